@@ -1,0 +1,115 @@
+"""Files of weights: safetensors with a JSON side file, and foreign PyTorch files, read without running them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from autocompress.errors import CheckpointError
+
+PYTORCH_SUFFIXES = (".pt", ".pth", ".ckpt")
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` make a temporary file beside `path` and rename it, so that `path` is complete or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        temporary.chmod(0o644)  # some writers make files that only their owner can read
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file, complete or not at all."""
+    write_atomically(path, lambda temporary: _write_synced(temporary, text))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file, complete or not at all."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _write_synced(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> None:
+    """Write a safetensors file of contiguous CPU tensors in `dtype`."""
+    plain = {key: value.detach().to("cpu", dtype).contiguous().clone() for key, value in tensors.items()}
+    write_atomically(path, lambda temporary: save_file(plain, temporary))
+
+
+def save_pth(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a PyTorch file as BasicSR does: one dict under `params`."""
+    plain = {key: value.detach().to("cpu", torch.float32).contiguous().clone() for key, value in tensors.items()}
+    write_atomically(path, lambda temporary: torch.save({"params": plain}, temporary))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The state dict in a `.safetensors`, `.pth`, `.pt` or `.ckpt` file, without `module.` prefixes.
+
+    Takes `params_ema` before `params` before `state_dict` before a bare dict, as BasicSR and others store them.
+    Raises CheckpointError for a missing or damaged file, one that would run code, and one without tensors.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    if path.suffix == ".safetensors":
+        content = _read_safetensors(path)
+    elif path.suffix in PYTORCH_SUFFIXES:
+        content = _read_pytorch(path)
+    else:
+        known = ", ".join((".safetensors", *PYTORCH_SUFFIXES))
+        raise CheckpointError(f"{path}: a file of weights ends in one of {known}")
+    tensors = _state_dict(path, content)
+    return {key.removeprefix("module."): value for key, value in tensors.items()}
+
+
+def _read_safetensors(path: Path) -> object:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error}); copy it again") from error
+
+
+def _read_pytorch(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: holds more than tensors, or is damaged, and loading it could run code, so it is refused; "
+            "save its state dict alone with torch.save(model.state_dict(), ...)"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: not a readable PyTorch file ({reason}); copy it again") from error
+
+
+def _state_dict(path: Path, content: object) -> dict[str, Tensor]:
+    if isinstance(content, dict):
+        for key in ("params_ema", "params", "state_dict"):
+            if isinstance(content.get(key), dict):
+                content = content[key]
+                break
+        tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+        if tensors:
+            return tensors
+        found = f"a dict of {', '.join(map(repr, list(content)[:5])) or 'nothing'}"
+    else:
+        found = f"a {type(content).__name__}"
+    raise CheckpointError(f"{path}: holds {found}, but a state dict (names to tensors) is needed")

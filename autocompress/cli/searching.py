@@ -1,0 +1,113 @@
+"""`autocompress search`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autocompress import quantities
+from autocompress.errors import InvalidInput
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(search)
+
+
+def search(
+    budget_flops: Annotated[
+        str | None,
+        typer.Option(help="Most FLOPs (fused multiply-adds) for a 1280x720 output, such as 20G.", show_default=False),
+    ] = None,
+    budget_params: Annotated[
+        str | None, typer.Option(help="Most parameters, such as 500K.", show_default=False)
+    ] = None,
+    space: Annotated[str, typer.Option(help="Search space: a name (see `spaces list`) or a YAML file.")] = "edsr",
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Teacher: a name (see `teacher list`) or a file of weights. [default: the shipped one]"),
+    ] = None,
+    res_scale: Annotated[
+        float | None, typer.Option(help="Residual scaling of an EDSR teacher from elsewhere; no file holds it.")
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="Folder of HR images to train on. [default: scikit-image's photographs]")
+    ] = None,
+    val: Annotated[
+        Path | None, typer.Option(help="Folder of HR images to choose by. [default: a tenth of --train]")
+    ] = None,
+    scale: Annotated[int | None, typer.Option(help="Upscaling factor; it must be the teacher's.")] = None,
+    skip_bad_images: Annotated[bool, typer.Option(help="Go on without images that cannot be used.")] = False,
+    init: Annotated[
+        str, typer.Option(help="How students start: projection, copy, taylor or scratch.")
+    ] = "projection",
+    trials: Annotated[int, typer.Option(help="Number of students to look at.")] = 24,
+    steps: Annotated[int, typer.Option(help="Training steps of a student that is trained to the end.")] = 300,
+    timeout: Annotated[str | None, typer.Option(help="Stop after this time, such as 10m or 2h.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed: the same one gives the same trials.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder. [default: runs/SPACE-BUDGET-seedSEED]")
+    ] = None,
+) -> None:
+    """Search for the best small networks within a budget; the same command again goes on where it stopped.
+
+    Example: autocompress search --budget-flops 20G --trials 24 --out runs/mine
+    """
+    if budget_flops is None and budget_params is None:
+        raise InvalidInput("no budget is given; add --budget-flops, such as --budget-flops 20G, or --budget-params")
+    flops = None if budget_flops is None else _parsed("--budget-flops", budget_flops)
+    params = None if budget_params is None else _parsed("--budget-params", budget_params)
+    seconds = None if timeout is None else quantities.parse_duration(timeout)
+
+    from autocompress.cli.display import make_display
+    from autocompress.cli.tables import front_table, show
+    from autocompress.report import write_report
+    from autocompress.search import Settings
+    from autocompress.search import search as run_search
+    from autocompress.search.results import pareto, pick, write_pareto
+    from autocompress.search.space import Budget
+
+    settings = Settings(
+        budget=Budget(flops, params),
+        space=space,
+        teacher=teacher,
+        res_scale=res_scale,
+        train=train,
+        val=val,
+        scale=scale,
+        skip_bad_images=skip_bad_images,
+        init=init,
+        trials=trials,
+        steps=steps,
+        timeout=seconds,
+        seed=seed,
+        out=out,
+    )
+    with make_display(trials, steps) as display:
+        run, outcome = run_search(settings, display)
+    typer.echo(f"The search ended: {outcome.reason}.", err=True)
+    if not run.students():
+        typer.echo(f"No student was trained to the end, so there is no front yet. Run folder: {run.path}", err=True)
+        sys.exit(1)
+    write_pareto(run)
+    write_report(run)
+    table = pareto(run)
+    best = pick(table)
+    show(front_table(run, table))
+    typer.echo(
+        f"\nPick: trial {best['trial']}, {best['psnr_y']:.2f} dB at {quantities.format_count(best['flops'])} FLOPs: "
+        f"{best['file']}\nThe front: {run.path / 'pareto.csv'}, a picture of it: {run.path / 'report.html'}"
+    )
+    if outcome.interrupted:
+        typer.echo("Interrupted; the same command goes on from here.", err=True)
+        sys.exit(130)
+
+
+def _parsed(option: str, text: str) -> int:
+    try:
+        return quantities.parse_count(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"{option}: {error}") from None

@@ -1,0 +1,65 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from autocompress.families import find_family
+from autocompress.quantities import format_count
+from autocompress.search.results import pick
+from autocompress.search.run_folder import RunFolder
+
+
+def show(table: Table) -> None:
+    """On stdout; not squeezed where it goes into a pipe or a file."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(console.width, 140))
+    console.print(table)
+
+
+def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
+    """The front with bicubic and the teacher around it; the pick is marked."""
+    references = run.config["references"]
+    table = Table(title=f"Pareto front on {run.config['valid']['images']} validation images", title_justify="left")
+    for heading in ("trial", "student"):
+        table.add_column(heading)
+    for heading in ("PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher", "over bicubic", "under teacher"):
+        table.add_column(heading, justify="right")
+    bicubic, teacher = references["bicubic"], references["teacher"]
+    table.add_row("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *[""] * 5, style="dim")
+    best = pick(front)["trial"]
+    for row in front.to_dict(orient="records"):
+        table.add_row(
+            f"{row['trial']}{' *' if row['trial'] == best else ''}",
+            shape(row["family"], row["config"]),
+            f"{row['psnr_y']:.2f}",
+            f"{row['ssim_y']:.4f}",
+            format_count(row["flops"]),
+            format_count(row["params"]),
+            f"{row['flops_share']:.1%}",
+            f"+{row['gain_over_bicubic']:.2f}",
+            f"{-row['loss_to_teacher']:.2f}",
+            style="bold" if row["trial"] == best else None,
+        )
+    table.add_row(
+        "",
+        f"teacher {shape(run.config['teacher']['family'], run.config['teacher']['config'])}",
+        f"{teacher['psnr_y']:.2f}",
+        f"{teacher['ssim_y']:.4f}",
+        format_count(teacher["flops"]),
+        format_count(teacher["params"]),
+        "100.0%",
+        f"+{teacher['psnr_y'] - bicubic['psnr_y']:.2f}",
+        "",
+        style="dim",
+    )
+    return table
+
+
+def shape(family: str, config: dict[str, object]) -> str:
+    """A network in a few words: its family and the counts that a search varies."""
+    counts = (f"{count.field}={config[count.field]}" for count in find_family(family).counts)
+    return f"{family} {' '.join(counts)}"

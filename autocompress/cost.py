@@ -1,0 +1,34 @@
+"""What a network costs: fvcore's FLOPs for a 1280x720 output, and parameters."""
+
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+
+import torch
+from fvcore.nn import FlopCountAnalysis
+from torch import nn
+
+OUTPUT_PIXELS = 1280 * 720
+
+
+def at_720p(flops_per_lr_pixel: int | Fraction, scale: int) -> int:
+    """FLOPs for an output of 1280x720 pixels, without padding, from those for one input pixel."""
+    return round(Fraction(flops_per_lr_pixel) * OUTPUT_PIXELS / scale**2)
+
+
+def count_flops(network: nn.Module, scale: int, side: int = 48) -> int:
+    """fvcore's FLOPs (a fused multiply-add is one) of the built network, for a 1280x720 output.
+
+    Counted on one input of `side` x `side` pixels, which must be a multiple of what the network needs.
+    """
+    device = next(network.parameters()).device
+    lr = torch.zeros(1, 3, side, side, device=device)
+    analysis = FlopCountAnalysis(network, lr).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    logging.getLogger("fvcore").setLevel(logging.ERROR)
+    return at_720p(Fraction(round(analysis.total()), side**2), scale)
+
+
+def count_params(network: nn.Module) -> int:
+    """Number of parameters."""
+    return sum(parameter.numel() for parameter in network.parameters())

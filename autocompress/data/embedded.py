@@ -1,0 +1,55 @@
+"""The photographs that scikit-image ships in its wheel, as a default data set: no download, no path to give.
+
+The split is fixed and by name. Four varied colour photographs validate (a face, fur, a still life, a night
+launch); nothing of them is in the training part, which has street and machine, cells, galaxies, a retina,
+textures and some greyscale classics. Drawings and scans of text are left out.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from autocompress.data.sources import ImageFile, ImageSource
+from autocompress.errors import DataError
+
+NAMES = {
+    "train": (
+        "brick.png",
+        "camera.png",
+        "coins.png",
+        "grass.png",
+        "gravel.png",
+        "hubble_deep_field.jpg",
+        "ihc.png",
+        "moon.png",
+        "motorcycle_left.png",
+        "motorcycle_right.png",
+        "retina.jpg",
+    ),
+    "valid": ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg"),
+}
+SCIKIT_IMAGE = ">=0.22"
+
+
+def embedded(part: Literal["train", "valid"], scale: int) -> ImageSource:
+    """The embedded photographs to train on or to validate on; raises DataError where one is missing."""
+    folder = _folder()
+    files = tuple(ImageFile(Path(name).stem, folder / name) for name in NAMES[part])
+    for file in files:
+        if not file.hr.is_file():
+            raise DataError(
+                f"{file.hr}: this embedded photograph is missing from the installed scikit-image; "
+                f"install scikit-image{SCIKIT_IMAGE} again, or give a folder of images"
+            )
+    return ImageSource(f"embedded-{part}", scale, files)
+
+
+def _folder() -> Path:
+    """Where scikit-image keeps its data, found without importing it (which takes a second)."""
+    spec = find_spec("skimage")
+    if spec is None or spec.origin is None:
+        raise DataError(
+            f"scikit-image, whose photographs are the embedded data, is not installed; "
+            f"install scikit-image{SCIKIT_IMAGE}, or give a folder of images"
+        )
+    return Path(spec.origin).parent / "data"

@@ -1,0 +1,100 @@
+"""Image files as 8-bit RGB arrays, and back.
+
+What a file may be: PNG, JPEG, WebP, BMP or TIFF; colour, greyscale (becomes RGB), palette or CMYK; with an
+alpha channel (dropped, not composited); 8 bits or 16 (the high byte is taken, which maps 0..65535 evenly
+onto 0..255); turned by an EXIF orientation (honoured). Colour profiles are ignored, as everywhere in
+super-resolution. Of a file with several pictures, the first is taken.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from autocompress.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    ".jpg": {"quality": 95, "subsampling": 0},
+    ".jpeg": {"quality": 95, "subsampling": 0},
+    ".webp": {"lossless": True},
+}
+_TIFF_BITS_PER_SAMPLE, _TIFF_PLANAR_CONFIGURATION = 258, 284
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """The picture in `path` as uint8 RGB (H, W, 3); raises DataError, naming the file, if that fails."""
+    with _opened(path) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode.startswith("I;16"):
+            grey = (np.asarray(image) >> 8).astype(np.uint8)
+            return np.repeat(grey[:, :, None], 3, axis=2)
+        return np.array(image.convert("RGB"))
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """The two sides of the picture in pixels, the longer first, from the file's header: nothing is decoded.
+
+    Raises DataError, naming the file. Damage behind the header shows in `read_image` only.
+    """
+    with _opened(path) as image:
+        return max(image.size), min(image.size)
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write uint8 RGB (H, W, 3) in the format of `path`'s suffix, whole or not at all.
+
+    JPEG is written with quality 95, everything else without loss. Raises DataError.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in IMAGE_SUFFIXES:
+        raise DataError(
+            f"{path}: cannot write a '{suffix}' file: use one of {', '.join(sorted(IMAGE_SUFFIXES))}"
+        )
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise DataError(f"{path}: an image must be uint8 (H, W, 3), not {image.dtype} {image.shape}")
+    # The suffix stays the last: Pillow chooses the format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{suffix}")
+    try:
+        Image.fromarray(np.ascontiguousarray(image)).save(temporary, **_SAVE_OPTIONS.get(suffix, {}))
+        os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The file opened by Pillow; whatever goes wrong with it becomes a DataError that names it."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            _refuse_what_is_read_wrongly(image)
+            yield image
+    except UnidentifiedImageError as error:
+        state = "is empty" if path.stat().st_size == 0 else "is not a PNG, JPEG, WebP, BMP or TIFF image"
+        raise DataError(f"{path}: {state}; replace or remove it") from error
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; check the path") from error
+    # Pillow's decoders answer damaged files with nearly any exception: OSError, SyntaxError, struct.error...
+    except Exception as error:
+        raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from error
+
+
+def _refuse_what_is_read_wrongly(image: Image.Image) -> None:
+    """Raise ValueError for pixels that Pillow opens, but with wrong values or without a known range."""
+    if image.mode in ("I", "F"):
+        raise ValueError("32-bit or floating-point pixels are not supported: convert it to 8 or 16 bits")
+    tags = getattr(image, "tag_v2", {})
+    bits = tags.get(_TIFF_BITS_PER_SAMPLE, (8,))
+    if bits[0] == 16 and tags.get(_TIFF_PLANAR_CONFIGURATION) == 2:
+        raise ValueError("16-bit TIFF with separate colour planes is not supported: save it interleaved")
+    if bits[0] not in (1, 2, 4, 8, 16):
+        raise ValueError(f"TIFF with {bits[0]} bits a sample is not supported: convert it to 8 or 16 bits")

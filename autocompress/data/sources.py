@@ -1,0 +1,254 @@
+"""Sets of images: where they lie, in which layout, and their LR and HR pairs.
+
+A source knows files, not pixels: opening one reads headers only, and a pair is decoded when it is asked for.
+Whether an image is any good is decided in one place, `sift`: `open_folder` asks it about headers and sizes,
+the pixel bank (which decodes everything once) about the rest.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autocompress.data.bicubic import downscale
+from autocompress.data.images import IMAGE_SUFFIXES, read_image, read_size
+from autocompress.errors import DataError
+
+Candidate = TypeVar("Candidate")
+Good = TypeVar("Good")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One image of a source: its HR file, and its LR file where one is given."""
+
+    name: str
+    hr: Path
+    lr: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePair:
+    """One decoded image: `lr` uint8 (h, w, 3), `hr` uint8 (scale*h, scale*w, 3)."""
+
+    name: str
+    lr: NDArray[np.uint8]
+    hr: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """An ordered, immutable set of images at one scale, read when asked for."""
+
+    name: str
+    scale: int
+    files: tuple[ImageFile, ...]
+    skipped: tuple[tuple[str, str], ...] = ()  # (image name, why it was left out)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def read(self, index: int) -> ImagePair:
+        """Decode one pair: HR cropped (right, bottom) to a multiple of the scale; LR read, or made of HR.
+
+        Raises DataError, naming the file, for what can't be read and for an LR file of the wrong size.
+        """
+        file = self.files[index]
+        hr = read_image(file.hr)
+        height, width = (side // self.scale for side in hr.shape[:2])
+        if not (height and width):
+            raise DataError(f"{file.hr}: smaller than one LR pixel at scale {self.scale}; remove it")
+        hr = np.ascontiguousarray(hr[: height * self.scale, : width * self.scale])
+        if file.lr is None:
+            return ImagePair(file.name, downscale(hr, self.scale), hr)
+        lr = read_image(file.lr)
+        if lr.shape[:2] != (height, width):
+            raise DataError(
+                f"{file.lr}: {lr.shape[1]}x{lr.shape[0]} pixels, but {file.hr.name} at scale {self.scale} "
+                f"needs {width}x{height}; give the right LR file, or move the LR folder away to have it made"
+            )
+        return ImagePair(file.name, lr, hr)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex hash of the scale and of every image's name and bytes, in order; paths do not matter."""
+        total = blake2b(f"scale {self.scale}".encode(), digest_size=16)
+        for file in self.files:
+            parts = [_file_digest(path) for path in (file.hr, file.lr) if path]
+            total.update(f"\n{file.name!r} {' '.join(parts)}".encode())
+        return total.hexdigest()
+
+    def subset(self, indices: Iterable[int]) -> "ImageSource":
+        """The images at `indices`, in that order; what was skipped stays noted."""
+        return replace(self, files=tuple(self.files[index] for index in indices))
+
+    def split(self, share: float, seed: int) -> tuple["ImageSource", "ImageSource"]:
+        """(the rest, `share` of the images held out), at least one image each.
+
+        Which ones depends on their names and the seed alone, by hashing: stable over Python versions, and an
+        image more or less in the folder hardly moves the others. Raises DataError for fewer than two images.
+        """
+        if not 0 < share < 1:
+            raise DataError(f"a share of {share} cannot be held out: it must lie between 0 and 1")
+        if len(self) < 2:
+            raise DataError(
+                f"{self.name}: {len(self)} image is too few to hold some out for validation; "
+                "add images, or give a validation folder"
+            )
+        count = min(max(1, round(share * len(self))), len(self) - 1)
+        order = sorted(range(len(self)), key=lambda index: _shuffle_key(self.files[index].name, seed))
+        held_out = set(order[:count])
+        rest = [index for index in range(len(self)) if index not in held_out]
+        return (
+            replace(self.subset(rest), name=f"{self.name}-train"),
+            replace(self.subset(sorted(held_out)), name=f"{self.name}-valid"),
+        )
+
+
+def open_folder(folder: Path, scale: int, *, min_size: int, skip_bad_images: bool = False) -> ImageSource:
+    """The images of a folder, in natural order of their names, each with its LR file where there is one.
+
+    Layouts: images in the folder itself (its subfolders are not searched, and hidden files are not seen);
+    `HR` with `LR_bicubic/X2`; `GTmod12` with `LRbicx2`; `NAME_HR` with `NAME_LR_bicubic/X2`, as DIV2K and
+    Flickr2K have it. `folder` may be the one that holds these or the HR folder itself. An LR file has its HR
+    file's name, with or without an `x2` behind it. Without LR folder for this scale, LR is made of HR.
+
+    Every image must have a header that can be read and no HR side below `min_size` pixels. One that hasn't
+    raises DataError, or is left out with `skip_bad_images`.
+    """
+    folder = Path(os.path.abspath(folder))  # '.' has no name; links keep theirs
+    hr_folder = _hr_folder(folder)
+    lr_folder = _lr_folder(hr_folder, scale)
+    hr_paths = _images_in(hr_folder)
+    if not hr_paths:
+        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise DataError(
+            f"{hr_folder}: no images in it (looked for {suffixes} files, and for subfolders HR, GTmod12 or "
+            "NAME_HR; other subfolders are not searched); give the folder that holds the HR images"
+        )
+    lr_paths = {path.stem: path for path in _images_in(lr_folder)} if lr_folder else {}
+
+    def check(hr: Path) -> ImageFile:
+        long, short = read_size(hr)
+        if short < min_size:
+            raise DataError(
+                f"{hr}: {long}x{short} pixels, but both sides must be at least {min_size}; remove it"
+            )
+        if lr_folder is None:
+            return ImageFile(names[hr], hr)
+        lr = lr_paths.get(f"{hr.stem}x{scale}") or lr_paths.get(hr.stem)
+        if lr is None:
+            raise DataError(
+                f"{hr}: its LR file {hr.stem}x{scale}.png (or {hr.stem}.png) is missing from {lr_folder}; "
+                "add it, or move that folder away to have all LR images made"
+            )
+        read_size(lr)
+        return ImageFile(names[hr], hr, lr)
+
+    names = _names(hr_paths)
+    files, skipped = sift([(names[hr], hr) for hr in hr_paths], check, skip_bad_images=skip_bad_images)
+    if not files:
+        raise DataError(
+            f"{folder}: none of its {len(hr_paths)} images can be used; the first: {skipped[0][1]}"
+        )
+    return ImageSource(folder.name, scale, tuple(files), tuple(skipped))
+
+
+def sift(
+    candidates: Iterable[tuple[str, Candidate]], check: Callable[[Candidate], Good], *, skip_bad_images: bool
+) -> tuple[list[Good], list[tuple[str, str]]]:
+    """What `check` gives for each (name, candidate), and (name, reason) where it raises DataError.
+
+    That is the one rule about bad images: without `skip_bad_images` the first one ends it all.
+    """
+    good: list[Good] = []
+    skipped: list[tuple[str, str]] = []
+    for name, candidate in candidates:
+        try:
+            good.append(check(candidate))
+        except DataError as error:
+            if not skip_bad_images:
+                raise
+            skipped.append((name, str(error)))
+    return good, skipped
+
+
+def _file_digest(path: Path) -> str:
+    """Hex hash of a file's bytes; read again only when the file's size or time of change is another."""
+    try:
+        state = path.stat()
+        return _digest_of_state(path, state.st_size, state.st_mtime_ns)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file") from error
+
+
+@cache
+def _digest_of_state(path: Path, size: int, changed_ns: int) -> str:
+    digest = blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _hr_folder(folder: Path) -> Path:
+    """The folder with the HR images: a known subfolder, or `folder` itself."""
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; check the path"
+        )
+    known = sorted(path for path in folder.iterdir() if path.is_dir() and _lr_path(path, 2) is not None)
+    if len(known) > 1:
+        names = " and ".join(path.name for path in known)
+        raise DataError(f"{folder}: holds {names}; give one of them, such as {known[0]}")
+    return known[0] if known else folder
+
+
+def _lr_folder(hr_folder: Path, scale: int) -> Path | None:
+    path = _lr_path(hr_folder, scale)
+    return path if path is not None and path.is_dir() else None
+
+
+def _lr_path(hr_folder: Path, scale: int) -> Path | None:
+    """Where the usual layouts have the LR images to an HR folder; None if its name belongs to no layout."""
+    name = hr_folder.name
+    if name == "HR":
+        return hr_folder.with_name("LR_bicubic") / f"X{scale}"
+    if name == "GTmod12":
+        return hr_folder.with_name(f"LRbicx{scale}")
+    if name.endswith("_HR"):
+        return hr_folder.with_name(f"{name.removesuffix('_HR')}_LR_bicubic") / f"X{scale}"
+    return None
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """The image files directly in a folder, hidden ones left out, in natural order: a2 before a10."""
+    paths = [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    ]
+    return sorted(paths, key=_natural_key)
+
+
+def _natural_key(path: Path) -> tuple[list[str | int], str]:
+    parts = re.split("([0-9]+)", path.name.casefold())
+    return [int(part) if part.isdecimal() else part for part in parts], path.name
+
+
+def _names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Each image's name: the file's without suffix, or with it where two files would share one."""
+    stems = Counter(path.stem for path in paths)
+    return {path: path.stem if stems[path.stem] == 1 else path.name for path in paths}
+
+
+def _shuffle_key(name: str, seed: int) -> bytes:
+    return blake2b(f"{seed} {name}".encode(), digest_size=16).digest()

@@ -1,0 +1,102 @@
+"""Training a student on patches, from its teacher's outputs and from the ground truth."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autocompress.arithmetic import Arithmetic
+from autocompress.data.patches import PatchSampler
+from autocompress.distill.losses import TEACHER_LOSSES, l1
+from autocompress.distill.recipe import Recipe
+from autocompress.errors import TrainingDiverged
+from autocompress.families.base import SRNetwork
+
+CHECK_EVERY = 10  # steps between looks at the loss: a look waits for a GPU to finish its queue
+
+
+class Training:
+    """A student on its way through a recipe; it can stop at any step, be stored, and go on as if it had not.
+
+    The sampler gives batches with `lr`, `hr` and, unless the recipe's teacher_share is 0, `teacher`.
+    """
+
+    def __init__(self, student: SRNetwork, sampler: PatchSampler, recipe: Recipe, arithmetic: Arithmetic) -> None:
+        self.recipe = recipe
+        self.step = 0
+        self._arithmetic = arithmetic
+        self._sampler = sampler
+        self._student = copy.deepcopy(student).train()
+        arithmetic.place(self._student)
+        self._average = copy.deepcopy(self._student).eval().requires_grad_(False)
+        self._parameters = list(self._student.parameters())
+        self._adam = torch.optim.Adam(self._parameters, lr=recipe.learning_rate, betas=(0.9, 0.999), fused=True)
+
+    @property
+    def student(self) -> SRNetwork:
+        """The moving average of the student's weights, in eval mode: what is scored and kept."""
+        return self._average
+
+    def run_to(self, step: int, on_step: Callable[[int], None] | None = None) -> None:
+        """Train until `step` updates are done; raises TrainingDiverged when the loss is not finite."""
+        while self.step < step:
+            loss = self._update()
+            self.step += 1
+            if self.step % CHECK_EVERY == 0 or self.step == step:
+                self._check(loss.item())
+            if on_step is not None:
+                on_step(self.step)
+
+    def _update(self) -> Tensor:
+        recipe = self.recipe
+        batch = self._sampler.sample()
+        with self._arithmetic.autocast():
+            sr = self._student(batch.lr)
+        loss = self._loss(sr.float(), batch.targets)
+        self._adam.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._parameters, recipe.clip)
+        for group in self._adam.param_groups:
+            group["lr"] = recipe.learning_rate_at(self.step)
+        self._adam.step()
+        averages = list(self._average.parameters())
+        torch._foreach_lerp_(averages, [p.detach() for p in self._parameters], 1 - recipe.ema_at(self.step))
+        return loss.detach()
+
+    def _loss(self, sr: Tensor, targets: dict[str, Tensor]) -> Tensor:
+        share = self.recipe.teacher_share
+        loss = sr.new_zeros(())
+        if share > 0:
+            loss = loss + share * TEACHER_LOSSES[self.recipe.teacher_loss](sr, targets["teacher"])
+        if share < 1:
+            loss = loss + (1 - share) * l1(sr, targets["hr"])
+        return loss
+
+    def _check(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise TrainingDiverged(
+                f"the loss is {loss} after {self.step} steps at learning rate {self.recipe.learning_rate:g}"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that going on needs."""
+        return {
+            "step": self.step,
+            "student": self._student.state_dict(),
+            "average": self._average.state_dict(),
+            "adam": self._adam.state_dict(),
+            "sampler": self._sampler.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict()` of the same student and recipe."""
+        self.step = state["step"]
+        self._student.load_state_dict(state["student"])
+        self._average.load_state_dict(state["average"])
+        self._adam.load_state_dict(state["adam"])
+        self._sampler.load_state_dict(state["sampler"])

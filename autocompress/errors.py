@@ -1,0 +1,37 @@
+"""Every exception the package raises on purpose, on one page.
+
+The command line shows an `InvalidInput` as one line and exits with 2; any other
+`AutocompressError` is a failure while running and exits with 1.
+"""
+
+
+class AutocompressError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class InvalidInput(AutocompressError, ValueError):
+    """Something the user gave cannot be used; the message has the value, the rule and the remedy."""
+
+
+class CheckpointError(InvalidInput):
+    """A file is not a network that can be read."""
+
+
+class ConfigError(InvalidInput):
+    """A network configuration breaks a rule of its family."""
+
+
+class DataError(InvalidInput):
+    """An image or a folder of images cannot be used."""
+
+
+class SpaceError(InvalidInput):
+    """A search space is not valid, or nothing in it fits the budget."""
+
+
+class RunError(InvalidInput):
+    """A run folder is missing, damaged, or holds a run of other settings."""
+
+
+class TrainingDiverged(AutocompressError):
+    """The loss of a training is no longer finite."""

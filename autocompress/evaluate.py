@@ -1,0 +1,70 @@
+"""Scores of anything that upscales, on pairs of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from autocompress import metrics
+from autocompress.data import bicubic
+from autocompress.data.sources import ImagePair
+from autocompress.families.base import SRNetwork
+
+Image = NDArray[np.uint8]
+Upscaler = Callable[[Image], Image]
+
+METRICS = {
+    "psnr_y": metrics.psnr_y,
+    "ssim_y": metrics.ssim_y,
+    "psnr_rgb": metrics.psnr_rgb,
+    "ssim_rgb": metrics.ssim_rgb,
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """PSNR in dB and SSIM, on luma (`_y`) and on RGB: of each image, and their means."""
+
+    images: dict[str, dict[str, float]]
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """The mean of each metric over the images."""
+        rows = list(self.images.values())
+        return {metric: float(np.mean([row[metric] for row in rows])) for metric in rows[0]}
+
+
+def bicubic_upscaler(scale: int) -> Upscaler:
+    """MATLAB's bicubic: what every network is compared with."""
+    return lambda lr: bicubic.upscale(lr, scale)
+
+
+def network_upscaler(network: SRNetwork) -> Upscaler:
+    """A network on its own device, in float32, for uint8 images (h, w, 3)."""
+    device = next(network.parameters()).device
+
+    def upscale(lr: Image) -> Image:
+        images = torch.from_numpy(lr).to(device).permute(2, 0, 1)[None].float() / 255
+        with torch.inference_mode():
+            sr = network(images.contiguous(memory_format=torch.channels_last))
+        sr8 = (sr[0].clamp(0, 1) * 255).round().to(torch.uint8)
+        result: Image = sr8.permute(1, 2, 0).cpu().numpy()
+        return result
+
+    return upscale
+
+
+def evaluate(
+    upscale: Upscaler, pairs: Iterable[ImagePair], scale: int, names: Iterable[str] = tuple(METRICS)
+) -> Scores:
+    """Score `upscale` on each pair, with a border of `scale` pixels left out, as the literature does."""
+    names = list(names)
+    images = {}
+    for pair in pairs:
+        sr = upscale(pair.lr)
+        images[pair.name] = {name: METRICS[name](sr, pair.hr, border=scale) for name in names}
+    return Scores(images)

@@ -1,0 +1,63 @@
+"""The families that are known, and the one way to read a network from a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from autocompress import checkpoints
+from autocompress.errors import CheckpointError, ConfigError
+from autocompress.families.base import Config, Family, SRNetwork, with_weights
+from autocompress.families.edsr import EDSRFamily
+
+FAMILIES: dict[str, Family] = {family.name: family for family in (EDSRFamily(),)}
+
+
+def family_of(network: SRNetwork) -> Family:
+    """The family that a network belongs to."""
+    return FAMILIES[network.family]
+
+
+def find_family(name: str) -> Family:
+    """The family of this name; an unknown one is a ConfigError that lists the known."""
+    if name not in FAMILIES:
+        raise ConfigError(f"no family is called {name!r}; known: {', '.join(FAMILIES)}")
+    return FAMILIES[name]
+
+
+def load(file: str | Path, res_scale: float | None = None) -> SRNetwork:
+    """The network in a file, in eval mode: our students, and official files of any known family.
+
+    Its input is (B, 3, H, W) RGB in [0, 1], any size; its output (B, 3, scale*H, scale*W).
+    `res_scale` is EDSR's residual scaling, which no file holds: None means 1, or 0.1 for the 256x32 network.
+    Raises CheckpointError, saying what was found, for what cannot be read.
+    """
+    path = Path(file)
+    tensors = checkpoints.read_tensors(path)
+    side_file = path.with_suffix(".json")
+    if path.suffix == ".safetensors" and side_file.is_file():
+        family, config = _described(side_file)
+        try:
+            return with_weights(family, config, tensors)
+        except RuntimeError as error:
+            raise CheckpointError(f"{path}: its tensors are not the network that {side_file} describes") from error
+    for family in FAMILIES.values():
+        try:
+            found = family.read(tensors, res_scale)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from None
+        if found is not None:
+            return with_weights(family, *found)
+    keys = ", ".join(list(tensors)[:4])
+    raise CheckpointError(
+        f"{path}: {len(tensors)} tensors ({keys}, ...) that belong to none of the families {', '.join(FAMILIES)}"
+    )
+
+
+def _described(side_file: Path) -> tuple[Family, Config]:
+    try:
+        side = json.loads(side_file.read_text(encoding="utf-8"))
+        family = find_family(side["family"])
+        return family, family.config_class.from_dict(side["config"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{side_file}: not the description of a network ({error})") from error

@@ -1,0 +1,145 @@
+"""What a family of networks offers to the rest of the package.
+
+A family is the one place that knows an architecture. Everything else speaks to it through
+`Family`, and to its networks through `SRNetwork`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from autocompress.errors import ConfigError
+
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base of the families' configurations: plain numbers, hashable, checked when made."""
+
+    scale: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON types."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """The configuration with these fields; a field that the family does not know is a ConfigError."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in fields:
+            if key not in known:
+                raise ConfigError(f"{cls.__name__} has no field {key!r}; its fields are {', '.join(known)}")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+
+
+class SRNetwork(nn.Module):
+    """A super-resolution network: (B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W), any size."""
+
+    family: ClassVar[str]
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def scale(self) -> int:
+        """The factor between input and output size."""
+        return self.config.scale
+
+    def __call__(self, lr: Tensor) -> Tensor:
+        """Upscale (B, 3, H, W) images in [0, 1]."""
+        sr: Tensor = super().__call__(lr)
+        return sr
+
+
+Shrinker = Callable[[Config], SRNetwork]
+"""Makes the student of a configuration; what depends on the teacher alone is already computed."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """A field of the config that a search space may vary: a count, from `low` up to the teacher's."""
+
+    field: str
+    low: int
+    what: str
+
+
+class Family(ABC):
+    """An architecture: how it is configured, built, counted, read and shrunk."""
+
+    name: ClassVar[str]
+    config_class: ClassVar[type[Config]]
+    counts: ClassVar[tuple[Count, ...]]
+
+    @abstractmethod
+    def build(self, config: Config) -> SRNetwork:
+        """A network with random weights (from torch's global generator)."""
+
+    @abstractmethod
+    def flops(self, config: Config) -> int:
+        """Fused multiply-adds for a 1280x720 output, in closed form, equal to fvcore's count."""
+
+    @abstractmethod
+    def params(self, config: Config) -> int:
+        """Number of parameters, in closed form."""
+
+    @abstractmethod
+    def read(self, tensors: Weights, res_scale: float | None = None) -> tuple[Config, dict[str, Tensor]] | None:
+        """Config and official weights from the tensors of any known file, or None if they are no such network.
+
+        Raises CheckpointError, saying what was found, when they look like this family but cannot be read.
+        """
+
+    @abstractmethod
+    def for_export(self, network: SRNetwork) -> SRNetwork:
+        """An equal network whose every setting is in its tensors, so that official code computes the same."""
+
+    @abstractmethod
+    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> Shrinker:
+        """What makes students of `teacher` by the rule `init`, from LR patches (B, 3, h, w) in [0, 1]."""
+
+    @abstractmethod
+    def size_multiple(self, config: Config) -> int:
+        """Input sizes that need no padding are multiples of this."""
+
+    def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> Config:
+        """The config of a student of `teacher` with these counts; one larger than the teacher is a ConfigError."""
+        config = dataclasses.replace(teacher, **fields)
+        for count in self.counts:
+            ours, theirs = getattr(config, count.field), getattr(teacher, count.field)
+            if not count.low <= ours <= theirs:
+                raise ConfigError(
+                    f"{count.field} is {ours}, but a student of this teacher has {count.low} to {theirs} {count.what}"
+                )
+        return config
+
+
+def with_weights(family: Family, config: Config, weights: Weights) -> SRNetwork:
+    """The network of `config` with these weights (float32, copied), in eval mode."""
+    network = family.build(config)
+    network.load_state_dict({key: value.to(torch.float32) for key, value in weights.items()}, strict=True)
+    return network.eval()
+
+
+def digest(network: SRNetwork) -> str:
+    """A hex hash of a network's family, config and weights: the same for the same function, whatever file it was in."""
+    described = json.dumps([network.family, network.config.to_dict()], sort_keys=True)
+    total = hashlib.blake2b(described.encode(), digest_size=16)
+    for key, value in sorted(network.state_dict().items()):
+        total.update(key.encode())
+        total.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+    return total.hexdigest()

@@ -1,0 +1,73 @@
+"""The EDSR family: everything that is particular to it stands in this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from autocompress import cost
+from autocompress.families.base import Config, Count, Family, Shrinker, SRNetwork, Weights, with_weights
+from autocompress.families.edsr import projection, reading, selection
+from autocompress.families.edsr.network import EDSR, EDSRConfig, conv_shapes
+
+
+class EDSRFamily(Family):
+    """Residual blocks of two convolutions on one stream that is only added to."""
+
+    name = "edsr"
+    config_class = EDSRConfig
+    counts = (Count("num_feat", 1, "features"), Count("num_block", 1, "blocks"))
+
+    def build(self, config: Config) -> EDSR:
+        """See `Family.build`."""
+        return EDSR(_edsr(config))
+
+    def flops(self, config: Config) -> int:
+        """See `Family.flops`."""
+        per_pixel = sum(9 * inputs * outputs * pixels for inputs, outputs, pixels in conv_shapes(_edsr(config)))
+        return cost.at_720p(per_pixel, config.scale)
+
+    def params(self, config: Config) -> int:
+        """See `Family.params`."""
+        return sum((9 * inputs + 1) * outputs for inputs, outputs, _ in conv_shapes(_edsr(config)))
+
+    def read(self, tensors: Weights, res_scale: float | None = None) -> tuple[Config, dict[str, Tensor]] | None:
+        """See `Family.read`."""
+        return reading.read(tensors, res_scale)
+
+    def for_export(self, network: SRNetwork) -> SRNetwork:
+        """Fold `res_scale`, which is in no tensor, into each block's second convolution."""
+        config = _edsr(network.config)
+        weights = network.state_dict()
+        for block in range(config.num_block):
+            for leaf in ("weight", "bias"):
+                key = f"body.{block}.conv2.{leaf}"
+                weights[key] = weights[key] * config.res_scale
+        return with_weights(self, _plain(config), weights)
+
+    def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> Config:
+        """See `Family.student_config`; a student's residual scaling is 1."""
+        return super().student_config(_plain(_edsr(teacher)), fields)
+
+    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> Shrinker:
+        """See `Family.shrinker`: by `projection`, or by `copy` or `taylor` (whole channels and blocks)."""
+        plain = self.for_export(teacher)
+        assert isinstance(plain, EDSR)
+        if init == "projection":
+            return projection.Projection(plain, lr, seed)
+        return selection.Selection(plain, lr, init)
+
+    def size_multiple(self, config: Config) -> int:
+        """Convolutions take any size."""
+        return 1
+
+
+def _edsr(config: Config) -> EDSRConfig:
+    assert isinstance(config, EDSRConfig)
+    return config
+
+
+def _plain(config: EDSRConfig) -> EDSRConfig:
+    return EDSRConfig(config.scale, config.num_feat, config.num_block)

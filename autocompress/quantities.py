@@ -1,0 +1,49 @@
+"""Numbers as people write them: 20G FLOPs, 300K parameters, 90s, 10m, 2h, 30ms."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from autocompress.errors import InvalidInput
+
+_PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_count(text: str) -> int:
+    """`20G` as 20000000000; one of K, M, G, T or nothing behind a positive number."""
+    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*([KMGT]?)\s*", text, re.IGNORECASE)
+    count = round(float(found[1]) * _PREFIXES[found[2].upper()]) if found else 0
+    if count < 1:
+        raise InvalidInput(f"{text!r} is no amount; write a number >= 1 with K, M, G or T, such as 20G or 500K")
+    return count
+
+
+def parse_duration(text: str) -> float:
+    """`10m` as 600.0 seconds; one of ms, s, m, h, d behind a positive number, or plain seconds."""
+    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(ms|s|m|h|d|)\s*", text, re.IGNORECASE)
+    seconds = float(found[1]) * _SECONDS[found[2].lower() or "s"] if found else 0.0
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise InvalidInput(f"{text!r} is no duration; write a number > 0 with ms, s, m, h or d, such as 90s or 10m")
+    return seconds
+
+
+def format_count(count: float) -> str:
+    """Three or four digits and a prefix: 11650000000 as `11.65G`."""
+    for prefix, factor in reversed(_PREFIXES.items()):
+        if count >= factor:
+            value = count / factor
+            digits = 0 if not prefix else max(0, 3 - len(str(int(value))) + 1)
+            return f"{value:.{digits}f}".rstrip("0").rstrip(".") + prefix if digits else f"{value:.0f}{prefix}"
+    return f"{count:g}"
+
+
+def format_duration(seconds: float) -> str:
+    """`45s`, `3m20s` or `2h05m`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"

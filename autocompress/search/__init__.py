@@ -1,0 +1,42 @@
+"""Search over students: `search(settings, progress)` runs one, or goes on with one, in a run folder."""
+
+from __future__ import annotations
+
+import time
+
+from autocompress.search.description import describe, facts, identity, recorded_arithmetic
+from autocompress.search.driver import BATCH, Driver, Outcome
+from autocompress.search.inputs import Inputs, Task, open_task
+from autocompress.search.progress import Progress
+from autocompress.search.run_folder import RunFolder
+from autocompress.search.settings import Settings
+from autocompress.search.starts import starts
+
+__all__ = ["Outcome", "Progress", "RunFolder", "Settings", "search"]
+
+
+def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
+    """Run a search to its end, or go on with the one in the same folder.
+
+    Everything is checked before anything is written; raises InvalidInput for what cannot be used. On a keyboard
+    interrupt the trials in flight are queued again, and the outcome says so.
+    """
+    deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
+    progress.stage("opening teacher and images")
+    task = open_task(settings)
+    first = starts(task.space, task.teacher.config, settings.budget, BATCH)
+    run = RunFolder(settings.folder)
+    with run.opened():
+        inputs = _prepare(task, run, progress)
+        driver = Driver(task, run, progress, first)
+        outcome = driver.run(inputs, deadline)
+    return run, outcome
+
+
+def _prepare(task: Task, run: RunFolder, progress: Progress) -> Inputs:
+    search = identity(task)
+    run.check(search)
+    inputs = Inputs(task, progress.stage, recorded_arithmetic(run))
+    run.settle(describe(inputs, search))
+    progress.prepared(facts(inputs))
+    return inputs

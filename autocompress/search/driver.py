@@ -1,0 +1,200 @@
+"""The search itself: ask, score before training, train what may reach the front, tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from autocompress.distill.recipe import Recipe
+from autocompress.errors import AutocompressError
+from autocompress.search.inputs import Inputs, Task
+from autocompress.search.progress import Progress
+from autocompress.search.run_folder import RunFolder
+from autocompress.search.rungs import Point, Rungs
+from autocompress.search.sampling import FeasibleSampler
+from autocompress.search.space import Candidate, Values
+from autocompress.search.study import default_sampler, num_ended, open_study, origin, recover
+from autocompress.search.trial import Trial
+
+BATCH = 8  # candidates that are scored before training, before the best of them train
+TIME_IS_UP = "the time is used up"
+
+
+class _TimeIsUp(Exception):
+    """In the middle of a training."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a search ended."""
+
+    reason: str
+    interrupted: bool = False
+
+
+class Driver:
+    """Asks the study for candidates and tells it what became of them: the only one that does."""
+
+    def __init__(self, task: Task, run: RunFolder, progress: Progress, starts: Iterable[Values]) -> None:
+        self._task = task
+        self._run = run
+        self._progress = progress
+        self._rungs = Rungs()
+        self._tried: set[tuple[object, Recipe]] = set()
+        self._open: dict[int, optuna.Trial] = {}
+        seed = task.settings.seed
+        self._sampler = FeasibleSampler(default_sampler(seed), task.space, self._usable, seed)
+        self._study = open_study(run.database, self._sampler)
+        self._recover()
+        self._remember()
+        if not self._study.get_trials(deepcopy=False):
+            for values in starts:
+                self._study.enqueue_trial(dict(values))
+
+    def run(self, inputs: Inputs, deadline: float | None) -> Outcome:
+        """Until the trials, the time or the space are used up, or the user interrupts. Nothing stays open."""
+        try:
+            while (reason := self._end(deadline)) is None:
+                self._batch(inputs, deadline)
+        except KeyboardInterrupt:
+            self._abandon("interrupted")
+            return Outcome("interrupted", interrupted=True)
+        except BaseException:
+            self._abandon("the search broke off")
+            raise
+        return Outcome(reason)
+
+    def _end(self, deadline: float | None) -> str | None:
+        trials = self._task.settings.trials
+        if num_ended(self._study) >= trials:
+            return f"all {trials} trials are done"
+        if _is_over(deadline):
+            return TIME_IS_UP
+        if self._sampler.any_usable() is None and not self._waiting():
+            return "every config that fits the budget has been tried"
+        return None
+
+    def _batch(self, inputs: Inputs, deadline: float | None) -> None:
+        """Score some candidates before training, then train those that are not dominated, cheapest first."""
+        scored = []
+        for _ in range(min(BATCH, self._task.settings.trials - num_ended(self._study))):
+            if _is_over(deadline) or (self._sampler.any_usable() is None and not self._waiting()):
+                break
+            trial = self._next(inputs)
+            if trial is not None:
+                scored.append(trial)
+        for trial in sorted(scored, key=lambda trial: trial.candidate.flops):
+            if _is_over(deadline):
+                self._stop(trial, TIME_IS_UP)
+            elif (reason := self._rungs.stops(_before_training(trial))) is not None:
+                self._stop(trial, reason)
+            else:
+                self._train(trial, deadline)
+
+    def _next(self, inputs: Inputs) -> Trial | None:
+        asked = self._study.ask({p.name: p.distribution for p in self._task.space.parameters})
+        self._open[asked.number] = asked
+        candidate = self._candidate(asked.params, origin(asked))
+        self._tried.add(_key(candidate))
+        try:
+            trial = Trial(asked.number, candidate, inputs)
+        except AutocompressError as error:
+            self._fail(asked.number, candidate, error)
+            return None
+        asked.set_user_attr("psnr_y_before_training", trial.psnr_before_training)
+        asked.set_user_attr("flops", candidate.flops)
+        asked.set_user_attr("params", candidate.params)
+        self._rungs.record(_before_training(trial))
+        self._progress.scored(asked.number, candidate, trial.psnr_before_training)
+        return trial
+
+    def _train(self, trial: Trial, deadline: float | None) -> None:
+        number = trial.number
+
+        def on_step(step: int) -> None:
+            self._progress.step(number, step)
+            if _is_over(deadline):
+                raise _TimeIsUp
+
+        def on_score(step: int, psnr: float) -> None:
+            self._open[number].set_user_attr(f"psnr_y_at_step_{step}", psnr)
+            self._progress.at_rung(number, step, psnr)
+
+        self._progress.training(number, trial.candidate)
+        try:
+            trial.train(on_step, on_score)
+            metrics = trial.finish(self._run.trial(number))
+        except _TimeIsUp:
+            self._stop(trial, TIME_IS_UP)
+            return
+        except AutocompressError as error:
+            self._fail(number, trial.candidate, error)
+            return
+        asked = self._open.pop(number)
+        for name, value in metrics.items():
+            asked.set_user_attr(name, value)
+        asked.set_user_attr("seconds", trial.seconds)
+        self._study.tell(number, [metrics["psnr_y"], float(trial.candidate.flops)])
+        self._progress.finished(number, trial.candidate, metrics["psnr_y"])
+
+    def _stop(self, trial: Trial, reason: str) -> None:
+        self._open.pop(trial.number).set_user_attr("reason", reason)
+        self._study.tell(trial.number, state=TrialState.PRUNED)
+        self._progress.stopped(trial.number, trial.candidate, reason)
+
+    def _fail(self, number: int, candidate: Candidate, error: Exception) -> None:
+        self._open.pop(number).set_user_attr("reason", str(error))
+        self._study.tell(number, state=TrialState.FAIL)
+        self._progress.failed(number, candidate, str(error))
+
+    def _abandon(self, reason: str) -> None:
+        """Fail what is open and queue it again, for the next time that this run goes on."""
+        for asked in self._open.values():
+            asked.set_user_attr("reason", reason)
+        self._recover()
+        self._open.clear()
+
+    def _recover(self) -> None:
+        recover(self._study, self._run.objectives)
+
+    def _candidate(self, values: Values, number: int) -> Candidate:
+        """Trained with a seed of its own."""
+        recipe = Recipe(steps=self._task.settings.steps, seed=self._task.settings.seed + number)
+        return self._task.space.candidate(values, self._task.teacher.config, recipe)
+
+    def _usable(self, values: Values) -> bool:
+        candidate = self._candidate(values, 0)
+        return self._task.settings.budget.allows(candidate.flops, candidate.params) and _key(candidate) not in self._tried
+
+    def _remember(self) -> None:
+        """What earlier sessions of this run tried and scored."""
+        for trial in self._study.get_trials(deepcopy=False):
+            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+                self._tried.add(_key(self._candidate(trial.params, 0)))
+            if "psnr_y_before_training" in trial.user_attrs:
+                self._rungs.record(_recorded(trial))
+
+    def _waiting(self) -> bool:
+        return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+
+def _key(candidate: Candidate) -> tuple[object, Recipe]:
+    """The same for the same training but for its seed."""
+    config, recipe = candidate.key
+    return config, Recipe(**{**recipe.to_dict(), "seed": 0})
+
+
+def _before_training(trial: Trial) -> Point:
+    return Point(trial.number, trial.psnr_before_training, trial.candidate.flops)
+
+
+def _recorded(trial: FrozenTrial) -> Point:
+    return Point(trial.number, trial.user_attrs["psnr_y_before_training"], trial.user_attrs["flops"])
+
+
+def _is_over(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline

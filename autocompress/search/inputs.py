@@ -1,0 +1,137 @@
+"""What all trials of a search share: the teacher and what it computed, the images, the arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from autocompress import arithmetic as arithmetic_module
+from autocompress import prune
+from autocompress.arithmetic import Arithmetic
+from autocompress.data.bank import PixelBank
+from autocompress.data.embedded import embedded
+from autocompress.data.patches import PatchSampler
+from autocompress.data.sources import ImagePair, ImageSource, open_folder
+from autocompress.distill.recipe import Recipe
+from autocompress.distill.targets import teacher_targets
+from autocompress.errors import InvalidInput
+from autocompress.evaluate import METRICS, Scores, Upscaler, bicubic_upscaler, evaluate, network_upscaler
+from autocompress.families.base import Family, Shrinker, SRNetwork, digest
+from autocompress.families import family_of
+from autocompress.search.settings import Settings
+from autocompress.search.space import Space, load_space
+from autocompress.teachers import default_teacher, load_teacher
+
+HELD_OUT = 0.1  # of the training images, to validate on where no folder is given for it
+MIN_VALIDATION_SIDE = 32  # HR pixels: enough for SSIM's window inside the border
+
+OnStage = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The space, the teacher and the images that settings name, opened and checked, before anything is computed."""
+
+    settings: Settings
+    space: Space
+    teacher_name: str
+    teacher: SRNetwork
+    train: ImageSource
+    valid: ImageSource
+
+    @property
+    def family(self) -> Family:
+        """Of teacher and students."""
+        return self.space.family
+
+    @property
+    def recipe(self) -> Recipe:
+        """How students are trained, but for what the space varies."""
+        return Recipe(steps=self.settings.steps)
+
+    @cached_property
+    def teacher_digest(self) -> str:
+        """Of its config and weights."""
+        return digest(self.teacher)
+
+
+def open_task(settings: Settings) -> Task:
+    """Check everything that settings name; raises InvalidInput for what cannot be used."""
+    space = load_space(settings.space)
+    teacher_name = settings.teacher or default_teacher(space.family.name)
+    teacher = load_teacher(teacher_name, settings.res_scale)
+    if family_of(teacher) is not space.family:
+        raise InvalidInput(
+            f"the teacher {teacher_name} is {teacher.family}, but the space {space.name} is of the family "
+            f"{space.family.name}; give a teacher or a space of the same family"
+        )
+    if settings.scale not in (None, teacher.scale):
+        raise InvalidInput(
+            f"scale {settings.scale} was asked for, but the teacher {teacher_name} upscales by {teacher.scale}; "
+            f"leave --scale out or give a teacher of x{settings.scale}"
+        )
+    train, valid = _open_images(settings, teacher.scale, Recipe(steps=settings.steps).patch_size)
+    return Task(settings, space.for_teacher(teacher.config), teacher_name, teacher, train, valid)
+
+
+def _open_images(settings: Settings, scale: int, patch_size: int) -> tuple[ImageSource, ImageSource]:
+    if settings.train is None:
+        return embedded("train", scale), embedded("valid", scale)
+    skip = settings.skip_bad_images
+    train = open_folder(settings.train, scale, min_size=patch_size * scale, skip_bad_images=skip)
+    if settings.val is None:
+        return train.split(HELD_OUT, seed=0)
+    return train, open_folder(settings.val, scale, min_size=MIN_VALIDATION_SIDE, skip_bad_images=skip)
+
+
+class Inputs:
+    """A task with everything computed that its trials share."""
+
+    def __init__(self, task: Task, on_stage: OnStage, arithmetic: Arithmetic | None = None) -> None:
+        self.task = task
+        skip = task.settings.skip_bad_images
+        on_stage("decoding images")
+        self.bank = PixelBank.open(task.train, skip_bad_images=skip)
+        valid = PixelBank.open(task.valid, skip_bad_images=skip)
+        self.valid = _pairs(valid)
+        self.skipped = {name: reason for name, reason in (*self.bank.skipped, *valid.skipped)}
+        on_stage("choosing the arithmetic")
+        self.arithmetic = arithmetic or arithmetic_module.choose()
+        on_stage("running the teacher on the training images")
+        self.teacher = task.teacher.to(self.arithmetic.device).requires_grad_(False).eval()
+        self.targets = teacher_targets(self.teacher, self.bank, self.arithmetic)
+        on_stage("scoring teacher and bicubic")
+        self.references = {
+            "bicubic": self.score(bicubic_upscaler(self.teacher.scale)).mean,
+            "teacher": self.score(network_upscaler(self.teacher)).mean | self._teacher_cost(),
+        }
+        on_stage("analysing the teacher")
+        patches = prune.sample_patches(self.bank, task.settings.seed, self.arithmetic)
+        self.shrink: Shrinker = prune.shrinker(self.teacher, patches, task.settings.init, task.settings.seed)
+
+    def _teacher_cost(self) -> dict[str, float]:
+        family, config = self.task.family, self.teacher.config
+        return {"flops": family.flops(config), "params": family.params(config)}
+
+    def sampler(self, recipe: Recipe) -> PatchSampler:
+        """Batches for a training by this recipe."""
+        return PatchSampler(
+            self.bank,
+            patch_size=recipe.patch_size,
+            batch_size=recipe.batch_size,
+            seed=recipe.seed,
+            targets={"teacher": self.targets},
+            device=self.arithmetic.device,
+            memory_format=self.arithmetic.memory_format,
+        )
+
+    def score(self, upscale: Upscaler, metrics: Iterable[str] = tuple(METRICS)) -> Scores:
+        """On the validation images."""
+        return evaluate(upscale, self.valid, self.teacher.scale, metrics)
+
+
+def _pairs(bank: PixelBank) -> list[ImagePair]:
+    return [
+        ImagePair(name, bank.lr_image(i).numpy(), bank.hr_image(i).numpy()) for i, name in enumerate(bank.names)
+    ]

@@ -1,0 +1,138 @@
+"""The parameters of a search space: each a finite list of values with an Optuna distribution around it.
+
+Floats are quantised too (in even steps, or even steps of the logarithm), so that two configs are either
+the same or different, and a space can be counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from autocompress.errors import SpaceError
+
+Value = int | float | str | bool
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A name, the values it may take in order, and how Optuna samples it."""
+
+    name: str
+    values: tuple[Value, ...]
+    distribution: BaseDistribution
+
+    def nearest(self, value: Value) -> Value:
+        """The value of the grid next to a sampled one (in the logarithm, where the distribution is log)."""
+        if isinstance(self.distribution, CategoricalDistribution):
+            return value
+        log = isinstance(self.distribution, FloatDistribution) and self.distribution.log
+        place = math.log if log else float
+        return min(self.values, key=lambda candidate: abs(place(candidate) - place(value)))  # type: ignore[arg-type]
+
+
+def capped(parameter: Parameter, high: int) -> Parameter:
+    """An integer parameter without the values above `high`; SpaceError where none is left."""
+    values = tuple(value for value in parameter.values if int(value) <= high)
+    if not values:
+        raise SpaceError(
+            f"{parameter.name} is at least {parameter.values[0]} in this space, but the teacher has {high}"
+        )
+    return Parameter(parameter.name, values, _integers(values))
+
+
+def parse_parameter(name: str, spec: object) -> Parameter:
+    """From the YAML: a mapping with `type`, or a bare value for a constant.
+
+    `{type: int, low, high, step: 1}`, `{type: float, low, high, step}`, `{type: float, low, high, log: true, num}`,
+    `{type: categorical, choices}`. Raises SpaceError naming the key and the rule.
+    """
+    if isinstance(spec, int | float | str | bool):
+        return Parameter(name, (spec,), CategoricalDistribution((spec,)))
+    if not isinstance(spec, dict):
+        raise SpaceError(f"parameters.{name} is {spec!r}, but must be a mapping with `type`, or a constant")
+    kind = spec.get("type")
+    parsers = {"int": _parse_int, "float": _parse_float, "categorical": _parse_categorical}
+    if kind not in parsers:
+        raise SpaceError(f"parameters.{name}.type is {kind!r}, but must be one of {', '.join(parsers)}")
+    return parsers[kind](name, {key: value for key, value in spec.items() if key != "type"})
+
+
+def _parse_int(name: str, spec: Mapping[str, Any]) -> Parameter:
+    _only(name, spec, required=("low", "high"), optional=("step",))
+    low, high, step = (_number(name, key, spec.get(key, 1), int) for key in ("low", "high", "step"))
+    if step < 1:
+        raise SpaceError(f"parameters.{name}.step is {step}, but must be >= 1")
+    _ordered(name, low, high)
+    values = tuple(range(int(low), int(high) + 1, int(step)))
+    return Parameter(name, values, _integers(values))
+
+
+def _integers(values: tuple[Value, ...]) -> IntDistribution:
+    low, high = int(values[0]), int(values[-1])
+    return IntDistribution(low, high, step=int(values[1]) - low if len(values) > 1 else 1)
+
+
+def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
+    log = spec.get("log", False)
+    if not isinstance(log, bool):
+        raise SpaceError(f"parameters.{name}.log is {log!r}, but must be true or false")
+    _only(name, spec, required=("low", "high", "num" if log else "step"), optional=("log",))
+    low, high = (_number(name, key, spec[key], float) for key in ("low", "high"))
+    _ordered(name, low, high)
+    if not log:
+        step = _number(name, "step", spec["step"], float)
+        if step <= 0:
+            raise SpaceError(f"parameters.{name}.step is {step:g}, but must be > 0")
+        count = math.floor((high - low) / step + 1e-9) + 1
+        values = tuple(round(low + index * step, 12) for index in range(count))
+        return Parameter(name, values, FloatDistribution(low, values[-1], step=step))
+    if low <= 0:
+        raise SpaceError(f"parameters.{name}.low is {low:g}, but must be > 0 where log is true")
+    num = int(_number(name, "num", spec["num"], int))
+    if num < 2:
+        raise SpaceError(f"parameters.{name}.num is {num}, but must be >= 2 values from low to high")
+    ratio = math.log(high / low) / (num - 1)
+    values = tuple(float(f"{low * math.exp(index * ratio):.6g}") for index in range(num))
+    return Parameter(name, values, FloatDistribution(values[0], values[-1], log=True))
+
+
+def _parse_categorical(name: str, spec: Mapping[str, Any]) -> Parameter:
+    _only(name, spec, required=("choices",), optional=())
+    choices = spec["choices"]
+    if not isinstance(choices, list) or not choices or len(set(map(str, choices))) != len(choices):
+        raise SpaceError(f"parameters.{name}.choices is {choices!r}, but must be a list of different values")
+    return Parameter(name, tuple(choices), CategoricalDistribution(choices))
+
+
+def _only(name: str, spec: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...]) -> None:
+    for key in required:
+        if key not in spec:
+            raise SpaceError(f"parameters.{name}.{key} is missing")
+    for key in spec:
+        if key not in required + optional:
+            known = ", ".join(("type", *required, *optional))
+            raise SpaceError(f"parameters.{name}.{key} is not known; known here: {known}")
+
+
+def _number(name: str, key: str, value: object, kind: type[int] | type[float]) -> float:
+    good = isinstance(value, int) if kind is int else isinstance(value, int | float)
+    if isinstance(value, bool) or not good:
+        what = "a whole number" if kind is int else "a number (YAML needs the dot in 1.0e-3)"
+        raise SpaceError(f"parameters.{name}.{key} is {value!r}, but must be {what}")
+    assert isinstance(value, int | float)
+    return value
+
+
+def _ordered(name: str, low: float, high: float) -> None:
+    if low > high:
+        raise SpaceError(f"parameters.{name}.low is {low:g}, but must be <= high, which is {high:g}")

@@ -1,0 +1,91 @@
+"""The front of a run: from the students that it wrote, so it can be read at any time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from autocompress import checkpoints
+from autocompress.errors import RunError
+from autocompress.search.run_folder import RunFolder
+from autocompress.search.rungs import Point, front
+
+COLUMNS = (
+    "trial",
+    "family",
+    "psnr_y",
+    "ssim_y",
+    "flops",
+    "params",
+    "flops_share",
+    "gain_over_bicubic",
+    "loss_to_teacher",
+    "config",
+    "file",
+)
+
+
+def students(run: RunFolder) -> pd.DataFrame:
+    """Every finished student by FLOPs; `on_front` says which no other dominates.
+
+    `flops_share` is of the teacher's FLOPs; `gain_over_bicubic` and `loss_to_teacher` are in dB of PSNR-Y on the
+    validation images.
+    """
+    references = run.config["references"]
+    rows = [_row(student, references) for student in run.students()]
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values(["flops", "trial"], ignore_index=True)
+    points = [Point(row.trial, row.psnr_y, row.flops) for row in table.itertuples()]
+    best = {point.trial for point in front(points)}
+    table["on_front"] = [trial in best for trial in table["trial"]]
+    return table
+
+
+def pareto(run: RunFolder) -> pd.DataFrame:
+    """The front of a run by FLOPs; RunError where no trial has finished."""
+    table = students(run)
+    if table.empty:
+        raise RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
+    return table[table["on_front"]].drop(columns="on_front").reset_index(drop=True)
+
+
+def write_pareto(run: RunFolder) -> pd.DataFrame:
+    """Write pareto.csv and pareto.json, and return the front."""
+    table = pareto(run)
+    checkpoints.write_text(run.path / "pareto.csv", table.drop(columns=["config"]).to_csv(index=False))
+    checkpoints.write_json(run.path / "pareto.json", as_json(run, table))
+    return table
+
+
+def as_json(run: RunFolder, table: pd.DataFrame) -> dict[str, Any]:
+    """The front with what it is compared with, as plain JSON types."""
+    config = run.config
+    return {
+        "budget": config["search"]["budget"],
+        "references": config["references"],
+        "pick": int(pick(table)["trial"]),
+        "students": table.to_dict(orient="records"),
+    }
+
+
+def pick(table: pd.DataFrame) -> pd.Series[Any]:
+    """The student to take from a front: the best PSNR-Y. Everything on it is within the budget."""
+    return table.loc[table["psnr_y"].idxmax()]
+
+
+def _row(student: dict[str, Any], references: dict[str, Any]) -> dict[str, Any]:
+    metrics = student["metrics"]
+    return {
+        "trial": student["trial"],
+        "family": student["family"],
+        "psnr_y": metrics["psnr_y"],
+        "ssim_y": metrics["ssim_y"],
+        "flops": student["flops"],
+        "params": student["params"],
+        "flops_share": student["flops"] / references["teacher"]["flops"],
+        "gain_over_bicubic": metrics["psnr_y"] - references["bicubic"]["psnr_y"],
+        "loss_to_teacher": references["teacher"]["psnr_y"] - metrics["psnr_y"],
+        "config": student["config"],
+        "file": str(Path(student["file"])),
+    }

@@ -1,0 +1,52 @@
+"""What a search is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autocompress.errors import InvalidInput
+from autocompress.prune import INITS
+from autocompress.quantities import format_count
+from autocompress.search.space import Budget
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a user decides. None: the shipped teacher, the embedded photographs, no limit, a folder of its own.
+
+    `train` and `val` are folders of images; without `val`, HELD_OUT of the training images choose. `timeout` is in
+    seconds.
+    """
+
+    budget: Budget
+    space: str = "edsr"
+    teacher: str | None = None
+    res_scale: float | None = None
+    train: Path | None = None
+    val: Path | None = None
+    scale: int | None = None
+    skip_bad_images: bool = False
+    init: str = "projection"
+    trials: int = 24
+    steps: int = 300
+    timeout: float | None = None
+    seed: int = 0
+    out: Path | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "steps"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(f"{name} is {getattr(self, name)}, but must be >= 1")
+        if self.init not in INITS:
+            raise InvalidInput(f"init is {self.init!r}, but must be one of {', '.join(INITS)}")
+        if self.val is not None and self.train is None:
+            raise InvalidInput("a folder to validate on needs one to train on: give --train DIR too")
+
+    @property
+    def folder(self) -> Path:
+        """The run folder: as given, or named after space, budget and seed under `runs`."""
+        if self.out is not None:
+            return self.out
+        limits = [format_count(limit) for limit in (self.budget.flops, self.budget.params) if limit is not None]
+        return Path("runs", "-".join([Path(self.space).stem, *limits, f"seed{self.seed}"]))

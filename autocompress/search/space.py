@@ -1,0 +1,204 @@
+"""Search spaces: a YAML file that names a family, what may vary in its config, and how students are trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autocompress.distill.recipe import Recipe
+from autocompress.errors import ConfigError, SpaceError
+from autocompress.families import find_family
+from autocompress.families.base import Config, Family
+from autocompress.quantities import format_count
+from autocompress.search.parameters import Parameter, Value, capped, parse_parameter
+
+RECIPE_FIELDS = ("teacher_loss", "teacher_share", "learning_rate", "warmup", "clip", "ema")
+
+Values = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Hard limits; None is no limit. `flops` are fused multiply-adds for a 1280x720 output."""
+
+    flops: int | None = None
+    params: int | None = None
+
+    def allows(self, flops: int, params: int) -> bool:
+        """Whether a network that costs this much is within the budget."""
+        return (self.flops is None or flops <= self.flops) and (self.params is None or params <= self.params)
+
+    def __str__(self) -> str:
+        limits = [(self.flops, "FLOPs"), (self.params, "parameters")]
+        return " and ".join(f"{format_count(limit)} {what}" for limit, what in limits if limit is not None)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One point of a space: the student's config, how it is trained, and what it costs."""
+
+    values: Values
+    config: Config
+    recipe: Recipe
+    flops: int
+    params: int
+
+    @property
+    def key(self) -> tuple[Config, Recipe]:
+        """Equal for two points that are the same training: without a teacher's share its loss says nothing."""
+        recipe = self.recipe
+        return self.config, recipe if recipe.teacher_share else dataclasses.replace(recipe, teacher_loss="l1")
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a search may vary. `defaults` are the values that the first trials take beside the counts."""
+
+    name: str
+    family: Family
+    parameters: tuple[Parameter, ...]
+    defaults: Values
+
+    def for_teacher(self, teacher: Config) -> Space:
+        """The same space without counts above the teacher's own."""
+        counts = {count.field for count in self.family.counts}
+        return dataclasses.replace(
+            self,
+            parameters=tuple(
+                capped(parameter, getattr(teacher, parameter.name)) if parameter.name in counts else parameter
+                for parameter in self.parameters
+            ),
+        )
+
+    def candidate(self, values: Values, teacher: Config, recipe: Recipe) -> Candidate:
+        """The point with these values, trained by `recipe` but for what the values say."""
+        fields = {name: value for name, value in values.items() if name not in RECIPE_FIELDS}
+        training: dict[str, Any] = {name: value for name, value in values.items() if name in RECIPE_FIELDS}
+        config = self.family.student_config(teacher, fields)
+        return Candidate(
+            values,
+            config,
+            dataclasses.replace(recipe, **training),
+            self.family.flops(config),
+            self.family.params(config),
+        )
+
+    def sizes(self, teacher: Config) -> Iterator[tuple[Values, Config]]:
+        """Every network of the space, with the defaults for the rest: what its FLOPs can be."""
+        counts = [parameter for parameter in self.parameters if parameter.name not in RECIPE_FIELDS]
+        rest = {p.name: self.defaults.get(p.name, p.values[0]) for p in self.parameters if p not in counts}
+        for combination in itertools.product(*(parameter.values for parameter in counts)):
+            values = {p.name: value for p, value in zip(counts, combination, strict=True)} | rest
+            fields = {p.name: values[p.name] for p in counts}
+            yield values, self.family.student_config(teacher, fields)
+
+    @property
+    def size(self) -> int:
+        """The number of points."""
+        return math.prod(len(parameter.values) for parameter in self.parameters)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What tells this space from another, as plain JSON types."""
+        return {
+            "family": self.family.name,
+            "parameters": {parameter.name: list(parameter.values) for parameter in self.parameters},
+            "defaults": dict(self.defaults),
+        }
+
+
+def _folder() -> Path:
+    """Where the shipped spaces are: beside this package's files when installed, at the top of a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "search_spaces"
+    return installed if installed.is_dir() else package.parent / "search_spaces"
+
+
+def shipped_spaces() -> dict[str, Path]:
+    """The spaces that come with the package, by name."""
+    return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
+
+
+def load_space(name_or_file: str) -> Space:
+    """A shipped space by its name, or one from a YAML file; SpaceError names the file, the key and the rule."""
+    known = shipped_spaces()
+    path = known.get(name_or_file, Path(name_or_file))
+    if not path.is_file():
+        raise SpaceError(
+            f"{name_or_file}: no such file, and no shipped search space of that name; shipped: {', '.join(known)}"
+        )
+    try:
+        return _parse(path.stem, yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpaceError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
+    except (SpaceError, ConfigError) as error:
+        raise SpaceError(f"{path}: {error}") from error
+
+
+def _parse(name: str, content: object) -> Space:
+    if not isinstance(content, dict):
+        raise SpaceError("must be a mapping with `family` and `parameters`")
+    for key in content:
+        if key not in ("family", "parameters", "defaults"):
+            raise SpaceError(f"{key} is not known; known here: family, parameters, defaults")
+    family = find_family(str(content.get("family")))
+    specs = content.get("parameters")
+    if not isinstance(specs, dict) or not specs:
+        raise SpaceError("parameters is missing or empty, but must name what may vary")
+    _check_names(family, specs)
+    parameters = tuple(parse_parameter(str(key), spec) for key, spec in specs.items())
+    for parameter in parameters:
+        _check_values(family, parameter)
+    defaults = content.get("defaults") or {}
+    _check_defaults(defaults, parameters)
+    return Space(name, family, parameters, defaults)
+
+
+def _check_names(family: Family, specs: Mapping[str, object]) -> None:
+    counts = [count.field for count in family.counts]
+    known = [*counts, *RECIPE_FIELDS]
+    for key in specs:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise SpaceError(
+                f"parameters.{key} is nothing that {family.name} can vary{hint} (it can: {', '.join(known)})"
+            )
+    for field in counts:
+        if field not in specs:
+            raise SpaceError(f"parameters.{field} is missing; give it a range, or one value to keep it fixed")
+
+
+def _check_values(family: Family, parameter: Parameter) -> None:
+    for count in family.counts:
+        if parameter.name == count.field:
+            smallest = parameter.values[0]
+            if not isinstance(smallest, int) or smallest < count.low:
+                raise SpaceError(
+                    f"parameters.{parameter.name} starts at {smallest!r}, but must be whole numbers >= {count.low}"
+                )
+            return
+    for value in parameter.values:
+        try:
+            Recipe(**{parameter.name: value})  # type: ignore[arg-type]
+        except TypeError as error:
+            raise SpaceError(f"parameters.{parameter.name} has the value {value!r} of a wrong type") from error
+
+
+def _check_defaults(defaults: object, parameters: tuple[Parameter, ...]) -> None:
+    if not isinstance(defaults, dict):
+        raise SpaceError(f"defaults is {defaults!r}, but must be a mapping")
+    by_name = {parameter.name: parameter for parameter in parameters}
+    for key, value in defaults.items():
+        if key not in by_name:
+            raise SpaceError(f"defaults.{key} is no parameter of this space")
+        if value not in by_name[key].values:
+            values = ", ".join(map(str, by_name[key].values))
+            raise SpaceError(f"defaults.{key} is {value!r}, but its values are {values}")

@@ -1,0 +1,65 @@
+"""The first trials: networks of different shapes at FLOPs spread evenly, on a log scale, up to the budget."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from autocompress.errors import SpaceError
+from autocompress.families.base import Config
+from autocompress.quantities import format_count
+from autocompress.search.space import Budget, Space, Values
+
+
+@dataclass(frozen=True)
+class _Size:
+    values: Values
+    flops: int
+    lean: float  # > 0: the first count is a larger share of the teacher's than the others are
+
+
+def starts(space: Space, teacher: Config, budget: Budget, count: int) -> list[Values]:
+    """Up to `count` points: for each of half as many FLOPs, a wide-and-shallow and a narrow-and-deep network.
+
+    Which shape is better is not known before; a score before training tells. Raises SpaceError, naming the smallest
+    network, where nothing in the space fits the budget.
+    """
+    sizes = _inside(space, teacher, budget)
+    low, high = math.log(sizes[0].flops), math.log(sizes[-1].flops)
+    levels = max(2, (count + 1) // 2)
+    chosen: dict[int, Values] = {}
+    for level in range(levels):
+        target = low + (high - low) * level / (levels - 1)
+        for lean in (-0.25, 0.25):
+            nearest = min(sizes, key=lambda s: 2 * abs(math.log(s.flops) - target) + abs(s.lean - lean))
+            chosen.setdefault(sizes.index(nearest), nearest.values)
+    return list(chosen.values())[:count]
+
+
+def _inside(space: Space, teacher: Config, budget: Budget) -> list[_Size]:
+    """The networks of the space within the budget, by FLOPs."""
+    family, sizes = space.family, []
+    smallest: tuple[int, int, Values] | None = None
+    for values, config in space.sizes(teacher):
+        flops, params = family.flops(config), family.params(config)
+        if smallest is None or flops < smallest[0]:
+            smallest = flops, params, values
+        if budget.allows(flops, params):
+            sizes.append(_Size(values, flops, _lean(space, teacher, config)))
+    if not sizes:
+        assert smallest is not None
+        flops, params, values = smallest
+        shape = ", ".join(f"{count.field} {values[count.field]}" for count in family.counts)
+        raise SpaceError(
+            f"no network of the space {space.name} is within {budget}: the smallest ({shape}) has "
+            f"{format_count(flops)} FLOPs and {format_count(params)} parameters; raise the budget or widen the space"
+        )
+    return sorted(sizes, key=lambda size: size.flops)
+
+
+def _lean(space: Space, teacher: Config, config: Config) -> float:
+    """How much more of its first count than of its others a student keeps: a difference of shares of the teacher's."""
+    first, *others = (
+        getattr(config, count.field) / getattr(teacher, count.field) for count in space.family.counts
+    )
+    return first - sum(others) / len(others) if others else 0.0

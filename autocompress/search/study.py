@@ -1,0 +1,85 @@
+"""The Optuna study of a run: its storage, its objectives, its sampler."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+STUDY_NAME = "autocompress"
+DIRECTIONS = ["maximize", "minimize"]
+METRIC_NAMES = ["PSNR-Y (dB)", "FLOPs (1280x720)"]
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def default_sampler(seed: int) -> BaseSampler:
+    """Optuna's multi-objective TPE, which takes parameters together and keeps away from trials still running."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=8)
+
+
+def open_study(database: Path, sampler: BaseSampler) -> Study:
+    """The study in an SQLite file, made where there is none."""
+    study = optuna.create_study(
+        storage=_sqlite(database),
+        study_name=STUDY_NAME,
+        directions=DIRECTIONS,
+        sampler=sampler,
+        load_if_exists=True,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(METRIC_NAMES)
+    return study
+
+
+def _sqlite(database: Path) -> RDBStorage:
+    """Write-ahead logging lets a dashboard read while a search writes; FULL loses nothing in a power cut."""
+    storage = RDBStorage(f"sqlite:///{database.absolute()}", engine_kwargs={"connect_args": {"timeout": 60}})
+
+    def configure(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    sqlalchemy.event.listen(storage.engine, "connect", configure)
+    storage.engine.dispose()  # what was connected before this rule
+    return storage
+
+
+def origin(trial: FrozenTrial | optuna.Trial) -> int:
+    """The number of the trial whose config this one tries again, or its own: what its seed is made from."""
+    return int(trial.user_attrs.get("origin", trial.number))
+
+
+def recover(study: Study, finished: Callable[[int], list[float] | None]) -> None:
+    """Close the trials that a dead search left running.
+
+    One whose student is written, as `finished` says by its objective values, is complete; any other is failed, and
+    the same config queued again.
+    """
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        values = finished(trial.number)
+        if values is not None:
+            study.tell(trial.number, values)
+        else:
+            study.tell(trial.number, state=TrialState.FAIL)
+            attributes = {"retry_of": trial.number, "origin": origin(trial)}
+            study.enqueue_trial(trial.params, user_attrs=attributes)
+
+
+def num_ended(study: Study) -> int:
+    """Trials that came to an end of their own: complete, stopped, or failed and not to be tried again."""
+    trials = study.get_trials(deepcopy=False)
+    retried = {trial.user_attrs.get("retry_of") for trial in trials}
+    return sum(trial.state.is_finished() and trial.number not in retried for trial in trials)

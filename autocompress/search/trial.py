@@ -1,0 +1,89 @@
+"""One trial: shrink the teacher, score, distill, score, keep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import autocompress
+from autocompress import checkpoints, cost
+from autocompress.distill.training import Training
+from autocompress.evaluate import network_upscaler
+from autocompress.families.base import SRNetwork
+from autocompress.search.inputs import Inputs
+from autocompress.search.space import Candidate
+
+OnStep = Callable[[int], None]
+OnScore = Callable[[int, float], None]
+
+RUNG_RATIO = 3
+
+
+def rung_steps(steps: int) -> list[int]:
+    """The steps at which a training is scored: a ninth, a third, and all."""
+    return sorted({max(1, steps // RUNG_RATIO**power) for power in (2, 1, 0)})
+
+
+class Trial:
+    """A student of one candidate; it is shrunk and scored when made, and can then be trained."""
+
+    def __init__(self, number: int, candidate: Candidate, inputs: Inputs) -> None:
+        self.number = number
+        self.candidate = candidate
+        self._inputs = inputs
+        start = time.perf_counter()
+        self._student = inputs.shrink(candidate.config)
+        self.psnr_before_training = self._psnr(self._student)
+        self.seconds = {"start": time.perf_counter() - start}
+
+    def train(self, on_step: OnStep, on_score: OnScore) -> None:
+        """Distill to the recipe's last step, with a look at the PSNR-Y at each rung; raises TrainingDiverged."""
+        start = time.perf_counter()
+        recipe = self.candidate.recipe
+        training = Training(self._student, self._inputs.sampler(recipe), recipe, self._inputs.arithmetic)
+        for rung in rung_steps(recipe.steps):
+            training.run_to(rung, on_step)
+            if rung < recipe.steps:
+                on_score(rung, self._psnr(training.student))
+        self._student = training.student
+        self.seconds["training"] = time.perf_counter() - start
+
+    def finish(self, folder: Path) -> dict[str, float]:
+        """Score on all metrics, write the student, and return its mean scores."""
+        start = time.perf_counter()
+        metrics = self._inputs.score(network_upscaler(self._student)).mean
+        self.seconds["scoring"] = time.perf_counter() - start
+        checkpoints.save_tensors(folder / "student.safetensors", self._student.state_dict())
+        checkpoints.write_json(folder / "student.json", self._describe(metrics))
+        return metrics
+
+    def _psnr(self, student: SRNetwork) -> float:
+        return self._inputs.score(network_upscaler(student), ["psnr_y"]).mean["psnr_y"]
+
+    def _describe(self, metrics: dict[str, float]) -> dict[str, Any]:
+        task, config = self._inputs.task, self.candidate.config
+        return {
+            "family": self._student.family,
+            "config": config.to_dict(),
+            "scale": config.scale,
+            "flops": cost.count_flops(self._student, config.scale, 48 * task.family.size_multiple(config)),
+            "params": cost.count_params(self._student),
+            "metrics": metrics,
+            "provenance": {
+                "teacher": task.teacher_name,
+                "teacher_digest": task.teacher_digest,
+                "init": task.settings.init,
+                "recipe": self.candidate.recipe.to_dict(),
+                "psnr_y_before_training": self.psnr_before_training,
+                "validation": self._inputs.references,
+                "trained_on": f"{len(self._inputs.bank)} images of {task.train.name}",
+                "scored_on": f"{len(self._inputs.valid)} images of {task.valid.name}",
+                "seconds": {part: round(seconds, 2) for part, seconds in self.seconds.items()},
+                "arithmetic": self._inputs.arithmetic.to_dict(),
+                "versions": {"autocompress": autocompress.__version__, "torch": torch.__version__},
+            },
+        }
