@@ -44,6 +44,7 @@ class CacheEntry:
 
     @property
     def path(self) -> Path:
+        """Where it is."""
         return folder() / self.kind / self.key
 
 
@@ -108,7 +109,7 @@ def _build(path: Path, build: Callable[[Path], None], size: int) -> None:
         build(unfinished)
         _make_room(path, _bytes_in(unfinished), 0)
         path.parent.mkdir(exist_ok=True)
-        os.rename(unfinished, path)
+        unfinished.rename(path)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -151,7 +152,7 @@ def _remove(path: Path) -> bool:
             doomed = folder() / ".building" / _lock_name(path)
             doomed.parent.mkdir(exist_ok=True)
             shutil.rmtree(doomed, ignore_errors=True)
-            os.rename(path, doomed)
+            path.rename(doomed)
             shutil.rmtree(doomed, ignore_errors=True)
             return True
     except Timeout:

@@ -18,6 +18,7 @@ from torch import Tensor
 from autocompress.errors import CheckpointError
 
 PYTORCH_SUFFIXES = (".pt", ".pth", ".ckpt")
+STATE_DICT_KEYS = ("params_ema", "params", "state_dict")  # in the order in which one is taken
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -27,7 +28,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     try:
         write(temporary)
         temporary.chmod(0o644)  # some writers make files that only their owner can read
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -101,15 +102,11 @@ def _read_pytorch(path: Path) -> object:
 
 
 def _state_dict(path: Path, content: object) -> dict[str, Tensor]:
+    found = f"a {type(content).__name__}"
     if isinstance(content, dict):
-        for key in ("params_ema", "params", "state_dict"):
-            if isinstance(content.get(key), dict):
-                content = content[key]
-                break
-        tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+        inner = next((content[key] for key in STATE_DICT_KEYS if isinstance(content.get(key), dict)), content)
+        tensors = {str(key): value for key, value in inner.items() if isinstance(value, Tensor)}
         if tensors:
             return tensors
-        found = f"a dict of {', '.join(map(repr, list(content)[:5])) or 'nothing'}"
-    else:
-        found = f"a {type(content).__name__}"
+        found = f"a dict of {', '.join(map(repr, list(inner)[:5])) or 'nothing'}"
     raise CheckpointError(f"{path}: holds {found}, but a state dict (names to tensors) is needed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from autocompress import metrics
 from autocompress.data import bicubic
-from autocompress.data.sources import ImagePair
+from autocompress.data.sources import ImagePair, ImageSource, sift
 from autocompress.families.base import SRNetwork
 
 Image = NDArray[np.uint8]
 Upscaler = Callable[[Image], Image]
+
+MIN_SIDE = 32  # HR pixels: enough for SSIM's window inside the border
 
 METRICS = {
     "psnr_y": metrics.psnr_y,
@@ -56,6 +58,13 @@ def network_upscaler(network: SRNetwork) -> Upscaler:
         return result
 
     return upscale
+
+
+def pairs(source: ImageSource, skip_bad_images: bool = False) -> Iterator[ImagePair]:
+    """The pairs of a source one after the other; one that cannot be read is a DataError, or left out."""
+    for index, file in enumerate(source.files):
+        good, _ = sift([(file.name, index)], source.read, skip_bad_images=skip_bad_images)
+        yield from good
 
 
 def evaluate(

@@ -47,9 +47,7 @@ def ssim_y(sr: Image, hr: Image, border: int) -> float:
 def ssim_rgb(sr: Image, hr: Image, border: int) -> float:
     """SSIM as in `ssim_y`, the mean of the three channels."""
     sr, hr = _inner(sr, hr, border)
-    channels = (
-        torch.from_numpy(image.astype(np.float64)).permute(2, 0, 1).contiguous() for image in (sr, hr)
-    )
+    channels = (torch.from_numpy(image.astype(np.float64)).permute(2, 0, 1).contiguous() for image in (sr, hr))
     return _ssim(*channels)
 
 
@@ -59,9 +57,7 @@ def _inner(sr: Image, hr: Image, border: int) -> tuple[Image, Image]:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise InvalidInput(f"images to compare must be uint8 (H, W, 3), not {image.dtype} {image.shape}")
     if sr.shape != hr.shape:
-        raise InvalidInput(
-            f"images of {sr.shape[:2]} and {hr.shape[:2]} pixels cannot be compared: use equal sizes"
-        )
+        raise InvalidInput(f"images of {sr.shape[:2]} and {hr.shape[:2]} pixels cannot be compared: use equal sizes")
     height, width = hr.shape[:2]
     if border < 0 or min(height, width) <= 2 * border:
         raise InvalidInput(

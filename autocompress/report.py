@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from autocompress import checkpoints
 from autocompress.quantities import format_count
-from autocompress.search.results import pick, students
+from autocompress.search.results import pick, rows, students
 from autocompress.search.run_folder import RunFolder
 
 
@@ -31,9 +31,7 @@ def front_figure(run: RunFolder) -> go.Figure:
     figure.add_scatter(
         x=others["flops"], y=others["psnr_y"], mode="markers", name="dominated", opacity=0.35, **_hover(others)
     )
-    figure.add_scatter(
-        x=front["flops"], y=front["psnr_y"], mode="lines+markers", name="Pareto front", **_hover(front)
-    )
+    figure.add_scatter(x=front["flops"], y=front["psnr_y"], mode="lines+markers", name="Pareto front", **_hover(front))
     if not front.empty:
         best = pick(front)
         figure.add_scatter(
@@ -73,6 +71,6 @@ def _hover(table: pd.DataFrame) -> dict[str, Any]:
         f"trial {row['trial']}: {row['psnr_y']:.2f} dB, SSIM {row['ssim_y']:.4f}<br>"
         f"{format_count(row['flops'])} FLOPs, {format_count(row['params'])} parameters<br>"
         + "<br>".join(f"{key}: {value}" for key, value in row["config"].items())
-        for row in table.to_dict(orient="records")
+        for row in rows(table)
     ]
     return {"hovertext": texts, "hoverinfo": "text"}

@@ -37,8 +37,7 @@ def source_of(folder: Path, scale: int = 2) -> ImageSource:
 def positions_bank(sizes: list[tuple[int, int]], scale: int) -> PixelBank:
     """A bank whose pixels say where they are, in LR pixels: (image, y, x); so HR repeats each LR pixel."""
     images = [
-        torch.cartesian_prod(torch.tensor([k]), torch.arange(h), torch.arange(w))
-        for k, (h, w) in enumerate(sizes)
+        torch.cartesian_prod(torch.tensor([k]), torch.arange(h), torch.arange(w)) for k, (h, w) in enumerate(sizes)
     ]
     lr = [image.view(h, w, 3) for image, (h, w) in zip(images, sizes, strict=True)]
     hr = [image.repeat_interleave(scale, 0).repeat_interleave(scale, 1) for image in lr]
@@ -60,8 +59,11 @@ def positions_bank(sizes: list[tuple[int, int]], scale: int) -> PixelBank:
 def test_bank_has_every_pair(folder: Path, scale: int) -> None:
     source = source_of(folder, scale)
     bank = PixelBank.open(source)
-    assert len(bank) == 3 and bank.scale == scale and bank.names == ("image0", "image1", "image2")
-    assert bank.skipped == () and bank.lr.dtype == bank.hr.dtype == torch.uint8
+    assert len(bank) == 3
+    assert bank.scale == scale
+    assert bank.names == ("image0", "image1", "image2")
+    assert bank.skipped == ()
+    assert bank.lr.dtype == bank.hr.dtype == torch.uint8
     for index in range(3):
         pair = source.read(index)
         np.testing.assert_array_equal(bank.lr_image(index).numpy(), pair.lr)
@@ -78,7 +80,8 @@ def test_bank_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(ImageSource, "read", never)
     second = PixelBank.open(source_of(folder))
-    assert first.key == second.key and torch.equal(first.hr, second.hr)
+    assert first.key == second.key
+    assert torch.equal(first.hr, second.hr)
 
 
 def test_writing_to_a_bank_does_not_reach_its_file(folder: Path) -> None:
@@ -108,7 +111,8 @@ def test_truncated_image_is_skipped_on_request_only(folder: Path, tmp_path: Path
     source = source_of(damaged_copy(folder, tmp_path))
     bank = PixelBank.open(source, skip_bad_images=True)
     assert bank.names == ("image0", "image2")
-    assert [name for name, _ in bank.skipped] == ["image1"] and "image1.png" in bank.skipped[0][1]
+    assert [name for name, _ in bank.skipped] == ["image1"]
+    assert "image1.png" in bank.skipped[0][1]
     np.testing.assert_array_equal(bank.hr_image(1).numpy(), source.read(2).hr)
     with pytest.raises(DataError, match=r"image1\.png"):
         PixelBank.open(source)
@@ -147,14 +151,16 @@ def test_patches_are_contiguous_turned_and_aligned(
     teacher = bank.hr / 255
     sampler = PatchSampler(bank, patch_size=size, batch_size=12, seed=seed, targets={"teacher": teacher})
     batch = sampler.sample()
-    assert batch.lr.shape == (12, 3, size, size) and batch.lr.dtype == torch.float32
+    assert batch.lr.shape == (12, 3, size, size)
+    assert batch.lr.dtype == torch.float32
     assert batch.targets.keys() == {"hr", "teacher"}
     torch.testing.assert_close(batch.targets["teacher"], batch.targets["hr"], rtol=0, atol=1e-7)
     large = batch.lr.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
     torch.testing.assert_close(batch.targets["hr"], large, rtol=0, atol=0)
     for patch in (batch.lr * 255).round().to(torch.int64):
         image, top, left = patch.flatten(1).amin(1)
-        assert top + size <= sizes[int(image)][0] and left + size <= sizes[int(image)][1]
+        assert top + size <= sizes[int(image)][0]
+        assert left + size <= sizes[int(image)][1]
         cut = bank.lr_image(int(image))[top : top + size, left : left + size].permute(2, 0, 1)
         assert any(torch.equal(patch, turned) for turned in dihedral(cut.to(torch.int64)))
 
@@ -167,9 +173,7 @@ def test_hr_is_turned_pixel_by_pixel(folder: Path) -> None:
         whole_lr, whole_hr = bank.lr_image(0).permute(2, 0, 1), bank.hr_image(0).permute(2, 0, 1)
         for lr, hr in zip(batch.lr, batch.targets["hr"], strict=True):
             views = zip(dihedral(whole_lr), dihedral(whole_hr), strict=True)
-            assert any(
-                torch.equal(lr * 255, a.float()) and torch.equal(hr * 255, b.float()) for a, b in views
-            )
+            assert any(torch.equal(lr * 255, a.float()) and torch.equal(hr * 255, b.float()) for a, b in views)
 
 
 def test_every_position_and_every_turn_is_equally_likely() -> None:
@@ -200,7 +204,8 @@ def test_stream_is_seeded_and_goes_on_where_it_was(folder: Path) -> None:
     assert not torch.equal(sampler(2).sample().lr, batches[0])
     other = sampler(2)
     other.load_state_dict(second.state_dict())
-    assert torch.equal(other.sample().lr, batches[1]) and torch.equal(other.sample().lr, batches[2])
+    assert torch.equal(other.sample().lr, batches[1])
+    assert torch.equal(other.sample().lr, batches[2])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -224,26 +229,25 @@ def test_number_format_and_memory_layout(folder: Path, dtype: torch.dtype) -> No
     plain, last = sample(torch.contiguous_format), sample(torch.channels_last)
     exact = sample(torch.contiguous_format, torch.float32)
     for a, b, c in zip(plain, last, exact, strict=True):
-        assert a.dtype == b.dtype == dtype and torch.equal(a, b)
-        assert a.is_contiguous() and b.is_contiguous(memory_format=torch.channels_last)
+        assert a.dtype == b.dtype == dtype
+        assert torch.equal(a, b)
+        assert a.is_contiguous()
+        assert b.is_contiguous(memory_format=torch.channels_last)
         assert torch.equal(a, c.to(dtype))
-        assert 0 <= a.min() and a.max() <= 1
+        assert (a >= 0).all()
+        assert (a <= 1).all()
 
 
 def test_image_smaller_than_a_patch(folder: Path) -> None:
     bank = PixelBank.open(source_of(folder))
-    with pytest.raises(
-        DataError, match=r"'image0' has 15x10 LR pixels, too few for patches of 11x11: .* at most 10"
-    ):
+    with pytest.raises(DataError, match=r"'image0' has 15x10 LR pixels, too few for patches of 11x11: .* at most 10"):
         PatchSampler(bank, patch_size=11, batch_size=4, seed=0)
     assert PatchSampler(bank, patch_size=10, batch_size=4, seed=0).sample().lr.shape == (4, 3, 10, 10)
 
 
 def test_target_of_another_shape(folder: Path) -> None:
     bank = PixelBank.open(source_of(folder))
-    with pytest.raises(
-        InvalidInput, match=r"target 'teacher' has shape \(155, 3\), but must have .* \(\d+, 3\)"
-    ):
+    with pytest.raises(InvalidInput, match=r"target 'teacher' has shape \(155, 3\), but must have .* \(\d+, 3\)"):
         PatchSampler(bank, patch_size=8, batch_size=4, seed=0, targets={"teacher": bank.lr[:155]})
 
 

@@ -84,9 +84,7 @@ def test_long_images_are_worked_on_in_blocks(scale: int) -> None:
     np.testing.assert_array_equal(
         downscale(image, scale)[:, 50:90], downscale(image[:, : 200 * scale], scale)[:, 50:90]
     )
-    np.testing.assert_array_equal(
-        upscale(image, scale)[:, 300:600], upscale(image[:, :400], scale)[:, 300:600]
-    )
+    np.testing.assert_array_equal(upscale(image, scale)[:, 300:600], upscale(image[:, :400], scale)[:, 300:600])
 
 
 def test_input_is_left_alone_and_may_be_a_view() -> None:

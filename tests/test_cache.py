@@ -97,7 +97,8 @@ def keys() -> list[str]:
 
 def test_built_once(folder: Path) -> None:
     path = cache.entry("kind", "key", file_of(10))
-    assert path == folder / "kind/key" and (path / "data").stat().st_size == 10
+    assert path == folder / "kind/key"
+    assert (path / "data").stat().st_size == 10
     assert cache.entry("kind", "key", never) == path
     [item] = cache.entries()
     assert (item.kind, item.key, item.bytes, item.path) == ("kind", "key", 10, path)
@@ -107,7 +108,8 @@ def test_built_once(folder: Path) -> None:
 def test_failed_build_leaves_nothing(folder: Path) -> None:
     with pytest.raises(RuntimeError, match="no luck"):
         cache.entry("kind", "key", fail)
-    assert cache.entries() == [] and list((folder / ".building").iterdir()) == []
+    assert cache.entries() == []
+    assert list((folder / ".building").iterdir()) == []
     assert (cache.entry("kind", "key", file_of(10)) / "data").stat().st_size == 10
 
 
@@ -124,9 +126,11 @@ def test_killed_builder_is_replaced(folder: Path, log: Path) -> None:
         wait_for(log.exists)
         with opener(log, 0) as waiting:
             time.sleep(0.2)
-            assert waiting.poll() is None and not (folder / "kind/key").exists()
+            assert waiting.poll() is None
+            assert not (folder / "kind/key").exists()
             killed.kill()
-            assert waiting.stdout and waiting.stdout.readline()
+            assert waiting.stdout
+            assert waiting.stdout.readline()
     assert log.read_text() == "start\nstart\nend\n"
     assert {path.name for path in (folder / "kind/key").iterdir()} == {"half", "whole"}
     assert list((folder / ".building").iterdir()) == []
@@ -170,13 +174,13 @@ def test_known_size_makes_room_before_building(monkeypatch: pytest.MonkeyPatch) 
 def test_what_a_living_process_uses_stays(folder: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOCOMPRESS_CACHE_LIMIT", "2M")
     with opener(log, 0) as user:
-        assert user.stdout and user.stdout.readline()
-        message = (
-            r"kind/big: 2MB do not fit .* beside 1.5KB in use; its limit is 2MB: set .*_LIMIT to at least 3M"
-        )
+        assert user.stdout
+        assert user.stdout.readline()
+        message = r"kind/big: 2MB do not fit .* beside 1.5KB in use; its limit is 2MB: set .*_LIMIT to at least 3M"
         with pytest.raises(InvalidInput, match=message):
             cache.entry("kind", "big", never, size=2_000_000)
-        assert [item.key for item in cache.clear()] == ["key"] and (folder / "kind/key/whole").exists()
+        assert [item.key for item in cache.clear()] == ["key"]
+        assert (folder / "kind/key/whole").exists()
         user.kill()
     cache.entry("kind", "big", file_of(10), size=2_000_000)
     assert keys() == ["big"]
@@ -184,9 +188,12 @@ def test_what_a_living_process_uses_stays(folder: Path, log: Path, monkeypatch: 
 
 def test_own_entries_are_in_use() -> None:
     path = cache.entry("kind", "key", file_of(10))
-    assert [item.key for item in cache.clear()] == ["key"] and path.exists()
+    assert [item.key for item in cache.clear()] == ["key"]
+    assert path.exists()
     forget()
-    assert cache.clear() == [] and not path.exists() and cache.entries() == []
+    assert cache.clear() == []
+    assert not path.exists()
+    assert cache.entries() == []
     assert cache.entry("kind", "key", file_of(20)).exists()
 
 
@@ -194,7 +201,8 @@ def test_larger_than_the_limit_after_all(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("AUTOCOMPRESS_CACHE_LIMIT", "1M")
     with pytest.raises(InvalidInput, match=r"kind/key: 1.5MB do not fit .* limit is 1MB: .* at least 2M"):
         cache.entry("kind", "key", file_of(1_500_000))
-    assert cache.entries() == [] and list((folder / ".building").iterdir()) == []
+    assert cache.entries() == []
+    assert list((folder / ".building").iterdir()) == []
 
 
 def test_disk_too_small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +232,8 @@ def test_other_things_in_the_folder_are_never_touched(folder: Path, monkeypatch:
     put("b", 1500)
     assert keys() == ["b"]
     cache.clear()
-    assert (folder / "photos/holiday/1.jpg").exists() and (folder / "kind/notes").exists()
+    assert (folder / "photos/holiday/1.jpg").exists()
+    assert (folder / "kind/notes").exists()
 
 
 @pytest.mark.parametrize(
@@ -246,14 +255,13 @@ def test_unreadable_limit(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 def test_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("AUTOCOMPRESS_CACHE", str(tmp_path / "file"))
-    with pytest.raises(
-        InvalidInput, match=r"file: the cache folder cannot be written .*; set AUTOCOMPRESS_CACHE to"
-    ):
+    with pytest.raises(InvalidInput, match=r"file: the cache folder cannot be written .*; set AUTOCOMPRESS_CACHE to"):
         cache.entry("kind", "key", never)
 
 
 def test_empty_cache(folder: Path) -> None:
-    assert cache.entries() == [] and cache.clear() == []
+    assert cache.entries() == []
+    assert cache.clear() == []
     assert not folder.exists()
 
 

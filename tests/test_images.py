@@ -61,7 +61,8 @@ def test_jpeg_is_close(tmp_path: Path, suffix: str) -> None:
 def test_what_is_read_may_be_written_to(tmp_path: Path, rgb: NDArray[np.uint8]) -> None:
     write_image(tmp_path / "image.png", rgb)
     image = read_image(tmp_path / "image.png")
-    assert image.flags.writeable and image.flags.c_contiguous
+    assert image.flags.writeable
+    assert image.flags.c_contiguous
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp"])
@@ -143,7 +144,7 @@ def test_tiff_that_pillow_would_read_wrongly_is_refused(tmp_path: Path) -> None:
     [
         (3, lambda image: image[::-1, ::-1]),
         (6, lambda image: np.rot90(image, -1)),
-        (8, lambda image: np.rot90(image)),
+        (8, np.rot90),
         (5, lambda image: image.transpose(1, 0, 2)),
     ],
 )

@@ -23,9 +23,7 @@ Metric = Callable[[NDArray[np.uint8], NDArray[np.uint8], int], float]
 ALL: list[Metric] = [psnr_y, psnr_rgb, ssim_y, ssim_rgb]
 
 
-def two_images(
-    height: int, width: int, seed: int, noise: float
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def two_images(height: int, width: int, seed: int, noise: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     hr = 127 + 90 * np.sin(y[..., None] / 5 + [0, 1, 2]) * np.cos(x[..., None] / 7)
@@ -48,17 +46,13 @@ def test_equal_to_scikit_image(height: int, width: int, seed: int, noise: float,
     luma = [inner(rgb2ycbcr(image)[:, :, 0], border) for image in (sr, hr)]
     colour = [inner(image, border) for image in (sr, hr)]
     gaussian = {"data_range": 255, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    assert ssim_y(sr, hr, border) == pytest.approx(
-        reference.structural_similarity(*luma, **gaussian), abs=1e-9
-    )
+    assert ssim_y(sr, hr, border) == pytest.approx(reference.structural_similarity(*luma, **gaussian), abs=1e-9)
     ours, theirs = (
         ssim_rgb(sr, hr, border),
         reference.structural_similarity(*colour, channel_axis=2, **gaussian),
     )
     assert ours == pytest.approx(theirs, abs=1e-9)
-    assert psnr_y(sr, hr, border) == pytest.approx(
-        reference.peak_signal_noise_ratio(*luma, data_range=255), abs=1e-9
-    )
+    assert psnr_y(sr, hr, border) == pytest.approx(reference.peak_signal_noise_ratio(*luma, data_range=255), abs=1e-9)
     assert psnr_rgb(sr, hr, border) == pytest.approx(
         reference.peak_signal_noise_ratio(*colour, data_range=255), abs=1e-9
     )
@@ -68,7 +62,8 @@ def test_equal_to_scikit_image(height: int, width: int, seed: int, noise: float,
 def test_published_psnr_of_bicubic_on_set5(shared: Path, scale: int, published: float) -> None:
     source = open_folder(shared / "data/benchmark/Set5", scale, min_size=96)
     pairs = [source.read(index) for index in range(len(source))]
-    assert all(file.lr for file in source.files) and len(pairs) == 5
+    assert all(file.lr for file in source.files)
+    assert len(pairs) == 5
     scores = [psnr_y(upscale(pair.lr, scale), pair.hr, scale) for pair in pairs]
     assert np.mean(scores) == pytest.approx(published, abs=0.02)
 
@@ -76,9 +71,7 @@ def test_published_psnr_of_bicubic_on_set5(shared: Path, scale: int, published: 
 def test_published_ssim_of_bicubic_on_set5(shared: Path) -> None:
     source = open_folder(shared / "data/benchmark/Set5", 2, min_size=96)
     pairs = [source.read(index) for index in range(len(source))]
-    assert np.mean([ssim_y(upscale(pair.lr, 2), pair.hr, 2) for pair in pairs]) == pytest.approx(
-        0.9299, abs=0.0005
-    )
+    assert np.mean([ssim_y(upscale(pair.lr, 2), pair.hr, 2) for pair in pairs]) == pytest.approx(0.9299, abs=0.0005)
 
 
 def test_luma_in_studio_range() -> None:
@@ -89,7 +82,8 @@ def test_luma_in_studio_range() -> None:
 def test_equal_images() -> None:
     image, _ = two_images(20, 30, 0, 1)
     assert psnr_y(image, image, 2) == psnr_rgb(image, image, 0) == math.inf
-    assert ssim_y(image, image, 2) == pytest.approx(1) and ssim_rgb(image, image, 2) == pytest.approx(1)
+    assert ssim_y(image, image, 2) == pytest.approx(1)
+    assert ssim_rgb(image, image, 2) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("metric", ALL)
@@ -119,7 +113,5 @@ def test_what_cannot_be_compared(metric: Metric) -> None:
 def test_ssim_needs_room_for_its_window() -> None:
     sr, hr = two_images(14, 40, 0, 9)
     assert 0 < ssim_y(sr, hr, 1) < 1
-    with pytest.raises(
-        InvalidInput, match="SSIM needs at least 11x11 pixels inside the border, but there are 36x10"
-    ):
+    with pytest.raises(InvalidInput, match="SSIM needs at least 11x11 pixels inside the border, but there are 36x10"):
         ssim_y(sr, hr, 2)

@@ -54,7 +54,8 @@ def test_lr_is_made_of_cropped_hr(tmp_path: Path) -> None:
     pair = open_folder(tmp_path, 3, min_size=8).read(0)
     np.testing.assert_array_equal(pair.hr, hr[:24, :36])
     np.testing.assert_array_equal(pair.lr, downscale(hr[:24, :36], 3))
-    assert pair.name == "a" and pair.hr.flags.c_contiguous
+    assert pair.name == "a"
+    assert pair.hr.flags.c_contiguous
 
 
 LAYOUTS = [
@@ -85,7 +86,7 @@ def test_layout_is_found_in_the_current_folder(tmp_path: Path, monkeypatch: pyte
     put(tmp_path / "HR/a.png")
     lr = put(tmp_path / "LR_bicubic/X2/a.png", image(12, 18))
     monkeypatch.chdir(tmp_path / "HR")
-    assert open_folder(Path("."), 2, min_size=8).files[0].lr == lr
+    assert open_folder(Path(), 2, min_size=8).files[0].lr == lr
 
 
 def test_lr_of_the_wrong_size(tmp_path: Path) -> None:
@@ -100,12 +101,11 @@ def test_lr_missing_for_one_image(tmp_path: Path) -> None:
     for name in ("a", "b"):
         put(tmp_path / f"HR/{name}.png")
     put(tmp_path / "LR_bicubic/X2/ax2.png", image(12, 18))
-    with pytest.raises(
-        DataError, match=r"b\.png: its LR file bx2\.png \(or b\.png\) is missing from .*X2; add"
-    ):
+    with pytest.raises(DataError, match=r"b\.png: its LR file bx2\.png \(or b\.png\) is missing from .*X2; add"):
         open_folder(tmp_path, 2, min_size=8)
     source = open_folder(tmp_path, 2, min_size=8, skip_bad_images=True)
-    assert names(source) == ["a"] and source.skipped[0][0] == "b"
+    assert names(source) == ["a"]
+    assert source.skipped[0][0] == "b"
 
 
 def test_bad_images_are_named_or_skipped(tmp_path: Path) -> None:
@@ -141,9 +141,7 @@ def test_folders_without_images(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.png: not a folder"):
         open_folder(put(tmp_path / "file/a.png"), 2, min_size=8)
     (tmp_path / "bare").mkdir()
-    with pytest.raises(
-        DataError, match=r"bare: no images in it \(looked for \.bmp, .*subfolders HR, GTmod12"
-    ):
+    with pytest.raises(DataError, match=r"bare: no images in it \(looked for \.bmp, .*subfolders HR, GTmod12"):
         open_folder(tmp_path / "bare", 2, min_size=8)
 
 
@@ -198,7 +196,8 @@ def made_up(count: int) -> ImageSource:
 def test_split_is_a_partition_in_order(count: int, share: float, seed: int) -> None:
     source = made_up(count)
     train, held_out = source.split(share, seed)
-    assert train and held_out
+    assert train
+    assert held_out
     assert sorted(names(train) + names(held_out), key=names(source).index) == names(source)
     assert names(train) == sorted(names(train), key=names(source).index)
     assert abs(len(held_out) - share * count) <= 1
@@ -226,7 +225,8 @@ def test_split_needs_two_images_and_a_share() -> None:
 def test_embedded_photographs() -> None:
     train, valid = embedded("train", 2), embedded("valid", 2)
     assert names(valid) == ["astronaut", "chelsea", "coffee", "rocket"]
-    assert not set(names(train)) & set(names(valid)) and len(train) >= 8
+    assert not set(names(train)) & set(names(valid))
+    assert len(train) >= 8
     for source in (train, valid):
         assert source.skipped == ()
         for index in range(len(source)):

@@ -1,1 +1,87 @@
-def register(app): ...
+"""Commands on one network: `evaluate` and `export`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autocompress.errors import InvalidInput
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(evaluate)
+    app.command()(export)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A student or foreign file, a shipped teacher's name, or `bicubic`.")],
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of HR images, with LR beside them or made here; can be given several times. "
+            "[default: scikit-image's photographs]"
+        ),
+    ] = None,
+    scale: Annotated[
+        int | None, typer.Option(help="Upscaling factor; needed for bicubic. [default: the model's]")
+    ] = None,
+    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
+    skip_bad_images: Annotated[bool, typer.Option(help="Go on without images that cannot be used.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
+) -> None:
+    """Score a model: PSNR and SSIM on luma and RGB, of each image and their mean.
+
+    Example: autocompress evaluate edsr-baseline-x2 --data Set5 --data Set14
+    """
+    from autocompress.cli.tables import scores_table, show
+    from autocompress.data.embedded import embedded
+    from autocompress.data.sources import open_folder
+    from autocompress.evaluate import MIN_SIDE, bicubic_upscaler, network_upscaler, pairs
+    from autocompress.evaluate import evaluate as score
+    from autocompress.teachers import load_teacher
+
+    if model == "bicubic":
+        scale = scale or 2
+        if scale not in (2, 3, 4):
+            raise InvalidInput(f"--scale is {scale}, but must be 2, 3 or 4")
+        upscale = bicubic_upscaler(scale)
+    else:
+        network = load_teacher(model, res_scale)
+        if scale not in (None, network.scale):
+            raise InvalidInput(f"--scale is {scale}, but {model} upscales by {network.scale}; leave --scale out")
+        scale, upscale = network.scale, network_upscaler(network)
+    sources = [open_folder(folder, scale, min_size=MIN_SIDE, skip_bad_images=skip_bad_images) for folder in data or []]
+    results = {}
+    for source in sources or [embedded("valid", scale)]:
+        scores = score(upscale, pairs(source, skip_bad_images), scale)
+        results[source.name] = {"images": scores.images, "mean": scores.mean}
+        if not as_json:
+            show(scores_table(f"{model} on {source.name}, x{scale}", scores))
+    if as_json:
+        typer.echo(json.dumps({"model": model, "scale": scale, "data": results}, indent=2))
+
+
+def export(
+    source: Annotated[Path, typer.Argument(help="A run folder (its whole front), or one student's file.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    format: Annotated[str, typer.Option(help="safetensors, or pth as BasicSR loads it.")] = "safetensors",
+) -> None:
+    """Write students as files that other code loads, each with a JSON side file that describes it.
+
+    Example: autocompress export runs/edsr-20G-seed0 --out models --format pth
+    """
+    from autocompress.export import FORMATS, export_file
+    from autocompress.search.results import pareto, rows
+    from autocompress.search.run_folder import RunFolder
+
+    if format not in FORMATS:
+        raise InvalidInput(f"--format is {format!r}, but must be one of {', '.join(FORMATS)}")
+    if source.is_file():
+        typer.echo(export_file(source, source.stem, out, format))
+        return
+    for row in rows(pareto(RunFolder.existing(source))):
+        typer.echo(export_file(Path(row["file"]), f"trial-{row['trial']:04d}", out, format))

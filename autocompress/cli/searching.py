@@ -41,16 +41,12 @@ def search(
     ] = None,
     scale: Annotated[int | None, typer.Option(help="Upscaling factor; it must be the teacher's.")] = None,
     skip_bad_images: Annotated[bool, typer.Option(help="Go on without images that cannot be used.")] = False,
-    init: Annotated[
-        str, typer.Option(help="How students start: projection, copy, taylor or scratch.")
-    ] = "projection",
+    init: Annotated[str, typer.Option(help="How students start: projection, copy, taylor or scratch.")] = "projection",
     trials: Annotated[int, typer.Option(help="Number of students to look at.")] = 24,
     steps: Annotated[int, typer.Option(help="Training steps of a student that is trained to the end.")] = 300,
     timeout: Annotated[str | None, typer.Option(help="Stop after this time, such as 10m or 2h.")] = None,
     seed: Annotated[int, typer.Option(help="Seed: the same one gives the same trials.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Run folder. [default: runs/SPACE-BUDGET-seedSEED]")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/SPACE-BUDGET-seedSEED]")] = None,
 ) -> None:
     """Search for the best small networks within a budget; the same command again goes on where it stopped.
 

@@ -1,1 +1,52 @@
-def register(app): ...
+"""`autocompress spaces`: search spaces."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+commands = typer.Typer(help="Search spaces.", no_args_is_help=True)
+
+NameOrFile = Annotated[str, typer.Argument(help="A shipped space's name, or a YAML file.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands."""
+    app.add_typer(commands, name="spaces")
+
+
+@commands.command("list")
+def list_spaces() -> None:
+    """Name every shipped space with its family, size and parameters."""
+    from rich.table import Table
+
+    from autocompress.cli.tables import show
+    from autocompress.quantities import format_count
+    from autocompress.search.space import load_space, shipped_spaces
+
+    table = Table("name", "family", "configs", "parameters")
+    for name in shipped_spaces():
+        space = load_space(name)
+        table.add_row(name, space.family.name, format_count(space.size), ", ".join(p.name for p in space.parameters))
+    show(table)
+
+
+@commands.command("show")
+def show_space(space: NameOrFile) -> None:
+    """Print a space's YAML, to start one of your own from."""
+    from autocompress.search.space import space_file
+
+    typer.echo(space_file(space).read_text(encoding="utf-8"), nl=False)
+
+
+@commands.command("check")
+def check_space(space: NameOrFile) -> None:
+    """Check a YAML file; says what it spans, or which key breaks which rule."""
+    from autocompress.quantities import format_count
+    from autocompress.search.space import load_space
+
+    found = load_space(space)
+    typer.echo(f"{space}: good, {format_count(found.size)} configs of the family {found.family.name}")
+    for parameter in found.parameters:
+        typer.echo(f"  {parameter.name}: {', '.join(map(str, parameter.values))}")

@@ -6,9 +6,10 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from autocompress.evaluate import Scores
 from autocompress.families import find_family
 from autocompress.quantities import format_count
-from autocompress.search.results import pick
+from autocompress.search.results import pick, rows
 from autocompress.search.run_folder import RunFolder
 
 
@@ -31,7 +32,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
     bicubic, teacher = references["bicubic"], references["teacher"]
     table.add_row("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *[""] * 5, style="dim")
     best = pick(front)["trial"]
-    for row in front.to_dict(orient="records"):
+    for row in rows(front):
         table.add_row(
             f"{row['trial']}{' *' if row['trial'] == best else ''}",
             shape(row["family"], row["config"]),
@@ -63,3 +64,19 @@ def shape(family: str, config: dict[str, object]) -> str:
     """A network in a few words: its family and the counts that a search varies."""
     counts = (f"{count.field}={config[count.field]}" for count in find_family(family).counts)
     return f"{family} {' '.join(counts)}"
+
+
+def scores_table(title: str, scores: Scores) -> Table:
+    """The scores of each image and their mean."""
+    table = Table(title=title, title_justify="left", show_footer=True)
+    table.add_column("image", footer="mean")
+    headings = {"psnr_y": "PSNR-Y dB", "ssim_y": "SSIM-Y", "psnr_rgb": "PSNR-RGB dB", "ssim_rgb": "SSIM-RGB"}
+    for metric, heading in headings.items():
+        table.add_column(heading, justify="right", footer=_score(metric, scores.mean[metric]))
+    for image, row in scores.images.items():
+        table.add_row(image, *(_score(metric, row[metric]) for metric in headings))
+    return table
+
+
+def _score(metric: str, value: float) -> str:
+    return f"{value:.2f}" if metric.startswith("psnr") else f"{value:.4f}"

@@ -48,9 +48,7 @@ def _check(image: Image, scale: int) -> None:
     if scale not in SCALES:
         raise InvalidInput(f"scale {scale} is not supported: choose one of {', '.join(map(str, SCALES))}")
     if image.dtype != np.uint8 or image.ndim != 3:
-        raise DataError(
-            f"an image must be uint8 of shape (H, W, C), not {image.dtype} of shape {image.shape}"
-        )
+        raise DataError(f"an image must be uint8 of shape (H, W, C), not {image.dtype} of shape {image.shape}")
 
 
 def _both_passes(image: Image, scale: int, *, shrink: bool) -> Image:

@@ -55,16 +55,14 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     """
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
-        raise DataError(
-            f"{path}: cannot write a '{suffix}' file: use one of {', '.join(sorted(IMAGE_SUFFIXES))}"
-        )
+        raise DataError(f"{path}: cannot write a '{suffix}' file: use one of {', '.join(sorted(IMAGE_SUFFIXES))}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise DataError(f"{path}: an image must be uint8 (H, W, 3), not {image.dtype} {image.shape}")
     # The suffix stays the last: Pillow chooses the format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{suffix}")
     try:
         Image.fromarray(np.ascontiguousarray(image)).save(temporary, **_SAVE_OPTIONS.get(suffix, {}))
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:

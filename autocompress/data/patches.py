@@ -7,7 +7,7 @@ array, on whatever device the arrays are.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,6 +24,18 @@ class Batch:
     targets: dict[str, Tensor]
 
 
+class _Cuts(NamedTuple):
+    """Where each patch of a batch lies, in LR pixels, and how it is turned (0 or 1); (B,) each."""
+
+    offset: Tensor
+    width: Tensor
+    top: Tensor
+    left: Tensor
+    upside_down: Tensor
+    mirrored: Tensor
+    transposed: Tensor
+
+
 class PatchSampler:
     """An endless, seeded stream of batches of augmented patches, with values in [0, 1].
 
@@ -35,7 +47,7 @@ class PatchSampler:
     Raises DataError for an image smaller than a patch.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by name
         self,
         bank: PixelBank,
         *,
@@ -59,13 +71,9 @@ class PatchSampler:
         self.batch_size = batch_size
         self._scale = bank.scale
         self._offsets, self._widths = bank.offsets, bank.widths
-        self._across = (
-            bank.widths - patch_size + 1
-        )  # in how many places of a row of each image a patch can begin
+        self._across = bank.widths - patch_size + 1  # in how many places of a row of each image a patch can begin
         positions = (bank.heights - patch_size + 1) * self._across
-        self._first = (
-            positions.cumsum(0) - positions
-        )  # the number of each image's first position, counted over all
+        self._first = positions.cumsum(0) - positions  # the number of each image's first position, counted over all
         self._num_positions = int(positions.sum())
         self._lr = bank.lr.to(device)
         self._targets = {name: array.to(device) for name, array in arrays.items()}
@@ -74,13 +82,10 @@ class PatchSampler:
 
     def sample(self) -> Batch:
         """The next batch."""
-        image, top, left = self._draw_positions()
-        flips = torch.randint(2, (3, self.batch_size), generator=self._generator)
-        offset, width = self._offsets[image], self._widths[image]
-        lr_rows = self._rows(offset, width, top, left, flips, scale=1)
-        hr_rows = self._rows(offset, width, top, left, flips, scale=self._scale)
+        cuts = self._draw_cuts()
+        hr_rows = self._rows(cuts, self._scale)
         targets = {name: self._cut(array, hr_rows) for name, array in self._targets.items()}
-        return Batch(self._cut(self._lr, lr_rows), targets)
+        return Batch(self._cut(self._lr, self._rows(cuts, 1)), targets)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the stream is."""
@@ -90,24 +95,29 @@ class PatchSampler:
         """Go on from where another sampler of the same bank and sizes was."""
         self._generator.set_state(state["generator"])
 
-    def _draw_positions(self) -> tuple[Tensor, Tensor, Tensor]:
-        """(image, top, left) of each patch, (B,) each, in LR pixels."""
+    def _draw_cuts(self) -> _Cuts:
         position = torch.randint(self._num_positions, (self.batch_size,), generator=self._generator)
         image = torch.searchsorted(self._first, position, right=True) - 1
         in_image, across = position - self._first[image], self._across[image]
-        return image, in_image // across, in_image % across
+        flips = torch.randint(2, (3, self.batch_size), generator=self._generator)
+        return _Cuts(
+            offset=self._offsets[image],
+            width=self._widths[image],
+            top=in_image // across,
+            left=in_image % across,
+            upside_down=flips[0],
+            mirrored=flips[1],
+            transposed=flips[2],
+        )
 
-    def _rows(
-        self, offset: Tensor, width: Tensor, top: Tensor, left: Tensor, flips: Tensor, scale: int
-    ) -> Tensor:
+    def _rows(self, cuts: _Cuts, scale: int) -> Tensor:
         """The rows (B, p, p) of the flat array that each patch takes its pixels from, at one scale."""
-        size, stride = self.patch_size * scale, width * scale
-        upside_down, mirrored, transposed = flips
-        base = offset * scale**2 + top * scale * stride + left * scale
-        base = base + upside_down * (size - 1) * stride + mirrored * (size - 1)
-        along_y, along_x = stride * (1 - 2 * upside_down), 1 - 2 * mirrored
-        down = torch.where(transposed == 1, along_x, along_y)
-        right = torch.where(transposed == 1, along_y, along_x)
+        size, stride = self.patch_size * scale, cuts.width * scale
+        base = cuts.offset * scale**2 + cuts.top * scale * stride + cuts.left * scale
+        base = base + cuts.upside_down * (size - 1) * stride + cuts.mirrored * (size - 1)
+        along_y, along_x = stride * (1 - 2 * cuts.upside_down), 1 - 2 * cuts.mirrored
+        down = torch.where(cuts.transposed == 1, along_x, along_y)
+        right = torch.where(cuts.transposed == 1, along_y, along_x)
         start_and_steps = torch.stack([base, down, right])[:, :, None, None].to(self._lr.device)
         index = torch.arange(size, device=self._lr.device)
         return start_and_steps[0] + index[:, None] * start_and_steps[1] + index * start_and_steps[2]

@@ -124,7 +124,7 @@ def open_folder(folder: Path, scale: int, *, min_size: int, skip_bad_images: boo
     Every image must have a header that can be read and no HR side below `min_size` pixels. One that hasn't
     raises DataError, or is left out with `skip_bad_images`.
     """
-    folder = Path(os.path.abspath(folder))  # '.' has no name; links keep theirs
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links, which lose their names
     hr_folder = _hr_folder(folder)
     lr_folder = _lr_folder(hr_folder, scale)
     hr_paths = _images_in(hr_folder)
@@ -139,9 +139,7 @@ def open_folder(folder: Path, scale: int, *, min_size: int, skip_bad_images: boo
     def check(hr: Path) -> ImageFile:
         long, short = read_size(hr)
         if short < min_size:
-            raise DataError(
-                f"{hr}: {long}x{short} pixels, but both sides must be at least {min_size}; remove it"
-            )
+            raise DataError(f"{hr}: {long}x{short} pixels, but both sides must be at least {min_size}; remove it")
         if lr_folder is None:
             return ImageFile(names[hr], hr)
         lr = lr_paths.get(f"{hr.stem}x{scale}") or lr_paths.get(hr.stem)
@@ -156,9 +154,7 @@ def open_folder(folder: Path, scale: int, *, min_size: int, skip_bad_images: boo
     names = _names(hr_paths)
     files, skipped = sift([(names[hr], hr) for hr in hr_paths], check, skip_bad_images=skip_bad_images)
     if not files:
-        raise DataError(
-            f"{folder}: none of its {len(hr_paths)} images can be used; the first: {skipped[0][1]}"
-        )
+        raise DataError(f"{folder}: none of its {len(hr_paths)} images can be used; the first: {skipped[0][1]}")
     return ImageSource(folder.name, scale, tuple(files), tuple(skipped))
 
 
@@ -202,9 +198,7 @@ def _digest_of_state(path: Path, size: int, changed_ns: int) -> str:
 def _hr_folder(folder: Path) -> Path:
     """The folder with the HR images: a known subfolder, or `folder` itself."""
     if not folder.is_dir():
-        raise DataError(
-            f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; check the path"
-        )
+        raise DataError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; check the path")
     known = sorted(path for path in folder.iterdir() if path.is_dir() and _lr_path(path, 2) is not None)
     if len(known) > 1:
         names = " and ".join(path.name for path in known)

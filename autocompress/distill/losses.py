@@ -41,10 +41,11 @@ def multilap(sr: Tensor, target: Tensor) -> Tensor:
 
 
 def _blur(image: Tensor) -> Tensor:
-    """The 5x5 binomial filter with reflected borders, as two passes."""
-    kernel = _binomial(image)
-    rows = F.conv2d(F.pad(image, (0, 0, 2, 2), mode="reflect"), kernel.view(1, 1, 5, 1).repeat(3, 1, 1, 1), groups=3)
-    return F.conv2d(F.pad(rows, (2, 2, 0, 0), mode="reflect"), kernel.view(1, 1, 1, 5).repeat(3, 1, 1, 1), groups=3)
+    """The 5x5 binomial filter with reflected borders, as two passes over all channels alike."""
+    planes, kernel = image.flatten(0, 1)[:, None], _binomial(image)
+    rows = F.conv2d(F.pad(planes, (0, 0, 2, 2), mode="reflect"), kernel.view(1, 1, 5, 1))
+    both = F.conv2d(F.pad(rows, (2, 2, 0, 0), mode="reflect"), kernel.view(1, 1, 1, 5))
+    return both.view_as(image)
 
 
 def _expand(coarse: Tensor, like: Tensor) -> Tensor:

@@ -39,9 +39,7 @@ def teacher_targets(
     return stored.view_as(bank.hr)
 
 
-def _fill(
-    outputs: Tensor, teacher: SRNetwork, bank: PixelBank, arithmetic: Arithmetic, on_tile: OnTile | None
-) -> None:
+def _fill(outputs: Tensor, teacher: SRNetwork, bank: PixelBank, arithmetic: Arithmetic, on_tile: OnTile | None) -> None:
     tiles = list(_tiles(bank))
     for done, (image, top, left) in enumerate(tiles):
         if on_tile is not None:

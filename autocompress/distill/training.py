@@ -34,7 +34,7 @@ class Training:
         self._student = copy.deepcopy(student).train()
         arithmetic.place(self._student)
         self._average = copy.deepcopy(self._student).eval().requires_grad_(False)
-        self._parameters = list(self._student.parameters())
+        self._parameters: list[Tensor] = list(self._student.parameters())
         self._adam = torch.optim.Adam(self._parameters, lr=recipe.learning_rate, betas=(0.9, 0.999), fused=True)
 
     @property
@@ -59,12 +59,12 @@ class Training:
             sr = self._student(batch.lr)
         loss = self._loss(sr.float(), batch.targets)
         self._adam.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._parameters, recipe.clip)
         for group in self._adam.param_groups:
             group["lr"] = recipe.learning_rate_at(self.step)
         self._adam.step()
-        averages = list(self._average.parameters())
+        averages: list[Tensor] = list(self._average.parameters())
         torch._foreach_lerp_(averages, [p.detach() for p in self._parameters], 1 - recipe.ema_at(self.step))
         return loss.detach()
 

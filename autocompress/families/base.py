@@ -31,8 +31,7 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types."""
         return {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in dataclasses.asdict(self).items()
+            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
         }
 
     @classmethod
@@ -42,7 +41,8 @@ class Config:
         for key in fields:
             if key not in known:
                 raise ConfigError(f"{cls.__name__} has no field {key!r}; its fields are {', '.join(known)}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+        return cls(**plain)
 
 
 class SRNetwork(nn.Module):

@@ -38,9 +38,7 @@ def shrinker(teacher: SRNetwork, patches: Tensor, init: str = "projection", seed
     return family.shrinker(teacher, patches, init, seed)
 
 
-def shrink(
-    teacher: SRNetwork, config: Config, patches: Tensor, init: str = "projection", seed: int = 0
-) -> SRNetwork:
+def shrink(teacher: SRNetwork, config: Config, patches: Tensor, init: str = "projection", seed: int = 0) -> SRNetwork:
     """One student of `teacher`, dense, in eval mode; see `shrinker`. The teacher is left as it is."""
     return shrinker(teacher, patches, init, seed)(config)
 
@@ -48,7 +46,5 @@ def shrink(
 def sample_patches(bank: PixelBank, seed: int, arithmetic: Arithmetic) -> Tensor:
     """LR patches of a bank to shrink by: (NUM_PATCHES, 3, p, p) in [0, 1], at most PATCH_SIZE a side."""
     size = min(PATCH_SIZE, int(bank.heights.min()), int(bank.widths.min()))
-    sampler = PatchSampler(
-        bank, patch_size=size, batch_size=NUM_PATCHES, seed=seed, device=arithmetic.device
-    )
+    sampler = PatchSampler(bank, patch_size=size, batch_size=NUM_PATCHES, seed=seed, device=arithmetic.device)
     return sampler.sample().lr

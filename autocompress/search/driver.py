@@ -168,7 +168,9 @@ class Driver:
 
     def _usable(self, values: Values) -> bool:
         candidate = self._candidate(values, 0)
-        return self._task.settings.budget.allows(candidate.flops, candidate.params) and _key(candidate) not in self._tried
+        return (
+            self._task.settings.budget.allows(candidate.flops, candidate.params) and _key(candidate) not in self._tried
+        )
 
     def _remember(self) -> None:
         """What earlier sessions of this run tried and scored."""

@@ -16,15 +16,14 @@ from autocompress.data.sources import ImagePair, ImageSource, open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.errors import InvalidInput
-from autocompress.evaluate import METRICS, Scores, Upscaler, bicubic_upscaler, evaluate, network_upscaler
-from autocompress.families.base import Family, Shrinker, SRNetwork, digest
+from autocompress.evaluate import METRICS, MIN_SIDE, Scores, Upscaler, bicubic_upscaler, evaluate, network_upscaler
 from autocompress.families import family_of
+from autocompress.families.base import Family, Shrinker, SRNetwork, digest
 from autocompress.search.settings import Settings
 from autocompress.search.space import Space, load_space
 from autocompress.teachers import default_teacher, load_teacher
 
 HELD_OUT = 0.1  # of the training images, to validate on where no folder is given for it
-MIN_VALIDATION_SIDE = 32  # HR pixels: enough for SSIM's window inside the border
 
 OnStage = Callable[[str], None]
 
@@ -82,7 +81,7 @@ def _open_images(settings: Settings, scale: int, patch_size: int) -> tuple[Image
     train = open_folder(settings.train, scale, min_size=patch_size * scale, skip_bad_images=skip)
     if settings.val is None:
         return train.split(HELD_OUT, seed=0)
-    return train, open_folder(settings.val, scale, min_size=MIN_VALIDATION_SIDE, skip_bad_images=skip)
+    return train, open_folder(settings.val, scale, min_size=MIN_SIDE, skip_bad_images=skip)
 
 
 class Inputs:
@@ -95,7 +94,7 @@ class Inputs:
         self.bank = PixelBank.open(task.train, skip_bad_images=skip)
         valid = PixelBank.open(task.valid, skip_bad_images=skip)
         self.valid = _pairs(valid)
-        self.skipped = {name: reason for name, reason in (*self.bank.skipped, *valid.skipped)}
+        self.skipped = dict((*self.bank.skipped, *valid.skipped))
         on_stage("choosing the arithmetic")
         self.arithmetic = arithmetic or arithmetic_module.choose()
         on_stage("running the teacher on the training images")
@@ -132,6 +131,4 @@ class Inputs:
 
 
 def _pairs(bank: PixelBank) -> list[ImagePair]:
-    return [
-        ImagePair(name, bank.lr_image(i).numpy(), bank.hr_image(i).numpy()) for i, name in enumerate(bank.names)
-    ]
+    return [ImagePair(name, bank.lr_image(i).numpy(), bank.hr_image(i).numpy()) for i, name in enumerate(bank.names)]

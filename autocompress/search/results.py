@@ -34,9 +34,9 @@ def students(run: RunFolder) -> pd.DataFrame:
     validation images.
     """
     references = run.config["references"]
-    rows = [_row(student, references) for student in run.students()]
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values(["flops", "trial"], ignore_index=True)
-    points = [Point(row.trial, row.psnr_y, row.flops) for row in table.itertuples()]
+    found = [_row(student, references) for student in run.students()]
+    table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(["flops", "trial"], ignore_index=True)
+    points = [Point(row["trial"], row["psnr_y"], row["flops"]) for row in found]
     best = {point.trial for point in front(points)}
     table["on_front"] = [trial in best for trial in table["trial"]]
     return table
@@ -64,14 +64,19 @@ def as_json(run: RunFolder, table: pd.DataFrame) -> dict[str, Any]:
     return {
         "budget": config["search"]["budget"],
         "references": config["references"],
-        "pick": int(pick(table)["trial"]),
-        "students": table.to_dict(orient="records"),
+        "pick": pick(table)["trial"],
+        "students": rows(table),
     }
 
 
-def pick(table: pd.DataFrame) -> pd.Series[Any]:
+def pick(table: pd.DataFrame) -> dict[str, Any]:
     """The student to take from a front: the best PSNR-Y. Everything on it is within the budget."""
-    return table.loc[table["psnr_y"].idxmax()]
+    return max(rows(table), key=lambda row: float(row["psnr_y"]))
+
+
+def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table of students as dicts."""
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict(orient="records")]
 
 
 def _row(student: dict[str, Any], references: dict[str, Any]) -> dict[str, Any]:

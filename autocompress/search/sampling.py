@@ -78,9 +78,7 @@ class FeasibleSampler(BaseSampler):
         """Passed on."""
         self._inner.before_trial(study, trial)
 
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """Passed on."""
         self._inner.after_trial(study, trial, state, values)
 

@@ -126,14 +126,20 @@ def shipped_spaces() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
 
 
-def load_space(name_or_file: str) -> Space:
-    """A shipped space by its name, or one from a YAML file; SpaceError names the file, the key and the rule."""
+def space_file(name_or_file: str) -> Path:
+    """The file of a shipped space by its name, or the given file; SpaceError where neither exists."""
     known = shipped_spaces()
     path = known.get(name_or_file, Path(name_or_file))
     if not path.is_file():
         raise SpaceError(
             f"{name_or_file}: no such file, and no shipped search space of that name; shipped: {', '.join(known)}"
         )
+    return path
+
+
+def load_space(name_or_file: str) -> Space:
+    """A shipped space by its name, or one from a YAML file; SpaceError names the file, the key and the rule."""
+    path = space_file(name_or_file)
     try:
         return _parse(path.stem, yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

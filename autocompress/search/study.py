@@ -12,11 +12,11 @@ import sqlalchemy
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import RDBStorage
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 STUDY_NAME = "autocompress"
-DIRECTIONS = ["maximize", "minimize"]
+DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 METRIC_NAMES = ["PSNR-Y (dB)", "FLOPs (1280x720)"]
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -56,8 +56,10 @@ class EDSRFamily(Family):
         plain = self.for_export(teacher)
         assert isinstance(plain, EDSR)
         if init == "projection":
-            return projection.Projection(plain, lr, seed)
-        return selection.Selection(plain, lr, init)
+            project = projection.Projection(plain, lr, seed)
+            return lambda config: project(_edsr(config))
+        select = selection.Selection(plain, lr, init)
+        return lambda config: select(_edsr(config))
 
     def size_multiple(self, config: Config) -> int:
         """Convolutions take any size."""

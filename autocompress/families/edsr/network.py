@@ -56,8 +56,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, num_feat, H, W) to the same shape."""
-        residual = self.conv2(F.relu(self.conv1(x)))
-        return x + (residual if self.res_scale == 1 else self.res_scale * residual)
+        residual: Tensor = self.conv2(F.relu(self.conv1(x)))
+        return x + residual if self.res_scale == 1 else x + self.res_scale * residual
 
 
 class EDSR(SRNetwork):
@@ -84,7 +84,8 @@ class EDSR(SRNetwork):
         """(B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W)."""
         first = self.conv_first((lr - self.mean) * IMG_RANGE)
         features = self.conv_after_body(self.body(first)) + first
-        return self.conv_last(self.upsample(features)) / IMG_RANGE + self.mean
+        sr: Tensor = self.conv_last(self.upsample(features))
+        return sr / IMG_RANGE + self.mean
 
 
 def conv_shapes(config: EDSRConfig) -> list[tuple[int, int, int]]:

@@ -1,0 +1,1 @@
+"""Stage three: a student learns from its teacher's outputs and from the ground truth."""
