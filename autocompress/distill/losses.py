@@ -37,7 +37,8 @@ def multilap(sr: Tensor, target: Tensor) -> Tensor:
         total = total + 2**level * (levels - _expand(coarse, levels)).abs().mean()
         levels = coarse
     # the mean over the two halves of the batch is half the sum of their means
-    return 2 * (total + 2 ** (LEVELS - 1) * levels.abs().mean())
+    loss: Tensor = 2 * (total + 2 ** (LEVELS - 1) * levels.abs().mean())
+    return loss
 
 
 def _blur(image: Tensor) -> Tensor:

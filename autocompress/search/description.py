@@ -66,7 +66,7 @@ def facts(inputs: Inputs) -> list[str]:
     task = inputs.task
     bicubic, teacher = inputs.references["bicubic"], inputs.references["teacher"]
     lines = [
-        f"teacher     {task.teacher_name}: x{inputs.teacher.scale}, {format_count(teacher['flops'])} FLOPs at 1280x720, "
+        f"teacher     {task.teacher_name}: x{inputs.teacher.scale}, {format_count(teacher['flops'])} FLOPs, "
         f"{teacher['psnr_y']:.2f} dB (bicubic {bicubic['psnr_y']:.2f} dB)",
         f"images      {len(inputs.bank)} of {task.train.name} to train on, "
         f"{len(inputs.valid)} of {task.valid.name} to choose by",

@@ -53,7 +53,7 @@ class FeasibleSampler(BaseSampler):
         return {p.name: p.nearest(proposal[p.name]) for p in self._space.parameters}
 
     def any_usable(self) -> Values | None:
-        """A random usable point, found by chance while they are many, else by going through all; None: all are tried."""
+        """A random usable point, by chance while they are many, else by going through all; None: all are tried."""
         sizes = [len(parameter.values) for parameter in self._space.parameters]
         for _ in range(ATTEMPTS):
             values = self._point([int(self._random.integers(size)) for size in sizes])
