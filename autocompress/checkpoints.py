@@ -26,6 +26,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        temporary.touch()  # an OSError where nothing can be written: some writers raise others
         write(temporary)
         temporary.chmod(0o644)  # some writers make files that only their owner can read
         temporary.replace(path)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from fractions import Fraction
 
 import torch
-from fvcore.nn import FlopCountAnalysis
 from torch import nn
 
 OUTPUT_PIXELS = 1280 * 720
@@ -22,11 +22,15 @@ def count_flops(network: nn.Module, scale: int, side: int = 48) -> int:
 
     Counted on one input of `side` x `side` pixels, which must be a multiple of what the network needs.
     """
-    device = next(network.parameters()).device
-    lr = torch.zeros(1, 3, side, side, device=device)
-    analysis = FlopCountAnalysis(network, lr).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-    logging.getLogger("fvcore").setLevel(logging.ERROR)
-    return at_720p(Fraction(round(analysis.total()), side**2), scale)
+    lr = torch.zeros(1, 3, side, side, device=next(network.parameters()).device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # fvcore uses torch.jit
+        from fvcore.nn import FlopCountAnalysis
+
+        logging.getLogger("fvcore").setLevel(logging.ERROR)
+        analysis = FlopCountAnalysis(network, lr).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        total = round(analysis.total())
+    return at_720p(Fraction(total, side**2), scale)
 
 
 def count_params(network: nn.Module) -> int:

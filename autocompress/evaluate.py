@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from autocompress import metrics
 from autocompress.data import bicubic
 from autocompress.data.sources import ImagePair, ImageSource, sift
+from autocompress.errors import DataError
 from autocompress.families.base import SRNetwork
 
 Image = NDArray[np.uint8]
@@ -61,10 +62,17 @@ def network_upscaler(network: SRNetwork) -> Upscaler:
 
 
 def pairs(source: ImageSource, skip_bad_images: bool = False) -> Iterator[ImagePair]:
-    """The pairs of a source one after the other; one that cannot be read is a DataError, or left out."""
+    """The pairs of a source one after the other; one that cannot be read is a DataError, or left out.
+
+    That all are left out is a DataError too.
+    """
+    reasons: list[str] = []
     for index, file in enumerate(source.files):
-        good, _ = sift([(file.name, index)], source.read, skip_bad_images=skip_bad_images)
+        good, skipped = sift([(file.name, index)], source.read, skip_bad_images=skip_bad_images)
         yield from good
+        reasons += [reason for _, reason in skipped]
+    if len(reasons) == len(source):
+        raise DataError(f"{source.name}: none of its images can be used; the first: {reasons[0]}")
 
 
 def evaluate(

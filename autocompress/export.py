@@ -44,9 +44,9 @@ def export_network(network: SRNetwork, name: str, out: Path, format: str, about:
     return path
 
 
-def export_file(file: Path, name: str, out: Path, format: str) -> Path:
-    """Export the network in a file, with what its side file says of it."""
-    network = load(file)
+def export_file(file: Path, name: str, out: Path, format: str, res_scale: float | None = None) -> Path:
+    """Export the network in a file (see `load`), with what its side file says of it."""
+    network = load(file, res_scale)
     side_file = file.with_suffix(".json")
     about = json.loads(side_file.read_text(encoding="utf-8")) if side_file.is_file() else {}
     return export_network(network, name, out, format, about)

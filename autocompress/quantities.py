@@ -14,7 +14,8 @@ _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 def parse_count(text: str) -> int:
     """`20G` as 20000000000; one of K, M, G, T or nothing behind a positive number."""
     found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*([KMGT]?)\s*", text, re.IGNORECASE)
-    count = round(float(found[1]) * _PREFIXES[found[2].upper()]) if found else 0
+    number = float(found[1]) * _PREFIXES[found[2].upper()] if found else 0.0
+    count = round(number) if math.isfinite(number) else 0
     if count < 1:
         raise InvalidInput(f"{text!r} is no amount; write a number >= 1 with K, M, G or T, such as 20G or 500K")
     return count

@@ -58,7 +58,7 @@ def main() -> None:
                 start = time.perf_counter()
                 patches = prune.sample_patches(bank, seed, used)
                 student = prune.shrink(teacher, EDSRConfig(2, num_feat, num_block), patches, init, seed)
-                recipe = Recipe(steps=options.steps, teacher_share=share, seed=seed)
+                recipe = Recipe(steps=options.steps, patch_size=48, learning_rate=1e-3, teacher_share=share, seed=seed)
                 sampler = PatchSampler(
                     bank,
                     patch_size=recipe.patch_size,

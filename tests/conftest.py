@@ -1,9 +1,16 @@
 """Fixtures for all tests."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+
+from autocompress.families.edsr import EDSRFamily
+from autocompress.families.edsr.network import EDSR, EDSRConfig
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +28,57 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOCOMPRESS_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def tiny_teacher() -> EDSR:
+    """An EDSR of 8 features and 2 blocks at x2: pixels repeated, as if it were trained, plus some noise in all weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = EDSRFamily().build(EDSRConfig(scale=2, num_feat=8, num_block=2))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(0.05)
+        for channel in range(3):
+            network.conv_first.weight[channel, channel, 1, 1] += 1
+            network.upsample[0].weight[4 * channel : 4 * channel + 4, channel, 1, 1] += 1
+            network.conv_last.weight[channel, channel, 1, 1] += 1
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def teacher_file(tiny_teacher: EDSR, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny teacher in a file as BasicSR writes it."""
+    path = tmp_path_factory.mktemp("teacher") / "tiny.pth"
+    torch.save({"params": tiny_teacher.state_dict()}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three images of 96x96 pixels: waves of all directions under a little noise."""
+    folder = tmp_path_factory.mktemp("photos")
+    for index in range(3):
+        write_waves(folder / f"waves{index}.png", 96, 96, seed=index)
+    return folder
+
+
+def write_waves(path: Path, height: int, width: int, seed: int) -> None:
+    """A PNG of some coloured waves with a little noise."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    image = 128 + random.normal(0, 2, (height, width, 3))
+    for _ in range(6):
+        along_y, along_x, phase = random.uniform(-0.6, 0.6, 2).tolist() + [random.uniform(0, 6)]
+        image += random.uniform(-25, 25, 3) * np.sin(along_y * y + along_x * x + phase)[:, :, None]
+    Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(path)
+
+
+def fvcore_total(network: torch.nn.Module, lr: torch.Tensor) -> float:
+    """fvcore's FLOPs for this input."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # fvcore uses torch.jit
+        from fvcore.nn import FlopCountAnalysis
+
+        analysis = FlopCountAnalysis(network, lr)
+        return float(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,7 @@ def evaluate(
     from autocompress.teachers import load_teacher
 
     if model == "bicubic":
-        scale = scale or 2
+        scale = 2 if scale is None else scale
         if scale not in (2, 3, 4):
             raise InvalidInput(f"--scale is {scale}, but must be 2, 3 or 4")
         upscale = bicubic_upscaler(scale)
@@ -55,20 +56,28 @@ def evaluate(
             raise InvalidInput(f"--scale is {scale}, but {model} upscales by {network.scale}; leave --scale out")
         scale, upscale = network.scale, network_upscaler(network)
     sources = [open_folder(folder, scale, min_size=MIN_SIDE, skip_bad_images=skip_bad_images) for folder in data or []]
-    results = {}
+    results: dict[str, object] = {}
     for source in sources or [embedded("valid", scale)]:
         scores = score(upscale, pairs(source, skip_bad_images), scale)
-        results[source.name] = {"images": scores.images, "mean": scores.mean}
+        name = source.name if source.name not in results else str(source.files[0].hr.parent)
+        images = {image: _finite(row) for image, row in scores.images.items()}
+        results[name] = {"images": images, "mean": _finite(scores.mean)}
         if not as_json:
-            show(scores_table(f"{model} on {source.name}, x{scale}", scores))
+            show(scores_table(f"{model} on {name}, x{scale}", scores))
     if as_json:
         typer.echo(json.dumps({"model": model, "scale": scale, "data": results}, indent=2))
+
+
+def _finite(row: dict[str, float]) -> dict[str, float | None]:
+    """Scores as JSON can hold them: the infinite PSNR of equal images is null."""
+    return {metric: score if math.isfinite(score) else None for metric, score in row.items()}
 
 
 def export(
     source: Annotated[Path, typer.Argument(help="A run folder (its whole front), or one student's file.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     format: Annotated[str, typer.Option(help="safetensors, or pth as BasicSR loads it.")] = "safetensors",
+    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
 ) -> None:
     """Write students as files that other code loads, each with a JSON side file that describes it.
 
@@ -81,7 +90,7 @@ def export(
     if format not in FORMATS:
         raise InvalidInput(f"--format is {format!r}, but must be one of {', '.join(FORMATS)}")
     if source.is_file():
-        typer.echo(export_file(source, source.stem, out, format))
+        typer.echo(export_file(source, source.stem, out, format, res_scale))
         return
     for row in rows(pareto(RunFolder.existing(source))):
         typer.echo(export_file(Path(row["file"]), f"trial-{row['trial']:04d}", out, format))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from autocompress import quantities
 from autocompress.errors import InvalidInput
+
+Number = TypeVar("Number", int, float)
 
 
 def register(app: typer.Typer) -> None:
@@ -54,9 +57,9 @@ def search(
     """
     if budget_flops is None and budget_params is None:
         raise InvalidInput("no budget is given; add --budget-flops, such as --budget-flops 20G, or --budget-params")
-    flops = None if budget_flops is None else _parsed("--budget-flops", budget_flops)
-    params = None if budget_params is None else _parsed("--budget-params", budget_params)
-    seconds = None if timeout is None else quantities.parse_duration(timeout)
+    flops = _parsed("--budget-flops", budget_flops, quantities.parse_count)
+    params = _parsed("--budget-params", budget_params, quantities.parse_count)
+    seconds = _parsed("--timeout", timeout, quantities.parse_duration)
 
     from autocompress.cli.display import make_display
     from autocompress.cli.tables import front_table, show
@@ -102,8 +105,8 @@ def search(
         sys.exit(130)
 
 
-def _parsed(option: str, text: str) -> int:
+def _parsed(option: str, text: str | None, parse: Callable[[str], Number]) -> Number | None:
     try:
-        return quantities.parse_count(text)
+        return None if text is None else parse(text)
     except InvalidInput as error:
         raise InvalidInput(f"{option}: {error}") from None

@@ -35,9 +35,9 @@ def list_spaces() -> None:
 @commands.command("show")
 def show_space(space: NameOrFile) -> None:
     """Print a space's YAML, to start one of your own from."""
-    from autocompress.search.space import space_file
+    from autocompress.search.space import read_space
 
-    typer.echo(space_file(space).read_text(encoding="utf-8"), nl=False)
+    typer.echo(read_space(space)[1], nl=False)
 
 
 @commands.command("check")

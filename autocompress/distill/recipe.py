@@ -21,8 +21,8 @@ class Recipe:
 
     steps: int = 300
     batch_size: int = 16
-    patch_size: int = 48
-    learning_rate: float = 1e-3
+    patch_size: int = 32
+    learning_rate: float = 2e-3
     warmup: float = 0.05
     clip: float = 1.0
     ema: float = 0.999

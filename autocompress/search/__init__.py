@@ -24,7 +24,7 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
     deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
     progress.stage("opening teacher and images")
     task = open_task(settings)
-    first = starts(task.space, task.teacher.config, settings.budget, BATCH)
+    first = starts(task.space, task.teacher.config, settings.budget, min(BATCH, settings.trials))
     run = RunFolder(settings.folder)
     with run.opened():
         inputs = _prepare(task, run, progress)

@@ -17,7 +17,7 @@ from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point, Rungs
 from autocompress.search.sampling import FeasibleSampler
 from autocompress.search.space import Candidate, Values
-from autocompress.search.study import default_sampler, num_ended, open_study, origin, recover
+from autocompress.search.study import default_sampler, ended, open_study, origin, recover
 from autocompress.search.trial import Trial
 
 BATCH = 8  # candidates that are scored before training, before the best of them train
@@ -25,7 +25,7 @@ TIME_IS_UP = "the time is used up"
 
 
 class _TimeIsUp(Exception):
-    """In the middle of a training."""
+    """With trials that are not trained to the end."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,9 @@ class Driver:
         try:
             while (reason := self._end(deadline)) is None:
                 self._batch(inputs, deadline)
+        except _TimeIsUp:
+            self._abandon(TIME_IS_UP)
+            return Outcome(TIME_IS_UP)
         except KeyboardInterrupt:
             self._abandon("interrupted")
             return Outcome("interrupted", interrupted=True)
@@ -70,7 +73,7 @@ class Driver:
 
     def _end(self, deadline: float | None) -> str | None:
         trials = self._task.settings.trials
-        if num_ended(self._study) >= trials:
+        if len(ended(self._study)) >= trials:
             return f"all {trials} trials are done"
         if _is_over(deadline):
             return TIME_IS_UP
@@ -81,7 +84,7 @@ class Driver:
     def _batch(self, inputs: Inputs, deadline: float | None) -> None:
         """Score some candidates before training, then train those that are not dominated, cheapest first."""
         scored = []
-        for _ in range(min(BATCH, self._task.settings.trials - num_ended(self._study))):
+        for _ in range(min(BATCH, self._task.settings.trials - len(ended(self._study)))):
             if _is_over(deadline) or (self._sampler.any_usable() is None and not self._waiting()):
                 break
             trial = self._next(inputs)
@@ -89,8 +92,8 @@ class Driver:
                 scored.append(trial)
         for trial in sorted(scored, key=lambda trial: trial.candidate.flops):
             if _is_over(deadline):
-                self._stop(trial, TIME_IS_UP)
-            elif (reason := self._rungs.stops(_before_training(trial))) is not None:
+                raise _TimeIsUp
+            if (reason := self._rungs.stops(_before_training(trial))) is not None:
                 self._stop(trial, reason)
             else:
                 self._train(trial, deadline)
@@ -128,9 +131,6 @@ class Driver:
         try:
             trial.train(on_step, on_score)
             metrics = trial.finish(self._run.trial(number))
-        except _TimeIsUp:
-            self._stop(trial, TIME_IS_UP)
-            return
         except AutocompressError as error:
             self._fail(number, trial.candidate, error)
             return
@@ -159,7 +159,7 @@ class Driver:
         self._open.clear()
 
     def _recover(self) -> None:
-        recover(self._study, self._run.objectives)
+        recover(self._study, self._run.objectives, [parameter.name for parameter in self._task.space.parameters])
 
     def _candidate(self, values: Values, number: int) -> Candidate:
         """Trained with a seed of its own."""
@@ -174,9 +174,9 @@ class Driver:
 
     def _remember(self) -> None:
         """What earlier sessions of this run tried and scored."""
+        for trial in ended(self._study):
+            self._tried.add(_key(self._candidate(trial.params, 0)))
         for trial in self._study.get_trials(deepcopy=False):
-            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
-                self._tried.add(_key(self._candidate(trial.params, 0)))
             if "psnr_y_before_training" in trial.user_attrs:
                 self._rungs.record(_recorded(trial))
 

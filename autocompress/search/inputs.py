@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from autocompress import arithmetic as arithmetic_module
-from autocompress import prune
+from autocompress import cache, checkpoints, prune
 from autocompress.arithmetic import Arithmetic
 from autocompress.data.bank import PixelBank
 from autocompress.data.embedded import embedded
@@ -15,7 +18,7 @@ from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import ImagePair, ImageSource, open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
-from autocompress.errors import InvalidInput
+from autocompress.errors import DataError, InvalidInput
 from autocompress.evaluate import METRICS, MIN_SIDE, Scores, Upscaler, bicubic_upscaler, evaluate, network_upscaler
 from autocompress.families import family_of
 from autocompress.families.base import Family, Shrinker, SRNetwork, digest
@@ -94,6 +97,7 @@ class Inputs:
         self.bank = PixelBank.open(task.train, skip_bad_images=skip)
         valid = PixelBank.open(task.valid, skip_bad_images=skip)
         self.valid = _pairs(valid)
+        self._valid_key = valid.key
         self.skipped = dict((*self.bank.skipped, *valid.skipped))
         on_stage("choosing the arithmetic")
         self.arithmetic = arithmetic or arithmetic_module.choose()
@@ -102,12 +106,24 @@ class Inputs:
         self.targets = teacher_targets(self.teacher, self.bank, self.arithmetic)
         on_stage("scoring teacher and bicubic")
         self.references = {
-            "bicubic": self.score(bicubic_upscaler(self.teacher.scale)).mean,
-            "teacher": self.score(network_upscaler(self.teacher)).mean | self._teacher_cost(),
+            "bicubic": self._reference("bicubic", bicubic_upscaler(self.teacher.scale)),
+            "teacher": self._reference(task.teacher_digest, network_upscaler(self.teacher)) | self._teacher_cost(),
         }
         on_stage("analysing the teacher")
         patches = prune.sample_patches(self.bank, task.settings.seed, self.arithmetic)
         self.shrink: Shrinker = prune.shrinker(self.teacher, patches, task.settings.init, task.settings.seed)
+
+    def _reference(self, name: str, upscale: Upscaler) -> dict[str, float]:
+        """The mean scores of what students are compared with, computed once for the same images."""
+
+        def build(folder: Path) -> None:
+            scores = self.score(upscale)
+            _check_finite(scores)
+            checkpoints.write_json(folder / "scores.json", scores.mean)
+
+        folder = cache.entry("scores", f"{name}-{self._valid_key}", build)
+        scores: dict[str, float] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+        return scores
 
     def _teacher_cost(self) -> dict[str, float]:
         family, config = self.task.family, self.teacher.config
@@ -128,6 +144,15 @@ class Inputs:
     def score(self, upscale: Upscaler, metrics: Iterable[str] = tuple(METRICS)) -> Scores:
         """On the validation images."""
         return evaluate(upscale, self.valid, self.teacher.scale, metrics)
+
+
+def _check_finite(scores: Scores) -> None:
+    for image, row in scores.images.items():
+        if math.inf in row.values():
+            raise DataError(
+                f"the validation image '{image}' is reproduced without any error (as a picture of one colour is), so its "
+                "PSNR is infinite and compares nothing; remove it"
+            )
 
 
 def _pairs(bank: PixelBank) -> list[ImagePair]:

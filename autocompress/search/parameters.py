@@ -41,12 +41,14 @@ class Parameter:
 
 
 def capped(parameter: Parameter, high: int) -> Parameter:
-    """An integer parameter without the values above `high`; SpaceError where none is left."""
+    """A parameter of whole numbers without the values above `high`; SpaceError where none is left."""
     values = tuple(value for value in parameter.values if int(value) <= high)
     if not values:
         raise SpaceError(
-            f"{parameter.name} is at least {parameter.values[0]} in this space, but the teacher has {high}"
+            f"{parameter.name} is at least {min(map(int, parameter.values))} in this space, but the teacher has {high}"
         )
+    if isinstance(parameter.distribution, CategoricalDistribution):
+        return Parameter(parameter.name, values, CategoricalDistribution(values))
     return Parameter(parameter.name, values, _integers(values))
 
 

@@ -38,7 +38,7 @@ def students(run: RunFolder) -> pd.DataFrame:
     table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(["flops", "trial"], ignore_index=True)
     points = [Point(row["trial"], row["psnr_y"], row["flops"]) for row in found]
     best = {point.trial for point in front(points)}
-    table["on_front"] = [trial in best for trial in table["trial"]]
+    table["on_front"] = table["trial"].isin(best)
     return table
 
 

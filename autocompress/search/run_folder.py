@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ class RunFolder:
         if not run.exists():
             what = "has no config.json, so it is no run of autocompress search" if path.is_dir() else "no such folder"
             raise RunError(f"{path}: {what}; give the folder that `autocompress search` printed")
+        _ = run.config
         return run
 
     @property
@@ -40,11 +40,10 @@ class RunFolder:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What config.json holds."""
-        try:
-            content: dict[str, Any] = json.loads((self.path / CONFIG).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RunError(f"{self.path / CONFIG}: not readable as JSON ({error})") from error
+        """What config.json holds; RunError where it is not that of a search."""
+        content = _read_json(self.path / CONFIG)
+        if not {"search", "references"} <= content.keys():
+            raise RunError(f"{self.path / CONFIG}: describes no run of autocompress search; give another folder")
         return content
 
     def trial(self, number: int) -> Path:
@@ -56,14 +55,14 @@ class RunFolder:
         side_file = self.trial(number) / "student.json"
         if not side_file.is_file():
             return None
-        content = json.loads(side_file.read_text(encoding="utf-8"))
+        content = _read_json(side_file)
         return [content["metrics"]["psnr_y"], float(content["flops"])]
 
     def students(self) -> list[dict[str, Any]]:
         """The student.json of every finished trial, in order, each with its `trial` number and `file`."""
         found = []
         for side_file in sorted(self.path.glob("trials/*/student.json")):
-            content = json.loads(side_file.read_text(encoding="utf-8"))
+            content = _read_json(side_file)
             content["trial"] = int(side_file.parent.name)
             content["file"] = str(side_file.with_suffix(".safetensors"))
             found.append(content)
@@ -75,12 +74,12 @@ class RunFolder:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """The folder made and locked, for one search at a time; gone again if it fails before anything is in it.
+        """The folder made and locked, for one search at a time; what was made is gone again if it fails before then.
 
         RunError where the folder cannot be written, holds something else, or another search is running in it (one that
         died keeps no lock).
         """
-        self._make()
+        made = self._make()
         lock = FileLock(self.path / LOCK)
         try:
             lock.acquire(timeout=0)
@@ -92,19 +91,27 @@ class RunFolder:
             yield
         finally:
             if not self.exists():
-                shutil.rmtree(self.path)
+                (self.path / LOCK).unlink()
+                with suppress(OSError):  # another search has made something in one of them
+                    for folder in made:
+                        folder.rmdir()
             lock.release()
 
-    def _make(self) -> None:
+    def _make(self) -> list[Path]:
+        """Make the folder and the lock's file; returns the folders that were not there before, the innermost first."""
+        absent = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if not self.exists() and any(entry.name != LOCK for entry in self.path.iterdir()):
                 raise RunError(f"{self.path}: not empty, and no run of autocompress; give a new folder with --out")
+            if self.exists():
+                _ = self.config
             (self.path / LOCK).touch()
         except OSError as error:
             raise RunError(
                 f"{self.path}: cannot be written to ({error.strerror}); give another folder with --out"
             ) from None
+        return absent
 
     def check(self, search: Mapping[str, Any]) -> None:
         """RunError, with what differs, if the folder holds a search of other settings."""
@@ -126,6 +133,14 @@ class RunFolder:
         """Write config.json, unless an earlier session of the same search has."""
         if not self.exists():
             checkpoints.write_json(self.path / CONFIG, config)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path}: not readable as JSON ({error}); remove it or restore it") from error
+    return content if isinstance(content, dict) else {}
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -10,6 +10,8 @@ from autocompress.prune import INITS
 from autocompress.quantities import format_count
 from autocompress.search.space import Budget
 
+MAX_SEED = 2**32 - 1  # what NumPy takes
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -38,6 +40,8 @@ class Settings:
         for name in ("trials", "steps"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} is {getattr(self, name)}, but must be >= 1")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InvalidInput(f"seed is {self.seed}, but must be from 0 to {MAX_SEED}")
         if self.init not in INITS:
             raise InvalidInput(f"init is {self.init!r}, but must be one of {', '.join(INITS)}")
         if self.val is not None and self.train is None:

@@ -126,23 +126,26 @@ def shipped_spaces() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
 
 
-def space_file(name_or_file: str) -> Path:
-    """The file of a shipped space by its name, or the given file; SpaceError where neither exists."""
+def read_space(name_or_file: str) -> tuple[Path, str]:
+    """File and text of a shipped space by its name, or of the given file; SpaceError where there is no such text."""
     known = shipped_spaces()
     path = known.get(name_or_file, Path(name_or_file))
     if not path.is_file():
         raise SpaceError(
             f"{name_or_file}: no such file, and no shipped search space of that name; shipped: {', '.join(known)}"
         )
-    return path
+    try:
+        return path, path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SpaceError(f"{path}: not readable as YAML: {error}") from error
 
 
 def load_space(name_or_file: str) -> Space:
     """A shipped space by its name, or one from a YAML file; SpaceError names the file, the key and the rule."""
-    path = space_file(name_or_file)
+    path, text = read_space(name_or_file)
     try:
-        return _parse(path.stem, yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return _parse(path.stem, yaml.safe_load(text))
+    except yaml.YAMLError as error:
         raise SpaceError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
     except (SpaceError, ConfigError) as error:
         raise SpaceError(f"{path}: {error}") from error
@@ -185,11 +188,11 @@ def _check_names(family: Family, specs: Mapping[str, object]) -> None:
 def _check_values(family: Family, parameter: Parameter) -> None:
     for count in family.counts:
         if parameter.name == count.field:
-            smallest = parameter.values[0]
-            if not isinstance(smallest, int) or smallest < count.low:
-                raise SpaceError(
-                    f"parameters.{parameter.name} starts at {smallest!r}, but must be whole numbers >= {count.low}"
-                )
+            for value in parameter.values:
+                if not isinstance(value, int) or isinstance(value, bool) or value < count.low:
+                    raise SpaceError(
+                        f"parameters.{parameter.name} has the value {value!r}, but must be whole numbers >= {count.low}"
+                    )
             return
     for value in parameter.values:
         try:

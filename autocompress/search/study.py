@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,11 @@ def origin(trial: FrozenTrial | optuna.Trial) -> int:
     return int(trial.user_attrs.get("origin", trial.number))
 
 
-def recover(study: Study, finished: Callable[[int], list[float] | None]) -> None:
+def recover(study: Study, finished: Callable[[int], list[float] | None], parameters: Collection[str]) -> None:
     """Close the trials that a dead search left running.
 
     One whose student is written, as `finished` says by its objective values, is complete; any other is failed, and
-    the same config queued again.
+    the same config queued again (or the sampler's next, where the search died before it had all `parameters`).
     """
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         values = finished(trial.number)
@@ -75,11 +75,12 @@ def recover(study: Study, finished: Callable[[int], list[float] | None]) -> None
         else:
             study.tell(trial.number, state=TrialState.FAIL)
             attributes = {"retry_of": trial.number, "origin": origin(trial)}
-            study.enqueue_trial(trial.params, user_attrs=attributes)
+            params = trial.params | trial.system_attrs.get("fixed_params", {})
+            study.enqueue_trial(params if params.keys() == set(parameters) else {}, user_attrs=attributes)
 
 
-def num_ended(study: Study) -> int:
+def ended(study: Study) -> list[FrozenTrial]:
     """Trials that came to an end of their own: complete, stopped, or failed and not to be tried again."""
     trials = study.get_trials(deepcopy=False)
     retried = {trial.user_attrs.get("retry_of") for trial in trials}
-    return sum(trial.state.is_finished() and trial.number not in retried for trial in trials)
+    return [trial for trial in trials if trial.state.is_finished() and trial.number not in retried]

@@ -1,0 +1,42 @@
+"""`autocompress cache`: what is kept between runs."""
+
+from __future__ import annotations
+
+import typer
+
+commands = typer.Typer(help="Decoded images and teachers' outputs, kept between runs.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands."""
+    app.add_typer(commands, name="cache")
+
+
+@commands.command("list")
+def list_entries() -> None:
+    """Show every entry, the least recently used first, and the folder and its limit."""
+    import datetime
+
+    from rich.table import Table
+
+    from autocompress import cache
+    from autocompress.cli.tables import show
+    from autocompress.quantities import format_count
+
+    table = Table("kind", "key", "size", "last used")
+    entries = cache.entries()
+    for entry in entries:
+        used = datetime.datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")
+        table.add_row(entry.kind, entry.key[:24], f"{format_count(entry.bytes)}B", used)
+    show(table)
+    total, limit = sum(entry.bytes for entry in entries), cache.limit()
+    typer.echo(f"{cache.folder()}: {format_count(total)}B of at most {format_count(limit)}B")
+
+
+@commands.command("clear")
+def clear() -> None:
+    """Remove every entry that no running search uses."""
+    from autocompress import cache
+
+    for entry in cache.clear():
+        typer.echo(f"kept, because a running process uses it: {entry.kind} {entry.key}", err=True)
