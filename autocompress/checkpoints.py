@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import zipfile
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -91,13 +91,16 @@ def _read_safetensors(path: Path) -> object:
 
 def _read_pytorch(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of pickle protocols that may not be understood
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path}: holds more than tensors, or is damaged, and loading it could run code, so it is refused; "
             "save its state dict alone with torch.save(model.state_dict(), ...)"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    # PyTorch answers damaged files with nearly any exception: RuntimeError, EOFError, IndexError...
+    except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: not a readable PyTorch file ({reason}); copy it again") from error
 

@@ -1,7 +1,7 @@
 """Linear algebra of shrinking: subspaces of a feature stream, and convolutions fitted by least squares.
 
-A network is shrunk by giving each stream of features a smaller space, `Subspace`, and by refitting each
-convolution to what the teacher computes there, `refit`.
+A network is shrunk by giving each stream of features a smaller space, `Subspace`, and by refitting each convolution
+to what the teacher computes there, `refit`, at a random choice of pixels, `Pixels`.
 """
 
 from __future__ import annotations
@@ -25,48 +25,81 @@ class Subspace:
     decoder: Tensor
 
 
-def moment(features: Tensor) -> Tensor:
-    """Mean of x x^T over all positions, (C, C), of features (B, C, H, W), with the mean left in."""
-    rows = features.movedim(1, -1).flatten(0, -2)
-    return rows.T @ rows / len(rows)
-
-
-def subspace(second_moment: Tensor, sensitivity: Tensor, size: int) -> Subspace:
+def subspace(covariance: Tensor, sensitivity: Tensor, size: int, exponent: float) -> Subspace:
     """The `size` directions of a stream that matter most to the output.
 
-    `second_moment` (C, C) is the mean of h h^T and `sensitivity` (C, C) that of g g^T, for g the output's
-    gradients with respect to h. The space minimises E|W (h - decoder @ encoder @ h)|^2 where W^4 is the
-    sensitivity: halfway, in the exponent, between variance alone (W = 1) and the first-order change of the
-    output (W^2 = sensitivity), since what is lost can partly be predicted from what is kept.
+    `covariance` (C, C) is that of the features h and `sensitivity` (C, C) the mean of g g^T, for g the output's
+    gradients with respect to h. The space minimises E|W (h - decoder @ encoder @ h)|^2 where W^2 is the sensitivity to
+    the power of `exponent`: 0 is variance alone, 1 the first-order change of the output.
     """
     values, vectors = torch.linalg.eigh(sensitivity.double())
-    values = (values / values[-1]).clamp_min(1e-6) ** 0.25
+    values = (values / values[-1]).clamp_min(1e-6) ** (exponent / 2)
     weight = vectors * values @ vectors.T
-    weighted = torch.linalg.eigh(weight @ second_moment.double() @ weight)[1].flip(1)[:, :size]
+    weighted = torch.linalg.eigh(weight @ covariance.double() @ weight)[1].flip(1)[:, :size]
     # In the weighted basis channels would differ in scale, and a step of Adam would wreck the smallest.
     decoder, triangle = torch.linalg.qr((vectors / values @ vectors.T) @ weighted)
     encoder = triangle @ weighted.T @ weight
     return Subspace(encoder.float(), decoder.float())
 
 
-def taps(features: Tensor, stride: int) -> Tensor:
-    """What a 3x3 convolution reads at every `stride`-th position: (B, C, H, W) to (rows, 9 C + 1).
+def covariance(rows: Tensor) -> Tensor:
+    """Of features in rows (N, C): (C, C), in float64."""
+    centred = rows - rows.mean(0)
+    return (centred.T @ centred).double() / len(rows)
 
-    Columns are in the order of a flattened convolution weight, with a 1 for the bias at the end.
+
+@dataclass(frozen=True)
+class Pixels:
+    """Pixels of a batch of images (B, C, H, W): their image, row and column, (N,) each.
+
+    Chosen at random: at every second pixel, say, a fit comes out worse than its number of pixels promises. None is
+    on the border, where the zeros that convolutions pad with are no image.
     """
-    columns = F.unfold(features, 3, padding=1, stride=stride).transpose(1, 2).flatten(0, 1)
-    return torch.cat([columns, columns.new_ones(len(columns), 1)], 1)
+
+    image: Tensor
+    row: Tensor
+    column: Tensor
+
+    @classmethod
+    def choose(cls, images: int, height: int, width: int, count: int, generator: torch.Generator) -> Pixels:
+        """About `count` pixels, as many of each image, none twice."""
+        inside = (height - 2) * (width - 2)
+        each = min(inside, max(1, count // images))
+        order = torch.rand(images, inside, generator=generator).argsort(1)[:, :each]
+        image = torch.arange(images)[:, None].expand_as(order)
+        return cls(image.flatten(), (order // (width - 2) + 1).flatten(), (order % (width - 2) + 1).flatten())
+
+    def of(self, features: Tensor) -> Tensor:
+        """The features at these pixels, (N, C)."""
+        return features[self.image, :, self.row, self.column]
+
+    def within(self, first: int, last: int) -> Pixels:
+        """Those of the images from `first` up to `last`, as if these were the batch."""
+        chosen = (self.image >= first) & (self.image < last)
+        return Pixels(self.image[chosen] - first, self.row[chosen], self.column[chosen])
+
+    def taps(self, features: Tensor) -> Tensor:
+        """What a 3x3 convolution reads at these pixels, (N, 9 C): its taps in order, the channels of each together."""
+        padded = F.pad(features, (1, 1, 1, 1)).permute(0, 2, 3, 1)
+        _, height, width, channels = padded.shape
+        corner = (self.image * height + self.row) * width + self.column
+        steps = torch.arange(3)[:, None] * width + torch.arange(3)
+        return padded.reshape(-1, channels)[corner[:, None] + steps.flatten()].flatten(1)
 
 
-def refit(weight: Tensor, bias: Tensor, rows: Tensor, target: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
-    """A convolution (n, m, 3, 3) and bias (n,) corrected so that it maps `rows` (`taps`) to `target` (rows, n).
+def refit(weight: Tensor, bias: Tensor, taps: Tensor, target: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+    """A convolution (n, m, 3, 3) and bias (n,) corrected so that it maps `taps` (N, 9 m) to `target` (N, n).
 
-    Least squares on what the given convolution leaves, so where it is already exact it stays as it is;
-    `ridge`, relative to the mean square of a column, pulls towards it where the rows do not decide.
+    Least squares on what the given convolution leaves, so where it is already exact it stays as it is; `ridge`, relative
+    to the mean variance of a tap, pulls towards it where the pixels do not decide.
     """
-    prior = torch.cat([weight.flatten(1), bias[:, None]], 1)
-    gram = (rows.T @ rows).double()
-    rest = (rows.T @ (target - rows @ prior.T)).double()
+    prior = weight.permute(0, 2, 3, 1).flatten(1)
+    left = target - taps @ prior.T - bias
+    tap_mean, left_mean = taps.mean(0), left.mean(0)
+    # Centred first: against the large mean of a tap, float32 would lose the small differences that count.
+    taps = taps - tap_mean
+    gram = (taps.T @ taps).double()
     gram.diagonal().add_(ridge * gram.diagonal().mean())
-    solution = prior + torch.cholesky_solve(rest, torch.linalg.cholesky(gram)).T.to(prior.dtype)
-    return solution[:, :-1].reshape(weight.shape), solution[:, -1].contiguous()
+    correction = torch.cholesky_solve((taps.T @ (left - left_mean)).double(), torch.linalg.cholesky(gram)).T.float()
+    solution = (prior + correction).unflatten(1, (3, 3, -1)).permute(0, 3, 1, 2)
+    return solution.contiguous(), bias + left_mean - correction @ tap_mean

@@ -32,6 +32,7 @@ def parse_duration(text: str) -> float:
 
 def format_count(count: float) -> str:
     """Three or four digits and a prefix: 11650000000 as `11.65G`."""
+    count = float(f"{count:.4g}")  # before the prefix is chosen, or 999,999 would be 1000K
     for prefix, factor in reversed(_PREFIXES.items()):
         if count >= factor:
             value = count / factor

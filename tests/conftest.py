@@ -32,7 +32,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_teacher() -> EDSR:
-    """An EDSR of 8 features and 2 blocks at x2: pixels repeated, as if it were trained, plus some noise in all weights."""
+    """An EDSR of 8 features and 2 blocks at x2 that repeats pixels, with some noise in all weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = EDSRFamily().build(EDSRConfig(scale=2, num_feat=8, num_block=2))
@@ -69,7 +69,7 @@ def write_waves(path: Path, height: int, width: int, seed: int) -> None:
     y, x = np.mgrid[:height, :width]
     image = 128 + random.normal(0, 2, (height, width, 3))
     for _ in range(6):
-        along_y, along_x, phase = random.uniform(-0.6, 0.6, 2).tolist() + [random.uniform(0, 6)]
+        along_y, along_x, phase = random.uniform((-0.6, -0.6, 0), (0.6, 0.6, 6))
         image += random.uniform(-25, 25, 3) * np.sin(along_y * y + along_x * x + phase)[:, :, None]
     Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(path)
 

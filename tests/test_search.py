@@ -24,6 +24,7 @@ from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSRConfig
 from autocompress.report import write_report
 from autocompress.search import Outcome, Progress, RunFolder, Settings, search
+from autocompress.search.inputs import open_task
 from autocompress.search.results import pareto, students, write_pareto
 from autocompress.search.space import Budget, Candidate
 from autocompress.search.study import STUDY_NAME
@@ -336,7 +337,9 @@ def test_ctrl_c_ends_cleanly_and_the_search_goes_on(settings: Callable[..., Sett
     assert outcome == Outcome("interrupted", interrupted=True)
     states = [trial.state for trial in trials_of(run)]
     assert TrialState.RUNNING not in states
-    waiting = [trial.params or trial.system_attrs["fixed_params"] for trial in trials_of(run) if trial.state.name == "WAITING"]
+    waiting = [
+        trial.params or trial.system_attrs["fixed_params"] for trial in trials_of(run) if trial.state.name == "WAITING"
+    ]
     broken = [trial.params for trial in trials_of(run) if trial.state == TrialState.FAIL]
     assert broken
     assert all(params in waiting for params in broken)
@@ -345,7 +348,11 @@ def test_ctrl_c_ends_cleanly_and_the_search_goes_on(settings: Callable[..., Sett
 
     run, outcome = search(settings(), Silent())
     assert outcome.reason == "all 4 trials are done"
-    trained = {json.dumps(trial.params, sort_keys=True) for trial in trials_of(run) if trial.state.name in ("COMPLETE", "PRUNED")}
+    trained = {
+        json.dumps(trial.params, sort_keys=True)
+        for trial in trials_of(run)
+        if trial.state.name in ("COMPLETE", "PRUNED")
+    }
     assert {json.dumps(params, sort_keys=True) for params in broken} <= trained
     assert len(trained) == 4
 
@@ -358,7 +365,10 @@ def test_an_interrupted_trial_is_trained_as_it_would_have_been(
     parts, _ = search(settings(out=tmp_path / "parts"), Silent())
 
     def scores(run: RunFolder) -> set[tuple[Any, ...]]:
-        return {(tuple(s["config"].items()), s["provenance"]["recipe"]["seed"], s["metrics"]["psnr_y"]) for s in run.students()}
+        return {
+            (tuple(s["config"].items()), s["provenance"]["recipe"]["seed"], s["metrics"]["psnr_y"])
+            for s in run.students()
+        }
 
     assert scores(whole) == scores(parts)
 
@@ -420,9 +430,7 @@ def test_the_time_limit_ends_a_search(settings: Callable[..., Settings]) -> None
     assert outcome.reason == "all 4 trials are done"
 
 
-def test_the_time_limit_ends_a_training(
-    settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_time_limit_ends_a_training(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
     clock = itertools.count()
 
     class SlowStep(Silent):
@@ -506,9 +514,7 @@ def test_a_folder_of_other_things_is_refused(settings: Callable[..., Settings]) 
     assert [entry.name for entry in wanted.folder.iterdir()] == ["thesis.tex"]
 
 
-def test_the_folder_is_gone_again_when_the_preparation_fails(
-    settings: Callable[..., Settings], tmp_path: Path
-) -> None:
+def test_the_folder_is_gone_again_when_the_preparation_fails(settings: Callable[..., Settings], tmp_path: Path) -> None:
     images = tmp_path / "images"
     images.mkdir()
     for seed in range(2):
@@ -527,6 +533,13 @@ def test_the_folder_is_gone_again_when_the_preparation_fails(
         search(settings(train=images, out=mine), Silent())
     assert mine.is_dir()
     assert not list(mine.iterdir())
+
+
+def test_what_is_made_without_any_choice() -> None:
+    task = open_task(Settings(Budget(20 * 10**9)))
+    assert (task.teacher_name, task.teacher.scale, task.space.name) == ("edsr-baseline-x2", 2, "edsr")
+    assert len(task.valid) >= 4
+    assert not {file.hr for file in task.train.files} & {file.hr for file in task.valid.files}
 
 
 # --- images ---

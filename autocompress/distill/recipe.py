@@ -34,10 +34,12 @@ class Recipe:
         for name in ("steps", "batch_size", "patch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be >= 1")
-        if not self.learning_rate > 0:
-            raise ConfigError(f"learning_rate is {self.learning_rate}, but must be > 0")
-        if not 0 <= self.teacher_share <= 1:
-            raise ConfigError(f"teacher_share is {self.teacher_share}, but must be from 0 to 1")
+        for name in ("learning_rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, but must be > 0")
+        for name in ("teacher_share", "warmup", "ema"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, but must be from 0 to 1")
         if self.teacher_loss not in TEACHER_LOSSES:
             known = ", ".join(TEACHER_LOSSES)
             raise ConfigError(f"teacher_loss is {self.teacher_loss!r}, but must be one of {known}")

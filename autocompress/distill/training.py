@@ -84,19 +84,20 @@ class Training:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """All that going on needs."""
-        return {
+        """All that going on needs; a copy, which further training leaves as it is."""
+        state = {
             "step": self.step,
             "student": self._student.state_dict(),
             "average": self._average.state_dict(),
             "adam": self._adam.state_dict(),
             "sampler": self._sampler.state_dict(),
         }
+        return copy.deepcopy(state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict()` of the same student and recipe."""
         self.step = state["step"]
         self._student.load_state_dict(state["student"])
         self._average.load_state_dict(state["average"])
-        self._adam.load_state_dict(state["adam"])
+        self._adam.load_state_dict(copy.deepcopy(state["adam"]))
         self._sampler.load_state_dict(state["sampler"])

@@ -150,8 +150,8 @@ def _check_finite(scores: Scores) -> None:
     for image, row in scores.images.items():
         if math.inf in row.values():
             raise DataError(
-                f"the validation image '{image}' is reproduced without any error (as a picture of one colour is), so its "
-                "PSNR is infinite and compares nothing; remove it"
+                f"the validation image '{image}' is reproduced without any error (as a picture of one colour is), so "
+                "its PSNR is infinite and compares nothing; remove it"
             )
 
 

@@ -22,6 +22,8 @@ from autocompress.errors import SpaceError
 
 Value = int | float | str | bool
 
+MAX_VALUES = 10_000  # of one parameter: more is a slip of the pen, and would fill the memory
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -75,6 +77,7 @@ def _parse_int(name: str, spec: Mapping[str, Any]) -> Parameter:
     if step < 1:
         raise SpaceError(f"parameters.{name}.step is {step}, but must be >= 1")
     _ordered(name, low, high)
+    _check_number_of_values(name, (high - low) // step + 1)
     values = tuple(range(int(low), int(high) + 1, int(step)))
     return Parameter(name, values, _integers(values))
 
@@ -96,6 +99,7 @@ def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
         if step <= 0:
             raise SpaceError(f"parameters.{name}.step is {step:g}, but must be > 0")
         count = math.floor((high - low) / step + 1e-9) + 1
+        _check_number_of_values(name, count)
         values = tuple(round(low + index * step, 12) for index in range(count))
         return Parameter(name, values, FloatDistribution(low, values[-1], step=step))
     if low <= 0:
@@ -103,6 +107,7 @@ def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
     num = int(_number(name, "num", spec["num"], int))
     if num < 2:
         raise SpaceError(f"parameters.{name}.num is {num}, but must be >= 2 values from low to high")
+    _check_number_of_values(name, num)
     ratio = math.log(high / low) / (num - 1)
     values = tuple(float(f"{low * math.exp(index * ratio):.6g}") for index in range(num))
     return Parameter(name, values, FloatDistribution(values[0], values[-1], log=True))
@@ -111,7 +116,8 @@ def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
 def _parse_categorical(name: str, spec: Mapping[str, Any]) -> Parameter:
     _only(name, spec, required=("choices",), optional=())
     choices = spec["choices"]
-    if not isinstance(choices, list) or not choices or len(set(map(str, choices))) != len(choices):
+    plain = isinstance(choices, list) and all(isinstance(choice, int | float | str) for choice in choices)
+    if not plain or not choices or len(set(map(str, choices))) != len(choices):
         raise SpaceError(f"parameters.{name}.choices is {choices!r}, but must be a list of different values")
     return Parameter(name, tuple(choices), CategoricalDistribution(choices))
 
@@ -128,11 +134,18 @@ def _only(name: str, spec: Mapping[str, Any], required: tuple[str, ...], optiona
 
 def _number(name: str, key: str, value: object, kind: type[int] | type[float]) -> float:
     good = isinstance(value, int) if kind is int else isinstance(value, int | float)
-    if isinstance(value, bool) or not good:
+    if isinstance(value, bool) or not good or not math.isfinite(value):  # type: ignore[arg-type]
         what = "a whole number" if kind is int else "a number (YAML needs the dot in 1.0e-3)"
         raise SpaceError(f"parameters.{name}.{key} is {value!r}, but must be {what}")
     assert isinstance(value, int | float)
     return value
+
+
+def _check_number_of_values(name: str, number: float) -> None:
+    if number > MAX_VALUES:
+        raise SpaceError(
+            f"parameters.{name} has {number:.0f} values, but may have at most {MAX_VALUES}; widen its steps"
+        )
 
 
 def _ordered(name: str, low: float, high: float) -> None:

@@ -15,7 +15,7 @@ import yaml
 
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import ConfigError, SpaceError
-from autocompress.families import find_family
+from autocompress.families import FAMILIES, find_family
 from autocompress.families.base import Config, Family
 from autocompress.quantities import format_count
 from autocompress.search.parameters import Parameter, Value, capped, parse_parameter
@@ -157,7 +157,9 @@ def _parse(name: str, content: object) -> Space:
     for key in content:
         if key not in ("family", "parameters", "defaults"):
             raise SpaceError(f"{key} is not known; known here: family, parameters, defaults")
-    family = find_family(str(content.get("family")))
+    if "family" not in content:
+        raise SpaceError(f"family is missing; known: {', '.join(FAMILIES)}")
+    family = find_family(str(content["family"]))
     specs = content.get("parameters")
     if not isinstance(specs, dict) or not specs:
         raise SpaceError("parameters is missing or empty, but must name what may vary")

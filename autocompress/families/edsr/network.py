@@ -31,8 +31,9 @@ class EDSRConfig(Config):
         if self.scale not in (2, 3, 4):
             raise ConfigError(f"scale is {self.scale}, but EDSR upscales by 2, 3 or 4")
         for name in ("num_feat", "num_block"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but must be >= 1")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{name} is {value!r}, but must be a whole number >= 1")
 
 
 def shuffle_factors(scale: int) -> tuple[int, ...]:

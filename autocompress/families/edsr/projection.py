@@ -1,37 +1,37 @@
 """Shrinking an EDSR by projecting its streams on subspaces and refitting its convolutions by least squares.
 
-EDSR's residual stream is only added to, so any invertible change of its basis can be absorbed by the
-convolutions around it. A student therefore keeps the best subspace of the stream, not the best channels.
+EDSR's residual stream is only added to, so any invertible change of its basis can be absorbed by the convolutions
+around it. A student therefore keeps the best subspace of the stream, not the best channels. Its convolutions are fitted
+one after the other, on what the student itself computes up to there, to what the teacher computes; so each also makes
+up for the errors before it, and for the blocks that are left out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autocompress.families.edsr.network import EDSR, IMG_RANGE, EDSRConfig, shuffle_factors
-from autocompress.linalg import Subspace, moment, refit, subspace, taps
-
-NUM_PATCHES = 96
-PATCH_SIZE = 48  # LR pixels
+from autocompress.families.edsr.network import EDSR, IMG_RANGE, EDSRConfig, ResidualBlock, shuffle_factors
+from autocompress.linalg import Pixels, Subspace, covariance, refit, subspace
 
 RIDGE = 1e-4
-# Positions that are fitted: every 2nd LR pixel, then fewer of the many HR pixels. The strides after a
-# PixelShuffle share no factor with any scale, so that all sub-pixels are seen.
-STRIDES = (2, 5, 7)
-_CHUNK = 16  # patches at a time through the teacher
+FITTED_PIXELS = 60_000  # of each layer
+STREAM_EXPONENT = 0.5  # of the sensitivity: errors in the stream are partly mended by later layers...
+HR_EXPONENT = 1.0  # ...those behind the last block are not
+SENSED_PATCHES = 16
+CHUNK = 16  # patches that the teacher computes at a time
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What an EDSR computes on its way, each (B, C, H, W) or, once sampled, (rows, C)."""
+    """What an EDSR computes on its way: each (B, C, H, W), or, at chosen pixels, (N, C)."""
 
-    stream: list[Tensor]  # the residual stream before, between and after the blocks
+    stream: list[Tensor]  # the residual stream before, between and after the blocks, and after the long skip
     inner: list[Tensor]  # in each block, before the activation
-    features: Tensor  # after the long skip connection
     wide: list[Tensor]  # before each PixelShuffle
     hr: list[Tensor]  # after each PixelShuffle
     output: Tensor  # before the mean and the range are put back
@@ -41,17 +41,160 @@ def trace(network: EDSR, lr: Tensor) -> Trace:
     """Run `network` on (B, 3, h, w) images in [0, 1], keeping what it computes."""
     first = _head(network, lr)
     stream, inner = [first], []
-    for block in network.body:
-        assert isinstance(block, nn.Module)
+    for block in _blocks(network):
         inner.append(block.conv1(stream[-1]))
         stream.append(stream[-1] + block.conv2(F.relu(inner[-1])))
-    features = network.conv_after_body(stream[-1]) + first
+    stream.append(network.conv_after_body(stream[-1]) + first)
     wide: list[Tensor] = []
-    hr = [features]
-    for i, factor in enumerate(shuffle_factors(network.scale)):
-        wide.append(network.upsample[2 * i](hr[-1]))
+    hr: list[Tensor] = []
+    for stage, factor in enumerate(shuffle_factors(network.scale)):
+        wide.append(network.upsample[2 * stage](hr[-1] if hr else stream[-1]))
         hr.append(F.pixel_shuffle(wide[-1], factor))
-    return Trace(stream, inner, features, wide, hr[1:], network.conv_last(hr[-1]))
+    return Trace(stream, inner, wide, hr, network.conv_last(hr[-1]))
+
+
+class Projection:
+    """Makes students of `teacher`, an EDSR with res_scale 1, from LR patches (B, 3, h, w) in [0, 1]."""
+
+    def __init__(self, teacher: EDSR, lr: Tensor, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self._teacher = teacher
+        self._lr = lr.contiguous(memory_format=torch.channels_last)
+        self._pixels = _choose_pixels(lr, teacher.scale, generator)
+        with torch.no_grad():
+            self._seen = self._observe()
+            self._order = _block_order(teacher, self._lr[:SENSED_PATCHES])
+        self._sensitivity = _sensitivity(teacher, self._lr[:SENSED_PATCHES], generator)
+
+    def _observe(self) -> Trace:
+        """The teacher's trace at the pixels that are fitted."""
+        chunks = []
+        for first in range(0, len(self._lr), CHUNK):
+            full = trace(self._teacher, self._lr[first : first + CHUNK])
+            at_lr, *at_hr = (pixels.within(first, first + CHUNK) for pixels in self._pixels)
+            chunks.append(
+                Trace(
+                    [at_lr.of(features) for features in full.stream],
+                    [at_lr.of(features) for features in full.inner],
+                    [at.of(features) for at, features in zip((at_lr, *at_hr), full.wide, strict=False)],
+                    [at.of(features) for at, features in zip(at_hr, full.hr, strict=True)],
+                    at_hr[-1].of(full.output),
+                )
+            )
+        return _concatenated(chunks)
+
+    @torch.no_grad()
+    def __call__(self, config: EDSRConfig) -> EDSR:
+        """The student of this configuration, in eval mode."""
+        main, *hr = self._subspaces(config.num_feat)
+        student, teacher = EDSR(config).eval(), self._teacher
+        self._set(student.conv_first, _write(teacher.conv_first.weight, main), main.encoder @ _bias(teacher.conv_first))
+        first = x = _head(student, self._lr)
+        kept = sorted(self._order[: config.num_block])
+        ends = [*kept[1:], len(self._order)]
+        for block, source, end in zip(_blocks(student), kept, ends, strict=True):
+            x = self._fit_block(block, main, x, source, end)
+        at = self._pixels[0]
+        prior = _write(_read(teacher.conv_after_body.weight, main), main)
+        target = self._seen.stream[-1] @ main.encoder.T - at.of(first)
+        x = first + self._fit(
+            student.conv_after_body, prior, main.encoder @ _bias(teacher.conv_after_body), x, at, target
+        )
+        space = main
+        for stage, (factor, to) in enumerate(zip(shuffle_factors(config.scale), hr, strict=True)):
+            x = self._fit_upsample(student.upsample[2 * stage], space, to, x, stage, factor)
+            space = to
+        last = teacher.conv_last
+        self._fit(student.conv_last, _read(last.weight, space), _bias(last), x, self._pixels[-1], self._seen.output)
+        return student
+
+    def _subspaces(self, size: int) -> list[Subspace]:
+        """Of the residual stream (all depths together) and of the features after each PixelShuffle."""
+        depths = len(self._seen.stream)
+        stream, hr = self._sensitivity[:depths], self._sensitivity[depths:]
+        variance = sum((covariance(rows) for rows in self._seen.stream), torch.zeros(()))
+        main = subspace(variance, torch.stack(stream).sum(0), size, STREAM_EXPONENT)
+        pairs = zip(self._seen.hr, hr, strict=True)
+        return [main, *(subspace(covariance(rows), sensed, size, HR_EXPONENT) for rows, sensed in pairs)]
+
+    def _fit_block(self, block: ResidualBlock, main: Subspace, x: Tensor, source: int, end: int) -> Tensor:
+        """Fit a student's block in the place of the teacher's blocks from `source` up to `end`."""
+        old, at, inner = _blocks(self._teacher)[source], self._pixels[0], self._seen.inner[source]
+        written = _write(old.conv2.weight, main)
+        importance = F.relu(inner).square().mean(0) * written.square().sum((0, 2, 3))
+        kept = importance.topk(len(main.encoder)).indices.sort().values
+        prior = _read(old.conv1.weight[kept], main)
+        y = F.relu(self._fit(block.conv1, prior, _bias(old.conv1)[kept], x, at, inner[:, kept]))
+        target = self._seen.stream[end] @ main.encoder.T - at.of(x)
+        return x + self._fit(block.conv2, written[:, kept], main.encoder @ _bias(old.conv2), y, at, target)
+
+    def _fit_upsample(
+        self, conv: nn.Module, space: Subspace, to: Subspace, x: Tensor, stage: int, factor: int
+    ) -> Tensor:
+        """PixelShuffle makes `factor`^2 channels one: all of them are projected alike."""
+        old = self._teacher.upsample[2 * stage]
+        assert isinstance(old, nn.Conv2d)
+        weight = _read(old.weight, space).view(-1, factor**2, len(space.encoder), 3, 3)
+        weight = torch.einsum("nc,cs...->ns...", to.encoder, weight).flatten(0, 1)
+        bias = (to.encoder @ _bias(old).view(-1, factor**2)).flatten()
+        wide = self._seen.wide[stage]
+        target = (to.encoder @ wide.view(len(wide), -1, factor**2)).flatten(1)
+        return F.pixel_shuffle(self._fit(conv, weight, bias, x, self._pixels[stage], target), factor)
+
+    def _fit(self, conv: nn.Module, weight: Tensor, bias: Tensor, x: Tensor, at: Pixels, target: Tensor) -> Tensor:
+        """Set `conv` to the given weights, refitted to `target`, and return what it makes of `x`."""
+        self._set(conv, *refit(weight, bias, at.taps(x), target, RIDGE))
+        result: Tensor = conv(x)
+        return result
+
+    @staticmethod
+    def _set(conv: nn.Module, weight: Tensor, bias: Tensor) -> None:
+        conv.load_state_dict({"weight": weight, "bias": bias})
+
+
+def _choose_pixels(lr: Tensor, scale: int, generator: torch.Generator) -> list[Pixels]:
+    """At LR, and after each PixelShuffle."""
+    images, _, height, width = lr.shape
+    sizes = [(height, width)]
+    for factor in shuffle_factors(scale):
+        sizes.append((sizes[-1][0] * factor, sizes[-1][1] * factor))
+    return [Pixels.choose(images, *size, FITTED_PIXELS, generator) for size in sizes]
+
+
+def _sensitivity(teacher: EDSR, lr: Tensor, generator: torch.Generator) -> list[Tensor]:
+    """Mean g g^T, (C, C), for the stream at each depth and after each PixelShuffle; g: gradients of random probes."""
+    with torch.enable_grad():
+        full = trace(teacher, lr.clone().requires_grad_())
+        probe = torch.randn(full.output.shape, generator=generator).to(lr.device)
+        gradients = torch.autograd.grad(full.output, [*full.stream, *full.hr], probe)
+    rows = [gradient.movedim(1, -1).flatten(0, -2) for gradient in gradients]
+    return [(row.T @ row / len(row)).double() for row in rows]
+
+
+def _block_order(teacher: EDSR, lr: Tensor) -> list[int]:
+    """The blocks, first the one whose removal alone changes the output most."""
+    full, blocks = trace(teacher, lr), _blocks(teacher)
+    changes = []
+    for removed in range(len(blocks)):
+        x = full.stream[removed]
+        for block in blocks[removed + 1 :]:
+            x = block(x)
+        x = teacher.upsample(teacher.conv_after_body(x) + full.stream[0])
+        changes.append(F.mse_loss(teacher.conv_last(x), full.output).item())
+    return sorted(range(len(blocks)), key=lambda block: -changes[block])
+
+
+def _concatenated(chunks: Sequence[Trace]) -> Trace:
+    """The pixels of all chunks as one."""
+    stream, inner, wide, hr = (
+        [torch.cat(parts) for parts in zip(*(getattr(chunk, kind) for chunk in chunks), strict=True)]
+        for kind in ("stream", "inner", "wide", "hr")
+    )
+    return Trace(stream, inner, wide, hr, torch.cat([chunk.output for chunk in chunks]))
+
+
+def _blocks(network: EDSR) -> list[ResidualBlock]:
+    return [block for block in network.body if isinstance(block, ResidualBlock)]
 
 
 def _head(network: EDSR, lr: Tensor) -> Tensor:
@@ -59,140 +202,9 @@ def _head(network: EDSR, lr: Tensor) -> Tensor:
     return first
 
 
-def _rows(features: Tensor, stride: int) -> Tensor:
-    """Every `stride`-th position of (B, C, H, W), as (rows, C): the positions of `taps`."""
-    return features[..., ::stride, ::stride].movedim(1, -1).flatten(0, -2)
-
-
-class Projection:
-    """Makes students of `teacher`, an EDSR with res_scale 1, from LR patches (B, 3, h, w) in [0, 1]."""
-
-    def __init__(self, teacher: EDSR, lr: Tensor, seed: int) -> None:
-        self.teacher = teacher
-        self.lr = lr
-        self.seen = self._observe()
-        self.streams = self._sense(torch.Generator().manual_seed(seed))
-        self.order = self._block_order()
-
-    @torch.no_grad()
-    def _observe(self) -> Trace:
-        """The teacher's trace at the fitted positions."""
-        chunks = []
-        for part in self.lr.split(_CHUNK):
-            full = trace(self.teacher, part.contiguous(memory_format=torch.channels_last))
-            lr_stride, *hr_strides = STRIDES
-            chunks.append(
-                Trace(
-                    [_rows(x, lr_stride) for x in full.stream],
-                    [_rows(x, lr_stride) for x in full.inner],
-                    _rows(full.features, lr_stride),
-                    [_rows(x, stride) for x, stride in zip(full.wide, STRIDES, strict=False)],
-                    [_rows(x, stride) for x, stride in zip(full.hr, hr_strides, strict=False)],
-                    _rows(full.output, STRIDES[len(full.hr)]),
-                )
-            )
-        return Trace(
-            [torch.cat(x) for x in zip(*(c.stream for c in chunks), strict=True)],
-            [torch.cat(x) for x in zip(*(c.inner for c in chunks), strict=True)],
-            torch.cat([c.features for c in chunks]),
-            [torch.cat(x) for x in zip(*(c.wide for c in chunks), strict=True)],
-            [torch.cat(x) for x in zip(*(c.hr for c in chunks), strict=True)],
-            torch.cat([c.output for c in chunks]),
-        )
-
-    def _sense(self, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
-        """Second moment and sensitivity of the residual stream (all depths as one) and of each HR stream."""
-        with torch.enable_grad():
-            full = trace(self.teacher, self.lr[:_CHUNK])
-            probe = torch.randn(full.output.shape, generator=generator)
-            wanted = [*full.stream, full.features, *full.hr]
-            gradients = torch.autograd.grad(full.output, wanted, probe)
-        depths = len(full.stream) + 1
-        seen = [*self.seen.stream, self.seen.features]
-        pairs = [(sum(x.T @ x / len(x) for x in seen), sum(moment(g) for g in gradients[:depths]))]
-        for x, g in zip(self.seen.hr, gradients[depths:], strict=True):
-            pairs.append((x.T @ x / len(x), moment(g)))
-        return pairs
-
-    @torch.no_grad()
-    def _block_order(self) -> list[int]:
-        """The teacher's blocks, the one that can be spared most easily last."""
-        lr = self.lr[:4, :, :24, :24].contiguous(memory_format=torch.channels_last)
-        body = list(self.teacher.body)
-        first = _head(self.teacher, lr)
-        kept, dropped = list(range(len(body))), []
-
-        def run(x, blocks):
-            for b in blocks:
-                x = body[b](x)
-            return self.teacher.conv_last(self.teacher.upsample(self.teacher.conv_after_body(x) + first))
-
-        target = run(first, kept)
-        while len(kept) > 1:
-            x, best = first, None
-            for i, b in enumerate(kept):
-                rise = F.mse_loss(run(x, kept[i + 1 :]), target)
-                if best is None or rise < best[0]:
-                    best = (rise, b)
-                x = body[b](x)
-            kept.remove(best[1])
-            dropped.append(best[1])
-        return kept + dropped[::-1]
-
-    @torch.no_grad()
-    def __call__(self, config: EDSRConfig) -> EDSR:
-        """The student of this configuration, in eval mode."""
-        size = config.num_feat
-        main, *hr = [subspace(*pair, size) for pair in self.streams]
-        student = EDSR(config).eval()
-        first, x = self._first(student, main)
-        kept = sorted(self.order[: config.num_block])
-        for index, (block, after) in enumerate(zip(kept, [*kept[1:], len(self.teacher.body)], strict=True)):
-            x = self._block(student.body[index], main, x, block, after)
-        x = self._after_body(student, main, x, first)
-        space = main
-        for stage, (factor, to) in enumerate(zip(shuffle_factors(config.scale), hr, strict=True)):
-            x = self._upsample(student.upsample[2 * stage], space, to, x, stage, factor)
-            space = to
-        last, stride = self.teacher.conv_last, STRIDES[len(hr)]
-        _set(student.conv_last, *_fit(_read(last.weight, space), last.bias, x, stride, self.seen.output))
-        return student
-
-    def _first(self, student: EDSR, main: Subspace) -> tuple[Tensor, Tensor]:
-        conv = self.teacher.conv_first
-        _set(student.conv_first, _write(conv.weight, main), main.encoder @ conv.bias)
-        first = _head(student, self.lr.contiguous(memory_format=torch.channels_last))
-        return first, first
-
-    def _block(self, block: nn.Module, main: Subspace, x: Tensor, source: int, after: int) -> Tensor:
-        old, size = self.teacher.body[source], len(main.encoder)
-        z = self.seen.inner[source]
-        score = F.relu(z).square().mean(0) * old.conv2.weight.square().sum((0, 2, 3))
-        inner = score.topk(size).indices.sort().values
-        stride = STRIDES[0]
-        _set(block.conv1, *_fit(_read(old.conv1.weight[inner], main), old.conv1.bias[inner], x, stride, z[:, inner]))
-        y = F.relu(block.conv1(x))
-        target = self.seen.stream[after] @ main.encoder.T - _rows(x, stride)
-        prior = _write(old.conv2.weight[:, inner], main)
-        _set(block.conv2, *_fit(prior, main.encoder @ old.conv2.bias, y, stride, target))
-        return x + block.conv2(y)
-
-    def _after_body(self, student: EDSR, main: Subspace, x: Tensor, first: Tensor) -> Tensor:
-        conv, stride = self.teacher.conv_after_body, STRIDES[0]
-        target = self.seen.features @ main.encoder.T - _rows(first, stride)
-        prior = _write(_read(conv.weight, main), main)
-        _set(student.conv_after_body, *_fit(prior, main.encoder @ conv.bias, x, stride, target))
-        return student.conv_after_body(x) + first
-
-    def _upsample(self, new: nn.Module, space: Subspace, to: Subspace, x: Tensor, stage: int, factor: int) -> Tensor:
-        conv = self.teacher.upsample[2 * stage]
-        weight = _read(conv.weight, space).unflatten(0, (-1, factor**2))
-        weight = torch.einsum("nc,cs...->ns...", to.encoder, weight).flatten(0, 1)
-        bias = (to.encoder @ conv.bias.unflatten(0, (-1, factor**2))).flatten()
-        wide = self.seen.wide[stage].unflatten(1, (-1, factor**2))
-        target = (to.encoder @ wide).flatten(1)
-        _set(new, *_fit(weight, bias, x, STRIDES[stage], target))
-        return F.pixel_shuffle(new(x), factor)
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
 
 
 def _read(weight: Tensor, space: Subspace) -> Tensor:
@@ -203,12 +215,3 @@ def _read(weight: Tensor, space: Subspace) -> Tensor:
 def _write(weight: Tensor, space: Subspace) -> Tensor:
     """A convolution's weight that writes to `space` instead of the stream."""
     return torch.einsum("no,oixy->nixy", space.encoder, weight)
-
-
-def _fit(weight: Tensor, bias: Tensor, x: Tensor, stride: int, target: Tensor) -> tuple[Tensor, Tensor]:
-    return refit(weight, bias, taps(x, stride), target, RIDGE)
-
-
-def _set(conv: nn.Module, weight: Tensor, bias: Tensor) -> None:
-    conv.weight.copy_(weight)
-    conv.bias.copy_(bias)

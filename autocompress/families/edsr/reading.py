@@ -27,13 +27,16 @@ def read(tensors: Weights, res_scale: float | None) -> tuple[EDSRConfig, dict[st
 
 
 def _infer(weights: Weights, res_scale: float | None) -> EDSRConfig:
-    num_feat, channels = weights["conv_first.weight"].shape[:2]
+    first = weights["conv_first.weight"].shape
+    if len(first) != 4:
+        raise CheckpointError(f"conv_first.weight is {tuple(first)}, but an EDSR's is (features, 3, 3, 3)")
+    num_feat, channels = first[:2]
     if channels != 3:
         raise CheckpointError(f"this EDSR reads {channels}-channel images, but only RGB (3 channels) is supported")
     num_block = 1 + max(_indices(r"body\.(\d+)\.", weights))
     stages = sorted(_indices(r"upsample\.(\d+)\.weight", weights))
-    if not stages:
-        raise CheckpointError("this EDSR has no upsample convolution, so its scale cannot be told")
+    if 0 not in stages:
+        raise CheckpointError("this EDSR has no upsample.0.weight, so its scale cannot be told")
     factor = (weights["upsample.0.weight"].shape[0] / num_feat) ** 0.5
     scale = factor ** len(stages)
     if scale not in (2, 3, 4):

@@ -32,9 +32,7 @@ class Selection:
             [scores[f"body.{i}.conv1"].sum() + scores[f"body.{i}.conv2"].sum() for i in range(num_block)]
         )
         self.stream = _stream_importance(scores, num_block)
-        self.inner = [
-            _written(scores[f"body.{i}.conv1"]) + _read(scores[f"body.{i}.conv2"]) for i in range(num_block)
-        ]
+        self.inner = [_written(scores[f"body.{i}.conv1"]) + _read(scores[f"body.{i}.conv2"]) for i in range(num_block)]
         self.hr = _hr_importance(scores, shuffle_factors(teacher.scale))
 
     @torch.no_grad()

@@ -1,0 +1,70 @@
+"""The front and the rule by which trials end before training, against going through all pairs."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autocompress.search.rungs import Point, Rungs, front
+
+# Few different values, so that ties are common.
+clouds = st.lists(st.tuples(st.integers(20, 26), st.integers(1, 7)), max_size=25).map(
+    lambda pairs: [Point(trial, float(psnr), flops) for trial, (psnr, flops) in enumerate(pairs)]
+)
+
+
+def better(a: Point, b: Point) -> bool:
+    """At least as good in both, and better in one."""
+    return a.psnr >= b.psnr and a.flops <= b.flops and (a.psnr, a.flops) != (b.psnr, b.flops)
+
+
+@given(clouds)
+def test_the_front_is_what_none_dominates(points: list[Point]) -> None:
+    expected = {(p.psnr, p.flops) for p in points if not any(better(other, p) for other in points)}
+    found = front(points)
+    assert {(p.psnr, p.flops) for p in found} == expected
+    assert len(found) == len(expected)  # of equal ones, one
+    assert [p.flops for p in found] == sorted(p.flops for p in found)
+    for point in found:
+        assert point.trial == min(p.trial for p in points if (p.psnr, p.flops) == (point.psnr, point.flops))
+
+
+@given(clouds)
+def test_dominance_without_margin(points: list[Point]) -> None:
+    for a in points:
+        for b in points:
+            assert a.dominates(b) == better(a, b)
+
+
+@given(clouds, st.sampled_from([0.0, 0.5, 1.0, 2.5]))
+def test_a_trial_stops_where_another_dominates_it_by_the_margin(points: list[Point], margin: float) -> None:
+    rungs = Rungs(margin)
+    for point in points:
+        rungs.record(point)
+    for point in points:
+        rivals = [p for p in points if p.flops <= point.flops and p.psnr >= point.psnr + margin]
+        clear = [p for p in rivals if p.flops < point.flops or p.psnr > point.psnr + margin]
+        assert (rungs.stops(point) is not None) == bool(clear)
+
+
+def test_the_best_is_never_stopped_and_the_reason_names_who_is_better() -> None:
+    rungs = Rungs(margin=0.05)
+    small, large, worse = Point(0, 34.0, 10), Point(1, 36.0, 30), Point(2, 33.9, 20)
+    for point in (small, large, worse):
+        rungs.record(point)
+    assert rungs.stops(small) is None
+    assert rungs.stops(large) is None
+    assert rungs.stops(worse) == "before training it has 33.90 dB, and trial 0 has 34.00 dB at no more FLOPs"
+
+
+@pytest.mark.parametrize(("psnr", "stopped"), [(33.94, True), (33.97, False), (34.2, False)])
+def test_the_margin_lets_close_ones_through(psnr: float, stopped: bool) -> None:
+    rungs = Rungs(margin=0.05)
+    rungs.record(Point(0, 34.0, 10))
+    rungs.record(Point(1, psnr, 11))
+    assert (rungs.stops(Point(1, psnr, 11)) is not None) == stopped
+
+
+def test_a_trial_does_not_stop_itself() -> None:
+    rungs = Rungs(margin=0.0)
+    rungs.record(Point(3, 30.0, 5))
+    assert rungs.stops(Point(3, 29.0, 5)) is None
