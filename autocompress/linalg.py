@@ -90,8 +90,8 @@ class Pixels:
 def refit(weight: Tensor, bias: Tensor, taps: Tensor, target: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
     """A convolution (n, m, 3, 3) and bias (n,) corrected so that it maps `taps` (N, 9 m) to `target` (N, n).
 
-    Least squares on what the given convolution leaves, so where it is already exact it stays as it is; `ridge`, relative
-    to the mean variance of a tap, pulls towards it where the pixels do not decide.
+    Least squares on what the given convolution leaves, so where it is already exact it stays as it is; `ridge`,
+    relative to the mean variance of a tap, pulls towards it where the pixels do not decide.
     """
     prior = weight.permute(0, 2, 3, 1).flatten(1)
     left = target - taps @ prior.T - bias
@@ -101,5 +101,5 @@ def refit(weight: Tensor, bias: Tensor, taps: Tensor, target: Tensor, ridge: flo
     gram = (taps.T @ taps).double()
     gram.diagonal().add_(ridge * gram.diagonal().mean())
     correction = torch.cholesky_solve((taps.T @ (left - left_mean)).double(), torch.linalg.cholesky(gram)).T.float()
-    solution = (prior + correction).unflatten(1, (3, 3, -1)).permute(0, 3, 1, 2)
+    solution = (prior + correction).view(len(bias), 3, 3, -1).permute(0, 3, 1, 2)
     return solution.contiguous(), bias + left_mean - correction @ tap_mean

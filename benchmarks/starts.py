@@ -2,10 +2,10 @@
 
     python benchmarks/starts.py --train DIR --valid DIR --test Set5=DIR --test Set14=DIR [--steps 600] [--seeds 3]
 
-For a small and a larger EDSR student of the shipped teacher: from scratch, from copied channels, from first-order Taylor
-importance, from projection (half of the loss from the teacher), and from projection without the teacher's term. Equal
-steps, batches and learning rate for all; the mean and the spread over the seeds. Finished rows are kept in --log and not
-computed again.
+For a small and a larger EDSR student of the shipped teacher: from scratch, from copied channels, from first-order
+Taylor importance, from projection (half of the loss from the teacher), and from projection without the teacher's
+term. Equal steps, batches and learning rate for all; the mean and half the range over the seeds. Rows that are
+finished are kept in --log and not computed again.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
                 start = time.perf_counter()
                 patches = prune.sample_patches(bank, seed, used)
                 student = prune.shrink(teacher, EDSRConfig(2, num_feat, num_block), patches, init, seed)
-                recipe = Recipe(steps=options.steps, patch_size=48, learning_rate=1e-3, teacher_share=share, seed=seed)
+                recipe = Recipe(steps=options.steps, teacher_share=share, seed=seed)
                 sampler = PatchSampler(
                     bank,
                     patch_size=recipe.patch_size,

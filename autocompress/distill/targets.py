@@ -54,10 +54,8 @@ def _tiles(bank: PixelBank, image: int) -> list[tuple[int, int]]:
     return [(top, left) for top in range(0, height, TILE) for left in range(0, width, TILE)]
 
 
-def _fill_tile(
-    whole: Tensor, teacher: SRNetwork, lr: Tensor, top: int, left: int, arithmetic: Arithmetic
-) -> None:
-    """Write the teacher's output for one tile, seen with some of what is around it, into the image's uint8 (H, W, 3)."""
+def _fill_tile(whole: Tensor, teacher: SRNetwork, lr: Tensor, top: int, left: int, arithmetic: Arithmetic) -> None:
+    """Write the teacher's output for one tile, seen with what is around it, into the image's uint8 (H, W, 3)."""
     scale, above, before = teacher.scale, max(0, top - OVERLAP), max(0, left - OVERLAP)
     seen = lr[above : top + TILE + OVERLAP, before : left + TILE + OVERLAP]
     images = (seen.permute(2, 0, 1)[None].float() / 255).to(arithmetic.device)
