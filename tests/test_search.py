@@ -26,6 +26,7 @@ from autocompress.report import write_report
 from autocompress.search import Outcome, Progress, RunFolder, Settings, search
 from autocompress.search.inputs import open_task
 from autocompress.search.results import pareto, students, write_pareto
+from autocompress.search.rungs import Rungs
 from autocompress.search.space import Budget, Candidate
 from autocompress.search.study import STUDY_NAME
 
@@ -154,8 +155,8 @@ def test_a_search_ends_with_all_its_trials_accounted_for(finished: tuple[RunFold
     for trial in trials:
         complete = trial.state == TrialState.COMPLETE
         assert (run.trial(trial.number) / "student.safetensors").is_file() == complete
-        assert trial.user_attrs["psnr_y_before_training"] > 0
-        assert complete or "before training" in trial.user_attrs["reason"]
+        assert trial.user_attrs["psnr_y_at_step_0"] > 0
+        assert complete or "dB at no more FLOPs" in trial.user_attrs["reason"]
         if complete:
             assert trial.values == run.objectives(trial.number)
             assert "psnr_y_at_step_1" in trial.user_attrs
@@ -198,6 +199,11 @@ def test_student_json_describes_the_student(finished: tuple[RunFolder, Outcome, 
         assert student["params"] == sum(p.numel() for p in network.parameters())
         assert network.config.to_dict() == student["config"]
         assert network(torch.rand(1, 3, 9, 7)).shape == (1, 3, 18, 14)
+
+
+def test_every_trial_trains_with_a_seed_of_its_own(finished: tuple[RunFolder, Outcome, Silent]) -> None:
+    for student in finished[0].students():
+        assert student["provenance"]["recipe"]["seed"] == student["trial"]
 
 
 def test_no_student_is_over_budget_by_fvcore(finished: tuple[RunFolder, Outcome, Silent]) -> None:
@@ -332,6 +338,13 @@ def test_the_same_teacher_from_another_file_is_the_same(
 # --- ends in the middle ---
 
 
+@pytest.fixture
+def none_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every trial trains to its last step, whatever the others reach."""
+    monkeypatch.setattr(Rungs, "stops", lambda *_: None)
+
+
+@pytest.mark.usefixtures("none_stops")
 def test_ctrl_c_ends_cleanly_and_the_search_goes_on(settings: Callable[..., Settings]) -> None:
     run, outcome = search(settings(), Interrupting(training=2))
     assert outcome == Outcome("interrupted", interrupted=True)
@@ -457,6 +470,7 @@ def test_a_search_that_breaks_off_leaves_nothing_running(
     assert search(settings(), Silent())[1].reason == "all 4 trials are done"
 
 
+@pytest.mark.usefixtures("none_stops")
 def test_a_diverging_trial_fails_alone(settings: Callable[..., Settings], tmp_path: Path) -> None:
     space = tmp_path / "wild.yaml"
     space.write_text(

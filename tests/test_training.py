@@ -138,16 +138,26 @@ def test_the_student_that_is_given_stays_as_it_is(start: Callable[..., Training]
     assert not training.student.training
 
 
-def test_the_first_update_is_adams(student: EDSR) -> None:
-    """A step of Adam's first update is the learning rate in each weight's direction; the average follows it."""
+@pytest.mark.parametrize("warmup", [0.0, 1.0])
+def test_the_first_update_is_adams(student: EDSR, warmup: float) -> None:
+    """Adam first moves each weight by the learning rate, which is low in a warm-up; the average follows it."""
     hr = torch.rand(2, 3, 48, 48)
-    training = one_batch(student, hr, hr, learning_rate=1e-4, warmup=0.0)
+    training = one_batch(student, hr, hr, learning_rate=1e-4, warmup=warmup)
     before = weights(training)
     training.run_to(1)
     kept = training.recipe.ema_at(0)
     for key, value in weights(training).items():
         moved = (value - before[key]).abs()
-        assert moved.max().item() == pytest.approx((1 - kept) * 1e-4, rel=0.05)
+        assert moved.max().item() == pytest.approx((1 - kept) * 1e-4 / (12 if warmup else 1), rel=0.05)
+
+
+def test_gradients_are_clipped(student: EDSR) -> None:
+    """Clipped to far below Adam's epsilon, they hardly move a weight."""
+    hr = torch.rand(2, 3, 48, 48)
+    training = one_batch(student, hr, hr, clip=1e-12)
+    before = weights(training)
+    training.run_to(3)
+    assert max((value - before[key]).abs().max().item() for key, value in weights(training).items()) < 1e-6
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

@@ -21,7 +21,12 @@ from autocompress.search.study import default_sampler, ended, open_study, origin
 from autocompress.search.trial import Trial
 
 BATCH = 8  # candidates that are scored before training, before the best of them train
+AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at each rung
 TIME_IS_UP = "the time is used up"
+
+
+class _Stopped(Exception):
+    """At a rung, for this reason."""
 
 
 class _TimeIsUp(Exception):
@@ -93,7 +98,7 @@ class Driver:
         for trial in sorted(scored, key=lambda trial: trial.candidate.flops):
             if _is_over(deadline):
                 raise _TimeIsUp
-            if (reason := self._rungs.stops(_before_training(trial))) is not None:
+            if (reason := self._rungs.stops(0, _point(trial, trial.psnr_before_training))) is not None:
                 self._stop(trial, reason)
             else:
                 self._train(trial, deadline)
@@ -108,10 +113,10 @@ class Driver:
         except AutocompressError as error:
             self._fail(asked.number, candidate, error)
             return None
-        asked.set_user_attr("psnr_y_before_training", trial.psnr_before_training)
         asked.set_user_attr("flops", candidate.flops)
         asked.set_user_attr("params", candidate.params)
-        self._rungs.record(_before_training(trial))
+        asked.set_user_attr(f"{AT_STEP}0", trial.psnr_before_training)
+        self._rungs.record(0, _point(trial, trial.psnr_before_training))
         self._progress.scored(asked.number, candidate, trial.psnr_before_training)
         return trial
 
@@ -124,13 +129,19 @@ class Driver:
                 raise _TimeIsUp
 
         def on_score(step: int, psnr: float) -> None:
-            self._open[number].set_user_attr(f"psnr_y_at_step_{step}", psnr)
+            self._open[number].set_user_attr(f"{AT_STEP}{step}", psnr)
             self._progress.at_rung(number, step, psnr)
+            self._rungs.record(step, _point(trial, psnr))
+            if (reason := self._rungs.stops(step, _point(trial, psnr))) is not None:
+                raise _Stopped(reason)
 
         self._progress.training(number, trial.candidate)
         try:
             trial.train(on_step, on_score)
             metrics = trial.finish(self._run.trial(number))
+        except _Stopped as stopped:
+            self._stop(trial, str(stopped))
+            return
         except AutocompressError as error:
             self._fail(number, trial.candidate, error)
             return
@@ -177,8 +188,8 @@ class Driver:
         for trial in ended(self._study):
             self._tried.add(_key(self._candidate(trial.params, 0)))
         for trial in self._study.get_trials(deepcopy=False):
-            if "psnr_y_before_training" in trial.user_attrs:
-                self._rungs.record(_recorded(trial))
+            for rung, point in _recorded(trial):
+                self._rungs.record(rung, point)
 
     def _waiting(self) -> bool:
         return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
@@ -190,12 +201,17 @@ def _key(candidate: Candidate) -> tuple[object, Recipe]:
     return config, Recipe(**{**recipe.to_dict(), "seed": 0})
 
 
-def _before_training(trial: Trial) -> Point:
-    return Point(trial.number, trial.psnr_before_training, trial.candidate.flops)
+def _point(trial: Trial, psnr: float) -> Point:
+    return Point(trial.number, psnr, trial.candidate.flops)
 
 
-def _recorded(trial: FrozenTrial) -> Point:
-    return Point(trial.number, trial.user_attrs["psnr_y_before_training"], trial.user_attrs["flops"])
+def _recorded(trial: FrozenTrial) -> list[tuple[int, Point]]:
+    """The rungs that a trial has been scored at."""
+    return [
+        (int(name.removeprefix(AT_STEP)), Point(trial.number, psnr, trial.user_attrs["flops"]))
+        for name, psnr in trial.user_attrs.items()
+        if name.startswith(AT_STEP)
+    ]
 
 
 def _is_over(deadline: float | None) -> bool:

@@ -13,11 +13,11 @@ class Point:
     psnr: float
     flops: int
 
-    def dominates(self, other: Point, margin: float = 0.0) -> bool:
-        """No more FLOPs, and a PSNR higher by more than `margin` dB (or as high, at fewer FLOPs)."""
+    def dominates(self, other: Point) -> bool:
+        """No more FLOPs and no lower PSNR, and better in one of them."""
         if self.flops < other.flops:
-            return self.psnr >= other.psnr + margin
-        return self.flops == other.flops and self.psnr > other.psnr + margin
+            return self.psnr >= other.psnr
+        return self.flops == other.flops and self.psnr > other.psnr
 
 
 def front(points: list[Point]) -> list[Point]:
@@ -31,26 +31,26 @@ def front(points: list[Point]) -> list[Point]:
 
 
 class Rungs:
-    """The scores of all trials before training (rung 0), and the rule by which a trial ends there.
+    """The scores of all trials at each rung (a number of training steps), and the rule by which a trial ends there.
 
-    A student's score before training ranks students as their scores after it do (benchmarks/starts.py), so
-    one that another dominates there, by more than `margin` dB, would train for nothing.
+    Students rank before training nearly as they rank after it (benchmarks/starts.py), and more so after some steps. So
+    one that is dominated at a rung, by any that got as far, would train on for nothing.
     """
 
-    def __init__(self, margin: float = 0.05) -> None:
-        self._margin = margin
-        self._points: list[Point] = []
+    def __init__(self) -> None:
+        self._points: dict[int, list[Point]] = {}
 
-    def record(self, point: Point) -> None:
-        """A trial has been scored before training."""
-        self._points.append(point)
+    def record(self, rung: int, point: Point) -> None:
+        """A trial has been scored at a rung; 0 is before training."""
+        self._points.setdefault(rung, []).append(point)
 
-    def stops(self, point: Point) -> str | None:
-        """Why this trial should end here, or None when it may go on."""
-        for other in self._points:
-            if other.trial != point.trial and other.dominates(point, self._margin):
+    def stops(self, rung: int, point: Point) -> str | None:
+        """Why this trial should end at this rung, or None when it may go on."""
+        for other in self._points.get(rung, []):
+            if other.trial != point.trial and other.dominates(point):
+                when = f"after {rung} steps" if rung else "before training"
                 return (
-                    f"before training it has {point.psnr:.2f} dB, "
+                    f"{when} it has {point.psnr:.2f} dB, "
                     f"and trial {other.trial} has {other.psnr:.2f} dB at no more FLOPs"
                 )
         return None

@@ -10,6 +10,8 @@ from autocompress.families.base import Config
 from autocompress.quantities import format_count
 from autocompress.search.space import Budget, Space, Values
 
+SHAPES = (-0.6, -0.1)  # narrow and deep, which is mostly better; and about as narrow as shallow
+
 
 @dataclass(frozen=True)
 class _Size:
@@ -19,7 +21,7 @@ class _Size:
 
 
 def starts(space: Space, teacher: Config, budget: Budget, count: int) -> list[Values]:
-    """Up to `count` points: for each of half as many FLOPs, a wide-and-shallow and a narrow-and-deep network.
+    """Up to `count` points: for each of half as many FLOPs, a narrow-and-deep network and a balanced one.
 
     Which shape is better is not known before; a score before training tells. Raises SpaceError, naming the smallest
     network, where nothing in the space fits the budget.
@@ -30,7 +32,7 @@ def starts(space: Space, teacher: Config, budget: Budget, count: int) -> list[Va
     chosen: dict[int, Values] = {}
     for level in range(levels):
         target = low + (high - low) * level / (levels - 1)
-        for lean in (-0.25, 0.25):
+        for lean in SHAPES:
             nearest = min(sizes, key=lambda s: 2 * abs(math.log(s.flops) - target) + abs(s.lean - lean))
             chosen.setdefault(sizes.index(nearest), nearest.values)
     return list(chosen.values())[:count]

@@ -22,7 +22,7 @@ RIDGE = 1e-4
 FITTED_PIXELS = 60_000  # of each layer
 STREAM_EXPONENT = 0.5  # of the sensitivity: errors in the stream are partly mended by later layers...
 HR_EXPONENT = 1.0  # ...those behind the last block are not
-SENSED_PATCHES = 16
+SENSED_PATCHES = 12
 CHUNK = 16  # patches that the teacher computes at a time
 
 
@@ -35,6 +35,18 @@ class Trace:
     wide: list[Tensor]  # before each PixelShuffle
     hr: list[Tensor]  # after each PixelShuffle
     output: Tensor  # before the mean and the range are put back
+
+
+@dataclass(frozen=True)
+class _Importance:
+    """What decides which directions of a stream are kept; see `subspace`."""
+
+    covariance: Tensor
+    sensitivity: Tensor
+    exponent: float
+
+    def subspace(self, size: int) -> Subspace:
+        return subspace(self.covariance, self.sensitivity, size, self.exponent)
 
 
 def trace(network: EDSR, lr: Tensor) -> Trace:
@@ -64,7 +76,13 @@ class Projection:
         with torch.no_grad():
             self._seen = self._observe()
             self._order = _block_order(teacher, self._lr[:SENSED_PATCHES])
-        self._sensitivity = _sensitivity(teacher, self._lr[:SENSED_PATCHES], generator)
+        stream, *hr = _sensitivity(teacher, self._lr[:SENSED_PATCHES], generator)
+        variance = torch.stack([covariance(rows) for rows in self._seen.stream]).sum(0)
+        # of the residual stream, all depths together, and after each PixelShuffle
+        self._main = _Importance(variance, stream, STREAM_EXPONENT)
+        self._hr = [
+            _Importance(covariance(rows), sensed, HR_EXPONENT) for rows, sensed in zip(self._seen.hr, hr, strict=True)
+        ]
 
     def _observe(self) -> Trace:
         """The teacher's trace at the pixels that are fitted."""
@@ -86,7 +104,7 @@ class Projection:
     @torch.no_grad()
     def __call__(self, config: EDSRConfig) -> EDSR:
         """The student of this configuration, in eval mode."""
-        main, *hr = self._subspaces(config.num_feat)
+        main, *hr = (importance.subspace(config.num_feat) for importance in (self._main, *self._hr))
         student, teacher = EDSR(config).eval(), self._teacher
         self._set(student.conv_first, _write(teacher.conv_first.weight, main), main.encoder @ _bias(teacher.conv_first))
         first = x = _head(student, self._lr)
@@ -107,15 +125,6 @@ class Projection:
         last = teacher.conv_last
         self._fit(student.conv_last, _read(last.weight, space), _bias(last), x, self._pixels[-1], self._seen.output)
         return student
-
-    def _subspaces(self, size: int) -> list[Subspace]:
-        """Of the residual stream (all depths together) and of the features after each PixelShuffle."""
-        depths = len(self._seen.stream)
-        stream, hr = self._sensitivity[:depths], self._sensitivity[depths:]
-        variance = sum((covariance(rows) for rows in self._seen.stream), torch.zeros(()))
-        main = subspace(variance, torch.stack(stream).sum(0), size, STREAM_EXPONENT)
-        pairs = zip(self._seen.hr, hr, strict=True)
-        return [main, *(subspace(covariance(rows), sensed, size, HR_EXPONENT) for rows, sensed in pairs)]
 
     def _fit_block(self, block: ResidualBlock, main: Subspace, x: Tensor, source: int, end: int) -> Tensor:
         """Fit a student's block in the place of the teacher's blocks from `source` up to `end`."""
@@ -162,13 +171,15 @@ def _choose_pixels(lr: Tensor, scale: int, generator: torch.Generator) -> list[P
 
 
 def _sensitivity(teacher: EDSR, lr: Tensor, generator: torch.Generator) -> list[Tensor]:
-    """Mean g g^T, (C, C), for the stream at each depth and after each PixelShuffle; g: gradients of random probes."""
+    """Mean g g^T, (C, C), of the stream, summed over depths, and after each PixelShuffle; g: gradients of probes."""
     with torch.enable_grad():
         full = trace(teacher, lr.clone().requires_grad_())
         probe = torch.randn(full.output.shape, generator=generator).to(lr.device)
         gradients = torch.autograd.grad(full.output, [*full.stream, *full.hr], probe)
     rows = [gradient.movedim(1, -1).flatten(0, -2) for gradient in gradients]
-    return [(row.T @ row / len(row)).double() for row in rows]
+    moments = [(row.T @ row / len(row)).double() for row in rows]
+    depths = len(full.stream)
+    return [torch.stack(moments[:depths]).sum(0), *moments[depths:]]
 
 
 def _block_order(teacher: EDSR, lr: Tensor) -> list[int]:
