@@ -1,6 +1,6 @@
 """What each start gives, before and after training, and what the teacher's term in the loss gives.
 
-    python benchmarks/starts.py --train DIR --valid DIR --test Set5=DIR --test Set14=DIR [--steps 600] [--seeds 3]
+    python benchmarks/starts.py --train DIR --valid DIR --test Set5=DIR --test Set14=DIR [--every 4]
 
 For a small and a larger EDSR student of the shipped teacher: from scratch, from copied channels, from first-order
 Taylor importance, from projection (half of the loss from the teacher), and from projection without the teacher's
@@ -43,7 +43,8 @@ def main() -> None:
     options = parse()
     teacher = load_teacher("edsr-baseline-x2")
     used = arithmetic.choose()
-    bank = PixelBank.open(open_folder(options.train, 2, min_size=96))
+    source = open_folder(options.train, 2, min_size=96)
+    bank = PixelBank.open(source.subset(range(0, len(source), options.every)))
     targets = teacher_targets(teacher, bank, used)
     tests = {"valid": options.valid, **dict(item.split("=") for item in options.test)}
     images = {name: list(pairs(open_folder(Path(folder), 2, min_size=MIN_SIDE))) for name, folder in tests.items()}
@@ -91,6 +92,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--valid", type=Path, required=True)
     parser.add_argument("--test", action="append", default=[], metavar="NAME=DIR")
+    parser.add_argument("--every", type=int, default=1, help="take every Nth training image")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--log", type=Path, default=Path("starts.jsonl"))

@@ -94,6 +94,7 @@ class LiveDisplay(Display):
         super().__init__(console, trials, steps)
         self._now = ""
         self._step = 0
+        self._so_far = ""
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
 
     def __enter__(self) -> Self:
@@ -113,25 +114,23 @@ class LiveDisplay(Display):
         self._now = "making students and scoring them before training"
 
     def scored(self, trial: int, candidate: Candidate, psnr: float) -> None:
-        self._now = f"{_name(trial, candidate)}  {psnr:.2f} dB before training"
-        self._step = 0
+        self._now, self._step, self._so_far = _name(trial, candidate), 0, f"{psnr:.2f} dB before training"
 
     def training(self, trial: int, candidate: Candidate) -> None:
-        self._now = f"{_name(trial, candidate)}  {_recipe(candidate)}"
-        self._step = 0
+        self._now, self._step, self._so_far = f"{_name(trial, candidate)}  {_recipe(candidate)}", 0, ""
 
     def step(self, trial: int, step: int) -> None:
         self._step = step
 
     def at_rung(self, trial: int, step: int, psnr: float) -> None:
-        self._now = f"{self._now.split('  so far')[0]}  so far {psnr:.2f} dB"
+        self._so_far = f"{psnr:.2f} dB so far"
 
     def _render(self) -> Group:
         overall = f"trial {self.ended}/{self.trials}, {self.time_left(self._step / self.steps)}"
         if self.best > 0:
             overall += f", best {self.best:.2f} dB"
         bar = Table.grid(padding=(0, 1))
-        bar.add_row(ProgressBar(self.steps, self._step, width=30), f"step {self._step}/{self.steps}")
+        bar.add_row(ProgressBar(self.steps, self._step, width=30), f"step {self._step}/{self.steps}", self._so_far)
         return Group(Text(self._now, overflow="ellipsis", no_wrap=True), bar, Text(overall, style="cyan"))
 
 
