@@ -11,12 +11,16 @@ finished are kept in --log and not computed again.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import time
 from pathlib import Path
 
+from torch import Tensor
+
 from autocompress import arithmetic, prune
+from autocompress.arithmetic import Arithmetic
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import ImagePair, open_folder
@@ -30,11 +34,11 @@ from autocompress.teachers import load_teacher
 
 SIZES = {"16x8": (16, 8), "32x8": (32, 8)}
 CASES = {  # name: start, share of the teacher in the loss
-    "scratch": ("scratch", 0.5),
-    "copy": ("copy", 0.5),
-    "taylor": ("taylor", 0.5),
     "projection": ("projection", 0.5),
     "projection, truth only": ("projection", 0.0),
+    "copy": ("copy", 0.5),
+    "scratch": ("scratch", 0.5),
+    "taylor": ("taylor", 0.5),
 }
 
 
@@ -51,39 +55,53 @@ def main() -> None:
     rows = [json.loads(line) for line in options.log.read_text().splitlines()] if options.log.exists() else []
     done = {(row["size"], row["case"], row["seed"], row["steps"]) for row in rows}
     print(f"{len(bank)} images, {used}", flush=True)
-    for seed in range(options.seeds):
-        for size, (num_feat, num_block) in SIZES.items():
-            for case, (init, share) in CASES.items():
-                if (size, case, seed, options.steps) in done:
-                    continue
-                start = time.perf_counter()
-                patches = prune.sample_patches(bank, seed, used)
-                student = prune.shrink(teacher, EDSRConfig(2, num_feat, num_block), patches, init, seed)
-                recipe = Recipe(steps=options.steps, teacher_share=share, seed=seed)
-                sampler = PatchSampler(
-                    bank,
-                    patch_size=recipe.patch_size,
-                    batch_size=recipe.batch_size,
-                    seed=seed,
-                    targets={"teacher": targets},
-                    memory_format=used.memory_format,
-                )
-                training = Training(student, sampler, recipe, used)
-                training.run_to(recipe.steps)
-                row = {
-                    "size": size,
-                    "case": case,
-                    "seed": seed,
-                    "steps": options.steps,
-                    "before": score(student, images),
-                    "after": score(training.student, images),
-                    "seconds": round(time.perf_counter() - start, 1),
-                }
-                rows.append(row)
-                with options.log.open("a") as log:
-                    log.write(json.dumps(row) + "\n")
-                print(json.dumps(row), flush=True)
+    for case, size, seed in itertools.product(CASES, SIZES, range(options.seeds)):
+        if (size, case, seed, options.steps) in done:
+            continue
+        start = time.perf_counter()
+        before, after = run(teacher, bank, targets, used, CASES[case], SIZES[size], options.steps, seed)
+        row = {
+            "size": size,
+            "case": case,
+            "seed": seed,
+            "steps": options.steps,
+            "before": score(before, images),
+            "after": score(after, images),
+            "seconds": round(time.perf_counter() - start, 1),
+        }
+        rows.append(row)
+        with options.log.open("a") as log:
+            log.write(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
     show([row for row in rows if row["steps"] == options.steps], list(images))
+
+
+def run(
+    teacher: SRNetwork,
+    bank: PixelBank,
+    targets: Tensor,
+    used: Arithmetic,
+    case: tuple[str, float],
+    size: tuple[int, int],
+    steps: int,
+    seed: int,
+) -> tuple[SRNetwork, SRNetwork]:
+    """A student before and after training."""
+    init, share = case
+    patches = prune.sample_patches(bank, seed, used)
+    student = prune.shrink(teacher, EDSRConfig(2, *size), patches, init, seed)
+    recipe = Recipe(steps=steps, teacher_share=share, seed=seed)
+    sampler = PatchSampler(
+        bank,
+        patch_size=recipe.patch_size,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        targets={"teacher": targets},
+        memory_format=used.memory_format,
+    )
+    training = Training(student, sampler, recipe, used)
+    training.run_to(steps)
+    return student, training.student
 
 
 def parse() -> argparse.Namespace:

@@ -53,7 +53,7 @@ class EDSRFamily(Family):
 
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> Shrinker:
         """See `Family.shrinker`: by `projection`, or by `copy` or `taylor` (whole channels and blocks)."""
-        plain = self.for_export(teacher)
+        plain = self.for_export(teacher).to(lr.device)
         assert isinstance(plain, EDSR)
         if init == "projection":
             project = projection.Projection(plain, lr, seed)

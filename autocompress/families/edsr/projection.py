@@ -105,7 +105,7 @@ class Projection:
     def __call__(self, config: EDSRConfig) -> EDSR:
         """The student of this configuration, in eval mode."""
         main, *hr = (importance.subspace(config.num_feat) for importance in (self._main, *self._hr))
-        student, teacher = EDSR(config).eval(), self._teacher
+        student, teacher = EDSR(config).to(self._lr.device).eval(), self._teacher
         self._set(student.conv_first, _write(teacher.conv_first.weight, main), main.encoder @ _bias(teacher.conv_first))
         first = x = _head(student, self._lr)
         kept = sorted(self._order[: config.num_block])
