@@ -33,7 +33,7 @@ def subspace(covariance: Tensor, sensitivity: Tensor, size: int, exponent: float
     the power of `exponent`: 0 is variance alone, 1 the first-order change of the output.
     """
     values, vectors = torch.linalg.eigh(sensitivity.double())
-    values = (values / values[-1]).clamp_min(1e-6) ** (exponent / 2)
+    values = (values / values[-1].clamp_min(1e-30)).clamp_min(1e-6) ** (exponent / 2)
     weight = vectors * values @ vectors.T
     weighted = torch.linalg.eigh(weight @ covariance.double() @ weight)[1].flip(1)[:, :size]
     # In the weighted basis channels would differ in scale, and a step of Adam would wreck the smallest.
@@ -52,8 +52,8 @@ def covariance(rows: Tensor) -> Tensor:
 class Pixels:
     """Pixels of a batch of images (B, C, H, W): their image, row and column, (N,) each.
 
-    Chosen at random: at every second pixel, say, a fit comes out worse than its number of pixels promises. None is
-    on the border, where the zeros that convolutions pad with are no image.
+    Chosen at random, so that no grid of theirs meets a grid in the images or in PixelShuffle. None is on the border,
+    where the zeros that convolutions pad with are no image.
     """
 
     image: Tensor
@@ -99,7 +99,7 @@ def refit(weight: Tensor, bias: Tensor, taps: Tensor, target: Tensor, ridge: flo
     # Centred first: against the large mean of a tap, float32 would lose the small differences that count.
     taps = taps - tap_mean
     gram = (taps.T @ taps).double()
-    gram.diagonal().add_(ridge * gram.diagonal().mean())
+    gram.diagonal().add_(ridge * gram.diagonal().mean() + 1e-12)  # all taps may be zero
     correction = torch.cholesky_solve((taps.T @ (left - left_mean)).double(), torch.linalg.cholesky(gram)).T.float()
     solution = (prior + correction).view(len(bias), 3, 3, -1).permute(0, 3, 1, 2)
     return solution.contiguous(), bias + left_mean - correction @ tap_mean

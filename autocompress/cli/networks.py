@@ -23,12 +23,12 @@ def evaluate(
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of HR images, with LR beside them or made here; can be given several times. "
-            "[default: scikit-image's photographs]"
+            help="Folder of HR images, with LR beside them or made here; can be given several times. ",
+            show_default="scikit-image's photographs",
         ),
     ] = None,
     scale: Annotated[
-        int | None, typer.Option(help="Upscaling factor; needed for bicubic. [default: the model's]")
+        int | None, typer.Option(help="Upscaling factor; needed for bicubic.", show_default="the model's")
     ] = None,
     res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
     skip_bad_images: Annotated[bool, typer.Option(help="Go on without images that cannot be used.")] = False,

@@ -31,16 +31,16 @@ def search(
     space: Annotated[str, typer.Option(help="Search space: a name (see `spaces list`) or a YAML file.")] = "edsr",
     teacher: Annotated[
         str | None,
-        typer.Option(help="Teacher: a name (see `teacher list`) or a file of weights. [default: the shipped one]"),
+        typer.Option(help="Teacher: a name (see `teacher list`) or a file of weights.", show_default="the shipped one"),
     ] = None,
     res_scale: Annotated[
         float | None, typer.Option(help="Residual scaling of an EDSR teacher from elsewhere; no file holds it.")
     ] = None,
     train: Annotated[
-        Path | None, typer.Option(help="Folder of HR images to train on. [default: scikit-image's photographs]")
+        Path | None, typer.Option(help="Folder of HR images to train on.", show_default="scikit-image's photographs")
     ] = None,
     val: Annotated[
-        Path | None, typer.Option(help="Folder of HR images to choose by. [default: a tenth of --train]")
+        Path | None, typer.Option(help="Folder of HR images to choose by.", show_default="a tenth of --train")
     ] = None,
     scale: Annotated[int | None, typer.Option(help="Upscaling factor; it must be the teacher's.")] = None,
     skip_bad_images: Annotated[bool, typer.Option(help="Go on without images that cannot be used.")] = False,
@@ -49,7 +49,7 @@ def search(
     steps: Annotated[int, typer.Option(help="Training steps of a student that is trained to the end.")] = 300,
     timeout: Annotated[str | None, typer.Option(help="Stop after this time, such as 10m or 2h.")] = None,
     seed: Annotated[int, typer.Option(help="Seed: the same one gives the same trials.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/SPACE-BUDGET-seedSEED]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/SPACE-BUDGET-seedSEED")] = None,
 ) -> None:
     """Search for the best small networks within a budget; the same command again goes on where it stopped.
 

@@ -51,6 +51,8 @@ class Training:
                 self._check(loss.item())
             if on_step is not None:
                 on_step(self.step)
+        if not all(parameter.isfinite().all() for parameter in self._average.parameters()):
+            self._check(math.nan)
 
     def _update(self) -> Tensor:
         recipe = self.recipe

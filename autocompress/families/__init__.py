@@ -29,14 +29,18 @@ def load(file: str | Path, res_scale: float | None = None) -> SRNetwork:
     """The network in a file, in eval mode: our students, and official files of any known family.
 
     Its input is (B, 3, H, W) RGB in [0, 1], any size; its output (B, 3, scale*H, scale*W).
-    `res_scale` is EDSR's residual scaling, which no file holds: None means 1, or 0.1 for the 256x32 network.
+    `res_scale` is EDSR's residual scaling, which no file of weights holds: None means what our own JSON side file says,
+    or 1, or 0.1 for the 256x32 network.
     Raises CheckpointError, saying what was found, for what cannot be read.
     """
     path = Path(file)
     tensors = checkpoints.read_tensors(path)
     side_file = path.with_suffix(".json")
-    if path.suffix == ".safetensors" and side_file.is_file():
-        family, config = _described(side_file)
+    described = _described(side_file) if side_file.is_file() else None
+    if described is not None:
+        family, config = described
+        if res_scale not in (None, getattr(config, "res_scale", None)):
+            raise CheckpointError(f"res_scale {res_scale} was given, but {side_file} describes {path.name} as {config}")
         try:
             return with_weights(family, config, tensors)
         except RuntimeError as error:
@@ -54,9 +58,12 @@ def load(file: str | Path, res_scale: float | None = None) -> SRNetwork:
     )
 
 
-def _described(side_file: Path) -> tuple[Family, Config]:
+def _described(side_file: Path) -> tuple[Family, Config] | None:
+    """What our own side file says of a network; None for a JSON file that is something else."""
     try:
         side = json.loads(side_file.read_text(encoding="utf-8"))
+        if not (isinstance(side, dict) and {"family", "config"} <= side.keys()):
+            return None
         family = find_family(side["family"])
         return family, family.config_class.from_dict(side["config"])
     except (ValueError, KeyError, TypeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -36,6 +37,7 @@ def describe(inputs: Inputs, search: dict[str, Any]) -> dict[str, Any]:
     task, teacher = inputs.task, inputs.teacher
     return {
         "search": search,
+        "settings": {key: _plain(value) for key, value in dataclasses.asdict(task.settings).items()},
         "space": task.space.name,
         "scale": teacher.scale,
         "teacher": {"name": task.teacher_name, "family": teacher.family, "config": teacher.config.to_dict()},
@@ -51,6 +53,10 @@ def describe(inputs: Inputs, search: dict[str, Any]) -> dict[str, Any]:
             "python": platform.python_version(),
         },
     }
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value
 
 
 def recorded_arithmetic(run: RunFolder) -> Arithmetic | None:

@@ -22,6 +22,8 @@ from autocompress.search.trial import Trial
 
 BATCH = 8  # candidates that are scored before training, before the best of them train
 AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at each rung
+# what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix or when memory is short
+FAILURES = (AutocompressError, RuntimeError)
 TIME_IS_UP = "the time is used up"
 
 
@@ -98,10 +100,16 @@ class Driver:
         for trial in sorted(scored, key=lambda trial: trial.candidate.flops):
             if _is_over(deadline):
                 raise _TimeIsUp
-            if (reason := self._rungs.stops(0, _point(trial, trial.psnr_before_training))) is not None:
+            if (reason := self._stops_untrained(trial)) is not None:
                 self._stop(trial, reason)
             else:
                 self._train(trial, deadline)
+
+    def _stops_untrained(self, trial: Trial) -> str | None:
+        """Only a projected student's score says anything before training."""
+        if self._task.settings.init != "projection":
+            return None
+        return self._rungs.stops(0, _point(trial, trial.psnr_before_training))
 
     def _next(self, inputs: Inputs) -> Trial | None:
         asked = self._study.ask({p.name: p.distribution for p in self._task.space.parameters})
@@ -110,7 +118,7 @@ class Driver:
         self._tried.add(_key(candidate))
         try:
             trial = Trial(asked.number, candidate, inputs)
-        except AutocompressError as error:
+        except FAILURES as error:
             self._fail(asked.number, candidate, error)
             return None
         asked.set_user_attr("flops", candidate.flops)
@@ -142,7 +150,7 @@ class Driver:
         except _Stopped as stopped:
             self._stop(trial, str(stopped))
             return
-        except AutocompressError as error:
+        except FAILURES as error:
             self._fail(number, trial.candidate, error)
             return
         asked = self._open.pop(number)
@@ -158,6 +166,7 @@ class Driver:
         self._progress.stopped(trial.number, trial.candidate, reason)
 
     def _fail(self, number: int, candidate: Candidate, error: Exception) -> None:
+        self._rungs.forget(number)
         self._open.pop(number).set_user_attr("reason", str(error))
         self._study.tell(number, state=TrialState.FAIL)
         self._progress.failed(number, candidate, str(error))
@@ -188,8 +197,9 @@ class Driver:
         for trial in ended(self._study):
             self._tried.add(_key(self._candidate(trial.params, 0)))
         for trial in self._study.get_trials(deepcopy=False):
-            for rung, point in _recorded(trial):
-                self._rungs.record(rung, point)
+            if trial.state != TrialState.FAIL:
+                for rung, point in _recorded(trial):
+                    self._rungs.record(rung, point)
 
     def _waiting(self) -> bool:
         return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))

@@ -17,7 +17,7 @@ from autocompress.data.embedded import embedded
 from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import ImagePair, ImageSource, open_folder
 from autocompress.distill.recipe import Recipe
-from autocompress.distill.targets import teacher_targets
+from autocompress.distill.targets import OnTile, teacher_targets
 from autocompress.errors import DataError, InvalidInput
 from autocompress.evaluate import METRICS, MIN_SIDE, Scores, Upscaler, bicubic_upscaler, evaluate, network_upscaler
 from autocompress.families import family_of
@@ -26,6 +26,7 @@ from autocompress.search.settings import Settings
 from autocompress.search.space import Space, load_space
 from autocompress.teachers import default_teacher, load_teacher
 
+SCORES_FORMAT = 1  # goes into the cache key: raise it when metrics or networks compute something else
 HELD_OUT = 0.1  # of the training images, to validate on where no folder is given for it
 
 OnStage = Callable[[str], None]
@@ -103,7 +104,7 @@ class Inputs:
         self.arithmetic = arithmetic or arithmetic_module.choose()
         on_stage("running the teacher on the training images")
         self.teacher = task.teacher.to(self.arithmetic.device).requires_grad_(False).eval()
-        self.targets = teacher_targets(self.teacher, self.bank, self.arithmetic)
+        self.targets = teacher_targets(self.teacher, self.bank, self.arithmetic, _every_tenth(on_stage))
         on_stage("scoring teacher and bicubic")
         self.references = {
             "bicubic": self._reference("bicubic", bicubic_upscaler(self.teacher.scale)),
@@ -121,7 +122,7 @@ class Inputs:
             _check_finite(scores)
             checkpoints.write_json(folder / "scores.json", scores.mean)
 
-        folder = cache.entry("scores", f"{name}-{self._valid_key}", build)
+        folder = cache.entry("scores", f"{name}-{self._valid_key}-{SCORES_FORMAT}", build)
         scores: dict[str, float] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
         return scores
 
@@ -153,6 +154,16 @@ def _check_finite(scores: Scores) -> None:
                 f"the validation image '{image}' is reproduced without any error (as a picture of one colour is), so "
                 "its PSNR is infinite and compares nothing; remove it"
             )
+
+
+def _every_tenth(on_stage: OnStage) -> OnTile:
+    """Reports a teacher's progress ten times."""
+
+    def on_tile(done: int, total: int) -> None:
+        if done * 10 // total > (done - 1) * 10 // total:
+            on_stage(f"running the teacher on the training images: {done / total:.0%}")
+
+    return on_tile
 
 
 def _pairs(bank: PixelBank) -> list[ImagePair]:

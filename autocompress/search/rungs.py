@@ -33,8 +33,8 @@ def front(points: list[Point]) -> list[Point]:
 class Rungs:
     """The scores of all trials at each rung (a number of training steps), and the rule by which a trial ends there.
 
-    Students rank before training nearly as they rank after it (benchmarks/starts.py), and more so after some steps. So
-    one that is dominated at a rung, by any that got as far, would train on for nothing.
+    Students made by projection rank before training much as they rank after it (benchmarks/default_search.py prints how
+    much), so one that is dominated at a rung, by any that got as far, would most likely train on for nothing.
     """
 
     def __init__(self) -> None:
@@ -43,6 +43,11 @@ class Rungs:
     def record(self, rung: int, point: Point) -> None:
         """A trial has been scored at a rung; 0 is before training."""
         self._points.setdefault(rung, []).append(point)
+
+    def forget(self, trial: int) -> None:
+        """A trial has failed: what it had reached is no student, and stops no other."""
+        for rung, points in self._points.items():
+            self._points[rung] = [point for point in points if point.trial != trial]
 
     def stops(self, rung: int, point: Point) -> str | None:
         """Why this trial should end at this rung, or None when it may go on."""

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.space import Space, Values
 
+ENUMERABLE = 100_000  # points: a larger space is not gone through to the last one
 ATTEMPTS = 50  # proposals of the inner sampler before it is overruled
 
 
@@ -55,10 +56,13 @@ class FeasibleSampler(BaseSampler):
     def any_usable(self) -> Values | None:
         """A random usable point, by chance while they are many, else by going through all; None: all are tried."""
         sizes = [len(parameter.values) for parameter in self._space.parameters]
-        for _ in range(ATTEMPTS):
+        attempts = ATTEMPTS if self._space.size <= ENUMERABLE else ENUMERABLE // 10
+        for _ in range(attempts):
             values = self._point([int(self._random.integers(size)) for size in sizes])
             if self._usable(values):
                 return values
+        if self._space.size > ENUMERABLE:
+            return None
         for number in self._random.permutation(self._space.size):
             values = self._point([int(index) for index in np.unravel_index(number, sizes)])
             if self._usable(values):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from autocompress.errors import InvalidInput
@@ -34,7 +34,7 @@ class Settings:
     steps: int = 300
     timeout: float | None = None
     seed: int = 0
-    out: Path | None = field(default=None)
+    out: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("trials", "steps"):

@@ -10,7 +10,7 @@ from autocompress.families.base import Config
 from autocompress.quantities import format_count
 from autocompress.search.space import Budget, Space, Values
 
-SHAPES = (-0.6, -0.1)  # narrow and deep, which is mostly better; and about as narrow as shallow
+SHAPES = (-0.6, -0.1)  # narrow and deep; and nearly as shallow as narrow
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class Trial:
         self._inputs = inputs
         start = time.perf_counter()
         self._student = inputs.shrink(candidate.config)
+        inputs.arithmetic.place(self._student)
         self.psnr_before_training = self._psnr(self._student)
         self.seconds = {"start": time.perf_counter() - start}
 

@@ -58,7 +58,7 @@ class EDSRFamily(Family):
         if init == "projection":
             project = projection.Projection(plain, lr, seed)
             return lambda config: project(_edsr(config))
-        select = selection.Selection(plain, lr, init)
+        select = selection.Selection(plain.cpu(), lr.cpu(), init)
         return lambda config: select(_edsr(config))
 
     def size_multiple(self, config: Config) -> int:

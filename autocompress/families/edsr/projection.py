@@ -72,7 +72,8 @@ class Projection:
         generator = torch.Generator().manual_seed(seed)
         self._teacher = teacher
         self._lr = lr.contiguous(memory_format=torch.channels_last)
-        self._pixels = _choose_pixels(lr, teacher.scale, generator)
+        count = FITTED_PIXELS * 64 // max(64, teacher.config.num_feat)  # wide ones would fill the memory
+        self._pixels = _choose_pixels(lr, teacher.scale, count, generator)
         with torch.no_grad():
             self._seen = self._observe()
             self._order = _block_order(teacher, self._lr[:SENSED_PATCHES])
@@ -161,13 +162,13 @@ class Projection:
         conv.load_state_dict({"weight": weight, "bias": bias})
 
 
-def _choose_pixels(lr: Tensor, scale: int, generator: torch.Generator) -> list[Pixels]:
+def _choose_pixels(lr: Tensor, scale: int, count: int, generator: torch.Generator) -> list[Pixels]:
     """At LR, and after each PixelShuffle."""
     images, _, height, width = lr.shape
     sizes = [(height, width)]
     for factor in shuffle_factors(scale):
         sizes.append((sizes[-1][0] * factor, sizes[-1][1] * factor))
-    return [Pixels.choose(images, *size, FITTED_PIXELS, generator) for size in sizes]
+    return [Pixels.choose(images, *size, count, generator) for size in sizes]
 
 
 def _sensitivity(teacher: EDSR, lr: Tensor, generator: torch.Generator) -> list[Tensor]:

@@ -12,8 +12,7 @@ from autocompress.errors import CheckpointError
 from autocompress.families.base import Weights
 from autocompress.families.edsr.network import EDSR, IMG_RANGE, RGB_MEAN, EDSRConfig
 
-_PYTORCH_TAIL = {2: {"tail.0.0": "upsample.0"}, 3: {"tail.0.0": "upsample.0"}}
-_PYTORCH_TAIL[4] = {"tail.0.0": "upsample.0", "tail.0.2": "upsample.2"}
+_PYTORCH_TAIL = {"tail.0.0": "upsample.0", "tail.0.2": "upsample.2", "tail.1": "conv_last"}
 
 
 def read(tensors: Weights, res_scale: float | None) -> tuple[EDSRConfig, dict[str, Tensor]] | None:
@@ -72,9 +71,7 @@ def _indices(pattern: str, keys: Iterable[str]) -> set[int]:
 def _from_edsr_pytorch(tensors: Weights) -> dict[str, Tensor]:
     """BasicSR's key names for a file of EDSR-PyTorch (`head`, `body`, `tail`, mean shifts as convolutions)."""
     last = max(_indices(r"body\.(\d+)\.", tensors), default=0)
-    scale = 4 if "tail.0.2.weight" in tensors else 2
-    renamed = {"head.0": "conv_first", f"body.{last}": "conv_after_body", "tail.1": "conv_last"}
-    renamed |= _PYTORCH_TAIL[scale]
+    renamed = {"head.0": "conv_first", f"body.{last}": "conv_after_body"} | _PYTORCH_TAIL
     for block in range(last):
         renamed |= {f"body.{block}.body.0": f"body.{block}.conv1", f"body.{block}.body.2": f"body.{block}.conv2"}
     weights = {}
