@@ -1,0 +1,70 @@
+"""What the default search gives, checked from outside: its files, an independent count of FLOPs, its wall time.
+
+    python benchmarks/default_search.py [--out DIR]
+
+Runs `autocompress search --budget-flops 20G` (or goes on with, or only looks at, the one in DIR), then prints how much
+of the teacher's gain over bicubic the best student keeps, how the front is spread, and how well the score before
+training ranks the students that were trained to the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+from scipy.stats import spearmanr
+
+import autocompress
+from autocompress import cost
+from autocompress.search.run_folder import RunFolder
+from autocompress.search.study import STUDY_NAME
+
+BUDGET = 20e9
+SMALLEST = 1_177_804_800  # FLOPs of the smallest network of the space, 8 features and 1 block
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs", "benchmark-default"))
+    out = parser.parse_args().out
+    start = time.perf_counter()
+    command = ["search", "--budget-flops", "20G", "--out", str(out)]
+    subprocess.run(
+        [sys.executable, "-c", "from autocompress.cli import main; main()", *command],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    seconds = time.perf_counter() - start
+    run = RunFolder.existing(out)
+    references = run.config["references"]
+    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database.absolute()}")
+    states = [trial.state.name for trial in study.get_trials(deepcopy=False)]
+    scored = [trial for trial in study.get_trials(deepcopy=False) if "psnr_y_at_step_0" in trial.user_attrs]
+    front = json.loads((out / "pareto.json").read_text())["students"]
+    counted = [cost.count_flops(autocompress.load(row["file"]), 2) for row in front]
+    best = max(row["psnr_y"] for row in front)
+    bicubic, teacher = references["bicubic"]["psnr_y"], references["teacher"]["psnr_y"]
+    spread = math.log(max(counted) / min(counted)) / math.log(BUDGET / SMALLEST)
+    students = run.students()
+    before = [student["provenance"]["psnr_y_before_training"] for student in students]
+    after = [student["metrics"]["psnr_y"] for student in students]
+    flops = [student["flops"] for student in students]
+    print(f"wall time of this call        {seconds:.0f} s")
+    print(f"trials scored, to the end     {len(scored)}, {states.count('COMPLETE')}")
+    print(f"bicubic, best, teacher        {bicubic:.2f}, {best:.2f}, {teacher:.2f} dB")
+    print(f"share of the teacher's gain   {(best - bicubic) / (teacher - bicubic):.1%}")
+    print(f"students on the front         {len(front)}, over {spread:.0%} of the log range up to the budget")
+    print(f"over budget by fvcore         {sum(count > BUDGET for count in counted)}")
+    ranks = [spearmanr(values, after).statistic for values in (before, flops)]
+    print(f"rank correlation with the end {ranks[0]:.3f} before training (of FLOPs alone: {ranks[1]:.3f})")
+    print(f"default_search {(best - bicubic) / (teacher - bicubic):.3f}")
+
+
+if __name__ == "__main__":
+    main()
