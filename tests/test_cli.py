@@ -535,7 +535,7 @@ def test_the_live_display_shows_trial_step_psnr_flops_and_time() -> None:
         "trial   3",
         "num_feat=16",
         "11.65G FLOPs",
-        "so far 36.25 dB",
+        "36.25 dB so far",
         "step 33/100",
         "left",
         "teacher_share=0.5",

@@ -17,6 +17,7 @@ from torch import Tensor
 import autocompress
 from autocompress import checkpoints, cost
 from autocompress.errors import CheckpointError, ConfigError
+from autocompress.export import export_network
 from autocompress.families import FAMILIES, find_family
 from autocompress.families.base import digest
 from autocompress.families.edsr import EDSRFamily
@@ -277,17 +278,34 @@ def test_our_own_student_comes_back_whole(tmp_path: Path) -> None:
     assert torch.equal(loaded(lr), network(lr))
 
 
+@pytest.mark.parametrize("other", ['{"family": "edsr"}', "[]"])
+@pytest.mark.parametrize("name", ["net_g.pth", "net_g.safetensors"])
+def test_a_json_file_of_something_else_is_no_side_file(tmp_path: Path, name: str, other: str) -> None:
+    save = checkpoints.save_pth if name.endswith("pth") else checkpoints.save_tensors
+    save(tmp_path / name, FAMILY.build(EDSRConfig(3, 5, 2)).state_dict())
+    (tmp_path / "net_g.json").write_text(other)
+    assert autocompress.load(tmp_path / name).config == EDSRConfig(3, 5, 2)
+
+
+def test_an_exported_pth_comes_back_as_its_side_file_says(tmp_path: Path) -> None:
+    network = FAMILY.build(
+        EDSRConfig(2, 256, 32)
+    ).eval()  # whose res_scale is taken as 0.1 where nothing says otherwise
+    export_network(network, "net_g", tmp_path, "pth", {})
+    assert autocompress.load(tmp_path / "net_g.pth").config == network.config
+    with pytest.raises(CheckpointError, match=r"res_scale 0\.1 was given"):
+        autocompress.load(tmp_path / "net_g.pth", res_scale=0.1)
+
+
 @pytest.mark.parametrize(
     "side",
     [
         '{"family": "unet", "config": {"scale": 2}}',
-        '{"family": "edsr"}',
         '{"family": "edsr", "config": {"scale": 2, "depth": 3}}',
         '{"family": "edsr", "config": {"scale": 5}}',
         '{"family": "edsr", "config": {"scale": 3, "num_feat": "many"}}',
         '{"family": "edsr", "config": {"scale": 3, "num_feat": 5.5, "num_block": 2}}',
         '{"family": "edsr", "config": {"scale": 3, "num_feat": 6, "num_block": 2}}',
-        "[]",
         "{",
     ],
 )
