@@ -29,6 +29,7 @@ from autocompress.search.results import pareto, students, write_pareto
 from autocompress.search.rungs import Rungs
 from autocompress.search.space import Budget, Candidate
 from autocompress.search.study import STUDY_NAME
+from autocompress.search.trial import rung_steps
 
 SPACE = """
 family: edsr
@@ -159,7 +160,12 @@ def test_a_search_ends_with_all_its_trials_accounted_for(finished: tuple[RunFold
         assert complete or "dB at no more FLOPs" in trial.user_attrs["reason"]
         if complete:
             assert trial.values == run.objectives(trial.number)
-            assert "psnr_y_at_step_1" in trial.user_attrs
+
+
+def test_a_training_is_scored_at_rungs_that_are_not_too_early() -> None:
+    assert rung_steps(300) == [33, 100, 300]
+    assert rung_steps(90) == [30, 90]
+    assert rung_steps(4) == [4]
 
 
 def test_no_config_is_tried_twice(finished: tuple[RunFolder, Outcome, Silent]) -> None:

@@ -69,7 +69,7 @@ class Display(Progress):
     def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.ended += 1
         self.best = max(self.best, psnr)
-        self.log(f"{_name(trial, candidate)}  {psnr:6.2f} dB after {self.steps} steps", "bold")
+        self.log(f"{_name(trial, candidate)}  {psnr:6.2f} dB after {self.steps} steps  {self.time_left()}", "bold")
 
     def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.ended += 1

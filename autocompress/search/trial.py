@@ -21,11 +21,13 @@ OnStep = Callable[[int], None]
 OnScore = Callable[[int, float], None]
 
 RUNG_RATIO = 3
+FIRST_RUNG = 20  # Adam's first steps set every student back, the large ones most
 
 
 def rung_steps(steps: int) -> list[int]:
-    """The steps at which a training is scored: a ninth, a third, and all."""
-    return sorted({max(1, steps // RUNG_RATIO**power) for power in (2, 1, 0)})
+    """The steps at which a training is scored: a ninth and a third, where that is not too early, and all."""
+    early = (steps // RUNG_RATIO**power for power in (2, 1))
+    return [*(step for step in early if step >= FIRST_RUNG), steps]
 
 
 class Trial:
