@@ -1,4 +1,4 @@
-"""How a network is computed on the machine at hand: device, number format, memory layout."""
+"""How a network is computed on the machine at hand: device, number format, memory layout, threads."""
 
 from __future__ import annotations
 
@@ -16,11 +16,16 @@ WORTH_IT = 1.3  # how many times as fast bf16 must be: less may be the noise of 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """`dtype` is what convolutions are computed in while training; scores are always computed in float32."""
+    """`dtype` is what convolutions are computed in while training; scores are always computed in float32.
+
+    `graphs`: a training step is recorded once as a CUDA graph and replayed. `threads` are those of one process.
+    """
 
     device: str = "cpu"
     dtype: str = "float32"
     channels_last: bool = False
+    graphs: bool = False
+    threads: int = 1
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context in which training runs its forward passes."""
@@ -39,22 +44,43 @@ class Arithmetic:
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=self.memory_format)
 
+    def has_room(self, size: int) -> bool:
+        """Whether `size` bytes can be kept on the device for a whole search: on a GPU, in half of what is free."""
+        return self.device == "cpu" or size < torch.cuda.mem_get_info()[0] // 2
+
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types."""
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"{self.dtype}{' channels-last' if self.channels_last else ''} on {self.device}"
+        parts = (
+            self.dtype,
+            "channels-last" if self.channels_last else "",
+            f"on {self.device}",
+            "with CUDA graphs" if self.graphs else f"with {self.threads} threads",
+        )
+        return " ".join(part for part in parts if part)
 
 
 def choose() -> Arithmetic:
     """The fastest arithmetic here: bf16 in channels-last where a short probe shows that it pays, else fp32.
 
-    On an x86 CPU with AMX bf16 is several times faster; on one without it, it is emulated and slower.
+    On an x86 CPU with AMX bf16 is several times faster; on one without it, it is emulated and slower. On a GPU the
+    steps of small students are bound by the launches of their kernels, so they are replayed as CUDA graphs
+    (benchmarks/step_speed.py measures both).
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    exact, low = (Arithmetic(device, dtype, channels_last=True) for dtype in ("float32", "bfloat16"))
+    exact, low = (
+        Arithmetic(device, dtype, channels_last=True, graphs=device == "cuda", threads=torch.get_num_threads())
+        for dtype in ("float32", "bfloat16")
+    )
     return low if _probe(low) * WORTH_IT < _probe(exact) else exact
+
+
+def exact() -> AbstractContextManager[Any]:
+    """In this context convolutions on a GPU are float32 in full, not TF32: for scores, and for fitting weights."""
+    context: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return context
 
 
 def _probe(arithmetic: Arithmetic) -> float:

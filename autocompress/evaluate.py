@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from autocompress import metrics
+from autocompress.arithmetic import exact
 from autocompress.data import bicubic
 from autocompress.data.sources import ImagePair, ImageSource, sift
 from autocompress.errors import DataError
@@ -52,7 +53,7 @@ def network_upscaler(network: SRNetwork) -> Upscaler:
 
     def upscale(lr: Image) -> Image:
         images = torch.from_numpy(lr).to(device).permute(2, 0, 1)[None].float() / 255
-        with torch.inference_mode():
+        with torch.inference_mode(), exact():
             sr = network(images.contiguous(memory_format=torch.channels_last))
         sr8 = (sr[0].clamp(0, 1) * 255).round().to(torch.uint8)
         result: Image = sr8.permute(1, 2, 0).cpu().numpy()

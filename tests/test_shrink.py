@@ -16,7 +16,6 @@ from autocompress.data.embedded import embedded
 from autocompress.data.sources import ImagePair
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
-from autocompress.families.edsr.projection import Projection
 from autocompress.families.edsr.selection import Selection, norm_scores, taylor_scores
 from autocompress.metrics import psnr_y
 from autocompress.teachers import load_teacher
@@ -61,7 +60,8 @@ def random_teacher(scale: int, num_feat: int = 16, num_block: int = 4) -> EDSR:
 
 
 def shrinker(teacher: EDSR, lr: Tensor, init: str, seed: int = 0) -> Shrink:
-    return Projection(teacher, lr, seed) if init == "projection" else Selection(teacher, lr, init)
+    family = EDSRFamily()
+    return family.shrinker(teacher, lr, init, family.analyse(teacher, lr, init, seed))
 
 
 @torch.no_grad()
@@ -89,8 +89,8 @@ def real_teacher() -> EDSR:
 
 
 @pytest.fixture(scope="module")
-def real_projection(real_teacher: EDSR) -> Projection:
-    return Projection(real_teacher, photo_patches(12, 32), seed=0)
+def real_projection(real_teacher: EDSR) -> Shrink:
+    return shrinker(real_teacher, photo_patches(12, 32), "projection")
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_the_full_size_of_a_foreign_teacher_folds_its_res_scale(init: str, file:
     teacher = load(shared / "golden" / file, res_scale=golden["res_scale"])
     family = EDSRFamily()
     full_size = family.student_config(teacher.config, {})
-    student = family.shrinker(teacher, photo_patches(4, 24), init, 0)(full_size)
+    student = shrinker(teacher, photo_patches(4, 24), init)(full_size)
     with torch.no_grad():
         assert (student(golden["x"]) - golden["y"]).abs().max() < 1e-3
     assert isinstance(student.config, EDSRConfig)
@@ -139,7 +139,7 @@ def test_the_full_size_of_a_foreign_teacher_folds_its_res_scale(init: str, file:
 
 
 def test_the_full_size_of_the_real_teacher_computes_what_it_does(
-    real_teacher: EDSR, real_projection: Projection, held_out: ImagePair
+    real_teacher: EDSR, real_projection: Shrink, held_out: ImagePair
 ) -> None:
     student = real_projection(real_teacher.config)
     assert largest_difference(student, real_teacher, as_tensor(held_out.lr)) < 1e-3
@@ -161,7 +161,7 @@ def test_the_global_generator_does_not_decide() -> None:
     for seed in (1, 2):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            students.append(Projection(teacher, lr, seed=0)(config))
+            students.append(shrinker(teacher, lr, "projection")(config))
     assert largest_difference(students[0], students[1], lr) == 0
 
 
@@ -176,19 +176,19 @@ def test_projection_is_nearer_to_the_teacher_than_copied_channels(scale: int, nu
 
 @pytest.mark.parametrize(("num_feat", "num_block"), [(8, 1), (8, 16), (64, 1), (16, 8), (24, 4)])
 def test_students_of_the_real_teacher_start_above_bicubic(
-    num_feat: int, num_block: int, real_projection: Projection, held_out: ImagePair
+    num_feat: int, num_block: int, real_projection: Shrink, held_out: ImagePair
 ) -> None:
     bicubic = psnr_y(upscale(held_out.lr, 2), held_out.hr, 2)
     assert psnr_on(real_projection(EDSRConfig(2, num_feat, num_block)), held_out) > bicubic
 
 
 def test_projection_beats_copy_and_taylor_on_the_real_teacher(
-    real_teacher: EDSR, real_projection: Projection, held_out: ImagePair
+    real_teacher: EDSR, real_projection: Shrink, held_out: ImagePair
 ) -> None:
     config = EDSRConfig(2, 16, 8)
     projected = psnr_on(real_projection(config), held_out)
     for init in ("copy", "taylor"):
-        assert projected > psnr_on(Selection(real_teacher, photo_patches(4, 40), init)(config), held_out) + 5
+        assert projected > psnr_on(shrinker(real_teacher, photo_patches(4, 40), init)(config), held_out) + 5
 
 
 @pytest.mark.parametrize("init", INITS)
@@ -235,9 +235,10 @@ def test_copied_channels_keep_what_is_used() -> None:
             target.bias[outputs] = module.bias
     lr = photo_patches(4, 24)
     for init in ("copy", "taylor"):
-        student = Selection(teacher, lr, init)(small.config)
-        assert largest_difference(student, small, lr) < 1e-5
-        assert Selection(teacher, lr, init).blocks[1] == 0
+        scores = EDSRFamily().analyse(teacher, lr, init, 0)
+        selection = Selection(teacher, scores)
+        assert largest_difference(selection(small.config), small, lr) < 1e-5
+        assert selection.blocks[1] == 0
 
 
 def test_taylor_scores_are_squares_of_weight_times_gradient() -> None:
@@ -259,3 +260,15 @@ def test_prune_offers_every_init(tiny_teacher: EDSR) -> None:
         student = prune.shrink(tiny_teacher, config, photo_patches(4, 24), init)
         assert student.config == config
         assert not student.training
+
+
+def test_a_cached_analysis_makes_the_same_students(tiny_teacher: EDSR, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, lr = EDSRConfig(2, 4, 1), photo_patches(4, 24)
+    plain = prune.shrinker(tiny_teacher, lr)(config).state_dict()
+    first = prune.shrinker(tiny_teacher, lr, cached=True)(config).state_dict()
+    monkeypatch.setattr(EDSRFamily, "analyse", lambda *_: pytest.fail("analysed again"))
+    again = prune.shrinker(tiny_teacher, lr, cached=True)(config).state_dict()
+    for found in (first, again):
+        assert all(torch.equal(value, plain[key]) for key, value in found.items())
+    with pytest.raises(pytest.fail.Exception, match="analysed again"):
+        prune.shrinker(tiny_teacher, lr, seed=1, cached=True)

@@ -9,7 +9,7 @@ it is needed.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -73,6 +73,10 @@ class PixelBank:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def to(self, device: torch.device | str) -> "PixelBank":
+        """The same with its pixels on another device."""
+        return replace(self, lr=self.lr.to(device), hr=self.hr.to(device))
 
     def lr_image(self, index: int) -> Tensor:
         """uint8 (h, w, 3), a view."""

@@ -41,8 +41,9 @@ class PatchSampler:
 
     Every position of a patch in the bank is equally likely, and so is each of the eight flips and rotations,
     which are the same for LR and all targets. `patch_size` is in LR pixels. `targets` are further arrays
-    (N, 3) aligned with `bank.hr`; integers are taken as 0..255, floats as 0..1. All arrays are moved to
-    `device`; the random numbers are drawn on the CPU, so that a seed means the same patches everywhere.
+    (N, 3) aligned with `bank.hr`; integers are taken as 0..255, floats as 0..1. Patches are cut where the arrays
+    are, and batches moved to `device`; the random numbers are drawn on the CPU, so that a seed means the same
+    patches everywhere.
 
     Raises DataError for an image smaller than a patch.
     """
@@ -75,8 +76,8 @@ class PatchSampler:
         positions = (bank.heights - patch_size + 1) * self._across
         self._first = positions.cumsum(0) - positions  # the number of each image's first position, counted over all
         self._num_positions = int(positions.sum())
-        self._lr = bank.lr.to(device)
-        self._targets = {name: array.to(device) for name, array in arrays.items()}
+        self._lr, self._targets = bank.lr, arrays
+        self._device = device
         self._dtype, self._memory_format = dtype, memory_format
         self._generator = torch.Generator().manual_seed(seed)
 
@@ -125,7 +126,7 @@ class PatchSampler:
     def _cut(self, array: Tensor, rows: Tensor) -> Tensor:
         """The patches (B, 3, p, p) with the values of `array` at `rows`."""
         pixels = array.index_select(0, rows.flatten()).view(*rows.shape, 3).permute(0, 3, 1, 2)
-        patches = pixels.to(self._dtype, memory_format=self._memory_format)
+        patches = pixels.to(self._device, non_blocking=True).to(self._dtype, memory_format=self._memory_format)
         return patches if array.is_floating_point() else patches.div_(255)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from autocompress.errors import InvalidInput
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -22,42 +25,48 @@ def multilap(sr: Tensor, target: Tensor) -> Tensor:
     """MultiLap of Jiang et al. 2024 (arXiv 2401.00523, section 2.3): Laplacian pyramids of images and of details.
 
     Lap(a, b) + Lap(a - blur(a), b - blur(b)), where Lap sums 2^i * mean|P_i(a) - P_i(b)| over the levels of a
-    Laplacian pyramid P. P and blur are linear, so they are applied to the difference, both of them in one batch.
-    Height and width must be at least 3 at the coarsest level (48 for five levels).
+    Laplacian pyramid P. All of it is linear in a - b and acts on rows and columns alike, so each step is a
+    multiplication by one small matrix from the left and one from the right: beside a small student that costs little,
+    where convolutions of single planes cost more than the student. Height and width must be multiples of 16 and at
+    least 48, or InvalidInput is raised.
     """
-    difference = sr - target
-    blurred = _blur(difference)
-    levels = torch.cat((difference, difference - blurred))
-    smooth = torch.cat((blurred, _blur(levels[len(difference) :])))
+    difference = (sr - target).contiguous().flatten(0, 1)
+    height, width = difference.shape[1:]
+    if min(height, width) < 3 * 2**LEVELS // 2 or height % 2 ** (LEVELS - 1) or width % 2 ** (LEVELS - 1):
+        raise InvalidInput(
+            f"multilap cannot compare images of {width}x{height} pixels: "
+            f"sides must be multiples of {2 ** (LEVELS - 1)}, and at least {3 * 2**LEVELS // 2}"
+        )
+    rows, columns = (_matrices(side, sr.device, sr.dtype) for side in (height, width))
+    levels = torch.cat((difference, difference - rows.blur @ difference @ columns.blur.T))
     total = difference.new_zeros(())
     for level in range(LEVELS - 1):
-        if level:
-            smooth = _blur(levels)
-        coarse = F.avg_pool2d(smooth, 2)
-        total = total + 2**level * (levels - _expand(coarse, levels)).abs().mean()
+        rows, columns = (_matrices(side, sr.device, sr.dtype) for side in levels.shape[1:])
+        coarse = rows.down @ levels @ columns.down.T
+        total = total + 2**level * (levels - rows.up @ coarse @ columns.up.T).abs().mean()
         levels = coarse
     # the mean over the two halves of the batch is half the sum of their means
     loss: Tensor = 2 * (total + 2 ** (LEVELS - 1) * levels.abs().mean())
     return loss
 
 
-def _blur(image: Tensor) -> Tensor:
-    """The 5x5 binomial filter with reflected borders, as two passes over all channels alike."""
-    planes, kernel = image.flatten(0, 1)[:, None], _binomial(image)
-    rows = F.conv2d(F.pad(planes, (0, 0, 2, 2), mode="reflect"), kernel.view(1, 1, 5, 1))
-    both = F.conv2d(F.pad(rows, (2, 2, 0, 0), mode="reflect"), kernel.view(1, 1, 1, 5))
-    return both.view_as(image)
+class _Matrices(NamedTuple):
+    """What the pyramid does to one side of an image, of n pixels."""
+
+    blur: Tensor  # (n, n): the binomial filter, with reflected borders
+    down: Tensor  # (n/2, n): the filter, then the mean of two pixels
+    up: Tensor  # (n, n/2): zeros between the pixels, then twice the filter
 
 
-def _expand(coarse: Tensor, like: Tensor) -> Tensor:
-    """To the size of `like`: zeros between the pixels, then four times the same filter."""
-    sparse = torch.zeros_like(like)
-    sparse[..., ::2, ::2] = coarse
-    return 4 * _blur(sparse)
-
-
-def _binomial(like: Tensor) -> Tensor:
-    return torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], dtype=like.dtype, device=like.device) / 16
+@cache
+def _matrices(side: int, device: torch.device, dtype: torch.dtype) -> _Matrices:
+    blur = torch.zeros(side, side)
+    reflected = side - 1 - (torch.arange(-2, side + 2).abs() - (side - 1)).abs()
+    for pixel in range(side):
+        for tap, weight in enumerate((1, 4, 6, 4, 1)):
+            blur[pixel, reflected[pixel + tap]] += weight / 16
+    steps = (blur, (blur[::2] + blur[1::2]) / 2, 2 * blur[:, ::2])
+    return _Matrices(*(step.to(device, dtype) for step in steps))
 
 
 TEACHER_LOSSES: dict[str, Loss] = {"l1": l1, "multilap": multilap}

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from autocompress.arithmetic import Arithmetic
-from autocompress.data.patches import PatchSampler
+from autocompress.data.patches import Batch, PatchSampler
+from autocompress.distill.capture import CapturedStep, on_side_stream
 from autocompress.distill.losses import TEACHER_LOSSES, l1
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import TrainingDiverged
 from autocompress.families.base import SRNetwork
 
 CHECK_EVERY = 10  # steps between looks at the loss: a look waits for a GPU to finish its queue
+STEPS_BEFORE_CAPTURE = 3  # in which the libraries choose their algorithms and Adam makes its state
 
 
 class Training:
@@ -35,7 +37,14 @@ class Training:
         arithmetic.place(self._student)
         self._average = copy.deepcopy(self._student).eval().requires_grad_(False)
         self._parameters: list[Tensor] = list(self._student.parameters())
-        self._adam = torch.optim.Adam(self._parameters, lr=recipe.learning_rate, betas=(0.9, 0.999), fused=True)
+        self._averages: list[Tensor] = list(self._average.parameters())
+        # The numbers that change from step to step are tensors: a captured step reads them anew at each replay.
+        self._learning_rate, self._towards = torch.zeros(2, device=arithmetic.device).unbind()
+        self._adam = torch.optim.Adam(
+            self._parameters, lr=self._learning_rate, betas=(0.9, 0.999), fused=True, capturable=arithmetic.graphs
+        )
+        self._captured: CapturedStep | None = None
+        self._steps_here = 0
 
     @property
     def student(self) -> SRNetwork:
@@ -55,19 +64,31 @@ class Training:
             self._check(math.nan)
 
     def _update(self) -> Tensor:
-        recipe = self.recipe
+        """One step, on the next batch; returns its loss."""
         batch = self._sampler.sample()
+        self._learning_rate.fill_(self.recipe.learning_rate_at(self.step))
+        self._towards.fill_(1 - self.recipe.ema_at(self.step))
+        self._steps_here += 1
+        if not self._arithmetic.graphs:
+            return self._step_on(batch)
+        if self._steps_here <= STEPS_BEFORE_CAPTURE:
+            return on_side_stream(self._step_on, batch)
+        if self._captured is None:
+            self._captured = CapturedStep(self._step_on, batch)
+        return self._captured(batch)
+
+    def _step_on(self, batch: Batch) -> Tensor:
         with self._arithmetic.autocast():
             sr = self._student(batch.lr)
         loss = self._loss(sr.float(), batch.targets)
         self._adam.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self._parameters, recipe.clip)
-        for group in self._adam.param_groups:
-            group["lr"] = recipe.learning_rate_at(self.step)
+        torch.nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip)
         self._adam.step()
-        averages: list[Tensor] = list(self._average.parameters())
-        torch._foreach_lerp_(averages, [p.detach() for p in self._parameters], 1 - recipe.ema_at(self.step))
+        with torch.no_grad():
+            ahead = torch._foreach_sub(self._parameters, self._averages)
+            torch._foreach_mul_(ahead, self._towards)
+            torch._foreach_add_(self._averages, ahead)
         return loss.detach()
 
     def _loss(self, sr: Tensor, targets: dict[str, Tensor]) -> Tensor:
@@ -102,4 +123,7 @@ class Training:
         self._student.load_state_dict(state["student"])
         self._average.load_state_dict(state["average"])
         self._adam.load_state_dict(copy.deepcopy(state["adam"]))
+        for group in self._adam.param_groups:
+            group["lr"] = self._learning_rate
+        self._captured, self._steps_here = None, 0  # Adam's state lies elsewhere now
         self._sampler.load_state_dict(state["sampler"])

@@ -109,8 +109,15 @@ class Family(ABC):
         """An equal network whose every setting is in its tensors, so that official code computes the same."""
 
     @abstractmethod
-    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> Shrinker:
-        """What makes students of `teacher` by the rule `init`, from LR patches (B, 3, h, w) in [0, 1]."""
+    def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
+        """All that shrinking `teacher` by the rule `init` needs to know of it, seen on LR patches (B, 3, h, w).
+
+        The patches are in [0, 1]. It is computed once and serves for students of any size.
+        """
+
+    @abstractmethod
+    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
+        """What makes students of `teacher` by the rule `init`, from the patches and what `analyse` found."""
 
     @abstractmethod
     def size_multiple(self, config: Config) -> int:

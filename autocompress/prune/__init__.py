@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from autocompress.arithmetic import Arithmetic
+from autocompress import cache
+from autocompress.arithmetic import Arithmetic, exact
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.errors import InvalidInput
 from autocompress.families import family_of
-from autocompress.families.base import Config, Shrinker, SRNetwork
+from autocompress.families.base import Config, Shrinker, SRNetwork, digest
 
 INITS = ("projection", "copy", "taylor", "scratch")
 NUM_PATCHES = 96
 PATCH_SIZE = 48  # LR pixels
+FILE = "analysis.safetensors"
+FORMAT = 1  # goes into the cache key: raise it when what a family finds in a teacher changes
 
 
-def shrinker(teacher: SRNetwork, patches: Tensor, init: str = "projection", seed: int = 0) -> Shrinker:
+def shrinker(
+    teacher: SRNetwork, patches: Tensor, init: str = "projection", seed: int = 0, *, cached: bool = False
+) -> Shrinker:
     """What makes students of `teacher`; all that depends on the teacher and the patches alone is computed here, once.
+
+    With `cached` it is kept in the user's cache (300 MB for 64 features), memory-mapped and shared by all processes.
 
     `patches` are LR images (B, 3, h, w) in [0, 1]. `init` says how: `projection` keeps the best subspace of the
     features and refits by least squares; `copy` keeps the channels with the largest coupled weight norm; `taylor`
@@ -36,7 +47,26 @@ def shrinker(teacher: SRNetwork, patches: Tensor, init: str = "projection", seed
                 return family.build(config).eval()
 
         return from_scratch
-    return family.shrinker(teacher, patches, init, seed)
+    with exact():
+        analysis = _cached(teacher, patches, init, seed) if cached else family.analyse(teacher, patches, init, seed)
+        shrink = family.shrinker(teacher, patches, init, analysis)
+
+    def exactly(config: Config) -> SRNetwork:
+        with exact():
+            return shrink(config)
+
+    return exactly
+
+
+def _cached(teacher: SRNetwork, patches: Tensor, init: str, seed: int) -> dict[str, Tensor]:
+    seen = hashlib.blake2b(patches.cpu().numpy().tobytes(), digest_size=16).hexdigest()
+
+    def build(folder: Path) -> None:
+        found = family_of(teacher).analyse(teacher, patches, init, seed)
+        save_file({name: tensor.cpu().contiguous() for name, tensor in found.items()}, folder / FILE)
+
+    folder = cache.entry("analyses", f"{digest(teacher)}-{seen}-{init}-{seed}-{FORMAT}", build)
+    return load_file(folder / FILE, device=str(patches.device))
 
 
 def shrink(teacher: SRNetwork, config: Config, patches: Tensor, init: str = "projection", seed: int = 0) -> SRNetwork:

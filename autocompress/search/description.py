@@ -60,11 +60,13 @@ def _plain(value: object) -> object:
 
 
 def recorded_arithmetic(run: RunFolder) -> Arithmetic | None:
-    """What an earlier session of this run computed in, where this machine has that device; else None."""
+    """What an earlier session of this run computed in, where this machine can do the same; else None."""
     if not run.exists():
         return None
     arithmetic = Arithmetic(**run.config["arithmetic"])
-    return arithmetic if arithmetic.device == "cpu" or torch.cuda.is_available() else None
+    if arithmetic.threads > torch.get_num_threads() or (arithmetic.device == "cuda" and not torch.cuda.is_available()):
+        return None
+    return arithmetic
 
 
 def facts(inputs: Inputs) -> list[str]:

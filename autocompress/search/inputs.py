@@ -105,6 +105,9 @@ class Inputs:
         on_stage("running the teacher on the training images")
         self.teacher = task.teacher.to(self.arithmetic.device).requires_grad_(False).eval()
         self.targets = teacher_targets(self.teacher, self.bank, self.arithmetic, _every_tenth(on_stage))
+        if self.arithmetic.has_room(2 * self.bank.hr.numel() + self.bank.lr.numel()):
+            self.bank = self.bank.to(self.arithmetic.device)
+            self.targets = self.targets.to(self.arithmetic.device)
         on_stage("scoring teacher and bicubic")
         self.references = {
             "bicubic": self._reference("bicubic", bicubic_upscaler(self.teacher.scale)),
@@ -112,7 +115,8 @@ class Inputs:
         }
         on_stage("analysing the teacher")
         patches = prune.sample_patches(self.bank, task.settings.seed, self.arithmetic)
-        self.shrink: Shrinker = prune.shrinker(self.teacher, patches, task.settings.init, task.settings.seed)
+        seed = task.settings.seed
+        self.shrink: Shrinker = prune.shrinker(self.teacher, patches, task.settings.init, seed, cached=True)
 
     def _reference(self, name: str, upscale: Upscaler) -> dict[str, float]:
         """The mean scores of what students are compared with, computed once for the same images."""

@@ -51,15 +51,27 @@ class EDSRFamily(Family):
         """See `Family.student_config`; a student's residual scaling is 1."""
         return super().student_config(_plain(_edsr(teacher)), fields)
 
-    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> Shrinker:
-        """See `Family.shrinker`: by `projection`, or by `copy` or `taylor` (whole channels and blocks)."""
-        plain = self.for_export(teacher).to(lr.device)
-        assert isinstance(plain, EDSR)
+    def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
+        """See `Family.analyse`: for `projection`, or for `copy` or `taylor` (whole channels and blocks)."""
+        plain = self._plain_network(teacher)
         if init == "projection":
-            project = projection.Projection(plain, lr, seed)
+            return projection.analyse(plain, lr, seed)
+        return selection.norm_scores(plain) if init == "copy" else selection.taylor_scores(plain, lr)
+
+    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
+        """See `Family.shrinker`."""
+        plain = self._plain_network(teacher)
+        if init == "projection":
+            project = projection.Projection(plain, lr, analysis)
             return lambda config: project(_edsr(config))
-        select = selection.Selection(plain.cpu(), lr.cpu(), init)
+        select = selection.Selection(plain, analysis)
         return lambda config: select(_edsr(config))
+
+    def _plain_network(self, teacher: SRNetwork) -> EDSR:
+        """With res_scale 1, on the teacher's device."""
+        plain = self.for_export(teacher).to(next(teacher.parameters()).device).requires_grad_(False)
+        assert isinstance(plain, EDSR)
+        return plain
 
     def size_multiple(self, config: Config) -> int:
         """Convolutions take any size."""

@@ -6,27 +6,27 @@ in every convolution that reads or writes it, and the sub-pixels that PixelShuff
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autocompress.families.edsr.network import EDSR, EDSRConfig, shuffle_factors
 
-Scores = dict[str, Tensor]  # of a convolution's name: the importance of each weight, (outputs, inputs, 3, 3)
+Scores = Mapping[str, Tensor]  # of a convolution's name: the importance of each weight, (outputs, inputs, 3, 3)
 _CHUNK = 16  # patches whose gradient is taken together
 
 
 class Selection:
     """Makes students of `teacher`, an EDSR with res_scale 1, by keeping its most important parts.
 
-    `init` says what a weight's importance is: "copy" its square, or "taylor" the square of weight times
-    gradient, averaged over LR patches (B, 3, h, w) in [0, 1] (`taylor_scores`). A channel's or a block's
+    `scores` are the importance of its weights, by `norm_scores` or `taylor_scores`. A channel's or a block's
     importance is the sum over all its weights. What stays keeps its order.
     """
 
-    def __init__(self, teacher: EDSR, lr: Tensor, init: str) -> None:
+    def __init__(self, teacher: EDSR, scores: Scores) -> None:
         self.weights = {key: value.detach() for key, value in teacher.state_dict().items()}
-        scores = norm_scores(teacher) if init == "copy" else taylor_scores(teacher, lr)
         num_block = teacher.config.num_block
         self.blocks = torch.stack(
             [scores[f"body.{i}.conv1"].sum() + scores[f"body.{i}.conv2"].sum() for i in range(num_block)]
@@ -62,12 +62,12 @@ class Selection:
         conv.load_state_dict({"weight": weight[outputs][:, inputs], "bias": bias[outputs]})
 
 
-def norm_scores(teacher: EDSR) -> Scores:
-    """The square of each weight: their sum over a group is its squared L2 norm."""
+def norm_scores(teacher: EDSR) -> dict[str, Tensor]:
+    """By weight norm: the square of each weight: their sum over a group is its squared L2 norm."""
     return {name: conv.weight.detach().square() for name, conv in _convs(teacher)}
 
 
-def taylor_scores(teacher: EDSR, lr: Tensor) -> Scores:
+def taylor_scores(teacher: EDSR, lr: Tensor) -> dict[str, Tensor]:
     """First-order Taylor importance, (weight * gradient)^2 (Molchanov et al., CVPR 2019, eq. 8).
 
     The loss is the L1 distance to the truth, one scale down: the patches are the truth, and what the
