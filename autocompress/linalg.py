@@ -83,7 +83,8 @@ class Pixels:
         padded = F.pad(features, (1, 1, 1, 1)).permute(0, 2, 3, 1)
         _, height, width, channels = padded.shape
         corner = (self.image * height + self.row) * width + self.column
-        steps = torch.arange(3)[:, None] * width + torch.arange(3)
+        tap = torch.arange(3, device=corner.device)
+        steps = tap[:, None] * width + tap
         return padded.reshape(-1, channels)[corner[:, None] + steps.flatten()].flatten(1)
 
 

@@ -64,7 +64,7 @@ class EDSRFamily(Family):
         if init == "projection":
             project = projection.Projection(plain, lr, analysis)
             return lambda config: project(_edsr(config))
-        select = selection.Selection(plain, analysis)
+        select = selection.Selection(plain.cpu(), {name: scores.cpu() for name, scores in analysis.items()})
         return lambda config: select(_edsr(config))
 
     def _plain_network(self, teacher: SRNetwork) -> EDSR:

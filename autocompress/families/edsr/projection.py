@@ -99,7 +99,7 @@ class Projection:
     def __init__(self, teacher: EDSR, lr: Tensor, analysis: Mapping[str, Tensor]) -> None:
         self._teacher = teacher
         self._lr = lr.contiguous(memory_format=torch.channels_last)
-        self._pixels = [Pixels(*found) for found in _numbered(analysis, "pixels")]
+        self._pixels = [Pixels(*found.to(lr.device)) for found in _numbered(analysis, "pixels")]
         self._stream, self._inner, self._wide = (_numbered(analysis, kind) for kind in ("stream", "inner", "wide"))
         self._output = analysis["output"]
         self._order: list[int] = analysis["order"].tolist()
