@@ -40,6 +40,7 @@ RECIPE = Recipe(steps=10**6, patch_size=48)
 WARM_UP = 6
 
 Step = Callable[[], object]
+Run = Callable[[int], None]  # so many steps
 
 
 def main() -> None:
@@ -70,10 +71,13 @@ def main() -> None:
                 memory_format=used.memory_format,
             )
             training = Training(student, sampler, RECIPE, used)
-            kinds: dict[str, Step] = {"ours": lambda t=training: t.run_to(t.step + 1), "bare": bare(student, used)}
+            kinds: dict[str, Run] = {
+                "ours": lambda steps, training=training: training.run_to(training.step + steps),
+                "bare": repeated(bare(student, used)),
+            }
             for workers in (0, 2) if used.device == "cpu" else (0, 8):
                 plain = PlainTraining(student, teacher, Path(folder), RECIPE, used.device, workers)
-                kinds[f"plain, {workers} workers"] = plain.step
+                kinds[f"plain, {workers} workers"] = repeated(plain.step)
             times = alternate(kinds, options.rounds, options.steps, used.device)
             print(name, ", ".join(f"{kind} {1000 * seconds:.2f} ms" for kind, seconds in times.items()), flush=True)
             plain_time = min(seconds for kind, seconds in times.items() if kind.startswith("plain"))
@@ -106,21 +110,27 @@ def bare(student: SRNetwork, used: Arithmetic) -> Step:
     for _ in range(3):
         on_side_stream(step, batch)
     captured = CapturedStep(step, batch)
-    return captured._graph.replay
+    return lambda: captured(batch)
 
 
-def alternate(kinds: dict[str, Step], rounds: int, steps: int, device: str) -> dict[str, float]:
-    """Median seconds of a step of each kind."""
-    for step in kinds.values():
-        for _ in range(WARM_UP):
+def repeated(step: Step) -> Run:
+    def run(steps: int) -> None:
+        for _ in range(steps):
             step()
+
+    return run
+
+
+def alternate(kinds: dict[str, Run], rounds: int, steps: int, device: str) -> dict[str, float]:
+    """Median seconds of a step of each kind."""
+    for run in kinds.values():
+        run(WARM_UP)
     times: dict[str, list[float]] = {kind: [] for kind in kinds}
     for _ in range(rounds):
-        for kind, step in kinds.items():
+        for kind, run in kinds.items():
             wait(device)
             start = time.perf_counter()
-            for _ in range(steps):
-                step()
+            run(steps)
             wait(device)
             times[kind].append((time.perf_counter() - start) / steps)
     return {kind: statistics.median(found) for kind, found in times.items()}

@@ -60,7 +60,7 @@ class Training:
                 self._check(loss.item())
             if on_step is not None:
                 on_step(self.step)
-        if not all(parameter.isfinite().all() for parameter in self._average.parameters()):
+        if not torch.stack([average.isfinite().all() for average in self._averages]).all():
             self._check(math.nan)
 
     def _update(self) -> Tensor:
