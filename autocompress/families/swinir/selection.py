@@ -48,7 +48,7 @@ class Selection:
     def __init__(self, teacher: SwinIR, lr: Tensor, init: str) -> None:
         names = [name for name, _ in teacher.named_parameters()]
         self.teacher = teacher.config
-        self.weights = {key: value.detach() for key, value in teacher.state_dict().items()}
+        self.weights: dict[str, Tensor] = {key: value.detach() for key, value in teacher.state_dict().items()}
         self.scores = norm_importance(teacher, names) if init == "copy" else taylor_importance(teacher, names, lr)
         self.stream = torch.zeros(teacher.config.embed_dim)
         for name, score in self.scores.items():
@@ -100,7 +100,7 @@ class Selection:
         width, old_width = len(stream) // heads, self.teacher.embed_dim // old_heads
         shared = min(width, old_width)
         score = self._rows(self.scores, theirs).sum(-1).view(3, old_heads, old_width)
-        pairs, values = score[0] + score[1], score[2] + self._read(self.scores, theirs).sum(0).view(score[2].shape)
+        pairs, values = score[0] + score[1], score[2] + self.scores[f"{theirs}proj.weight"].sum(0).view(score[2].shape)
         columns = self.scores[f"{theirs}relative_position_bias_table"].sum(0)
         kept = largest((pairs + values).sum(1) + columns, heads)
         pair, value = largest(pairs[kept], shared), largest(values[kept], shared)
@@ -113,7 +113,7 @@ class Selection:
         rows[0] *= (width / old_width) ** 0.5  # scores are divided by the root of a head's width
         new[f"{ours}qkv.weight"], new[f"{ours}qkv.bias"] = rows[..., :-1].flatten(0, 2), rows[..., -1].flatten()
         read = torch.zeros(len(stream), heads, width)
-        old_read = self._read(self.weights, theirs)[stream].view(-1, old_heads, old_width)
+        old_read = self.weights[f"{theirs}proj.weight"][stream].view(-1, old_heads, old_width)
         read[:, :, :shared] = old_read[:, kept[:, None], value]
         new[f"{ours}proj.weight"] = read.flatten(1)
         new[f"{ours}relative_position_bias_table"] = table[:, kept]
@@ -142,9 +142,5 @@ class Selection:
     @staticmethod
     def _rows(tensors: Importance, attention: str) -> Tensor:
         """(3C, inputs + 1): what makes queries, keys and values, the bias last."""
-        return torch.cat([tensors[f"{attention}qkv.weight"], tensors[f"{attention}qkv.bias"][:, None]], 1)
-
-    @staticmethod
-    def _read(tensors: Importance, attention: str) -> Tensor:
-        """(C, C): what reads the values of all heads."""
-        return tensors[f"{attention}proj.weight"]
+        weight, bias = tensors[f"{attention}qkv.weight"], tensors[f"{attention}qkv.bias"]
+        return torch.cat([weight, bias[:, None]], 1)
