@@ -22,7 +22,14 @@ from autocompress.families.base import digest
 from autocompress.families.swinir import SwinIRFamily
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig
 from autocompress.families.swinir.selection import Selection
-from autocompress.families.swinir.windows import padded, position_index, shift_mask
+from autocompress.families.swinir.windows import (
+    OFFICIAL_SEPARATED,
+    SEPARATED,
+    edge_masks,
+    padded,
+    position_index,
+    shift_mask,
+)
 
 FAMILY = SwinIRFamily()
 SMALL, MINI = SwinIRConfig(2), SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6))
@@ -110,12 +117,12 @@ def test_golden(shared: Path, tmp_path: Path, name: str, buffers: bool) -> None:
 @pytest.mark.parametrize("name", GOLDEN)
 def test_golden_buffers(shared: Path, name: str) -> None:
     content = golden(shared, name)["params"]
-    made = FAMILY.build(GOLDEN[name])
+    mask = shift_mask(edge_masks(8, OFFICIAL_SEPARATED), 2, 2)
     for key, value in content.items():
         if key.endswith("relative_position_index"):
             assert torch.equal(value, position_index(8))
         if key.endswith("attn_mask"):
-            assert torch.equal(value, shift_mask(made.edges, 2, 2))
+            assert torch.equal(value, mask)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -153,7 +160,7 @@ def test_the_shift_mask_keeps_apart_what_was_not_near() -> None:
     near = ((y[:, :, None] - y[:, None]).abs() < side) & ((x[:, :, None] - x[:, None]).abs() < side)
     mask = shift_mask(FAMILY.build(TINY).edges, 2, 3)
     assert torch.equal(mask == 0, near)
-    assert set(mask.unique().tolist()) == {-100.0, 0.0}
+    assert set(mask.unique().tolist()) == {SEPARATED, 0.0}
 
 
 @pytest.mark.parametrize("upsampler", ["pixelshuffledirect", "pixelshuffle"])
@@ -238,7 +245,7 @@ def test_presets_are_counted_as_fvcore_does(config: SwinIRConfig) -> None:
     assert FAMILY.params(config) == cost.count_params(made)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(configs(), st.booleans())
 def test_closed_forms_equal_the_built_network(config: SwinIRConfig, grad: bool) -> None:
     made = FAMILY.build(config)
@@ -250,7 +257,7 @@ def test_closed_forms_equal_the_built_network(config: SwinIRConfig, grad: bool) 
 # --- reading ---
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(configs(), st.booleans())
 def test_every_count_is_inferred(config: SwinIRConfig, buffers: bool) -> None:
     with torch.device("meta"):
@@ -302,6 +309,7 @@ def test_the_side_file_states_the_costs(tmp_path: Path) -> None:
     assert (side["flops"], side["params"]) == (FAMILY.flops(TINY), FAMILY.params(TINY))
 
 
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
 def test_spandrel_recognises_an_export(tmp_path: Path) -> None:
     spandrel = pytest.importorskip("spandrel", reason="spandrel is not installed")
     made = network(MINI)
@@ -310,7 +318,7 @@ def test_spandrel_recognises_an_export(tmp_path: Path) -> None:
     assert (theirs.architecture.id, theirs.scale) == ("SwinIR", 2)
     lr = images(17, 30)
     with torch.no_grad():
-        torch.testing.assert_close(theirs.model.eval()(lr), made(lr), atol=1e-5, rtol=0)
+        torch.testing.assert_close(theirs.model.eval()(lr), made(lr), atol=1e-4, rtol=0)
 
 
 Change = Callable[[dict[str, Tensor]], object]
@@ -388,6 +396,7 @@ def test_configs_are_checked(fields: dict[str, Any], message: str) -> None:
         SwinIRConfig(**{"scale": 2, **fields})
 
 
+@settings(max_examples=30)
 @given(configs())
 def test_configs_survive_json(config: SwinIRConfig) -> None:
     assert SwinIRConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config

@@ -13,7 +13,7 @@ from autocompress.errors import CheckpointError, ConfigError
 from autocompress.families.base import Config, Count, Family, Shrinker, SRNetwork, Weights, with_weights
 from autocompress.families.swinir import reading, selection
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig, conv_shapes, linear_shapes
-from autocompress.families.swinir.windows import position_index, shift_mask
+from autocompress.families.swinir.windows import OFFICIAL_SEPARATED, edge_masks, position_index, shift_mask
 
 OFFICIAL_WINDOWS = {"pixelshuffledirect": 8, "pixelshuffle": 6}  # a side of the training patches: img_size 64 and 48
 
@@ -69,12 +69,13 @@ class SwinIRFamily(Family):
         assert isinstance(network, SwinIR)
         config, tensors = network.config, super().official_tensors(network)
         side = OFFICIAL_WINDOWS[config.upsampler]
+        mask = shift_mask(edge_masks(config.window_size, OFFICIAL_SEPARATED), side, side)
         for layer, depth in enumerate(config.depths):
             for block in range(depth):
                 prefix = f"layers.{layer}.residual_group.blocks.{block}"
                 tensors[f"{prefix}.attn.relative_position_index"] = position_index(config.window_size)
                 if block % 2:
-                    tensors[f"{prefix}.attn_mask"] = shift_mask(network.edges, side, side)
+                    tensors[f"{prefix}.attn_mask"] = mask
         return tensors
 
     def counts_of(self, config: Config) -> dict[str, float]:
