@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from autocompress.capture import CapturedStep, on_side_stream
+from autocompress.convolution import Conv3x3
 
 PROBE_STEPS = 4
 WORTH_IT = 1.3  # how many times as fast bf16 must be: less may be the noise of a busy machine
@@ -63,18 +67,20 @@ class Arithmetic:
 
 
 def choose() -> Arithmetic:
-    """The fastest arithmetic here: bf16 in channels-last where a short probe shows that it pays, else fp32.
+    """The fastest arithmetic here, by short probes of a step of a few convolutions: CUDA graphs or not, bf16 or fp32.
 
     On an x86 CPU with AMX bf16 is several times faster; on one without it, it is emulated and slower. On a GPU the
-    steps of small students are bound by the launches of their kernels, so they are replayed as CUDA graphs
+    steps of small students are bound by the launches of their kernels, which graphs do away with
     (benchmarks/step_speed.py measures both).
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    exact, low = (
-        Arithmetic(device, dtype, channels_last=True, graphs=device == "cuda", threads=torch.get_num_threads())
-        for dtype in ("float32", "bfloat16")
-    )
-    return low if _probe(low) * WORTH_IT < _probe(exact) else exact
+    best = Arithmetic(device, channels_last=True, threads=torch.get_num_threads())
+    changes: tuple[dict[str, Any], ...] = ({"graphs": True}, {"dtype": "bfloat16"})
+    for change in changes:
+        other = replace(best, **change)
+        if (device == "cuda" or not other.graphs) and _probe(other) * WORTH_IT < _probe(best):
+            best = other
+    return best
 
 
 def exact() -> AbstractContextManager[Any]:
@@ -86,17 +92,27 @@ def exact() -> AbstractContextManager[Any]:
 def _probe(arithmetic: Arithmetic) -> float:
     """Seconds of the fastest of a few forward and backward passes of a small body of convolutions."""
     with torch.random.fork_rng(devices=[]):
-        body = nn.Sequential(*(nn.Conv2d(32, 32, 3, padding=1) for _ in range(4)))
+        body = nn.Sequential(*(Conv3x3(32, 32) for _ in range(8)))
     arithmetic.place(body)
     images = torch.zeros(8, 32, 48, 48, device=arithmetic.device).to(memory_format=arithmetic.memory_format)
-    return min(_timed_step(arithmetic, body, images) for _ in range(PROBE_STEPS))
+
+    def step(images: Tensor) -> Tensor:
+        with arithmetic.autocast():
+            loss: Tensor = body(images).float().mean()
+        torch.autograd.backward(loss)
+        return loss.detach()
+
+    if not arithmetic.graphs:
+        return min(_seconds(lambda: step(images), arithmetic) for _ in range(PROBE_STEPS))
+    for _ in range(2):
+        on_side_stream(step, [images])
+    captured = CapturedStep(step, [images])
+    return min(_seconds(lambda: captured([images]), arithmetic) for _ in range(PROBE_STEPS))
 
 
-def _timed_step(arithmetic: Arithmetic, network: nn.Module, images: Tensor) -> float:
+def _seconds(work: Callable[[], object], arithmetic: Arithmetic) -> float:
     start = time.perf_counter()
-    with arithmetic.autocast():
-        loss: Tensor = network(images).float().mean()
-    torch.autograd.backward(loss)
+    work()
     if arithmetic.device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start

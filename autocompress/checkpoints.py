@@ -52,15 +52,19 @@ def _write_synced(path: Path, text: str) -> None:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> None:
-    """Write a safetensors file of contiguous CPU tensors in `dtype`."""
-    plain = {key: value.detach().to("cpu", dtype).contiguous().clone() for key, value in tensors.items()}
+    """Write a safetensors file of contiguous CPU tensors, all numbers but integers in `dtype`."""
+    plain = {key: _plain(value, dtype) for key, value in tensors.items()}
     write_atomically(path, lambda temporary: save_file(plain, temporary))
 
 
 def save_pth(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a PyTorch file as BasicSR does: one dict under `params`."""
-    plain = {key: value.detach().to("cpu", torch.float32).contiguous().clone() for key, value in tensors.items()}
+    plain = {key: _plain(value, torch.float32) for key, value in tensors.items()}
     write_atomically(path, lambda temporary: torch.save({"params": plain}, temporary))
+
+
+def _plain(value: Tensor, dtype: torch.dtype) -> Tensor:
+    return value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous().clone()
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,15 @@ def export_network(network: SRNetwork, name: str, out: Path, format: str, about:
     path = out / f"{name}.{format}"
     try:
         if format == "pth":
-            checkpoints.save_pth(path, plain.state_dict())
+            checkpoints.save_pth(path, family.official_tensors(plain))
         else:
-            checkpoints.save_tensors(path, plain.state_dict())
+            checkpoints.save_tensors(path, family.official_tensors(plain))
         described = {
             **about,
             "family": family.name,
             "config": plain.config.to_dict(),
             "scale": plain.scale,
-            "flops": cost.count_flops(plain, plain.scale, 48 * family.size_multiple(plain.config)),
+            "flops": cost.count_flops(plain, plain.scale, math.lcm(48, family.size_multiple(plain.config))),
             "params": cost.count_params(plain),
         }
         checkpoints.write_json(path.with_suffix(".json"), described)

@@ -2,10 +2,10 @@
 
     python benchmarks/step_speed.py [--train DIR] [--size edsrmini --size edsr-32x8] [--rounds 6] [--steps 8]
 
-Same student, teacher, batch (16 patches of 48x48 LR pixels) and recipe. *Plain* is benchmarks/plain.py, with the faster
-of no and two worker processes (on a GPU: eight). *Bare* is forward, backward and a fused Adam step with an L1 loss on one
-constant batch in our arithmetic, captured as a CUDA graph where ours is. Prints milliseconds (the median over rounds),
-then plain / ours for each size, and ours / bare.
+Same student, teacher, batch (16 patches of 48x48 LR pixels) and recipe. *Plain* is benchmarks/plain.py, with the
+faster of no and two worker processes (on a GPU: eight). *Bare* is forward, backward and a fused Adam step with an L1
+loss on one constant batch in our arithmetic, captured as a CUDA graph where ours is. Prints milliseconds (the median
+over rounds), then plain / ours for each size, and ours / bare.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from plain import PlainTraining, write_pairs
 
 from autocompress import arithmetic
 from autocompress.arithmetic import Arithmetic
+from autocompress.capture import CapturedStep, on_side_stream
 from autocompress.data.bank import PixelBank
 from autocompress.data.embedded import embedded
-from autocompress.data.patches import Batch, PatchSampler
+from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import open_folder
-from autocompress.distill.capture import CapturedStep, on_side_stream
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
@@ -94,19 +94,19 @@ def bare(student: SRNetwork, used: Arithmetic) -> Step:
     side = RECIPE.patch_size
     lr = torch.rand(RECIPE.batch_size, 3, side, side, device=used.device).contiguous(memory_format=used.memory_format)
     hr = torch.rand(RECIPE.batch_size, 3, 2 * side, 2 * side, device=used.device)
-    batch = Batch(lr, {"hr": hr.contiguous(memory_format=used.memory_format)})
+    batch = (lr, hr.contiguous(memory_format=used.memory_format))
 
-    def step(batch: Batch) -> torch.Tensor:
+    def step(lr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
         with used.autocast():
-            sr = network(batch.lr)
-        loss = (sr.float() - batch.targets["hr"]).abs().mean()
+            sr = network(lr)
+        loss = (sr.float() - hr).abs().mean()
         adam.zero_grad()
         loss.backward()
         adam.step()
         return loss.detach()
 
     if not used.graphs:
-        return lambda: step(batch)
+        return lambda: step(*batch)
     for _ in range(3):
         on_side_stream(step, batch)
     captured = CapturedStep(step, batch)

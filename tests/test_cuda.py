@@ -10,6 +10,7 @@ from torch import Tensor
 
 from autocompress import arithmetic, prune
 from autocompress.arithmetic import Arithmetic
+from autocompress.convolution import Conv3x3
 from autocompress.data.bank import PixelBank
 from autocompress.data.embedded import embedded
 from autocompress.data.patches import PatchSampler
@@ -74,6 +75,20 @@ def test_a_captured_step_is_the_step(student: EDSR, bank: PixelBank, teacher_los
         assert far(runs[0], other) < 0.02 * moved
 
 
+@pytest.mark.parametrize(("inputs", "outputs"), [(3, 8), (16, 16), (64, 64), (24, 96)])
+def test_the_gradients_of_a_narrow_convolution(inputs: int, outputs: int) -> None:
+    torch.manual_seed(0)
+    conv, x = Conv3x3(inputs, outputs).cuda(), torch.randn(2, inputs, 20, 20, device="cuda", requires_grad=True)
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        y = conv(x)
+    gradient = torch.randn_like(y)
+    found = torch.autograd.grad(y, [x, conv.weight, conv.bias], gradient)
+    with arithmetic.exact():
+        exact = torch.autograd.grad(conv(x), [x, conv.weight, conv.bias], gradient.float())
+    for ours, expected in zip(found, exact, strict=True):
+        assert (ours - expected).norm() / expected.norm() < 0.01
+
+
 def test_a_captured_training_goes_on_from_a_state(student: EDSR, bank: PixelBank) -> None:
     used = replace(EXACT, graphs=True)
     whole, stopped = (training(student, bank, used) for _ in range(2))
@@ -112,9 +127,7 @@ def test_scores_and_students_are_those_of_the_cpu() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_teacher_targets_are_those_of_the_cpu(tiny_teacher: EDSR, bank: PixelBank, dtype: str) -> None:
     on_cpu = teacher_targets(tiny_teacher, bank, Arithmetic())
-    on_gpu = teacher_targets(
-        load_like(tiny_teacher).to("cuda"), bank, Arithmetic("cuda", dtype, channels_last=True)
-    )
+    on_gpu = teacher_targets(load_like(tiny_teacher).to("cuda"), bank, Arithmetic("cuda", dtype, channels_last=True))
     difference = (on_cpu.int() - on_gpu.int()).abs()
     assert difference.float().mean() < (0.01 if dtype == "float32" else 0.7)
 

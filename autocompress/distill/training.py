@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from autocompress.arithmetic import Arithmetic
+from autocompress.capture import CapturedStep, on_side_stream
 from autocompress.data.patches import Batch, PatchSampler
-from autocompress.distill.capture import CapturedStep, on_side_stream
 from autocompress.distill.losses import TEACHER_LOSSES, l1
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import TrainingDiverged
@@ -66,16 +66,21 @@ class Training:
     def _update(self) -> Tensor:
         """One step, on the next batch; returns its loss."""
         batch = self._sampler.sample()
+        tensors = (batch.lr, *batch.targets.values())
+
+        def step(lr: Tensor, *targets: Tensor) -> Tensor:
+            return self._step_on(Batch(lr, dict(zip(batch.targets, targets, strict=True))))
+
         self._learning_rate.fill_(self.recipe.learning_rate_at(self.step))
         self._towards.fill_(1 - self.recipe.ema_at(self.step))
         self._steps_here += 1
         if not self._arithmetic.graphs:
             return self._step_on(batch)
         if self._steps_here <= STEPS_BEFORE_CAPTURE:
-            return on_side_stream(self._step_on, batch)
+            return on_side_stream(step, tensors)
         if self._captured is None:
-            self._captured = CapturedStep(self._step_on, batch)
-        return self._captured(batch)
+            self._captured = CapturedStep(step, tensors)
+        return self._captured(tensors)
 
     def _step_on(self, batch: Batch) -> Tensor:
         with self._arithmetic.autocast():

@@ -9,8 +9,9 @@ from autocompress import checkpoints
 from autocompress.errors import CheckpointError, ConfigError
 from autocompress.families.base import Config, Family, SRNetwork, with_weights
 from autocompress.families.edsr import EDSRFamily
+from autocompress.families.swinir import SwinIRFamily
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (EDSRFamily(),)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (EDSRFamily(), SwinIRFamily())}
 
 
 def family_of(network: SRNetwork) -> Family:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from autocompress.errors import ConfigError
+from autocompress.errors import CheckpointError, ConfigError
 
 Weights = Mapping[str, Tensor]
 
@@ -71,7 +71,7 @@ Shrinker = Callable[[Config], SRNetwork]
 
 @dataclass(frozen=True)
 class Count:
-    """A field of the config that a search space may vary: a count, from `low` up to the teacher's."""
+    """What a search space may vary of a config: a count (see `Family.counts_of`), from `low` up to the teacher's."""
 
     field: str
     low: int
@@ -108,6 +108,10 @@ class Family(ABC):
     def for_export(self, network: SRNetwork) -> SRNetwork:
         """An equal network whose every setting is in its tensors, so that official code computes the same."""
 
+    def official_tensors(self, network: SRNetwork) -> dict[str, Tensor]:
+        """What official code stores for a network: its state dict, and any buffers that ours has no need to store."""
+        return dict(network.state_dict())
+
     @abstractmethod
     def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
         """All that shrinking `teacher` by the rule `init` needs to know of it, seen on LR patches (B, 3, h, w).
@@ -123,11 +127,16 @@ class Family(ABC):
     def size_multiple(self, config: Config) -> int:
         """Input sizes that need no padding are multiples of this."""
 
+    def counts_of(self, config: Config) -> dict[str, float]:
+        """The `counts` of a config by name, which are its fields unless a family says otherwise."""
+        return {count.field: getattr(config, count.field) for count in self.counts}
+
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> Config:
         """The config of a student of `teacher` with these counts; one larger than the teacher is a ConfigError."""
         config = dataclasses.replace(teacher, **fields)
+        ours_by_name, theirs_by_name = self.counts_of(config), self.counts_of(teacher)
         for count in self.counts:
-            ours, theirs = getattr(config, count.field), getattr(teacher, count.field)
+            ours, theirs = ours_by_name[count.field], theirs_by_name[count.field]
             if not count.low <= ours <= theirs:
                 raise ConfigError(
                     f"{count.field} is {ours}, but a student of this teacher has {count.low} to {theirs} {count.what}"
@@ -140,6 +149,21 @@ def with_weights(family: Family, config: Config, weights: Weights) -> SRNetwork:
     network = family.build(config)
     network.load_state_dict({key: value.to(torch.float32) for key, value in weights.items()}, strict=True)
     return network.eval()
+
+
+def check_tensors(build: Callable[[], nn.Module], weights: Weights, described: str) -> None:
+    """Raise CheckpointError, naming the first differences, unless keys and shapes are those of what `build` makes."""
+    with torch.device("meta"):
+        expected = {key: tuple(value.shape) for key, value in build().state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in weights.items()}
+    differences = [
+        f"{key} is {found.get(key, 'missing')} where {expected.get(key, 'nothing')} is expected"
+        for key in sorted(expected.keys() | found.keys())
+        if found.get(key) != expected.get(key)
+    ]
+    if differences:
+        more = f" (and {len(differences) - 2} more)" if len(differences) > 2 else ""
+        raise CheckpointError(f"this looks like {described}, but {'; '.join(differences[:2])}{more}")
 
 
 def digest(network: SRNetwork) -> str:

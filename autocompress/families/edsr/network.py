@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autocompress.convolution import Conv3x3
 from autocompress.errors import ConfigError
 from autocompress.families.base import Config, SRNetwork
 
@@ -41,19 +42,14 @@ def shuffle_factors(scale: int) -> tuple[int, ...]:
     return (2, 2) if scale == 4 else (scale,)
 
 
-def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 3x3 convolution that keeps the size."""
-    return nn.Conv2d(inputs, outputs, 3, padding=1)
-
-
 class ResidualBlock(nn.Module):
     """x + res_scale * conv2(relu(conv1(x))), without normalisation."""
 
     def __init__(self, num_feat: int, res_scale: float) -> None:
         super().__init__()
         self.res_scale = res_scale
-        self.conv1 = conv3x3(num_feat, num_feat)
-        self.conv2 = conv3x3(num_feat, num_feat)
+        self.conv1 = Conv3x3(num_feat, num_feat)
+        self.conv2 = Conv3x3(num_feat, num_feat)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, num_feat, H, W) to the same shape."""
@@ -72,14 +68,14 @@ class EDSR(SRNetwork):
         super().__init__(config)
         feat = config.num_feat
         self.register_buffer("mean", torch.tensor(RGB_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.conv_first = conv3x3(3, feat)
+        self.conv_first = Conv3x3(3, feat)
         self.body = nn.Sequential(*(ResidualBlock(feat, config.res_scale) for _ in range(config.num_block)))
-        self.conv_after_body = conv3x3(feat, feat)
+        self.conv_after_body = Conv3x3(feat, feat)
         stages: list[nn.Module] = []
         for factor in shuffle_factors(config.scale):
-            stages += [conv3x3(feat, feat * factor**2), nn.PixelShuffle(factor)]
+            stages += [Conv3x3(feat, feat * factor**2), nn.PixelShuffle(factor)]
         self.upsample = nn.Sequential(*stages)
-        self.conv_last = conv3x3(feat, 3)
+        self.conv_last = Conv3x3(feat, 3)
 
     def forward(self, lr: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W)."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autocompress.errors import CheckpointError
-from autocompress.families.base import Weights
+from autocompress.families.base import Weights, check_tensors
 from autocompress.families.edsr.network import EDSR, IMG_RANGE, RGB_MEAN, EDSRConfig
 
 _PYTORCH_TAIL = {"tail.0.0": "upsample.0", "tail.0.2": "upsample.2", "tail.1": "conv_last"}
@@ -21,7 +21,8 @@ def read(tensors: Weights, res_scale: float | None) -> tuple[EDSRConfig, dict[st
     if "conv_first.weight" not in weights or "body.0.conv1.weight" not in weights:
         return None
     config = _infer(weights, res_scale)
-    _compare(config, weights)
+    described = f"an EDSR of {config.num_feat} features and {config.num_block} blocks at x{config.scale}"
+    check_tensors(lambda: EDSR(config), weights, described)
     return config, weights
 
 
@@ -44,24 +45,6 @@ def _infer(weights: Weights, res_scale: float | None) -> EDSRConfig:
     if res_scale is None:
         res_scale = 0.1 if (num_feat, num_block) == (256, 32) else 1.0
     return EDSRConfig(scale=int(scale), num_feat=num_feat, num_block=num_block, res_scale=res_scale)
-
-
-def _compare(config: EDSRConfig, weights: Weights) -> None:
-    """Raise CheckpointError, naming the first differences, unless keys and shapes are the config's."""
-    with torch.device("meta"):
-        expected = {key: tuple(value.shape) for key, value in EDSR(config).state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in weights.items()}
-    differences = [
-        f"{key} is {found.get(key, 'missing')} where {expected.get(key, 'nothing')} is expected"
-        for key in sorted(expected.keys() | found.keys())
-        if found.get(key) != expected.get(key)
-    ]
-    if differences:
-        more = f" (and {len(differences) - 2} more)" if len(differences) > 2 else ""
-        raise CheckpointError(
-            f"this looks like an EDSR of {config.num_feat} features and {config.num_block} blocks at "
-            f"x{config.scale}, but {'; '.join(differences[:2])}{more}"
-        )
 
 
 def _indices(pattern: str, keys: Iterable[str]) -> set[int]:

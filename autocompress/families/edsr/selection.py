@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autocompress.families.edsr.network import EDSR, EDSRConfig, shuffle_factors
+from autocompress.families.importance import Importance, largest, norm_importance, taylor_importance
 
 Scores = Mapping[str, Tensor]  # of a convolution's name: the importance of each weight, (outputs, inputs, 3, 3)
-_CHUNK = 16  # patches whose gradient is taken together
 
 
 class Selection:
@@ -40,17 +39,17 @@ class Selection:
         """The student of this configuration, in eval mode."""
         student = EDSR(config).eval()
         size = config.num_feat
-        stream = _largest(self.stream, size)
+        stream = largest(self.stream, size)
         self._copy(student.conv_first, "conv_first", stream, torch.arange(3))
-        for new, old in enumerate(_largest(self.blocks, config.num_block).tolist()):
-            inner = _largest(self.inner[old], size)
+        for new, old in enumerate(largest(self.blocks, config.num_block).tolist()):
+            inner = largest(self.inner[old], size)
             block = student.body[new]
             self._copy(block.get_submodule("conv1"), f"body.{old}.conv1", inner, stream)
             self._copy(block.get_submodule("conv2"), f"body.{old}.conv2", stream, inner)
         self._copy(student.conv_after_body, "conv_after_body", stream, stream)
         inputs = stream
         for stage, factor in enumerate(shuffle_factors(config.scale)):
-            outputs = _largest(self.hr[stage], size)
+            outputs = largest(self.hr[stage], size)
             sub_pixels = (outputs[:, None] * factor**2 + torch.arange(factor**2)).flatten()
             self._copy(student.upsample[2 * stage], f"upsample.{2 * stage}", sub_pixels, inputs)
             inputs = outputs
@@ -63,33 +62,21 @@ class Selection:
 
 
 def norm_scores(teacher: EDSR) -> dict[str, Tensor]:
-    """By weight norm: the square of each weight: their sum over a group is its squared L2 norm."""
-    return {name: conv.weight.detach().square() for name, conv in _convs(teacher)}
+    """The square of each weight: see `norm_importance`."""
+    return _by_conv(norm_importance(teacher, _weights(teacher)))
 
 
 def taylor_scores(teacher: EDSR, lr: Tensor) -> dict[str, Tensor]:
-    """First-order Taylor importance, (weight * gradient)^2 (Molchanov et al., CVPR 2019, eq. 8).
-
-    The loss is the L1 distance to the truth, one scale down: the patches are the truth, and what the
-    network upscales is the patches made smaller (bicubic, antialiased).
-    """
-    scale = teacher.scale
-    truth = lr[..., : lr.shape[-2] // scale * scale, : lr.shape[-1] // scale * scale]
-    convs = _convs(teacher)
-    scores = {name: torch.zeros_like(conv.weight) for name, conv in convs}
-    with torch.enable_grad():
-        weights = {f"{name}.weight": conv.weight.detach().requires_grad_() for name, conv in convs}
-        for hr in torch.split(truth, _CHUNK):
-            small = F.interpolate(hr, scale_factor=1 / scale, mode="bicubic", antialias=True).clamp(0, 1)
-            loss = F.l1_loss(torch.func.functional_call(teacher, weights, (small,)), hr)
-            gradients = torch.autograd.grad(loss, list(weights.values()))
-            for (name, conv), gradient in zip(convs, gradients, strict=True):
-                scores[name] += (conv.weight.detach() * gradient).square()
-    return {name: score.detach() for name, score in scores.items()}
+    """The square of each weight times its gradient: see `taylor_importance`."""
+    return _by_conv(taylor_importance(teacher, _weights(teacher), lr))
 
 
-def _convs(network: EDSR) -> list[tuple[str, nn.Conv2d]]:
-    return [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+def _weights(network: EDSR) -> list[str]:
+    return [f"{name}.weight" for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+
+
+def _by_conv(importance: Importance) -> dict[str, Tensor]:
+    return {name.removesuffix(".weight"): score for name, score in importance.items()}
 
 
 def _written(score: Tensor) -> Tensor:
@@ -118,8 +105,3 @@ def _hr_importance(scores: Scores, factors: tuple[int, ...]) -> list[Tensor]:
         _written(scores[writer]).view(-1, factor**2).sum(1) + _read(scores[reader])
         for factor, writer, reader in zip(factors, names[:-1], names[1:], strict=True)
     ]
-
-
-def _largest(importance: Tensor, count: int) -> Tensor:
-    """Indices of the `count` largest, in ascending order."""
-    return importance.topk(count).indices.sort().values

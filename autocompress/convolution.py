@@ -1,0 +1,64 @@
+"""The 3x3 convolution that all families are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+WIDE = 64  # channels from which on cuDNN's bf16 kernels for the gradient of a weight are fast
+
+
+class Conv3x3(nn.Conv2d):
+    """A 3x3 convolution that keeps the size."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, padding=1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H, W)."""
+        if input.is_cuda and torch.is_grad_enabled() and torch.is_autocast_enabled("cuda"):
+            result: Tensor = _Narrow.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]
+            return result
+        return super().forward(input)
+
+
+class _Narrow(torch.autograd.Function):
+    """The same, with a fast gradient of the weight in bf16 on a GPU.
+
+    cuDNN takes 250 us for that of 16 channels and 30 us for that of 64 (H100, 16 images of 48x48), ten times what the
+    other gradient takes. So it is computed with channels of zeros added.
+    """
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.bfloat16)  # type: ignore[untyped-decorator]
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return F.conv2d(x, weight, bias, padding=1)
+
+    @staticmethod
+    @torch.amp.custom_bwd(device_type="cuda")  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        of_x = _gradients(gradient, x, weight, (True, False))[0] if ctx.needs_input_grad[0] else None
+        outputs, inputs = weight.shape[:2]
+        wide = weight.new_zeros(max(outputs, WIDE), max(inputs, WIDE), 3, 3)
+        of_weight = _gradients(_widened(gradient), _widened(x), wide, (False, True))[1]
+        return of_x, of_weight[:outputs, :inputs], gradient.sum((0, 2, 3))
+
+
+def _gradients(gradient: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool]) -> tuple[Tensor, Tensor]:
+    one = [1, 1]
+    of_x, of_weight, _ = torch.ops.aten.convolution_backward(
+        gradient, x, weight, None, one, one, one, False, [0, 0], 1, [*wanted, False]
+    )
+    return of_x, of_weight
+
+
+def _widened(features: Tensor) -> Tensor:
+    """With channels of zeros, up to WIDE."""
+    missing = max(0, WIDE - features.shape[1])
+    return F.pad(features, (0, 0, 0, 0, 0, missing)).contiguous(memory_format=torch.channels_last)
