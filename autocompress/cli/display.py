@@ -8,6 +8,8 @@ from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +23,53 @@ def make_display(trials: int, steps: int) -> Display:
     """A live one on a terminal, a plain one elsewhere."""
     console = Console(stderr=True, highlight=False)
     return LiveDisplay(console, trials, steps) if console.is_terminal else Display(console, trials, steps)
+
+
+def step_display(steps: int) -> StepDisplay:
+    """For a single training."""
+    return StepDisplay(Console(stderr=True, highlight=False), steps)
+
+
+class StepDisplay:
+    """Lines for a training of so many steps, on a terminal with a bar below them."""
+
+    LINES = 20  # over a whole training, where nothing can be drawn anew
+
+    def __init__(self, console: Console, steps: int) -> None:
+        self._steps, self._console = steps, console
+        self._first: tuple[int, float] | None = None
+        self._bar = Bars(
+            BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
+        )
+        self._task = self._bar.add_task("", total=steps)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def log(self, text: str) -> None:
+        """One line."""
+        self._console.print(text, soft_wrap=True, markup=False)
+
+    def step(self, step: int) -> None:
+        """So many steps are done."""
+        self._bar.update(self._task, completed=step)
+        now = time.monotonic()
+        if self._first is None:
+            self._first = step, now
+        elif (
+            not self._console.is_terminal and step * self.LINES // self._steps > (step - 1) * self.LINES // self._steps
+        ):
+            first, start = self._first
+            left = (now - start) / (step - first) * (self._steps - step)
+            self.log(
+                f"step {step}/{self._steps}  {format_duration(now - start)} gone, about {format_duration(left)} left"
+            )
 
 
 class Display(Progress):

@@ -1,13 +1,14 @@
-"""`autocompress teacher`: the trained networks that ship with the package."""
+"""`autocompress teacher`: the trained networks that ship with the package, and training others."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-commands = typer.Typer(help="Teachers that ship with the package.", no_args_is_help=True)
+commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -55,3 +56,57 @@ def show_teacher(
         "params": family.params(network.config),
     }
     typer.echo(json.dumps({**about, **found}, indent=2))
+
+
+@commands.command("train")
+def train_teacher(
+    family: Annotated[str, typer.Argument(help="Family of the network: edsr or swinir.")],
+    out: Annotated[Path, typer.Option(help="File to write, such as teachers/swinir.safetensors.")],
+    config: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A field of the config, such as embed_dim=48.", show_default="EDSR-baseline, SwinIR-S"
+        ),
+    ] = None,
+    scale: Annotated[int, typer.Option(help="Upscaling factor.")] = 2,
+    train: Annotated[
+        Path | None, typer.Option(help="Folder of HR images.", show_default="scikit-image's photographs")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="A teacher to learn from as well: a name or a file.", show_default="none")
+    ] = None,
+    teacher_share: Annotated[float, typer.Option(help="Share of --target in the loss.")] = 0.5,
+    steps: Annotated[int, typer.Option(help="Training steps.")] = 20_000,
+    batch_size: Annotated[int, typer.Option(help="Patches a step.")] = 16,
+    patch_size: Annotated[int, typer.Option(help="Side of a patch in LR pixels.")] = 48,
+    learning_rate: Annotated[float, typer.Option(help="Adam's, after the warm-up.")] = 4e-4,
+    seed: Annotated[int, typer.Option(help="Seed of the weights and the patches.")] = 0,
+) -> None:
+    """Train a network from scratch, to shrink it later. The same command again goes on where it stopped.
+
+    Example: autocompress teacher train swinir --train DIV2K_train_HR --target edsr-baseline-x2 --out swinir.safetensors
+    """
+    from autocompress.cli.display import step_display
+    from autocompress.distill.recipe import Recipe
+    from autocompress.distill.teaching import Lesson, teach
+    from autocompress.families import parse_config
+
+    lesson = Lesson(
+        config=parse_config(family, {"scale": str(scale)}, config or []),
+        family=family,
+        train=train,
+        target=target,
+        recipe=Recipe(
+            steps=steps,
+            batch_size=batch_size,
+            patch_size=patch_size,
+            learning_rate=learning_rate,
+            warmup=0.01,
+            clip=0.4,
+            teacher_share=0.0 if target is None else teacher_share,
+            seed=seed,
+        ),
+    )
+    with step_display(steps) as display:
+        teach(lesson, out, display.log, display.step)
+    typer.echo(out)

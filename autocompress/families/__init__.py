@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import yaml
 
 from autocompress import checkpoints
 from autocompress.errors import CheckpointError, ConfigError
@@ -24,6 +27,23 @@ def find_family(name: str) -> Family:
     if name not in FAMILIES:
         raise ConfigError(f"no family is called {name!r}; known: {', '.join(FAMILIES)}")
     return FAMILIES[name]
+
+
+def parse_config(family: str, fields: Mapping[str, str], changes: Iterable[str]) -> Config:
+    """The family's config with these fields, and with changes such as `embed_dim=48`; raises ConfigError."""
+    texts = dict(fields)
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals:
+            raise ConfigError(f"{change!r} sets nothing; write a field and its value, such as num_feat=16")
+        texts[name] = value
+    values = {}
+    for name, text in texts.items():
+        try:
+            values[name] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"{name}={text}: not a number, a word or a list such as [6, 6]") from None
+    return find_family(family).config_class.from_dict(values)
 
 
 def load(file: str | Path, res_scale: float | None = None) -> SRNetwork:

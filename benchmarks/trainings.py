@@ -1,0 +1,121 @@
+"""A table of real trainings, by which samplers and stopping rules can be compared without training anything.
+
+    python benchmarks/trainings.py --space edsr [--count 64] [--repeats 10] [--steps 900] [--out FILE]
+
+Draws configs with their loss weights and learning rates from the space, spread evenly over log FLOPs up to 40 % of the
+teacher's, and trains each from its projected start on the default images; the first `repeats` a second time with
+another seed. One JSON line for each training: values, FLOPs, PSNR-Y on the default validation images at each rung. What
+is in the file already is not trained again. The first line says where and with which commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import torch
+
+import autocompress
+from autocompress.distill.recipe import Recipe
+from autocompress.distill.training import Training
+from autocompress.errors import TrainingDiverged
+from autocompress.evaluate import network_upscaler
+from autocompress.search.inputs import Inputs, open_task
+from autocompress.search.settings import Settings
+from autocompress.search.space import Budget, Candidate
+
+POOL = 60  # random candidates, of which the nearest to each level of FLOPs is taken
+LARGEST = 0.4  # of the teacher's FLOPs
+
+
+def main() -> None:
+    options = parse()
+    out = options.out or Path(__file__).with_name(f"trainings-{options.space}.jsonl")
+    task = open_task(Settings(budget=Budget(None, 10**9), space=options.space))
+    inputs = Inputs(task, print)
+    if not out.exists():
+        append(out, about(inputs, options.steps))
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    done = {(line["config"], line["seed"]) for line in lines[1:]}
+    drawn = candidates(inputs, options.count, Recipe(steps=options.steps))
+    jobs = [(number, 0) for number in range(options.count)] + [(number, 1) for number in range(options.repeats)]
+    for number, seed in jobs:
+        if (number, seed) in done:
+            continue
+        candidate = drawn[number]
+        recipe = replace(candidate.recipe, seed=1000 * seed + number)
+        start = time.perf_counter()
+        row = {"config": number, "seed": seed, "values": dict(candidate.values), "flops": candidate.flops}
+        row |= {"params": candidate.params, "psnr_y": curve(inputs, candidate, recipe)}
+        append(out, row | {"seconds": round(time.perf_counter() - start, 2)})
+        print(json.dumps(row), flush=True)
+
+
+def candidates(inputs: Inputs, count: int, recipe: Recipe) -> list[Candidate]:
+    """Spread over log FLOPs, in an order of their own, so that the first ones are spread as well."""
+    space, teacher = inputs.task.space, inputs.teacher
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    distributions = {parameter.name: parameter.distribution for parameter in space.parameters}
+    flops = [inputs.task.family.flops(config) for _, config in space.sizes(teacher.config)]
+    low, high = math.log(min(flops)), math.log(LARGEST * inputs.task.family.flops(teacher.config))
+    found = []
+    for index in range(count):
+        level = low + (high - low) * (index * 0.6180339887 % 1)  # the golden ratio's multiples fill an interval evenly
+        pool = [space.candidate(study.ask(distributions).params, teacher.config, recipe) for _ in range(POOL)]
+        found.append(min(pool, key=lambda candidate: abs(math.log(candidate.flops) - level)))
+    return found
+
+
+def curve(inputs: Inputs, candidate: Candidate, recipe: Recipe) -> dict[str, float | None]:
+    """PSNR-Y at each rung; None from where the training diverged."""
+    training = Training(inputs.shrink(candidate.config), inputs.sampler(recipe), recipe, inputs.arithmetic)
+    psnr: dict[str, float | None] = {}
+    for step in (0, *(recipe.steps // 3**power for power in (3, 2, 1, 0))):
+        try:
+            training.run_to(step)
+            score = inputs.score(network_upscaler(training.student), ["psnr_y"]).mean["psnr_y"]
+            psnr[str(step)] = round(score, 4)
+        except TrainingDiverged:
+            psnr[str(step)] = None
+    return psnr
+
+
+def about(inputs: Inputs, steps: int) -> dict[str, object]:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    device = torch.cuda.get_device_name() if inputs.arithmetic.device == "cuda" else platform.processor()
+    return {
+        "space": inputs.task.space.to_dict(),
+        "steps": steps,
+        "teacher": inputs.task.teacher_name,
+        "references": inputs.references,
+        "arithmetic": inputs.arithmetic.to_dict(),
+        "machine": device,
+        "commit": commit.stdout.strip(),
+        "versions": {"autocompress": autocompress.__version__, "torch": torch.__version__},
+    }
+
+
+def append(out: Path, row: dict[str, object]) -> None:
+    with out.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="edsr")
+    parser.add_argument("--count", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
