@@ -3,9 +3,9 @@
     python benchmarks/plain_search.py [--seed 0 ...] [--out benchmarks/plain_search.jsonl]
 
 For each seed 16 trials of EDSR under 20 GFLOPs, proposed by Optuna's default sampler, each trained from scratch for
-1,000 steps of 16 patches of 48x48 LR pixels on the default images, in float32: what benchmarks/plain.py computes, by our
-loop, which computes the same sooner (benchmarks/step_speed.py measures both). Scratch has the better of two learning
-rates. Beside it the same configs are trained for the first steps from their projected starts. One JSON line for each
+1,000 steps of 16 patches of 48x48 LR pixels on the default images, in float32: what benchmarks/plain.py computes, by
+our loop, which computes the same sooner (benchmarks/step_speed.py measures both). Scratch has the better of two
+learning rates. Beside it the same configs are trained for the first steps from their projected starts. One JSON line for each
 trial: PSNR-Y on the default validation images by step.
 """
 

@@ -3,9 +3,9 @@
     python benchmarks/precision.py --train DIR --valid DIR [--test Set5=DIR] [--seeds 3] [--steps 600]
 
 Each case trains the same students from the same projected start on the same patches. *Live* runs the teacher on each
-patch; the others cut patches from its outputs for whole images, stored as 8 bits (what the product does), as fp16, or as
-8 bits of the mean over the eight flips and rotations. All in float32 (no TF32) but for the last. Prints the mean PSNR-Y
-in dB over seeds, and its difference to *live*.
+patch; the others cut patches from its outputs for whole images, stored as 8 bits (what the product does), as fp16, or
+as 8 bits of the mean over the eight flips and rotations. All in float32 (no TF32) but for the last, in which all but
+the last steps are in bf16. Prints the mean PSNR-Y in dB over seeds, and its difference to *live*.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ from autocompress.errors import CheckpointError, RunError
 from autocompress.families.base import SRNetwork
 
 SAVES = 50  # over a whole course
+WORTH_COMPILING = 2000  # steps; to compile takes as long as some hundred of them
+PROBE_STEPS = 16
 
 
 def finish(training: Training, state_file: Path, identity: dict[str, Any], on_step: Callable[[int], None]) -> SRNetwork:
@@ -29,10 +34,32 @@ def finish(training: Training, state_file: Path, identity: dict[str, Any], on_st
         training.load_state_dict(_read(state_file, identity))
     steps = training.recipe.steps
     every = max(1, steps // SAVES)
+    if training.arithmetic.device == "cuda" and steps - training.step >= WORTH_COMPILING:
+        compile_if_faster(training, on_step)
     while training.step < steps:
         training.run_to(min(steps, training.step // every * every + every), on_step)
         _write(state_file, {"identity": json.dumps(identity), **training.state_dict()})
     return training.student
+
+
+def compile_if_faster(training: Training, on_step: Callable[[int], None]) -> None:
+    """Take the next steps without and with torch.compile, and go on with what is faster."""
+    plain = _seconds_a_step(training, on_step)
+    training.compile(True)
+    try:
+        compiled = _seconds_a_step(training, on_step)
+    except Exception as error:  # compilers fail in ways of their own, and the training can do without one
+        warnings.warn(f"torch.compile failed, so the training goes on without it: {error}", stacklevel=2)
+        compiled = math.inf
+    if compiled > plain:
+        training.compile(False)
+
+
+def _seconds_a_step(training: Training, on_step: Callable[[int], None]) -> float:
+    training.run_to(training.step + PROBE_STEPS // 2, on_step)  # the first ones choose kernels, compile and capture
+    start = time.perf_counter()
+    training.run_to(training.step + PROBE_STEPS, on_step)
+    return (time.perf_counter() - start) / PROBE_STEPS
 
 
 def _write(state_file: Path, state: dict[str, Any]) -> None:

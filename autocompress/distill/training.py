@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from autocompress.errors import TrainingDiverged
 from autocompress.families.base import SRNetwork
 
 CHECK_EVERY = 10  # steps between looks at the loss: a look waits for a GPU to finish its queue
+EXACT_SHARE = 0.1  # of the steps, the last, are in float32: students are scored and used so (benchmarks/precision.py)
 STEPS_BEFORE_CAPTURE = 3  # in which the libraries choose their algorithms and Adam makes its state
 
 
@@ -31,7 +33,7 @@ class Training:
     def __init__(self, student: SRNetwork, sampler: PatchSampler, recipe: Recipe, arithmetic: Arithmetic) -> None:
         self.recipe = recipe
         self.step = 0
-        self._arithmetic = arithmetic
+        self.arithmetic = arithmetic
         self._sampler = sampler
         self._student = copy.deepcopy(student).train()
         arithmetic.place(self._student)
@@ -45,6 +47,7 @@ class Training:
         )
         self._captured: CapturedStep | None = None
         self._steps_here = 0
+        self._exact = False
 
     @property
     def student(self) -> SRNetwork:
@@ -63,9 +66,21 @@ class Training:
         if not torch.stack([average.isfinite().all() for average in self._averages]).all():
             self._check(math.nan)
 
+    def compile(self, wanted: bool) -> None:
+        """Let torch.compile fuse what the student is a repetition of, from the next step on, or no longer."""
+        for part in self._student.repeated():
+            if wanted:
+                part.compile()
+            else:
+                part._compiled_call_impl = None
+        self._captured, self._steps_here = None, 0
+
     def _update(self) -> Tensor:
         """One step, on the next batch; returns its loss."""
         batch = self._sampler.sample()
+        exact = self.step >= round((1 - EXACT_SHARE) * self.recipe.steps)
+        if exact != self._exact:
+            self._exact, self._captured, self._steps_here = exact, None, 0
         tensors = (batch.lr, *batch.targets.values())
 
         def step(lr: Tensor, *targets: Tensor) -> Tensor:
@@ -74,7 +89,7 @@ class Training:
         self._learning_rate.fill_(self.recipe.learning_rate_at(self.step))
         self._towards.fill_(1 - self.recipe.ema_at(self.step))
         self._steps_here += 1
-        if not self._arithmetic.graphs:
+        if not self.arithmetic.graphs:
             return self._step_on(batch)
         if self._steps_here <= STEPS_BEFORE_CAPTURE:
             return on_side_stream(step, tensors)
@@ -83,7 +98,7 @@ class Training:
         return self._captured(tensors)
 
     def _step_on(self, batch: Batch) -> Tensor:
-        with self._arithmetic.autocast():
+        with contextlib.nullcontext() if self._exact else self.arithmetic.autocast():
             sr = self._student(batch.lr)
         loss = self._loss(sr.float(), batch.targets)
         self._adam.zero_grad(set_to_none=True)

@@ -59,6 +59,10 @@ class SRNetwork(nn.Module):
         """The factor between input and output size."""
         return self.config.scale
 
+    def repeated(self) -> list[nn.Module]:
+        """The parts that the network is a repetition of: what is compiled, once for all of them."""
+        raise NotImplementedError
+
     def __call__(self, lr: Tensor) -> Tensor:
         """Upscale (B, 3, H, W) images in [0, 1]."""
         sr: Tensor = super().__call__(lr)

@@ -77,6 +77,10 @@ class EDSR(SRNetwork):
         self.upsample = nn.Sequential(*stages)
         self.conv_last = Conv3x3(feat, 3)
 
+    def repeated(self) -> list[nn.Module]:
+        """The residual blocks."""
+        return list(self.body)
+
     def forward(self, lr: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W)."""
         first = self.conv_first((lr - self.mean) * IMG_RANGE)

@@ -178,6 +178,10 @@ class SwinIR(SRNetwork):
             self.conv_last = Conv3x3(NUM_FEAT, 3)
         self.upsample = nn.Sequential(*_upsample_stages(config))
 
+    def repeated(self) -> list[nn.Module]:
+        """The transformer layers."""
+        return [module for module in self.modules() if isinstance(module, TransformerLayer)]
+
     def forward(self, lr: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W)."""
         height, width = lr.shape[-2:]
