@@ -25,7 +25,7 @@ class CapturedStep:
         self._step = step  # the graph reads and writes what belongs to it
         self._inputs = [tensor.clone() for tensor in example]
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):  # a data loader may use CUDA meanwhile
             self._loss = step(*self._inputs)
 
     def __call__(self, tensors: Iterable[Tensor]) -> Tensor:

@@ -5,8 +5,8 @@
 For each seed 16 trials of EDSR under 20 GFLOPs, proposed by Optuna's default sampler, each trained from scratch for
 1,000 steps of 16 patches of 48x48 LR pixels on the default images, in float32: what benchmarks/plain.py computes, by
 our loop, which computes the same sooner (benchmarks/step_speed.py measures both). Scratch has the better of two
-learning rates. Beside it the same configs are trained for the first steps from their projected starts. One JSON line for each
-trial: PSNR-Y on the default validation images by step.
+learning rates. Beside it the same configs are trained for the first steps from their projected starts. One JSON line
+for each trial: PSNR-Y on the default validation images by step. What is in the file already is not trained again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def main() -> None:
     options = parser.parse_args()
     task = open_task(Settings(budget=Budget(BUDGET, None)))
     inputs = Inputs(task, print, replace(arithmetic.choose(), dtype="float32"))
-    options.out.write_text("")
+    lines = options.out.read_text().splitlines() if options.out.exists() else []
+    known = {(row["seed"], row["trial"]): row for row in map(json.loads, lines)}
     for seed in options.seed or range(3):
         study = optuna.create_study(
             directions=["maximize", "minimize"], sampler=optuna.samplers.TPESampler(seed=seed)
@@ -55,6 +56,11 @@ def main() -> None:
             flops = EDSRFamily().flops(config)
             if flops > BUDGET:
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                continue
+            if (row := known.get((seed, done))) is not None:  # as it was: the sampler comes to the same next one
+                assert (row["num_feat"], row["num_block"]) == (config.num_feat, config.num_block)
+                study.tell(trial, [row["scratch"][str(STEPS[-1])], float(flops)])
+                done += 1
                 continue
             row = {"seed": seed, "trial": done, "num_feat": config.num_feat, "num_block": config.num_block}
             start = time.perf_counter()
