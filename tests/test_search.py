@@ -182,10 +182,18 @@ def test_the_study_names_its_metrics(finished: tuple[RunFolder, Outcome, Silent]
     study._storage._backend.engine.dispose()
 
 
+def test_the_times_add_up(finished: tuple[RunFolder, Outcome, Silent]) -> None:
+    (session,) = finished[0].times
+    assert sum(session["parts"].values()) == pytest.approx(session["total"], abs=0.05)
+    assert {"training", "scoring", "shrinking", "sampling", "storing", "writing"} <= session["parts"].keys()
+    assert all(seconds >= 0 for seconds in session["parts"].values())
+    assert 0 < session["before_training"] < session["total"]
+
+
 def test_the_run_folder_holds_everything(finished: tuple[RunFolder, Outcome, Silent]) -> None:
     run, _, progress = finished
     there = {entry.name for entry in run.path.iterdir()} - {".lock", "study.db-wal", "study.db-shm"}
-    assert there == {"config.json", "study.db", "trials", "pareto.csv", "pareto.json", "report.html"}
+    assert there == {"config.json", "study.db", "times.json", "trials", "pareto.csv", "pareto.json", "report.html"}
     assert not [path for path in run.path.rglob("*") if path.name.endswith(".tmp")]
     config = json.loads((run.path / "config.json").read_text())
     assert {"search", "references", "arithmetic", "versions", "teacher", "train", "valid"} <= config.keys()

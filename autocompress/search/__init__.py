@@ -7,6 +7,7 @@ import time
 from autocompress.search.description import describe, facts, identity, recorded_arithmetic
 from autocompress.search.driver import BATCH, Driver, Outcome
 from autocompress.search.inputs import Inputs, Task, open_task
+from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.settings import Settings
@@ -23,20 +24,26 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
     """
     deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
     progress.stage("opening teacher and images")
-    task = open_task(settings)
+    ledger = Ledger()
+    with ledger.during("opening teacher and images"):
+        task = open_task(settings)
     first = starts(task.space, task.teacher.config, settings.budget, min(BATCH, settings.trials))
     run = RunFolder(settings.folder)
     with run.opened():
-        inputs = _prepare(task, run, progress)
-        driver = Driver(task, run, progress, first)
-        outcome = driver.run(inputs, deadline)
+        inputs = _prepare(task, run, progress, ledger)
+        with ledger.during("opening the study"):
+            driver = Driver(task, run, progress, first, ledger)
+        try:
+            outcome = driver.run(inputs, deadline)
+        finally:
+            run.add_times(ledger.to_dict())
     return run, outcome
 
 
-def _prepare(task: Task, run: RunFolder, progress: Progress) -> Inputs:
+def _prepare(task: Task, run: RunFolder, progress: Progress, ledger: Ledger) -> Inputs:
     search = identity(task)
     run.check(search)
-    inputs = Inputs(task, progress.stage, recorded_arithmetic(run))
+    inputs = Inputs(task, progress.stage, recorded_arithmetic(run), ledger)
     run.settle(describe(inputs, search))
     progress.prepared(facts(inputs))
     return inputs

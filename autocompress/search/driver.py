@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import AutocompressError
 from autocompress.search.inputs import Inputs, Task
+from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point, Rungs
@@ -46,7 +47,10 @@ class Outcome:
 class Driver:
     """Asks the study for candidates and tells it what became of them: the only one that does."""
 
-    def __init__(self, task: Task, run: RunFolder, progress: Progress, starts: Iterable[Values]) -> None:
+    def __init__(
+        self, task: Task, run: RunFolder, progress: Progress, starts: Iterable[Values], ledger: Ledger
+    ) -> None:
+        self._ledger = ledger
         self._task = task
         self._run = run
         self._progress = progress
@@ -89,21 +93,33 @@ class Driver:
         return None
 
     def _batch(self, inputs: Inputs, deadline: float | None) -> None:
-        """Score some candidates before training, then train those that are not dominated, cheapest first."""
-        scored = []
-        for _ in range(min(BATCH, self._task.settings.trials - len(ended(self._study)))):
-            if _is_over(deadline) or (self._sampler.any_usable() is None and not self._waiting()):
-                break
-            trial = self._next(inputs)
-            if trial is not None:
-                scored.append(trial)
-        for trial in sorted(scored, key=lambda trial: trial.candidate.flops):
+        """Ask for some candidates, then score and train them, cheapest first.
+
+        A candidate can only be dominated by one that is no dearer, so in this order each is judged by all that matter.
+        """
+        asked = []
+        with self._ledger.during("sampling"):
+            for _ in range(min(BATCH, self._task.settings.trials - len(ended(self._study)))):
+                if self._sampler.any_usable() is None and not self._waiting():
+                    break
+                asked.append(self._ask())
+        for number, candidate in sorted(asked, key=lambda item: item[1].flops):
             if _is_over(deadline):
                 raise _TimeIsUp
+            trial = self._scored(number, candidate, inputs)
+            if trial is None:
+                continue
             if (reason := self._stops_untrained(trial)) is not None:
                 self._stop(trial, reason)
             else:
                 self._train(trial, deadline)
+
+    def _ask(self) -> tuple[int, Candidate]:
+        asked = self._study.ask({p.name: p.distribution for p in self._task.space.parameters})
+        self._open[asked.number] = asked
+        candidate = self._candidate(asked.params, origin(asked))
+        self._tried.add(_key(candidate))
+        return asked.number, candidate
 
     def _stops_untrained(self, trial: Trial) -> str | None:
         """Only a projected student's score says anything before training."""
@@ -111,21 +127,19 @@ class Driver:
             return None
         return self._rungs.stops(0, _point(trial, trial.psnr_before_training))
 
-    def _next(self, inputs: Inputs) -> Trial | None:
-        asked = self._study.ask({p.name: p.distribution for p in self._task.space.parameters})
-        self._open[asked.number] = asked
-        candidate = self._candidate(asked.params, origin(asked))
-        self._tried.add(_key(candidate))
+    def _scored(self, number: int, candidate: Candidate, inputs: Inputs) -> Trial | None:
+        """Its student, scored before training; None where it could not be made."""
         try:
-            trial = Trial(asked.number, candidate, inputs)
+            trial = Trial(number, candidate, inputs)
         except FAILURES as error:
-            self._fail(asked.number, candidate, error)
+            self._fail(number, candidate, error)
             return None
-        asked.set_user_attr("flops", candidate.flops)
-        asked.set_user_attr("params", candidate.params)
-        asked.set_user_attr(f"{AT_STEP}0", trial.psnr_before_training)
+        attributes = {"flops": candidate.flops, "params": candidate.params, f"{AT_STEP}0": trial.psnr_before_training}
+        with self._ledger.during("storing"):
+            for name, value in attributes.items():
+                self._open[number].set_user_attr(name, value)
         self._rungs.record(0, _point(trial, trial.psnr_before_training))
-        self._progress.scored(asked.number, candidate, trial.psnr_before_training)
+        self._progress.scored(number, candidate, trial.psnr_before_training)
         return trial
 
     def _train(self, trial: Trial, deadline: float | None) -> None:
@@ -153,16 +167,18 @@ class Driver:
         except FAILURES as error:
             self._fail(number, trial.candidate, error)
             return
-        asked = self._open.pop(number)
-        for name, value in metrics.items():
-            asked.set_user_attr(name, value)
-        asked.set_user_attr("seconds", trial.seconds)
-        self._study.tell(number, [metrics["psnr_y"], float(trial.candidate.flops)])
+        with self._ledger.during("storing"):
+            asked = self._open.pop(number)
+            for name, value in metrics.items():
+                asked.set_user_attr(name, value)
+            asked.set_user_attr("seconds", trial.seconds)
+            self._study.tell(number, [metrics["psnr_y"], float(trial.candidate.flops)])
         self._progress.finished(number, trial.candidate, metrics["psnr_y"])
 
     def _stop(self, trial: Trial, reason: str) -> None:
-        self._open.pop(trial.number).set_user_attr("reason", reason)
-        self._study.tell(trial.number, state=TrialState.PRUNED)
+        with self._ledger.during("storing"):
+            self._open.pop(trial.number).set_user_attr("reason", reason)
+            self._study.tell(trial.number, state=TrialState.PRUNED)
         self._progress.stopped(trial.number, trial.candidate, reason)
 
     def _fail(self, number: int, candidate: Candidate, error: Exception) -> None:

@@ -15,10 +15,11 @@ from autocompress.errors import RunError
 
 CONFIG = "config.json"
 LOCK = ".lock"
+TIMES = "times.json"
 
 
 class RunFolder:
-    """config.json, study.db, trials/0007/student.safetensors + .json, pareto.csv, pareto.json, report.html."""
+    """config.json, times.json, study.db, trials/0007/student.safetensors + .json, and what is written of the front."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -67,6 +68,16 @@ class RunFolder:
             content["file"] = str(side_file.with_suffix(".safetensors"))
             found.append(content)
         return found
+
+    @property
+    def times(self) -> list[dict[str, Any]]:
+        """Where the time of each session went that came to its end; see `Ledger`."""
+        path = self.path / TIMES
+        return list(_read_json(path)["sessions"]) if path.is_file() else []
+
+    def add_times(self, session: dict[str, Any]) -> None:
+        """Keep those of one more session."""
+        checkpoints.write_json(self.path / TIMES, {"sessions": [*self.times, session]})
 
     def exists(self) -> bool:
         """Whether a search has been here."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,35 +39,42 @@ class Trial:
         self.number = number
         self.candidate = candidate
         self._inputs = inputs
-        start = time.perf_counter()
-        self._student = inputs.shrink(candidate.config)
-        inputs.arithmetic.place(self._student)
+        self.seconds: dict[str, float] = {}
+        with self._during("shrinking"):
+            self._student = inputs.shrink(candidate.config)
+            inputs.arithmetic.place(self._student)
         self.psnr_before_training = self._psnr(self._student)
-        self.seconds = {"start": time.perf_counter() - start}
+
+    @contextmanager
+    def _during(self, part: str) -> Iterator[None]:
+        start = time.perf_counter()
+        with self._inputs.ledger.during(part):
+            yield
+        self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
 
     def train(self, on_step: OnStep, on_score: OnScore) -> None:
         """Distill to the recipe's last step, with a look at the PSNR-Y at each rung; raises TrainingDiverged."""
-        start = time.perf_counter()
         recipe = self.candidate.recipe
         training = Training(self._student, self._inputs.sampler(recipe), recipe, self._inputs.arithmetic)
         for rung in rung_steps(recipe.steps):
-            training.run_to(rung, on_step)
+            with self._during("training"):
+                training.run_to(rung, on_step)
             if rung < recipe.steps:
                 on_score(rung, self._psnr(training.student))
         self._student = training.student
-        self.seconds["training"] = time.perf_counter() - start
 
     def finish(self, folder: Path) -> dict[str, float]:
         """Score on all metrics, write the student, and return its mean scores."""
-        start = time.perf_counter()
-        metrics = self._inputs.score(network_upscaler(self._student)).mean
-        self.seconds["scoring"] = time.perf_counter() - start
-        checkpoints.save_tensors(folder / "student.safetensors", self._student.state_dict())
-        checkpoints.write_json(folder / "student.json", self._describe(metrics))
+        with self._during("scoring"):
+            metrics = self._inputs.score(network_upscaler(self._student)).mean
+        with self._during("writing"):
+            checkpoints.save_tensors(folder / "student.safetensors", self._student.state_dict())
+            checkpoints.write_json(folder / "student.json", self._describe(metrics))
         return metrics
 
     def _psnr(self, student: SRNetwork) -> float:
-        return self._inputs.score(network_upscaler(student), ["psnr_y"]).mean["psnr_y"]
+        with self._during("scoring"):
+            return self._inputs.psnr_y(network_upscaler(student))
 
     def _describe(self, metrics: dict[str, float]) -> dict[str, Any]:
         task, config = self._inputs.task, self.candidate.config
@@ -73,7 +82,7 @@ class Trial:
             "family": self._student.family,
             "config": config.to_dict(),
             "scale": config.scale,
-            "flops": cost.count_flops(self._student, config.scale, 48 * task.family.size_multiple(config)),
+            "flops": cost.count_flops(self._student, config.scale, math.lcm(48, task.family.size_multiple(config))),
             "params": cost.count_params(self._student),
             "metrics": metrics,
             "provenance": {
