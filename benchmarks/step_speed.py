@@ -121,10 +121,10 @@ def repeated(step: Step) -> Run:
     return run
 
 
-def alternate(kinds: dict[str, Run], rounds: int, steps: int, device: str) -> dict[str, float]:
+def alternate(kinds: dict[str, Run], rounds: int, steps: int, device: str, warm_up: int = WARM_UP) -> dict[str, float]:
     """Median seconds of a step of each kind."""
     for run in kinds.values():
-        run(WARM_UP)
+        run(warm_up)
     times: dict[str, list[float]] = {kind: [] for kind in kinds}
     for _ in range(rounds):
         for kind, run in kinds.items():

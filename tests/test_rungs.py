@@ -1,8 +1,14 @@
 """The front and the rule by which trials end before training, against going through all pairs."""
 
+import math
+
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna._hypervolume import compute_hypervolume
 
+from autocompress.search.hypervolume import hypervolume
 from autocompress.search.rungs import Point, Rungs, front
 
 # Few different values, so that ties are common.
@@ -62,3 +68,11 @@ def test_a_trial_does_not_stop_itself() -> None:
     rungs = Rungs()
     rungs.record(0, Point(3, 30.0, 5))
     assert rungs.stops(0, Point(3, 29.0, 5)) is None
+
+
+@given(st.lists(st.tuples(st.integers(1, 1000), st.integers(20, 45)), max_size=12))
+def test_the_hypervolume_is_the_area_that_is_dominated(values: list[tuple[int, int]]) -> None:
+    points = [Point(number, psnr, flops) for number, (flops, psnr) in enumerate(values)]
+    inside = np.array([(math.log10(flops), -psnr) for flops, psnr in values if flops < 800 and psnr > 30])
+    expected = compute_hypervolume(inside, np.array([math.log10(800), -30])) if len(inside) else 0.0
+    assert hypervolume(points, 800, 30) == pytest.approx(expected, abs=1e-9)
