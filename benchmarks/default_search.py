@@ -3,8 +3,8 @@
     python benchmarks/default_search.py [--out DIR]
 
 Runs `autocompress search --budget-flops 20G` (or goes on with, or only looks at, the one in DIR), then prints how much
-of the teacher's gain over bicubic the best student keeps, how the front is spread, and how well the score before
-training ranks the students that were trained to the end.
+of the teacher's gain over bicubic the best student keeps, how the front is spread, how well the score before training
+ranks the students that were trained to the end, how well their score on tiles does, and where the time went.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from scipy.stats import spearmanr
 
 import autocompress
 from autocompress import cost
+from autocompress.data.embedded import embedded
+from autocompress.evaluate import network_upscaler
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.study import STUDY_NAME
+from autocompress.search.tiles import estimate_by_tiles
 
 BUDGET = 20e9
 SMALLEST = 1_177_804_800  # FLOPs of the smallest network of the space, 8 features and 1 block
@@ -61,9 +64,30 @@ def main() -> None:
     print(f"share of the teacher's gain   {(best - bicubic) / (teacher - bicubic):.1%}")
     print(f"students on the front         {len(front)}, over {spread:.0%} of the log range up to the budget")
     print(f"over budget by fvcore         {sum(count > BUDGET for count in counted)}")
+    source = embedded("valid", 2)
     ranks = [spearmanr(values, after).statistic for values in (before, flops)]
     print(f"rank correlation with the end {ranks[0]:.3f} before training (of FLOPs alone: {ranks[1]:.3f})")
+    estimate = estimate_by_tiles([source.read(index) for index in range(len(source))], 2)
+    assert estimate is not None
+    by_tiles = [estimate.psnr_y(network_upscaler(autocompress.load(student["file"]))) for student in students]
+    print(
+        f"rank correlation on tiles     {spearmanr(by_tiles, after).statistic:.3f} with the full score, after training"
+    )
+    show_times(run, seconds)
     print(f"default_search {(best - bicubic) / (teacher - bicubic):.3f}")
+
+
+def show_times(run: RunFolder, seconds: float) -> None:
+    """Where the last session's time went, as a table that adds up to the wall time of the command."""
+    session = run.times[-1]
+    parts = {**session["parts"], "imports, start and end of the process, report": seconds - session["total"]}
+    print("\n| part | seconds | share |\n|---|---|---|")
+    for part, spent in sorted(parts.items(), key=lambda item: -item[1]):
+        print(f"| {part} | {spent:.2f} | {spent / seconds:.1%} |")
+    print(f"| all | {sum(parts.values()):.2f} | {sum(parts.values()) / seconds:.1%} |")
+    beside = 1 - sum(parts.get(part, 0) for part in ("training", "scoring")) / seconds
+    print(f"\nbeside training and scoring   {beside:.1%}")
+    print(f"until the first training step {seconds - session['total'] + session['before_training']:.2f} s at most\n")
 
 
 if __name__ == "__main__":
