@@ -5,7 +5,7 @@
 Each case trains the same students from the same projected start on the same patches. *Live* runs the teacher on each
 patch; the others cut patches from its outputs for whole images, stored as 8 bits (what the product does), as fp16, or
 as 8 bits of the mean over the eight flips and rotations. All in float32 (no TF32) but for the last, in which all but
-the last steps are in bf16. Prints the mean PSNR-Y in dB over seeds, and its difference to *live*.
+the last steps are in bf16. Prints the mean PSNR-Y in dB over seeds, and its difference to the first case.
 """
 
 from __future__ import annotations
@@ -75,13 +75,15 @@ def main() -> None:
     cases |= {name: (name, exact) for name in stored}
     cases["8 bits, bf16 training"] = ("8 bits", replace(chosen, dtype="bfloat16"))
     stored = {name: target.to(chosen.device) for name, target in stored.items()}
+    options.size = options.size or list(SIZES)
+    cases = {name: case for name, case in cases.items() if name in (options.case or cases)}
     print(f"{len(bank)} images, {chosen}, {options.steps} steps, {options.seeds} seeds", flush=True)
     scores: dict[tuple[str, str], list[dict[str, float]]] = {}
     for seed in range(options.seeds):
         patches = prune.sample_patches(on_device, seed, chosen)
         shrink = prune.shrinker(teacher, patches, "projection", seed)
-        for size, counts in SIZES.items():
-            student = shrink(EDSRConfig(2, *counts))
+        for size in options.size:
+            student = shrink(EDSRConfig(2, *SIZES[size]))
             for case, (name, used) in cases.items():
                 recipe = Recipe(steps=options.steps, seed=seed)
                 targets = {} if name is None else {"teacher": stored[name]}
@@ -102,7 +104,7 @@ def main() -> None:
                 row = {name: evaluate(upscale, pairs_, 2, ["psnr_y"]).mean["psnr_y"] for name, pairs_ in sets.items()}
                 scores.setdefault((size, case), []).append(row)
                 print(seed, size, case, {name: round(psnr, 3) for name, psnr in row.items()}, flush=True)
-    show(scores, list(sets), list(cases))
+    show(scores, list(sets), options.size, list(cases))
 
 
 def whole_outputs(teacher: SRNetwork, bank: PixelBank, turned: list[tuple[bool, int]]) -> Tensor:
@@ -127,15 +129,17 @@ def back(image: Tensor, mirror: bool, turns: int) -> Tensor:
     return turned.flip(3) if mirror else turned
 
 
-def show(scores: dict[tuple[str, str], list[dict[str, float]]], sets: list[str], cases: list[str]) -> None:
+def show(
+    scores: dict[tuple[str, str], list[dict[str, float]]], sets: list[str], sizes: list[str], cases: list[str]
+) -> None:
     print("\n| student | case | " + " | ".join(sets) + " |\n|---|---|" + "---|" * len(sets))
     mean: Callable[[str, str, str], float] = lambda size, case, name: statistics.mean(  # noqa: E731
         row[name] for row in scores[size, case]
     )
-    for size in SIZES:
+    for size in sizes:
         for case in cases:
             cells = [
-                f"{mean(size, case, name):.3f} ({mean(size, case, name) - mean(size, 'live', name):+.3f})"
+                f"{mean(size, case, name):.3f} ({mean(size, case, name) - mean(size, cases[0], name):+.3f})"
                 for name in sets
             ]
             print(f"| {size} | {case} | " + " | ".join(cells) + " |")
@@ -147,6 +151,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--valid", type=Path, required=True)
     parser.add_argument("--test", action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--every", type=int, default=1, help="take every Nth training image")
+    parser.add_argument("--size", action="append", choices=SIZES)
+    parser.add_argument("--case", action="append", help="only these; all by default")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=600)
     return parser.parse_args()
