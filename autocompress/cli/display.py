@@ -16,7 +16,7 @@ from rich.text import Text
 
 from autocompress.quantities import format_count, format_duration
 from autocompress.search import Progress
-from autocompress.search.space import Candidate
+from autocompress.search.space import RECIPE_FIELDS, Candidate
 
 
 def make_display(trials: int, steps: int) -> Display:
@@ -184,9 +184,9 @@ class LiveDisplay(Display):
 
 
 def _name(trial: int, candidate: Candidate) -> str:
-    counts = " ".join(f"{k}={v}" for k, v in candidate.values.items() if hasattr(candidate.config, k))
+    counts = " ".join(f"{k}={v}" for k, v in candidate.values.items() if k not in RECIPE_FIELDS)
     return f"trial {trial:3}  {counts:24} {format_count(candidate.flops):>7} FLOPs"
 
 
 def _recipe(candidate: Candidate) -> str:
-    return " ".join(f"{k}={v}" for k, v in candidate.values.items() if not hasattr(candidate.config, k))
+    return " ".join(f"{k}={v}" for k, v in candidate.values.items() if k in RECIPE_FIELDS)

@@ -62,8 +62,9 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
 
 def shape(family: str, config: dict[str, object]) -> str:
     """A network in a few words: its family and the counts that a search varies."""
-    counts = (f"{count.field}={config[count.field]}" for count in find_family(family).counts)
-    return f"{family} {' '.join(counts)}"
+    found = find_family(family)
+    counts = found.counts_of(found.config_class.from_dict(config))
+    return f"{family} {' '.join(f'{name}={value}' for name, value in counts.items())}"
 
 
 def scores_table(title: str, scores: Scores) -> Table:

@@ -75,11 +75,15 @@ Shrinker = Callable[[Config], SRNetwork]
 
 @dataclass(frozen=True)
 class Count:
-    """What a search space may vary of a config: a count (see `Family.counts_of`), from `low` up to the teacher's."""
+    """What a search space may vary of a config (see `Family.counts_of`), from `low` up to the teacher's.
+
+    A count, or a ratio where it is not `whole`.
+    """
 
     field: str
     low: int
     what: str
+    whole: bool = True
 
 
 class Family(ABC):

@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.distill.recipe import Recipe
-from autocompress.errors import AutocompressError
+from autocompress.errors import AutocompressError, ConfigError
 from autocompress.search.inputs import Inputs, Task
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
@@ -203,7 +203,10 @@ class Driver:
         return self._task.space.candidate(values, self._task.teacher.config, recipe)
 
     def _usable(self, values: Values) -> bool:
-        candidate = self._candidate(values, 0)
+        try:
+            candidate = self._candidate(values, 0)
+        except ConfigError:
+            return False
         return (
             self._task.settings.budget.allows(candidate.flops, candidate.params) and _key(candidate) not in self._tried
         )

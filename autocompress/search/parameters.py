@@ -42,15 +42,19 @@ class Parameter:
         return min(self.values, key=lambda candidate: abs(place(candidate) - place(value)))  # type: ignore[arg-type]
 
 
-def capped(parameter: Parameter, high: int) -> Parameter:
-    """A parameter of whole numbers without the values above `high`; SpaceError where none is left."""
-    values = tuple(value for value in parameter.values if int(value) <= high)
+def capped(parameter: Parameter, high: float) -> Parameter:
+    """A parameter of numbers without the values above `high`; SpaceError where none is left."""
+    values = tuple(value for value in parameter.values if float(value) <= high)
     if not values:
         raise SpaceError(
-            f"{parameter.name} is at least {min(map(int, parameter.values))} in this space, but the teacher has {high}"
+            f"{parameter.name} is at least {min(map(float, parameter.values)):g} in this space, "
+            f"but the teacher has {high:g}"
         )
     if isinstance(parameter.distribution, CategoricalDistribution):
         return Parameter(parameter.name, values, CategoricalDistribution(values))
+    if isinstance(parameter.distribution, FloatDistribution):
+        log, step = parameter.distribution.log, parameter.distribution.step
+        return Parameter(parameter.name, values, FloatDistribution(float(values[0]), float(values[-1]), log, step))
     return Parameter(parameter.name, values, _integers(values))
 
 

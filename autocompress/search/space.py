@@ -7,6 +7,7 @@ import difflib
 import itertools
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,17 +70,20 @@ class Space:
 
     def for_teacher(self, teacher: Config) -> Space:
         """The same space without counts above the teacher's own."""
-        counts = {count.field for count in self.family.counts}
+        counts = self.family.counts_of(teacher)
         return dataclasses.replace(
             self,
             parameters=tuple(
-                capped(parameter, getattr(teacher, parameter.name)) if parameter.name in counts else parameter
+                capped(parameter, counts[parameter.name]) if parameter.name in counts else parameter
                 for parameter in self.parameters
             ),
         )
 
     def candidate(self, values: Values, teacher: Config, recipe: Recipe) -> Candidate:
-        """The point with these values, trained by `recipe` but for what the values say."""
+        """The point with these values, trained by `recipe` but for what the values say.
+
+        Raises ConfigError where the family has no such network: its counts may depend on each other.
+        """
         fields = {name: value for name, value in values.items() if name not in RECIPE_FIELDS}
         training: dict[str, Any] = {name: value for name, value in values.items() if name in RECIPE_FIELDS}
         config = self.family.student_config(teacher, fields)
@@ -92,13 +96,14 @@ class Space:
         )
 
     def sizes(self, teacher: Config) -> Iterator[tuple[Values, Config]]:
-        """Every network of the space, with the defaults for the rest: what its FLOPs can be."""
+        """Every network of the space that there is, with the defaults for the rest: what its FLOPs can be."""
         counts = [parameter for parameter in self.parameters if parameter.name not in RECIPE_FIELDS]
         rest = {p.name: self.defaults.get(p.name, p.values[0]) for p in self.parameters if p not in counts}
         for combination in itertools.product(*(parameter.values for parameter in counts)):
             values = {p.name: value for p, value in zip(counts, combination, strict=True)} | rest
             fields = {p.name: values[p.name] for p in counts}
-            yield values, self.family.student_config(teacher, fields)
+            with suppress(ConfigError):
+                yield values, self.family.student_config(teacher, fields)
 
     @property
     def size(self) -> int:
@@ -191,9 +196,11 @@ def _check_values(family: Family, parameter: Parameter) -> None:
     for count in family.counts:
         if parameter.name == count.field:
             for value in parameter.values:
-                if not isinstance(value, int) or isinstance(value, bool) or value < count.low:
+                number = isinstance(value, int if count.whole else int | float) and not isinstance(value, bool)
+                if not number or value < count.low:  # type: ignore[operator]
+                    what = "whole numbers" if count.whole else "numbers"
                     raise SpaceError(
-                        f"parameters.{parameter.name} has the value {value!r}, but must be whole numbers >= {count.low}"
+                        f"parameters.{parameter.name} has the value {value!r}, but must be {what} >= {count.low}"
                     )
             return
     for value in parameter.values:

@@ -61,5 +61,6 @@ def _inside(space: Space, teacher: Config, budget: Budget) -> list[_Size]:
 
 def _lean(space: Space, teacher: Config, config: Config) -> float:
     """How much more of its first count than of its others a student keeps: a difference of shares of the teacher's."""
-    first, *others = (getattr(config, count.field) / getattr(teacher, count.field) for count in space.family.counts)
+    ours, theirs = space.family.counts_of(config), space.family.counts_of(teacher)
+    first, *others = (ours[count.field] / theirs[count.field] for count in space.family.counts)
     return first - sum(others) / len(others) if others else 0.0

@@ -28,7 +28,7 @@ class SwinIRFamily(Family):
         Count("num_block", 1, "residual blocks"),
         Count("depth", 1, "layers per block"),
         Count("num_heads", 1, "heads"),
-        Count("mlp_ratio", 1, "times the channels in an MLP"),
+        Count("mlp_ratio", 1, "times the channels in an MLP", whole=False),
     )
 
     def build(self, config: Config) -> SwinIR:
