@@ -369,5 +369,5 @@ def test_students_are_not_larger_than_their_teacher() -> None:
 
 def test_families_are_found_by_name() -> None:
     assert find_family("edsr") is FAMILIES["edsr"]
-    with pytest.raises(ConfigError, match="no family is called 'unet'; known: edsr"):
+    with pytest.raises(ConfigError, match="no family is called 'unet'; known: edsr, swinir"):
         find_family("unet")

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from autocompress.distill.recipe import Recipe
-from autocompress.errors import SpaceError
+from autocompress.errors import ConfigError, SpaceError
 from autocompress.families import FAMILIES
 from autocompress.families.edsr.network import EDSRConfig
+from autocompress.families.swinir.network import SwinIRConfig
 from autocompress.search import space as space_module
 from autocompress.search.parameters import parse_parameter
 from autocompress.search.space import Budget, Space, load_space, shipped_spaces
@@ -82,8 +83,8 @@ def test_a_sampled_value_goes_to_the_next_on_the_grid() -> None:
 def test_shipped_spaces_are_good(name: str) -> None:
     space = load_space(name)
     assert space.name == name
-    smallest = min(space.family.flops(config) for _, config in space.sizes(EDSRConfig(2)))
-    assert smallest < 2e9
+    smallest = min(space.family.flops(config) for _, config in space.sizes(space.family.config_class(2)))
+    assert smallest < 3e9
     for key in space.defaults:
         assert key in {parameter.name for parameter in space.parameters}
 
@@ -117,8 +118,8 @@ BAD = {
     "empty": ("", "must be a mapping with `family` and `parameters`"),
     "no YAML": ("family: [edsr", "not readable as YAML"),
     "unknown key": (GOOD + "budget: 3\n", "budget is not known; known here: family, parameters, defaults"),
-    "unknown family": (changed("family: edsr", "family: unet"), "no family is called 'unet'; known: edsr"),
-    "no family": (changed("family: edsr", ""), "family is missing; known: edsr"),
+    "unknown family": (changed("family: edsr", "family: unet"), "no family is called 'unet'; known: edsr, swinir"),
+    "no family": (changed("family: edsr", ""), "family is missing; known: edsr, swinir"),
     "no parameters": ("family: edsr", "parameters is missing or empty"),
     "typo": (
         changed("num_block", "num_blocks"),
@@ -253,7 +254,7 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_shipped(tmp_path: Path) -> None:
-    with pytest.raises(SpaceError, match=r"edsrr: no such file, and no shipped .*; shipped: edsr"):
+    with pytest.raises(SpaceError, match=r"edsrr: no such file, and no shipped .*; shipped: edsr, swinir"):
         load_space("edsrr")
 
 
@@ -327,3 +328,53 @@ def test_budget() -> None:
     assert Budget(100, None).allows(100, 10**15)
     assert str(Budget(20 * 10**9, 500_000)) == "20G FLOPs and 500K parameters"
     assert str(Budget(20 * 10**9)) == "20G FLOPs"
+
+
+def swinir_space(tmp_path: Path, text: str) -> Space:
+    path = tmp_path / "swinir.yaml"
+    path.write_text(text)
+    return load_space(str(path))
+
+
+SWINIR = """
+family: swinir
+parameters:
+  embed_dim: {type: int, low: 12, high: 60, step: 4}
+  num_block: {type: int, low: 1, high: 6}
+  depth: {type: int, low: 1, high: 6}
+  num_heads: {type: categorical, choices: [2, 3, 6]}
+  mlp_ratio: {type: float, low: 1.0, high: 4.0, step: 0.5}
+  learning_rate: 1.0e-3
+"""
+
+
+def test_counts_that_depend_on_each_other(tmp_path: Path) -> None:
+    """The bounds are the teacher's, ratios may be fractions, and what is no network is left out."""
+    teacher = SwinIRConfig(2, 24, (2, 4, 4), (6, 6, 3))
+    space = swinir_space(tmp_path, SWINIR).for_teacher(teacher)
+    values = {parameter.name: parameter.values for parameter in space.parameters}
+    assert values["embed_dim"] == (12, 16, 20, 24)
+    assert (values["num_block"], values["depth"]) == ((1, 2, 3), (1, 2))
+    assert (values["num_heads"], values["mlp_ratio"]) == ((2, 3), (1.0, 1.5, 2.0))
+    configs = [config for _, config in space.sizes(teacher)]
+    assert {(config.embed_dim, config.num_heads[0]) for config in configs if isinstance(config, SwinIRConfig)} == {
+        (12, 2), (12, 3), (16, 2), (20, 2), (24, 2), (24, 3),
+    }  # fmt: skip
+    assert len(configs) == 6 * 3 * 2 * 3
+    counts = {"embed_dim": 16, "num_block": 1, "depth": 1, "num_heads": 3, "mlp_ratio": 1.0}
+    with pytest.raises(ConfigError, match="embed_dim is 16, but must be a multiple of num_heads"):
+        space.candidate({**counts, "learning_rate": 1e-3}, teacher, Recipe())
+
+
+def test_the_shipped_swinir_space_has_the_papers_student() -> None:
+    teacher = SwinIRConfig(2)
+    configs = [config for _, config in load_space("swinir").for_teacher(teacher).sizes(teacher)]
+    assert SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6)) in configs
+    assert teacher in configs
+    assert len(configs) == len(set(configs)) == 9 * 4 * 6 * 3 * 3
+
+
+@pytest.mark.parametrize("ratio", ["0.5", "true", "[1, 2]"])
+def test_a_ratio_must_be_a_number_from_one_up(tmp_path: Path, ratio: str) -> None:
+    with pytest.raises(SpaceError, match="mlp_ratio"):
+        swinir_space(tmp_path, re.sub("mlp_ratio: .*", f"mlp_ratio: {ratio}", SWINIR))
