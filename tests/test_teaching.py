@@ -5,29 +5,34 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import Result
 from typer.testing import CliRunner
 
-from autocompress import load
+from autocompress import checkpoints, load, prune
 from autocompress.arithmetic import Arithmetic
 from autocompress.cli import app
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import open_folder
 from autocompress.distill import course
-from autocompress.distill.recipe import Recipe
-from autocompress.distill.teaching import Lesson, teach
+from autocompress.distill.recipe import Recipe, paper_recipe
+from autocompress.distill.teaching import Lesson, open_training_images, teach
 from autocompress.distill.training import Training
 from autocompress.errors import CheckpointError, ConfigError, InvalidInput, RunError
 from autocompress.families import parse_config
+from autocompress.families.base import digest
+from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig
 
+SMALLEST = EDSRConfig(2, 4, 1)
 RECIPE = Recipe(steps=6, batch_size=2, patch_size=16, teacher_share=0.0)
 SMALL = ["--set", "num_feat=4", "--set", "num_block=1", "--batch-size", "2", "--patch-size", "16"]
 
 
-def lesson(photos: Path, **changes: object) -> Lesson:
-    fields = {"family": "edsr", "config": EDSRConfig(2, 4, 1), "train": photos, "target": None, "recipe": RECIPE}
+def lesson(photos: Path, config: EDSRConfig = SMALLEST, **changes: object) -> Lesson:
+    source = open_training_images(photos, config.scale, RECIPE)
+    fields = {"start": prune.from_scratch(EDSRFamily(), config, 0), "source": source, "target": None, "recipe": RECIPE}
     return Lesson(**{**fields, **changes})  # type: ignore[arg-type]
 
 
@@ -49,12 +54,12 @@ def stop_at(step: int) -> object:
 
 def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(photos: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
-    teach(lesson(photos), whole, quiet, quiet)
+    teach(lesson(photos), whole, Arithmetic(), quiet, quiet)
     steps: list[int] = []
     with pytest.raises(Killed):
-        teach(lesson(photos), killed, quiet, stop_at(4))  # type: ignore[arg-type]
+        teach(lesson(photos), killed, Arithmetic(), quiet, stop_at(4))  # type: ignore[arg-type]
     assert not killed.exists()
-    teach(lesson(photos), killed, quiet, steps.append)
+    teach(lesson(photos), killed, Arithmetic(), quiet, steps.append)
     assert steps == [4, 5, 6]
     first, second = load(whole).state_dict(), load(killed).state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
@@ -69,32 +74,28 @@ def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(photos: Path, t
 def test_another_training_is_refused_by_what_differs(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.safetensors"
     with pytest.raises(Killed):
-        teach(lesson(photos), out, quiet, stop_at(3))  # type: ignore[arg-type]
+        teach(lesson(photos), out, Arithmetic(), quiet, stop_at(3))  # type: ignore[arg-type]
     with pytest.raises(RunError, match="another config"):
-        teach(lesson(photos, config=EDSRConfig(2, 6, 1)), out, quiet, quiet)
+        teach(lesson(photos, EDSRConfig(2, 6, 1)), out, Arithmetic(), quiet, quiet)
     state = out.with_suffix(".state")
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="remove it to begin anew"):
-        teach(lesson(photos), out, quiet, quiet)
+        teach(lesson(photos), out, Arithmetic(), quiet, quiet)
 
 
 def test_it_learns_from_a_target(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
     recipe = Recipe(steps=3, batch_size=2, patch_size=16, teacher_share=1.0)
     alone, taught = tmp_path / "alone.safetensors", tmp_path / "taught.safetensors"
-    teach(lesson(photos), alone, quiet, quiet)
-    teach(lesson(photos, target=str(teacher_file), recipe=recipe), taught, quiet, quiet)
-    assert json.loads(taught.with_suffix(".json").read_text())["provenance"]["target"] == str(teacher_file)
+    teach(lesson(photos), alone, Arithmetic(), quiet, quiet)
+    target = load(teacher_file)
+    teach(lesson(photos, target=target, recipe=recipe), taught, Arithmetic(), quiet, quiet)
+    assert json.loads(taught.with_suffix(".json").read_text())["provenance"]["target_digest"] == digest(target)
     assert not torch.equal(load(alone).conv_last.weight, load(taught).conv_last.weight)  # type: ignore[union-attr]
 
 
-def test_a_target_of_another_scale_is_refused(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
+def test_a_target_of_another_scale_is_refused(photos: Path, teacher_file: Path) -> None:
     with pytest.raises(InvalidInput, match="upscales by 2, but the network by 3"):
-        teach(
-            lesson(photos, config=EDSRConfig(3, 4, 1), target=str(teacher_file)),
-            tmp_path / "a.safetensors",
-            quiet,
-            quiet,
-        )
+        lesson(photos, EDSRConfig(3, 4, 1), target=load(teacher_file))
 
 
 def test_the_command(photos: Path, tmp_path: Path) -> None:
@@ -127,10 +128,10 @@ def test_bad_input(arguments: list[str], message: str, tmp_path: Path, monkeypat
 
 
 def test_lists_are_written_as_lists() -> None:
-    config = parse_config("swinir", {"scale": "2"}, ["depths=[2, 4]", "num_heads=[3, 3]", "embed_dim=12"])
+    config = parse_config("swinir", 2, ["depths=[2, 4]", "num_heads=[3, 3]", "embed_dim=12"])
     assert config == SwinIRConfig(2, 12, (2, 4), (3, 3))
     with pytest.raises(ConfigError, match="not a number"):
-        parse_config("swinir", {}, ["depths=[2"])
+        parse_config("swinir", 2, ["depths=[2"])
 
 
 @pytest.mark.parametrize("network", [EDSR(EDSRConfig(2, 4, 1)), SwinIR(SwinIRConfig(2, 4, (1,), (1,), 4))])
@@ -164,3 +165,59 @@ def test_a_compiler_that_fails_is_done_without(photos: Path, monkeypatch: pytest
     with pytest.warns(UserWarning, match="torch.compile failed.*no compiler"):
         course.compile_if_faster(training, quiet)
     training.run_to(training.step + 1)
+
+
+def distill(photos: Path, out: Path, *more: str) -> Result:
+    options = ["--train", str(photos), "--data", str(photos), "--steps", "4", "--out", str(out), *more]
+    return CliRunner().invoke(app, ["distill", *options])
+
+
+@pytest.mark.parametrize("init", ["projection", "copy", "scratch"])
+def test_one_student(photos: Path, teacher_file: Path, tmp_path: Path, init: str) -> None:
+    out = tmp_path / "student.safetensors"
+    counts = ("--set", "num_feat=4", "--set", "num_block=1")
+    result = distill(photos, out, "edsr", "--teacher", str(teacher_file), "--init", init, *counts)
+    assert result.exit_code == 0, result.output
+    assert load(out).config == EDSRConfig(2, 4, 1)
+    about = json.loads(out.with_suffix(".json").read_text())
+    assert about["provenance"]["init"] == init
+    assert about["provenance"]["recipe"]["steps"] == 4
+    assert "PSNR-Y" in result.stdout
+
+
+def test_the_papers_student_from_scratch_by_the_papers_recipe(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "edsrmini.safetensors"
+    recipe = ("--recipe", "paper", "--init", "scratch", "--target", "edsr-baseline-x2")
+    result = distill(photos, out, "edsrmini", *recipe)
+    assert result.exit_code == 0, result.output
+    assert load(out).config == EDSRConfig(2, 16, 8, res_scale=2.0)
+    used = json.loads(out.with_suffix(".json").read_text())["provenance"]["recipe"]
+    assert (used["teacher_loss"], used["learning_rate"], used["halve_at"]) == ("multilap", 1e-4, [200_000])
+
+
+def test_a_target_of_another_family(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
+    """A SwinIR student, shrunk from a SwinIR, learns from an EDSR."""
+    out, teacher = tmp_path / "student.safetensors", tmp_path / "swinir.safetensors"
+    network = SwinIR(SwinIRConfig(2, 12, (2, 2), (2, 2), 4))
+    checkpoints.save_tensors(teacher, network.state_dict())
+    counts = ("--set", "embed_dim=6", "--set", "depth=1")
+    result = distill(
+        photos, out, "swinir", "--teacher", str(teacher), "--target", str(teacher_file), "--init", "copy", *counts
+    )
+    assert result.exit_code == 0, result.output
+    assert load(out).config == SwinIRConfig(2, 6, (1, 1), (2, 2), 4)
+
+
+def test_a_teacher_of_another_family_is_refused(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="the teacher is edsr, but the student swinirmini is swinir"):
+        CliRunner().invoke(
+            app,
+            ["distill", "swinirmini", "--teacher", str(teacher_file), "--out", str(tmp_path / "a.safetensors")],
+            catch_exceptions=False,
+        )
+
+
+def test_the_papers_learning_rate_halves() -> None:
+    recipe = paper_recipe("swinir")
+    rates = [recipe.learning_rate_at(step) for step in (0, 249_999, 250_000, 400_000, 799_999)]
+    assert rates == [1e-4, 1e-4, 5e-5, 2.5e-5, 1.25e-5]

@@ -86,27 +86,27 @@ def train_teacher(
 
     Example: autocompress teacher train swinir --train DIV2K_train_HR --target edsr-baseline-x2 --out swinir.safetensors
     """
+    from autocompress import arithmetic, prune
     from autocompress.cli.display import step_display
     from autocompress.distill.recipe import Recipe
-    from autocompress.distill.teaching import Lesson, teach
-    from autocompress.families import parse_config
+    from autocompress.distill.teaching import Lesson, check_name, open_training_images, teach
+    from autocompress.families import find_family, parse_config
+    from autocompress.teachers import load_teacher
 
-    lesson = Lesson(
-        config=parse_config(family, {"scale": str(scale)}, config or []),
-        family=family,
-        train=train,
-        target=target,
-        recipe=Recipe(
-            steps=steps,
-            batch_size=batch_size,
-            patch_size=patch_size,
-            learning_rate=learning_rate,
-            warmup=0.01,
-            clip=0.4,
-            teacher_share=0.0 if target is None else teacher_share,
-            seed=seed,
-        ),
+    check_name(out)
+    recipe = Recipe(
+        steps=steps,
+        batch_size=batch_size,
+        patch_size=patch_size,
+        learning_rate=learning_rate,
+        warmup=0.01,
+        clip=0.4,
+        teacher_share=0.0 if target is None else teacher_share,
+        seed=seed,
     )
+    start = prune.from_scratch(find_family(family), parse_config(family, scale, config or []), seed)
+    source = open_training_images(train, scale, recipe)
+    lesson = Lesson(start, source, None if target is None else load_teacher(target), recipe, {"target": target})
     with step_display(steps) as display:
-        teach(lesson, out, display.log, display.step)
+        teach(lesson, out, arithmetic.choose(), display.log, display.step)
     typer.echo(out)

@@ -9,6 +9,8 @@ from typing import Any
 from autocompress.distill.losses import TEACHER_LOSSES
 from autocompress.errors import ConfigError
 
+UNCLIPPED = 1e9  # a gradient's norm that is never reached
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -16,7 +18,7 @@ class Recipe:
 
     Adam ignores the scale of a loss, so one share stands for both weights: the paper's 1 and 0.1 are a share
     of 1 / 1.1. The learning rate rises linearly over the first `warmup` of the steps and falls as a cosine to
-    zero. `patch_size` is in LR pixels.
+    zero, or, where there is any step to `halve_at`, by half at each of those. `patch_size` is in LR pixels.
     """
 
     steps: int = 300
@@ -28,6 +30,7 @@ class Recipe:
     ema: float = 0.999
     teacher_loss: str = "l1"
     teacher_share: float = 0.5
+    halve_at: tuple[int, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -49,6 +52,8 @@ class Recipe:
         warmup_steps = round(self.warmup * self.steps)
         if step < warmup_steps:
             return self.learning_rate * (step + 1) / warmup_steps
+        if self.halve_at:
+            return self.learning_rate * 0.5 ** sum(step >= at for at in self.halve_at)
         progress = (step - warmup_steps) / max(1, self.steps - warmup_steps)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
@@ -58,4 +63,25 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types."""
-        return asdict(self)
+        return asdict(self) | {"halve_at": list(self.halve_at)}
+
+
+def paper_recipe(family: str, seed: int = 0) -> Recipe:
+    """How the paper distills (Jiang et al. 2024, section 3, and their released files): 800,000 steps, from scratch.
+
+    The loss is MultiLap to the teacher and 0.1 times L1 to the truth. EDSR's released file says a learning rate of
+    1e-7, which is taken for the end of a fine-tuning; the paper's is 1e-4. Its gradients are not clipped.
+    """
+    halve_at = (200_000,) if family == "edsr" else (250_000, 400_000, 450_000)
+    return Recipe(
+        steps=800_000,
+        batch_size=16,
+        patch_size=48 if family == "edsr" else 64,
+        learning_rate=1e-4,
+        warmup=0.0,
+        clip=UNCLIPPED,
+        teacher_loss="multilap",
+        teacher_share=1 / 1.1,
+        halve_at=halve_at,
+        seed=seed,
+    )

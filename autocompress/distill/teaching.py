@@ -1,70 +1,74 @@
-"""Training a network from scratch: how teachers are made."""
+"""A whole training of one network, from images to a file: how teachers are made, and single students."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from autocompress import arithmetic, checkpoints
+from autocompress import checkpoints
+from autocompress.arithmetic import Arithmetic
 from autocompress.data.bank import PixelBank
 from autocompress.data.embedded import embedded
 from autocompress.data.patches import PatchSampler
-from autocompress.data.sources import open_folder
+from autocompress.data.sources import ImageSource, open_folder
 from autocompress.distill import course
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
 from autocompress.errors import InvalidInput
-from autocompress.families import find_family
-from autocompress.families.base import Config, digest
-from autocompress.teachers import load_teacher
+from autocompress.families import family_of
+from autocompress.families.base import SRNetwork, digest
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is trained on what.
+    """What is trained on what: a network's start, images, and, unless it learns from the truth alone, a target.
 
-    `train` is a folder of HR images, or None for the embedded photographs; `target`: see `load_teacher`.
+    `described` are facts of the start that tell one lesson from another, and go into the side file.
     """
 
-    family: str
-    config: Config
-    train: Path | None
-    target: str | None
+    start: SRNetwork
+    source: ImageSource
+    target: SRNetwork | None
     recipe: Recipe
+    described: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.target is not None and self.target.scale != self.start.scale:
+            raise InvalidInput(f"the target upscales by {self.target.scale}, but the network by {self.start.scale}")
 
 
-def teach(lesson: Lesson, out: Path, log: Callable[[str], None], on_step: Callable[[int], None]) -> None:
-    """Train, and write `out` (safetensors) with a side file that says how it was made.
+def open_training_images(folder: Path | None, scale: int, recipe: Recipe) -> ImageSource:
+    """A folder's, or the embedded photographs."""
+    if folder is None:
+        return embedded("train", scale)
+    return open_folder(folder, scale, min_size=recipe.patch_size * scale)
 
-    What it needs to go on after an end in the middle is in `out`.state until then. Raises InvalidInput for what
-    cannot be used.
-    """
+
+def check_name(out: Path) -> None:
+    """Raises InvalidInput unless it is a safetensors file's."""
     if out.suffix != ".safetensors":
         raise InvalidInput(f"{out}: a network is written as safetensors; give a name such as {out.stem}.safetensors")
-    family, recipe, scale = find_family(lesson.family), lesson.recipe, lesson.config.scale
-    source = (
-        embedded("train", scale)
-        if lesson.train is None
-        else open_folder(lesson.train, scale, min_size=recipe.patch_size * scale)
-    )
-    target = None if lesson.target is None else load_teacher(lesson.target)
-    if target is not None and target.scale != scale:
-        raise InvalidInput(f"the target {lesson.target} upscales by {target.scale}, but the network by {scale}")
-    used = arithmetic.choose()
-    bank, targets = PixelBank.open(source), {}
-    log(f"{len(bank)} images of {source.name}; {used}")
+
+
+def teach(
+    lesson: Lesson, out: Path, used: Arithmetic, log: Callable[[str], None], on_step: Callable[[int], None]
+) -> SRNetwork:
+    """Train, write `out` (safetensors) with a side file that says how it was made, and return the network.
+
+    What it needs to go on after an end in the middle is beside `out`, as .state, until then. Raises InvalidInput for
+    what cannot be used.
+    """
+    check_name(out)
+    recipe, bank, targets = lesson.recipe, PixelBank.open(lesson.source), {}
+    log(f"{len(bank)} images of {lesson.source.name}; {used}")
     room = used.has_room(2 * bank.hr.numel() + bank.lr.numel())
-    if target is not None:
-        log(f"running {lesson.target} on the training images")
-        outputs = teacher_targets(target.to(used.device).eval(), bank, used)
+    if lesson.target is not None:
+        log("running the target on the training images")
+        outputs = teacher_targets(lesson.target.to(used.device).eval(), bank, used)
         targets["teacher"] = outputs.to(used.device) if room else outputs
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        network = family.build(lesson.config)
     sampler = PatchSampler(
         bank.to(used.device) if room else bank,
         patch_size=recipe.patch_size,
@@ -74,28 +78,21 @@ def teach(lesson: Lesson, out: Path, log: Callable[[str], None], on_step: Callab
         device=used.device,
         memory_format=used.memory_format,
     )
-    identity = {
-        "family": lesson.family,
-        "config": lesson.config.to_dict(),
-        "images": source.digest,
-        "target": None if target is None else digest(target),
-    }
+    config, family = lesson.start.config, family_of(lesson.start)
+    network = {"family": family.name, "config": config.to_dict()}
+    target = None if lesson.target is None else digest(lesson.target)
+    identity = {**network, **lesson.described, "images": lesson.source.digest, "target_digest": target}
     state = out.with_suffix(".state")
-    network = course.finish(Training(network, sampler, recipe, used), state, identity, on_step)
-    checkpoints.save_tensors(out, network.state_dict())
-    about = {
-        "family": lesson.family,
-        "config": lesson.config.to_dict(),
-        "scale": scale,
-        "flops": family.flops(lesson.config),
-        "params": family.params(lesson.config),
-        "metrics": {},
-        "provenance": {
-            "trained_on": f"{len(bank)} images of {source.name}",
-            "target": lesson.target,
-            "recipe": recipe.to_dict(),
-            "arithmetic": used.to_dict(),
-        },
+    trained = course.finish(Training(lesson.start, sampler, recipe, used), state, identity, on_step)
+    checkpoints.save_tensors(out, trained.state_dict())
+    costs = {"scale": config.scale, "flops": family.flops(config), "params": family.params(config)}
+    provenance = {
+        **lesson.described,
+        "trained_on": f"{len(bank)} images of {lesson.source.name}",
+        "target_digest": target,
+        "recipe": recipe.to_dict(),
+        "arithmetic": used.to_dict(),
     }
-    checkpoints.write_json(out.with_suffix(".json"), about)
+    checkpoints.write_json(out.with_suffix(".json"), {**network, **costs, "metrics": {}, "provenance": provenance})
     state.unlink()
+    return trained

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -29,21 +30,23 @@ def find_family(name: str) -> Family:
     return FAMILIES[name]
 
 
-def parse_config(family: str, fields: Mapping[str, str], changes: Iterable[str]) -> Config:
-    """The family's config with these fields, and with changes such as `embed_dim=48`; raises ConfigError."""
-    texts = dict(fields)
+def parse_fields(changes: Iterable[str]) -> dict[str, Any]:
+    """Fields of a config from texts such as `num_feat=16` or `depths=[6, 6]`; raises ConfigError."""
+    values = {}
     for change in changes:
-        name, equals, value = change.partition("=")
+        name, equals, text = change.partition("=")
         if not equals:
             raise ConfigError(f"{change!r} sets nothing; write a field and its value, such as num_feat=16")
-        texts[name] = value
-    values = {}
-    for name, text in texts.items():
         try:
             values[name] = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise ConfigError(f"{name}={text}: not a number, a word or a list such as [6, 6]") from None
-    return find_family(family).config_class.from_dict(values)
+            raise ConfigError(f"{change}: not a number, a word or a list such as [6, 6]") from None
+    return values
+
+
+def parse_config(family: str, scale: int, changes: Iterable[str]) -> Config:
+    """The family's config with this scale and changes such as `embed_dim=48`; raises ConfigError."""
+    return find_family(family).config_class.from_dict({"scale": scale, **parse_fields(changes)})
 
 
 def load(file: str | Path, res_scale: float | None = None) -> SRNetwork:

@@ -15,7 +15,7 @@ from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.errors import InvalidInput
 from autocompress.families import family_of
-from autocompress.families.base import Config, Shrinker, SRNetwork, digest
+from autocompress.families.base import Config, Family, Shrinker, SRNetwork, digest
 
 INITS = ("projection", "copy", "taylor", "scratch")
 NUM_PATCHES = 96
@@ -40,13 +40,7 @@ def shrinker(
         raise InvalidInput(f"init is {init!r}, but must be one of {', '.join(INITS)}")
     family = family_of(teacher)
     if init == "scratch":
-
-        def from_scratch(config: Config) -> SRNetwork:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                return family.build(config).eval()
-
-        return from_scratch
+        return lambda config: from_scratch(family, config, seed)
     with exact():
         analysis = _cached(teacher, patches, init, seed) if cached else family.analyse(teacher, patches, init, seed)
         shrink = family.shrinker(teacher, patches, init, analysis)
@@ -56,6 +50,13 @@ def shrinker(
             return shrink(config)
 
     return exactly
+
+
+def from_scratch(family: Family, config: Config, seed: int) -> SRNetwork:
+    """A network of random weights, in eval mode; the same for a seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return family.build(config).eval()
 
 
 def _cached(teacher: SRNetwork, patches: Tensor, init: str, seed: int) -> dict[str, Tensor]:
