@@ -9,13 +9,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autocompress.families.swinir.network import SwinIR
-from autocompress.families.swinir.tracing import Trace, blocks, channels_last, layers, mask_of, reader, rows_of, starts, trace
+from autocompress.families.swinir.tracing import (
+    Trace,
+    blocks,
+    channels_last,
+    layers,
+    mask_of,
+    reader,
+    rows_of,
+    starts,
+    trace,
+)
 from autocompress.families.swinir.windows import padded
 from autocompress.linalg import Pixels, covariance
 
 FITTED_PIXELS = 12_000  # of each layer
 SENSED_PATCHES = 8
-ORDERED_PATCHES = 4  # by which layers and blocks are ranked
+ORDERED_PATCHES = 4  # by which layers are ranked
 CHUNK = 8  # patches that the teacher computes at a time
 SENSED_CHUNK = 2  # with the graph of all it computes: some 120 MB a patch for SwinIR-S
 
@@ -24,8 +34,8 @@ def analyse(teacher: SwinIR, lr: Tensor, seed: int) -> dict[str, Tensor]:
     """All that a projection needs and that depends on the teacher and the LR patches (B, 3, h, w) in [0, 1] alone.
 
     By name: `pixels`, those that are fitted; `first.0`, `stream.N`, `shallow.0` and `output.0`, the teacher's trace
-    there; `mixed.N`, the covariance of what each attention's projection reads; `removed` and `removed.N`, how much the
-    output changes without each block, and each layer of block N; `covariance` and `sensitivity` of the stream.
+    there; `mixed.N`, the covariance of what each attention's projection reads; `removed.N`, how much the
+    output changes without each layer of block N; `covariance` and `sensitivity` of the stream.
     """
     generator = torch.Generator().manual_seed(seed)
     lr = padded(lr, teacher.config.window_size)
@@ -57,7 +67,7 @@ def _observe(teacher: SwinIR, lr: Tensor, pixels: Pixels) -> Trace:
 def _sensitivity(teacher: SwinIR, lr: Tensor, generator: torch.Generator) -> Tensor:
     """Mean g g^T, (C, C), of the stream, summed over depths; g: gradients of random probes of the output."""
     total = torch.zeros(2 * (teacher.config.embed_dim,), dtype=torch.float64, device=lr.device)
-    for images in lr.split(SENSED_CHUNK):
+    for images in torch.split(lr, SENSED_CHUNK):
         with torch.enable_grad():
             full = trace(teacher, images.clone().requires_grad_())
             probe = torch.randn(full.output[0].shape, generator=generator).to(lr.device)
@@ -69,7 +79,7 @@ def _sensitivity(teacher: SwinIR, lr: Tensor, generator: torch.Generator) -> Ten
 
 
 def _removed(teacher: SwinIR, lr: Tensor) -> dict[str, Tensor]:
-    """The mean square change of the output when a block, or a layer in a block, is left out."""
+    """The mean square change of the output when a layer is left out, by block."""
     full = trace(teacher, lr)
     mask = mask_of(teacher, full.first[0])
     at = starts(teacher.config.depths)
@@ -82,7 +92,7 @@ def _removed(teacher: SwinIR, lr: Tensor) -> dict[str, Tensor]:
         x = channels_last(teacher.conv_after_body, teacher.norm(x)) + full.first[0]
         return F.mse_loss(channels_last(reader(teacher), x), full.output[0])
 
-    found = {"removed": torch.stack([change(full.stream[at[i]], i + 1) for i in range(len(body))])}
+    found = {}
     for i, block in enumerate(body):
         inside, changes = layers(block), []
         for removed in range(len(inside)):

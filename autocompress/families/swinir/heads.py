@@ -52,6 +52,7 @@ def choose_heads(qkv: Tensor, mixed: Tensor, written: Tensor, num_heads: tuple[i
         value = subspace(mixed[span, span], written[:, span].T @ written[:, span], shared, 1)
         encoder[2, head, :shared, old] = value.encoder
         decoder[old, :, head, :shared] = value.decoder
-    # by blocks: queries, keys and values do not mix
-    encoder = torch.block_diag(*encoder.reshape(3, dim, channels))
-    return Heads(encoder, decoder.reshape(channels, dim), kept, shared)
+    parts = qkv.new_zeros(3, dim, 3, channels)  # queries, keys and values do not mix
+    for part in range(3):
+        parts[part, :, part] = encoder[part].reshape(dim, channels)
+    return Heads(parts.view(3 * dim, 3 * channels), decoder.reshape(channels, dim), kept, shared)

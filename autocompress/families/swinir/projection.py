@@ -3,7 +3,7 @@
 SwinIR's stream is only added to, so a student keeps its best subspace, as for EDSR. But each layer reads the stream
 through a LayerNorm, which takes away the mean of the channels and divides by their deviation. A rotation passes through
 that unchanged if it leaves the mean alone: the subspace therefore has the mean as one direction, and the student's
-mean is the teacher's. The gains and biases of the norms in the layers are folded into what reads them.
+mean is the teacher's. The gains and biases of the norms in the layers are folded into what reads them, and are 1 and 0.
 
 Layers are fitted one after the other, on what the student itself computes up to there. What writes to the stream is
 fitted to the teacher's stream at a later depth, so it also makes up for errors and for layers that are left out;
@@ -12,7 +12,9 @@ what reads it is fitted to the teacher's queries, keys, values and units that st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations
 
 import torch
@@ -27,6 +29,16 @@ from autocompress.linalg import Pixels, Subspace, refit, refit_linear, subspace
 
 RIDGE = 1e-4
 EXPONENT = 0.5  # of the sensitivity; see `subspace`
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Which of a teacher's layers a student's stands for: number `number` of all."""
+
+    layer: TransformerLayer
+    number: int
+    depth: int  # where in the teacher's stream it starts
+    end: int  # where the student's next layer starts, or its block's convolution
 
 
 class Projection:
@@ -48,12 +60,18 @@ class Projection:
         space = self._space(config.embed_dim)
         first, x = self._enter(student, space)
         mask = mask_of(student, x)
-        kept = self._analysis["removed"].topk(len(config.depths)).indices.sort().values.tolist()
+        kept = self._kept_blocks(len(config.depths))
         ends = [self._starts[index] for index in (*kept[1:], len(self._teacher.config.depths))]
         for block, source, end in zip(blocks(student), kept, ends, strict=True):
             x = self._fit_block(block, space, x, mask, source, end)
         self._leave(student, space, x, first)
         return student
+
+    def _kept_blocks(self, count: int) -> list[int]:
+        """Those whose layers matter most together; what their convolutions add, those before can learn to add."""
+        changes = [self._analysis[f"removed.{index}"].sum() for index in range(len(self._teacher.config.depths))]
+        kept: list[int] = torch.stack(changes).topk(count).indices.sort().values.tolist()
+        return kept
 
     def _space(self, size: int) -> Subspace:
         """The student's stream: all of the teacher's, or its mean and the directions beside it that matter most."""
@@ -71,10 +89,8 @@ class Projection:
         old = self._teacher.conv_first
         _set(student.conv_first, _write(old.weight, space), space.encoder @ _bias(old))
         first = student.conv_first(self._lr).permute(0, 2, 3, 1)
-        ours, theirs = student.patch_embed[0], self._teacher.patch_embed[0]
-        _set(ours, *_projected(theirs, space))
-        result = ours(first)
-        return first, result
+        _set(student.patch_embed[0], *_projected(self._teacher.patch_embed[0], space))
+        return first, student.patch_embed(first)
 
     def _fit_block(
         self, block: ResidualBlock, space: Subspace, start: Tensor, mask: Tensor, source: int, end: int
@@ -84,39 +100,40 @@ class Projection:
         ours, x = layers(block), start
         kept = kept_layers(self._analysis[f"removed.{source}"].tolist(), len(ours))
         depths = [self._starts[source] + 2 * index for index in (*kept, len(layers(old)))]
+        before = sum(self._teacher.config.depths[:source])
         for index, layer in enumerate(ours):
-            number = sum(self._teacher.config.depths[:source]) + kept[index]
-            x = self._fit_attention(layer, space, x, mask, layers(old)[kept[index]], depths[index], number)
-            x = self._fit_mlp(layer, space, x, layers(old)[kept[index]], depths[index], depths[index + 1])
+            theirs = kept[index]
+            place = _Place(layers(old)[theirs], before + theirs, depths[index], depths[index + 1])
+            x = self._fit_attention(layer, space, x, mask, place)
+            x = self._fit_mlp(layer, space, x, place)
         prior = _write(_read(old.conv.weight, space), space)
         target = self._stream(end, space) - rows_of(self._at, start)
         return start + self._fit_conv(block.conv, prior, space.encoder @ _bias(old.conv), x, target)
 
-    def _fit_attention(self, layer, space, x, mask, old, depth, number) -> Tensor:
-        dim, channels = len(space.encoder), len(space.decoder)
-        _set(layer.norm1, *_plain(x))
-        theirs = old.attn.qkv(old.norm1(self._analysis[f"stream.{depth}"]))
-        written = space.encoder @ old.attn.proj.weight
-        counts = (old.attn.num_heads, layer.attn.num_heads)
-        heads = choose_heads(theirs, self._analysis[f"mixed.{number}"], written, counts, dim)
-        weight, bias = _folded(old.norm1, old.attn.qkv)
+    def _fit_attention(
+        self, layer: TransformerLayer, space: Subspace, x: Tensor, mask: Tensor, place: _Place
+    ) -> Tensor:
+        """Fit a student's attention in the place of a teacher's, and return the stream behind it."""
+        ours, theirs = layer.attn, place.layer.attn
+        values = theirs.qkv(place.layer.norm1(self._analysis[f"stream.{place.depth}"]))
+        written = space.encoder @ theirs.proj.weight
+        counts = (theirs.num_heads, ours.num_heads)
+        heads = choose_heads(values, self._analysis[f"mixed.{place.number}"], written, counts, len(written))
+        spare = ours.qkv.weight.clone().view(3, ours.num_heads, -1, len(written))
+        weight, bias = _folded(place.layer.norm1, theirs.qkv)
         prior = heads.encoder @ _read_normed(weight, space)
-        spare = layer.attn.qkv.weight.view(3, counts[1], -1, dim)[1:, :, heads.shared :].clone()
-        rows = rows_of(self._at, x)
-        weight, bias = refit_linear(prior, heads.encoder @ bias, layer.norm1(rows), theirs @ heads.encoder.T, RIDGE)
-        weight.view(3, counts[1], -1, dim)[1:, :, heads.shared :] = spare
-        _set(layer.attn.qkv, weight, bias)
-        layer.attn.relative_position_bias_table.copy_(old.attn.relative_position_bias_table[:, heads.kept])
-        mixed = layer.mixed(x, mask)
-        target = self._stream(depth + 1, space) - rows
-        return x + self._fit_linear(
-            layer.attn.proj, written @ heads.decoder, space.encoder @ old.attn.proj.bias, mixed, target
-        )
+        self._fit_linear(ours.qkv, prior, heads.encoder @ bias, layer.norm1(x), values @ heads.encoder.T)
+        # What wider heads have beyond the teacher's adds nothing to the scores, but can learn: queries of 0 only.
+        ours.qkv.weight.view_as(spare)[1:, :, heads.shared :] = spare[1:, :, heads.shared :]
+        ours.relative_position_bias_table.copy_(theirs.relative_position_bias_table[:, heads.kept])
+        target = self._stream(place.depth + 1, space) - rows_of(self._at, x)
+        bias = space.encoder @ theirs.proj.bias
+        return x + self._fit_linear(ours.proj, written @ heads.decoder, bias, layer.mixed(x, mask), target)
 
-    def _fit_mlp(self, layer, space, x, old, depth, end) -> Tensor:
-        """`end` is the depth that the MLP's sum with the stream is fitted to."""
-        _set(layer.norm2, *_plain(x))
-        theirs = old.mlp.fc1(old.norm2(self._analysis[f"stream.{depth + 1}"]))
+    def _fit_mlp(self, layer: TransformerLayer, space: Subspace, x: Tensor, place: _Place) -> Tensor:
+        """Fit a student's MLP in the place of a teacher's, and of what follows that and is left out."""
+        old = place.layer
+        theirs = old.mlp.fc1(old.norm2(self._analysis[f"stream.{place.depth + 1}"]))
         written = space.encoder @ old.mlp.fc2.weight
         importance = F.gelu(theirs).square().mean(0) * written.square().sum(0)
         kept = importance.topk(len(layer.mlp.fc1.bias)).indices.sort().values
@@ -124,7 +141,7 @@ class Projection:
         hidden = self._fit_linear(
             layer.mlp.fc1, _read_normed(weight[kept], space), bias[kept], layer.norm2(x), theirs[:, kept]
         )
-        target = self._stream(end, space) - rows_of(self._at, x)
+        target = self._stream(place.end, space) - rows_of(self._at, x)
         return x + self._fit_linear(
             layer.mlp.fc2, written[:, kept], space.encoder @ old.mlp.fc2.bias, F.gelu(hidden), target
         )
@@ -181,31 +198,30 @@ def kept_layers(changes: list[float], count: int) -> tuple[int, ...]:
 
 
 def _set(layer: nn.Module, weight: Tensor, bias: Tensor) -> None:
-    layer.load_state_dict({"weight": weight, "bias": bias}, strict=False)
+    layer.load_state_dict({"weight": weight, "bias": bias})
 
 
-def _bias(layer):
-    return layer.bias
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
 
 
-def _plain(x: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.ones_like(x[0, 0, 0]), torch.zeros_like(x[0, 0, 0])
-
-
-def _projected(norm: nn.LayerNorm, space: Subspace) -> tuple[Tensor, Tensor]:
+def _projected(norm: nn.Module, space: Subspace) -> tuple[Tensor, Tensor]:
     """Gain and bias of a norm on the student's space: the nearest to the teacher's, whose gains don't turn with it."""
+    assert isinstance(norm, nn.LayerNorm)
     gain = torch.einsum("nc,c,cn->n", space.encoder, norm.weight, space.decoder)
     return gain, space.encoder @ norm.bias
 
 
 def _folded(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:
     """What a linear layer is on the norm's features before gain and bias."""
-    return linear.weight * norm.weight, linear.bias + linear.weight @ norm.bias
+    weight: Tensor = linear.weight
+    return weight * norm.weight, linear.bias + weight @ norm.bias
 
 
 def _read_normed(weight: Tensor, space: Subspace) -> Tensor:
     """A linear layer that reads the normed `space` instead of the normed stream, whose deviation is smaller."""
-    return weight @ space.decoder * (len(space.decoder) / len(space.encoder)) ** 0.5
+    return weight @ space.decoder * math.sqrt(len(space.decoder) / len(space.encoder))
 
 
 def _read(weight: Tensor, space: Subspace) -> Tensor:

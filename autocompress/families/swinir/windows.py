@@ -59,7 +59,7 @@ class WindowAttention(nn.Module):
         return result
 
     def mixed(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """The values as each head weighs them, side by side as the projection reads them: (B, H, W, C) from the same."""
+        """What the projection reads, the heads' weighted values side by side: (B, H, W, C) from the same."""
         batch, height, width, dim = x.shape
         side, heads = self.window, self.num_heads
         rows, columns = height // side, width // side
