@@ -1,7 +1,7 @@
-"""Linear algebra of shrinking: subspaces of a feature stream, and convolutions fitted by least squares.
+"""Linear algebra of shrinking: subspaces of a feature stream, and layers fitted by least squares.
 
 A network is shrunk by giving each stream of features a smaller space, `Subspace`, and by refitting each convolution
-to what the teacher computes there, `refit`, at a random choice of pixels, `Pixels`.
+or linear layer to what the teacher computes there, `refit` and `refit_linear`, at a random choice of pixels, `Pixels`.
 """
 
 from __future__ import annotations
@@ -91,16 +91,24 @@ class Pixels:
 def refit(weight: Tensor, bias: Tensor, taps: Tensor, target: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
     """A convolution (n, m, 3, 3) and bias (n,) corrected so that it maps `taps` (N, 9 m) to `target` (N, n).
 
-    Least squares on what the given convolution leaves, so where it is already exact it stays as it is; `ridge`,
-    relative to the mean variance of a tap, pulls towards it where the pixels do not decide.
+    See `refit_linear`; the taps are as `Pixels.taps` gives them.
     """
     prior = weight.permute(0, 2, 3, 1).flatten(1)
-    left = target - taps @ prior.T - bias
-    tap_mean, left_mean = taps.mean(0), left.mean(0)
-    # Centred first: against the large mean of a tap, float32 would lose the small differences that count.
-    taps = taps - tap_mean
-    gram = (taps.T @ taps).double()
-    gram.diagonal().add_(ridge * gram.diagonal().mean() + 1e-12)  # all taps may be zero
-    correction = torch.cholesky_solve((taps.T @ (left - left_mean)).double(), torch.linalg.cholesky(gram)).T.float()
-    solution = (prior + correction).view(len(bias), 3, 3, -1).permute(0, 3, 1, 2)
-    return solution.contiguous(), bias + left_mean - correction @ tap_mean
+    solution, bias = refit_linear(prior, bias, taps, target, ridge)
+    return solution.view(len(bias), 3, 3, -1).permute(0, 3, 1, 2).contiguous(), bias
+
+
+def refit_linear(weight: Tensor, bias: Tensor, rows: Tensor, target: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+    """A linear map (n, m) and bias (n,) corrected so that it maps `rows` (N, m) to `target` (N, n).
+
+    Least squares on what the given map leaves, so where it is already exact it stays as it is; `ridge`,
+    relative to the mean variance of an input, pulls towards it where the rows do not decide.
+    """
+    left = target - rows @ weight.T - bias
+    row_mean, left_mean = rows.mean(0), left.mean(0)
+    # Centred first: against the large mean of an input, float32 would lose the small differences that count.
+    rows = rows - row_mean
+    gram = (rows.T @ rows).double()
+    gram.diagonal().add_(ridge * gram.diagonal().mean() + 1e-12)  # all inputs may be zero
+    correction = torch.cholesky_solve((rows.T @ (left - left_mean)).double(), torch.linalg.cholesky(gram)).T.float()
+    return weight + correction, bias + left_mean - correction @ row_mean

@@ -509,10 +509,3 @@ def test_what_wider_heads_get_can_learn() -> None:
     attention = student.layers[0].residual_group.blocks[0].attn
     assert (attention.qkv.weight.grad.view(3, 12, 12)[0].abs().sum(1) > 0).all()
     assert (attention.proj.weight.grad.abs().sum(0) > 0).all()
-
-
-def test_projection_says_that_it_is_not_there() -> None:
-    if (Path(autocompress.__file__).parent / "families" / "swinir" / "projection.py").is_file():
-        pytest.skip("projection is there")
-    with pytest.raises(ConfigError, match="init is projection, which SwinIR does not have yet; take copy or taylor"):
-        prune.shrink(network(TINY), TINY, images(16, 16))

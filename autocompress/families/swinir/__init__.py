@@ -8,11 +8,13 @@ from typing import Any
 from torch import Tensor
 
 from autocompress import cost
-from autocompress.errors import CheckpointError, ConfigError
+from autocompress.errors import CheckpointError
 from autocompress.families.base import Config, Count, Family, Shrinker, SRNetwork, Weights, with_weights
 from autocompress.families.importance import norm_importance, taylor_importance
 from autocompress.families.swinir import reading, selection
+from autocompress.families.swinir.analysis import analyse
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig, conv_shapes, linear_shapes
+from autocompress.families.swinir.projection import Projection
 from autocompress.families.swinir.windows import OFFICIAL_SEPARATED, edge_masks, position_index, shift_mask
 
 OFFICIAL_WINDOWS = {"pixelshuffledirect": 8, "pixelshuffle": 6}  # a side of the training patches: img_size 64 and 48
@@ -98,17 +100,21 @@ class SwinIRFamily(Family):
         return super().student_config(teacher, given)
 
     def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
-        """See `Family.analyse`: for `copy` or `taylor` (whole channels, heads, units, layers and blocks)."""
+        """See `Family.analyse`: for `projection`, or `copy` or `taylor` (whole channels, heads, units and layers)."""
         plain = self.for_export(teacher).to(lr.device)
-        names = [name for name, _ in plain.named_parameters()]
+        assert isinstance(plain, SwinIR)
         if init == "projection":
-            raise ConfigError("init is projection, which SwinIR does not have yet; take copy or taylor")
+            return analyse(plain, lr, seed)
+        names = [name for name, _ in plain.named_parameters()]
         return norm_importance(plain, names) if init == "copy" else taylor_importance(plain, names, lr)
 
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
         """See `Family.shrinker`."""
         plain = self.for_export(teacher)
         assert isinstance(plain, SwinIR)
+        if init == "projection":
+            project = Projection(plain.to(lr.device), lr, analysis)
+            return lambda config: project(_swinir(config))
         select = selection.Selection(plain, {name: scores.cpu() for name, scores in analysis.items()})
         return lambda config: select(_swinir(config))
 

@@ -116,13 +116,16 @@ class TransformerLayer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, H, W, C) to the same shape; `mask` (windows, 1, N, N) is for shifted windows."""
-        if self.shift:
-            rolled = torch.roll(self.norm1(x), (-self.shift, -self.shift), (1, 2))
-            x = x + torch.roll(self.attn(rolled, mask), (self.shift, self.shift), (1, 2))
-        else:
-            x = x + self.attn(self.norm1(x), None)
+        x = x + self.attn.proj(self.mixed(x, mask))
         result: Tensor = x + self.mlp(self.norm2(x))
         return result
+
+    def mixed(self, x: Tensor, mask: Tensor) -> Tensor:
+        """What the attention's projection reads, of (B, H, W, C): the same shape."""
+        if not self.shift:
+            return self.attn.mixed(self.norm1(x), None)
+        rolled = torch.roll(self.norm1(x), (-self.shift, -self.shift), (1, 2))
+        return torch.roll(self.attn.mixed(rolled, mask), (self.shift, self.shift), (1, 2))
 
 
 class LayerGroup(nn.Module):

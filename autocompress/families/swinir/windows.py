@@ -55,6 +55,11 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, H, W, C) to the same shape; `mask` is (windows, 1, N, N)."""
+        result: Tensor = self.proj(self.mixed(x, mask))
+        return result
+
+    def mixed(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """What the projection reads, the heads' weighted values side by side: (B, H, W, C) from the same."""
         batch, height, width, dim = x.shape
         side, heads = self.window, self.num_heads
         rows, columns = height // side, width // side
@@ -63,8 +68,7 @@ class WindowAttention(nn.Module):
         q, k, v = parts.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(3, batch, -1, heads, side * side, dim // heads)
         bias = self.bias() if mask is None else self.bias() + mask
         out = attend(q, k, v, bias.to(q.dtype)).view(batch, rows, columns, heads, side, side, -1)
-        result: Tensor = self.proj(out.permute(0, 1, 4, 2, 5, 3, 6).reshape(batch, height, width, dim))
-        return result
+        return out.permute(0, 1, 4, 2, 5, 3, 6).reshape(batch, height, width, dim)
 
     def bias(self) -> Tensor:
         """(1, heads, N, N), from the table."""
