@@ -60,23 +60,20 @@ def main() -> None:
     images = {"valid": options.valid, **dict(item.split("=") for item in options.test)}
     sets = {name: list(pairs(open_folder(Path(folder), 2, min_size=MIN_SIDE))) for name, folder in images.items()}
     on_device = bank.to(chosen.device)
-    with arithmetic.exact():
-        stored: dict[str, Tensor] = {
-            "8 bits": teacher_targets(teacher, bank, exact),
-            "fp16": whole_outputs(teacher, bank, [(False, 0)]).half(),
-            "8 bits, mean of 8": whole_outputs(
-                teacher, bank, [(mirror, turns) for mirror in (False, True) for turns in range(4)]
-            )
-            .mul(255)
-            .round()
-            .to(torch.uint8),
-        }
+    turns = [(mirror, turns) for mirror in (False, True) for turns in range(4)]
+    targets: dict[str, Callable[[], Tensor]] = {
+        "8 bits": lambda: teacher_targets(teacher, bank, exact),
+        "fp16": lambda: whole_outputs(teacher, bank, [(False, 0)]).half(),
+        "8 bits, mean of 8": lambda: whole_outputs(teacher, bank, turns).mul(255).round().to(torch.uint8),
+    }
     cases: dict[str, tuple[str | None, Arithmetic]] = {"live": (None, exact)}
-    cases |= {name: (name, exact) for name in stored}
+    cases |= {name: (name, exact) for name in targets}
     cases["8 bits, bf16 training"] = ("8 bits", replace(chosen, dtype="bfloat16"))
-    stored = {name: target.to(chosen.device) for name, target in stored.items()}
     options.size = options.size or list(SIZES)
     cases = {name: case for name, case in cases.items() if name in (options.case or cases)}
+    needed = {name for name, _ in cases.values()}
+    with arithmetic.exact():
+        stored = {name: target().to(chosen.device) for name, target in targets.items() if name in needed}
     print(f"{len(bank)} images, {chosen}, {options.steps} steps, {options.seeds} seeds", flush=True)
     scores: dict[tuple[str, str], list[dict[str, float]]] = {}
     for seed in range(options.seeds):
@@ -86,13 +83,12 @@ def main() -> None:
             student = shrink(EDSRConfig(2, *SIZES[size]))
             for case, (name, used) in cases.items():
                 recipe = Recipe(steps=options.steps, seed=seed)
-                targets = {} if name is None else {"teacher": stored[name]}
                 sampler = PatchSampler(
                     on_device,
                     patch_size=recipe.patch_size,
                     batch_size=recipe.batch_size,
                     seed=seed,
-                    targets=targets,
+                    targets={} if name is None else {"teacher": stored[name]},
                     device=used.device,
                     memory_format=used.memory_format,
                 )

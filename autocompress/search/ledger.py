@@ -12,6 +12,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._started = time.time()
         self._start = self._since = time.perf_counter()
         self._part = "other"
         self.before_training: float | None = None  # seconds until the first training step
@@ -34,9 +35,10 @@ class Ledger:
         return before
 
     def to_dict(self) -> dict[str, float | dict[str, float] | None]:
-        """All of it up to now, in seconds."""
+        """All of it up to now, in seconds; `started` since 1970."""
         self._switch(self._part)
         return {
+            "started": round(self._started, 3),
             "total": round(self._since - self._start, 3),
             "before_training": None if self.before_training is None else round(self.before_training, 3),
             "parts": {part: round(seconds, 3) for part, seconds in self.seconds.items()},
