@@ -14,7 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 from autocompress.search.space import Space, Values
 
 ENUMERABLE = 100_000  # points: a larger space is not gone through to the last one
-ATTEMPTS = 50  # proposals of the inner sampler before it is overruled
+ATTEMPTS = 50  # proposals of the inner sampler before it is overruled...
+FULL_ATTEMPTS = 100  # ...up to this many trials; then ever fewer, since each takes it time that grows with the trials
 
 
 class FeasibleSampler(BaseSampler):
@@ -39,7 +40,7 @@ class FeasibleSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """A usable point; there must be one, see `any_usable`."""
-        for _ in range(ATTEMPTS):
+        for _ in range(max(4, ATTEMPTS * FULL_ATTEMPTS // max(FULL_ATTEMPTS, trial.number))):
             values = self._propose(study, trial, search_space)
             if self._usable(values):
                 return dict(values)
