@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -227,7 +227,7 @@ class Driver:
 def _key(candidate: Candidate) -> tuple[object, Recipe]:
     """The same for the same training but for its seed."""
     config, recipe = candidate.key
-    return config, Recipe(**{**recipe.to_dict(), "seed": 0})
+    return config, replace(recipe, seed=0)
 
 
 def _point(trial: Trial, psnr: float) -> Point:
