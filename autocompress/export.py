@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
-from autocompress import checkpoints, cost
+from autocompress import checkpoints
 from autocompress.errors import InvalidInput
-from autocompress.families import family_of, load
+from autocompress.families import describe, family_of, load
 from autocompress.families.base import SRNetwork
 
 FORMATS = ("safetensors", "pth")
@@ -31,15 +30,7 @@ def export_network(network: SRNetwork, name: str, out: Path, format: str, about:
             checkpoints.save_pth(path, family.official_tensors(plain))
         else:
             checkpoints.save_tensors(path, family.official_tensors(plain))
-        described = {
-            **about,
-            "family": family.name,
-            "config": plain.config.to_dict(),
-            "scale": plain.scale,
-            "flops": cost.count_flops(plain, plain.scale, math.lcm(48, family.size_multiple(plain.config))),
-            "params": cost.count_params(plain),
-        }
-        checkpoints.write_json(path.with_suffix(".json"), described)
+        checkpoints.write_json(path.with_suffix(".json"), about | describe(plain))
     except OSError as error:
         raise InvalidInput(f"{out}: cannot be written to ({error.strerror}); give another folder") from error
     return path

@@ -11,6 +11,7 @@ from PIL import Image
 
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
+from autocompress.families.swinir.network import SwinIR, SwinIRConfig
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +83,15 @@ def fvcore_total(network: torch.nn.Module, lr: torch.Tensor) -> float:
 
         analysis = FlopCountAnalysis(network, lr)
         return float(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
+
+
+def random_swinir(config: SwinIRConfig, seed: int = 0) -> SwinIR:
+    """A random network whose attention is far from uniform and whose tensors are all different."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = SwinIR(config).eval()
+        with torch.no_grad():
+            for name, parameter in made.named_parameters():
+                noise = 0.5 if name.endswith("table") else 0.1
+                parameter.add_(noise * torch.randn_like(parameter))
+    return made

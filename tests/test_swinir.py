@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import random_swinir as network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -20,7 +21,7 @@ from autocompress.errors import CheckpointError, ConfigError
 from autocompress.export import export_network
 from autocompress.families.base import digest
 from autocompress.families.swinir import SwinIRFamily
-from autocompress.families.swinir.network import SwinIR, SwinIRConfig
+from autocompress.families.swinir.network import SwinIRConfig
 from autocompress.families.swinir.selection import Selection
 from autocompress.families.swinir.windows import (
     OFFICIAL_SEPARATED,
@@ -76,18 +77,6 @@ def official(size: str, scale: int) -> SwinIRConfig:
     return (
         SwinIRConfig(scale) if size == "s" else SwinIRConfig(scale, 180, (6,) * 6, (6,) * 6, upsampler="pixelshuffle")
     )
-
-
-def network(config: SwinIRConfig, seed: int = 0) -> SwinIR:
-    """A random network whose attention is far from uniform and whose tensors are all different."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        made = FAMILY.build(config).eval()
-        with torch.no_grad():
-            for name, parameter in made.named_parameters():
-                noise = 0.5 if name.endswith("table") else 0.1
-                parameter.add_(noise * torch.randn_like(parameter))
-    return made
 
 
 def without_buffers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import random_swinir as network
 from torch import Tensor
 
 from autocompress import prune
@@ -26,18 +27,6 @@ TINY = SwinIRConfig(2, 12, (2, 3), (2, 3), window_size=4)
 MINI = SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6))
 
 Shrink = Callable[[SwinIRConfig], SwinIR]
-
-
-def network(config: SwinIRConfig, seed: int = 0) -> SwinIR:
-    """A random network whose layers are strong enough to matter, and whose tensors are all different."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        made = FAMILY.build(config).eval()
-        with torch.no_grad():
-            for name, parameter in made.named_parameters():
-                noise = 0.5 if name.endswith("table") else 0.1
-                parameter.add_(noise * torch.randn_like(parameter))
-    return made
 
 
 def as_tensor(image: np.ndarray) -> Tensor:

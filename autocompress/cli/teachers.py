@@ -42,20 +42,12 @@ def show_teacher(
     res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
 ) -> None:
     """Print what is known of a teacher as JSON: config, cost and, where it ships with the package, provenance."""
-    from autocompress.families import family_of
+    from autocompress.families import describe
     from autocompress.teachers import load_teacher, shipped
 
     network = load_teacher(name, res_scale)
-    family = family_of(network)
     about = shipped()[name].about if name in shipped() else {}
-    found = {
-        "family": family.name,
-        "config": network.config.to_dict(),
-        "scale": network.scale,
-        "flops": family.flops(network.config),
-        "params": family.params(network.config),
-    }
-    typer.echo(json.dumps({**about, **found}, indent=2))
+    typer.echo(json.dumps(about | describe(network), indent=2))
 
 
 @commands.command("train")

@@ -18,7 +18,7 @@ from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
 from autocompress.errors import InvalidInput
-from autocompress.families import family_of
+from autocompress.families import describe
 from autocompress.families.base import SRNetwork, digest
 
 
@@ -78,14 +78,12 @@ def teach(
         device=used.device,
         memory_format=used.memory_format,
     )
-    config, family = lesson.start.config, family_of(lesson.start)
-    network = {"family": family.name, "config": config.to_dict()}
+    network = describe(lesson.start)
     target = None if lesson.target is None else digest(lesson.target)
     identity = {**network, **lesson.described, "images": lesson.source.digest, "target_digest": target}
     state = out.with_suffix(".state")
     trained = course.finish(Training(lesson.start, sampler, recipe, used), state, identity, on_step)
     checkpoints.save_tensors(out, trained.state_dict())
-    costs = {"scale": config.scale, "flops": family.flops(config), "params": family.params(config)}
     provenance = {
         **lesson.described,
         "trained_on": f"{len(bank)} images of {lesson.source.name}",
@@ -93,6 +91,6 @@ def teach(
         "recipe": recipe.to_dict(),
         "arithmetic": used.to_dict(),
     }
-    checkpoints.write_json(out.with_suffix(".json"), {**network, **costs, "metrics": {}, "provenance": provenance})
+    checkpoints.write_json(out.with_suffix(".json"), {**network, "metrics": {}, "provenance": provenance})
     state.unlink()
     return trained

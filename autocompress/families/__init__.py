@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from autocompress import checkpoints
+from autocompress import checkpoints, cost
 from autocompress.errors import CheckpointError, ConfigError
 from autocompress.families.base import Config, Family, SRNetwork, with_weights
 from autocompress.families.edsr import EDSRFamily
@@ -21,6 +22,18 @@ FAMILIES: dict[str, Family] = {family.name: family for family in (EDSRFamily(), 
 def family_of(network: SRNetwork) -> Family:
     """The family that a network belongs to."""
     return FAMILIES[network.family]
+
+
+def describe(network: SRNetwork) -> dict[str, Any]:
+    """What a side file says of a network itself: family, config, scale, fvcore's FLOPs for 1280x720, and parameters."""
+    family, config = family_of(network), network.config
+    return {
+        "family": family.name,
+        "config": config.to_dict(),
+        "scale": config.scale,
+        "flops": cost.count_flops(network, config.scale, math.lcm(48, family.size_multiple(config))),
+        "params": cost.count_params(network),
+    }
 
 
 def find_family(name: str) -> Family:

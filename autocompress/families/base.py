@@ -45,7 +45,7 @@ class Config:
         return cls(**plain)
 
 
-class SRNetwork(nn.Module):
+class SRNetwork(nn.Module, ABC):
     """A super-resolution network: (B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W), any size."""
 
     family: ClassVar[str]
@@ -59,9 +59,9 @@ class SRNetwork(nn.Module):
         """The factor between input and output size."""
         return self.config.scale
 
+    @abstractmethod
     def repeated(self) -> list[nn.Module]:
         """The parts that the network is a repetition of: what is compiled, once for all of them."""
-        raise NotImplementedError
 
     def __call__(self, lr: Tensor) -> Tensor:
         """Upscale (B, 3, H, W) images in [0, 1]."""

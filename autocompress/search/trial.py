@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +11,10 @@ from typing import Any
 import torch
 
 import autocompress
-from autocompress import checkpoints, cost
+from autocompress import checkpoints
 from autocompress.distill.training import Training
 from autocompress.evaluate import network_upscaler
+from autocompress.families import describe
 from autocompress.families.base import SRNetwork
 from autocompress.search.inputs import Inputs
 from autocompress.search.space import Candidate
@@ -77,13 +77,9 @@ class Trial:
             return self._inputs.psnr_y(network_upscaler(student))
 
     def _describe(self, metrics: dict[str, float]) -> dict[str, Any]:
-        task, config = self._inputs.task, self.candidate.config
+        task = self._inputs.task
         return {
-            "family": self._student.family,
-            "config": config.to_dict(),
-            "scale": config.scale,
-            "flops": cost.count_flops(self._student, config.scale, math.lcm(48, task.family.size_multiple(config))),
-            "params": cost.count_params(self._student),
+            **describe(self._student),
             "metrics": metrics,
             "provenance": {
                 "teacher": task.teacher_name,
