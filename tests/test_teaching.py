@@ -1,5 +1,6 @@
 """Training a network from scratch: resumable, and refused where it is another training."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from autocompress.distill.recipe import Recipe, paper_recipe
 from autocompress.distill.teaching import Lesson, open_training_images, teach
 from autocompress.distill.training import Training
 from autocompress.errors import CheckpointError, ConfigError, InvalidInput, RunError
+from autocompress.evaluate import evaluate, network_upscaler, pairs
 from autocompress.families import parse_config
 from autocompress.families.base import digest
 from autocompress.families.edsr import EDSRFamily
@@ -109,6 +111,34 @@ def test_the_command(photos: Path, tmp_path: Path) -> None:
     assert about["provenance"]["recipe"]["steps"] == 3
 
 
+def test_it_is_scored_on_the_way(photos: Path, tmp_path: Path) -> None:
+    out, lines = tmp_path / "net.safetensors", list[str]()
+    recipe = dataclasses.replace(RECIPE, steps=20)
+    teach(
+        lesson(photos, recipe=recipe, valid=open_folder(photos, 2, min_size=32)), out, Arithmetic(), lines.append, quiet
+    )
+    scored = [line for line in lines if " dB on 3 images of " in line]
+    assert len(scored) == 10
+    (scores,) = json.loads(out.with_suffix(".json").read_text())["metrics"].values()
+    assert scored[-1].startswith(f"{scores['psnr_y']:.2f} dB")
+    expected = evaluate(network_upscaler(load(out)), pairs(open_folder(photos, 2, min_size=32)), 2)
+    assert scores["psnr_y"] == pytest.approx(expected.mean["psnr_y"])
+
+
+def test_going_on_from_a_file(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "net.safetensors"
+    command = ["teacher", "train", "edsr", "--train", str(photos), "--steps", "1", "--learning-rate", "1e-9"]
+    command += ["--batch-size", "2", "--patch-size", "16", "--out", str(out), "--start", str(teacher_file)]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    before, after = load(teacher_file), load(out)
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(before.parameters(), after.parameters(), strict=True))
+    assert json.loads(out.with_suffix(".json").read_text())["provenance"]["start_digest"] == digest(before)
+    with pytest.raises(InvalidInput, match=r"--set num_feat=4 was given, but .* has a config"):
+        CliRunner().invoke(app, [*command, "--set", "num_feat=4"], catch_exceptions=False)
+    with pytest.raises(InvalidInput, match="is edsr, but swinir was asked for"):
+        CliRunner().invoke(app, ["teacher", "train", "swinir", *command[3:]], catch_exceptions=False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -192,7 +222,7 @@ def test_the_papers_student_from_scratch_by_the_papers_recipe(photos: Path, tmp_
     assert result.exit_code == 0, result.output
     assert load(out).config == EDSRConfig(2, 16, 8, res_scale=2.0)
     used = json.loads(out.with_suffix(".json").read_text())["provenance"]["recipe"]
-    assert (used["teacher_loss"], used["learning_rate"], used["halve_at"]) == ("multilap", 1e-4, [200_000])
+    assert (used["teacher_loss"], used["learning_rate"], used["halve_at"]) == ("multilap", 1e-4, [1])
 
 
 def test_a_target_of_another_family(photos: Path, teacher_file: Path, tmp_path: Path) -> None:

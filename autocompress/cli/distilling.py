@@ -55,7 +55,7 @@ def distill(
     from autocompress.cli.display import step_display
     from autocompress.cli.networks import evaluate
     from autocompress.data.bank import PixelBank
-    from autocompress.distill.recipe import Recipe, paper_recipe
+    from autocompress.distill.recipe import PAPER_STEPS, Recipe, paper_recipe
     from autocompress.distill.teaching import Lesson, check_name, open_training_images, teach
     from autocompress.families import family_of, find_family, parse_fields
     from autocompress.families.presets import PRESETS
@@ -73,8 +73,10 @@ def distill(
     student = family.student_config(shrunk.config, {**counts, **parse_fields(config or [])})
     if preset is not None and init == "scratch" and not config:
         student = dataclasses.replace(preset, scale=shrunk.scale)
-    plan = paper_recipe(name, seed) if recipe == "paper" else Recipe(steps=OUR_STEPS, patch_size=48, seed=seed)
-    plan = plan if steps is None else dataclasses.replace(plan, steps=steps)
+    if recipe == "paper":
+        plan = paper_recipe(name, PAPER_STEPS if steps is None else steps, seed)
+    else:
+        plan = Recipe(steps=OUR_STEPS if steps is None else steps, patch_size=48, seed=seed)
     source, used = open_training_images(train, shrunk.scale, plan), arithmetic.choose()
     described = {"teacher": teacher or default_teacher(name), "target": target, "init": init}
     with step_display(plan.steps) as display:

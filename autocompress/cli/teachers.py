@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from autocompress.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from autocompress.families.base import SRNetwork
 
 commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
 
@@ -64,6 +69,13 @@ def train_teacher(
     train: Annotated[
         Path | None, typer.Option(help="Folder of HR images.", show_default="scikit-image's photographs")
     ] = None,
+    val: Annotated[
+        Path | None,
+        typer.Option(help="Folder of HR images to score on, on the way.", show_default="scikit-image's photographs"),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Weights to go on from: a name or a file.", show_default="random ones")
+    ] = None,
     target: Annotated[
         str | None, typer.Option(help="A teacher to learn from as well: a name or a file.", show_default="none")
     ] = None,
@@ -74,15 +86,19 @@ def train_teacher(
     learning_rate: Annotated[float, typer.Option(help="Adam's, after the warm-up.")] = 4e-4,
     seed: Annotated[int, typer.Option(help="Seed of the weights and the patches.")] = 0,
 ) -> None:
-    """Train a network from scratch, to shrink it later. The same command again goes on where it stopped.
+    """Train a network, to shrink it later: from scratch, or on from a file. The same command again goes on.
 
     Example: autocompress teacher train swinir --train DIV2K_train_HR --target edsr-baseline-x2 --out swinir.safetensors
     """
     from autocompress import arithmetic, prune
     from autocompress.cli.display import step_display
+    from autocompress.data.embedded import embedded
+    from autocompress.data.sources import open_folder
     from autocompress.distill.recipe import Recipe
     from autocompress.distill.teaching import Lesson, check_name, open_training_images, teach
+    from autocompress.evaluate import MIN_SIDE
     from autocompress.families import find_family, parse_config
+    from autocompress.families.base import digest
     from autocompress.teachers import load_teacher
 
     check_name(out)
@@ -96,9 +112,26 @@ def train_teacher(
         teacher_share=0.0 if target is None else teacher_share,
         seed=seed,
     )
-    start = prune.from_scratch(find_family(family), parse_config(family, scale, config or []), seed)
-    source = open_training_images(train, scale, recipe)
-    lesson = Lesson(start, source, None if target is None else load_teacher(target), recipe, {"target": target})
+    if start is None:
+        network = prune.from_scratch(find_family(family), parse_config(family, scale, config or []), seed)
+    else:
+        network = _start(start, family, config)
+    source = open_training_images(train, network.scale, recipe)
+    valid = embedded("valid", network.scale) if val is None else open_folder(val, network.scale, min_size=MIN_SIDE)
+    described = {"target": target} | ({} if start is None else {"start": start, "start_digest": digest(network)})
+    lesson = Lesson(network, source, None if target is None else load_teacher(target), recipe, described, valid)
     with step_display(steps) as display:
         teach(lesson, out, arithmetic.choose(), display.log, display.step)
     typer.echo(out)
+
+
+def _start(name_or_file: str, family: str, config: list[str] | None) -> SRNetwork:
+    """The network to go on from, which has a config of its own."""
+    from autocompress.teachers import load_teacher
+
+    network = load_teacher(name_or_file)
+    if network.family != family:
+        raise InvalidInput(f"{name_or_file} is {network.family}, but {family} was asked for")
+    if config:
+        raise InvalidInput(f"--set {config[0]} was given, but {name_or_file} has a config; leave one of them out")
+    return network

@@ -22,11 +22,18 @@ WORTH_COMPILING = 2000  # steps; to compile takes as long as some hundred of the
 PROBE_STEPS = 16
 
 
-def finish(training: Training, state_file: Path, identity: dict[str, Any], on_step: Callable[[int], None]) -> SRNetwork:
+def finish(
+    training: Training,
+    state_file: Path,
+    identity: dict[str, Any],
+    on_step: Callable[[int], None],
+    on_tenth: Callable[[SRNetwork], None],
+) -> SRNetwork:
     """Train to the recipe's last step, from what `state_file` holds of it, and return the student.
 
     `identity` says what is trained on what; a state of another one is a RunError that names what differs. The state
-    is written every fiftieth part of the way, and stays: remove it when its student is kept.
+    is written every fiftieth part of the way, and stays: remove it when its student is kept. Every tenth part of the
+    way `on_tenth` gets the student as it then is.
     """
     # As JSON has it, so that what is read can be compared.
     identity = json.loads(json.dumps(identity | {"recipe": training.recipe.to_dict()}))
@@ -39,6 +46,8 @@ def finish(training: Training, state_file: Path, identity: dict[str, Any], on_st
     while training.step < steps:
         training.run_to(min(steps, training.step // every * every + every), on_step)
         _write(state_file, {"identity": json.dumps(identity), **training.state_dict()})
+        if training.step * 10 // steps > (training.step - every) * 10 // steps:
+            on_tenth(training.student)
     return training.student
 
 

@@ -66,15 +66,19 @@ class Recipe:
         return asdict(self) | {"halve_at": list(self.halve_at)}
 
 
-def paper_recipe(family: str, seed: int = 0) -> Recipe:
-    """How the paper distills (Jiang et al. 2024, section 3, and their released files): 800,000 steps, from scratch.
+PAPER_STEPS = 800_000
+
+
+def paper_recipe(family: str, steps: int = PAPER_STEPS, seed: int = 0) -> Recipe:
+    """How the paper distills (Jiang et al. 2024, section 3, and their released files), in as many steps, from scratch.
 
     The loss is MultiLap to the teacher and 0.1 times L1 to the truth. EDSR's released file says a learning rate of
-    1e-7, which is taken for the end of a fine-tuning; the paper's is 1e-4. Its gradients are not clipped.
+    1e-7, which is taken for the end of a fine-tuning; the paper's is 1e-4. Its gradients are not clipped. In fewer
+    steps the learning rate is halved sooner, in proportion.
     """
     halve_at = (200_000,) if family == "edsr" else (250_000, 400_000, 450_000)
     return Recipe(
-        steps=800_000,
+        steps=steps,
         batch_size=16,
         patch_size=48 if family == "edsr" else 64,
         learning_rate=1e-4,
@@ -82,6 +86,6 @@ def paper_recipe(family: str, seed: int = 0) -> Recipe:
         clip=UNCLIPPED,
         teacher_loss="multilap",
         teacher_share=1 / 1.1,
-        halve_at=halve_at,
+        halve_at=tuple(round(at * steps / PAPER_STEPS) for at in halve_at),
         seed=seed,
     )

@@ -18,6 +18,7 @@ from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
 from autocompress.errors import InvalidInput
+from autocompress.evaluate import evaluate, network_upscaler, pairs
 from autocompress.families import describe
 from autocompress.families.base import SRNetwork, digest
 
@@ -26,7 +27,8 @@ from autocompress.families.base import SRNetwork, digest
 class Lesson:
     """What is trained on what: a network's start, images, and, unless it learns from the truth alone, a target.
 
-    `described` are facts of the start that tell one lesson from another, and go into the side file.
+    `described` are facts of the start that tell one lesson from another, and go into the side file. On the images of
+    `valid`, where there are some, the network is scored on the way.
     """
 
     start: SRNetwork
@@ -34,6 +36,7 @@ class Lesson:
     target: SRNetwork | None
     recipe: Recipe
     described: dict[str, Any] = field(default_factory=dict)
+    valid: ImageSource | None = None
 
     def __post_init__(self) -> None:
         if self.target is not None and self.target.scale != self.start.scale:
@@ -82,7 +85,15 @@ def teach(
     target = None if lesson.target is None else digest(lesson.target)
     identity = {**network, **lesson.described, "images": lesson.source.digest, "target_digest": target}
     state = out.with_suffix(".state")
-    trained = course.finish(Training(lesson.start, sampler, recipe, used), state, identity, on_step)
+    valid = [] if lesson.valid is None else list(pairs(lesson.valid))
+    metrics: dict[str, dict[str, float]] = {}
+
+    def score(trained: SRNetwork) -> None:
+        if lesson.valid is not None:
+            metrics[lesson.valid.name] = evaluate(network_upscaler(trained), valid, trained.scale, ["psnr_y"]).mean
+            log(f"{metrics[lesson.valid.name]['psnr_y']:.2f} dB on {len(valid)} images of {lesson.valid.name}")
+
+    trained = course.finish(Training(lesson.start, sampler, recipe, used), state, identity, on_step, score)
     checkpoints.save_tensors(out, trained.state_dict())
     provenance = {
         **lesson.described,
@@ -91,6 +102,6 @@ def teach(
         "recipe": recipe.to_dict(),
         "arithmetic": used.to_dict(),
     }
-    checkpoints.write_json(out.with_suffix(".json"), {**network, "metrics": {}, "provenance": provenance})
+    checkpoints.write_json(out.with_suffix(".json"), {**network, "metrics": metrics, "provenance": provenance})
     state.unlink()
     return trained
