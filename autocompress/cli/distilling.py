@@ -9,8 +9,6 @@ import typer
 
 from autocompress.errors import InvalidInput
 
-OUR_STEPS = 3000
-
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -55,7 +53,7 @@ def distill(
     from autocompress.cli.display import step_display
     from autocompress.cli.networks import evaluate
     from autocompress.data.bank import PixelBank
-    from autocompress.distill.recipe import PAPER_STEPS, Recipe, paper_recipe
+    from autocompress.distill.recipe import OUR_STEPS, PAPER_STEPS, our_recipe, paper_recipe
     from autocompress.distill.teaching import Lesson, check_name, open_training_images, teach
     from autocompress.families import family_of, find_family, parse_fields
     from autocompress.families.presets import PRESETS
@@ -76,7 +74,7 @@ def distill(
     if recipe == "paper":
         plan = paper_recipe(name, PAPER_STEPS if steps is None else steps, seed)
     else:
-        plan = Recipe(steps=OUR_STEPS if steps is None else steps, patch_size=48, seed=seed)
+        plan = our_recipe(name, OUR_STEPS if steps is None else steps, seed)
     source, used = open_training_images(train, shrunk.scale, plan), arithmetic.choose()
     described = {"teacher": teacher or default_teacher(name), "target": target, "init": init}
     with step_display(plan.steps) as display:

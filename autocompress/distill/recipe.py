@@ -66,7 +66,14 @@ class Recipe:
         return asdict(self) | {"halve_at": list(self.halve_at)}
 
 
+OUR_STEPS = 3000
 PAPER_STEPS = 800_000
+OUR_LEARNING_RATES = {"edsr": 2e-3, "swinir": 1e-3}
+
+
+def our_recipe(family: str, steps: int = OUR_STEPS, seed: int = 0) -> Recipe:
+    """How a single student is trained from its projection, unless one asks for something else."""
+    return Recipe(steps=steps, patch_size=48, learning_rate=OUR_LEARNING_RATES[family], seed=seed)
 
 
 def paper_recipe(family: str, steps: int = PAPER_STEPS, seed: int = 0) -> Recipe:
