@@ -69,7 +69,7 @@ def trials(count: int, folder: Path) -> dict[str, Any]:
     from autocompress.search.ledger import Ledger
     from autocompress.search.run_folder import RunFolder
     from autocompress.search.space import Budget, Candidate
-    from autocompress.search.starts import starts
+    from autocompress.search.starts import first_points
 
     class Stub:
         """Its PSNR grows with the logarithm of its FLOPs, less some noise."""
@@ -95,7 +95,7 @@ def trials(count: int, folder: Path) -> dict[str, Any]:
     task = open_task(Settings(budget=Budget(100 * 10**9, None), trials=count))
     run, ledger = RunFolder(folder / "run"), Ledger()
     run.path.mkdir()
-    first = starts(task.space, task.teacher.config, task.settings.budget, 8)
+    first = first_points(task.branches, task.settings.budget, 8)
     start = time.perf_counter()
     driver.Driver(task, run, Quiet(), first, ledger).run(SimpleNamespace(ledger=ledger), None)  # type: ignore[arg-type]
     seconds = time.perf_counter() - start

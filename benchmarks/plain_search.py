@@ -28,7 +28,7 @@ from autocompress.families.base import SRNetwork
 from autocompress.families.edsr import EDSRConfig, EDSRFamily
 from autocompress.search.inputs import Inputs, open_task
 from autocompress.search.settings import Settings
-from autocompress.search.space import Budget
+from autocompress.search.space import Budget, Candidate
 
 TRIALS, BUDGET = 16, 20 * 10**9
 STEPS = (0, 100, 300, 600, 1000)
@@ -75,18 +75,23 @@ def main() -> None:
 
 def curves(inputs: Inputs, config: EDSRConfig, seed: int) -> dict[str, dict[str, float]]:
     """PSNR-Y by step: from scratch at the better learning rate, and from projection."""
-    scratch = prune.shrinker(inputs.teacher, torch.empty(0), "scratch", seed)(config)
+    (branch,) = inputs.task.branches
+    scratch = prune.shrinker(branch.teacher, torch.empty(0), "scratch", seed)(config)
     found = [
         curve(inputs, scratch, Recipe(steps=STEPS[-1], patch_size=48, learning_rate=rate, seed=seed))
         for rate in LEARNING_RATES
     ]
     best = max(found, key=lambda psnr: psnr[str(STEPS[-1])])
-    projected = curve(inputs, inputs.shrink(config), Recipe(steps=STEPS[-1], patch_size=48, seed=seed), PROJECTED_STEPS)
+    recipe = Recipe(steps=STEPS[-1], patch_size=48, seed=seed)
+    start = inputs.shrink(Candidate(branch.name, {}, config, recipe, 0, 0))
+    projected = curve(inputs, start, recipe, PROJECTED_STEPS)
     return {"scratch": best, "projection": projected}
 
 
 def curve(inputs: Inputs, student: SRNetwork, recipe: Recipe, steps: tuple[int, ...] = STEPS) -> dict[str, float]:
-    training = Training(student, inputs.sampler(recipe), recipe, inputs.arithmetic)
+    training = Training(
+        student, inputs.sampler(Candidate("edsr", {}, student.config, recipe, 0, 0)), recipe, inputs.arithmetic
+    )
     psnr = {}
     for step in steps:
         training.run_to(step)

@@ -71,14 +71,17 @@ def step_times(counts: tuple[int, int]) -> Row:
     from autocompress.families.edsr.network import EDSR
     from autocompress.search.inputs import Inputs, open_task
     from autocompress.search.settings import Settings
-    from autocompress.search.space import Budget
+    from autocompress.search.space import Budget, Candidate
 
     inputs = Inputs(open_task(Settings(budget=Budget(BUDGET, None))), lambda _: None)
     student = EDSR(EDSRConfig(2, *counts))
     with tempfile.TemporaryDirectory() as folder:
         write_pairs(embedded("train", 2), Path(folder))
-        plain = PlainTraining(student, inputs.teacher, Path(folder), RECIPE, inputs.arithmetic.device, 2)
-        ours = Training(student, inputs.sampler(RECIPE), RECIPE, inputs.arithmetic)
+        (branch,) = inputs.task.branches
+        plain = PlainTraining(student, branch.teacher, Path(folder), RECIPE, inputs.arithmetic.device, 2)
+        ours = Training(
+            student, inputs.sampler(Candidate(branch.name, {}, student.config, RECIPE, 0, 0)), RECIPE, inputs.arithmetic
+        )
         kinds = {"plain": repeated(plain.step), "ours": lambda steps: ours.run_to(ours.step + steps)}
         return alternate(kinds, 3, 1, inputs.arithmetic.device, warm_up=1)
 

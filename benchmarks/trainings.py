@@ -38,7 +38,7 @@ LARGEST = 0.4  # of the teacher's FLOPs
 def main() -> None:
     options = parse()
     out = options.out or Path(__file__).with_name(f"trainings-{options.space}.jsonl")
-    task = open_task(Settings(budget=Budget(None, 10**9), space=options.space))
+    task = open_task(Settings(budget=Budget(None, 10**9), spaces=(options.space,)))
     inputs = Inputs(task, print)
     if not out.exists():
         append(out, about(inputs, options.steps))
@@ -50,21 +50,22 @@ def main() -> None:
         if (number, seed) in done:
             continue
         candidate = drawn[number]
-        recipe = replace(candidate.recipe, seed=1000 * seed + number)
+        candidate = replace(candidate, recipe=replace(candidate.recipe, seed=1000 * seed + number))
         start = time.perf_counter()
         row = {"config": number, "seed": seed, "values": dict(candidate.values), "flops": candidate.flops}
-        row |= {"params": candidate.params, "psnr_y": curve(inputs, candidate, recipe)}
+        row |= {"params": candidate.params, "psnr_y": curve(inputs, candidate)}
         append(out, row | {"seconds": round(time.perf_counter() - start, 2)})
         print(json.dumps(row), flush=True)
 
 
 def candidates(inputs: Inputs, count: int, recipe: Recipe) -> list[Candidate]:
     """Spread over log FLOPs, in an order of their own, so that the first ones are spread as well."""
-    space, teacher = inputs.task.space, inputs.teacher
+    (branch,) = inputs.task.branches
+    space, teacher, family = branch.space, branch.teacher, branch.family
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     distributions = {parameter.name: parameter.distribution for parameter in space.parameters}
-    flops = [inputs.task.family.flops(config) for _, config in space.sizes(teacher.config)]
-    low, high = math.log(min(flops)), math.log(LARGEST * inputs.task.family.flops(teacher.config))
+    flops = [family.flops(config) for _, config in space.sizes(teacher.config)]
+    low, high = math.log(min(flops)), math.log(LARGEST * family.flops(teacher.config))
     found = []
     for index in range(count):
         level = low + (high - low) * (index * 0.6180339887 % 1)  # the golden ratio's multiples fill an interval evenly
@@ -73,11 +74,11 @@ def candidates(inputs: Inputs, count: int, recipe: Recipe) -> list[Candidate]:
     return found
 
 
-def curve(inputs: Inputs, candidate: Candidate, recipe: Recipe) -> dict[str, float | None]:
+def curve(inputs: Inputs, candidate: Candidate) -> dict[str, float | None]:
     """PSNR-Y at each rung; None from where the training diverged."""
-    training = Training(inputs.shrink(candidate.config), inputs.sampler(recipe), recipe, inputs.arithmetic)
+    training = Training(inputs.shrink(candidate), inputs.sampler(candidate), candidate.recipe, inputs.arithmetic)
     psnr: dict[str, float | None] = {}
-    for step in (0, *(recipe.steps // 3**power for power in (3, 2, 1, 0))):
+    for step in (0, *(candidate.recipe.steps // 3**power for power in (3, 2, 1, 0))):
         try:
             training.run_to(step)
             score = inputs.score(network_upscaler(training.student), ["psnr_y"]).mean["psnr_y"]
@@ -90,10 +91,11 @@ def curve(inputs: Inputs, candidate: Candidate, recipe: Recipe) -> dict[str, flo
 def about(inputs: Inputs, steps: int) -> dict[str, object]:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     device = torch.cuda.get_device_name() if inputs.arithmetic.device == "cuda" else platform.processor()
+    (branch,) = inputs.task.branches
     return {
-        "space": inputs.task.space.to_dict(),
+        "space": branch.space.to_dict(),
         "steps": steps,
-        "teacher": inputs.task.teacher_name,
+        "teacher": branch.teacher_name,
         "references": inputs.references,
         "arithmetic": inputs.arithmetic.to_dict(),
         "machine": device,

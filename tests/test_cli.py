@@ -518,7 +518,8 @@ def test_spaces_list_show_and_check(run: Run, here: Path) -> None:
 def test_the_live_display_shows_trial_step_psnr_flops_and_time() -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, highlight=False, width=120)
-    candidate = Candidate({"num_feat": 16, "teacher_share": 0.5}, EDSRConfig(2, 16, 8), Recipe(), 11_650_000_000, 49603)
+    values = {"num_feat": 16, "teacher_share": 0.5}
+    candidate = Candidate("edsr", values, EDSRConfig(2, 16, 8), Recipe(), 11_650_000_000, 49603)
     with LiveDisplay(console, trials=4, steps=100) as live:
         live.stage("decoding images")
         live.prepared(["teacher  x2"])

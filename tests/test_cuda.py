@@ -145,8 +145,8 @@ def test_a_search_runs_and_goes_on(teacher_file: Path, photos: Path, tmp_path: P
     space.write_text(SPACE)
     settings = Settings(
         budget=Budget(None, 10**6),
-        space=str(space),
-        teacher=str(teacher_file),
+        spaces=(str(space),),
+        teachers=(str(teacher_file),),
         train=photos,
         val=photos,
         trials=4,

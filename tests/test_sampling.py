@@ -9,13 +9,16 @@ import pytest
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
+from autocompress.distill.recipe import Recipe
 from autocompress.errors import SpaceError
 from autocompress.families import FAMILIES
-from autocompress.families.edsr.network import EDSRConfig
+from autocompress.families.edsr.network import EDSR, EDSRConfig
+from autocompress.families.swinir.network import SwinIR, SwinIRConfig
+from autocompress.search.branches import WHICH, Branch, Branches
 from autocompress.search.parameters import Value, parse_parameter
 from autocompress.search.sampling import FeasibleSampler
 from autocompress.search.space import Budget, Space, Values, load_space
-from autocompress.search.starts import starts
+from autocompress.search.starts import first_points, starts
 from autocompress.search.study import DIRECTIONS, default_sampler
 
 FAMILY = FAMILIES["edsr"]
@@ -30,6 +33,12 @@ LOSS = parse_parameter("teacher_loss", {"type": "categorical", "choices": ["l1",
 SPACE = Space("test", FAMILY, (*COUNTS.values(), RATE, LOSS), {"learning_rate": 1e-3})
 
 Point = tuple[Value, ...]
+
+
+def branches(*spaces: Space) -> Branches:
+    """Of one teacher, which sampling does not look at."""
+    teacher = EDSR(EDSRConfig(2, 8, 1))
+    return Branches(Branch(space, "teacher", teacher, "teacher", teacher) for space in spaces)
 
 
 def flops(values: Values) -> int:
@@ -52,13 +61,14 @@ def run(
     def usable(values: Values) -> bool:
         return point(values) not in tried and budget.allows(flops(values), 0)
 
-    sampler = FeasibleSampler(inner(seed), space, usable, seed)
+    sampler = FeasibleSampler(inner(seed), branches(space), usable, seed)
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
     found = []
     for _ in range(trials):
         if sampler.any_usable() is None:
             break
-        trial = study.ask({parameter.name: parameter.distribution for parameter in space.parameters})
+        trial = study.ask()
+        branches(space).suggest(trial)
         found.append(point(trial.params))
         tried.add(found[-1])
         cost = flops(trial.params)
@@ -98,13 +108,13 @@ def test_a_small_space_is_exhausted() -> None:
 
 
 def test_nothing_usable_is_none() -> None:
-    sampler = FeasibleSampler(RandomSampler(seed=0), SPACE, lambda _: False, 0)
+    sampler = FeasibleSampler(RandomSampler(seed=0), branches(SPACE), lambda _: False, 0)
     assert sampler.any_usable() is None
 
 
 def test_one_usable_point_among_thousands_is_found() -> None:
     wanted = {"num_feat": 60, "num_block": 13, "learning_rate": RATE.values[3], "teacher_loss": "multilap"}
-    sampler = FeasibleSampler(RandomSampler(seed=0), SPACE, lambda values: dict(values) == wanted, 0)
+    sampler = FeasibleSampler(RandomSampler(seed=0), branches(SPACE), lambda values: dict(values) == wanted, 0)
     assert sampler.any_usable() == wanted
 
 
@@ -125,7 +135,68 @@ def test_the_inner_sampler_hears_of_every_trial() -> None:
     assert heard == [TrialState.COMPLETE] * 3 + [TrialState.PRUNED, TrialState.COMPLETE]
 
 
+# --- several spaces in one study ---
+
+
+def joint_run(trials: int, usable: Callable[[Values], bool]) -> list[Values]:
+    """A study over SPACE and a small SwinIR space, in which SwinIR students are better."""
+    both = branches(SPACE, load_space("swinir"))
+    tried: list[Values] = []
+    sampler = FeasibleSampler(default_sampler(0), both, lambda point: usable(point) and point not in tried, 0)
+    study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+    for _ in range(trials):
+        trial = study.ask()
+        tried.append(both.suggest(trial))
+        assert trial.params == tried[-1]
+        assert both.is_whole(trial.params)
+        study.tell(trial, [35.0 + (tried[-1][WHICH] == "swinir"), 1e9])
+    return tried
+
+
+def test_every_point_of_several_spaces_is_whole_and_new() -> None:
+    found = joint_run(30, lambda _: True)
+    assert {point[WHICH] for point in found} == {"test", "swinir"}
+    for point in found:
+        own = {name.partition(".")[0] for name in point if name != WHICH}
+        assert own == {point[WHICH]}
+    assert sum(point[WHICH] == "swinir" for point in found[15:]) > 9  # the better one, by now
+
+
+def test_when_one_space_is_used_up_the_other_goes_on() -> None:
+    found = joint_run(20, lambda point: point[WHICH] == "swinir" or point["test.num_feat"] == 8)
+    assert len(found) == 20
+    none = FeasibleSampler(RandomSampler(seed=0), branches(SPACE, load_space("swinir")), lambda _: False, 0)
+    assert none.any_usable() is None
+
+
+def test_a_point_that_lacks_something_is_not_whole() -> None:
+    both = branches(SPACE, load_space("swinir"))
+    point = dict(both.in_study(both["test"], {p.name: p.values[0] for p in SPACE.parameters}))
+    assert both.is_whole(point)
+    assert both.candidate(point, Recipe()).config == EDSRConfig(2, 8, 1)
+    del point["test.num_block"]
+    assert not both.is_whole(point)
+    assert not both.is_whole({})
+    assert not both.is_whole({WHICH: "other"})
+
+
 # --- the first trials ---
+
+
+def test_the_first_points_have_the_papers_students_and_all_spaces() -> None:
+    teachers = {"edsr": EDSR(TEACHER), "swinir": SwinIR(SwinIRConfig(2))}
+    both = Branches(
+        Branch(load_space(name).for_teacher(teacher.config), name, teacher, name, teacher)
+        for name, teacher in teachers.items()
+    )
+    points = first_points(both, Budget(30 * 10**9), 8)
+    assert len(points) == 8
+    configs = [both.candidate(point, Recipe()).config for point in points]
+    assert EDSRConfig(2, 16, 8) in configs
+    assert SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6)) in configs
+    assert len({id(both[str(point[WHICH])]) for point in points}) == 2
+    cheap = first_points(both, Budget(8 * 10**9), 8)  # below both of the paper's
+    assert EDSRConfig(2, 16, 8) not in [both.candidate(point, Recipe()).config for point in cheap]
 
 
 @pytest.mark.parametrize("budget", [Budget(2 * 10**9), BUDGET, Budget(10**12), Budget(None, 50_000)])

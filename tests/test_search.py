@@ -92,8 +92,8 @@ def settings(tmp_path: Path, teacher_file: Path, photos: Path) -> Callable[..., 
     def make(**fields: Any) -> Settings:
         usual: dict[str, Any] = {
             "budget": Budget(BUDGET),
-            "space": str(space),
-            "teacher": str(teacher_file),
+            "spaces": (str(space),),
+            "teachers": (str(teacher_file),),
             "train": photos,
             "init": "scratch",
             "trials": 4,
@@ -131,8 +131,8 @@ def finished(
     (folder / "small.yaml").write_text(SPACE)
     wanted = Settings(
         budget=Budget(BUDGET),
-        space=str(folder / "small.yaml"),
-        teacher=str(teacher_file),
+        spaces=(str(folder / "small.yaml"),),
+        teachers=(str(teacher_file),),
         train=photos,
         trials=10,
         steps=4,
@@ -196,8 +196,8 @@ def test_the_run_folder_holds_everything(finished: tuple[RunFolder, Outcome, Sil
     assert there == {"config.json", "study.db", "times.json", "trials", "pareto.csv", "pareto.json", "report.html"}
     assert not [path for path in run.path.rglob("*") if path.name.endswith(".tmp")]
     config = json.loads((run.path / "config.json").read_text())
-    assert {"search", "references", "arithmetic", "versions", "teacher", "train", "valid"} <= config.keys()
-    assert {"teacher", "train", "valid", "budget", "recipe", "seed"} <= config["search"].keys()
+    assert {"search", "references", "arithmetic", "versions", "branches", "teacher", "train", "valid"} <= config.keys()
+    assert {"spaces", "train", "valid", "budget", "recipe", "seed"} <= config["search"].keys()
     assert config["references"]["teacher"]["flops"] == EDSRFamily().flops(EDSRConfig(2, 8, 2))
     assert config["train"]["images"] + config["valid"]["images"] == 3
     assert any("2 of photos" in fact and "1 of photos" in fact for fact in progress.facts)
@@ -290,7 +290,7 @@ def test_a_finished_search_goes_on_with_more_trials(settings: Callable[..., Sett
 def test_a_small_space_is_used_up(settings: Callable[..., Settings], tmp_path: Path) -> None:
     space = tmp_path / "two.yaml"
     space.write_text("family: edsr\nparameters: {num_feat: 4, num_block: {type: int, low: 1, high: 2}}\n")
-    run, outcome = search(settings(space=str(space), trials=9, steps=1), Silent())
+    run, outcome = search(settings(spaces=(str(space),), trials=9, steps=1), Silent())
     assert outcome.reason == "every config that fits the budget has been tried"
     assert sorted(trial.params["num_block"] for trial in trials_of(run)) == [1, 2]
 
@@ -300,7 +300,7 @@ def test_a_categorical_count_stays_within_its_choices(settings: Callable[..., Se
     space.write_text(
         "family: edsr\nparameters:\n  num_feat: {type: categorical, choices: [7, 2, 3, 99]}\n  num_block: 1\n"
     )
-    run, _ = search(settings(budget=Budget(10**12), space=str(space), trials=9, steps=1), Silent())
+    run, _ = search(settings(budget=Budget(10**12), spaces=(str(space),), trials=9, steps=1), Silent())
     assert sorted(trial.params["num_feat"] for trial in trials_of(run)) == [2, 3, 7]
 
 
@@ -331,7 +331,7 @@ def test_other_images_or_another_teacher_are_refused(
     other = tmp_path / "other.pth"
     torch.save({key: value * 1.01 for key, value in tiny_teacher.state_dict().items()}, other)
     with pytest.raises(RunError, match="teacher was"):
-        search(settings(trials=1, steps=1, teacher=str(other)), Silent())
+        search(settings(trials=1, steps=1, teachers=(str(other),)), Silent())
     images = tmp_path / "images"
     images.mkdir()
     for seed in range(3):
@@ -346,7 +346,7 @@ def test_the_same_teacher_from_another_file_is_the_same(
     search(settings(trials=1, steps=1), Silent())
     bare = tmp_path / "bare.pt"
     torch.save({f"module.{key}": value for key, value in tiny_teacher.state_dict().items()}, bare)
-    assert search(settings(trials=1, steps=1, teacher=str(bare)), Silent())[1].reason == "all 1 trials are done"
+    assert search(settings(trials=1, steps=1, teachers=(str(bare),)), Silent())[1].reason == "all 1 trials are done"
 
 
 # --- ends in the middle ---
@@ -492,7 +492,7 @@ def test_a_diverging_trial_fails_alone(settings: Callable[..., Settings], tmp_pa
         "learning_rate: {type: categorical, choices: [1.0e-3, 1.0e+30]}}\n"
     )
     progress = Silent()
-    run, outcome = search(settings(space=str(space), trials=2), progress)
+    run, outcome = search(settings(spaces=(str(space),), trials=2), progress)
     assert outcome.reason == "all 2 trials are done"
     by_rate = {trial.params["learning_rate"]: trial for trial in trials_of(run)}
     assert by_rate[1e-3].state == TrialState.COMPLETE
@@ -501,7 +501,7 @@ def test_a_diverging_trial_fails_alone(settings: Callable[..., Settings], tmp_pa
     assert any("failed: the loss is" in event for event in progress.events)
     assert len(run.students()) == 1
 
-    again, outcome = search(settings(space=str(space), trials=5), Silent())
+    again, outcome = search(settings(spaces=(str(space),), trials=5), Silent())
     assert outcome.reason == "every config that fits the budget has been tried"
     assert len(trials_of(again)) == 2
 
@@ -565,7 +565,8 @@ def test_the_folder_is_gone_again_when_the_preparation_fails(settings: Callable[
 
 def test_what_is_made_without_any_choice() -> None:
     task = open_task(Settings(Budget(20 * 10**9)))
-    assert (task.teacher_name, task.teacher.scale, task.space.name) == ("edsr-baseline-x2", 2, "edsr")
+    (branch,) = task.branches
+    assert (branch.teacher_name, branch.target_name, task.scale, branch.name) == (*["edsr-baseline-x2"] * 2, 2, "edsr")
     assert len(task.valid) >= 4
     assert not {file.hr for file in task.train.files} & {file.hr for file in task.valid.files}
 
@@ -622,7 +623,7 @@ def test_settings_are_checked(settings: Callable[..., Settings], fields: dict[st
 
 def test_a_run_is_named_after_what_it_searches() -> None:
     assert Settings(Budget(20 * 10**9), seed=3).folder == Path("runs", "edsr-20G-seed3")
-    assert Settings(Budget(None, 500_000), space="my/own.yaml").folder == Path("runs", "own-500K-seed0")
+    assert Settings(Budget(None, 500_000), spaces=("my/own.yaml",)).folder == Path("runs", "own-500K-seed0")
 
 
 def test_the_parameter_budget_holds(settings: Callable[..., Settings]) -> None:

@@ -212,7 +212,7 @@ BAD = {
         changed("[l1, multilap]", "[[l1], [multilap]]"),
         "parameters.teacher_loss.choices is [['l1'], ['multilap']]",
     ),
-    "unknown choice": (changed("[l1, multilap]", "[l1, l3]"), "teacher_loss is 'l3', but must be one of l1, multilap"),
+    "unknown choice": (changed("[l1, multilap]", "[l1, l3]"), "teacher_loss is 'l3', but must be one of l1, charbonn"),
     "text for a number": (
         changed("{type: float, low: 0.0, high: 1.0, step: 0.25}", "much"),
         "parameters.teacher_share has the value 'much' of a wrong type",

@@ -185,7 +185,7 @@ class LiveDisplay(Display):
 
 def _name(trial: int, candidate: Candidate) -> str:
     counts = " ".join(f"{k}={v}" for k, v in candidate.values.items() if k not in RECIPE_FIELDS)
-    return f"trial {trial:3}  {counts:24} {format_count(candidate.flops):>7} FLOPs"
+    return f"trial {trial:3}  {candidate.space} {counts:24} {format_count(candidate.flops):>7} FLOPs"
 
 
 def _recipe(candidate: Candidate) -> str:

@@ -28,10 +28,22 @@ def search(
     budget_params: Annotated[
         str | None, typer.Option(help="Most parameters, such as 500K.", show_default=False)
     ] = None,
-    space: Annotated[str, typer.Option(help="Search space: a name (see `spaces list`) or a YAML file.")] = "edsr",
+    space: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Search space: a name (see `spaces list`) or a YAML file. Several make one front.", show_default="edsr"
+        ),
+    ] = None,
     teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Teacher: a name (see `teacher list`) or a file of weights; SPACE=FILE for one of several spaces.",
+            show_default="the shipped one of the family",
+        ),
+    ] = None,
+    target: Annotated[
         str | None,
-        typer.Option(help="Teacher: a name (see `teacher list`) or a file of weights.", show_default="the shipped one"),
+        typer.Option(help="Network to learn from: a name or a file of the same scale.", show_default="the teacher"),
     ] = None,
     res_scale: Annotated[
         float | None, typer.Option(help="Residual scaling of an EDSR teacher from elsewhere; no file holds it.")
@@ -49,7 +61,7 @@ def search(
     steps: Annotated[int, typer.Option(help="Training steps of a student that is trained to the end.")] = 300,
     timeout: Annotated[str | None, typer.Option(help="Stop after this time, such as 10m or 2h.")] = None,
     seed: Annotated[int, typer.Option(help="Seed: the same one gives the same trials.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/SPACE-BUDGET-seedSEED")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/SPACES-BUDGET-seedSEED")] = None,
 ) -> None:
     """Search for the best small networks within a budget; the same command again goes on where it stopped.
 
@@ -71,8 +83,9 @@ def search(
 
     settings = Settings(
         budget=Budget(flops, params),
-        space=space,
-        teacher=teacher,
+        spaces=tuple(space or ["edsr"]),
+        teachers=tuple(teacher or []),
+        target=target,
         res_scale=res_scale,
         train=train,
         val=val,

@@ -11,7 +11,7 @@ from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.settings import Settings
-from autocompress.search.starts import starts
+from autocompress.search.starts import first_points
 
 __all__ = ["Outcome", "Progress", "RunFolder", "Settings", "search"]
 
@@ -27,7 +27,7 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
     ledger = Ledger()
     with ledger.during("opening teacher and images"):
         task = open_task(settings)
-    first = starts(task.space, task.teacher.config, settings.budget, min(BATCH, settings.trials))
+    first = first_points(task.branches, settings.budget, min(BATCH, settings.trials))
     run = RunFolder(settings.folder)
     with run.opened():
         inputs = _prepare(task, run, progress, ledger)

@@ -13,6 +13,7 @@ import torch
 import autocompress
 from autocompress.arithmetic import Arithmetic
 from autocompress.quantities import format_count
+from autocompress.search.branches import Branch
 from autocompress.search.inputs import Inputs, Task
 from autocompress.search.run_folder import RunFolder
 
@@ -21,8 +22,10 @@ def identity(task: Task) -> dict[str, Any]:
     """What must be the same for a search to go on in the same folder. More trials or time are the same search."""
     settings = task.settings
     return {
-        "space": task.space.to_dict(),
-        "teacher": task.teacher_digest,
+        "spaces": {
+            branch.name: branch.space.to_dict() | {"teacher": branch.teacher_digest, "target": branch.target_digest}
+            for branch in task.branches
+        },
         "train": task.train.digest,
         "valid": task.valid.digest,
         "budget": dataclasses.asdict(settings.budget),
@@ -34,13 +37,19 @@ def identity(task: Task) -> dict[str, Any]:
 
 def describe(inputs: Inputs, search: dict[str, Any]) -> dict[str, Any]:
     """What config.json records."""
-    task, teacher = inputs.task, inputs.teacher
+    task, best = inputs.task, inputs.best_branch
     return {
         "search": search,
         "settings": {key: _plain(value) for key, value in dataclasses.asdict(task.settings).items()},
-        "space": task.space.name,
-        "scale": teacher.scale,
-        "teacher": {"name": task.teacher_name, "family": teacher.family, "config": teacher.config.to_dict()},
+        "scale": task.scale,
+        "teacher": _teacher(best),
+        "branches": {
+            branch.name: {
+                "teacher": _teacher(branch) | inputs.teachers[branch.name],
+                "target": branch.target_name,
+            }
+            for branch in task.branches
+        },
         "train": {"name": task.train.name, "images": len(inputs.bank)},
         "valid": {"name": task.valid.name, "images": len(inputs.valid)},
         "skipped_images": inputs.skipped,
@@ -53,6 +62,10 @@ def describe(inputs: Inputs, search: dict[str, Any]) -> dict[str, Any]:
             "python": platform.python_version(),
         },
     }
+
+
+def _teacher(branch: Branch) -> dict[str, Any]:
+    return {"name": branch.teacher_name, "family": branch.family.name, "config": branch.teacher.config.to_dict()}
 
 
 def _plain(value: object) -> object:
@@ -72,13 +85,18 @@ def recorded_arithmetic(run: RunFolder) -> Arithmetic | None:
 def facts(inputs: Inputs) -> list[str]:
     """Lines for the user about what the search works with."""
     task = inputs.task
-    bicubic, teacher = inputs.references["bicubic"], inputs.references["teacher"]
-    lines = [
-        f"teacher     {task.teacher_name}: x{inputs.teacher.scale}, {format_count(teacher['flops'])} FLOPs, "
-        f"{teacher['psnr_y']:.2f} dB (bicubic {bicubic['psnr_y']:.2f} dB)",
+    lines = []
+    for branch in task.branches:
+        teacher = inputs.teachers[branch.name]
+        taught = "" if branch.target is branch.teacher else f", students learn from {branch.target_name}"
+        lines += [
+            f"space       {branch.name}: {format_count(branch.space.size)} configs; budget {task.settings.budget}",
+            f"teacher     {branch.teacher_name}: x{task.scale}, {format_count(teacher['flops'])} FLOPs, "
+            f"{teacher['psnr_y']:.2f} dB (bicubic {inputs.references['bicubic']['psnr_y']:.2f} dB){taught}",
+        ]
+    lines += [
         f"images      {len(inputs.bank)} of {task.train.name} to train on, "
         f"{len(inputs.valid)} of {task.valid.name} to choose by",
-        f"space       {task.space.name}: {format_count(task.space.size)} configs; budget {task.settings.budget}",
         f"arithmetic  {inputs.arithmetic}",
     ]
     for name, reason in inputs.skipped.items():

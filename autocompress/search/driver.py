@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import AutocompressError, ConfigError
+from autocompress.families.base import Config
 from autocompress.search.inputs import Inputs, Task
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
@@ -26,6 +27,8 @@ AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at 
 # what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix or when memory is short
 FAILURES = (AutocompressError, RuntimeError)
 TIME_IS_UP = "the time is used up"
+
+Key = tuple[str, str, Config, Recipe]  # of teacher, target, student and training
 
 
 class _Stopped(Exception):
@@ -50,15 +53,16 @@ class Driver:
     def __init__(
         self, task: Task, run: RunFolder, progress: Progress, starts: Iterable[Values], ledger: Ledger
     ) -> None:
+        """`starts` are the first points, as the study has them."""
         self._ledger = ledger
         self._task = task
         self._run = run
         self._progress = progress
         self._rungs = Rungs()
-        self._tried: set[tuple[object, Recipe]] = set()
+        self._tried: set[Key] = set()
         self._open: dict[int, optuna.Trial] = {}
         seed = task.settings.seed
-        self._sampler = FeasibleSampler(default_sampler(seed), task.space, self._usable, seed)
+        self._sampler = FeasibleSampler(default_sampler(seed), task.branches, self._usable, seed)
         self._study = open_study(run.database, self._sampler)
         self._recover()
         self._remember()
@@ -115,10 +119,10 @@ class Driver:
                 self._train(trial, deadline)
 
     def _ask(self) -> tuple[int, Candidate]:
-        asked = self._study.ask({p.name: p.distribution for p in self._task.space.parameters})
+        asked = self._study.ask()
         self._open[asked.number] = asked
-        candidate = self._candidate(asked.params, origin(asked))
-        self._tried.add(_key(candidate))
+        candidate = self._candidate(self._task.branches.suggest(asked), origin(asked))
+        self._tried.add(self._key(candidate))
         return asked.number, candidate
 
     def _stops_untrained(self, trial: Trial) -> str | None:
@@ -195,26 +199,30 @@ class Driver:
         self._open.clear()
 
     def _recover(self) -> None:
-        recover(self._study, self._run.objectives, [parameter.name for parameter in self._task.space.parameters])
+        recover(self._study, self._run.objectives, self._task.branches.is_whole)
 
-    def _candidate(self, values: Values, number: int) -> Candidate:
+    def _candidate(self, point: Values, number: int) -> Candidate:
         """Trained with a seed of its own."""
         recipe = Recipe(steps=self._task.settings.steps, seed=self._task.settings.seed + number)
-        return self._task.space.candidate(values, self._task.teacher.config, recipe)
+        return self._task.branches.candidate(point, recipe)
 
-    def _usable(self, values: Values) -> bool:
+    def _key(self, candidate: Candidate) -> Key:
+        """The same for the same training but for its seed, in whatever space."""
+        branch = self._task.branches[candidate.space]
+        return branch.teacher_digest, branch.target_digest, *candidate.key
+
+    def _usable(self, point: Values) -> bool:
         try:
-            candidate = self._candidate(values, 0)
+            candidate = self._candidate(point, 0)
         except ConfigError:
             return False
-        return (
-            self._task.settings.budget.allows(candidate.flops, candidate.params) and _key(candidate) not in self._tried
-        )
+        allowed = self._task.settings.budget.allows(candidate.flops, candidate.params)
+        return allowed and self._key(candidate) not in self._tried
 
     def _remember(self) -> None:
         """What earlier sessions of this run tried and scored."""
-        for trial in ended(self._study):
-            self._tried.add(_key(self._candidate(trial.params, 0)))
+        for trial in filter(lambda trial: self._task.branches.is_whole(trial.params), ended(self._study)):
+            self._tried.add(self._key(self._candidate(trial.params, 0)))
         for trial in self._study.get_trials(deepcopy=False):
             if trial.state != TrialState.FAIL:
                 for rung, point in _recorded(trial):
@@ -222,12 +230,6 @@ class Driver:
 
     def _waiting(self) -> bool:
         return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
-
-
-def _key(candidate: Candidate) -> tuple[object, Recipe]:
-    """The same for the same training but for its seed."""
-    config, recipe = candidate.key
-    return config, replace(recipe, seed=0)
 
 
 def _point(trial: Trial, psnr: float) -> Point:

@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from autocompress import arithmetic as arithmetic_module
 from autocompress import cache, checkpoints, prune
@@ -21,15 +21,15 @@ from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import ImagePair, ImageSource, open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import OnTile, teacher_targets
-from autocompress.errors import DataError, InvalidInput
+from autocompress.errors import DataError
 from autocompress.evaluate import METRICS, MIN_SIDE, Scores, Upscaler, bicubic_upscaler, evaluate, network_upscaler
-from autocompress.families import family_of
-from autocompress.families.base import Family, Shrinker, SRNetwork, digest
+from autocompress.families.base import Shrinker, SRNetwork
+from autocompress.search.branches import Branch, Branches
 from autocompress.search.ledger import Ledger
+from autocompress.search.opening import open_branches
 from autocompress.search.settings import Settings
-from autocompress.search.space import Space, load_space
+from autocompress.search.space import Candidate
 from autocompress.search.tiles import estimate_by_tiles
-from autocompress.teachers import default_teacher, load_teacher
 
 SCORES_FORMAT = 2  # goes into the cache key: raise it when metrics or networks compute something else
 BY_TILES = "psnr_y_by_tiles"  # of the references: what the estimate says of them
@@ -40,48 +40,30 @@ OnStage = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Task:
-    """The space, the teacher and the images that settings name, opened and checked, before anything is computed."""
+    """The spaces, the teachers and the images that settings name, opened and checked, before anything is computed."""
 
     settings: Settings
-    space: Space
-    teacher_name: str
-    teacher: SRNetwork
+    branches: Branches
     train: ImageSource
     valid: ImageSource
-
-    @property
-    def family(self) -> Family:
-        """Of teacher and students."""
-        return self.space.family
 
     @property
     def recipe(self) -> Recipe:
         """How students are trained, but for what the space varies."""
         return Recipe(steps=self.settings.steps)
 
-    @cached_property
-    def teacher_digest(self) -> str:
-        """Of its config and weights."""
-        return digest(self.teacher)
+    @property
+    def scale(self) -> int:
+        """Of all teachers and students."""
+        return next(iter(self.branches)).teacher.scale
 
 
 def open_task(settings: Settings) -> Task:
     """Check everything that settings name; raises InvalidInput for what cannot be used."""
-    space = load_space(settings.space)
-    teacher_name = settings.teacher or default_teacher(space.family.name)
-    teacher = load_teacher(teacher_name, settings.res_scale)
-    if family_of(teacher) is not space.family:
-        raise InvalidInput(
-            f"the teacher {teacher_name} is {teacher.family}, but the space {space.name} is of the family "
-            f"{space.family.name}; give a teacher or a space of the same family"
-        )
-    if settings.scale not in (None, teacher.scale):
-        raise InvalidInput(
-            f"scale {settings.scale} was asked for, but the teacher {teacher_name} upscales by {teacher.scale}; "
-            f"leave --scale out or give a teacher of x{settings.scale}"
-        )
-    train, valid = _open_images(settings, teacher.scale, Recipe(steps=settings.steps).patch_size)
-    return Task(settings, space.for_teacher(teacher.config), teacher_name, teacher, train, valid)
+    branches = open_branches(settings)
+    scale = next(iter(branches)).teacher.scale
+    train, valid = _open_images(settings, scale, Recipe(steps=settings.steps).patch_size)
+    return Task(settings, branches, train, valid)
 
 
 def _open_images(settings: Settings, scale: int, patch_size: int) -> tuple[ImageSource, ImageSource]:
@@ -94,6 +76,15 @@ def _open_images(settings: Settings, scale: int, patch_size: int) -> tuple[Image
     return train, open_folder(settings.val, scale, min_size=MIN_SIDE, skip_bad_images=skip)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What the trials of one branch share: its target's outputs, and what makes its students."""
+
+    targets: Tensor
+    shrink: Shrinker
+    cost_and_scores: dict[str, float]  # the teacher's
+
+
 class Inputs:
     """A task with everything computed that its trials share."""
 
@@ -103,7 +94,7 @@ class Inputs:
         self.task = task
         self.ledger = ledger or Ledger()
         self._on_stage = on_stage
-        skip, seed = task.settings.skip_bad_images, task.settings.seed
+        skip = task.settings.skip_bad_images
         with self._stage("decoding images"):
             self.bank = PixelBank.open(task.train, skip_bad_images=skip)
             valid = PixelBank.open(task.valid, skip_bad_images=skip)
@@ -113,20 +104,39 @@ class Inputs:
         with self._stage("choosing the arithmetic"):
             self.arithmetic = arithmetic or arithmetic_module.choose()
             torch.set_num_threads(self.arithmetic.threads)
-        with self._stage("running the teacher on the training images"):
-            self.teacher = task.teacher.to(self.arithmetic.device).requires_grad_(False).eval()
-            self.targets = teacher_targets(self.teacher, self.bank, self.arithmetic, _every_tenth(on_stage))
-            if self.arithmetic.has_room(2 * self.bank.hr.numel() + self.bank.lr.numel()):
-                self.bank = self.bank.to(self.arithmetic.device)
-                self.targets = self.targets.to(self.arithmetic.device)
+        targets = {branch.target_digest: self._targets(branch) for branch in task.branches}
+        if self.arithmetic.has_room((1 + len(targets)) * self.bank.hr.numel() + self.bank.lr.numel()):
+            self.bank = self.bank.to(self.arithmetic.device)
+            targets = {name: outputs.to(self.arithmetic.device) for name, outputs in targets.items()}
+        self._estimate = estimate_by_tiles(self.valid, task.scale)
         with self._stage("scoring teacher and bicubic"):
-            self._estimate = estimate_by_tiles(self.valid, self.teacher.scale)
-            bicubic = self._reference("bicubic", bicubic_upscaler(self.teacher.scale))
-            teacher = self._reference(task.teacher_digest, network_upscaler(self.teacher))
-            self.references = {"bicubic": bicubic, "teacher": teacher | self._teacher_cost()}
+            bicubic = self._reference("bicubic", bicubic_upscaler(task.scale))
+        self._prepared = {branch.name: self._prepare(branch, targets[branch.target_digest]) for branch in task.branches}
+        teachers = {name: prepared.cost_and_scores for name, prepared in self._prepared.items()}
+        best = max(teachers, key=lambda name: teachers[name]["psnr_y"])
+        self.references = {"bicubic": bicubic, "teacher": teachers[best]}
+        self.best_branch = task.branches[best]
+        self.teachers = teachers
+
+    def _targets(self, branch: Branch) -> Tensor:
+        """The outputs of what a branch learns from, for all training images."""
+        with self._stage("running the teacher on the training images"):
+            network = self._placed(branch.target)
+            return teacher_targets(network, self.bank, self.arithmetic, _every_tenth(self._on_stage))
+
+    def _prepare(self, branch: Branch, targets: Tensor) -> Prepared:
+        teacher, settings = self._placed(branch.teacher), self.task.settings
+        with self._stage("scoring teacher and bicubic"):
+            scores = self._reference(branch.teacher_digest, network_upscaler(teacher))
         with self._stage("analysing the teacher"):
-            patches = prune.sample_patches(self.bank, seed, self.arithmetic)
-            self.shrink: Shrinker = prune.shrinker(self.teacher, patches, task.settings.init, seed, cached=True)
+            patches = prune.sample_patches(self.bank, settings.seed, self.arithmetic)
+            shrink = prune.shrinker(teacher, patches, settings.init, settings.seed, cached=True)
+        family, config = branch.family, teacher.config
+        cost = {"flops": family.flops(config), "params": family.params(config)}
+        return Prepared(targets, shrink, scores | cost)
+
+    def _placed(self, network: SRNetwork) -> SRNetwork:
+        return network.to(self.arithmetic.device).requires_grad_(False).eval()
 
     @contextmanager
     def _stage(self, what: str) -> Iterator[None]:
@@ -147,18 +157,19 @@ class Inputs:
         scores: dict[str, float] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
         return scores
 
-    def _teacher_cost(self) -> dict[str, float]:
-        family, config = self.task.family, self.teacher.config
-        return {"flops": family.flops(config), "params": family.params(config)}
+    def shrink(self, candidate: Candidate) -> SRNetwork:
+        """A candidate's student before training."""
+        return self._prepared[candidate.space].shrink(candidate.config)
 
-    def sampler(self, recipe: Recipe) -> PatchSampler:
-        """Batches for a training by this recipe."""
+    def sampler(self, candidate: Candidate) -> PatchSampler:
+        """Batches for a candidate's training."""
+        recipe = candidate.recipe
         return PatchSampler(
             self.bank,
             patch_size=recipe.patch_size,
             batch_size=recipe.batch_size,
             seed=recipe.seed,
-            targets={"teacher": self.targets},
+            targets={"teacher": self._prepared[candidate.space].targets},
             device=self.arithmetic.device,
             memory_format=self.arithmetic.memory_format,
         )
@@ -167,7 +178,7 @@ class Inputs:
         """An estimate of the mean PSNR-Y on the validation images: exact where they are small.
 
         Students rank by it as by the full score (benchmarks/default_search.py); so that it reads like one, it is scaled
-        to be right for bicubic and for the teacher.
+        to be right for bicubic and for the (best) teacher.
         """
         if self._estimate is None:
             return self.score(upscale, ["psnr_y"]).mean["psnr_y"]
@@ -177,7 +188,7 @@ class Inputs:
 
     def score(self, upscale: Upscaler, metrics: Iterable[str] = tuple(METRICS)) -> Scores:
         """On the validation images."""
-        return evaluate(upscale, self.valid, self.teacher.scale, metrics)
+        return evaluate(upscale, self.valid, self.task.scale, metrics)
 
 
 def _check_finite(scores: Scores) -> None:

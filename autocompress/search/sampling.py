@@ -11,7 +11,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.search.space import Space, Values
+from autocompress.search.branches import WHICH, Branch, Branches
+from autocompress.search.space import Values
 
 ENUMERABLE = 100_000  # points: a larger space is not gone through to the last one
 ATTEMPTS = 50  # proposals of the inner sampler before it is overruled...
@@ -23,55 +24,80 @@ class FeasibleSampler(BaseSampler):
 
     What is not usable is thrown away before it becomes a trial: it costs no training, and the inner sampler is told
     nothing that is not a measurement. Where the inner sampler finds nothing in some attempts, a random usable point
-    is taken.
+    is taken. Where there are several branches, the inner sampler says which, and then what of it.
     """
 
-    def __init__(self, inner: BaseSampler, space: Space, usable: Callable[[Values], bool], seed: int) -> None:
+    def __init__(self, inner: BaseSampler, branches: Branches, usable: Callable[[Values], bool], seed: int) -> None:
         self._inner = inner
-        self._space = space
+        self._branches = branches
         self._usable = usable
         self._random = np.random.default_rng(seed)
+        self._used_up: set[str] = set()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """All parameters: a point is proposed, and judged, as a whole."""
-        return {parameter.name: parameter.distribution for parameter in self._space.parameters}
+        return self._branches.distributions()
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """A usable point; there must be one, see `any_usable`."""
         for _ in range(max(4, ATTEMPTS * FULL_ATTEMPTS // max(FULL_ATTEMPTS, trial.number))):
-            values = self._propose(study, trial, search_space)
-            if self._usable(values):
-                return dict(values)
+            point = self._propose(study, trial)
+            if self._usable(point):
+                return dict(point)
         return dict(self.any_usable() or {})
 
-    def _propose(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> Values:
-        inner_space = self._inner.infer_relative_search_space(study, trial)
-        proposal = self._inner.sample_relative(study, trial, inner_space)
-        for name, distribution in search_space.items():
+    def _propose(self, study: Study, trial: FrozenTrial) -> Values:
+        branch = self._choose_branch(study, trial)
+        parameters = self._branches.parameters(branch)
+        proposal = self._ask(study, trial, {name: p.distribution for name, p in parameters.items()})
+        return self._branches.in_study(branch, {p.name: p.nearest(proposal[name]) for name, p in parameters.items()})
+
+    def _choose_branch(self, study: Study, trial: FrozenTrial) -> Branch:
+        if self._branches.which is None:
+            return next(iter(self._branches))
+        return self._branches[self._ask(study, trial, {WHICH: self._branches.which})[WHICH]]
+
+    def _ask(self, study: Study, trial: FrozenTrial, space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        """The inner sampler's choice: together what it samples together, by itself the rest."""
+        varying = {name: distribution for name, distribution in space.items() if not distribution.single()}
+        proposal = self._inner.sample_relative(study, trial, varying) if varying else {}
+        for name, distribution in space.items():
             if name not in proposal:
                 proposal[name] = self._inner.sample_independent(study, trial, name, distribution)
-        return {p.name: p.nearest(proposal[p.name]) for p in self._space.parameters}
+        return proposal
 
     def any_usable(self) -> Values | None:
-        """A random usable point, by chance while they are many, else by going through all; None: all are tried."""
-        sizes = [len(parameter.values) for parameter in self._space.parameters]
-        attempts = ATTEMPTS if self._space.size <= ENUMERABLE else ENUMERABLE // 10
-        for _ in range(attempts):
-            values = self._point([int(self._random.integers(size)) for size in sizes])
-            if self._usable(values):
+        """A random usable point, of any branch that has one left; None: all are tried."""
+        branches = [branch for branch in self._branches if branch.name not in self._used_up]
+        for index in self._random.permutation(len(branches)):
+            values = self._any_of(branches[index])
+            if values is not None:
                 return values
-        if self._space.size > ENUMERABLE:
-            return None
-        for number in self._random.permutation(self._space.size):
-            values = self._point([int(index) for index in np.unravel_index(number, sizes)])
-            if self._usable(values):
-                return values
+            self._used_up.add(branches[index].name)
         return None
 
-    def _point(self, indices: Sequence[int]) -> Values:
-        return {p.name: p.values[index] for p, index in zip(self._space.parameters, indices, strict=True)}
+    def _any_of(self, branch: Branch) -> Values | None:
+        """By chance while they are many, else by going through all."""
+        space = branch.space
+        sizes = [len(parameter.values) for parameter in space.parameters]
+        attempts = ATTEMPTS if space.size <= ENUMERABLE else ENUMERABLE // 10
+        for _ in range(attempts):
+            point = self._point(branch, [int(self._random.integers(size)) for size in sizes])
+            if self._usable(point):
+                return point
+        if space.size > ENUMERABLE:
+            return None
+        for number in self._random.permutation(space.size):
+            point = self._point(branch, [int(index) for index in np.unravel_index(number, sizes)])
+            if self._usable(point):
+                return point
+        return None
+
+    def _point(self, branch: Branch, indices: Sequence[int]) -> Values:
+        parameters = zip(branch.space.parameters, indices, strict=True)
+        return self._branches.in_study(branch, {p.name: p.values[index] for p, index in parameters})
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

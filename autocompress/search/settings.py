@@ -15,15 +15,17 @@ MAX_SEED = 2**32 - 1  # what NumPy takes
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything a user decides. None: the shipped teacher, the embedded photographs, no limit, a folder of its own.
+    """Everything a user decides. None: the embedded photographs, no limit, a folder of its own.
 
-    `train` and `val` are folders of images; without `val`, HELD_OUT of the training images choose. `timeout` is in
-    seconds.
+    `teachers` are names or files, each for the spaces of its family, or for one space as in `edsr-layers=FILE`; the
+    others have the shipped ones. Students learn from `target`, or, where it is None, from their teachers. `train` and
+    `val` are folders of images; without `val`, HELD_OUT of the training images choose. `timeout` is in seconds.
     """
 
     budget: Budget
-    space: str = "edsr"
-    teacher: str | None = None
+    spaces: tuple[str, ...] = ("edsr",)
+    teachers: tuple[str, ...] = ()
+    target: str | None = None
     res_scale: float | None = None
     train: Path | None = None
     val: Path | None = None
@@ -49,8 +51,8 @@ class Settings:
 
     @property
     def folder(self) -> Path:
-        """The run folder: as given, or named after space, budget and seed under `runs`."""
+        """The run folder: as given, or named after spaces, budget and seed under `runs`."""
         if self.out is not None:
             return self.out
         limits = [format_count(limit) for limit in (self.budget.flops, self.budget.params) if limit is not None]
-        return Path("runs", "-".join([Path(self.space).stem, *limits, f"seed{self.seed}"]))
+        return Path("runs", "-".join([*(Path(space).stem for space in self.spaces), *limits, f"seed{self.seed}"]))

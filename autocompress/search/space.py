@@ -46,6 +46,7 @@ class Budget:
 class Candidate:
     """One point of a space: the student's config, how it is trained, and what it costs."""
 
+    space: str
     values: Values
     config: Config
     recipe: Recipe
@@ -54,8 +55,11 @@ class Candidate:
 
     @property
     def key(self) -> tuple[Config, Recipe]:
-        """Equal for two points that are the same training: without a teacher's share its loss says nothing."""
-        recipe = self.recipe
+        """Equal for two points that are the same training but for its seed.
+
+        Without a teacher's share its loss says nothing.
+        """
+        recipe = dataclasses.replace(self.recipe, seed=0)
         return self.config, recipe if recipe.teacher_share else dataclasses.replace(recipe, teacher_loss="l1")
 
 
@@ -88,6 +92,7 @@ class Space:
         training: dict[str, Any] = {name: value for name, value in values.items() if name in RECIPE_FIELDS}
         config = self.family.student_config(teacher, fields)
         return Candidate(
+            self.name,
             values,
             config,
             dataclasses.replace(recipe, **training),
@@ -98,12 +103,23 @@ class Space:
     def sizes(self, teacher: Config) -> Iterator[tuple[Values, Config]]:
         """Every network of the space that there is, with the defaults for the rest: what its FLOPs can be."""
         counts = [parameter for parameter in self.parameters if parameter.name not in RECIPE_FIELDS]
-        rest = {p.name: self.defaults.get(p.name, p.values[0]) for p in self.parameters if p not in counts}
         for combination in itertools.product(*(parameter.values for parameter in counts)):
-            values = {p.name: value for p, value in zip(counts, combination, strict=True)} | rest
+            values = {**dict(zip((p.name for p in counts), combination, strict=True)), **self.rest}
             fields = {p.name: values[p.name] for p in counts}
             with suppress(ConfigError):
                 yield values, self.family.student_config(teacher, fields)
+
+    def point(self, config: Config) -> Values | None:
+        """The point of a network of this size, with the defaults for the rest; None where the space has none."""
+        values = {**self.family.counts_of(config), **self.rest}
+        point = {parameter.name: values[parameter.name] for parameter in self.parameters}
+        inside = all(point[parameter.name] in parameter.values for parameter in self.parameters)
+        return point if inside else None
+
+    @property
+    def rest(self) -> Values:
+        """What the first trials take for the parameters that a network's size does not depend on."""
+        return {p.name: self.defaults.get(p.name, p.values[0]) for p in self.parameters if p.name in RECIPE_FIELDS}
 
     @property
     def size(self) -> int:

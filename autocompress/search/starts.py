@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from autocompress.errors import SpaceError
+from autocompress.distill.recipe import Recipe
+from autocompress.errors import ConfigError, SpaceError
 from autocompress.families.base import Config
+from autocompress.families.presets import PRESETS
 from autocompress.quantities import format_count
+from autocompress.search.branches import Branch, Branches
 from autocompress.search.space import Budget, Space, Values
 
 SHAPES = (-0.6, -0.1)  # narrow and deep; and nearly as shallow as narrow
@@ -18,6 +21,31 @@ class _Size:
     values: Values
     flops: int
     lean: float  # > 0: the first count is a larger share of the teacher's than the others are
+
+
+def first_points(branches: Branches, budget: Budget, count: int) -> list[Values]:
+    """Up to `count` points, as a study has them, evenly over the branches: the paper's students, and `starts`."""
+    each = max(1, count // len(list(branches)))
+    found = []
+    for branch in branches:
+        points = _presets(branch, budget)
+        points += [point for point in starts(branch.space, branch.teacher.config, budget, each) if point not in points]
+        found += [branches.in_study(branch, point) for point in points[:each]]
+    return found
+
+
+def _presets(branch: Branch, budget: Budget) -> list[Values]:
+    """The students of the paper that are in the space and the budget."""
+    points = [branch.space.point(config) for family, config in PRESETS.values() if family == branch.family.name]
+    return [point for point in points if point is not None and _allowed(branch, point, budget)]
+
+
+def _allowed(branch: Branch, point: Values, budget: Budget) -> bool:
+    try:
+        candidate = branch.space.candidate(point, branch.teacher.config, Recipe())
+    except ConfigError:  # this teacher has no such student
+        return False
+    return budget.allows(candidate.flops, candidate.params)
 
 
 def starts(space: Space, teacher: Config, budget: Budget, count: int) -> list[Values]:

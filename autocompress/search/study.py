@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,13 @@ def origin(trial: FrozenTrial | optuna.Trial) -> int:
     return int(trial.user_attrs.get("origin", trial.number))
 
 
-def recover(study: Study, finished: Callable[[int], list[float] | None], parameters: Collection[str]) -> None:
+def recover(
+    study: Study, finished: Callable[[int], list[float] | None], is_whole: Callable[[Mapping[str, Any]], bool]
+) -> None:
     """Close the trials that a dead search left running.
 
     One whose student is written, as `finished` says by its objective values, is complete; any other is failed, and
-    the same config queued again (or the sampler's next, where the search died before it had all `parameters`).
+    the same config queued again (or the sampler's next, where the search died before it had all parameters).
     """
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         values = finished(trial.number)
@@ -76,7 +78,7 @@ def recover(study: Study, finished: Callable[[int], list[float] | None], paramet
             study.tell(trial.number, state=TrialState.FAIL)
             attributes = {"retry_of": trial.number, "origin": origin(trial)}
             params = trial.params | trial.system_attrs.get("fixed_params", {})
-            study.enqueue_trial(params if params.keys() == set(parameters) else {}, user_attrs=attributes)
+            study.enqueue_trial(params if is_whole(params) else {}, user_attrs=attributes)
 
 
 def ended(study: Study) -> list[FrozenTrial]:

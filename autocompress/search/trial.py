@@ -41,7 +41,7 @@ class Trial:
         self._inputs = inputs
         self.seconds: dict[str, float] = {}
         with self._during("shrinking"):
-            self._student = inputs.shrink(candidate.config)
+            self._student = inputs.shrink(candidate)
             inputs.arithmetic.place(self._student)
         self.psnr_before_training = self._psnr(self._student)
 
@@ -55,7 +55,7 @@ class Trial:
     def train(self, on_step: OnStep, on_score: OnScore) -> None:
         """Distill to the recipe's last step, with a look at the PSNR-Y at each rung; raises TrainingDiverged."""
         recipe = self.candidate.recipe
-        training = Training(self._student, self._inputs.sampler(recipe), recipe, self._inputs.arithmetic)
+        training = Training(self._student, self._inputs.sampler(self.candidate), recipe, self._inputs.arithmetic)
         for rung in rung_steps(recipe.steps):
             with self._during("training"):
                 training.run_to(rung, on_step)
@@ -77,17 +77,21 @@ class Trial:
             return self._inputs.psnr_y(network_upscaler(student))
 
     def _describe(self, metrics: dict[str, float]) -> dict[str, Any]:
-        task = self._inputs.task
+        task, references = self._inputs.task, self._inputs.references
+        branch = task.branches[self.candidate.space]
         return {
             **describe(self._student),
             "metrics": metrics,
             "provenance": {
-                "teacher": task.teacher_name,
-                "teacher_digest": task.teacher_digest,
+                "space": branch.name,
+                "teacher": branch.teacher_name,
+                "teacher_digest": branch.teacher_digest,
+                "target": branch.target_name,
+                "target_digest": branch.target_digest,
                 "init": task.settings.init,
                 "recipe": self.candidate.recipe.to_dict(),
                 "psnr_y_before_training": self.psnr_before_training,
-                "validation": self._inputs.references,
+                "validation": references | {"teacher": self._inputs.teachers[branch.name]},
                 "trained_on": f"{len(self._inputs.bank)} images of {task.train.name}",
                 "scored_on": f"{len(self._inputs.valid)} images of {task.valid.name}",
                 "seconds": {part: round(seconds, 2) for part, seconds in self.seconds.items()},

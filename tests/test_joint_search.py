@@ -1,0 +1,174 @@
+"""Several spaces in one search: which teacher goes where, and one front of all."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import random_swinir
+
+from autocompress import arithmetic, load
+from autocompress.arithmetic import Arithmetic
+from autocompress.cli.tables import front_table
+from autocompress.errors import InvalidInput
+from autocompress.families.edsr.network import EDSR, EDSRConfig
+from autocompress.families.swinir.network import SwinIRConfig
+from autocompress.report import front_figure
+from autocompress.search import Progress, Settings, search
+from autocompress.search.opening import open_branches
+from autocompress.search.results import pareto
+from autocompress.search.space import Budget
+
+EDSR_SPACE = """
+family: edsr
+parameters:
+  num_feat: {type: int, low: 2, high: 8, step: 2}
+  num_block: {type: int, low: 1, high: 2}
+  teacher_share: {type: float, low: 0.0, high: 1.0, step: 0.5}
+"""
+SWINIR_SPACE = """
+family: swinir
+parameters:
+  embed_dim: {type: int, low: 4, high: 12, step: 2}
+  num_block: {type: int, low: 1, high: 2}
+  depth: {type: int, low: 1, high: 2}
+  num_heads: 2
+  mlp_ratio: 2.0
+  learning_rate: {type: float, low: 1.0e-4, high: 1.0e-3, log: true, num: 2}
+"""
+
+
+@pytest.fixture
+def swinir_file(tmp_path: Path) -> Path:
+    network = random_swinir(SwinIRConfig(2, 12, (2, 2), (2, 2), 4))
+    with torch.no_grad():
+        for parameter in network.upsample.parameters():  # near to the mean colour, not far beyond all images
+            parameter.mul_(0.01)
+    torch.save({"params": network.state_dict()}, tmp_path / "swinir.pth")
+    return tmp_path / "swinir.pth"
+
+
+@pytest.fixture
+def settings(
+    tmp_path: Path, teacher_file: Path, swinir_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Settings]:
+    """Of a joint search of seconds; any field can be given."""
+    monkeypatch.setattr(arithmetic, "choose", Arithmetic)
+    for name, text in (("small", EDSR_SPACE), ("windows", SWINIR_SPACE)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+
+    def make(**fields: Any) -> Settings:
+        usual: dict[str, Any] = {
+            "budget": Budget(None, 10**6),
+            "spaces": (str(tmp_path / "small.yaml"), str(tmp_path / "windows.yaml")),
+            "teachers": (str(teacher_file), str(swinir_file)),
+            "train": photos,
+            "init": "scratch",
+            "trials": 10,
+            "steps": 2,
+            "out": tmp_path / "run",
+        }
+        return Settings(**usual | fields)
+
+    return make
+
+
+class Silent(Progress):
+    """Remembers the facts."""
+
+    def prepared(self, facts: list[str]) -> None:
+        self.facts = facts
+
+
+def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: Callable[..., Settings]) -> None:
+    progress = Silent()
+    run, outcome = search(settings(), progress)
+    assert outcome.reason == "all 10 trials are done"
+    families = {student["family"] for student in run.students()}
+    assert families == {"edsr", "swinir"}
+    for student in run.students():
+        assert load(student["file"]).family == student["family"]
+        about = student["provenance"]
+        assert about["space"] == {"edsr": "small", "swinir": "windows"}[student["family"]]
+        assert about["teacher"] == about["target"]
+        own = run.config["branches"][about["space"]]["teacher"]
+        assert about["validation"]["teacher"]["psnr_y"] == own["psnr_y"]
+    best = max(run.config["branches"].values(), key=lambda branch: branch["teacher"]["psnr_y"])
+    assert run.config["teacher"]["name"] == best["teacher"]["name"]
+    assert run.config["references"]["teacher"]["psnr_y"] == best["teacher"]["psnr_y"]
+    table = pareto(run)
+    assert front_table(run, table).row_count == len(table) + 2
+    assert front_figure(run).data
+    assert sum(fact.startswith("teacher ") for fact in progress.facts) == 2
+
+
+def test_a_joint_search_goes_on(settings: Callable[..., Settings]) -> None:
+    run, _ = search(settings(trials=5), Silent())
+    kept = {student["file"] for student in run.students()}
+    again, outcome = search(settings(trials=9), Silent())
+    assert outcome.reason == "all 9 trials are done"
+    assert kept <= {student["file"] for student in again.students()}
+    configs = [json.dumps([s["config"], s["provenance"]["recipe"] | {"seed": 0}]) for s in again.students()]
+    assert len(set(configs)) == len(configs)
+
+
+def test_all_learn_from_the_target(settings: Callable[..., Settings], teacher_file: Path) -> None:
+    run, _ = search(settings(trials=2, target=str(teacher_file)), Silent())
+    branches = open_branches(settings(target=str(teacher_file)))
+    assert {branch.target_digest for branch in branches} == {branches["small"].teacher_digest}
+    for student in run.students():
+        assert student["provenance"]["target"] == str(teacher_file)
+
+
+def test_a_teacher_goes_to_the_spaces_of_its_family(
+    settings: Callable[..., Settings], teacher_file: Path, swinir_file: Path, tmp_path: Path
+) -> None:
+    branches = open_branches(settings())
+    assert [(branch.name, branch.teacher.family) for branch in branches] == [("small", "edsr"), ("windows", "swinir")]
+    keyed = open_branches(settings(teachers=(f"swinir={swinir_file}", f"small={teacher_file}")))
+    assert [branch.teacher_name for branch in keyed] == [str(teacher_file), str(swinir_file)]
+    shipped = open_branches(settings(teachers=(str(teacher_file),)))
+    assert [branch.teacher_name for branch in shipped] == [str(teacher_file), "swinir-s-x2"]
+    other = tmp_path / "other.yaml"
+    other.write_text(EDSR_SPACE)
+    two = settings(
+        spaces=(str(tmp_path / "small.yaml"), str(other)), teachers=(f"other={teacher_file}", "edsr-baseline-x2")
+    )
+    assert [branch.teacher_name for branch in open_branches(two)] == ["edsr-baseline-x2", str(teacher_file)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"spaces": ("edsr", "edsr")}, "two spaces are called edsr"),
+        ({"spaces": ("edsr",)}, "is swinir, but the space edsr is of the family edsr"),
+        (
+            {"teachers": ("windows=edsr-baseline-x2",)},
+            "edsr-baseline-x2 is edsr, but the space windows is of the family",
+        ),
+        ({"teachers": ("edsr-baseline-x2", "edsr=TINY")}, "are both teachers for the space small"),
+        ({"res_scale": 0.1, "teachers": ("swinir-s-x2",)}, "is swinir, without one"),
+        ({"teachers": ("x3.pth",)}, "upscales by 3, but swinir-s-x2 by 2; give teachers of one scale"),
+        ({"target": "x3.pth"}, "the target x3.pth upscales by 3, but the teacher"),
+        ({"scale": 4}, "scale 4 was asked for"),
+        ({"budget": Budget(1)}, "no network of the space small is within"),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    settings: Callable[..., Settings],
+    fields: dict[str, Any],
+    message: str,
+    teacher_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(EDSR(EDSRConfig(3, 8, 1)).state_dict(), "x3.pth")
+    if "teachers" in fields:
+        fields = fields | {"teachers": tuple(name.replace("TINY", str(teacher_file)) for name in fields["teachers"])}
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        search(settings(**fields), Silent())
+    assert not (tmp_path / "run").exists()
