@@ -9,6 +9,7 @@ import pytest
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
+from autocompress.distill.recipe import Recipe
 from autocompress.errors import SpaceError
 from autocompress.families import FAMILIES
 from autocompress.families.edsr.network import EDSRConfig
@@ -154,6 +155,17 @@ def test_starts_are_spread_up_to_the_budget_in_two_shapes() -> None:
     shapes = [values["num_feat"] / 64 - values["num_block"] / 16 for values in found]  # type: ignore[operator]
     assert min(shapes) < -0.4
     assert max(shapes) > -0.1
+
+
+def test_starts_where_the_number_of_layers_varies() -> None:
+    space = load_space("edsr-layers")
+    found = starts(space, TEACHER, BUDGET, 8)
+    assert len(found) >= 6
+    assert len({values["num_layer"] for values in found}) >= 2
+    configs = [space.candidate(values, TEACHER, Recipe()) for values in found]
+    assert all(BUDGET.allows(candidate.flops, candidate.params) for candidate in configs)
+    with pytest.raises(SpaceError, match=r"the smallest \(num_feat 8, num_block 1, num_layer 1\) has"):
+        starts(space, TEACHER, Budget(10**9), 8)
 
 
 def test_a_budget_below_the_smallest_names_it() -> None:
