@@ -17,8 +17,8 @@ FORMATS = ("safetensors", "pth")
 def export_network(network: SRNetwork, name: str, out: Path, format: str, about: dict[str, Any]) -> Path:
     """Write one network under official key names, every setting folded into its tensors; returns the file.
 
-    `pth` is one dict under `params`, which loads with strict=True in the official code. `about` goes into the JSON
-    side file beside it.
+    `pth` is one dict under `params`, which loads with strict=True in the official code, where that has such a
+    network. `about` goes into the JSON side file beside it.
     """
     if format not in FORMATS:
         raise InvalidInput(f"format is {format!r}, but must be one of {', '.join(FORMATS)}")

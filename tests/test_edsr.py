@@ -13,21 +13,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn import functional
 
 import autocompress
 from autocompress import checkpoints, cost
+from autocompress.cli.tables import shape
 from autocompress.errors import CheckpointError, ConfigError
 from autocompress.export import export_network
 from autocompress.families import FAMILIES, find_family
 from autocompress.families.base import digest
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
+from autocompress.teachers import load_teacher
 
 FAMILY = EDSRFamily()
 GOLDEN = ["edsr_x2_f16_b4", "edsr_x3_f8_b2", "edsr_x4_f16_b3_res0.1", "edsr_pytorch_keys_x2_f16_b4"]
 
 configs = st.builds(
-    EDSRConfig, scale=st.sampled_from([2, 3, 4]), num_feat=st.integers(1, 9), num_block=st.integers(1, 4)
+    EDSRConfig,
+    scale=st.sampled_from([2, 3, 4]),
+    num_feat=st.integers(1, 9),
+    num_block=st.integers(1, 4),
+    num_layer=st.integers(1, 3),
 )
 
 
@@ -36,9 +43,9 @@ def golden(shared: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def weights(scale: int = 2, num_feat: int = 6, num_block: int = 2) -> dict[str, Tensor]:
+def weights(scale: int = 2, num_feat: int = 6, num_block: int = 2, num_layer: int = 2) -> dict[str, Tensor]:
     torch.manual_seed(0)
-    return dict(FAMILY.build(EDSRConfig(scale, num_feat, num_block)).state_dict())
+    return dict(FAMILY.build(EDSRConfig(scale, num_feat, num_block, num_layer)).state_dict())
 
 
 # --- equal to the original ---
@@ -72,7 +79,30 @@ def test_official_keys_and_shapes(shared: Path, name: str, num_feat: int, num_bl
     assert {key: list(value.shape) for key, value in ours.items()} == official
     assert read is not None
     res_scale = 0.1 if num_feat == 256 else 1.0  # as the large one was trained
-    assert read[0] == EDSRConfig(scale, num_feat, num_block, res_scale)
+    assert read[0] == EDSRConfig(scale, num_feat, num_block, res_scale=res_scale)
+
+
+@pytest.mark.parametrize("num_layer", [1, 2, 3])
+def test_blocks_of_any_number_of_convolutions(num_layer: int) -> None:
+    torch.manual_seed(0)
+    network = FAMILY.build(EDSRConfig(2, 5, 2, num_layer, res_scale=0.3))
+    tensors = network.state_dict()
+
+    def conv(x: Tensor, name: str) -> Tensor:
+        return functional.conv2d(x, tensors[f"{name}.weight"], tensors[f"{name}.bias"], padding=1)
+
+    lr = torch.rand(2, 3, 7, 6)
+    mean = torch.tensor([0.4488, 0.4371, 0.4040]).view(1, 3, 1, 1)
+    x = first = conv((lr - mean) * 255, "conv_first")
+    for block in range(2):
+        residual = conv(x.relu() if num_layer == 1 else x, f"body.{block}.conv1")
+        for layer in range(2, num_layer + 1):
+            residual = conv(residual.relu(), f"body.{block}.conv{layer}")
+        x = x + 0.3 * residual
+    features = conv(x, "conv_after_body") + first
+    sr = conv(functional.pixel_shuffle(conv(features, "upsample.0"), 2), "conv_last") / 255 + mean
+    assert len(tensors) == 2 * (4 + 2 * num_layer)
+    torch.testing.assert_close(network(lr), sr, atol=1e-5, rtol=0)
 
 
 def test_any_size_and_batch(tiny_teacher: EDSR) -> None:
@@ -87,6 +117,9 @@ def test_baseline_costs_what_the_literature_says() -> None:
     assert FAMILY.params(EDSRConfig(2)) == 1_369_859
     assert FAMILY.flops(EDSRConfig(2, 16, 8)) / 1e9 == pytest.approx(11.65, abs=0.005)
     assert FAMILY.params(EDSRConfig(2, 16, 8)) == 49_603
+    for num_layer in (1, 3):  # the same convolutions in blocks of other sizes
+        assert FAMILY.flops(EDSRConfig(2, 16, 6 // num_layer, num_layer)) == FAMILY.flops(EDSRConfig(2, 16, 3))
+        assert FAMILY.params(EDSRConfig(2, 16, 6 // num_layer, num_layer)) == FAMILY.params(EDSRConfig(2, 16, 3))
 
 
 @settings(max_examples=15, deadline=None)
@@ -142,6 +175,39 @@ def test_every_width_is_inferred(config: EDSRConfig) -> None:
     read = FAMILY.read(FAMILY.build(config).state_dict())
     assert read is not None
     assert read[0] == config
+
+
+def without(tensors: dict[str, Tensor], module: str) -> dict[str, Tensor]:
+    return {key: value for key, value in tensors.items() if not key.startswith(f"{module}.")}
+
+
+@pytest.mark.parametrize(
+    ("num_layer", "gone", "message"),
+    [
+        (2, "body.0.conv2", "2 blocks at x2, but body.0.conv2.bias is missing where (6,) is expected"),
+        (3, "body.0.conv3", "2 blocks of 3 convolutions at x2, but body.0.conv3.bias is missing where (6,)"),
+        (3, "body.1.conv2", "2 blocks of 3 convolutions at x2, but body.1.conv2.bias is missing where (6,)"),
+    ],
+)
+def test_blocks_that_differ_are_refused(num_layer: int, gone: str, message: str) -> None:
+    with pytest.raises(CheckpointError, match=re.escape(message)):
+        FAMILY.read(without(weights(num_layer=num_layer), gone))
+
+
+def test_no_block_has_four_convolutions() -> None:
+    tensors = weights(num_layer=3)
+    tensors["body.0.conv4.weight"] = torch.ones(6, 6, 3, 3)
+    with pytest.raises(CheckpointError, match=r"body\.0\.conv4\.weight is \(6, 6, 3, 3\) where nothing is expected"):
+        FAMILY.read(tensors)
+
+
+def test_edsr_pytorch_has_two_convolutions_in_a_block(shared: Path) -> None:
+    """Its block of one would be another network than ours, which has its ReLU in front."""
+    tensors = golden(shared, "edsr_pytorch_keys_x2_f16_b4")["params"]
+    for block in range(4):
+        tensors = without(tensors, f"body.{block}.body.2")
+    with pytest.raises(CheckpointError, match=r"body\.0\.conv2\.bias is missing"):
+        FAMILY.read(tensors)
 
 
 def test_reading_leaves_its_input_as_it_is(shared: Path) -> None:
@@ -269,13 +335,30 @@ def store(path: Path, network: EDSR) -> None:
     checkpoints.write_json(path.with_suffix(".json"), {"family": "edsr", "config": network.config.to_dict()})
 
 
-def test_our_own_student_comes_back_whole(tmp_path: Path) -> None:
-    network = FAMILY.build(EDSRConfig(3, 5, 2, res_scale=0.3)).eval()
+@pytest.mark.parametrize("num_layer", [1, 2, 3])
+def test_our_own_student_comes_back_whole(tmp_path: Path, num_layer: int) -> None:
+    network = FAMILY.build(EDSRConfig(3, 5, 2, num_layer, res_scale=0.3)).eval()
     store(tmp_path / "student.safetensors", network)
     loaded = autocompress.load(tmp_path / "student.safetensors")
     assert loaded.config == network.config  # with what is in no tensor
     lr = torch.rand(1, 3, 6, 5)
     assert torch.equal(loaded(lr), network(lr))
+
+
+@pytest.mark.parametrize("format", ["pth", "safetensors"])
+@pytest.mark.parametrize("num_layer", [1, 3])
+def test_an_export_says_how_many_convolutions_a_block_has(tmp_path: Path, num_layer: int, format: str) -> None:
+    network = FAMILY.build(EDSRConfig(3, 5, 2, num_layer, res_scale=0.3)).eval()
+    path = export_network(network, "net_g", tmp_path, format, {})
+    side_file = path.with_suffix(".json")
+    assert json.loads(side_file.read_text())["config"]["num_layer"] == num_layer
+    described = autocompress.load(path)
+    side_file.unlink()
+    inferred = autocompress.load(path)  # its keys tell as much
+    lr = torch.rand(1, 3, 6, 5)
+    for loaded in (described, inferred):
+        assert loaded.config == EDSRConfig(3, 5, 2, num_layer)
+        torch.testing.assert_close(loaded(lr), network(lr), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("other", ['{"family": "edsr"}', "[]"])
@@ -337,11 +420,12 @@ def test_the_digest_is_of_the_network_not_of_its_file(tmp_path: Path) -> None:
 # --- config, export ---
 
 
-def test_for_export_folds_residual_scaling(tmp_path: Path) -> None:
-    network = FAMILY.build(EDSRConfig(2, 6, 3, res_scale=0.1)).eval()
+@pytest.mark.parametrize("num_layer", [1, 2, 3])
+def test_for_export_folds_residual_scaling(num_layer: int) -> None:
+    network = FAMILY.build(EDSRConfig(2, 6, 3, num_layer, res_scale=0.1)).eval()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     plain = FAMILY.for_export(network)
-    assert plain.config == EDSRConfig(2, 6, 3)
+    assert plain.config == EDSRConfig(2, 6, 3, num_layer)
     lr = torch.rand(2, 3, 9, 8)
     torch.testing.assert_close(plain(lr), network(lr), atol=1e-6, rtol=0)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
@@ -352,12 +436,26 @@ def test_configs_are_checked() -> None:
         ({"scale": 8}, "scale is 8, but EDSR upscales by 2, 3 or 4"),
         ({"scale": 2, "num_feat": 0}, "num_feat is 0, but must be a whole number >= 1"),
         ({"scale": 2, "num_block": -1}, "num_block is -1, but must be a whole number >= 1"),
+        ({"scale": 2, "num_layer": 0}, "num_layer is 0, but must be a whole number from 1 to 3"),
+        ({"scale": 2, "num_layer": 4}, "num_layer is 4, but must be a whole number from 1 to 3"),
+        ({"scale": 2, "num_layer": 2.0}, "num_layer is 2.0, but must be a whole number from 1 to 3"),
     ):
         with pytest.raises(ConfigError, match=message):
             EDSRConfig(**fields)
     with pytest.raises(ConfigError, match="has no field 'depth'; its fields are scale, num_feat"):
         EDSRConfig.from_dict({"scale": 2, "depth": 3})
-    assert EDSRConfig.from_dict(EDSRConfig(4, 5, 6, 0.5).to_dict()) == EDSRConfig(4, 5, 6, 0.5)
+    for num_layer in (1, 2, 3):
+        config = EDSRConfig(4, 5, 6, num_layer, 0.5)
+        assert EDSRConfig.from_dict(config.to_dict()) == config
+
+
+def test_an_ordinary_network_is_described_as_ever() -> None:
+    """What was written, hashed and told before there were other numbers of convolutions stays the same."""
+    assert EDSRConfig(2).to_dict() == {"scale": 2, "num_feat": 64, "num_block": 16, "res_scale": 1.0}
+    assert EDSRConfig(2, num_layer=3).to_dict()["num_layer"] == 3
+    assert digest(load_teacher("edsr-baseline-x2")) == "1d978244184d1451f454a11cf6018573"
+    assert shape("edsr", EDSRConfig(2, 16, 8).to_dict()) == "edsr num_feat=16 num_block=8"
+    assert shape("edsr", EDSRConfig(2, 16, 8, 3).to_dict()) == "edsr num_feat=16 num_block=8 num_layer=3"
 
 
 def test_students_are_not_larger_than_their_teacher() -> None:
@@ -365,6 +463,15 @@ def test_students_are_not_larger_than_their_teacher() -> None:
     assert FAMILY.student_config(teacher, {"num_feat": 8}) == EDSRConfig(2, 8, 4)
     with pytest.raises(ConfigError, match="num_feat is 17, but a student of this teacher has 1 to 16 features"):
         FAMILY.student_config(teacher, {"num_feat": 17})
+    with pytest.raises(ConfigError, match="num_layer is 4"):
+        FAMILY.student_config(teacher, {"num_layer": 4})
+
+
+def test_students_may_have_more_convolutions_in_a_block_than_their_teacher() -> None:
+    one, two = EDSRConfig(2, 16, 4, 1), EDSRConfig(2, 16, 4)
+    assert FAMILY.student_config(two, {"num_layer": 3}) == EDSRConfig(2, 16, 4, 3)
+    assert FAMILY.student_config(one, {"num_feat": 8}) == EDSRConfig(2, 8, 4, 1)
+    assert FAMILY.limits(one) == {"num_feat": 16, "num_block": 4, "num_layer": 3}
 
 
 def test_families_are_found_by_name() -> None:

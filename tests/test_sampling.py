@@ -227,6 +227,17 @@ def test_starts_are_spread_up_to_the_budget_in_two_shapes() -> None:
     assert max(shapes) > -0.1
 
 
+def test_starts_where_the_number_of_layers_varies() -> None:
+    space = load_space("edsr-layers")
+    found = starts(space, TEACHER, BUDGET, 8)
+    assert len(found) >= 6
+    assert len({values["num_layer"] for values in found}) >= 2
+    configs = [space.candidate(values, TEACHER, Recipe()) for values in found]
+    assert all(BUDGET.allows(candidate.flops, candidate.params) for candidate in configs)
+    with pytest.raises(SpaceError, match=r"the smallest \(num_feat 8, num_block 1, num_layer 1\) has"):
+        starts(space, TEACHER, Budget(10**9), 8)
+
+
 def test_a_budget_below_the_smallest_names_it() -> None:
     smallest = FAMILY.flops(EDSRConfig(2, 8, 1))
     assert starts(SPACE, TEACHER, Budget(smallest), 8)

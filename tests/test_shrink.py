@@ -14,6 +14,7 @@ from autocompress import load, prune
 from autocompress.data.bicubic import upscale
 from autocompress.data.embedded import embedded
 from autocompress.data.sources import ImagePair
+from autocompress.errors import ConfigError
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.edsr.selection import Selection, norm_scores, taylor_scores
@@ -117,6 +118,35 @@ def test_students_have_exactly_the_shapes_of_their_config(init: str, scale: int,
 
 
 @pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("num_layer", [1, 3])
+def test_students_of_other_numbers_of_convolutions(init: str, num_layer: int) -> None:
+    """One of three starts as the one of two does; one of one is still a good deal better than chance."""
+    teacher, lr = random_teacher(2), photo_patches(4, 24)
+    shrink = shrinker(teacher, lr, init)
+    student = shrink(EDSRConfig(2, 6, 2, num_layer))
+    EDSR(EDSRConfig(2, 6, 2, num_layer)).load_state_dict(student.state_dict(), strict=True)
+    assert all(p.requires_grad and p.grad is None for p in student.parameters())
+    unseen = photo_patches(2, 24, seed=1)
+    if num_layer == 3:
+        assert largest_difference(student, shrink(EDSRConfig(2, 6, 2)), unseen) < 1e-4
+    elif init == "projection":
+        copied = shrinker(teacher, lr, "copy")(student.config)
+        assert psnr_between(student, teacher, unseen) > psnr_between(copied, teacher, unseen) + 3
+    else:
+        assert all(not parameter.any() for block in student.body for parameter in block.parameters())
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("num_layer", [1, 3])
+def test_only_teachers_of_two_convolutions_per_block_are_shrunk(init: str, num_layer: int) -> None:
+    teacher, lr = EDSR(EDSRConfig(2, 6, 2, num_layer)), photo_patches(2, 24)
+    for cached in (False, True):
+        with pytest.raises(ConfigError, match=f"has num_layer {num_layer}, but only teachers with 2 convolutions per"):
+            prune.shrinker(teacher, lr, init, cached=cached)
+    assert prune.shrinker(teacher, lr, "scratch")(EDSRConfig(2, 4, 1, num_layer)).config.num_feat == 4  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("init", INITS)
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_full_size_computes_what_the_teacher_does(init: str, scale: int) -> None:
     teacher = random_teacher(scale)
@@ -180,6 +210,19 @@ def test_students_of_the_real_teacher_start_above_bicubic(
 ) -> None:
     bicubic = psnr_y(upscale(held_out.lr, 2), held_out.hr, 2)
     assert psnr_on(real_projection(EDSRConfig(2, num_feat, num_block)), held_out) > bicubic
+
+
+@pytest.mark.parametrize("num_layer", [1, 3])
+@pytest.mark.parametrize(("num_feat", "num_block"), [(8, 2), (16, 4)])
+def test_so_do_those_of_other_numbers_of_convolutions(
+    num_feat: int, num_block: int, num_layer: int, real_projection: Shrink, held_out: ImagePair
+) -> None:
+    bicubic = psnr_y(upscale(held_out.lr, 2), held_out.hr, 2)
+    found, ordinary = (
+        psnr_on(real_projection(EDSRConfig(2, num_feat, num_block, layers)), held_out) for layers in (num_layer, 2)
+    )
+    assert found > bicubic
+    assert num_layer == 1 or found > ordinary - 0.01
 
 
 def test_projection_beats_copy_and_taylor_on_the_real_teacher(

@@ -1,5 +1,6 @@
 """Search spaces: what a YAML file may say, and which key breaks which rule."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -164,6 +165,14 @@ BAD = {
         changed("{type: int, low: 1, high: 16}", "{type: categorical, choices: [2, 0]}"),
         "parameters.num_block has the value 0",
     ),
+    "above an absolute limit": (
+        changed("  num_block", "  num_layer: {type: int, low: 1, high: 4}\n  num_block"),
+        "parameters.num_layer has the value 4, but must be whole numbers from 1 to 3",
+    ),
+    "below an absolute limit": (
+        changed("  num_block", "  num_layer: 0\n  num_block"),
+        "parameters.num_layer has the value 0, but must be whole numbers from 1 to 3",
+    ),
     "true is no count": (changed("{type: int, low: 1, high: 16}", "true"), "parameters.num_block has the value True"),
     "true is no number": (
         changed("low: 1, high", "low: true, high"),
@@ -254,7 +263,7 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_the_shipped(tmp_path: Path) -> None:
-    with pytest.raises(SpaceError, match=r"edsrr: no such file, and no shipped .*; shipped: edsr, swinir"):
+    with pytest.raises(SpaceError, match=r"edsrr: no such file, and no shipped .*; shipped: edsr, edsr-layers, swinir"):
         load_space("edsrr")
 
 
@@ -270,6 +279,25 @@ def test_counts_are_capped_to_the_teacher(tmp_path: Path) -> None:
     for parameter in space.parameters[:2]:
         bounds = (parameter.distribution.low, parameter.distribution.high)  # type: ignore[attr-defined]
         assert bounds == (parameter.values[0], parameter.values[-1])
+
+
+def test_an_optional_count_has_a_limit_of_its_own(tmp_path: Path) -> None:
+    """Not the teacher's, which has 2; and where the space does not name it, students have the teacher's."""
+    varied = changed("  num_block", "  num_layer: {type: int, low: 1, high: 3}\n  num_block")
+    space = parse(tmp_path, varied).for_teacher(TEACHER)
+    assert {p.name: p.values for p in space.parameters}["num_layer"] == (1, 2, 3)
+    found = {config.to_dict().get("num_layer", 2) for _, config in space.sizes(TEACHER)}
+    assert found == {1, 2, 3}
+    plain = parse(tmp_path, GOOD).for_teacher(TEACHER)
+    for num_layer in (1, 2):
+        teacher = dataclasses.replace(TEACHER, num_layer=num_layer)
+        assert {config.to_dict().get("num_layer", 2) for _, config in plain.sizes(teacher)} == {num_layer}
+
+
+def test_the_space_of_layers_is_the_default_one_with_layers() -> None:
+    default, layers = load_space("edsr").to_dict(), load_space("edsr-layers").to_dict()
+    assert layers["parameters"].pop("num_layer") == [1, 2, 3]
+    assert layers == default
 
 
 def test_categorical_counts_are_capped_too(tmp_path: Path) -> None:

@@ -61,10 +61,12 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
 
 
 def shape(family: str, config: dict[str, object]) -> str:
-    """A network in a few words: its family and the counts that a search varies."""
+    """A network in a few words: its family and the counts that a search varies, optional ones where unusual."""
     found = find_family(family)
-    counts = found.counts_of(found.config_class.from_dict(config))
-    return f"{family} {' '.join(f'{name}={value}' for name, value in counts.items())}"
+    network = found.config_class.from_dict(config)
+    counts, usual = found.counts_of(network), found.counts_of(found.config_class(network.scale))
+    shown = [c.field for c in found.counts if not c.optional or counts[c.field] != usual[c.field]]
+    return " ".join([family, *(f"{name}={counts[name]}" for name in shown)])
 
 
 def scores_table(title: str, scores: Scores) -> Table:

@@ -75,15 +75,18 @@ Shrinker = Callable[[Config], SRNetwork]
 
 @dataclass(frozen=True)
 class Count:
-    """What a search space may vary of a config (see `Family.counts_of`), from `low` up to the teacher's.
+    """What a search space may vary of a config (see `Family.counts_of`), from `low` up to the teacher's, or to `high`.
 
-    A count, or a ratio where it is not `whole`.
+    A count, or a ratio where it is not `whole`. Where a space leaves out an `optional` one, students have the
+    teacher's.
     """
 
     field: str
     low: int
     what: str
     whole: bool = True
+    high: int | None = None
+    optional: bool = False
 
 
 class Family(ABC):
@@ -139,15 +142,20 @@ class Family(ABC):
         """The `counts` of a config by name, which are its fields unless a family says otherwise."""
         return {count.field: getattr(config, count.field) for count in self.counts}
 
+    def limits(self, teacher: Config) -> dict[str, float]:
+        """The most of each of the `counts` that a student of `teacher` may have, by name."""
+        theirs = self.counts_of(teacher)
+        return {count.field: theirs[count.field] if count.high is None else count.high for count in self.counts}
+
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> Config:
-        """The config of a student of `teacher` with these counts; one larger than the teacher is a ConfigError."""
+        """The config of a student of `teacher` with these counts; one larger than its limit is a ConfigError."""
         config = dataclasses.replace(teacher, **fields)
-        ours_by_name, theirs_by_name = self.counts_of(config), self.counts_of(teacher)
+        ours_by_name, limits = self.counts_of(config), self.limits(teacher)
         for count in self.counts:
-            ours, theirs = ours_by_name[count.field], theirs_by_name[count.field]
-            if not count.low <= ours <= theirs:
+            ours, high = ours_by_name[count.field], limits[count.field]
+            if not count.low <= ours <= high:
                 raise ConfigError(
-                    f"{count.field} is {ours}, but a student of this teacher has {count.low} to {theirs} {count.what}"
+                    f"{count.field} is {ours}, but a student of this teacher has {count.low} to {high} {count.what}"
                 )
         return config
 

@@ -73,12 +73,12 @@ class Space:
     defaults: Values
 
     def for_teacher(self, teacher: Config) -> Space:
-        """The same space without counts above the teacher's own."""
-        counts = self.family.counts_of(teacher)
+        """The same space without counts above their limits, which are mostly the teacher's own."""
+        limits = self.family.limits(teacher)
         return dataclasses.replace(
             self,
             parameters=tuple(
-                capped(parameter, counts[parameter.name]) if parameter.name in counts else parameter
+                capped(parameter, limits[parameter.name]) if parameter.name in limits else parameter
                 for parameter in self.parameters
             ),
         )
@@ -144,7 +144,7 @@ def _folder() -> Path:
 
 def shipped_spaces() -> dict[str, Path]:
     """The spaces that come with the package, by name."""
-    return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
+    return {path.stem: path for path in sorted(_folder().glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def read_space(name_or_file: str) -> tuple[Path, str]:
@@ -203,21 +203,21 @@ def _check_names(family: Family, specs: Mapping[str, object]) -> None:
             raise SpaceError(
                 f"parameters.{key} is nothing that {family.name} can vary{hint} (it can: {', '.join(known)})"
             )
-    for field in counts:
-        if field not in specs:
-            raise SpaceError(f"parameters.{field} is missing; give it a range, or one value to keep it fixed")
+    for count in family.counts:
+        if count.field not in specs and not count.optional:
+            raise SpaceError(f"parameters.{count.field} is missing; give it a range, or one value to keep it fixed")
 
 
 def _check_values(family: Family, parameter: Parameter) -> None:
     for count in family.counts:
         if parameter.name == count.field:
+            high = math.inf if count.high is None else count.high
             for value in parameter.values:
                 number = isinstance(value, int if count.whole else int | float) and not isinstance(value, bool)
-                if not number or value < count.low:  # type: ignore[operator]
+                if not number or not count.low <= value <= high:  # type: ignore[operator]
                     what = "whole numbers" if count.whole else "numbers"
-                    raise SpaceError(
-                        f"parameters.{parameter.name} has the value {value!r}, but must be {what} >= {count.low}"
-                    )
+                    rule = f">= {count.low}" if count.high is None else f"from {count.low} to {count.high}"
+                    raise SpaceError(f"parameters.{parameter.name} has the value {value!r}, but must be {what} {rule}")
             return
     for value in parameter.values:
         try:

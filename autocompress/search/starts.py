@@ -20,7 +20,7 @@ SHAPES = (-0.6, -0.1)  # narrow and deep; and nearly as shallow as narrow
 class _Size:
     values: Values
     flops: int
-    lean: float  # > 0: the first count is a larger share of the teacher's than the others are
+    lean: float  # see `_lean`
 
 
 def first_points(branches: Branches, budget: Budget, count: int) -> list[Values]:
@@ -79,7 +79,7 @@ def _inside(space: Space, teacher: Config, budget: Budget) -> list[_Size]:
     if not sizes:
         assert smallest is not None
         flops, params, values = smallest
-        shape = ", ".join(f"{count.field} {values[count.field]}" for count in family.counts)
+        shape = ", ".join(f"{count.field} {values[count.field]}" for count in family.counts if count.field in values)
         raise SpaceError(
             f"no network of the space {space.name} is within {budget}: the smallest ({shape}) has "
             f"{format_count(flops)} FLOPs and {format_count(params)} parameters; raise the budget or widen the space"
@@ -88,7 +88,10 @@ def _inside(space: Space, teacher: Config, budget: Budget) -> list[_Size]:
 
 
 def _lean(space: Space, teacher: Config, config: Config) -> float:
-    """How much more of its first count than of its others a student keeps: a difference of shares of the teacher's."""
+    """How much more of its first count than of its others a student keeps: a difference of shares of the teacher's.
+
+    Optional counts are left aside: a space may leave them out, and a student may have more of them than its teacher.
+    """
     ours, theirs = space.family.counts_of(config), space.family.counts_of(teacher)
-    first, *others = (ours[count.field] / theirs[count.field] for count in space.family.counts)
+    first, *others = (ours[c.field] / theirs[c.field] for c in space.family.counts if not c.optional)
     return first - sum(others) / len(others) if others else 0.0

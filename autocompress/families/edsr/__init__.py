@@ -8,17 +8,22 @@ from typing import Any
 from torch import Tensor
 
 from autocompress import cost
+from autocompress.errors import ConfigError
 from autocompress.families.base import Config, Count, Family, Shrinker, SRNetwork, Weights, with_weights
 from autocompress.families.edsr import projection, reading, selection
-from autocompress.families.edsr.network import EDSR, EDSRConfig, conv_shapes
+from autocompress.families.edsr.network import EDSR, MAX_LAYERS, OFFICIAL_LAYERS, EDSRConfig, conv_shapes
 
 
 class EDSRFamily(Family):
-    """Residual blocks of two convolutions on one stream that is only added to."""
+    """Residual blocks of convolutions on one stream that is only added to."""
 
     name = "edsr"
     config_class = EDSRConfig
-    counts = (Count("num_feat", 1, "features"), Count("num_block", 1, "blocks"))
+    counts = (
+        Count("num_feat", 1, "features"),
+        Count("num_block", 1, "blocks"),
+        Count("num_layer", 1, "convolutions per block", high=MAX_LAYERS, optional=True),
+    )
 
     def build(self, config: Config) -> EDSR:
         """See `Family.build`."""
@@ -38,12 +43,12 @@ class EDSRFamily(Family):
         return reading.read(tensors, res_scale)
 
     def for_export(self, network: SRNetwork) -> SRNetwork:
-        """Fold `res_scale`, which is in no tensor, into each block's second convolution."""
+        """Fold `res_scale`, which is in no tensor, into each block's last convolution."""
         config = _edsr(network.config)
         weights = network.state_dict()
         for block in range(config.num_block):
             for leaf in ("weight", "bias"):
-                key = f"body.{block}.conv2.{leaf}"
+                key = f"body.{block}.conv{config.num_layer}.{leaf}"
                 weights[key] = weights[key] * config.res_scale
         return with_weights(self, _plain(config), weights)
 
@@ -68,7 +73,13 @@ class EDSRFamily(Family):
         return lambda config: select(_edsr(config))
 
     def _plain_network(self, teacher: SRNetwork) -> EDSR:
-        """With res_scale 1, on the teacher's device."""
+        """With res_scale 1, on the teacher's device; ConfigError where it cannot be shrunk."""
+        num_layer = _edsr(teacher.config).num_layer
+        if num_layer != OFFICIAL_LAYERS:
+            raise ConfigError(
+                f"this teacher has num_layer {num_layer}, but only teachers with {OFFICIAL_LAYERS} convolutions per "
+                "block can be shrunk; take another teacher, or init scratch"
+            )
         plain = self.for_export(teacher).to(next(teacher.parameters()).device).requires_grad_(False)
         assert isinstance(plain, EDSR)
         return plain
@@ -84,4 +95,4 @@ def _edsr(config: Config) -> EDSRConfig:
 
 
 def _plain(config: EDSRConfig) -> EDSRConfig:
-    return EDSRConfig(config.scale, config.num_feat, config.num_block)
+    return EDSRConfig(config.scale, config.num_feat, config.num_block, config.num_layer)

@@ -1,12 +1,14 @@
 """EDSR: the network and its configuration.
 
 Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution" (CVPRW 2017), in the
-layout and under the key names of BasicSR's `edsr_arch.py`. EDSR-baseline is 64 features, 16 blocks.
+layout and under the key names of BasicSR's `edsr_arch.py`. EDSR-baseline is 64 features, 16 blocks. The official
+network has 2 convolutions in each block; 1 and 3 are ours, and load nowhere else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,14 +20,17 @@ from autocompress.families.base import Config, SRNetwork
 
 IMG_RANGE = 255.0
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, as in both official implementations
+OFFICIAL_LAYERS = 2  # convolutions in each residual block
+MAX_LAYERS = 3
 
 
 @dataclass(frozen=True)
 class EDSRConfig(Config):
-    """`num_feat` channels in each of `num_block` residual blocks of two 3x3 convolutions."""
+    """`num_feat` channels in each of `num_block` residual blocks of `num_layer` 3x3 convolutions."""
 
     num_feat: int = 64
     num_block: int = 16
+    num_layer: int = OFFICIAL_LAYERS
     res_scale: float = 1.0
 
     def __post_init__(self) -> None:
@@ -35,6 +40,18 @@ class EDSRConfig(Config):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ConfigError(f"{name} is {value!r}, but must be a whole number >= 1")
+        if not isinstance(self.num_layer, int) or not 1 <= self.num_layer <= MAX_LAYERS:
+            raise ConfigError(f"num_layer is {self.num_layer!r}, but must be a whole number from 1 to {MAX_LAYERS}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """See `Config.to_dict`; `num_layer` only where it is not the official one.
+
+        So an ordinary network is described, hashed and recognised as it was when there was no other.
+        """
+        fields = super().to_dict()
+        if self.num_layer == OFFICIAL_LAYERS:
+            del fields["num_layer"]
+        return fields
 
 
 def shuffle_factors(scale: int) -> tuple[int, ...]:
@@ -43,18 +60,47 @@ def shuffle_factors(scale: int) -> tuple[int, ...]:
 
 
 class ResidualBlock(nn.Module):
-    """x + res_scale * conv2(relu(conv1(x))), without normalisation."""
+    """x + res_scale * conv2(relu(conv1(x))), without normalisation; a third convolution is behind one more ReLU.
 
-    def __init__(self, num_feat: int, res_scale: float) -> None:
+    One convolution has its ReLU in front, x + res_scale * conv1(relu(x)), as in He et al., "Identity Mappings in Deep
+    Residual Networks" (ECCV 2016): behind it nothing negative could be added, and without one the body were linear.
+    """
+
+    conv1: Conv3x3
+    conv2: Conv3x3  # of 2 or 3 layers
+    conv3: Conv3x3  # of 3 layers
+
+    def __init__(self, num_feat: int, num_layer: int, res_scale: float) -> None:
         super().__init__()
         self.res_scale = res_scale
-        self.conv1 = Conv3x3(num_feat, num_feat)
-        self.conv2 = Conv3x3(num_feat, num_feat)
+        self.num_layer = num_layer
+        for layer in range(1, num_layer + 1):
+            setattr(self, f"conv{layer}", Conv3x3(num_feat, num_feat))
+
+    @property
+    def last(self) -> Conv3x3:
+        """The convolution that writes to the stream."""
+        conv: Conv3x3 = getattr(self, f"conv{self.num_layer}")
+        return conv
+
+    def pass_through(self) -> None:
+        """Make the middle one of 3 convolutions the identity: its inputs are >= 0, so that the ReLU lets them pass."""
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)
+        nn.init.dirac_(self.conv2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, num_feat, H, W) to the same shape."""
-        residual: Tensor = self.conv2(F.relu(self.conv1(x)))
+        residual = self._residual(x)
         return x + residual if self.res_scale == 1 else x + self.res_scale * residual
+
+    def _residual(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.conv1(F.relu(x) if self.num_layer == 1 else x)
+        if self.num_layer >= 2:
+            residual = self.conv2(F.relu(residual))
+        if self.num_layer == 3:
+            residual = self.conv3(F.relu(residual))
+        return residual
 
 
 class EDSR(SRNetwork):
@@ -69,7 +115,8 @@ class EDSR(SRNetwork):
         feat = config.num_feat
         self.register_buffer("mean", torch.tensor(RGB_MEAN).view(1, 3, 1, 1), persistent=False)
         self.conv_first = Conv3x3(3, feat)
-        self.body = nn.Sequential(*(ResidualBlock(feat, config.res_scale) for _ in range(config.num_block)))
+        blocks = (ResidualBlock(feat, config.num_layer, config.res_scale) for _ in range(config.num_block))
+        self.body = nn.Sequential(*blocks)
         self.conv_after_body = Conv3x3(feat, feat)
         stages: list[nn.Module] = []
         for factor in shuffle_factors(config.scale):
@@ -92,7 +139,7 @@ class EDSR(SRNetwork):
 def conv_shapes(config: EDSRConfig) -> list[tuple[int, int, int]]:
     """(inputs, outputs, output pixels for each LR pixel) of every convolution, in order."""
     feat = config.num_feat
-    shapes = [(3, feat, 1)] + [(feat, feat, 1)] * (2 * config.num_block + 1)
+    shapes = [(3, feat, 1)] + [(feat, feat, 1)] * (config.num_layer * config.num_block + 1)
     pixels = 1
     for factor in shuffle_factors(config.scale):
         shapes.append((feat, feat * factor**2, pixels))

@@ -4,6 +4,9 @@ EDSR's residual stream is only added to, so any invertible change of its basis c
 around it. A student therefore keeps the best subspace of the stream, not the best channels. Its convolutions are fitted
 one after the other, on what the student itself computes up to there, to what the teacher computes; so each also makes
 up for the errors before it, and for the blocks that are left out.
+
+The teacher's blocks have two convolutions. A student's of one is fitted to what both write; of a student's three, the
+middle one begins as the identity, so that such a student starts as the one with two does.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ class _Importance:
 
 
 def trace(network: EDSR, lr: Tensor) -> Trace:
-    """Run `network` on (B, 3, h, w) images in [0, 1], keeping what it computes."""
+    """Run `network`, of two convolutions per block, on (B, 3, h, w) images in [0, 1], keeping what it computes."""
     first = _head(network, lr)
     stream, inner = [first], []
     for block in _blocks(network):
@@ -136,14 +139,20 @@ class Projection:
 
     def _fit_block(self, block: ResidualBlock, main: Subspace, x: Tensor, source: int, end: int) -> Tensor:
         """Fit a student's block in the place of the teacher's blocks from `source` up to `end`."""
-        old, at, inner = _blocks(self._teacher)[source], self._pixels[0], self._inner[source]
+        at = self._pixels[0]
+        target = self._stream[end] @ main.encoder.T - at.of(x)
+        if block.num_layer == 1:
+            weight, bias = torch.zeros_like(block.conv1.weight), torch.zeros_like(_bias(block.conv1))
+            return x + self._fit(block.conv1, weight, bias, F.relu(x), at, target)
+        old, inner = _blocks(self._teacher)[source], self._inner[source]
         written = _write(old.conv2.weight, main)
         importance = F.relu(inner).square().mean(0) * written.square().sum((0, 2, 3))
         kept = importance.topk(len(main.encoder)).indices.sort().values
         prior = _read(old.conv1.weight[kept], main)
         y = F.relu(self._fit(block.conv1, prior, _bias(old.conv1)[kept], x, at, inner[:, kept]))
-        target = self._stream[end] @ main.encoder.T - at.of(x)
-        return x + self._fit(block.conv2, written[:, kept], main.encoder @ _bias(old.conv2), y, at, target)
+        if block.num_layer == 3:
+            block.pass_through()
+        return x + self._fit(block.last, written[:, kept], main.encoder @ _bias(old.conv2), y, at, target)
 
     def _fit_upsample(
         self, conv: nn.Module, space: Subspace, to: Subspace, x: Tensor, stage: int, factor: int

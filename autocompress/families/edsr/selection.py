@@ -2,6 +2,9 @@
 
 Channels that the network adds or reshuffles together live or die together: those of the residual stream
 in every convolution that reads or writes it, and the sub-pixels that PixelShuffle makes one channel of.
+
+Blocks of another number of convolutions than the teacher's have nothing of their own to keep: one of 3 computes what
+one of 2 does, with the identity in the middle, and one of 1 starts as nothing, at zero.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from autocompress.families.edsr.network import EDSR, EDSRConfig, shuffle_factors
+from autocompress.families.edsr.network import EDSR, EDSRConfig, ResidualBlock, shuffle_factors
 from autocompress.families.importance import Importance, largest, norm_importance, taylor_importance
 
 Scores = Mapping[str, Tensor]  # of a convolution's name: the importance of each weight, (outputs, inputs, 3, 3)
@@ -42,10 +45,7 @@ class Selection:
         stream = largest(self.stream, size)
         self._copy(student.conv_first, "conv_first", stream, torch.arange(3))
         for new, old in enumerate(largest(self.blocks, config.num_block).tolist()):
-            inner = largest(self.inner[old], size)
-            block = student.body[new]
-            self._copy(block.get_submodule("conv1"), f"body.{old}.conv1", inner, stream)
-            self._copy(block.get_submodule("conv2"), f"body.{old}.conv2", stream, inner)
+            self._copy_block(student.body[new], old, stream)
         self._copy(student.conv_after_body, "conv_after_body", stream, stream)
         inputs = stream
         for stage, factor in enumerate(shuffle_factors(config.scale)):
@@ -55,6 +55,19 @@ class Selection:
             inputs = outputs
         self._copy(student.conv_last, "conv_last", torch.arange(3), inputs)
         return student
+
+    def _copy_block(self, block: nn.Module, old: int, stream: Tensor) -> None:
+        """Make a student's block from the teacher's block `old`."""
+        assert isinstance(block, ResidualBlock)
+        if block.num_layer == 1:
+            for parameter in block.conv1.parameters():
+                nn.init.zeros_(parameter)
+            return
+        inner = largest(self.inner[old], len(stream))
+        self._copy(block.conv1, f"body.{old}.conv1", inner, stream)
+        if block.num_layer == 3:
+            block.pass_through()
+        self._copy(block.last, f"body.{old}.conv2", stream, inner)
 
     def _copy(self, conv: nn.Module, name: str, outputs: Tensor, inputs: Tensor) -> None:
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
