@@ -191,6 +191,9 @@ BAD_INPUT = {
     "evaluate bicubic --scale 0": ("--scale is 0, but must be 2, 3 or 4",),
     "evaluate nobody": ("nobody: no such file, and no shipped teacher",),
     "evaluate edsr-baseline-x2 --scale 4": ("--scale is 4, but edsr-baseline-x2 upscales by 2",),
+    "evaluate edsr-baseline-x2 --tile 31": ("tile is 31, but must be at least 32 LR pixels",),
+    "evaluate edsr-baseline-x2 --tile -5": ("tile is -5, but must be at least 32 LR pixels",),
+    "evaluate bicubic --tile 64": ("--tile is for networks", "leave --tile out"),
     "teacher show nobody": ("nobody: no such file, and no shipped teacher",),
     "spaces show nowhere": ("nowhere: no such file, and no shipped search space",),
     "spaces check typo.yaml": ("typo.yaml: parameters.num_blok", "did you mean num_block?"),
@@ -458,6 +461,13 @@ def test_evaluate_shows_each_image_and_the_mean(run: Run, photos: Path, teacher_
     assert (result.code, result.err) == (0, "")
     for part in ("waves0", "waves1", "waves2", "mean", "PSNR-Y", "SSIM-Y", "PSNR-RGB"):
         assert part in result.out
+
+
+def test_evaluate_on_tiles_gives_the_same_scores(run: Run, photos: Path, teacher_file: Path) -> None:
+    whole = run("evaluate", teacher_file, "--data", photos, "--json")
+    tiled = run("evaluate", teacher_file, "--data", photos, "--json", "--tile", "32")
+    assert (tiled.code, tiled.err) == (0, "")
+    assert json.loads(tiled.out) == json.loads(whole.out)
 
 
 def test_evaluate_keeps_folders_of_one_name_apart(run: Run, here: Path) -> None:
