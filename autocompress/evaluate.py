@@ -22,7 +22,7 @@ Upscaler = Callable[[Image], Image]
 
 MIN_SIDE = 32  # HR pixels: enough for SSIM's window inside the border
 MIN_TILE = 32  # LR pixels a side: of smaller tiles nearly all that the network sees is margin
-TILE = 512  # LR pixels a side, where none are asked for; EDSR-baseline then needs some 700 MB
+TILE = 512  # LR pixels a side, where none are asked for; EDSR-baseline then needs some 750 MB
 LARGE = 1024**2  # LR pixels: larger images are tiled without being asked for
 
 METRICS = {
