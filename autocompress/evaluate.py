@@ -13,13 +13,17 @@ from autocompress import metrics
 from autocompress.arithmetic import exact
 from autocompress.data import bicubic
 from autocompress.data.sources import ImagePair, ImageSource, sift
-from autocompress.errors import DataError
+from autocompress.errors import DataError, InvalidInput
+from autocompress.families import tiling
 from autocompress.families.base import SRNetwork
 
 Image = NDArray[np.uint8]
 Upscaler = Callable[[Image], Image]
 
 MIN_SIDE = 32  # HR pixels: enough for SSIM's window inside the border
+MIN_TILE = 32  # LR pixels a side: of smaller tiles nearly all that the network sees is margin
+TILE = 512  # LR pixels a side, where none are asked for; EDSR-baseline then needs some 750 MB
+LARGE = 1024**2  # LR pixels: larger images are tiled without being asked for
 
 METRICS = {
     "psnr_y": metrics.psnr_y,
@@ -47,16 +51,22 @@ def bicubic_upscaler(scale: int) -> Upscaler:
     return lambda lr: bicubic.upscale(lr, scale)
 
 
-def network_upscaler(network: SRNetwork) -> Upscaler:
-    """A network on its own device, in float32, for uint8 images (h, w, 3)."""
+def network_upscaler(network: SRNetwork, tile: int | None = None) -> Upscaler:
+    """A network on its own device, in float32, for uint8 images (h, w, 3).
+
+    It runs on tiles of `tile` LR pixels a side, which bounds its memory. By default only large images are tiled. That
+    changes nothing that 8 bits show (see `Family.margin`). A tile too small is InvalidInput.
+    """
+    if tile is not None and tile < MIN_TILE:
+        raise InvalidInput(f"tile is {tile}, but must be at least {MIN_TILE} LR pixels")
     device = next(network.parameters()).device
 
     def upscale(lr: Image) -> Image:
-        images = torch.from_numpy(lr).to(device).permute(2, 0, 1)[None].float() / 255
+        height, width = lr.shape[:2]
+        side = tile or (TILE if height * width > LARGE else max(height, width))
         with torch.inference_mode(), exact():
-            sr = network(images.contiguous(memory_format=torch.channels_last))
-        sr8 = (sr[0].clamp(0, 1) * 255).round().to(torch.uint8)
-        result: Image = sr8.permute(1, 2, 0).cpu().numpy()
+            sr = tiling(network, side).upscale(network, torch.from_numpy(lr).to(device), network.scale)
+        result: Image = sr.numpy()
         return result
 
     return upscale

@@ -24,10 +24,14 @@ from autocompress import arithmetic
 from autocompress.arithmetic import Arithmetic
 from autocompress.cli import display, main
 from autocompress.cli.display import Display, LiveDisplay
+from autocompress.data.sources import open_folder
 from autocompress.distill.recipe import Recipe
-from autocompress.families.edsr.network import EDSRConfig
+from autocompress.families.base import SRNetwork
+from autocompress.families.edsr.network import EDSR, EDSRConfig
+from autocompress.metrics import psnr_y
 from autocompress.search import RunFolder
 from autocompress.search.space import Candidate, load_space
+from autocompress.teachers import load_teacher
 
 SPACE = """
 family: edsr
@@ -191,6 +195,9 @@ BAD_INPUT = {
     "evaluate bicubic --scale 0": ("--scale is 0, but must be 2, 3 or 4",),
     "evaluate nobody": ("nobody: no such file, and no shipped teacher",),
     "evaluate edsr-baseline-x2 --scale 4": ("--scale is 4, but edsr-baseline-x2 upscales by 2",),
+    "evaluate edsr-baseline-x2 --tile 31": ("tile is 31, but must be at least 32 LR pixels",),
+    "evaluate edsr-baseline-x2 --tile -5": ("tile is -5, but must be at least 32 LR pixels",),
+    "evaluate bicubic --tile 64": ("--tile is for networks", "leave --tile out"),
     "teacher show nobody": ("nobody: no such file, and no shipped teacher",),
     "spaces show nowhere": ("nowhere: no such file, and no shipped search space",),
     "spaces check typo.yaml": ("typo.yaml: parameters.num_blok", "did you mean num_block?"),
@@ -443,14 +450,87 @@ def test_export_where_nothing_can_be_written(run: Run, here: Path, teacher_file:
 # --- evaluate, teacher, spaces ---
 
 
-def test_evaluate_bicubic_on_set5(run: Run, shared: Path) -> None:
-    result = run("evaluate", "bicubic", "--data", shared / "data/benchmark/Set5", "--json")
+@pytest.mark.parametrize(("scale", "psnr", "ssim"), [(2, 33.66, 0.9299), (3, 30.39, 0.8682), (4, 28.42, 0.8104)])
+def test_evaluate_bicubic_on_set5(run: Run, shared: Path, scale: int, psnr: float, ssim: float) -> None:
+    result = run("evaluate", "bicubic", "--data", shared / "data/benchmark/Set5", "--scale", scale, "--json")
     assert (result.code, result.err) == (0, "")
     content = json.loads(result.out)
-    assert (content["model"], content["scale"]) == ("bicubic", 2)
-    assert content["data"]["Set5"]["mean"]["psnr_y"] == pytest.approx(33.67, abs=0.02)
-    assert content["data"]["Set5"]["mean"]["ssim_y"] == pytest.approx(0.9299, abs=0.0015)
+    assert (content["model"], content["scale"]) == ("bicubic", scale)
+    assert content["data"]["Set5"]["mean"]["psnr_y"] == pytest.approx(psnr, abs=0.02)
+    assert content["data"]["Set5"]["mean"]["ssim_y"] == pytest.approx(ssim, abs=0.0015)
     assert sorted(content["data"]["Set5"]["images"]) == ["baby", "bird", "butterfly", "head", "woman"]
+
+
+def test_evaluate_on_two_sets_in_one_call(run: Run, here: Path) -> None:
+    for index, name in enumerate(("first", "second")):
+        (here / name).mkdir()
+        write_waves(here / name / f"{name}-image.png", 48, 40, seed=index)
+    both = json.loads(run("evaluate", "bicubic", "--data", "first", "--data", "second", "--json").out)["data"]
+    assert list(both) == ["first", "second"]
+    for name, scores in both.items():
+        alone = json.loads(run("evaluate", "bicubic", "--data", name, "--json").out)["data"]
+        assert alone == {name: scores}
+        assert scores["images"] == {f"{name}-image": scores["mean"]}
+        assert scores["mean"].keys() == {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb"}
+    table = run("evaluate", "bicubic", "--data", "first", "--data", "second").out
+    assert "bicubic on first, x2" in table
+    assert "bicubic on second, x2" in table
+
+
+def evaluated(run: Run, network: SRNetwork, *model: object) -> dict[str, Any]:
+    """What `evaluate --json` says of a model on one image, after a check that the score is this network's."""
+    Path("one").mkdir(exist_ok=True)
+    write_waves(Path("one/waves.png"), 48, 96, seed=3)
+    result = run("evaluate", *model, "--data", "one", "--json")
+    assert (result.code, result.err) == (0, "")
+    content: dict[str, Any] = json.loads(result.out)
+    pair = open_folder(Path("one"), network.scale, min_size=32).read(0)
+    with torch.no_grad():
+        sr = network(torch.from_numpy(pair.lr).permute(2, 0, 1)[None] / 255)[0].clamp(0, 1) * 255
+    expected = psnr_y(sr.round().to(torch.uint8).permute(1, 2, 0).numpy(), pair.hr, border=network.scale)
+    assert (content["model"], content["scale"]) == (str(model[0]), network.scale)
+    assert content["data"]["one"]["mean"]["psnr_y"] == pytest.approx(expected, abs=1e-3)
+    return content
+
+
+@pytest.mark.parametrize("name", ["edsr-baseline-x2", "swinir-s-x2"])
+def test_evaluate_a_shipped_teacher_by_name(run: Run, here: Path, name: str) -> None:
+    evaluated(run, load_teacher(name), name)
+
+
+def test_evaluate_a_student_and_its_export(run: Run, finished: Path) -> None:
+    [file, *_] = sorted(finished.glob("trials/*/student.safetensors"))
+    assert run("export", file, "--out", "models", "--format", "pth").code == 0
+    student = autocompress.load(file)
+    assert evaluated(run, student, file)["data"] == evaluated(run, student, "models/student.pth")["data"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "edsr_x2_f16_b4",
+        "edsr_pytorch_keys_x2_f16_b4",
+        "edsr_x3_f8_b2",
+        "swinir_x2_direct_d22_c24",
+        "swinir_x4_pixelshuffle_d2_c12",
+    ],
+)
+def test_evaluate_a_file_from_elsewhere(run: Run, here: Path, shared: Path, name: str) -> None:
+    content = torch.load(shared / "golden" / f"{name}.pt", weights_only=True)
+    torch.save(content["params"], "foreign.pth")
+    network = autocompress.load("foreign.pth")
+    assert f"_x{network.scale}_" in name
+    evaluated(run, network, "foreign.pth")
+
+
+def test_evaluate_with_residual_scaling(run: Run, here: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(EDSR(EDSRConfig(2, 8, 2)).state_dict(), "plain.pth")
+    scores = [
+        evaluated(run, autocompress.load("plain.pth", scaling), "plain.pth", "--res-scale", scaling)["data"]
+        for scaling in (1, 0.1)
+    ]
+    assert scores[0] != scores[1]
 
 
 def test_evaluate_shows_each_image_and_the_mean(run: Run, photos: Path, teacher_file: Path) -> None:
@@ -458,6 +538,13 @@ def test_evaluate_shows_each_image_and_the_mean(run: Run, photos: Path, teacher_
     assert (result.code, result.err) == (0, "")
     for part in ("waves0", "waves1", "waves2", "mean", "PSNR-Y", "SSIM-Y", "PSNR-RGB"):
         assert part in result.out
+
+
+def test_evaluate_on_tiles_gives_the_same_scores(run: Run, photos: Path, teacher_file: Path) -> None:
+    whole = run("evaluate", teacher_file, "--data", photos, "--json")
+    tiled = run("evaluate", teacher_file, "--data", photos, "--json", "--tile", "32")
+    assert (tiled.code, tiled.err) == (0, "")
+    assert json.loads(tiled.out) == json.loads(whole.out)
 
 
 def test_evaluate_keeps_folders_of_one_name_apart(run: Run, here: Path) -> None:

@@ -31,6 +31,14 @@ def evaluate(
         int | None, typer.Option(help="Upscaling factor; needed for bicubic.", show_default="the model's")
     ] = None,
     res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            help="Run the network on tiles of N LR pixels a side, which bounds memory.",
+            metavar="N",
+            show_default="512 above a megapixel",
+        ),
+    ] = None,
     skip_bad_images: Annotated[bool, typer.Option(help="Go on without images that cannot be used.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
 ) -> None:
@@ -49,12 +57,14 @@ def evaluate(
         scale = 2 if scale is None else scale
         if scale not in (2, 3, 4):
             raise InvalidInput(f"--scale is {scale}, but must be 2, 3 or 4")
+        if tile is not None:
+            raise InvalidInput("--tile is for networks, and bicubic is none; leave --tile out")
         upscale = bicubic_upscaler(scale)
     else:
         network = load_teacher(model, res_scale)
         if scale not in (None, network.scale):
             raise InvalidInput(f"--scale is {scale}, but {model} upscales by {network.scale}; leave --scale out")
-        scale, upscale = network.scale, network_upscaler(network)
+        scale, upscale = network.scale, network_upscaler(network, tile)
     sources = [open_folder(folder, scale, min_size=MIN_SIDE, skip_bad_images=skip_bad_images) for folder in data or []]
     results: dict[str, object] = {}
     for source in sources or [embedded("valid", scale)]:

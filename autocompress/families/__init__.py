@@ -15,6 +15,7 @@ from autocompress.errors import CheckpointError, ConfigError
 from autocompress.families.base import Config, Family, SRNetwork, with_weights
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.swinir import SwinIRFamily
+from autocompress.tiling import Tiling
 
 FAMILIES: dict[str, Family] = {family.name: family for family in (EDSRFamily(), SwinIRFamily())}
 
@@ -22,6 +23,12 @@ FAMILIES: dict[str, Family] = {family.name: family for family in (EDSRFamily(), 
 def family_of(network: SRNetwork) -> Family:
     """The family that a network belongs to."""
     return FAMILIES[network.family]
+
+
+def tiling(network: SRNetwork, tile: int) -> Tiling:
+    """How images are taken apart for this network into tiles of `tile` LR pixels a side."""
+    family, config = family_of(network), network.config
+    return Tiling(tile, family.margin(config), family.size_multiple(config))
 
 
 def describe(network: SRNetwork) -> dict[str, Any]:

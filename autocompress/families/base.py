@@ -138,6 +138,13 @@ class Family(ABC):
     def size_multiple(self, config: Config) -> int:
         """Input sizes that need no padding are multiples of this."""
 
+    @abstractmethod
+    def margin(self, config: Config) -> int:
+        """LR pixels around a tile that the network must also see, so that the tile looks as in the whole image.
+
+        At least `size_multiple`, unless that is 1. Equal to the bit is best; a seam that 8 bits do not show is enough.
+        """
+
     def counts_of(self, config: Config) -> dict[str, float]:
         """The `counts` of a config by name, which are its fields unless a family says otherwise."""
         return {count.field: getattr(config, count.field) for count in self.counts}

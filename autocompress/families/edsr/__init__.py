@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -87,6 +88,10 @@ class EDSRFamily(Family):
     def size_multiple(self, config: Config) -> int:
         """Convolutions take any size."""
         return 1
+
+    def margin(self, config: Config) -> int:
+        """All that a pixel depends on: one pixel for each convolution, of the size that pixels have there."""
+        return math.ceil(sum(1 / math.sqrt(pixels) for _, _, pixels in conv_shapes(_edsr(config))))
 
 
 def _edsr(config: Config) -> EDSRConfig:

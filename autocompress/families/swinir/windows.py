@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 # Added to the score of two pixels of a window that only the cyclic shift brought together. The official -100 leaves
-# weights of exp(-100), which are denormal numbers: on a CPU they make attention in shifted windows 2 to 4 times as slow
-# as in others, and what they add is below rounding. This leaves 0.
+# weights of exp(-100), which are denormal numbers: on a CPU they make attention in shifted windows up to 1.6 times as
+# slow (benchmarks/attention.py), and what they add is below rounding. This leaves 0.
 SEPARATED = -1000.0
 OFFICIAL_SEPARATED = -100.0
 
@@ -80,13 +80,24 @@ class WindowAttention(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     """Attention of (B, windows, heads, N, d), with a bias (1 or windows, heads, N, N) on the scaled scores.
 
-    The fused kernel is used where it was measured to be faster: on a CPU, where nothing needs the bias's gradient.
+    The fused kernel is used where it was measured to be faster (benchmarks/attention.py): on a CPU, where nothing needs
+    the bias's gradient.
     fvcore, which traces, does not see it.
     """
     tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     if torch.is_grad_enabled() or tracing or q.device.type != "cpu":
-        scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-2, -1))
-        return torch.matmul(scores.add_(bias).softmax(-1), v)
+        return explicit(q, k, v, bias)
+    return fused(q, k, v, bias)
+
+
+def explicit(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """`attend` operation by operation."""
+    scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-2, -1))
+    return torch.matmul(scores.add_(bias).softmax(-1), v)
+
+
+def fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """`attend` by torch's fused kernel."""
     # The kernel wants four dimensions and broadcasts the bias over the first: windows join the batch, or the heads.
     first = 0 if len(bias) == 1 else 1
     q_, k_, v_ = (part.flatten(first, first + 1) for part in (q, k, v))
