@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
-from autocompress.distill.losses import TEACHER_LOSSES, l1, multilap
+from autocompress.distill.losses import CHARBONNIER_EPS, TEACHER_LOSSES, charbonnier, l1, multilap
 
 Plane = NDArray[np.float64]
 
@@ -54,15 +54,23 @@ def test_multilap_is_its_formula(shape: tuple[int, ...]) -> None:
     assert multilap(a, b).item() == pytest.approx(expected, rel=1e-10)
 
 
+def test_charbonnier_is_absolute_far_out_and_square_near_zero() -> None:
+    zeros = torch.zeros(1, 3, 8, 8, dtype=torch.float64)
+    assert charbonnier(zeros + 0.5, zeros).item() == pytest.approx(0.5, rel=1e-5)
+    near = charbonnier(zeros + 1e-5, zeros).item()
+    assert near - CHARBONNIER_EPS**0.5 == pytest.approx(1e-10 / (2 * CHARBONNIER_EPS**0.5), rel=1e-3)
+
+
 def test_l1_is_the_mean_absolute_difference() -> None:
     a, b = torch.rand(2, 3, 5, 4), torch.rand(2, 3, 5, 4)
     assert l1(a, b).item() == pytest.approx(float(np.abs(a.numpy() - b.numpy()).mean()), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", TEACHER_LOSSES)
-def test_equal_images_have_no_loss_and_others_have_some(name: str) -> None:
+def test_equal_images_have_the_least_loss(name: str) -> None:
     loss, image = TEACHER_LOSSES[name], torch.rand(1, 3, 64, 64)
-    assert loss(image, image).item() == 0
+    least = CHARBONNIER_EPS**0.5 if name == "charbonnier" else 0.0
+    assert loss(image, image).item() == pytest.approx(least, rel=1e-5)
     for other in (image + 0.1, image.flip(3)):
-        assert loss(image, other).item() > 0
+        assert loss(image, other).item() > 2 * least
         assert loss(image, other).item() == pytest.approx(loss(other, image).item(), rel=1e-5)

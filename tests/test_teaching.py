@@ -215,6 +215,15 @@ def test_one_student(photos: Path, teacher_file: Path, tmp_path: Path, init: str
     assert "PSNR-Y" in result.stdout
 
 
+def test_numbers_of_the_training_can_be_set(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "student.safetensors"
+    numbers = [f"--set={text}" for text in ("num_feat=4", "teacher_loss=charbonnier", "learning_rate=1e-4")]
+    result = distill(photos, out, "edsr", "--teacher", str(teacher_file), *numbers, "--set", "feature_weight=0.1")
+    assert result.exit_code == 0, result.output
+    used = json.loads(out.with_suffix(".json").read_text())["provenance"]["recipe"]
+    assert (used["teacher_loss"], used["learning_rate"], used["feature_weight"]) == ("charbonnier", 1e-4, 0.1)
+
+
 def test_the_papers_student_from_scratch_by_the_papers_recipe(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "edsrmini.safetensors"
     recipe = ("--recipe", "paper", "--init", "scratch", "--target", "edsr-baseline-x2")

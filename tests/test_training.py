@@ -40,8 +40,9 @@ SMALL = {"batch_size": 2, "patch_size": 24, "steps": 12}
         ({"clip": 0}, "clip is 0, but must be > 0"),
         ({"teacher_share": 1.1}, "teacher_share is 1.1, but must be from 0 to 1"),
         ({"warmup": -0.1}, "warmup is -0.1, but must be from 0 to 1"),
+        ({"feature_weight": -0.1}, "feature_weight is -0.1, but must be >= 0"),
         ({"ema": 1.001}, "ema is 1.001, but must be from 0 to 1"),
-        ({"teacher_loss": "l2"}, "teacher_loss is 'l2', but must be one of l1, multilap"),
+        ({"teacher_loss": "l2"}, "teacher_loss is 'l2', but must be one of l1, charbonnier, multilap"),
     ],
 )
 def test_recipes_are_checked(fields: dict[str, Any], rule: str) -> None:

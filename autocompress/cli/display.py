@@ -14,9 +14,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from autocompress.distill.recipe import VARIABLE
 from autocompress.quantities import format_count, format_duration
 from autocompress.search import Progress
-from autocompress.search.space import RECIPE_FIELDS, Candidate
+from autocompress.search.space import Candidate
 
 
 def make_display(trials: int, steps: int) -> Display:
@@ -184,9 +185,9 @@ class LiveDisplay(Display):
 
 
 def _name(trial: int, candidate: Candidate) -> str:
-    counts = " ".join(f"{k}={v}" for k, v in candidate.values.items() if k not in RECIPE_FIELDS)
+    counts = " ".join(f"{k}={v}" for k, v in candidate.values.items() if k not in VARIABLE)
     return f"trial {trial:3}  {candidate.space} {counts:24} {format_count(candidate.flops):>7} FLOPs"
 
 
 def _recipe(candidate: Candidate) -> str:
-    return " ".join(f"{k}={v}" for k, v in candidate.values.items() if k in RECIPE_FIELDS)
+    return " ".join(f"{k}={v}" for k, v in candidate.values.items() if k in VARIABLE)

@@ -20,7 +20,9 @@ def distill(
     out: Annotated[Path, typer.Option(help="File to write, such as student.safetensors.")],
     config: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A count of the student, such as num_feat=16.", show_default="none"),
+        typer.Option(
+            "--set", help="A count of the student or a number of its training: num_feat=16.", show_default="none"
+        ),
     ] = None,
     teacher: Annotated[
         str | None, typer.Option(help="Teacher to shrink: a name or a file.", show_default="the shipped one")
@@ -53,7 +55,7 @@ def distill(
     from autocompress.cli.display import step_display
     from autocompress.cli.networks import evaluate
     from autocompress.data.bank import PixelBank
-    from autocompress.distill.recipe import OUR_STEPS, PAPER_STEPS, our_recipe, paper_recipe
+    from autocompress.distill.recipe import OUR_STEPS, PAPER_STEPS, VARIABLE, our_recipe, paper_recipe
     from autocompress.distill.teaching import Lesson, check_name, open_training_images, teach
     from autocompress.families import family_of, find_family, parse_fields
     from autocompress.families.presets import PRESETS
@@ -68,13 +70,16 @@ def distill(
     if family.name != name:
         raise InvalidInput(f"the teacher is {family.name}, but the student {network} is {name}; give one of its family")
     counts = {} if preset is None else family.counts_of(preset)
-    student = family.student_config(shrunk.config, {**counts, **parse_fields(config or [])})
-    if preset is not None and init == "scratch" and not config:
+    given = parse_fields(config or [])
+    trained = {field: given.pop(field) for field in VARIABLE if field in given}
+    student = family.student_config(shrunk.config, {**counts, **given})
+    if preset is not None and init == "scratch" and not given:
         student = dataclasses.replace(preset, scale=shrunk.scale)
     if recipe == "paper":
         plan = paper_recipe(name, PAPER_STEPS if steps is None else steps, seed)
     else:
         plan = our_recipe(name, OUR_STEPS if steps is None else steps, seed)
+    plan = dataclasses.replace(plan, **trained)
     source, used = open_training_images(train, shrunk.scale, plan), arithmetic.choose()
     described = {"teacher": teacher or default_teacher(name), "target": target, "init": init}
     with step_display(plan.steps) as display:

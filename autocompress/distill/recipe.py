@@ -9,6 +9,8 @@ from typing import Any
 from autocompress.distill.losses import TEACHER_LOSSES
 from autocompress.errors import ConfigError
 
+# what a search may vary, and a user may set
+VARIABLE = ("teacher_loss", "teacher_share", "feature_weight", "learning_rate", "warmup", "clip", "ema")
 UNCLIPPED = 1e9  # a gradient's norm that is never reached
 
 
@@ -16,6 +18,7 @@ UNCLIPPED = 1e9  # a gradient's norm that is never reached
 class Recipe:
     """loss = teacher_share * teacher_loss(student, teacher) + (1 - teacher_share) * L1(student, ground truth).
 
+    Where `feature_weight` is not 0, that many times `FeatureTerm` is added, for which the teacher runs on every batch.
     Adam ignores the scale of a loss, so one share stands for both weights: the paper's 1 and 0.1 are a share
     of 1 / 1.1. The learning rate rises linearly over the first `warmup` of the steps and falls as a cosine to
     zero, or, where there is any step to `halve_at`, by half at each of those. `patch_size` is in LR pixels.
@@ -30,6 +33,7 @@ class Recipe:
     ema: float = 0.999
     teacher_loss: str = "l1"
     teacher_share: float = 0.5
+    feature_weight: float = 0.0
     halve_at: tuple[int, ...] = ()
     seed: int = 0
 
@@ -40,6 +44,8 @@ class Recipe:
         for name in ("learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be > 0")
+        if not 0 <= self.feature_weight < math.inf:
+            raise ConfigError(f"feature_weight is {self.feature_weight}, but must be >= 0")
         for name in ("teacher_share", "warmup", "ema"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be from 0 to 1")

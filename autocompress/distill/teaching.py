@@ -70,7 +70,7 @@ def teach(
     room = used.has_room(2 * bank.hr.numel() + bank.lr.numel())
     if lesson.target is not None:
         log("running the target on the training images")
-        outputs = teacher_targets(lesson.target.to(used.device).eval(), bank, used)
+        outputs = teacher_targets(lesson.target.to(used.device).requires_grad_(False).eval(), bank, used)
         targets["teacher"] = outputs.to(used.device) if room else outputs
     sampler = PatchSampler(
         bank.to(used.device) if room else bank,
@@ -93,7 +93,8 @@ def teach(
             metrics[lesson.valid.name] = evaluate(network_upscaler(trained), valid, trained.scale, ["psnr_y"]).mean
             log(f"{metrics[lesson.valid.name]['psnr_y']:.2f} dB on {len(valid)} images of {lesson.valid.name}")
 
-    trained = course.finish(Training(lesson.start, sampler, recipe, used), state, identity, on_step, score)
+    training = Training(lesson.start, sampler, recipe, used, lesson.target)
+    trained = course.finish(training, state, identity, on_step, score)
     checkpoints.save_tensors(out, trained.state_dict())
     provenance = {
         **lesson.described,

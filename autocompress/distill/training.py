@@ -14,6 +14,7 @@ from torch import Tensor
 from autocompress.arithmetic import Arithmetic
 from autocompress.capture import CapturedStep, on_side_stream
 from autocompress.data.patches import Batch, PatchSampler
+from autocompress.distill.features import FeatureTerm
 from autocompress.distill.losses import TEACHER_LOSSES, l1
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import TrainingDiverged
@@ -27,10 +28,18 @@ STEPS_BEFORE_CAPTURE = 3  # in which the libraries choose their algorithms and A
 class Training:
     """A student on its way through a recipe; it can stop at any step, be stored, and go on as if it had not.
 
-    The sampler gives batches with `lr`, `hr` and, unless the recipe's teacher_share is 0, `teacher`.
+    The sampler gives batches with `lr`, `hr` and, unless the recipe's teacher_share is 0, `teacher`. `guide` is the
+    network whose features are learnt from, where the recipe's feature_weight is not 0.
     """
 
-    def __init__(self, student: SRNetwork, sampler: PatchSampler, recipe: Recipe, arithmetic: Arithmetic) -> None:
+    def __init__(
+        self,
+        student: SRNetwork,
+        sampler: PatchSampler,
+        recipe: Recipe,
+        arithmetic: Arithmetic,
+        guide: SRNetwork | None = None,
+    ) -> None:
         self.recipe = recipe
         self.step = 0
         self.arithmetic = arithmetic
@@ -38,12 +47,14 @@ class Training:
         self._student = copy.deepcopy(student).train()
         arithmetic.place(self._student)
         self._average = copy.deepcopy(self._student).eval().requires_grad_(False)
+        self._features = None if guide is None or recipe.feature_weight == 0 else self._feature_term(guide)
         self._parameters: list[Tensor] = list(self._student.parameters())
+        self._learning = [*self._parameters, *([] if self._features is None else self._features.parameters())]
         self._averages: list[Tensor] = list(self._average.parameters())
         # The numbers that change from step to step are tensors: a captured step reads them anew at each replay.
         self._learning_rate, self._towards = torch.zeros(2, device=arithmetic.device).unbind()
         self._adam = torch.optim.Adam(
-            self._parameters, lr=self._learning_rate, betas=(0.9, 0.999), fused=True, capturable=arithmetic.graphs
+            self._learning, lr=self._learning_rate, betas=(0.9, 0.999), fused=True, capturable=arithmetic.graphs
         )
         self._captured: CapturedStep | None = None
         self._steps_here = 0
@@ -99,17 +110,28 @@ class Training:
 
     def _step_on(self, batch: Batch) -> Tensor:
         with contextlib.nullcontext() if self._exact else self.arithmetic.autocast():
-            sr = self._student(batch.lr)
+            features = self._student.features(batch.lr)
+            sr = self._student.upsampled(features, *batch.lr.shape[-2:])
+            term = None if self._features is None else self._features(features, batch.lr)
         loss = self._loss(sr.float(), batch.targets)
+        if term is not None:
+            loss = loss + self.recipe.feature_weight * term
         self._adam.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip)
+        torch.nn.utils.clip_grad_norm_(self._learning, self.recipe.clip)
         self._adam.step()
         with torch.no_grad():
             ahead = torch._foreach_sub(self._parameters, self._averages)
             torch._foreach_mul_(ahead, self._towards)
             torch._foreach_add_(self._averages, ahead)
         return loss.detach()
+
+    def _feature_term(self, guide: SRNetwork) -> FeatureTerm:
+        """Fitted on the batch that comes first, which comes again."""
+        before = self._sampler.state_dict()
+        lr = self._sampler.sample().lr
+        self._sampler.load_state_dict(before)
+        return FeatureTerm(self._student, guide, lr)
 
     def _loss(self, sr: Tensor, targets: dict[str, Tensor]) -> Tensor:
         share = self.recipe.teacher_share
@@ -135,6 +157,8 @@ class Training:
             "adam": self._adam.state_dict(),
             "sampler": self._sampler.state_dict(),
         }
+        if self._features is not None:
+            state["features"] = self._features.state_dict()
         return copy.deepcopy(state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -142,6 +166,8 @@ class Training:
         self.step = state["step"]
         self._student.load_state_dict(state["student"])
         self._average.load_state_dict(state["average"])
+        if self._features is not None:
+            self._features.load_state_dict(state["features"])
         self._adam.load_state_dict(copy.deepcopy(state["adam"]))
         for group in self._adam.param_groups:
             group["lr"] = self._learning_rate

@@ -58,10 +58,18 @@ def parse_fields(changes: Iterable[str]) -> dict[str, Any]:
         if not equals:
             raise ConfigError(f"{change!r} sets nothing; write a field and its value, such as num_feat=16")
         try:
-            values[name] = yaml.safe_load(text)
+            values[name] = _number(yaml.safe_load(text))
         except yaml.YAMLError:
             raise ConfigError(f"{change}: not a number, a word or a list such as [6, 6]") from None
     return values
+
+
+def _number(value: Any) -> Any:
+    """What YAML takes for a word though anyone else reads a number: 1e-3."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def parse_config(family: str, scale: int, changes: Iterable[str]) -> Config:

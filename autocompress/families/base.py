@@ -46,7 +46,10 @@ class Config:
 
 
 class SRNetwork(nn.Module, ABC):
-    """A super-resolution network: (B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W), any size."""
+    """A super-resolution network: (B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W), any size.
+
+    It computes features at LR, and upsamples them.
+    """
 
     family: ClassVar[str]
 
@@ -58,6 +61,18 @@ class SRNetwork(nn.Module, ABC):
     def scale(self) -> int:
         """The factor between input and output size."""
         return self.config.scale
+
+    @abstractmethod
+    def features(self, lr: Tensor) -> Tensor:
+        """What is upsampled: (B, C, h, w) of images (B, 3, H, W) in [0, 1]; h and w are H and W, or padded."""
+
+    @abstractmethod
+    def upsampled(self, features: Tensor, height: int, width: int) -> Tensor:
+        """The (B, 3, scale*height, scale*width) images that are made of them."""
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W)."""
+        return self.upsampled(self.features(lr), *lr.shape[-2:])
 
     @abstractmethod
     def repeated(self) -> list[nn.Module]:

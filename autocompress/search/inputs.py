@@ -161,6 +161,10 @@ class Inputs:
         """A candidate's student before training."""
         return self._prepared[candidate.space].shrink(candidate.config)
 
+    def target(self, candidate: Candidate) -> SRNetwork:
+        """The network that a candidate's student learns from."""
+        return self.task.branches[candidate.space].target
+
     def sampler(self, candidate: Candidate) -> PatchSampler:
         """Batches for a candidate's training."""
         recipe = candidate.recipe

@@ -14,14 +14,12 @@ from typing import Any
 
 import yaml
 
-from autocompress.distill.recipe import Recipe
+from autocompress.distill.recipe import VARIABLE, Recipe
 from autocompress.errors import ConfigError, SpaceError
 from autocompress.families import FAMILIES, find_family
 from autocompress.families.base import Config, Family
 from autocompress.quantities import format_count
 from autocompress.search.parameters import Parameter, Value, capped, parse_parameter
-
-RECIPE_FIELDS = ("teacher_loss", "teacher_share", "learning_rate", "warmup", "clip", "ema")
 
 Values = Mapping[str, Value]
 
@@ -88,8 +86,8 @@ class Space:
 
         Raises ConfigError where the family has no such network: its counts may depend on each other.
         """
-        fields = {name: value for name, value in values.items() if name not in RECIPE_FIELDS}
-        training: dict[str, Any] = {name: value for name, value in values.items() if name in RECIPE_FIELDS}
+        fields = {name: value for name, value in values.items() if name not in VARIABLE}
+        training: dict[str, Any] = {name: value for name, value in values.items() if name in VARIABLE}
         config = self.family.student_config(teacher, fields)
         return Candidate(
             self.name,
@@ -102,7 +100,7 @@ class Space:
 
     def sizes(self, teacher: Config) -> Iterator[tuple[Values, Config]]:
         """Every network of the space that there is, with the defaults for the rest: what its FLOPs can be."""
-        counts = [parameter for parameter in self.parameters if parameter.name not in RECIPE_FIELDS]
+        counts = [parameter for parameter in self.parameters if parameter.name not in VARIABLE]
         for combination in itertools.product(*(parameter.values for parameter in counts)):
             values = {**dict(zip((p.name for p in counts), combination, strict=True)), **self.rest}
             fields = {p.name: values[p.name] for p in counts}
@@ -119,7 +117,7 @@ class Space:
     @property
     def rest(self) -> Values:
         """What the first trials take for the parameters that a network's size does not depend on."""
-        return {p.name: self.defaults.get(p.name, p.values[0]) for p in self.parameters if p.name in RECIPE_FIELDS}
+        return {p.name: self.defaults.get(p.name, p.values[0]) for p in self.parameters if p.name in VARIABLE}
 
     @property
     def size(self) -> int:
@@ -195,7 +193,7 @@ def _parse(name: str, content: object) -> Space:
 
 def _check_names(family: Family, specs: Mapping[str, object]) -> None:
     counts = [count.field for count in family.counts]
-    known = [*counts, *RECIPE_FIELDS]
+    known = [*counts, *VARIABLE]
     for key in specs:
         if key not in known:
             close = difflib.get_close_matches(str(key), known, n=1)

@@ -55,7 +55,8 @@ class Trial:
     def train(self, on_step: OnStep, on_score: OnScore) -> None:
         """Distill to the recipe's last step, with a look at the PSNR-Y at each rung; raises TrainingDiverged."""
         recipe = self.candidate.recipe
-        training = Training(self._student, self._inputs.sampler(self.candidate), recipe, self._inputs.arithmetic)
+        sampler, target = self._inputs.sampler(self.candidate), self._inputs.target(self.candidate)
+        training = Training(self._student, sampler, recipe, self._inputs.arithmetic, target)
         for rung in rung_steps(recipe.steps):
             with self._during("training"):
                 training.run_to(rung, on_step)

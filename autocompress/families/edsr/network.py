@@ -128,10 +128,14 @@ class EDSR(SRNetwork):
         """The residual blocks."""
         return list(self.body)
 
-    def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W)."""
+    def features(self, lr: Tensor) -> Tensor:
+        """See `SRNetwork.features`: the residual stream after the long skip."""
         first = self.conv_first((lr - self.mean) * IMG_RANGE)
-        features = self.conv_after_body(self.body(first)) + first
+        stream: Tensor = self.conv_after_body(self.body(first)) + first
+        return stream
+
+    def upsampled(self, features: Tensor, height: int, width: int) -> Tensor:
+        """See `SRNetwork.upsampled`."""
         sr: Tensor = self.conv_last(self.upsample(features))
         return sr / IMG_RANGE + self.mean
 

@@ -185,13 +185,16 @@ class SwinIR(SRNetwork):
         """The transformer layers."""
         return [module for module in self.modules() if isinstance(module, TransformerLayer)]
 
-    def forward(self, lr: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W)."""
-        height, width = lr.shape[-2:]
+    def features(self, lr: Tensor) -> Tensor:
+        """See `SRNetwork.features`: what comes after the long skip, padded to whole windows."""
         first: Tensor = self.conv_first(padded(lr, self.config.window_size) - self.mean)
-        x = self.conv_after_body(self.body(first.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)) + first
+        deep: Tensor = self.conv_after_body(self.body(first.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+        return deep + first
+
+    def upsampled(self, features: Tensor, height: int, width: int) -> Tensor:
+        """See `SRNetwork.upsampled`."""
         direct = self.config.direct
-        sr = self.upsample(x) if direct else self.conv_last(self.upsample(self.conv_before_upsample(x)))
+        sr = self.upsample(features) if direct else self.conv_last(self.upsample(self.conv_before_upsample(features)))
         result: Tensor = (sr + self.mean)[..., : height * self.scale, : width * self.scale]
         return result
 

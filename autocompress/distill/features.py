@@ -1,0 +1,45 @@
+"""The feature term: a student's last features at LR, mapped to its teacher's by a 1x1 convolution that learns along."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from autocompress.families.base import SRNetwork
+from autocompress.linalg import refit_linear
+
+RIDGE = 1e-3
+
+
+class FeatureTerm(nn.Module):
+    """What is compared are the features that each network upsamples, as in FitNets (Romero et al., ICLR 2015).
+
+    The map is there for the training only. It starts as the least-squares fit on the images `lr` (B, 3, h, w) in
+    [0, 1], so that what it asks of the student at first is not to undo noise. The teacher runs on every batch.
+    """
+
+    def __init__(self, student: SRNetwork, teacher: SRNetwork, lr: Tensor) -> None:
+        super().__init__()
+        self._teacher = [teacher]  # not a submodule: it does not learn
+        with torch.no_grad():
+            ours, theirs = (_seen(network.features(lr), lr) for network in (student, teacher))
+        self.map = nn.Conv2d(ours.shape[1], theirs.shape[1], 1).to(lr.device)
+        rows, target = (features.movedim(1, -1).flatten(0, -2).float() for features in (ours, theirs))
+        prior = torch.zeros(theirs.shape[1], ours.shape[1], device=lr.device)
+        weight, bias = refit_linear(prior, prior[:, 0], rows, target, RIDGE)
+        self.map.load_state_dict({"weight": weight[:, :, None, None], "bias": bias})
+
+    def forward(self, features: Tensor, lr: Tensor) -> Tensor:
+        """Mean absolute difference, in units of the deviation of the teacher's features; `features` are the student's.
+
+        A number that does not depend on how large a family's features are.
+        """
+        with torch.no_grad():
+            target = _seen(self._teacher[0].features(lr), lr).float()
+        loss: Tensor = (self.map(_seen(features, lr)).float() - target).abs().mean() / target.std()
+        return loss
+
+
+def _seen(features: Tensor, lr: Tensor) -> Tensor:
+    """Without what stands for padding."""
+    return features[..., : lr.shape[-2], : lr.shape[-1]]
