@@ -95,17 +95,17 @@ def paper_settings(family: str, seed: int = 0) -> SparsifySettings:
 
 
 def default_settings(family: str, seed: int = 0) -> SparsifySettings:
-    """Three minutes or so on a CPU, on the shipped teachers; chosen by PSNR on validation photographs.
+    """Three minutes on one CPU core, on the shipped teachers; chosen by PSNR on parts of the validation photographs.
 
-    The whole pull is the paper's for EDSR, 0.03, and so is about the learning rate times the number of steps: many
-    steps on few small patches, at a rate near the largest that is stable (EDSR diverges at 2, SwinIR at 0.5), which is
-    halved at the end to let the noise of such steps settle. SwinIR has EDSR's pull, not the paper's 0.25: half of its
-    teacher's weights are below 0.02, and nearly nothing would be left of it.
+    For EDSR the whole pull is the paper's, 0.03, and lambda and the learning rate times the number of steps are near
+    its own: many steps on few small patches, at a rate near the largest that is stable (EDSR diverged at 2, SwinIR at
+    0.5), halved at the end to let the noise of such steps settle. Fewer steps on more pixels end lower. SwinIR has
+    EDSR's pull, not the paper's 0.25: only 0.1 % of its teacher's weights are larger than that.
 
-    What the loss does in so few steps is to repair what the pull breaks: without it, weights moved towards zero by
-    0.03 at once leave EDSR-baseline at 14 dB. Which weights become zero it hardly decides: its gradients in the body
-    are below lambda, so the densities are nearly the shares of weights larger than the pull. Other rates, batches and
-    numbers of steps (100 to 1,500) gave the same densities within 0.01, in all but the first and last layers.
+    What the loss does here is to repair what the pull breaks: weights moved towards zero by 0.03 at once leave
+    EDSR-baseline at 14 dB, where this leaves 33. It hardly decides which weights become zero: its gradients in the body
+    (2e-5 at the start) are below lambda, so the densities are nearly the shares of weights larger than the pull.
+    Other rates, batches and numbers of steps (100 to 1,500) gave the same ones within 0.01, but for the last layer.
     """
     edsr = family == "edsr"
     steps = 1500 if edsr else 800
