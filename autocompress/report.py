@@ -1,7 +1,8 @@
-"""The picture of a run: its front, in one HTML file that needs no network."""
+"""Pictures, each in one HTML file that needs no network: the front of a run, and the densities of a pruned teacher."""
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from autocompress import checkpoints
+from autocompress.families import family_of
+from autocompress.prune import Pruned
 from autocompress.quantities import format_count
 from autocompress.search.results import pick, rows, students
 from autocompress.search.run_folder import RunFolder
@@ -17,10 +20,13 @@ from autocompress.search.run_folder import RunFolder
 def write_report(run: RunFolder) -> Path:
     """Write report.html, with Plotly's script inside, and return its path."""
     path = run.path / "report.html"
-    title = f"autocompress: {run.path.name}"
-    html = front_figure(run).to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False})
-    checkpoints.write_text(path, html.replace("<head>", f"<head><title>{title}</title>", 1))
+    _write_page(path, front_figure(run), f"autocompress: {run.path.name}")
     return path
+
+
+def _write_page(path: Path, figure: go.Figure, title: str) -> None:
+    html = figure.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False})
+    checkpoints.write_text(path, html.replace("<head>", f"<head><title>{escape(title)}</title>", 1))
 
 
 def front_figure(run: RunFolder) -> go.Figure:
@@ -74,3 +80,37 @@ def _hover(table: pd.DataFrame) -> dict[str, Any]:
         for row in rows(table)
     ]
     return {"hovertext": texts, "hoverinfo": "text"}
+
+
+def write_densities(pruned: Pruned, name: str, path: Path) -> None:
+    """Write the picture of a pruned teacher's densities, with Plotly's script inside; `name` is the teacher's."""
+    _write_page(path, densities_figure(pruned, name), f"autocompress: densities of {name}")
+
+
+def densities_figure(pruned: Pruned, name: str) -> go.Figure:
+    """A bar for each layer, in the network's order and the colour of the residual block that it is in."""
+    family = family_of(pruned.teacher)
+    groups: dict[str, list[str]] = {}
+    for layer in pruned.layers:
+        groups.setdefault(next(iter(family.groups_of(layer)), "head and tail"), []).append(layer)
+    figure = go.Figure()
+    for group, layers in groups.items():
+        densities = [pruned.layers[layer] for layer in layers]
+        figure.add_bar(
+            x=layers,
+            y=[density.share for density in densities],
+            name=group,
+            hovertext=[
+                f"{layer}<br>{density.share:.1%} of {density.weights} weights"
+                for layer, density in zip(layers, densities, strict=True)
+            ],
+            hoverinfo="text",
+        )
+    counts = (family.counts_of(config) for config in (pruned.teacher.config, pruned.suggested))
+    before, after = (" ".join(f"{count}={value}" for count, value in found.items()) for found in counts)
+    figure.update_xaxes(categoryorder="array", categoryarray=list(pruned.layers), title="layer")
+    figure.update_yaxes(range=[0, 1], title="density: share of the weights that are not zero")
+    figure.update_layout(
+        title=f"{escape(name)}: {before}<br>suggested: {after}", template="plotly_white", barmode="overlay"
+    )
+    return figure

@@ -124,6 +124,17 @@ def test_scores_and_students_are_those_of_the_cpu() -> None:
     assert on_gpu[2:] == pytest.approx(on_cpu[2:], abs=0.2)  # taylor's gradients decide between near-equal channels
 
 
+def test_pruned_weights_are_those_of_the_cpu(tiny_teacher: EDSR, bank: PixelBank) -> None:
+    settings = prune.SparsifySettings(20, 2, 16, learning_rate=0.01, lambda_=0.05)
+    on_cpu, on_gpu = (
+        prune.sparsify(tiny_teacher, bank, settings, used).cpu().state_dict()
+        for used in (Arithmetic(channels_last=True), EXACT)
+    )
+    for key, weight in on_cpu.items():
+        torch.testing.assert_close(on_gpu[key], weight, rtol=0, atol=1e-3)
+        assert ((on_gpu[key] == 0) == (weight == 0)).float().mean() > 0.98
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_teacher_targets_are_those_of_the_cpu(tiny_teacher: EDSR, bank: PixelBank, dtype: str) -> None:
     on_cpu = teacher_targets(tiny_teacher, bank, Arithmetic())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -83,3 +85,49 @@ def scores_table(title: str, scores: Scores) -> Table:
 
 def _score(metric: str, value: float) -> str:
     return f"{value:.2f}" if metric.startswith("psnr") else f"{value:.4f}"
+
+
+MANY_LAYERS = 50  # of which a table shows the groups instead
+
+
+def densities_table(about: dict[str, Any]) -> Table:
+    """The density of each layer, or, where they are many, of each part of the network that repeats and of the rest.
+
+    `about` is what `Pruned.to_dict` says and the teacher's name.
+    """
+    layers = about["layers"]
+    listed = layers
+    if len(layers) > MANY_LAYERS:
+        listed = about["groups"] + [layer for layer in layers if not layer["groups"]]
+    title = f"Densities of {about['name']}"
+    table = Table(title=title, title_justify="left", show_footer=True)
+    table.add_column("layer" if listed is layers else "part", footer="all")
+    total = about["total"]
+    columns = {"weights": "{:,}", "nonzero": "{:,}", "density": "{:.1%}"}
+    for column, form in columns.items():
+        table.add_column(column, justify="right", footer=form.format(total[column]))
+    for row in listed:
+        table.add_row(row["name"], *(form.format(row[column]) for column, form in columns.items()))
+    return table
+
+
+def suggestion_table(about: dict[str, Any]) -> Table:
+    """The student that the densities suggest beside the teacher, and the teacher's PSNR before and after pruning."""
+    table = Table(title=f"Suggested by the densities; PSNR on {about['images']['valid']}", title_justify="left")
+    for heading in ("", "network"):
+        table.add_column(heading)
+    for heading in ("FLOPs", "params", "of teacher", "PSNR-Y dB"):
+        table.add_column(heading, justify="right")
+    psnr, teacher = about["psnr_y"], about["teacher"]
+    scores = {"teacher": f"{psnr['before']:.2f}, pruned {psnr['after']:.2f}", "suggested": ""}
+    for name, score in scores.items():
+        network = about[name]
+        table.add_row(
+            name,
+            shape(network["family"], network["config"]),
+            format_count(network["flops"]),
+            format_count(network["params"]),
+            f"{network['flops'] / teacher['flops']:.1%}",
+            score,
+        )
+    return table

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from autocompress.errors import CheckpointError, ConfigError
+from autocompress.families.density import Densities
 
 Weights = Mapping[str, Tensor]
 
@@ -148,6 +149,14 @@ class Family(ABC):
     @abstractmethod
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
         """What makes students of `teacher` by the rule `init`, from the patches and what `analyse` found."""
+
+    @abstractmethod
+    def groups_of(self, layer: str) -> tuple[str, ...]:
+        """The repeated parts that a layer (a module path) is in, outermost first; none for the head and the tail."""
+
+    @abstractmethod
+    def suggest(self, teacher: Config, layers: Densities) -> Config:
+        """The student's config that the densities of a pruned teacher's layers suggest: see `families.density`."""
 
     @abstractmethod
     def size_multiple(self, config: Config) -> int:

@@ -11,7 +11,8 @@ from torch import Tensor
 from autocompress import cost
 from autocompress.errors import ConfigError
 from autocompress.families.base import Config, Count, Family, Shrinker, SRNetwork, Weights, with_weights
-from autocompress.families.edsr import projection, reading, selection
+from autocompress.families.density import Densities
+from autocompress.families.edsr import projection, reading, selection, suggestion
 from autocompress.families.edsr.network import EDSR, MAX_LAYERS, OFFICIAL_LAYERS, EDSRConfig, conv_shapes
 
 
@@ -84,6 +85,14 @@ class EDSRFamily(Family):
         plain = self.for_export(teacher).to(next(teacher.parameters()).device).requires_grad_(False)
         assert isinstance(plain, EDSR)
         return plain
+
+    def groups_of(self, layer: str) -> tuple[str, ...]:
+        """See `Family.groups_of`."""
+        return suggestion.groups_of(layer)
+
+    def suggest(self, teacher: Config, layers: Densities) -> Config:
+        """See `Family.suggest`."""
+        return self.student_config(teacher, suggestion.suggested_counts(_edsr(teacher), layers))
 
     def size_multiple(self, config: Config) -> int:
         """Convolutions take any size."""

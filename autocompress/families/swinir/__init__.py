@@ -10,8 +10,9 @@ from torch import Tensor
 from autocompress import cost
 from autocompress.errors import CheckpointError
 from autocompress.families.base import Config, Count, Family, Shrinker, SRNetwork, Weights, with_weights
+from autocompress.families.density import Densities
 from autocompress.families.importance import norm_importance, taylor_importance
-from autocompress.families.swinir import reading, selection
+from autocompress.families.swinir import reading, selection, suggestion
 from autocompress.families.swinir.analysis import analyse
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig, conv_shapes, linear_shapes
 from autocompress.families.swinir.projection import Projection
@@ -124,6 +125,14 @@ class SwinIRFamily(Family):
             return lambda config: project(_swinir(config))
         select = selection.Selection(plain, {name: scores.cpu() for name, scores in analysis.items()})
         return lambda config: select(_swinir(config))
+
+    def groups_of(self, layer: str) -> tuple[str, ...]:
+        """See `Family.groups_of`."""
+        return suggestion.groups_of(layer)
+
+    def suggest(self, teacher: Config, layers: Densities) -> Config:
+        """See `Family.suggest`."""
+        return self.student_config(teacher, suggestion.suggested_counts(_swinir(teacher), layers))
 
     def size_multiple(self, config: Config) -> int:
         """Whole windows."""

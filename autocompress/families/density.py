@@ -1,0 +1,60 @@
+"""Densities of a pruned network's layers, and what all families read in them alike.
+
+The paper (Jiang et al. 2024, section 2.1) reads the counts of a student off the densities by eye. The rule here:
+
+- a repeated part (a residual block, a transformer layer) goes when its density is below a quarter (`NEGLIGIBLE`) of the
+  mean density of all parts of its kind;
+- a layer whose inputs and outputs are both scaled by r keeps r^2 of its weights, so the number of channels is the
+  teacher's times the square root of the density of what stays.
+
+The density of several layers is that of all their weights together, so a layer counts by its number of weights: the
+student then has about as many weights in these layers as are left in the teacher's. The mean density of parts of one
+kind is the plain mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+NEGLIGIBLE = 1 / 4
+
+
+@dataclass(frozen=True)
+class Density:
+    """How many of so many weights are not zero."""
+
+    weights: int
+    nonzero: int
+
+    @property
+    def share(self) -> float:
+        """The nonzero ones' share, from 0 to 1."""
+        return self.nonzero / self.weights
+
+
+Densities = Mapping[str, Density]  # of layers, or of groups of layers, by name
+
+
+def joined(densities: Iterable[Density]) -> Density:
+    """The density of all these weights together."""
+    listed = list(densities)
+    return Density(sum(one.weights for one in listed), sum(one.nonzero for one in listed))
+
+
+def within(part: str, layers: Densities) -> list[Density]:
+    """The densities of the layers in the part with this module path."""
+    return [density for name, density in layers.items() if name.startswith(f"{part}.")]
+
+
+def kept(parts: Iterable[str], layers: Densities) -> list[str]:
+    """Those of these parts, all of one kind, that are not negligible; at least one stays."""
+    shares = {part: joined(within(part, layers)).share for part in parts}
+    least = NEGLIGIBLE * sum(shares.values()) / len(shares)
+    return [part for part, share in shares.items() if share >= least]
+
+
+def channels(teacher: int, stays: Density) -> float:
+    """How many of the teacher's channels a network has that is as large as what `stays`; not rounded."""
+    return teacher * math.sqrt(stays.share)

@@ -1,0 +1,137 @@
+"""Stage one of the paper: how dense each layer of a teacher stays under OBProx-SG, and what student that suggests."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from autocompress import cache
+from autocompress.arithmetic import Arithmetic
+from autocompress.data.bank import PixelBank
+from autocompress.data.sources import ImageSource
+from autocompress.evaluate import evaluate, network_upscaler, pairs
+from autocompress.families import describe, family_of
+from autocompress.families.base import Config, SRNetwork, digest, with_weights
+from autocompress.families.density import Density, joined
+from autocompress.prune.shrinking import from_scratch
+from autocompress.prune.sparsify import SparsifySettings, sparsify, weighted_layers
+
+WEIGHTS, SCORES = "pruned.safetensors", "psnr.json"
+FORMAT = 1  # goes into the cache keys: raise it when what is computed from the same settings changes
+
+
+@dataclass(frozen=True, eq=False)
+class Pruned:
+    """A teacher after OBProx-SG.
+
+    `weights` is its whole state dict (CPU, float32), in which pruned weights are exact zeros. `psnr_before` and
+    `psnr_after` are the mean PSNR-Y in dB, on the validation images, of the teacher and of the network of `weights`.
+    """
+
+    teacher: SRNetwork
+    settings: SparsifySettings
+    weights: dict[str, Tensor]
+    psnr_before: float
+    psnr_after: float
+
+    @property
+    def network(self) -> SRNetwork:
+        """The network of these weights, in eval mode, on the CPU."""
+        return with_weights(family_of(self.teacher), self.teacher.config, self.weights)
+
+    @cached_property
+    def layers(self) -> dict[str, Density]:
+        """The density of each convolution's and linear map's weight, by module path, in the network's order."""
+        found = {name: self.weights[f"{name}.weight"] for name in weighted_layers(self.teacher)}
+        return {name: Density(weight.numel(), int(torch.count_nonzero(weight))) for name, weight in found.items()}
+
+    @cached_property
+    def groups(self) -> dict[str, Density]:
+        """The density of each repeated part: residual blocks and, in a SwinIR, the transformer layers within."""
+        groups_of = family_of(self.teacher).groups_of
+        names = dict.fromkeys(group for layer in self.layers for group in groups_of(layer))
+        return {
+            name: joined(density for layer, density in self.layers.items() if name in groups_of(layer))
+            for name in names
+        }
+
+    @property
+    def total(self) -> Density:
+        """The density of all layers together."""
+        return joined(self.layers.values())
+
+    @property
+    def suggested(self) -> Config:
+        """The student that the densities suggest: see `families.density` for the rule."""
+        return family_of(self.teacher).suggest(self.teacher.config, self.layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it but the weights as plain JSON types."""
+        family = family_of(self.teacher)
+        layers = [
+            {"name": name, "groups": list(family.groups_of(name)), **_counted(density)}
+            for name, density in self.layers.items()
+        ]
+        return {
+            "teacher": describe(self.teacher),
+            "suggested": describe(from_scratch(family, self.suggested, 0)),
+            "psnr_y": {"before": self.psnr_before, "after": self.psnr_after},
+            "total": _counted(self.total),
+            "groups": [{"name": name, **_counted(density)} for name, density in self.groups.items()],
+            "layers": layers,
+            "settings": self.settings.to_dict(),
+        }
+
+
+def _counted(density: Density) -> dict[str, int | float]:
+    return {"weights": density.weights, "nonzero": density.nonzero, "density": density.share}
+
+
+def densities_of(
+    teacher: SRNetwork,
+    train: PixelBank,
+    valid: ImageSource,
+    settings: SparsifySettings,
+    arithmetic: Arithmetic,
+    on_step: Callable[[int], None] | None = None,
+) -> Pruned:
+    """Retrain a copy of `teacher` on a bank by OBProx-SG and see what is left; the teacher stays as it is.
+
+    What comes out is kept in the user's cache, by the teacher's function, the images and the settings: a second call
+    takes no step. `on_step` is told the number of steps done. Raises TrainingDiverged when the loss is not finite.
+    """
+    key = _key(digest(teacher), train.key, settings.to_dict())
+
+    def retrain(folder: Path) -> None:
+        found = sparsify(teacher, train, settings, arithmetic, on_step)
+        save_file({name: tensor.cpu().contiguous() for name, tensor in found.state_dict().items()}, folder / WEIGHTS)
+
+    weights = load_file(cache.entry("pruned", key, retrain) / WEIGHTS)
+
+    def score(folder: Path) -> None:
+        after = with_weights(family_of(teacher), teacher.config, weights)
+        scores = [_psnr(network, valid, arithmetic) for network in (copy.deepcopy(teacher).eval(), after)]
+        (folder / SCORES).write_text(json.dumps(scores))
+
+    scored = cache.entry("pruned-psnr", _key(key, valid.digest), score) / SCORES
+    return Pruned(teacher, settings, weights, *json.loads(scored.read_text()))
+
+
+def _psnr(network: SRNetwork, valid: ImageSource, arithmetic: Arithmetic) -> float:
+    upscale = network_upscaler(network.to(arithmetic.device))
+    return evaluate(upscale, pairs(valid), network.scale, ["psnr_y"]).mean["psnr_y"]
+
+
+def _key(*parts: object) -> str:
+    described = json.dumps([*parts, FORMAT], sort_keys=True)
+    return hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
