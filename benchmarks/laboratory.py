@@ -73,7 +73,13 @@ class Laboratory:
 
     def _shrinker(self, family: str, init: str, seed: int) -> Shrinker:
         patches = prune.sample_patches(self._on_device, seed, self.used)
-        return prune.shrinker(self.teacher(family), patches, init, seed)
+        importance = self._importance(family, seed) if init == "density" else None
+        return prune.shrinker(self.teacher(family), patches, init, seed, importance=importance)
+
+    def _importance(self, family: str, seed: int) -> dict[str, Tensor]:
+        """What stage one leaves of each weight; computed anew, so that its time is seen."""
+        sparse = prune.sparsify(self.teacher(family), self.bank, prune.default_settings(family, seed), self.used)
+        return {name: (weight != 0).float() for name, weight in sparse.state_dict().items()}
 
     def train(self, student: SRNetwork, recipe: Recipe, target: str) -> SRNetwork:
         """The student after a training, taught by the teacher of the family `target`."""

@@ -3,9 +3,11 @@
     python benchmarks/starts.py --train DIR --valid DIR --test Set5=DIR --log FILE [--student edsr-16x8] [--steps 0 100]
 
 Students of both families, from projection (half of the loss from the teacher), from projection without the teacher's
-term, from copied channels, from first-order Taylor importance and from scratch. Equal steps, batches and learning
+term, from projection on what stage one of the paper leaves most of instead of the best subspace (density), from copied
+channels, from first-order Taylor importance and from scratch. Equal steps, batches and learning
 rates for all; the rates were chosen on projected students. Each number of steps is a training with a cosine of its own.
-Prints the mean and half the range over the seeds; the seconds are those of start and training.
+Prints the mean and half the range over the seeds; the seconds are those of start and training. The first row of a start
+and a seed has in its seconds what the start needs to know of the teacher: the analysis, or the pruning.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ STUDENTS = {
 CASES = {  # name: start, share of the teacher in the loss
     "projection": ("projection", 0.5),
     "projection, truth only": ("projection", 0.0),
+    "density": ("density", 0.5),
     "copy": ("copy", 0.5),
     "taylor": ("taylor", 0.5),
     "scratch": ("scratch", 0.5),
@@ -38,9 +41,12 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--student", nargs="+", choices=STUDENTS, default=list(STUDENTS))
     made.add_argument("--steps", nargs="+", type=int, default=[0, 100, 300, 600])
+    made.add_argument("--start", nargs="+", choices=CASES, default=list(CASES))
     options = made.parse_args()
     laboratory = Laboratory(options)
-    for name, case, steps, seed in itertools.product(options.student, CASES, options.steps, range(options.seeds)):
+    for name, case, steps, seed in itertools.product(
+        options.student, options.start, options.steps, range(options.seeds)
+    ):
         key = {"student": name, "start": case, "steps": steps, "seed": seed}
         laboratory.row(key, lambda key=key: compute(laboratory, **key))  # type: ignore[misc]
     laboratory.show(["student", "start", "steps"])

@@ -174,7 +174,7 @@ BAD_INPUT = {
     f"{SEARCH} --trials 0": ("trials is 0, but must be >= 1",),
     f"{SEARCH} --steps -1": ("steps is -1, but must be >= 1",),
     f"{SEARCH} --seed -1": ("seed is -1, but must be",),
-    f"{SEARCH} --init magic": ("init is 'magic', but must be one of projection, copy, taylor, scratch",),
+    f"{SEARCH} --init magic": ("init is 'magic', but must be one of projection, density, copy, taylor, scratch",),
     f"{SEARCH} --out file": ("file: cannot be written to",),
     f"{SEARCH} --out file/below": ("file/below: cannot be written to",),
     f"{SEARCH} --out /proc/run": ("/proc/run: cannot be written to",),

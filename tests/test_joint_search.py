@@ -10,14 +10,17 @@ import pytest
 import torch
 from conftest import random_swinir
 
-from autocompress import arithmetic, load
+from autocompress import arithmetic, load, prune
 from autocompress.arithmetic import Arithmetic
 from autocompress.cli.tables import front_table
-from autocompress.errors import InvalidInput
+from autocompress.distill.recipe import Recipe
+from autocompress.errors import InvalidInput, RunError
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIRConfig
+from autocompress.prune import SparsifySettings
 from autocompress.report import front_figure
 from autocompress.search import Progress, Settings, search
+from autocompress.search.inputs import Inputs, open_task
 from autocompress.search.opening import open_branches
 from autocompress.search.results import pareto
 from autocompress.search.space import Budget
@@ -172,3 +175,33 @@ def test_what_does_not_fit_is_named(
     with pytest.raises(InvalidInput, match=re.escape(message)):
         search(settings(**fields), Silent())
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def short_pruning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a few steps."""
+    settings = SparsifySettings(steps=4, batch_size=2, patch_size=16, learning_rate=0.01, lambda_=0.1)
+    monkeypatch.setattr(prune, "default_settings", lambda family, seed: settings)
+
+
+@pytest.mark.usefixtures("short_pruning")
+def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[..., Settings]) -> None:
+    wanted = settings(prune=True, trials=8, steps=1)
+    run, _ = search(wanted, Silent())
+    task = open_task(wanted)
+    suggested = Inputs(task, lambda _: None).suggested
+    assert suggested.keys() == {"small", "windows"}
+    tried = [json.dumps([student["family"], student["config"]]) for student in run.students()]
+    for name, config in suggested.items():
+        branch = task.branches[name]
+        nearest = branch.space.candidate(branch.space.nearest(config), branch.teacher.config, Recipe()).config
+        assert json.dumps([branch.family.name, nearest.to_dict()]) in tried
+    with pytest.raises(RunError, match="prune was True and is now False"):
+        search(settings(prune=False, steps=1), Silent())
+
+
+@pytest.mark.usefixtures("short_pruning")
+def test_densities_can_be_the_guide(settings: Callable[..., Settings]) -> None:
+    run, outcome = search(settings(init="density", trials=2, steps=1), Silent())
+    assert outcome.reason == "all 2 trials are done"
+    assert all(student["provenance"]["init"] == "density" for student in run.students())

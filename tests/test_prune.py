@@ -23,7 +23,15 @@ from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir import SwinIRFamily
 from autocompress.families.swinir.network import SwinIRConfig
-from autocompress.prune import Pruned, SparsifySettings, default_settings, densities_of, paper_settings, sparsify
+from autocompress.prune import (
+    Pruned,
+    SparsifySettings,
+    default_settings,
+    densities_of,
+    paper_settings,
+    shrinker,
+    sparsify,
+)
 from autocompress.prune.sparsify import weighted_layers
 
 SETTINGS = SparsifySettings(steps=10, batch_size=2, patch_size=16, learning_rate=0.01, lambda_=0.03)
@@ -237,3 +245,37 @@ def test_bad_input(arguments: list[str], message: str, tmp_path: Path, monkeypat
     with pytest.raises(InvalidInput, match=message):
         CliRunner().invoke(app, ["prune", *arguments], catch_exceptions=False)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("family", ["edsr", "swinir"])
+def test_densities_decide_what_a_projection_keeps(family: str, tiny_teacher: EDSR) -> None:
+    """Channels that are dense stay as they are, and those that are not go, whatever they do for the output."""
+    teacher: SRNetwork = tiny_teacher if family == "edsr" else random_swinir(SwinIRConfig(2, 12, (2, 2), (2, 2), 4))
+    lr = torch.rand(4, 3, 24, 24)
+    dense = [1, 2, 5, 6]
+    importance = {name: torch.zeros_like(weight) for name, weight in teacher.state_dict().items()}
+    first = "conv_first.weight"
+    importance[first][dense] = 1.0
+    analysis = family_of(teacher).analyse(teacher, lr, "projection", 0)
+    guided = family_of(teacher).guided(teacher, analysis, importance)
+    name = "main.covariance" if family == "edsr" else "covariance"
+    kept = guided[name].diagonal().topk(4).indices.sort().values
+    assert kept.tolist() == dense
+    assert guided.keys() == analysis.keys()
+    config = family_of(teacher).student_config(
+        teacher.config, {"num_feat": 4} if family == "edsr" else {"embed_dim": 4, "num_block": 2, "depth": 1}
+    )
+    student = shrinker(teacher, lr, "density", importance=importance)(config)
+    assert student.config == config
+    assert student(lr).isfinite().all()
+    if family == "edsr":
+        both = torch.cat([student.conv_first.weight, teacher.conv_first.weight[dense]])
+        assert torch.linalg.matrix_rank(both.flatten(1)) == 4  # the same four channels, in some basis
+
+
+def test_density_needs_an_importance_and_no_other_does(tiny_teacher: EDSR) -> None:
+    lr = torch.rand(2, 3, 24, 24)
+    with pytest.raises(InvalidInput, match="density with an importance"):
+        shrinker(tiny_teacher, lr, "density")
+    with pytest.raises(InvalidInput, match="init is 'copy', but an importance goes with density"):
+        shrinker(tiny_teacher, lr, "copy", importance={})

@@ -612,7 +612,7 @@ def test_an_image_that_anything_upscales_perfectly_is_no_trouble(
         ({"steps": 0}, "steps is 0, but must be >= 1"),
         ({"seed": -1}, "seed is -1, but must be"),
         ({"seed": 2**32}, f"seed is {2**32}, but must be"),
-        ({"init": "magic"}, "init is 'magic', but must be one of projection, copy, taylor, scratch"),
+        ({"init": "magic"}, "init is 'magic', but must be one of projection, density, copy, taylor, scratch"),
         ({"train": None, "val": Path("somewhere")}, "give --train DIR too"),
     ],
 )

@@ -202,8 +202,12 @@ def distill(photos: Path, out: Path, *more: str) -> Result:
     return CliRunner().invoke(app, ["distill", *options])
 
 
-@pytest.mark.parametrize("init", ["projection", "copy", "scratch"])
-def test_one_student(photos: Path, teacher_file: Path, tmp_path: Path, init: str) -> None:
+@pytest.mark.parametrize("init", ["projection", "density", "copy", "scratch"])
+def test_one_student(
+    photos: Path, teacher_file: Path, tmp_path: Path, init: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = prune.SparsifySettings(steps=4, batch_size=2, patch_size=16, learning_rate=0.01, lambda_=0.1)
+    monkeypatch.setattr(prune, "default_settings", lambda family, seed: few)
     out = tmp_path / "student.safetensors"
     counts = ("--set", "num_feat=4", "--set", "num_block=1")
     result = distill(photos, out, "edsr", "--teacher", str(teacher_file), "--init", init, *counts)

@@ -32,7 +32,7 @@ def distill(
         typer.Option(help="Network to learn from: any of the same scale.", show_default="the teacher"),
     ] = None,
     init: Annotated[
-        str, typer.Option(help="How the student starts: projection, copy, taylor or scratch.")
+        str, typer.Option(help="How the student starts: projection, density, copy, taylor or scratch.")
     ] = "projection",
     recipe: Annotated[str, typer.Option(help="ours, or paper: 800,000 steps of MultiLap.")] = "ours",
     steps: Annotated[int | None, typer.Option(help="Training steps.", show_default="the recipe's; ours 3000")] = None,
@@ -55,6 +55,7 @@ def distill(
     from autocompress.cli.display import step_display
     from autocompress.cli.networks import evaluate
     from autocompress.data.bank import PixelBank
+    from autocompress.data.embedded import embedded
     from autocompress.distill.recipe import OUR_STEPS, PAPER_STEPS, VARIABLE, our_recipe, paper_recipe
     from autocompress.distill.teaching import Lesson, check_name, open_training_images, teach
     from autocompress.families import family_of, find_family, parse_fields
@@ -84,8 +85,15 @@ def distill(
     described = {"teacher": teacher or default_teacher(name), "target": target, "init": init}
     with step_display(plan.steps) as display:
         display.log(f"shrinking {described['teacher']} to {network}: {student}")
-        patches = prune.sample_patches(PixelBank.open(source), seed, used).to(used.device)
-        start = prune.shrinker(shrunk.to(used.device), patches, init, seed, cached=True)(student)
+        bank = PixelBank.open(source)
+        patches = prune.sample_patches(bank, seed, used).to(used.device)
+        importance = None
+        if init == "density":
+            display.log("pruning the teacher, for the densities")
+            valid, settings = embedded("valid", shrunk.scale), prune.default_settings(name, seed)
+            importance = prune.densities_of(shrunk, bank, valid, settings, used).importance
+        make = prune.shrinker(shrunk.to(used.device), patches, init, seed, cached=True, importance=importance)
+        start = make(student)
         learnt_from = shrunk if target is None else load_teacher(target)
         teach(Lesson(start, source, learnt_from, plan, described), out, used, display.log, display.step)
     typer.echo(out)

@@ -56,7 +56,12 @@ def search(
     ] = None,
     scale: Annotated[int | None, typer.Option(help="Upscaling factor; it must be the teacher's.")] = None,
     skip_bad_images: Annotated[bool, typer.Option(help="Go on without images that cannot be used.")] = False,
-    init: Annotated[str, typer.Option(help="How students start: projection, copy, taylor or scratch.")] = "projection",
+    init: Annotated[
+        str, typer.Option(help="How students start: projection, density, copy, taylor or scratch.")
+    ] = "projection",
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Prune the teacher first (see `prune`), and try the student it suggests.")
+    ] = False,
     trials: Annotated[int, typer.Option(help="Number of students to look at.")] = 24,
     steps: Annotated[int, typer.Option(help="Training steps of a student that is trained to the end.")] = 300,
     timeout: Annotated[str | None, typer.Option(help="Stop after this time, such as 10m or 2h.")] = None,
@@ -92,6 +97,7 @@ def search(
         scale=scale,
         skip_bad_images=skip_bad_images,
         init=init,
+        prune=prune,
         trials=trials,
         steps=steps,
         timeout=seconds,

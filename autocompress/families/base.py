@@ -147,6 +147,14 @@ class Family(ABC):
         """
 
     @abstractmethod
+    def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
+        """What `analyse` found for projection, but with an importance of each weight to say what is kept.
+
+        The channels and blocks with the largest sums stay, instead of the subspaces and blocks that matter most to the
+        output; layers are fitted by least squares as ever. `importance` is by parameter name.
+        """
+
+    @abstractmethod
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
         """What makes students of `teacher` by the rule `init`, from the patches and what `analyse` found."""
 

@@ -49,6 +49,11 @@ class Pruned:
         """The network of these weights, in eval mode, on the CPU."""
         return with_weights(family_of(self.teacher), self.teacher.config, self.weights)
 
+    @property
+    def importance(self) -> dict[str, Tensor]:
+        """1 for each weight that is left, by parameter name: their sum over a group is what is left of it."""
+        return {name: (weight != 0).float() for name, weight in self.weights.items()}
+
     @cached_property
     def layers(self) -> dict[str, Density]:
         """The density of each convolution's and linear map's weight, by module path, in the network's order."""

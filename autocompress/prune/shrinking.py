@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from autocompress.errors import InvalidInput
 from autocompress.families import family_of
 from autocompress.families.base import Config, Family, Shrinker, SRNetwork, digest
 
-INITS = ("projection", "copy", "taylor", "scratch")
+INITS = ("projection", "density", "copy", "taylor", "scratch")
 NUM_PATCHES = 96
 PATCH_SIZE = 48  # LR pixels
 FILE = "analysis.safetensors"
@@ -25,25 +26,37 @@ FORMAT = 1  # goes into the cache key: raise it when what a family finds in a te
 
 
 def shrinker(
-    teacher: SRNetwork, patches: Tensor, init: str = "projection", seed: int = 0, *, cached: bool = False
+    teacher: SRNetwork,
+    patches: Tensor,
+    init: str = "projection",
+    seed: int = 0,
+    *,
+    cached: bool = False,
+    importance: Mapping[str, Tensor] | None = None,
 ) -> Shrinker:
     """What makes students of `teacher`; all that depends on the teacher and the patches alone is computed here, once.
 
     With `cached` it is kept in the user's cache (300 MB for 64 features), memory-mapped and shared by all processes.
 
     `patches` are LR images (B, 3, h, w) in [0, 1]. `init` says how: `projection` keeps the best subspace of the
-    features and refits by least squares; `copy` keeps the channels with the largest coupled weight norm; `taylor`
-    those with the largest first-order effect on the output; `scratch` keeps nothing. Projected students of 8 features
-    or more start above bicubic; narrower ones may not.
+    features and refits by least squares; `density` refits alike, but keeps the channels and blocks with the largest
+    `importance` (of each weight, by parameter name; see `Pruned.importance`), which no other takes; `copy` keeps the
+    channels with the largest coupled weight norm; `taylor` those with the largest first-order effect on the output;
+    `scratch` keeps nothing. Projected students of 8 features or more start above bicubic; narrower ones may not.
     """
     if init not in INITS:
         raise InvalidInput(f"init is {init!r}, but must be one of {', '.join(INITS)}")
     family = family_of(teacher)
     if init == "scratch":
         return lambda config: from_scratch(family, config, seed)
+    if (init == "density") != (importance is not None):
+        raise InvalidInput(f"init is {init!r}, but an importance goes with density, and density with an importance")
+    rule = "projection" if init == "density" else init
     with exact():
-        analysis = _cached(teacher, patches, init, seed) if cached else family.analyse(teacher, patches, init, seed)
-        shrink = family.shrinker(teacher, patches, init, analysis)
+        analysis = _cached(teacher, patches, rule, seed) if cached else family.analyse(teacher, patches, rule, seed)
+        if importance is not None:
+            analysis = family.guided(teacher, analysis, importance)
+        shrink = family.shrinker(teacher, patches, rule, analysis)
 
     def exactly(config: Config) -> SRNetwork:
         with exact():

@@ -31,6 +31,8 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
     run = RunFolder(settings.folder)
     with run.opened():
         inputs = _prepare(task, run, progress, ledger)
+        if inputs.suggested:
+            first = first_points(task.branches, settings.budget, len(first), inputs.suggested)
         with ledger.during("opening the study"):
             driver = Driver(task, run, progress, first, ledger)
         try:

@@ -31,6 +31,7 @@ def identity(task: Task) -> dict[str, Any]:
         "budget": dataclasses.asdict(settings.budget),
         "recipe": task.recipe.to_dict(),
         "init": settings.init,
+        "prune": settings.prune,
         "seed": settings.seed,
     }
 

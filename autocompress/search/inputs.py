@@ -20,10 +20,10 @@ from autocompress.data.embedded import embedded
 from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import ImagePair, ImageSource, open_folder
 from autocompress.distill.recipe import Recipe
-from autocompress.distill.targets import OnTile, teacher_targets
+from autocompress.distill.targets import teacher_targets
 from autocompress.errors import DataError
 from autocompress.evaluate import METRICS, MIN_SIDE, Scores, Upscaler, bicubic_upscaler, evaluate, network_upscaler
-from autocompress.families.base import Shrinker, SRNetwork
+from autocompress.families.base import Config, Shrinker, SRNetwork
 from autocompress.search.branches import Branch, Branches
 from autocompress.search.ledger import Ledger
 from autocompress.search.opening import open_branches
@@ -83,6 +83,7 @@ class Prepared:
     targets: Tensor
     shrink: Shrinker
     cost_and_scores: dict[str, float]  # the teacher's
+    suggested: Config | None  # by the densities, where these are asked for
 
 
 class Inputs:
@@ -122,18 +123,40 @@ class Inputs:
         """The outputs of what a branch learns from, for all training images."""
         with self._stage("running the teacher on the training images"):
             network = self._placed(branch.target)
-            return teacher_targets(network, self.bank, self.arithmetic, _every_tenth(self._on_stage))
+            on_tile = _every_tenth(self._on_stage, "running the teacher on the training images")
+            return teacher_targets(network, self.bank, self.arithmetic, on_tile)
 
     def _prepare(self, branch: Branch, targets: Tensor) -> Prepared:
         teacher, settings = self._placed(branch.teacher), self.task.settings
         with self._stage("scoring teacher and bicubic"):
             scores = self._reference(branch.teacher_digest, network_upscaler(teacher))
+        pruned = self._pruned(teacher) if settings.prune or settings.init == "density" else None
+        importance = pruned.importance if pruned is not None and settings.init == "density" else None
         with self._stage("analysing the teacher"):
             patches = prune.sample_patches(self.bank, settings.seed, self.arithmetic)
-            shrink = prune.shrinker(teacher, patches, settings.init, settings.seed, cached=True)
+            shrink = prune.shrinker(teacher, patches, settings.init, settings.seed, cached=True, importance=importance)
         family, config = branch.family, teacher.config
         cost = {"flops": family.flops(config), "params": family.params(config)}
-        return Prepared(targets, shrink, scores | cost)
+        return Prepared(targets, shrink, scores | cost, None if pruned is None else pruned.suggested)
+
+    def _pruned(self, teacher: SRNetwork) -> prune.Pruned:
+        with self._stage("pruning the teacher"):
+            settings = prune.default_settings(teacher.family, self.task.settings.seed)
+            report = _every_tenth(self._on_stage, "pruning the teacher")
+            return prune.densities_of(
+                teacher,
+                self.bank,
+                self.task.valid,
+                settings,
+                self.arithmetic,
+                lambda step: report(step, settings.steps),
+            )
+
+    @property
+    def suggested(self) -> dict[str, Config]:
+        """What pruning suggests, by branch, where it was asked for."""
+        found = {name: prepared.suggested for name, prepared in self._prepared.items()}
+        return {name: config for name, config in found.items() if config is not None}
 
     def _placed(self, network: SRNetwork) -> SRNetwork:
         return network.to(self.arithmetic.device).requires_grad_(False).eval()
@@ -204,14 +227,14 @@ def _check_finite(scores: Scores) -> None:
             )
 
 
-def _every_tenth(on_stage: OnStage) -> OnTile:
-    """Reports a teacher's progress ten times."""
+def _every_tenth(on_stage: OnStage, what: str) -> Callable[[int, int], None]:
+    """Reports the progress of something ten times."""
 
-    def on_tile(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         if done * 10 // total > (done - 1) * 10 // total:
-            on_stage(f"running the teacher on the training images: {done / total:.0%}")
+            on_stage(f"{what}: {done / total:.0%}")
 
-    return on_tile
+    return report
 
 
 def _pairs(bank: PixelBank) -> list[ImagePair]:

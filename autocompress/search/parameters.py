@@ -34,9 +34,9 @@ class Parameter:
     distribution: BaseDistribution
 
     def nearest(self, value: Value) -> Value:
-        """The value of the grid next to a sampled one (in the logarithm, where the distribution is log)."""
-        if isinstance(self.distribution, CategoricalDistribution):
-            return value
+        """The value of the grid next to another one (in the logarithm, where the distribution is log)."""
+        if value in self.values or isinstance(value, str) or isinstance(self.values[0], str):
+            return value if value in self.values else self.values[0]
         log = isinstance(self.distribution, FloatDistribution) and self.distribution.log
         place = math.log if log else float
         return min(self.values, key=lambda candidate: abs(place(candidate) - place(value)))  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ class Settings:
     `teachers` are names or files, each for the spaces of its family, or for one space as in `edsr-layers=FILE`; the
     others have the shipped ones. Students learn from `target`, or, where it is None, from their teachers. `train` and
     `val` are folders of images; without `val`, HELD_OUT of the training images choose. `timeout` is in seconds.
+    `prune`: stage one first, and what it suggests among the first trials.
     """
 
     budget: Budget
@@ -32,6 +33,7 @@ class Settings:
     scale: int | None = None
     skip_bad_images: bool = False
     init: str = "projection"
+    prune: bool = False
     trials: int = 24
     steps: int = 300
     timeout: float | None = None

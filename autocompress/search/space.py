@@ -107,12 +107,10 @@ class Space:
             with suppress(ConfigError):
                 yield values, self.family.student_config(teacher, fields)
 
-    def point(self, config: Config) -> Values | None:
-        """The point of a network of this size, with the defaults for the rest; None where the space has none."""
+    def nearest(self, config: Config) -> Values:
+        """The point next to a network of this size, with the defaults for the rest."""
         values = {**self.family.counts_of(config), **self.rest}
-        point = {parameter.name: values[parameter.name] for parameter in self.parameters}
-        inside = all(point[parameter.name] in parameter.values for parameter in self.parameters)
-        return point if inside else None
+        return {parameter.name: parameter.nearest(values[parameter.name]) for parameter in self.parameters}
 
     @property
     def rest(self) -> Values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from autocompress.distill.recipe import Recipe
@@ -23,21 +24,33 @@ class _Size:
     lean: float  # see `_lean`
 
 
-def first_points(branches: Branches, budget: Budget, count: int) -> list[Values]:
-    """Up to `count` points, as a study has them, evenly over the branches: the paper's students, and `starts`."""
+def first_points(
+    branches: Branches, budget: Budget, count: int, suggested: Mapping[str, Config] | None = None
+) -> list[Values]:
+    """Up to `count` points, as a study has them, evenly over the branches.
+
+    For each first the student that is `suggested` for it, and the paper's, or what in the space is nearest to them;
+    then `starts`.
+    """
     each = max(1, count // len(list(branches)))
     found = []
     for branch in branches:
-        points = _presets(branch, budget)
+        known = [config for family, config in PRESETS.values() if family == branch.family.name]
+        if suggested is not None and branch.name in suggested:
+            known.insert(0, suggested[branch.name])
+        points = _distinct(branch.space.nearest(config) for config in known)
+        points = [point for point in points if _allowed(branch, point, budget)]
         points += [point for point in starts(branch.space, branch.teacher.config, budget, each) if point not in points]
         found += [branches.in_study(branch, point) for point in points[:each]]
     return found
 
 
-def _presets(branch: Branch, budget: Budget) -> list[Values]:
-    """The students of the paper that are in the space and the budget."""
-    points = [branch.space.point(config) for family, config in PRESETS.values() if family == branch.family.name]
-    return [point for point in points if point is not None and _allowed(branch, point, budget)]
+def _distinct(points: Iterable[Values]) -> list[Values]:
+    found: list[Values] = []
+    for point in points:
+        if point not in found:
+            found.append(point)
+    return found
 
 
 def _allowed(branch: Branch, point: Values, budget: Budget) -> bool:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from autocompress import cost
@@ -64,6 +65,18 @@ class EDSRFamily(Family):
         if init == "projection":
             return projection.analyse(plain, lr, seed)
         return selection.norm_scores(plain) if init == "copy" else selection.taylor_scores(plain, lr)
+
+    def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
+        """See `Family.guided`."""
+        plain = self._plain_network(teacher).cpu()
+        found = selection.Selection(plain, selection.by_conv({name: one.cpu() for name, one in importance.items()}))
+        kept = {"main": found.stream} | {f"hr.{stage}": scores for stage, scores in enumerate(found.hr)}
+        # of a diagonal covariance the leading directions are the channels with the largest entries
+        directions = {f"{name}.covariance": torch.diag(scores.double()) for name, scores in kept.items()}
+        directions |= {f"{name}.sensitivity": torch.eye(len(scores)).double() for name, scores in kept.items()}
+        order = found.blocks.argsort(descending=True, stable=True)
+        device = analysis["output"].device
+        return {**analysis, **{name: tensor.to(device) for name, tensor in (directions | {"order": order}).items()}}
 
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
         """See `Family.shrinker`."""

@@ -76,20 +76,21 @@ class Selection:
 
 def norm_scores(teacher: EDSR) -> dict[str, Tensor]:
     """The square of each weight: see `norm_importance`."""
-    return _by_conv(norm_importance(teacher, _weights(teacher)))
+    return by_conv(norm_importance(teacher, _weights(teacher)))
 
 
 def taylor_scores(teacher: EDSR, lr: Tensor) -> dict[str, Tensor]:
     """The square of each weight times its gradient: see `taylor_importance`."""
-    return _by_conv(taylor_importance(teacher, _weights(teacher), lr))
+    return by_conv(taylor_importance(teacher, _weights(teacher), lr))
 
 
 def _weights(network: EDSR) -> list[str]:
     return [f"{name}.weight" for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
 
 
-def _by_conv(importance: Importance) -> dict[str, Tensor]:
-    return {name.removesuffix(".weight"): score for name, score in importance.items()}
+def by_conv(importance: Importance) -> dict[str, Tensor]:
+    """Of the convolutions' weights alone, by the convolution's name."""
+    return {name.removesuffix(".weight"): score for name, score in importance.items() if name.endswith(".weight")}
 
 
 def _written(score: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from autocompress import cost
@@ -115,6 +116,18 @@ class SwinIRFamily(Family):
             return analyse(plain, lr, seed)
         names = [name for name, _ in plain.named_parameters()]
         return norm_importance(plain, names) if init == "copy" else taylor_importance(plain, names, lr)
+
+    def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
+        """See `Family.guided`."""
+        plain = self.for_export(teacher)
+        assert isinstance(plain, SwinIR)
+        found = selection.Selection(plain, {name: scores.cpu() for name, scores in importance.items()})
+        # of a diagonal covariance the leading directions are the channels with the largest entries
+        stream = found.stream.double()
+        directions = {"covariance": torch.diag(stream), "sensitivity": torch.eye(len(stream)).double()}
+        removed = {f"removed.{block}": scores for block, scores in enumerate(found.layers())}
+        device = analysis["covariance"].device
+        return {**analysis, **{name: tensor.to(device) for name, tensor in (directions | removed).items()}}
 
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
         """See `Family.shrinker`."""

@@ -70,11 +70,9 @@ class Selection:
             theirs, ours = f"layers.{old_block}.", f"layers.{block}."
             for leaf in ("conv.weight", "conv.bias"):
                 new[ours + leaf] = self._on_stream(theirs + leaf, stream)
-            names = [f"{theirs}residual_group.blocks.{i}." for i in range(self.teacher.depths[old_block])]
-            totals = torch.stack([self._total(name) for name in names])
-            for layer, old_layer in enumerate(largest(totals, config.depths[block]).tolist()):
-                prefix = f"{ours}residual_group.blocks.{layer}."
-                self._layer(new, prefix, names[old_layer], stream)
+            for layer, old_layer in enumerate(largest(self.layers()[old_block], config.depths[block]).tolist()):
+                prefix = "residual_group.blocks."
+                self._layer(new, f"{ours}{prefix}{layer}.", f"{theirs}{prefix}{old_layer}.", stream)
         student.load_state_dict(new)
         return student
 
@@ -87,6 +85,13 @@ class Selection:
         new[f"{ours}mlp.fc1.bias"] = self.weights[f"{theirs}mlp.fc1.bias"][units]
         new[f"{ours}mlp.fc2.weight"] = self._on_stream(f"{theirs}mlp.fc2.weight", stream)[:, units]
         self._attention(new, f"{ours}attn.", f"{theirs}attn.", stream)
+
+    def layers(self) -> list[Tensor]:
+        """The importance of each transformer layer, by residual block."""
+        return [
+            torch.stack([self._total(f"layers.{block}.residual_group.blocks.{i}.") for i in range(depth)])
+            for block, depth in enumerate(self.teacher.depths)
+        ]
 
     def _attention(self, new: dict[str, Tensor], ours: str, theirs: str, stream: Tensor) -> None:
         """Fill in one attention: the most important heads, and of each the most important channels.
