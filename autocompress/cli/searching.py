@@ -65,6 +65,10 @@ def search(
     trials: Annotated[int, typer.Option(help="Number of students to look at.")] = 24,
     steps: Annotated[int, typer.Option(help="Training steps of a student that is trained to the end.")] = 300,
     timeout: Annotated[str | None, typer.Option(help="Stop after this time, such as 10m or 2h.")] = None,
+    workers: Annotated[int, typer.Option(help="Trials at the same time, each in a process of its own.")] = 1,
+    trial_timeout: Annotated[
+        str | None, typer.Option(help="Kill a trial that takes longer, such as 20m, and try it again, twice at most.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed: the same one gives the same trials.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/SPACES-BUDGET-seedSEED")] = None,
 ) -> None:
@@ -101,6 +105,8 @@ def search(
         trials=trials,
         steps=steps,
         timeout=seconds,
+        workers=workers,
+        trial_timeout=_parsed("--trial-timeout", trial_timeout, quantities.parse_duration),
         seed=seed,
         out=out,
     )

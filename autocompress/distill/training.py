@@ -65,7 +65,7 @@ class Training:
         """The moving average of the student's weights, in eval mode: what is scored and kept."""
         return self._average
 
-    def run_to(self, step: int, on_step: Callable[[int], None] | None = None) -> None:
+    def run_to(self, step: int, on_step: Callable[[int], object] | None = None) -> None:
         """Train until `step` updates are done; raises TrainingDiverged when the loss is not finite."""
         while self.step < step:
             loss = self._update()

@@ -12,6 +12,8 @@ from autocompress.search.progress import Progress
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.settings import Settings
 from autocompress.search.starts import first_points
+from autocompress.search.work import Engine, Here
+from autocompress.search.workers import Workers, WorkerSetup
 
 __all__ = ["Outcome", "Progress", "RunFolder", "Settings", "search"]
 
@@ -36,10 +38,17 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
         with ledger.during("opening the study"):
             driver = Driver(task, run, progress, first, ledger)
         try:
-            outcome = driver.run(inputs, deadline)
+            outcome = driver.run(_engine(settings, inputs), deadline)
         finally:
             run.add_times(ledger.to_dict())
     return run, outcome
+
+
+def _engine(settings: Settings, inputs: Inputs) -> Engine:
+    """This process for one worker, unless its trials may take too long: a process can be killed."""
+    if settings.workers == 1 and settings.trial_timeout is None:
+        return Here(inputs)
+    return Workers(WorkerSetup(settings, inputs.arithmetic), settings.workers, settings.trial_timeout)
 
 
 def _prepare(task: Task, run: RunFolder, progress: Progress, ledger: Ledger) -> Inputs:

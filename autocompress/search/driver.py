@@ -1,4 +1,4 @@
-"""The search itself: ask, score before training, train what may reach the front, tell."""
+"""The search itself: ask for candidates, decide at each rung who goes on, and tell the study what became of them."""
 
 from __future__ import annotations
 
@@ -10,29 +10,26 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.distill.recipe import Recipe
-from autocompress.errors import AutocompressError, ConfigError
+from autocompress.errors import ConfigError
 from autocompress.families.base import Config
-from autocompress.search.inputs import Inputs, Task
+from autocompress.search.inputs import Task
+from autocompress.search.journal import Journal
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point, Rungs
 from autocompress.search.sampling import FeasibleSampler
 from autocompress.search.space import Candidate, Values
-from autocompress.search.study import default_sampler, ended, open_study, origin, recover
-from autocompress.search.trial import Trial
+from autocompress.search.study import attempts, default_sampler, ended, fail, open_study, origin, recover
+from autocompress.search.work import AtRung, Engine, Failed, Finished, Job, Report, Step
 
-BATCH = 8  # candidates that are scored before training, before the best of them train
+BATCH = 8  # candidates that are asked for together, and worked on cheapest first
 AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at each rung
-# what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix or when memory is short
-FAILURES = (AutocompressError, RuntimeError)
+START = "start"  # the user attribute with the place of a first trial among them
+MAX_ATTEMPTS = 3
 TIME_IS_UP = "the time is used up"
 
 Key = tuple[str, str, Config, Recipe]  # of teacher, target, student and training
-
-
-class _Stopped(Exception):
-    """At a rung, for this reason."""
 
 
 class _TimeIsUp(Exception):
@@ -47,8 +44,23 @@ class Outcome:
     interrupted: bool = False
 
 
+@dataclass(frozen=True)
+class _Open:
+    """A trial that is asked for and not yet told."""
+
+    asked: optuna.Trial
+    candidate: Candidate
+
+    @property
+    def origin(self) -> int:
+        return origin(self.asked)
+
+
 class Driver:
-    """Asks the study for candidates and tells it what became of them: the only one that does."""
+    """Asks the study for candidates and tells it what became of them: the only one that does.
+
+    An engine works on them and reports; see `Source`.
+    """
 
     def __init__(
         self, task: Task, run: RunFolder, progress: Progress, starts: Iterable[Values], ledger: Ledger
@@ -60,21 +72,22 @@ class Driver:
         self._progress = progress
         self._rungs = Rungs()
         self._tried: set[Key] = set()
-        self._open: dict[int, optuna.Trial] = {}
+        self._queue: list[int] = []  # asked for and not begun, cheapest first
+        self._open: dict[int, _Open] = {}
+        self._deadline: float | None = None
         seed = task.settings.seed
         self._sampler = FeasibleSampler(default_sampler(seed), task.branches, self._usable, seed)
         self._study = open_study(run.database, self._sampler)
-        self._recover()
+        self._enqueue(starts)
+        recover(self._study, run.objectives, task.branches.is_whole)
         self._remember()
-        if not self._study.get_trials(deepcopy=False):
-            for values in starts:
-                self._study.enqueue_trial(dict(values))
 
-    def run(self, inputs: Inputs, deadline: float | None) -> Outcome:
+    def run(self, engine: Engine, deadline: float | None) -> Outcome:
         """Until the trials, the time or the space are used up, or the user interrupts. Nothing stays open."""
+        self._deadline = deadline
         try:
-            while (reason := self._end(deadline)) is None:
-                self._batch(inputs, deadline)
+            self.check()
+            engine.run(self)
         except _TimeIsUp:
             self._abandon(TIME_IS_UP)
             return Outcome(TIME_IS_UP)
@@ -84,122 +97,140 @@ class Driver:
         except BaseException:
             self._abandon("the search broke off")
             raise
-        return Outcome(reason)
-
-    def _end(self, deadline: float | None) -> str | None:
         trials = self._task.settings.trials
         if len(ended(self._study)) >= trials:
-            return f"all {trials} trials are done"
-        if _is_over(deadline):
-            return TIME_IS_UP
-        if self._sampler.any_usable() is None and not self._waiting():
-            return "every config that fits the budget has been tried"
-        return None
+            return Outcome(f"all {trials} trials are done")
+        return Outcome("every config that fits the budget has been tried")
 
-    def _batch(self, inputs: Inputs, deadline: float | None) -> None:
-        """Ask for some candidates, then score and train them, cheapest first.
+    def check(self) -> None:
+        """See `Source.check`."""
+        if self._deadline is not None and time.monotonic() >= self._deadline and self._room() > 0:
+            raise _TimeIsUp
+
+    def next_job(self) -> Job | None:
+        """See `Source.next_job`: the cheapest of those that are asked for, some at a time.
 
         A candidate can only be dominated by one that is no dearer, so in this order each is judged by all that matter.
         """
-        asked = []
-        with self._ledger.during("sampling"):
-            for _ in range(min(BATCH, self._task.settings.trials - len(ended(self._study)))):
-                if self._sampler.any_usable() is None and not self._waiting():
-                    break
-                asked.append(self._ask())
-        for number, candidate in sorted(asked, key=lambda item: item[1].flops):
-            if _is_over(deadline):
-                raise _TimeIsUp
-            trial = self._scored(number, candidate, inputs)
-            if trial is None:
-                continue
-            if (reason := self._stops_untrained(trial)) is not None:
-                self._stop(trial, reason)
-            else:
-                self._train(trial, deadline)
-
-    def _ask(self) -> tuple[int, Candidate]:
-        asked = self._study.ask()
-        self._open[asked.number] = asked
-        candidate = self._candidate(self._task.branches.suggest(asked), origin(asked))
-        self._tried.add(self._key(candidate))
-        return asked.number, candidate
-
-    def _stops_untrained(self, trial: Trial) -> str | None:
-        """Only a projected student's score says anything before training."""
-        if self._task.settings.init != "projection":
+        self.check()
+        if not self._queue:
+            with self._ledger.during("sampling"):
+                self._ask_for_some()
+        if not self._queue:
             return None
-        return self._rungs.stops(0, _point(trial, trial.psnr_before_training))
+        number = self._queue.pop(0)
+        trial = self._open[number]
+        self._journal(number).write(f"begins, attempt {attempts(trial.asked) + 1}: {trial.candidate}")
+        state_file = self._run.trial(trial.origin) / "state.pt"
+        return Job(number, trial.candidate, self._run.trial(number), state_file)
 
-    def _scored(self, number: int, candidate: Candidate, inputs: Inputs) -> Trial | None:
-        """Its student, scored before training; None where it could not be made."""
-        try:
-            trial = Trial(number, candidate, inputs)
-        except FAILURES as error:
-            self._fail(number, candidate, error)
-            return None
-        attributes = {"flops": candidate.flops, "params": candidate.params, f"{AT_STEP}0": trial.psnr_before_training}
+    def answer(self, report: Report) -> bool:
+        """See `Source.answer`."""
+        candidate = self._open[report.number].candidate
+        match report:
+            case Step(number, step):
+                self._progress.step(number, step)
+                self.check()
+                return True
+            case AtRung(number, step, psnr):
+                return self._judge(number, step, psnr)
+            case Finished(number, metrics, seconds):
+                self._finish(number, metrics, seconds)
+                self._progress.finished(number, candidate, metrics["psnr_y"])
+            case Failed(number, reason, again):
+                self._fail(number, reason, again)
+                self._progress.failed(number, candidate, reason)
+        return False
+
+    def _room(self) -> int:
+        """How many trials may still be asked for or ended."""
+        return self._task.settings.trials - len(ended(self._study))
+
+    def _ask_for_some(self) -> None:
+        for _ in range(min(BATCH, self._room() - len(self._open))):
+            if not self._waiting() and self._sampler.any_usable() is None:
+                break
+            asked = self._study.ask()
+            point = self._task.branches.suggest(asked)
+            candidate = self._candidate(point, origin(asked))
+            self._tried.add(self._key(candidate))
+            asked.set_user_attr("flops", candidate.flops)
+            asked.set_user_attr("params", candidate.params)
+            self._open[asked.number] = _Open(asked, candidate)
+            self._queue.append(asked.number)
+        self._queue.sort(key=lambda number: (self._open[number].candidate.flops, self._open[number].origin))
+
+    def _judge(self, number: int, step: int, psnr: float) -> bool:
+        """At a rung; before training only a projected student's score says anything."""
+        trial = self._open[number]
+        candidate, point = trial.candidate, Point(number, psnr, trial.candidate.flops)
         with self._ledger.during("storing"):
-            for name, value in attributes.items():
-                self._open[number].set_user_attr(name, value)
-        self._rungs.record(0, _point(trial, trial.psnr_before_training))
-        self._progress.scored(number, candidate, trial.psnr_before_training)
-        return trial
-
-    def _train(self, trial: Trial, deadline: float | None) -> None:
-        number = trial.number
-
-        def on_step(step: int) -> None:
-            self._progress.step(number, step)
-            if _is_over(deadline):
-                raise _TimeIsUp
-
-        def on_score(step: int, psnr: float) -> None:
-            self._open[number].set_user_attr(f"{AT_STEP}{step}", psnr)
+            trial.asked.set_user_attr(f"{AT_STEP}{step}", psnr)
+            self._journal(number).write(f"{psnr:.4f} dB after {step} steps")
+        self._rungs.record(step, point)
+        if step == 0:
+            self._progress.scored(number, candidate, psnr)
+        else:
             self._progress.at_rung(number, step, psnr)
-            self._rungs.record(step, _point(trial, psnr))
-            if (reason := self._rungs.stops(step, _point(trial, psnr))) is not None:
-                raise _Stopped(reason)
+        judged = step > 0 or self._task.settings.init == "projection"
+        reason = self._rungs.stops(step, point) if judged else None
+        if reason is not None:
+            self._stop(number, reason)
+            self._progress.stopped(number, candidate, reason)
+        elif step == 0:
+            self._progress.training(number, candidate)
+        return reason is None
 
-        self._progress.training(number, trial.candidate)
-        try:
-            trial.train(on_step, on_score)
-            metrics = trial.finish(self._run.trial(number))
-        except _Stopped as stopped:
-            self._stop(trial, str(stopped))
-            return
-        except FAILURES as error:
-            self._fail(number, trial.candidate, error)
-            return
+    def _finish(self, number: int, metrics: dict[str, float], seconds: dict[str, float]) -> None:
         with self._ledger.during("storing"):
-            asked = self._open.pop(number)
+            trial = self._close(number, f"finished with {metrics['psnr_y']:.4f} dB")
             for name, value in metrics.items():
-                asked.set_user_attr(name, value)
-            asked.set_user_attr("seconds", trial.seconds)
+                trial.asked.set_user_attr(name, value)
+            trial.asked.set_user_attr("seconds", seconds)
             self._study.tell(number, [metrics["psnr_y"], float(trial.candidate.flops)])
-        self._progress.finished(number, trial.candidate, metrics["psnr_y"])
+            self._run.remove_state(trial.origin)
 
-    def _stop(self, trial: Trial, reason: str) -> None:
+    def _stop(self, number: int, reason: str) -> None:
         with self._ledger.during("storing"):
-            self._open.pop(trial.number).set_user_attr("reason", reason)
-            self._study.tell(trial.number, state=TrialState.PRUNED)
-        self._progress.stopped(trial.number, trial.candidate, reason)
+            trial = self._close(number, f"stopped: {reason}")
+            trial.asked.set_user_attr("reason", reason)
+            self._study.tell(number, state=TrialState.PRUNED)
+            self._run.remove_state(trial.origin)
 
-    def _fail(self, number: int, candidate: Candidate, error: Exception) -> None:
-        self._rungs.forget(number)
-        self._open.pop(number).set_user_attr("reason", str(error))
-        self._study.tell(number, state=TrialState.FAIL)
-        self._progress.failed(number, candidate, str(error))
+    def _fail(self, number: int, reason: str, again: bool) -> None:
+        """For good, or to be tried again, from its last rung."""
+        with self._ledger.during("storing"):
+            trial = self._close(number, f"failed: {reason}")
+            trial.asked.set_user_attr("reason", reason)
+            again = again and attempts(trial.asked) + 1 < MAX_ATTEMPTS
+            self._rungs.forget(number)
+            fail(self._study, number, again=again, failed_attempt=True)
+            if not again:
+                self._run.remove_state(trial.origin)
+
+    def _close(self, number: int, how: str) -> _Open:
+        self._journal(number).write(how)
+        return self._open.pop(number)
 
     def _abandon(self, reason: str) -> None:
         """Fail what is open and queue it again, for the next time that this run goes on."""
-        for asked in self._open.values():
-            asked.set_user_attr("reason", reason)
-        self._recover()
-        self._open.clear()
-
-    def _recover(self) -> None:
+        for number, trial in self._open.items():
+            trial.asked.set_user_attr("reason", reason)
+            self._journal(number).write(reason)
+            self._rungs.forget(number)
         recover(self._study, self._run.objectives, self._task.branches.is_whole)
+        self._open.clear()
+        self._queue.clear()
+
+    def _enqueue(self, starts: Iterable[Values]) -> None:
+        """Those that an earlier session has not, if it came so far."""
+        trials = self._study.get_trials(deepcopy=False)
+        if any(trial.state != TrialState.WAITING for trial in trials):
+            return  # it came further
+        there = {trial.user_attrs.get(START) for trial in trials}
+        for place, values in enumerate(starts):
+            if place not in there:
+                self._study.enqueue_trial(dict(values), user_attrs={START: place})
 
     def _candidate(self, point: Values, number: int) -> Candidate:
         """Trained with a seed of its own."""
@@ -231,9 +262,8 @@ class Driver:
     def _waiting(self) -> bool:
         return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
-
-def _point(trial: Trial, psnr: float) -> Point:
-    return Point(trial.number, psnr, trial.candidate.flops)
+    def _journal(self, number: int) -> Journal:
+        return Journal(self._run.trial(number) / "log.txt")
 
 
 def _recorded(trial: FrozenTrial) -> list[tuple[int, Point]]:
@@ -243,7 +273,3 @@ def _recorded(trial: FrozenTrial) -> list[tuple[int, Point]]:
         for name, psnr in trial.user_attrs.items()
         if name.startswith(AT_STEP)
     ]
-
-
-def _is_over(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() >= deadline

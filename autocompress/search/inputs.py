@@ -23,7 +23,7 @@ from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.errors import DataError
 from autocompress.evaluate import METRICS, MIN_SIDE, Scores, Upscaler, bicubic_upscaler, evaluate, network_upscaler
-from autocompress.families.base import Config, Shrinker, SRNetwork
+from autocompress.families.base import Config, Family, Shrinker, SRNetwork
 from autocompress.search.branches import Branch, Branches
 from autocompress.search.ledger import Ledger
 from autocompress.search.opening import open_branches
@@ -183,6 +183,10 @@ class Inputs:
     def shrink(self, candidate: Candidate) -> SRNetwork:
         """A candidate's student before training."""
         return self._prepared[candidate.space].shrink(candidate.config)
+
+    def family(self, candidate: Candidate) -> Family:
+        """Of a candidate's student."""
+        return self.task.branches[candidate.space].family
 
     def target(self, candidate: Candidate) -> SRNetwork:
         """The network that a candidate's student learns from."""

@@ -51,6 +51,10 @@ class RunFolder:
         """The folder of a trial."""
         return self.path / "trials" / f"{number:04d}"
 
+    def remove_state(self, number: int) -> None:
+        """What an attempt at a trial left to go on from, when there is nothing more to go on with."""
+        (self.trial(number) / "state.pt").unlink(missing_ok=True)
+
     def objectives(self, number: int) -> list[float] | None:
         """PSNR-Y and FLOPs of a trial whose student is written, else None."""
         side_file = self.trial(number) / "student.json"

@@ -19,7 +19,8 @@ class Settings:
 
     `teachers` are names or files, each for the spaces of its family, or for one space as in `edsr-layers=FILE`; the
     others have the shipped ones. Students learn from `target`, or, where it is None, from their teachers. `train` and
-    `val` are folders of images; without `val`, HELD_OUT of the training images choose. `timeout` is in seconds.
+    `val` are folders of images; without `val`, HELD_OUT of the training images choose. `timeout`, of all,
+    and `trial_timeout`, of one trial, are in seconds. With several `workers` each trial has a process of its own.
     `prune`: stage one first, and what it suggests among the first trials.
     """
 
@@ -37,11 +38,13 @@ class Settings:
     trials: int = 24
     steps: int = 300
     timeout: float | None = None
+    workers: int = 1
+    trial_timeout: float | None = None
     seed: int = 0
     out: Path | None = None
 
     def __post_init__(self) -> None:
-        for name in ("trials", "steps"):
+        for name in ("trials", "steps", "workers"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} is {getattr(self, name)}, but must be >= 1")
         if not 0 <= self.seed <= MAX_SEED:

@@ -62,6 +62,11 @@ def origin(trial: FrozenTrial | optuna.Trial) -> int:
     return int(trial.user_attrs.get("origin", trial.number))
 
 
+def attempts(trial: FrozenTrial | optuna.Trial) -> int:
+    """How many attempts at this config have failed by themselves, before this one."""
+    return int(trial.user_attrs.get("attempts", 0))
+
+
 def recover(
     study: Study, finished: Callable[[int], list[float] | None], is_whole: Callable[[Mapping[str, Any]], bool]
 ) -> None:
@@ -75,10 +80,28 @@ def recover(
         if values is not None:
             study.tell(trial.number, values)
         else:
-            study.tell(trial.number, state=TrialState.FAIL)
-            attributes = {"retry_of": trial.number, "origin": origin(trial)}
-            params = trial.params | trial.system_attrs.get("fixed_params", {})
-            study.enqueue_trial(params if is_whole(params) else {}, user_attrs=attributes)
+            fail(study, trial.number, again=True, is_whole=is_whole)
+
+
+def fail(
+    study: Study,
+    number: int,
+    *,
+    again: bool,
+    failed_attempt: bool = False,
+    is_whole: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+) -> None:
+    """Tell that a trial has failed; `again` queues the same config, which counts a `failed_attempt` of its own.
+
+    Queued first and told then, so that a search which dies in between loses nothing: the next one sees both.
+    """
+    trials = study.get_trials(deepcopy=False)
+    trial = trials[number]
+    if again and number not in {other.user_attrs.get("retry_of") for other in trials}:
+        params = trial.params | trial.system_attrs.get("fixed_params", {})
+        attributes = {"retry_of": number, "origin": origin(trial), "attempts": attempts(trial) + failed_attempt}
+        study.enqueue_trial(params if is_whole(params) else {}, user_attrs=attributes)
+    study.tell(number, state=TrialState.FAIL)
 
 
 def ended(study: Study) -> list[FrozenTrial]:

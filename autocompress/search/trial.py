@@ -16,11 +16,12 @@ from autocompress.distill.training import Training
 from autocompress.evaluate import network_upscaler
 from autocompress.families import describe
 from autocompress.families.base import SRNetwork
+from autocompress.prune import from_scratch
 from autocompress.search.inputs import Inputs
 from autocompress.search.space import Candidate
 
-OnStep = Callable[[int], None]
-OnScore = Callable[[int, float], None]
+OnStep = Callable[[int], object]
+GoesOn = Callable[[int, float], bool]  # of a step and the PSNR-Y there
 
 RUNG_RATIO = 3
 FIRST_RUNG = 20  # Adam's first steps set every student back, the large ones most
@@ -33,17 +34,30 @@ def rung_steps(steps: int) -> list[int]:
 
 
 class Trial:
-    """A student of one candidate; it is shrunk and scored when made, and can then be trained."""
+    """A student of one candidate on its way: from what an earlier attempt left in `state_file`, if there is such."""
 
-    def __init__(self, number: int, candidate: Candidate, inputs: Inputs) -> None:
-        self.number = number
+    def __init__(self, candidate: Candidate, inputs: Inputs, state_file: Path) -> None:
         self.candidate = candidate
         self._inputs = inputs
+        self._state_file = state_file
         self.seconds: dict[str, float] = {}
+        self._scores: dict[int, float] = {}  # PSNR-Y by step; 0 is before training
+        state = self._read_state()
         with self._during("shrinking"):
-            self._student = inputs.shrink(candidate)
-            inputs.arithmetic.place(self._student)
-        self.psnr_before_training = self._psnr(self._student)
+            if state is None:
+                student = inputs.shrink(candidate)
+            else:
+                student = from_scratch(inputs.family(candidate), candidate.config, 0)
+            inputs.arithmetic.place(student)
+        if state is None:
+            self._scores[0] = self._psnr(student)
+        recipe = candidate.recipe
+        self._training = Training(
+            student, inputs.sampler(candidate), recipe, inputs.arithmetic, inputs.target(candidate)
+        )
+        if state is not None:
+            self._training.load_state_dict(state["training"])
+            self._scores, self.seconds = state["scores"], state["seconds"]
 
     @contextmanager
     def _during(self, part: str) -> Iterator[None]:
@@ -52,36 +66,56 @@ class Trial:
             yield
         self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
 
-    def train(self, on_step: OnStep, on_score: OnScore) -> None:
-        """Distill to the recipe's last step, with a look at the PSNR-Y at each rung; raises TrainingDiverged."""
-        recipe = self.candidate.recipe
-        sampler, target = self._inputs.sampler(self.candidate), self._inputs.target(self.candidate)
-        training = Training(self._student, sampler, recipe, self._inputs.arithmetic, target)
-        for rung in rung_steps(recipe.steps):
+    def train(self, on_step: OnStep, goes_on: GoesOn) -> bool:
+        """Distill to the recipe's last step, or to a rung where it does not go on; returns whether it came to the end.
+
+        Rungs that an earlier attempt came to are told again. Raises TrainingDiverged.
+        """
+        if not all(goes_on(step, psnr) for step, psnr in self._scores.items()):
+            return False
+        training, steps = self._training, self.candidate.recipe.steps
+        for rung in rung_steps(steps):
+            if rung in self._scores:
+                continue
             with self._during("training"):
                 training.run_to(rung, on_step)
-            if rung < recipe.steps:
-                on_score(rung, self._psnr(training.student))
-        self._student = training.student
+            if rung < steps:
+                self._scores[rung] = self._psnr(training.student)
+                self._write_state()
+                if not goes_on(rung, self._scores[rung]):
+                    return False
+        return True
 
     def finish(self, folder: Path) -> dict[str, float]:
         """Score on all metrics, write the student, and return its mean scores."""
+        student = self._training.student
         with self._during("scoring"):
-            metrics = self._inputs.score(network_upscaler(self._student)).mean
+            metrics = self._inputs.score(network_upscaler(student)).mean
         with self._during("writing"):
-            checkpoints.save_tensors(folder / "student.safetensors", self._student.state_dict())
-            checkpoints.write_json(folder / "student.json", self._describe(metrics))
+            checkpoints.save_tensors(folder / "student.safetensors", student.state_dict())
+            checkpoints.write_json(folder / "student.json", self._describe(student, metrics))
         return metrics
 
     def _psnr(self, student: SRNetwork) -> float:
         with self._during("scoring"):
             return self._inputs.psnr_y(network_upscaler(student))
 
-    def _describe(self, metrics: dict[str, float]) -> dict[str, Any]:
+    def _write_state(self) -> None:
+        with self._during("writing"):
+            state = {"training": self._training.state_dict(), "scores": self._scores, "seconds": self.seconds}
+            checkpoints.write_atomically(self._state_file, lambda path: torch.save(state, path))
+
+    def _read_state(self) -> dict[str, Any] | None:
+        if not self._state_file.is_file():
+            return None
+        state: dict[str, Any] = torch.load(self._state_file, map_location="cpu", weights_only=True)
+        return state
+
+    def _describe(self, student: SRNetwork, metrics: dict[str, float]) -> dict[str, Any]:
         task, references = self._inputs.task, self._inputs.references
         branch = task.branches[self.candidate.space]
         return {
-            **describe(self._student),
+            **describe(student),
             "metrics": metrics,
             "provenance": {
                 "space": branch.name,
@@ -91,7 +125,7 @@ class Trial:
                 "target_digest": branch.target_digest,
                 "init": task.settings.init,
                 "recipe": self.candidate.recipe.to_dict(),
-                "psnr_y_before_training": self.psnr_before_training,
+                "psnr_y_before_training": self._scores[0],
                 "validation": references | {"teacher": self._inputs.teachers[branch.name]},
                 "trained_on": f"{len(self._inputs.bank)} images of {task.train.name}",
                 "scored_on": f"{len(self._inputs.valid)} images of {task.valid.name}",

@@ -1,0 +1,112 @@
+"""The work on one trial, and what is told of it: wherever it is done, whoever decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from autocompress.errors import AutocompressError
+from autocompress.search.inputs import Inputs
+from autocompress.search.space import Candidate
+from autocompress.search.trial import Trial
+
+# what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix or when memory is short
+FAILURES = (AutocompressError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A candidate to work on; `folder` is for its student, `state_file` holds what an earlier attempt came to."""
+
+    number: int
+    candidate: Candidate
+    folder: Path
+    state_file: Path
+
+
+@dataclass(frozen=True)
+class Step:
+    """So many steps are done."""
+
+    number: int
+    step: int
+
+
+@dataclass(frozen=True)
+class AtRung:
+    """The PSNR-Y in dB after so many steps; 0 is before training. Whoever hears it says whether to go on."""
+
+    number: int
+    step: int
+    psnr: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The student is written, with these mean scores; `seconds` by part of the work."""
+
+    number: int
+    metrics: dict[str, float]
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """There will be no student, for this reason; `again` where another attempt may have better luck."""
+
+    number: int
+    reason: str
+    again: bool = False
+
+
+Report = Step | AtRung | Finished | Failed
+Tell = Callable[[Report], bool]  # whether to go on
+
+
+class Source(Protocol):
+    """Who has the work and decides: the driver."""
+
+    def next_job(self) -> Job | None:
+        """Work to begin now; None while there is none."""
+
+    def answer(self, report: Report) -> bool:
+        """Hear what became of a job, and say whether it goes on."""
+
+    def check(self) -> None:
+        """Raise what ends the search, if it is time for it; to be called at least every second."""
+
+
+class Engine(Protocol):
+    """Where the work is done."""
+
+    def run(self, source: Source) -> None:
+        """Work on all that the source has, until it has none and nothing is in flight.
+
+        Whatever the source raises ends the work and goes through.
+        """
+
+
+class Here:
+    """The engine that works in this process, on one job after the other."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+
+    def run(self, source: Source) -> None:
+        """See `Engine.run`."""
+        while (job := source.next_job()) is not None:
+            work(job, self._inputs, source.answer)
+
+
+def work(job: Job, inputs: Inputs, tell: Tell) -> None:
+    """Make, score and train a job's student, and tell how it goes; the end is told too, unless a rung stopped it."""
+    number = job.number
+    try:
+        trial = Trial(job.candidate, inputs, job.state_file)
+        if trial.train(lambda step: tell(Step(number, step)), lambda step, psnr: tell(AtRung(number, step, psnr))):
+            metrics = trial.finish(job.folder)
+            tell(Finished(number, metrics, trial.seconds))
+    except FAILURES as error:
+        tell(Failed(number, str(error)))

@@ -1,0 +1,166 @@
+"""The engine of several processes on one machine, one a slot: it outlives a worker that is killed or hangs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+from autocompress.arithmetic import Arithmetic
+from autocompress.errors import AutocompressError
+from autocompress.quantities import format_duration
+from autocompress.search.inputs import Inputs, open_task
+from autocompress.search.settings import Settings
+from autocompress.search.work import AtRung, Failed, Finished, Job, Report, Source, Step, work
+
+POLL = 0.5  # seconds between looks at the clock
+STEP_EVERY = 0.1  # seconds between steps that a worker tells of
+READY = "ready"
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What a worker opens: the same task, in its share of the machine's threads."""
+
+    settings: Settings
+    arithmetic: Arithmetic
+
+    def open(self) -> Inputs:
+        """What its trials share; most of it is in the cache by now."""
+        return Inputs(open_task(self.settings), lambda _: None, self.arithmetic)
+
+
+class _Worker:
+    """A process and the connection to it; `job` is what it works on, None while it has none."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self.job: Job | None = None
+        self.started = 0.0
+        self.ready = False
+        context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA, nor torch's threads
+        self.connection, theirs = context.Pipe()
+        self.process: SpawnProcess = context.Process(target=serve, args=(theirs, setup), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def begin(self, job: Job) -> None:
+        self.job, self.started = job, time.monotonic()
+        self.connection.send(job)
+
+    def end(self) -> None:
+        """Kill it, if it still runs."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+class Workers:
+    """`count` processes; a trial that takes longer than `trial_timeout` seconds is killed with its worker."""
+
+    def __init__(self, setup: WorkerSetup, count: int, trial_timeout: float | None = None) -> None:
+        threads = max(1, setup.arithmetic.threads // count)
+        self._setup = replace(setup, arithmetic=replace(setup.arithmetic, threads=threads))
+        self._count = count
+        self._trial_timeout = trial_timeout
+        self._workers: list[_Worker] = []
+
+    def run(self, source: Source) -> None:
+        """See `Engine.run`."""
+        try:
+            while self._begin(source):
+                for worker in self._speaking():
+                    self._hear(worker, source)
+                self._end_the_late(source)
+                source.check()
+        finally:
+            for worker in self._workers:
+                worker.end()
+            self._workers.clear()
+
+    def _begin(self, source: Source) -> bool:
+        """Give work to who has none; whether any is in flight."""
+        idle = [worker for worker in self._workers if worker.job is None]
+        while (idle or len(self._workers) < self._count) and (job := source.next_job()) is not None:
+            if not idle:
+                self._workers.append(_Worker(self._setup))
+                idle.append(self._workers[-1])
+            idle.pop().begin(job)
+        return any(worker.job is not None for worker in self._workers)
+
+    def _speaking(self) -> Iterable[_Worker]:
+        by_connection = {worker.connection: worker for worker in self._workers}
+        return [by_connection[one] for one in wait(list(by_connection), POLL) if isinstance(one, Connection)]
+
+    def _hear(self, worker: _Worker, source: Source) -> None:
+        try:
+            said = worker.connection.recv()
+        except (EOFError, OSError):
+            self._lose(worker, source, _how_it_ended(worker.process))
+            return
+        if said == READY:
+            worker.ready, worker.started = True, time.monotonic()
+            return
+        report: Report = said
+        goes_on = source.answer(report)
+        if isinstance(report, Finished | Failed) or not goes_on:
+            worker.job = None
+        if isinstance(report, AtRung):
+            worker.connection.send(goes_on)
+
+    def _end_the_late(self, source: Source) -> None:
+        if self._trial_timeout is None:
+            return
+        for worker in list(self._workers):
+            if worker.job is not None and worker.ready and time.monotonic() - worker.started > self._trial_timeout:
+                limit = format_duration(self._trial_timeout)
+                self._lose(worker, source, f"it took longer than {limit} (--trial-timeout)")
+
+    def _lose(self, worker: _Worker, source: Source, reason: str) -> None:
+        """A worker is gone, and what it worked on with it."""
+        self._workers.remove(worker)
+        worker.end()
+        if not worker.ready:
+            raise AutocompressError(f"a worker ended before it could begin: {reason}; what it printed says more")
+        if worker.job is not None:
+            source.answer(Failed(worker.job.number, reason, again=True))
+
+
+def _how_it_ended(process: SpawnProcess) -> str:
+    process.join(POLL)
+    code = process.exitcode
+    if code == -signal.SIGKILL:
+        return "its process was killed (signal 9), as systems do that run out of memory"
+    return f"its process ended with code {code}"
+
+
+def serve(connection: Connection, setup: WorkerSetup) -> None:
+    """A worker's life: work on what comes, until nobody is there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search, which ends its workers
+    told = 0.0
+
+    def tell(report: Report) -> bool:
+        nonlocal told
+        if isinstance(report, Step):
+            if time.monotonic() - told < STEP_EVERY:
+                return True
+            told = time.monotonic()
+        connection.send(report)
+        return bool(connection.recv()) if isinstance(report, AtRung) else True
+
+    try:
+        inputs = setup.open()
+        connection.send(READY)
+        while True:
+            job: Job = connection.recv()
+            try:
+                work(job, inputs, tell)
+            except (EOFError, BrokenPipeError, ConnectionResetError):
+                raise
+            except Exception as error:  # a fault of ours: this trial's end, not the search's
+                connection.send(Failed(job.number, f"{type(error).__name__}: {error}"))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the search is gone
