@@ -300,7 +300,9 @@ def test_taylor_scores_are_squares_of_weight_times_gradient() -> None:
 def test_prune_offers_every_init(tiny_teacher: EDSR) -> None:
     config = EDSRConfig(2, 4, 1)
     for init in prune.INITS:
-        student = prune.shrink(tiny_teacher, config, photo_patches(4, 24), init)
+        importance = {name: weight.abs() for name, weight in tiny_teacher.state_dict().items()}
+        guide = importance if init == "density" else None
+        student = prune.shrinker(tiny_teacher, photo_patches(4, 24), init, importance=guide)(config)
         assert student.config == config
         assert not student.training
 
