@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from autocompress.search.description import describe, facts, identity, recorded_arithmetic
 from autocompress.search.driver import BATCH, Driver, Outcome
@@ -13,7 +14,7 @@ from autocompress.search.run_folder import RunFolder
 from autocompress.search.settings import Settings
 from autocompress.search.starts import first_points
 from autocompress.search.work import Engine, Here
-from autocompress.search.workers import Workers, WorkerSetup
+from autocompress.search.workers import TaskSetup, Workers
 
 __all__ = ["Outcome", "Progress", "RunFolder", "Settings", "search"]
 
@@ -48,7 +49,8 @@ def _engine(settings: Settings, inputs: Inputs) -> Engine:
     """This process for one worker, unless its trials may take too long: a process can be killed."""
     if settings.workers == 1 and settings.trial_timeout is None:
         return Here(inputs)
-    return Workers(WorkerSetup(settings, inputs.arithmetic), settings.workers, settings.trial_timeout)
+    share = replace(inputs.arithmetic, threads=max(1, inputs.arithmetic.threads // settings.workers))
+    return Workers(TaskSetup(settings, share), settings.workers, settings.trial_timeout)
 
 
 def _prepare(task: Task, run: RunFolder, progress: Progress, ledger: Ledger) -> Inputs:

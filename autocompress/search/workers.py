@@ -5,39 +5,51 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from typing import Protocol
 
 from autocompress.arithmetic import Arithmetic
 from autocompress.errors import AutocompressError
 from autocompress.quantities import format_duration
 from autocompress.search.inputs import Inputs, open_task
 from autocompress.search.settings import Settings
-from autocompress.search.work import AtRung, Failed, Finished, Job, Report, Source, Step, work
+from autocompress.search.work import AtRung, Failed, Finished, Job, Report, Source, Step, Tell, work
 
 POLL = 0.5  # seconds between looks at the clock
 STEP_EVERY = 0.1  # seconds between steps that a worker tells of
 READY = "ready"
 
 
+Work = Callable[[Job, Tell], None]
+
+
+class Setup(Protocol):
+    """How a worker, in a process of its own, comes to be able to work; it is sent there by pickle."""
+
+    def open(self) -> Work:
+        """What works on jobs."""
+
+
 @dataclass(frozen=True)
-class WorkerSetup:
-    """What a worker opens: the same task, in its share of the machine's threads."""
+class TaskSetup:
+    """The same task as the search's; what its trials share is in the cache by now."""
 
     settings: Settings
     arithmetic: Arithmetic
 
-    def open(self) -> Inputs:
-        """What its trials share; most of it is in the cache by now."""
-        return Inputs(open_task(self.settings), lambda _: None, self.arithmetic)
+    def open(self) -> Work:
+        """See `Setup.open`."""
+        inputs = Inputs(open_task(self.settings), lambda _: None, self.arithmetic)
+        return lambda job, tell: work(job, inputs, tell)
 
 
 class _Worker:
     """A process and the connection to it; `job` is what it works on, None while it has none."""
 
-    def __init__(self, setup: WorkerSetup) -> None:
+    def __init__(self, setup: Setup) -> None:
         self.job: Job | None = None
         self.started = 0.0
         self.ready = False
@@ -61,9 +73,8 @@ class _Worker:
 class Workers:
     """`count` processes; a trial that takes longer than `trial_timeout` seconds is killed with its worker."""
 
-    def __init__(self, setup: WorkerSetup, count: int, trial_timeout: float | None = None) -> None:
-        threads = max(1, setup.arithmetic.threads // count)
-        self._setup = replace(setup, arithmetic=replace(setup.arithmetic, threads=threads))
+    def __init__(self, setup: Setup, count: int, trial_timeout: float | None = None) -> None:
+        self._setup = setup
         self._count = count
         self._trial_timeout = trial_timeout
         self._workers: list[_Worker] = []
@@ -137,7 +148,7 @@ def _how_it_ended(process: SpawnProcess) -> str:
     return f"its process ended with code {code}"
 
 
-def serve(connection: Connection, setup: WorkerSetup) -> None:
+def serve(connection: Connection, setup: Setup) -> None:
     """A worker's life: work on what comes, until nobody is there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search, which ends its workers
     told = 0.0
@@ -152,12 +163,12 @@ def serve(connection: Connection, setup: WorkerSetup) -> None:
         return bool(connection.recv()) if isinstance(report, AtRung) else True
 
     try:
-        inputs = setup.open()
+        do = setup.open()
         connection.send(READY)
         while True:
             job: Job = connection.recv()
             try:
-                work(job, inputs, tell)
+                do(job, tell)
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise
             except Exception as error:  # a fault of ours: this trial's end, not the search's

@@ -1,0 +1,119 @@
+"""A search whose trials do nothing but sleep and tell made-up scores, as real ones do; run as a program, to be killed.
+
+    python tests/stub.py SETTINGS.json
+
+What is made up is a function of the candidate alone, so an end can be compared with any other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autocompress import arithmetic, checkpoints, search
+from autocompress.arithmetic import Arithmetic
+from autocompress.search import Progress, Settings
+from autocompress.search.space import Budget
+from autocompress.search.work import AtRung, Failed, Finished, Job, Step, Tell
+from autocompress.search.workers import Work, Workers
+
+RUNGS = (33, 100, 300)
+
+
+@dataclass(frozen=True)
+class StubSetup:
+    """`seconds` a trial; at the step `hangs_at`, `kills_itself_at` or `raises_at` one trial does so, or `always` all."""
+
+    seconds: float = 0.0
+    hangs_at: int | None = None
+    kills_itself_at: int | None = None
+    raises_at: int | None = None
+    always: bool = False
+    dies_at_birth: bool = False
+
+    def open(self) -> Work:
+        """See `Setup.open`."""
+        if self.dies_at_birth:
+            os._exit(3)
+        return self.work
+
+    def work(self, job: Job, tell: Tell) -> None:
+        """As a real trial: scores at rungs, a state after each, and a student at the end."""
+        state = json.loads(job.state_file.read_text()) if job.state_file.is_file() else {}
+        if not tell(AtRung(job.number, 0, score(job, 0))):
+            return
+        for rung in RUNGS:
+            if str(rung) not in state:
+                time.sleep(self.seconds / len(RUNGS))
+                tell(Step(job.number, rung))
+                if self._misbehaves(job, rung):
+                    tell(Failed(job.number, "the stub raised"))
+                    return
+                state[str(rung)] = score(job, rung)
+                if rung < RUNGS[-1]:
+                    checkpoints.write_json(job.state_file, state)
+            if rung < RUNGS[-1] and not tell(AtRung(job.number, rung, state[str(rung)])):
+                return
+        metrics = {name: state[str(RUNGS[-1])] for name in ("psnr_y", "ssim_y")}
+        candidate = job.candidate
+        described = {"family": "edsr", "config": candidate.config.to_dict(), "flops": candidate.flops}
+        described |= {
+            "params": candidate.params,
+            "metrics": metrics,
+            "provenance": {"recipe": candidate.recipe.to_dict()},
+        }
+        checkpoints.write_text(job.folder / "student.safetensors", "no weights")
+        checkpoints.write_json(job.folder / "student.json", described)
+        tell(Finished(job.number, metrics, {"training": self.seconds}))
+
+    def _misbehaves(self, job: Job, rung: int) -> bool:
+        """Whether it raises here; it may not come back from here at all."""
+        once = job.folder.parent.parent / "misbehaved"
+        if rung not in (self.hangs_at, self.kills_itself_at, self.raises_at) or (once.exists() and not self.always):
+            return False
+        once.touch()
+        if rung == self.kills_itself_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if rung == self.hangs_at:
+            time.sleep(1000)
+        return True
+
+
+def score(job: Job, step: int) -> float:
+    """More FLOPs and more steps are better, up to what looks like chance."""
+    candidate = job.candidate
+    chance = math.sin(1000 * candidate.recipe.learning_rate + 7 * candidate.flops % 13 + candidate.recipe.seed)
+    return 30 + math.log10(candidate.flops / 1e9) + step / 1000 + 0.2 * chance
+
+
+class Quiet(Progress):
+    """Tells nothing."""
+
+
+def run(settings: Settings, setup: StubSetup) -> search.Outcome:
+    """A whole search over the stub."""
+    arithmetic.choose = Arithmetic
+    search._engine = lambda wanted, _: Workers(setup, wanted.workers, wanted.trial_timeout)
+    return search.search(settings, Quiet())[1]
+
+
+def main() -> None:
+    wanted: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
+    setup = StubSetup(**wanted.pop("setup"))
+    for name in ("train", "out"):
+        wanted[name] = Path(wanted[name])
+    wanted["budget"] = Budget(wanted["budget"])
+    for name in ("spaces", "teachers"):
+        wanted[name] = tuple(wanted[name])
+    print(run(Settings(**wanted), setup).reason)
+
+
+if __name__ == "__main__":
+    main()

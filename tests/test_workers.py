@@ -1,0 +1,164 @@
+"""Several workers: what they share, and what becomes of the work when one is killed, hangs or cannot begin."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stub
+import torch
+from optuna.trial import TrialState
+from stub import StubSetup
+from test_search import BUDGET, SPACE, Silent, trials_of
+
+from autocompress import arithmetic, load, search
+from autocompress.arithmetic import Arithmetic
+from autocompress.distill.training import Training
+from autocompress.errors import AutocompressError
+from autocompress.search import RunFolder, Settings
+from autocompress.search.rungs import Rungs
+from autocompress.search.space import Budget
+
+Make = Callable[..., Settings]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Of a search of seconds; any field can be given."""
+    monkeypatch.setattr(arithmetic, "choose", Arithmetic)
+    monkeypatch.setattr(search, "_engine", search._engine)  # what the stub changes is changed back
+    (tmp_path / "small.yaml").write_text(SPACE)
+
+    def make(**fields: Any) -> Settings:
+        usual: dict[str, Any] = {
+            "budget": Budget(BUDGET),
+            "spaces": (str(tmp_path / "small.yaml"),),
+            "teachers": (str(teacher_file),),
+            "train": photos,
+            "trials": 6,
+            "steps": 60,
+            "out": tmp_path / "run",
+        }
+        return Settings(**usual | fields)
+
+    return make
+
+
+def counts(run: RunFolder) -> dict[str, int]:
+    states = [trial.state.name for trial in trials_of(run)]
+    return {state: states.count(state) for state in set(states)}
+
+
+def test_two_workers_do_what_one_does(settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is stopped: the same candidates, with the same seeds, and the same students."""
+    monkeypatch.setattr(Rungs, "stops", lambda *_: None)
+    found = []
+    for name, workers in (("one", 1), ("two", 2)):
+        run, outcome = search.search(settings(out=tmp_path / name, workers=workers, steps=4), Silent())
+        assert outcome.reason == "all 6 trials are done"
+        found.append({s["trial"]: (s["config"], s["provenance"]["recipe"], s["metrics"]) for s in run.students()})
+    assert found[0] == found[1]
+    assert len(found[0]) == 6
+
+
+def test_each_worker_has_its_share_of_the_threads(settings: Make) -> None:
+    class Fake:
+        arithmetic = Arithmetic(threads=5)
+
+    engine = search._engine(settings(workers=2), Fake())  # type: ignore[arg-type]
+    assert engine._setup.arithmetic.threads == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("setup", "timeout", "reason"),
+    [
+        (StubSetup(kills_itself_at=100), None, "was killed (signal 9)"),
+        (StubSetup(hangs_at=300), 1.0, "it took longer than 1s (--trial-timeout)"),
+    ],
+)
+def test_a_worker_that_is_lost_is_replaced_and_its_trial_goes_on(
+    settings: Make, setup: StubSetup, timeout: float | None, reason: str
+) -> None:
+    wanted = settings(workers=2, trial_timeout=timeout)
+    outcome = stub.run(wanted, setup)
+    assert outcome.reason == "all 6 trials are done"
+    run = RunFolder(wanted.folder)
+    [failed] = [trial for trial in trials_of(run) if trial.state == TrialState.FAIL]
+    assert reason in failed.user_attrs["reason"]
+    [again] = [trial for trial in trials_of(run) if trial.user_attrs.get("retry_of") == failed.number]
+    assert again.params == failed.params
+    assert again.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    log = (run.trial(again.number) / "log.txt").read_text()
+    assert "begins, attempt 2" in log
+    assert not list(run.path.rglob("state.pt"))
+    assert "RUNNING" not in counts(run)
+    assert "WAITING" not in counts(run)
+
+
+def test_a_trial_that_kills_every_worker_is_given_up(settings: Make) -> None:
+    wanted = settings(workers=1, trial_timeout=60.0, trials=1)
+    stub.run(wanted, StubSetup(kills_itself_at=33, always=True))
+    run = RunFolder(wanted.folder)
+    assert counts(run) == {"FAIL": 3}
+    assert stub.run(settings(workers=1, trial_timeout=60.0, trials=1), StubSetup()).reason == "all 1 trials are done"
+
+
+def test_a_trial_that_raises_fails_alone(settings: Make) -> None:
+    wanted = settings(workers=2)
+    assert stub.run(wanted, StubSetup(raises_at=33)).reason == "all 6 trials are done"
+    run = RunFolder(wanted.folder)
+    assert counts(run)["FAIL"] == 1
+    [failed] = [trial for trial in trials_of(run) if trial.state == TrialState.FAIL]
+    assert failed.user_attrs["reason"] == "the stub raised"
+
+
+def test_workers_that_cannot_begin_end_the_search(settings: Make) -> None:
+    with pytest.raises(AutocompressError, match="a worker ended before it could begin: its process ended with code 3"):
+        stub.run(settings(workers=2), StubSetup(dies_at_birth=True))
+    assert stub.run(settings(workers=2), StubSetup()).reason == "all 6 trials are done"
+
+
+def test_a_trial_goes_on_from_its_last_rung(settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken off after its second rung: the same student as without, and the steps before are not taken again."""
+    whole, _ = search.search(settings(out=tmp_path / "whole", trials=1, steps=90), Silent())
+    taken: list[int] = []
+    update = Training._update
+
+    def counted(training: Training) -> torch.Tensor:
+        taken.append(training.step)
+        if len(taken) == 50:
+            raise ZeroDivisionError
+        return update(training)
+
+    monkeypatch.setattr(Training, "_update", counted)
+    parts = settings(out=tmp_path / "parts", trials=1, steps=90)
+    with pytest.raises(ZeroDivisionError):
+        search.search(parts, Silent())
+    run, _ = search.search(parts, Silent())
+    assert taken[:50] == list(range(50))
+    assert taken[50:] == list(range(30, 90))
+    [one], [other] = whole.students(), run.students()
+    ours, theirs = (load(student["file"]).state_dict() for student in (one, other))
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert one["metrics"] == other["metrics"]
+    assert one["provenance"]["recipe"] == other["provenance"]["recipe"]
+    log = (run.trial(other["trial"]) / "log.txt").read_text()
+    assert "after 30 steps" in log
+    assert "finished with" in log
+
+
+def test_ctrl_c_ends_the_workers_and_the_search_goes_on(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting(Silent):
+        def at_rung(self, trial: int, step: int, psnr: float) -> None:
+            raise KeyboardInterrupt
+
+    wanted = settings(workers=2)
+    monkeypatch.setattr(search, "_engine", lambda *_: stub.Workers(StubSetup(), 2))
+    run, outcome = search.search(wanted, Interrupting())
+    assert outcome.interrupted
+    assert set(counts(run)) <= {"FAIL", "WAITING", "COMPLETE", "PRUNED"}
+    assert stub.run(replace(wanted), StubSetup()).reason == "all 6 trials are done"
+    done = [json.dumps(trial.params) for trial in trials_of(run) if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert len(set(done)) == len(done) == 6
