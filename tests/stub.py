@@ -29,7 +29,7 @@ RUNGS = (33, 100, 300)
 
 @dataclass(frozen=True)
 class StubSetup:
-    """`seconds` a trial; at the step `hangs_at`, `kills_itself_at` or `raises_at` one trial does so, or `always` all."""
+    """`seconds` a trial; at the step `hangs_at` and so on one trial does so, or `always` every one."""
 
     seconds: float = 0.0
     hangs_at: int | None = None
