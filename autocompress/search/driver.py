@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import AutocompressError, ConfigError
-from autocompress.families.base import Config
+from autocompress.search.branches import Key
 from autocompress.search.inputs import Inputs, Task
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
@@ -27,8 +27,6 @@ AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at 
 # what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix or when memory is short
 FAILURES = (AutocompressError, RuntimeError)
 TIME_IS_UP = "the time is used up"
-
-Key = tuple[str, str, Config, Recipe]  # of teacher, target, student and training
 
 
 class _Stopped(Exception):
@@ -122,12 +120,12 @@ class Driver:
         asked = self._study.ask()
         self._open[asked.number] = asked
         candidate = self._candidate(self._task.branches.suggest(asked), origin(asked))
-        self._tried.add(self._key(candidate))
+        self._tried.add(self._task.branches.key(candidate))
         return asked.number, candidate
 
     def _stops_untrained(self, trial: Trial) -> str | None:
-        """Only a projected student's score says anything before training."""
-        if self._task.settings.init != "projection":
+        """Only the score of a student that was fitted to its teacher says anything before training."""
+        if self._task.settings.init not in ("projection", "density"):
             return None
         return self._rungs.stops(0, _point(trial, trial.psnr_before_training))
 
@@ -206,23 +204,18 @@ class Driver:
         recipe = Recipe(steps=self._task.settings.steps, seed=self._task.settings.seed + number)
         return self._task.branches.candidate(point, recipe)
 
-    def _key(self, candidate: Candidate) -> Key:
-        """The same for the same training but for its seed, in whatever space."""
-        branch = self._task.branches[candidate.space]
-        return branch.teacher_digest, branch.target_digest, *candidate.key
-
     def _usable(self, point: Values) -> bool:
         try:
             candidate = self._candidate(point, 0)
         except ConfigError:
             return False
         allowed = self._task.settings.budget.allows(candidate.flops, candidate.params)
-        return allowed and self._key(candidate) not in self._tried
+        return allowed and self._task.branches.key(candidate) not in self._tried
 
     def _remember(self) -> None:
         """What earlier sessions of this run tried and scored."""
         for trial in filter(lambda trial: self._task.branches.is_whole(trial.params), ended(self._study)):
-            self._tried.add(self._key(self._candidate(trial.params, 0)))
+            self._tried.add(self._task.branches.key(self._candidate(trial.params, 0)))
         for trial in self._study.get_trials(deepcopy=False):
             if trial.state != TrialState.FAIL:
                 for rung, point in _recorded(trial):
