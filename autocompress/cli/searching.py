@@ -60,7 +60,8 @@ def search(
         str, typer.Option(help="How students start: projection, density, copy, taylor or scratch.")
     ] = "projection",
     prune: Annotated[
-        bool, typer.Option("--prune", help="Prune the teacher first (see `prune`), and try the student it suggests.")
+        bool,
+        typer.Option("--prune", help="Prune the teacher first (see `prune`), and try what is next to its suggestion."),
     ] = False,
     trials: Annotated[int, typer.Option(help="Number of students to look at.")] = 24,
     steps: Annotated[int, typer.Option(help="Training steps of a student that is trained to the end.")] = 300,

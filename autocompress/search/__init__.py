@@ -30,12 +30,13 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
     ledger = Ledger()
     with ledger.during("opening teacher and images"):
         task = open_task(settings)
-    first = first_points(task.branches, settings.budget, min(BATCH, settings.trials))
+    count = min(BATCH, settings.trials)
+    first = first_points(task.branches, settings.budget, count)
     run = RunFolder(settings.folder)
     with run.opened():
         inputs = _prepare(task, run, progress, ledger)
         if inputs.suggested:
-            first = first_points(task.branches, settings.budget, len(first), inputs.suggested)
+            first = first_points(task.branches, settings.budget, count, inputs.suggested)
         with ledger.during("opening the study"):
             driver = Driver(task, run, progress, first, ledger)
         try:

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import ConfigError
-from autocompress.families.base import Config
+from autocompress.search.branches import Key
 from autocompress.search.inputs import Task
 from autocompress.search.journal import Journal
 from autocompress.search.ledger import Ledger
@@ -28,8 +28,6 @@ AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at 
 START = "start"  # the user attribute with the place of a first trial among them
 MAX_ATTEMPTS = 3
 TIME_IS_UP = "the time is used up"
-
-Key = tuple[str, str, Config, Recipe]  # of teacher, target, student and training
 
 
 class _TimeIsUp(Exception):
@@ -153,7 +151,7 @@ class Driver:
             asked = self._study.ask()
             point = self._task.branches.suggest(asked)
             candidate = self._candidate(point, origin(asked))
-            self._tried.add(self._key(candidate))
+            self._tried.add(self._task.branches.key(candidate))
             asked.set_user_attr("flops", candidate.flops)
             asked.set_user_attr("params", candidate.params)
             self._open[asked.number] = _Open(asked, candidate)
@@ -237,23 +235,18 @@ class Driver:
         recipe = Recipe(steps=self._task.settings.steps, seed=self._task.settings.seed + number)
         return self._task.branches.candidate(point, recipe)
 
-    def _key(self, candidate: Candidate) -> Key:
-        """The same for the same training but for its seed, in whatever space."""
-        branch = self._task.branches[candidate.space]
-        return branch.teacher_digest, branch.target_digest, *candidate.key
-
     def _usable(self, point: Values) -> bool:
         try:
             candidate = self._candidate(point, 0)
         except ConfigError:
             return False
         allowed = self._task.settings.budget.allows(candidate.flops, candidate.params)
-        return allowed and self._key(candidate) not in self._tried
+        return allowed and self._task.branches.key(candidate) not in self._tried
 
     def _remember(self) -> None:
         """What earlier sessions of this run tried and scored."""
         for trial in filter(lambda trial: self._task.branches.is_whole(trial.params), ended(self._study)):
-            self._tried.add(self._key(self._candidate(trial.params, 0)))
+            self._tried.add(self._task.branches.key(self._candidate(trial.params, 0)))
         for trial in self._study.get_trials(deepcopy=False):
             if trial.state != TrialState.FAIL:
                 for rung, point in _recorded(trial):
