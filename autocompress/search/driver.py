@@ -12,18 +12,18 @@ from optuna.trial import FrozenTrial, TrialState
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import AutocompressError, ConfigError
 from autocompress.families.base import Config
+from autocompress.search.history import AT_STEP
 from autocompress.search.inputs import Inputs, Task
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point, Rungs
-from autocompress.search.sampling import FeasibleSampler
+from autocompress.search.samplers import make_sampler
 from autocompress.search.space import Candidate, Values
-from autocompress.search.study import default_sampler, ended, open_study, origin, recover
+from autocompress.search.study import ended, open_study, origin, recover
 from autocompress.search.trial import Trial
 
 BATCH = 8  # candidates that are scored before training, before the best of them train
-AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at each rung
 # what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix or when memory is short
 FAILURES = (AutocompressError, RuntimeError)
 TIME_IS_UP = "the time is used up"
@@ -61,8 +61,8 @@ class Driver:
         self._rungs = Rungs()
         self._tried: set[Key] = set()
         self._open: dict[int, optuna.Trial] = {}
-        seed = task.settings.seed
-        self._sampler = FeasibleSampler(default_sampler(seed), task.branches, self._usable, seed)
+        bicubic = run.config["references"]["bicubic"]["psnr_y"]
+        self._sampler = make_sampler(task.settings, task.branches, self._usable, bicubic)
         self._study = open_study(run.database, self._sampler)
         self._recover()
         self._remember()

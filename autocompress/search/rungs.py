@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -28,6 +30,35 @@ def front(points: list[Point]) -> list[Point]:
         if not best or point.psnr > best[-1].psnr:
             best.append(point)
     return best
+
+
+def ranked(points: Sequence[Point]) -> list[Point]:
+    """The best first: by how many fronts are taken away before a point is on one, then by how lonely it is there.
+
+    How lonely is the crowding distance of NSGA-II (Deb et al. 2002) in log10 FLOPs and PSNR; of equal ones the earlier
+    trial comes first.
+    """
+    left, order = list(points), list[Point]()
+    while left:
+        best = [point for point in left if not any(other.dominates(point) for other in left)]
+        distances = _crowding(best)
+        order += sorted(best, key=lambda point: (-distances[point.trial], point.trial))
+        left = [point for point in left if point not in best]
+    return order
+
+
+def _crowding(points: Sequence[Point]) -> dict[int, float]:
+    """By trial: the distance between both neighbours along the front, as shares of its length; infinite at its ends."""
+    ordered = sorted(points, key=lambda point: (point.flops, point.trial))
+    distances = dict.fromkeys((point.trial for point in ordered), 0.0)
+    for values in ([math.log10(point.flops) for point in ordered], [point.psnr for point in ordered]):
+        span = values[-1] - values[0]
+        for index, point in enumerate(ordered):
+            if index in (0, len(ordered) - 1):
+                distances[point.trial] = math.inf
+            elif span:
+                distances[point.trial] += (values[index + 1] - values[index - 1]) / span
+    return distances
 
 
 class Rungs:
@@ -59,3 +90,24 @@ class Rungs:
                     f"and trial {other.trial} has {other.psnr:.2f} dB at no more FLOPs"
                 )
         return None
+
+
+class HalvingRungs(Rungs):
+    """MO-ASHA (Schmucker et al. 2021): of all that reached a rung, the best 1/eta go on, as `ranked` has them.
+
+    Each is judged when it gets there, by those that were there before; the first few go on.
+    """
+
+    def __init__(self, eta: int) -> None:
+        super().__init__()
+        self._eta = eta
+
+    def stops(self, rung: int, point: Point) -> str | None:
+        """Why this trial should end at this rung, or None when it may go on."""
+        others = [other for other in self._points.get(rung, []) if other.trial != point.trial]
+        count = len(others) + 1
+        place = 1 + ranked([*others, point]).index(point)
+        if count < self._eta or place <= count // self._eta:
+            return None
+        when = f"after {rung} steps" if rung else "before training"
+        return f"{when} it has {point.psnr:.2f} dB, and is number {place} of {count}, of which 1 in {self._eta} goes on"
