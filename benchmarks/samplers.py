@@ -132,6 +132,7 @@ class Table:
         return np.stack([start, end - late - middle, end - late, end], axis=1)
 
     def noise(self, random: np.random.Generator) -> Array:
+        """What a training differs from another of the same config by: [steps] in dB, as some repeat did."""
         return self._noise[random.integers(len(self._noise))] * random.choice([-1.0, 1.0])
 
 
@@ -214,10 +215,12 @@ class World:
         return tuple(values[name] for name in self._names)
 
     def usable(self, values: Values) -> bool:
+        """Within the budget, and not tried before."""
         index = self._index.get(self._name(values))
         return index is not None and self._keys[index] not in self.tried
 
     def index(self, values: Values) -> int:
+        """Which point it is; from now on it has been tried."""
         index = self._index[self._name(values)]
         self.tried.add(self._keys[index])
         return index
@@ -228,9 +231,11 @@ class World:
         return curve + self._table.noise(self._random), float(curve[3])
 
     def hypervolume(self, points: list[Point]) -> float:
+        """From the teacher's FLOPs and bicubic's PSNR-Y."""
         return hypervolume(points, self.teacher, self.bicubic)
 
     def sampler(self, name: str) -> FeasibleSampler:
+        """As a search would have it."""
         settings = Settings(budget=self.settings.budget, seed=self.settings.seed, sampler=name)
         return make_sampler(settings, self.branches, self.usable, self.bicubic)
 
@@ -261,9 +266,11 @@ class Course:
     training: float  # seconds that one network takes in the mean
 
     def at_trial(self, count: int) -> float:
+        """The share after so many trials."""
         return self.shares[min(count, len(self.shares)) - 1]
 
     def at_time(self, seconds: float) -> float:
+        """The share after so long."""
         done = [share for time, share in zip(self.seconds, self.shares, strict=True) if time <= seconds]
         return done[-1] if done else 0.0
 

@@ -38,7 +38,9 @@ def history(study: Study, asking: FrozenTrial) -> list[Known]:
     retried = {trial.user_attrs.get("retry_of") for trial in trials}
     standing = [trial for trial in trials if trial.number not in retried and trial.number != asking.number]
     known = [_known(trial) for trial in standing if trial.state != TrialState.FAIL]
-    return sorted((config for config in known if config.point), key=lambda config: sorted(config.point.items()).__repr__())
+    return sorted(
+        (config for config in known if config.point), key=lambda config: sorted(config.point.items()).__repr__()
+    )
 
 
 def asked_before(study: Study, asking: FrozenTrial) -> int:

@@ -21,7 +21,7 @@ class Settings:
     `teachers` are names or files, each for the spaces of its family, or for one space as in `edsr-layers=FILE`; the
     others have the shipped ones. Students learn from `target`, or, where it is None, from their teachers. `train` and
     `val` are folders of images; without `val`, HELD_OUT of the training images choose. `timeout` is in seconds.
-    `prune`: stage one first, and what it suggests among the first trials.
+    `prune`: stage one first, and what it suggests among the first trials. `sampler` is one of SAMPLERS.
     """
 
     budget: Budget
