@@ -57,7 +57,7 @@ SECONDS = (0.042, 6.1e-12)  # of a step: at no FLOPs, and for each; EDSRmini and
 WAVES = 1000  # cosines that make up a function drawn from the process
 CHECKPOINTS = (20, 40, 100)  # trials
 TIMES = (10, 20)  # trainings of any network to the end, whose mean time is given to each
-MOST = 240  # trials, where stopping is so eager that a time takes more
+MOST = 160  # trials, where stopping is so eager that a time takes more
 
 
 @dataclass(frozen=True)
@@ -276,6 +276,7 @@ class Course:
 
 
 def simulate(world: World, name: str, rule: Rule, trials: int) -> Course:
+    world.begin()
     sampler = world.sampler(name)
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
     for values in first_points(world.branches, world.settings.budget, 8):
@@ -316,30 +317,30 @@ def main() -> None:
     table = Table()
     table.fit(Options(open_branches(Settings(budget=Budget(None, 10**9))), Budget()))
     for billions in options.budget:
-        courses: dict[str, list[Course]] = {case: [] for case in options.only}
-        for seed in range(options.seeds):
-            world = World(table, Budget(billions * 10**9), seed)
-            for case in options.only:
-                sampler, rule = case.split("/")
-                world.begin()
-                courses[case].append(simulate(world, sampler, (RULES | BATCHES)[rule], options.trials))
-        show(billions, courses)
+        worlds = [World(table, Budget(billions * 10**9), seed) for seed in range(options.seeds)]
+        times = [statistics.mean(count * world.training for world in worlds) for count in TIMES]
+        head(billions, times, options.seeds)
+        for case in options.only:
+            sampler, rule = case.split("/")
+            runs = [simulate(world, sampler, (RULES | BATCHES)[rule], options.trials) for world in worlds]
+            row(case, runs, times)
 
 
-def show(billions: int, courses: dict[str, list[Course]]) -> None:
-    base = next(iter(courses.values()))
-    times = [n * base[0].training for n in TIMES]
+def head(billions: int, times: list[float], seeds: int) -> None:
     heads = [*(f"{n} trials" for n in CHECKPOINTS), *(f"{seconds / 60:.0f} min" for seconds in times)]
-    print(f"\nBudget {billions}G FLOPs, {len(base)} seeds\n")
+    print(f"\nBudget {billions}G FLOPs, {seeds} seeds\n")
     print("| sampler | stopping | " + " | ".join([*heads, "trained of 100", "ms an ask"]) + " |")
-    print("|---|---|" + "---|" * (len(heads) + 2))
-    for case, runs in courses.items():
-        columns = [[run.at_trial(n) for run in runs] for n in CHECKPOINTS]
-        columns += [[run.at_time(seconds) for run in runs] for seconds in times]
-        cells = [f"{statistics.mean(c):.4f} ±{statistics.stdev(c) if len(c) > 1 else 0:.4f}" for c in columns]
-        trained = statistics.mean(run.trained[CHECKPOINTS[-1] - 1] for run in runs)
-        asking = statistics.mean(1000 * run.asking / len(run.shares) for run in runs)
-        print("| " + " | ".join([*case.split("/"), *cells, f"{trained:.0f}", f"{asking:.0f}"]) + " |", flush=True)
+    print("|---|---|" + "---|" * (len(heads) + 2), flush=True)
+
+
+def row(case: str, runs: list[Course], times: list[float]) -> None:
+    """The mean and the standard deviation over the seeds."""
+    columns = [[run.at_trial(n) for run in runs] for n in CHECKPOINTS]
+    columns += [[run.at_time(seconds) for run in runs] for seconds in times]
+    cells = [f"{statistics.mean(c):.3f} ±{statistics.stdev(c) if len(c) > 1 else 0:.3f}" for c in columns]
+    trained = statistics.mean(run.trained[min(CHECKPOINTS[-1], len(run.trained)) - 1] for run in runs)
+    asking = statistics.mean(1000 * run.asking / len(run.shares) for run in runs)
+    print("| " + " | ".join([*case.split("/"), *cells, f"{trained:.0f}", f"{asking:.0f}"]) + " |", flush=True)
 
 
 def parse() -> argparse.Namespace:

@@ -22,8 +22,8 @@ from autocompress.search.sampling import FeasibleSampler
 from autocompress.search.space import Budget, Values
 
 ENOUGH = 4  # scores, before which points are random
-ANYWHERE = 800  # options that are drawn from everywhere in the budget...
-NEARBY = 400  # ...and that are some steps away from one on the front
+ANYWHERE = 400  # options that are drawn from everywhere in the budget...
+NEARBY = 200  # ...and that are some steps away from one on the front
 
 
 class CostAwareSampler(FeasibleSampler):

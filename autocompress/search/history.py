@@ -53,7 +53,8 @@ def asked_before(study: Study, asking: FrozenTrial) -> int:
 
 def planned(trial: FrozenTrial) -> dict[str, Any]:
     """Its parameters: those it has, and those it was queued with."""
-    return trial.params | trial.system_attrs.get("fixed_params", {})
+    queued: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
+    return trial.params | queued
 
 
 def _known(trial: FrozenTrial) -> Known:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
@@ -24,7 +26,7 @@ DECADES = 2.0  # of FLOPs, that weigh as much as a parameter's whole range
 # of variance, length scales (in ranges of a parameter) and noise: where the logarithms' normal priors have their
 # middle, and how wide they are. They keep eight scores from saying too much.
 PRIORS = {"variance": (1.0, 1.0), "length": (1.5, 1.0), "noise": (0.02, 1.5)}
-BOUNDS = (1e-4, 1e3)
+BOUNDS = (1e-6, 1e4)
 ITERATIONS = 20  # of L-BFGS
 
 
@@ -39,15 +41,23 @@ class Encoding:
     def __init__(self, branches: Branches) -> None:
         self._names = [branch.name for branch in branches] if branches.which else []
         self._absent: dict[str, float] = {}
+        # of the values of each branch's parameters: a pool has thousands
+        self._tables: dict[str, dict[str, dict[Value, dict[str, float]]]] = {}
         for branch in branches:
-            for parameter in branch.space.parameters:
-                self._absent |= dict.fromkeys(_features(parameter, parameter.values[0]), ABSENT)
+            table = self._tables[branch.name] = {
+                parameter.name: {value: _features(parameter, value) for value in parameter.values}
+                for parameter in branch.space.parameters
+            }
+            for features in table.values():
+                self._absent |= dict.fromkeys(next(iter(features.values())), ABSENT)
 
     def encode(self, branch: Branch, values: Values, flops: int) -> list[float]:
         """A branch's point (under the names of its space) as numbers."""
         vector = dict(self._absent)
+        table = self._tables[branch.name]
         for parameter in branch.space.parameters:
-            features = _features(parameter, values[parameter.name])
+            value = values[parameter.name]
+            features = table[parameter.name].get(value) or _features(parameter, value)
             if parameter.name == "teacher_loss":
                 share = float(values.get("teacher_share", 1.0))
                 features = {name: share * feature for name, feature in features.items()}
@@ -86,7 +96,9 @@ class Predictor:
         lengths = np.full(self._features.shape[1], length)
         kernel = ConstantKernel(variance, BOUNDS) * Matern(lengths, BOUNDS, nu=2.5) + WhiteKernel(noise, BOUNDS)
         process = GaussianProcessRegressor(kernel, alpha=1e-8 + self._variance, optimizer=_most_likely)
-        return process.fit(self._features, self._rest)
+        with warnings.catch_warnings():  # a number at its bound is one that hardly matters
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return process.fit(self._features, self._rest)
 
     def expecting(self, features: Array) -> Predictor:
         """The same with points [m, d] whose scores are on their way, taken to be what is expected of them."""
