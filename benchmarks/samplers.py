@@ -75,20 +75,22 @@ RULES = {
     "dominance": Rule(Rungs),
     "dominance, after training": Rule(Rungs, TRAINED),
     "dominance at 300": Rule(Rungs, (300,)),
+    "MO-ASHA 2 at 300": Rule(lambda: HalvingRungs(2), (300,)),
     "MO-ASHA 2": Rule(lambda: HalvingRungs(2)),
     "MO-ASHA 3": Rule(lambda: HalvingRungs(3)),
     "MO-ASHA 2, after training": Rule(lambda: HalvingRungs(2), TRAINED),
     "MO-ASHA 3, after training": Rule(lambda: HalvingRungs(3), TRAINED),
+    "MO-ASHA 2 after 8, at 300": Rule(lambda: HalvingRungs(2, 8), (300,)),
+    "MO-ASHA 2 after 8, after training": Rule(lambda: HalvingRungs(2, 8), TRAINED),
     "MO-ASHA 2, before training": Rule(lambda: HalvingRungs(2), (0,)),
     "MO-ASHA 3, before training": Rule(lambda: HalvingRungs(3), (0,)),
 }
-BATCHES = {
-    f"{name}, batch {n}": dataclasses.replace(RULES[name], batch=n) for name in ("none", "dominance") for n in (1, 16)
-}
-SAMPLERS = ("random", "tpe", "nsga2", "cost-aware")
+BATCHES = {f"{name}, batch {n}": dataclasses.replace(RULES[name], batch=n) for name in RULES for n in (1, 4, 8, 16)}
 CASES = (
-    *(f"{sampler}/{rule}" for sampler in SAMPLERS for rule in ("none", "dominance")),
-    *(f"{sampler}/{rule}" for sampler in ("tpe", "cost-aware") for rule in list(RULES)[2:]),
+    *(f"{sampler}/none, batch {n}" for sampler in ("random", "nsga2", "tpe", "cost-aware") for n in (8, 1)),
+    *(f"{sampler}/dominance, batch 8" for sampler in ("tpe", "cost-aware")),  # as it was
+    "tpe/MO-ASHA 2 after 8, at 300, batch 1",
+    *(f"cost-aware/{rule}, batch 1" for rule in list(RULES)[1:]),
 )
 
 
@@ -329,8 +331,8 @@ def main() -> None:
 def head(billions: int, times: list[float], seeds: int) -> None:
     heads = [*(f"{n} trials" for n in CHECKPOINTS), *(f"{seconds / 60:.0f} min" for seconds in times)]
     print(f"\nBudget {billions}G FLOPs, {seeds} seeds\n")
-    print("| sampler | stopping | " + " | ".join([*heads, "trained of 100", "ms an ask"]) + " |")
-    print("|---|---|" + "---|" * (len(heads) + 2), flush=True)
+    print("| sampler | stopping | " + " | ".join([*heads, "trained of 100", "min for 40 trials", "ms an ask"]) + " |")
+    print("|---|---|" + "---|" * (len(heads) + 3), flush=True)
 
 
 def row(case: str, runs: list[Course], times: list[float]) -> None:
@@ -340,7 +342,9 @@ def row(case: str, runs: list[Course], times: list[float]) -> None:
     cells = [f"{statistics.mean(c):.3f} ±{statistics.stdev(c) if len(c) > 1 else 0:.3f}" for c in columns]
     trained = statistics.mean(run.trained[min(CHECKPOINTS[-1], len(run.trained)) - 1] for run in runs)
     asking = statistics.mean(1000 * run.asking / len(run.shares) for run in runs)
-    print("| " + " | ".join([*case.split("/"), *cells, f"{trained:.0f}", f"{asking:.0f}"]) + " |", flush=True)
+    minutes = statistics.mean(run.seconds[min(40, len(run.seconds)) - 1] / 60 for run in runs)
+    numbers = [f"{trained:.0f}", f"{minutes:.0f}", f"{asking:.0f}"]
+    print("| " + " | ".join([*case.split("/"), *cells, *numbers]) + " |", flush=True)
 
 
 def parse() -> argparse.Namespace:

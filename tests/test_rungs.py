@@ -105,14 +105,14 @@ def test_ranked_by_fronts_and_then_by_crowding(points: list[Point]) -> None:
     assert ranked(points) == sorted(points, key=lambda point: place(point, points))
 
 
-@given(clouds, st.integers(2, 4))
-def test_one_in_eta_goes_on(points: list[Point], eta: int) -> None:
-    rungs = HalvingRungs(eta)
+@given(clouds, st.integers(2, 4), st.sampled_from([0, 8]))
+def test_one_in_eta_goes_on(points: list[Point], eta: int, first: int) -> None:
+    rungs = HalvingRungs(eta, first)
     for count, point in enumerate(points, start=1):
         rungs.record(33, point)
         so_far = points[:count]
         ahead = sum(place(other, so_far) < place(point, so_far) for other in so_far)
-        assert (rungs.stops(33, point) is None) == (count < eta or ahead < count // eta)
+        assert (rungs.stops(33, point) is None) == (count < eta or count <= first or ahead < count // eta)
         assert rungs.stops(100, point) is None
 
 

@@ -95,19 +95,20 @@ class Rungs:
 class HalvingRungs(Rungs):
     """MO-ASHA (Schmucker et al. 2021): of all that reached a rung, the best 1/eta go on, as `ranked` has them.
 
-    Each is judged when it gets there, by those that were there before; the first few go on.
+    Each is judged when it gets there, by those that were there before; the `first` ones go on.
     """
 
-    def __init__(self, eta: int) -> None:
+    def __init__(self, eta: int, first: int = 0) -> None:
         super().__init__()
         self._eta = eta
+        self._first = max(first, eta - 1)
 
     def stops(self, rung: int, point: Point) -> str | None:
         """Why this trial should end at this rung, or None when it may go on."""
         others = [other for other in self._points.get(rung, []) if other.trial != point.trial]
         count = len(others) + 1
         place = 1 + ranked([*others, point]).index(point)
-        if count < self._eta or place <= count // self._eta:
+        if count <= self._first or place <= count // self._eta:
             return None
         when = f"after {rung} steps" if rung else "before training"
         return f"{when} it has {point.psnr:.2f} dB, and is number {place} of {count}, of which 1 in {self._eta} goes on"
