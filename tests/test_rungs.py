@@ -125,3 +125,10 @@ def test_halving_says_why_and_forgets_what_failed() -> None:
     assert rungs.stops(100, bad) == "after 100 steps it has 33.00 dB, and is number 2 of 2, of which 1 in 2 goes on"
     rungs.forget(0)
     assert rungs.stops(100, bad) is None
+
+
+def test_halving_stops_only_where_it_may() -> None:
+    rungs = HalvingRungs(2, at=(100,))
+    for rung in (33, 100):
+        rungs.record(rung, Point(0, 34.0, 10))
+        assert (rungs.stops(rung, Point(1, 33.0, 20)) is None) == (rung == 33)

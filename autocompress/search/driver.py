@@ -17,13 +17,15 @@ from autocompress.search.inputs import Inputs, Task
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.run_folder import RunFolder
-from autocompress.search.rungs import Point, Rungs
+from autocompress.search.rungs import HalvingRungs, Point
 from autocompress.search.samplers import make_sampler
 from autocompress.search.space import Candidate, Values
 from autocompress.search.study import ended, open_study, origin, recover
-from autocompress.search.trial import Trial
+from autocompress.search.trial import Trial, rung_steps
 
 BATCH = 8  # candidates that are scored before training, before the best of them train
+ETA = 2  # 1 in so many goes on at a rung...
+FIRST = 8  # ...and the first so many do in any case
 # what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix or when memory is short
 FAILURES = (AutocompressError, RuntimeError)
 TIME_IS_UP = "the time is used up"
@@ -58,7 +60,8 @@ class Driver:
         self._task = task
         self._run = run
         self._progress = progress
-        self._rungs = Rungs()
+        # at a third of the training alone: what scores before say is right too rarely (benchmarks/samplers.py)
+        self._rungs = HalvingRungs(ETA, FIRST, at=rung_steps(task.settings.steps)[-2:-1])
         self._tried: set[Key] = set()
         self._open: dict[int, optuna.Trial] = {}
         bicubic = run.config["references"]["bicubic"]["psnr_y"]

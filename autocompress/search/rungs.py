@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 
@@ -64,8 +64,8 @@ def _crowding(points: Sequence[Point]) -> dict[int, float]:
 class Rungs:
     """The scores of all trials at each rung (a number of training steps), and the rule by which a trial ends there.
 
-    Students made by projection rank before training much as they rank after it (benchmarks/default_search.py prints how
-    much), so one that is dominated at a rung, by any that got as far, would most likely train on for nothing.
+    Here it is dominance: a trial ends where any other that got as far is better at no more FLOPs. That stops many, and
+    some of the best: benchmarks/samplers.py compares it with `HalvingRungs`.
     """
 
     def __init__(self) -> None:
@@ -95,16 +95,20 @@ class Rungs:
 class HalvingRungs(Rungs):
     """MO-ASHA (Schmucker et al. 2021): of all that reached a rung, the best 1/eta go on, as `ranked` has them.
 
-    Each is judged when it gets there, by those that were there before; the `first` ones go on.
+    Each is judged when it gets there, by those that were there before; the `first` ones go on. Where `at` is given,
+    trials stop at none but those rungs.
     """
 
-    def __init__(self, eta: int, first: int = 0) -> None:
+    def __init__(self, eta: int, first: int = 0, at: Container[int] | None = None) -> None:
         super().__init__()
         self._eta = eta
         self._first = max(first, eta - 1)
+        self._at = at
 
     def stops(self, rung: int, point: Point) -> str | None:
         """Why this trial should end at this rung, or None when it may go on."""
+        if self._at is not None and rung not in self._at:
+            return None
         others = [other for other in self._points.get(rung, []) if other.trial != point.trial]
         count = len(others) + 1
         place = 1 + ranked([*others, point]).index(point)
