@@ -6,13 +6,13 @@ import time
 from dataclasses import replace
 
 from autocompress.search.description import describe, facts, identity, recorded_arithmetic
-from autocompress.search.driver import BATCH, Driver, Outcome
+from autocompress.search.driver import Driver, Outcome
 from autocompress.search.inputs import Inputs, Task, open_task
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.settings import Settings
-from autocompress.search.starts import first_points
+from autocompress.search.starts import STARTS, first_points
 from autocompress.search.work import Engine, Here
 from autocompress.search.workers import TaskSetup, Workers
 
@@ -30,7 +30,7 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
     ledger = Ledger()
     with ledger.during("opening teacher and images"):
         task = open_task(settings)
-    count = min(BATCH, settings.trials)
+    count = min(STARTS, settings.trials)
     first = first_points(task.branches, settings.budget, count)
     run = RunFolder(settings.folder)
     with run.opened():

@@ -94,11 +94,15 @@ class Branches:
         branch = self._branch_of(point)
         return branch is not None and self.parameters(branch).keys() == point.keys() - {WHICH}
 
-    def candidate(self, point: Values, recipe: Recipe) -> Candidate:
-        """What a study's parameters stand for; see `Space.candidate`."""
+    def split(self, point: Mapping[str, Any]) -> tuple[Branch, Values]:
+        """A study's point as its branch has it: the other way round than `in_study`."""
         branch = self._branch_of(point)
         assert branch is not None
-        values = {parameter.name: point[name] for name, parameter in self.parameters(branch).items()}
+        return branch, {parameter.name: point[name] for name, parameter in self.parameters(branch).items()}
+
+    def candidate(self, point: Values, recipe: Recipe) -> Candidate:
+        """What a study's parameters stand for; see `Space.candidate`."""
+        branch, values = self.split(point)
         return branch.space.candidate(values, branch.teacher.config, recipe)
 
     def key(self, candidate: Candidate) -> Key:

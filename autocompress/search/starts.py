@@ -15,6 +15,7 @@ from autocompress.quantities import format_count
 from autocompress.search.branches import Branch, Branches
 from autocompress.search.space import Budget, Space, Values
 
+STARTS = 8  # first trials, before the sampler is asked
 SHAPES = (-0.6, -0.1)  # narrow and deep; and nearly as shallow as narrow
 
 
