@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import ConfigError
 from autocompress.search.branches import Key
-from autocompress.search.history import AT_STEP
+from autocompress.search.history import AT_STEP, asked_before
 from autocompress.search.inputs import Task
 from autocompress.search.journal import Journal
 from autocompress.search.ledger import Ledger
@@ -146,7 +146,7 @@ class Driver:
         if self._room() <= len(self._open) or (not self._waiting() and self._sampler.any_usable() is None):
             return None
         asked = self._study.ask()
-        candidate = self._candidate(self._task.branches.suggest(asked), origin(asked))
+        candidate = self._candidate(self._task.branches.suggest(asked), asked_before(self._study, asked))
         self._tried.add(self._task.branches.key(candidate))
         asked.set_user_attr("flops", candidate.flops)
         asked.set_user_attr("params", candidate.params)
@@ -223,9 +223,9 @@ class Driver:
             if place not in there:
                 self._study.enqueue_trial(dict(values), user_attrs={START: place})
 
-    def _candidate(self, point: Values, number: int) -> Candidate:
-        """Trained with a seed of its own."""
-        recipe = Recipe(steps=self._task.settings.steps, seed=self._task.settings.seed + number)
+    def _candidate(self, point: Values, place: int) -> Candidate:
+        """Trained with a seed of its own, by its place among all that were asked for, retries not counted."""
+        recipe = Recipe(steps=self._task.settings.steps, seed=self._task.settings.seed + place)
         return self._task.branches.candidate(point, recipe)
 
     def _usable(self, point: Values) -> bool:

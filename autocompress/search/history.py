@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from autocompress.search.study import origin
 
@@ -43,7 +43,7 @@ def history(study: Study, asking: FrozenTrial) -> list[Known]:
     )
 
 
-def asked_before(study: Study, asking: FrozenTrial) -> int:
+def asked_before(study: Study, asking: FrozenTrial | Trial) -> int:
     """How many trials were asked for before this one (or before the one that it tries again), retries not counted."""
     first = origin(asking)
     return sum(
