@@ -35,3 +35,11 @@ class RunError(InvalidInput):
 
 class TrainingDiverged(AutocompressError):
     """The loss of a training is no longer finite."""
+
+
+class StorageError(AutocompressError):
+    """The storage of a study went away while a search was running."""
+
+
+class DiskFull(AutocompressError):
+    """A file cannot be written for want of room."""

@@ -192,7 +192,13 @@ def test_the_times_add_up(finished: tuple[RunFolder, Outcome, Silent]) -> None:
 
 def test_the_run_folder_holds_everything(finished: tuple[RunFolder, Outcome, Silent]) -> None:
     run, _, progress = finished
-    there = {entry.name for entry in run.path.iterdir()} - {".lock", "study.db-wal", "study.db-shm"}
+    there = {entry.name for entry in run.path.iterdir()} - {
+        ".lock",
+        ".asking.lock",
+        "sessions",
+        "study.db-wal",
+        "study.db-shm",
+    }
     assert there == {"config.json", "study.db", "times.json", "trials", "pareto.csv", "pareto.json", "report.html"}
     assert not [path for path in run.path.rglob("*") if path.name.endswith(".tmp")]
     config = json.loads((run.path / "config.json").read_text())

@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.distill.recipe import Recipe
-from autocompress.errors import ConfigError
-from autocompress.families.base import Config
+from autocompress.errors import ConfigError, DiskFull
 from autocompress.search.inputs import Task
 from autocompress.search.journal import Journal
+from autocompress.search.known import AT_STEP, Key, Known
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.run_folder import RunFolder
-from autocompress.search.rungs import Point, Rungs
+from autocompress.search.rungs import Point
 from autocompress.search.sampling import FeasibleSampler
+from autocompress.search.sessions import Session
 from autocompress.search.space import Candidate, Values
-from autocompress.search.study import attempts, default_sampler, ended, fail, open_study, origin, recover
+from autocompress.search.study import (
+    attempts,
+    default_sampler,
+    ended,
+    fail,
+    is_retry,
+    open_study,
+    ordinal,
+    origin,
+    recover,
+)
+from autocompress.search.sweeping import sweep
 from autocompress.search.work import AtRung, Engine, Failed, Finished, Job, Report, Step
 
 BATCH = 8  # candidates that are asked for together, and worked on cheapest first
-AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at each rung
 START = "start"  # the user attribute with the place of a first trial among them
+SESSION = "session"  # the user attribute with the id of who asked for a trial
+BEGUN = "begun"  # the user attribute with when the work on it began, in seconds since 1970
 MAX_ATTEMPTS = 3
+LOOK_EVERY = 1.0  # seconds between looks whether there is anything to do again, where there was nothing
 TIME_IS_UP = "the time is used up"
-
-Key = tuple[str, str, Config, Recipe]  # of teacher, target, student and training
 
 
 class _TimeIsUp(Exception):
@@ -50,6 +64,7 @@ class _Open:
 
     asked: optuna.Trial
     candidate: Candidate
+    ordinal: int
 
     @property
     def origin(self) -> int:
@@ -57,30 +72,33 @@ class _Open:
 
 
 class Driver:
-    """Asks the study for candidates and tells it what became of them: the only one that does.
+    """Asks the study for candidates and tells it what became of them: the only one in its session that does.
 
-    An engine works on them and reports; see `Source`.
+    An engine works on them and reports; see `Source`. Other sessions may work on the same study: what is asked for, and
+    what is tried again, is decided by one of them at a time.
     """
 
     def __init__(
-        self, task: Task, run: RunFolder, progress: Progress, starts: Iterable[Values], ledger: Ledger
+        self, task: Task, run: RunFolder, progress: Progress, starts: Iterable[Values], ledger: Ledger, session: Session
     ) -> None:
-        """`starts` are the first points, as the study has them."""
+        """`starts` are the first points, as the study has them; the session is to be entered by now."""
         self._ledger = ledger
         self._task = task
         self._run = run
         self._progress = progress
-        self._rungs = Rungs()
-        self._tried: set[Key] = set()
+        self._session = session
+        self._known = Known(self._key_of)
         self._queue: list[int] = []  # asked for and not begun, cheapest first
         self._open: dict[int, _Open] = {}
         self._deadline: float | None = None
+        self._look_again = 0.0
         seed = task.settings.seed
         self._sampler = FeasibleSampler(default_sampler(seed), task.branches, self._usable, seed)
-        self._study = open_study(run.database, self._sampler)
-        self._enqueue(starts)
-        recover(self._study, run.objectives, task.branches.is_whole)
-        self._remember()
+        with session.asking():
+            self._study = open_study(session.place.open(run), session.place.study, self._sampler)
+            self._enqueue(starts)
+            sweep(run, self._look())
+            session.bury()
 
     def run(self, engine: Engine, deadline: float | None) -> Outcome:
         """Until the trials, the time or the space are used up, or the user interrupts. Nothing stays open."""
@@ -88,6 +106,10 @@ class Driver:
         try:
             self.check()
             engine.run(self)
+            while self._others_work():
+                time.sleep(LOOK_EVERY)
+                self.check()
+                engine.run(self)
         except _TimeIsUp:
             self._abandon(TIME_IS_UP)
             return Outcome(TIME_IS_UP)
@@ -95,8 +117,11 @@ class Driver:
             self._abandon("interrupted")
             return Outcome("interrupted", interrupted=True)
         except BaseException:
-            self._abandon("the search broke off")
+            with suppress(Exception):  # what cannot be told now, the next session sees for itself
+                self._abandon("the search broke off")
             raise
+        with self._session.asking():
+            sweep(self._run, self._study.get_trials(deepcopy=False))
         trials = self._task.settings.trials
         if len(ended(self._study)) >= trials:
             return Outcome(f"all {trials} trials are done")
@@ -114,12 +139,12 @@ class Driver:
         """
         self.check()
         if not self._queue:
-            with self._ledger.during("sampling"):
-                self._ask_for_some()
+            self._ask_for_some()
         if not self._queue:
             return None
         number = self._queue.pop(0)
         trial = self._open[number]
+        trial.asked.set_user_attr(BEGUN, time.time())
         self._journal(number).write(f"begins, attempt {attempts(trial.asked) + 1}: {trial.candidate}")
         state_file = self._run.trial(trial.origin) / "state.pt"
         return Job(number, trial.candidate, self._run.trial(number), state_file)
@@ -137,7 +162,12 @@ class Driver:
             case Finished(number, metrics, seconds):
                 self._finish(number, metrics, seconds)
                 self._progress.finished(number, candidate, metrics["psnr_y"])
-            case Failed(number, reason, again):
+            case Failed(number, reason, again, ends_search):
+                if ends_search:
+                    raise DiskFull(reason)
+                if (student := self._run.student(number)) is not None:  # it died after its end, before it said so
+                    seconds = student["provenance"].get("seconds", {})
+                    return self.answer(Finished(number, student["metrics"], seconds))
                 self._fail(number, reason, again)
                 self._progress.failed(number, candidate, reason)
         return False
@@ -147,18 +177,59 @@ class Driver:
         return self._task.settings.trials - len(ended(self._study))
 
     def _ask_for_some(self) -> None:
-        for _ in range(min(BATCH, self._room() - len(self._open))):
-            if not self._waiting() and self._sampler.any_usable() is None:
-                break
-            asked = self._study.ask()
-            point = self._task.branches.suggest(asked)
-            candidate = self._candidate(point, origin(asked))
-            self._tried.add(self._key(candidate))
-            asked.set_user_attr("flops", candidate.flops)
-            asked.set_user_attr("params", candidate.params)
-            self._open[asked.number] = _Open(asked, candidate)
-            self._queue.append(asked.number)
-        self._queue.sort(key=lambda number: (self._open[number].candidate.flops, self._open[number].origin))
+        """Where there was nothing to ask for, only another session can have changed that: it is seen a little later."""
+        if time.monotonic() < self._look_again:
+            return
+        with self._ledger.during("sampling"), self._session.asking():
+            for _ in range(self._how_many(self._look())):
+                if not self._waiting() and self._sampler.any_usable() is None:
+                    break
+                self._ask()
+        self._queue.sort(key=lambda number: (self._open[number].candidate.flops, self._open[number].ordinal))
+        if not self._queue:
+            self._look_again = time.monotonic() + LOOK_EVERY
+
+    def _look(self) -> Sequence[FrozenTrial]:
+        """All trials as they are now, without any that a dead session left running."""
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        theirs = [trial for trial in running if trial.number not in self._open]
+        alive = {one for one in {trial.user_attrs.get(SESSION) for trial in theirs} if self._session.alive(one)}
+        self._recover(trial for trial in theirs if trial.user_attrs.get(SESSION) not in alive)
+        trials = self._study.get_trials(deepcopy=False)
+        self._known.look(trials)
+        return trials
+
+    def _recover(self, lost: Iterable[FrozenTrial]) -> None:
+        recover(self._study, lost, self._run.objectives, self._task.branches.is_whole)
+
+    def _how_many(self, trials: Sequence[FrozenTrial]) -> int:
+        """All that wait, and new ones until a batch is whole: so a search that was cut off asks as if it had not been.
+
+        With other sessions only as many as are worked on at once, so that none has too few in the end.
+        """
+        waiting = sum(trial.state == TrialState.WAITING for trial in trials)
+        running = sum(trial.state == TrialState.RUNNING for trial in trials)
+        new = -sum(not is_retry(trial) for trial in trials) % BATCH
+        wanted = (waiting + new) or BATCH
+        if not self._session.alone():
+            wanted = min(wanted, self._task.settings.workers)
+        return min(wanted, self._room() - running)
+
+    def _ask(self) -> None:
+        asked = self._study.ask()
+        asked.set_user_attr(SESSION, self._session.id)
+        point = self._task.branches.suggest(asked)
+        place = ordinal(asked, self._study.get_trials(deepcopy=False))
+        candidate = self._candidate(point, place)
+        self._known.tried.add(self._key(candidate))
+        asked.set_user_attr("flops", candidate.flops)
+        asked.set_user_attr("params", candidate.params)
+        self._open[asked.number] = _Open(asked, candidate, place)
+        self._queue.append(asked.number)
+
+    def _others_work(self) -> bool:
+        """Whether trials are in flight elsewhere: should their session die, they are left to this one."""
+        return bool(self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
     def _judge(self, number: int, step: int, psnr: float) -> bool:
         """At a rung; before training only a projected student's score says anything."""
@@ -167,13 +238,15 @@ class Driver:
         with self._ledger.during("storing"):
             trial.asked.set_user_attr(f"{AT_STEP}{step}", psnr)
             self._journal(number).write(f"{psnr:.4f} dB after {step} steps")
-        self._rungs.record(step, point)
+        self._known.record(step, point)
+        if not self._session.alone():
+            self._known.look(self._study.get_trials(deepcopy=False))
         if step == 0:
             self._progress.scored(number, candidate, psnr)
         else:
             self._progress.at_rung(number, step, psnr)
         judged = step > 0 or self._task.settings.init == "projection"
-        reason = self._rungs.stops(step, point) if judged else None
+        reason = self._known.rungs.stops(step, point) if judged else None
         if reason is not None:
             self._stop(number, reason)
             self._progress.stopped(number, candidate, reason)
@@ -199,26 +272,30 @@ class Driver:
 
     def _fail(self, number: int, reason: str, again: bool) -> None:
         """For good, or to be tried again, from its last rung."""
-        with self._ledger.during("storing"):
+        with self._ledger.during("storing"), self._session.asking():
             trial = self._close(number, f"failed: {reason}")
             trial.asked.set_user_attr("reason", reason)
             again = again and attempts(trial.asked) + 1 < MAX_ATTEMPTS
-            self._rungs.forget(number)
+            self._known.forget(number)
             fail(self._study, number, again=again, failed_attempt=True)
             if not again:
                 self._run.remove_state(trial.origin)
 
     def _close(self, number: int, how: str) -> _Open:
         self._journal(number).write(how)
+        self._look_again = 0.0
         return self._open.pop(number)
 
     def _abandon(self, reason: str) -> None:
         """Fail what is open and queue it again, for the next time that this run goes on."""
-        for number, trial in self._open.items():
-            trial.asked.set_user_attr("reason", reason)
-            self._journal(number).write(reason)
-            self._rungs.forget(number)
-        recover(self._study, self._run.objectives, self._task.branches.is_whole)
+        with self._session.asking():
+            for number, trial in self._open.items():
+                trial.asked.set_user_attr("reason", reason)
+                self._journal(number).write(reason)
+                self._known.forget(number)
+            running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            # one without a session was being asked for, and that was here
+            self._recover(trial for trial in running if trial.user_attrs.get(SESSION) in (self._session.id, None))
         self._open.clear()
         self._queue.clear()
 
@@ -232,9 +309,9 @@ class Driver:
             if place not in there:
                 self._study.enqueue_trial(dict(values), user_attrs={START: place})
 
-    def _candidate(self, point: Values, number: int) -> Candidate:
+    def _candidate(self, point: Values, place: int) -> Candidate:
         """Trained with a seed of its own."""
-        recipe = Recipe(steps=self._task.settings.steps, seed=self._task.settings.seed + number)
+        recipe = Recipe(steps=self._task.settings.steps, seed=self._task.settings.seed + place)
         return self._task.branches.candidate(point, recipe)
 
     def _key(self, candidate: Candidate) -> Key:
@@ -242,34 +319,19 @@ class Driver:
         branch = self._task.branches[candidate.space]
         return branch.teacher_digest, branch.target_digest, *candidate.key
 
+    def _key_of(self, point: Mapping[str, Any]) -> Key | None:
+        return self._key(self._candidate(point, 0)) if self._task.branches.is_whole(point) else None
+
     def _usable(self, point: Values) -> bool:
         try:
             candidate = self._candidate(point, 0)
         except ConfigError:
             return False
         allowed = self._task.settings.budget.allows(candidate.flops, candidate.params)
-        return allowed and self._key(candidate) not in self._tried
-
-    def _remember(self) -> None:
-        """What earlier sessions of this run tried and scored."""
-        for trial in filter(lambda trial: self._task.branches.is_whole(trial.params), ended(self._study)):
-            self._tried.add(self._key(self._candidate(trial.params, 0)))
-        for trial in self._study.get_trials(deepcopy=False):
-            if trial.state != TrialState.FAIL:
-                for rung, point in _recorded(trial):
-                    self._rungs.record(rung, point)
+        return allowed and self._key(candidate) not in self._known.tried
 
     def _waiting(self) -> bool:
         return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
     def _journal(self, number: int) -> Journal:
         return Journal(self._run.trial(number) / "log.txt")
-
-
-def _recorded(trial: FrozenTrial) -> list[tuple[int, Point]]:
-    """The rungs that a trial has been scored at."""
-    return [
-        (int(name.removeprefix(AT_STEP)), Point(trial.number, psnr, trial.user_attrs["flops"]))
-        for name, psnr in trial.user_attrs.items()
-        if name.startswith(AT_STEP)
-    ]

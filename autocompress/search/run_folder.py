@@ -57,11 +57,13 @@ class RunFolder:
 
     def objectives(self, number: int) -> list[float] | None:
         """PSNR-Y and FLOPs of a trial whose student is written, else None."""
+        content = self.student(number)
+        return None if content is None else [content["metrics"]["psnr_y"], float(content["flops"])]
+
+    def student(self, number: int) -> dict[str, Any] | None:
+        """The student.json of a trial, if it is written."""
         side_file = self.trial(number) / "student.json"
-        if not side_file.is_file():
-            return None
-        content = _read_json(side_file)
-        return [content["metrics"]["psnr_y"], float(content["flops"])]
+        return _read_json(side_file) if side_file.is_file() else None
 
     def students(self) -> list[dict[str, Any]]:
         """The student.json of every finished trial, in order, each with its `trial` number and `file`."""
@@ -117,7 +119,7 @@ class RunFolder:
         absent = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if not self.exists() and any(entry.name != LOCK for entry in self.path.iterdir()):
+            if not self.exists() and any(not _may_be_there(entry.name) for entry in self.path.iterdir()):
                 raise RunError(f"{self.path}: not empty, and no run of autocompress; give a new folder with --out")
             if self.exists():
                 _ = self.config
@@ -145,9 +147,17 @@ class RunFolder:
             )
 
     def settle(self, config: Mapping[str, Any]) -> None:
-        """Write config.json, unless an earlier session of the same search has."""
-        if not self.exists():
-            checkpoints.write_json(self.path / CONFIG, config)
+        """Write config.json; what an earlier session of the same search wrote stays, but for what it was asked to do."""
+        if self.exists():
+            config = self.config | {key: config[key] for key in ("settings", "started_in")}
+            if config == self.config:
+                return
+        checkpoints.write_json(self.path / CONFIG, config)
+
+
+def _may_be_there(name: str) -> bool:
+    """What a search leaves that was killed before it had prepared."""
+    return name == LOCK or (name.startswith(f".{CONFIG}.") and name.endswith(".tmp"))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

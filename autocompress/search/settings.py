@@ -21,7 +21,8 @@ class Settings:
     others have the shipped ones. Students learn from `target`, or, where it is None, from their teachers. `train` and
     `val` are folders of images; without `val`, HELD_OUT of the training images choose. `timeout`, of all,
     and `trial_timeout`, of one trial, are in seconds. With several `workers` each trial has a process of its own.
-    `prune`: stage one first, and what it suggests among the first trials.
+    `prune`: stage one first, and what it suggests among the first trials. `storage` is the URL of a database for the
+    study, see `storage.Place`; None: a file in the run folder.
     """
 
     budget: Budget
@@ -42,6 +43,7 @@ class Settings:
     trial_timeout: float | None = None
     seed: int = 0
     out: Path | None = None
+    storage: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("trials", "steps", "workers"):

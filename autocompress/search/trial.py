@@ -103,7 +103,7 @@ class Trial:
     def _write_state(self) -> None:
         with self._during("writing"):
             state = {"training": self._training.state_dict(), "scores": self._scores, "seconds": self.seconds}
-            checkpoints.write_atomically(self._state_file, lambda path: torch.save(state, path))
+            checkpoints.save_objects(self._state_file, state)
 
     def _read_state(self) -> dict[str, Any] | None:
         if not self._state_file.is_file():

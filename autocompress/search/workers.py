@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Protocol
 
 from autocompress.arithmetic import Arithmetic
-from autocompress.errors import AutocompressError
+from autocompress.errors import AutocompressError, DiskFull
 from autocompress.quantities import format_duration
 from autocompress.search.inputs import Inputs, open_task
 from autocompress.search.settings import Settings
@@ -148,9 +150,18 @@ def _how_it_ended(process: SpawnProcess) -> str:
     return f"its process ended with code {code}"
 
 
+def _end_with_the_search() -> None:
+    """At once: a worker that outlived its search would write a student that another session makes again."""
+    search = multiprocessing.parent_process()
+    if search is not None:
+        search.join()
+        os._exit(1)
+
+
 def serve(connection: Connection, setup: Setup) -> None:
     """A worker's life: work on what comes, until nobody is there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search, which ends its workers
+    threading.Thread(target=_end_with_the_search, daemon=True).start()
     told = 0.0
 
     def tell(report: Report) -> bool:
@@ -169,6 +180,8 @@ def serve(connection: Connection, setup: Setup) -> None:
             job: Job = connection.recv()
             try:
                 do(job, tell)
+            except DiskFull as error:
+                connection.send(Failed(job.number, str(error), ends_search=True))
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise
             except Exception as error:  # a fault of ours: this trial's end, not the search's
