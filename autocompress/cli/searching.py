@@ -85,9 +85,7 @@ def search(
     ] = None,
     join: Annotated[
         Path | None,
-        typer.Option(
-            help="Work on the search in this run folder, beside the process that runs it.", show_default=False
-        ),
+        typer.Option(help="Work on the search in this run folder, beside others.", show_default=False),
     ] = None,
 ) -> None:
     """Search for the best small networks within a budget; the same command again goes on where it stopped.

@@ -147,7 +147,7 @@ class RunFolder:
             )
 
     def settle(self, config: Mapping[str, Any]) -> None:
-        """Write config.json; what an earlier session of the same search wrote stays, but for what it was asked to do."""
+        """Write config.json; what an earlier session of the same search wrote stays, but for its settings."""
         if self.exists():
             config = self.config | {key: config[key] for key in ("settings", "started_in")}
             if config == self.config:

@@ -58,7 +58,7 @@ class Place:
                 f"the storage {self.shown} needs a Python package that is not installed ({_reason(error)}); "
                 "pip install 'autocompress[storage]' has those for PostgreSQL and Redis"
             ) from error
-        except (*_lost(), RuntimeError, ValueError, OSError) as error:
+        except _lost() + (RuntimeError, ValueError, OSError) as error:  # noqa: RUF005
             raise InvalidInput(
                 f"the storage {self.shown} cannot be used ({_reason(error)}); check its address, and that it is running"
             ) from error
@@ -88,7 +88,7 @@ def find_place(url: str | None, run: RunFolder) -> Place:
             f"{run.path}: its study is in {was}, and passwords are not kept; give --storage with the password again"
         )
     if wanted is None or (was is not None and masked(wanted) == was):
-        return Place(wanted or was, study)
+        return Place(wanted or was, str(study))
     there = "its own study.db" if was is None else was
     remedy = "leave --storage out" if was is None else f"give --storage {was}"
     raise RunError(

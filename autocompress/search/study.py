@@ -13,8 +13,6 @@ from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.search.storage import STUDY_NAME as STUDY_NAME
-
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 LOST = "lost"  # the user attribute of a trial of which nothing is known but that there was one
 METRIC_NAMES = ["PSNR-Y (dB)", "FLOPs (1280x720)"]
