@@ -41,6 +41,7 @@ class StubSetup:
     raises_at: int | None = None
     always: bool = False
     dies_at_birth: bool = False
+    sessions: int = 1  # the first trial waits for so many
 
     def open(self) -> Work:
         """See `Setup.open`."""
@@ -50,6 +51,7 @@ class StubSetup:
 
     def work(self, job: Job, tell: Tell) -> None:
         """As a real trial: scores at rungs, a state after each, and a student at the end."""
+        self._gather(job.folder.parent.parent)
         state = json.loads(job.state_file.read_text()) if job.state_file.is_file() else {}
         if not tell(AtRung(job.number, 0, score(job, 0))):
             return
@@ -76,6 +78,11 @@ class StubSetup:
         checkpoints.write_text(job.folder / "student.safetensors", "no weights")
         checkpoints.write_json(job.folder / "student.json", described)
         tell(Finished(job.number, metrics, {"training": self.seconds}))
+
+    def _gather(self, run: Path) -> None:
+        while not (run / "gathered").exists() and len(list(run.glob("sessions/*.lock"))) < self.sessions:
+            time.sleep(0.05)
+        (run / "gathered").touch()
 
     def _misbehaves(self, job: Job, rung: int) -> bool:
         """Whether it raises here; it may not come back from here at all."""

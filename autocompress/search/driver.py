@@ -24,6 +24,8 @@ from autocompress.search.sampling import FeasibleSampler
 from autocompress.search.sessions import Session
 from autocompress.search.space import Candidate, Values
 from autocompress.search.study import (
+    BEGUN,
+    SESSION,
     attempts,
     default_sampler,
     ended,
@@ -39,8 +41,6 @@ from autocompress.search.work import AtRung, Engine, Failed, Finished, Job, Repo
 
 BATCH = 8  # candidates that are asked for together, and worked on cheapest first
 START = "start"  # the user attribute with the place of a first trial among them
-SESSION = "session"  # the user attribute with the id of who asked for a trial
-BEGUN = "begun"  # the user attribute with when the work on it began, in seconds since 1970
 MAX_ATTEMPTS = 3
 LOOK_EVERY = 1.0  # seconds between looks whether there is anything to do again, where there was nothing
 TIME_IS_UP = "the time is used up"
@@ -123,7 +123,7 @@ class Driver:
         with self._session.asking():
             sweep(self._run, self._study.get_trials(deepcopy=False))
         trials = self._task.settings.trials
-        if len(ended(self._study)) >= trials:
+        if len(ended(self._study.get_trials(deepcopy=False))) >= trials:
             return Outcome(f"all {trials} trials are done")
         return Outcome("every config that fits the budget has been tried")
 
@@ -174,7 +174,7 @@ class Driver:
 
     def _room(self) -> int:
         """How many trials may still be asked for or ended."""
-        return self._task.settings.trials - len(ended(self._study))
+        return self._task.settings.trials - len(ended(self._study.get_trials(deepcopy=False)))
 
     def _ask_for_some(self) -> None:
         """Where there was nothing to ask for, only another session can have changed that: it is seen a little later."""

@@ -14,6 +14,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
+SESSION = "session"  # the user attribute with the id of who asked for a trial
+BEGUN = "begun"  # the user attribute with when the work on it began, in seconds since 1970
 LOST = "lost"  # the user attribute of a trial of which nothing is known but that there was one
 METRIC_NAMES = ["PSNR-Y (dB)", "FLOPs (1280x720)"]
 
@@ -108,9 +110,9 @@ def fail(
     study.tell(number, state=TrialState.FAIL)
 
 
-def ended(study: Study) -> list[FrozenTrial]:
+def ended(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """Trials that came to an end of their own: complete, stopped, or failed and not to be tried again."""
-    trials = study.get_trials(deepcopy=False)
+    trials = list(trials)
     retried = {trial.user_attrs.get("retry_of") for trial in trials}
     lost = {trial.number for trial in trials if LOST in trial.user_attrs}
     return [trial for trial in trials if trial.state.is_finished() and trial.number not in retried | lost]
