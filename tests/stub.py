@@ -16,15 +16,24 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from optuna import Study
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+
 from autocompress import arithmetic, checkpoints, search
 from autocompress.arithmetic import Arithmetic
 from autocompress.errors import AutocompressError, InvalidInput
-from autocompress.search import Progress, Settings
-from autocompress.search.space import Budget
+from autocompress.search import Progress, Settings, driver
+from autocompress.search.branches import Branches
+from autocompress.search.sampling import FeasibleSampler
+from autocompress.search.space import Budget, Values
+from autocompress.search.study import ordinal
 from autocompress.search.work import AtRung, Failed, Finished, Job, Source, Step, Tell
 from autocompress.search.workers import Work, Workers
 
@@ -73,7 +82,11 @@ class StubSetup:
         described |= {
             "params": candidate.params,
             "metrics": metrics,
-            "provenance": {"recipe": candidate.recipe.to_dict()},
+            "provenance": {
+                "recipe": candidate.recipe.to_dict(),
+                "point": dict(candidate.values),
+                "scores": {"0": score(job, 0)} | {step: state[step] for step in map(str, RUNGS[:-1])},
+            },
         }
         checkpoints.write_text(job.folder / "student.safetensors", "no weights")
         checkpoints.write_json(job.folder / "student.json", described)
@@ -106,6 +119,19 @@ def score(job: Job, step: int) -> float:
 
 class Quiet(Progress):
     """Tells nothing."""
+
+
+class Repeatable(FeasibleSampler):
+    """A random usable point that only the seed, the number of configs before and these themselves decide."""
+
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, Any]) -> dict[str, Any]:
+        count = ordinal(trial, study.get_trials(deepcopy=False))
+        self._random = np.random.default_rng([self._random_seed, count])
+        return dict(self.any_usable() or {})
+
+    def __init__(self, inner: BaseSampler, branches: Branches, usable: Callable[[Values], bool], seed: int) -> None:
+        super().__init__(inner, branches, usable, seed)
+        self._random_seed = seed
 
 
 class StubHere:
@@ -157,6 +183,7 @@ def main() -> None:
     wanted["budget"] = Budget(**wanted["budget"])
     for name in ("spaces", "teachers"):
         wanted[name] = tuple(wanted[name])
+    driver.FeasibleSampler = Repeatable  # type: ignore[misc]
     begin = join if sys.argv[2:] == ["join"] else run
     try:
         print(begin(Settings(**wanted), setup, here=True).reason)

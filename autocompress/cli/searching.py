@@ -83,6 +83,7 @@ def search(
             show_default="a file of the run",
         ),
     ] = None,
+    extend: Annotated[bool, typer.Option("--extend", help="Go on in a run folder of another budget.")] = False,
     join: Annotated[
         Path | None,
         typer.Option(help="Work on the search in this run folder, beside others.", show_default=False),
@@ -127,6 +128,7 @@ def search(
         seed=seed,
         out=out,
         storage=storage,
+        extend=extend,
     )
     with make_display(trials, steps) as display:
         run, outcome = run_search(settings, display)

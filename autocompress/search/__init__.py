@@ -14,6 +14,7 @@ from autocompress.search.inputs import Inputs, Task, open_task
 from autocompress.search.joining import recorded_settings
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
+from autocompress.search.rebuilding import set_damaged_aside
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.sessions import Session
 from autocompress.search.settings import Settings
@@ -74,17 +75,18 @@ def _work(
 ) -> Outcome:
     """One session, from the preparation to its end."""
     settings = task.settings
-    run.check(identity(task))
+    run.check(identity(task), settings.extend)
     place = find_place(settings.storage, run)
     session = Session(run.path, place)
     with place.kept():
         if place.url is not None:
             with ledger.during("opening the study"):
                 place.open(run)  # so that what cannot be reached is said before anything is written
+        notes = _mended(run) if place.url is None and not joins else []
         inputs = Inputs(task, progress.stage, recorded_arithmetic(run), ledger)
         if not joins:
             run.settle(describe(inputs, identity(task), place))
-        progress.prepared(facts(inputs))
+        progress.prepared([*facts(inputs), *notes])
         first = first_points(task.branches, settings.budget, min(BATCH, settings.trials), inputs.suggested)
         with session.entered():
             with ledger.during("opening the study"):
@@ -94,6 +96,11 @@ def _work(
             finally:
                 with suppress(DiskFull), session.asking():
                     run.add_times(ledger.to_dict())
+
+
+def _mended(run: RunFolder) -> list[str]:
+    note = set_damaged_aside(run)
+    return [] if note is None else [note]
 
 
 def _engine(settings: Settings, inputs: Inputs) -> Engine:

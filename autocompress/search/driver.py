@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.distill.recipe import Recipe
-from autocompress.errors import ConfigError, DiskFull
+from autocompress.errors import DiskFull
+from autocompress.search.candidates import Candidates
 from autocompress.search.inputs import Task
 from autocompress.search.journal import Journal
-from autocompress.search.known import AT_STEP, Key, Known
+from autocompress.search.known import AT_STEP, Known
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
+from autocompress.search.rebuilding import rebuild
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point
 from autocompress.search.sampling import FeasibleSampler
@@ -29,6 +29,7 @@ from autocompress.search.study import (
     attempts,
     default_sampler,
     ended,
+    enqueue,
     fail,
     is_retry,
     open_study,
@@ -40,7 +41,6 @@ from autocompress.search.sweeping import sweep
 from autocompress.search.work import AtRung, Engine, Failed, Finished, Job, Report, Step
 
 BATCH = 8  # candidates that are asked for together, and worked on cheapest first
-START = "start"  # the user attribute with the place of a first trial among them
 MAX_ATTEMPTS = 3
 LOOK_EVERY = 1.0  # seconds between looks whether there is anything to do again, where there was nothing
 TIME_IS_UP = "the time is used up"
@@ -87,7 +87,8 @@ class Driver:
         self._run = run
         self._progress = progress
         self._session = session
-        self._known = Known(self._key_of)
+        self._candidates = Candidates(task)
+        self._known = Known(self._candidates.key_of)
         self._queue: list[int] = []  # asked for and not begun, cheapest first
         self._open: dict[int, _Open] = {}
         self._deadline: float | None = None
@@ -96,7 +97,9 @@ class Driver:
         self._sampler = FeasibleSampler(default_sampler(seed), task.branches, self._usable, seed)
         with session.asking():
             self._study = open_study(session.place.open(run), session.place.study, self._sampler)
-            self._enqueue(starts)
+            lost = rebuild(self._study, run, task.branches, seed)
+            if not lost:
+                enqueue(self._study, starts)
             sweep(run, self._look())
             session.bury()
 
@@ -220,8 +223,8 @@ class Driver:
         asked.set_user_attr(SESSION, self._session.id)
         point = self._task.branches.suggest(asked)
         place = ordinal(asked, self._study.get_trials(deepcopy=False))
-        candidate = self._candidate(point, place)
-        self._known.tried.add(self._key(candidate))
+        candidate = self._candidates.of(point, place)
+        self._known.tried.add(self._candidates.key(candidate))
         asked.set_user_attr("flops", candidate.flops)
         asked.set_user_attr("params", candidate.params)
         self._open[asked.number] = _Open(asked, candidate, place)
@@ -299,36 +302,8 @@ class Driver:
         self._open.clear()
         self._queue.clear()
 
-    def _enqueue(self, starts: Iterable[Values]) -> None:
-        """Those that an earlier session has not, if it came so far."""
-        trials = self._study.get_trials(deepcopy=False)
-        if any(trial.state != TrialState.WAITING for trial in trials):
-            return  # it came further
-        there = {trial.user_attrs.get(START) for trial in trials}
-        for place, values in enumerate(starts):
-            if place not in there:
-                self._study.enqueue_trial(dict(values), user_attrs={START: place})
-
-    def _candidate(self, point: Values, place: int) -> Candidate:
-        """Trained with a seed of its own."""
-        recipe = Recipe(steps=self._task.settings.steps, seed=self._task.settings.seed + place)
-        return self._task.branches.candidate(point, recipe)
-
-    def _key(self, candidate: Candidate) -> Key:
-        """The same for the same training but for its seed, in whatever space."""
-        branch = self._task.branches[candidate.space]
-        return branch.teacher_digest, branch.target_digest, *candidate.key
-
-    def _key_of(self, point: Mapping[str, Any]) -> Key | None:
-        return self._key(self._candidate(point, 0)) if self._task.branches.is_whole(point) else None
-
     def _usable(self, point: Values) -> bool:
-        try:
-            candidate = self._candidate(point, 0)
-        except ConfigError:
-            return False
-        allowed = self._task.settings.budget.allows(candidate.flops, candidate.params)
-        return allowed and self._key(candidate) not in self._known.tried
+        return self._candidates.usable(point, self._known.tried)
 
     def _waiting(self) -> bool:
         return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))

@@ -130,26 +130,24 @@ class RunFolder:
             ) from None
         return absent
 
-    def check(self, search: Mapping[str, Any]) -> None:
-        """RunError, with what differs, if the folder holds a search of other settings."""
+    def check(self, search: Mapping[str, Any], extend: bool = False) -> None:
+        """RunError, with what differs, if the folder holds a search of other settings; `extend`: but for its budget."""
         if not self.exists():
             return
         before, now = _flat(self.config["search"]), _flat(search)
-        differences = [
-            f"{key} was {before.get(key, 'absent')} and is now {now.get(key, 'absent')}"
-            for key in sorted(before.keys() | now.keys())
-            if before.get(key) != now.get(key)
-        ]
-        if differences:
+        other = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+        only_budget = all(key.startswith("budget.") for key in other)
+        if other and not (only_budget and extend):
+            listed = (f"{key} was {before.get(key, 'absent')} and is now {now.get(key, 'absent')}" for key in other)
             raise RunError(
-                f"{self.path}: holds a search of other settings ({'; '.join(differences)}); "
-                "give another folder with --out"
+                f"{self.path}: holds a search of other settings ({'; '.join(listed)}); "
+                f"give another folder with --out{', or go on within the new budget with --extend' * only_budget}"
             )
 
     def settle(self, config: Mapping[str, Any]) -> None:
         """Write config.json; what an earlier session of the same search wrote stays, but for its settings."""
         if self.exists():
-            config = self.config | {key: config[key] for key in ("settings", "started_in")}
+            config = self.config | {key: config[key] for key in ("search", "settings", "started_in")}
             if config == self.config:
                 return
         checkpoints.write_json(self.path / CONFIG, config)

@@ -16,6 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 SESSION = "session"  # the user attribute with the id of who asked for a trial
 BEGUN = "begun"  # the user attribute with when the work on it began, in seconds since 1970
+START = "start"  # the user attribute with the place of a first trial among them
+ORDINAL = "ordinal"  # the user attribute that says what `ordinal` cannot see
 LOST = "lost"  # the user attribute of a trial of which nothing is known but that there was one
 METRIC_NAMES = ["PSNR-Y (dB)", "FLOPs (1280x720)"]
 
@@ -45,6 +47,17 @@ def open_study(storage: BaseStorage, name: str, sampler: BaseSampler) -> Study:
     return study
 
 
+def enqueue(study: Study, starts: Iterable[Mapping[str, Any]]) -> None:
+    """The first trials, but for those that an earlier session has enqueued, if it came so far and not further."""
+    trials = study.get_trials(deepcopy=False)
+    if any(trial.state != TrialState.WAITING for trial in trials):
+        return
+    there = {trial.user_attrs.get(START) for trial in trials}
+    for place, values in enumerate(starts):
+        if place not in there:
+            study.enqueue_trial(dict(values), user_attrs={START: place})
+
+
 def origin(trial: FrozenTrial | optuna.Trial) -> int:
     """The number of the trial whose config this one tries again, or its own: what its seed is made from."""
     return int(trial.user_attrs.get("origin", trial.number))
@@ -56,7 +69,7 @@ def ordinal(trial: FrozenTrial | optuna.Trial, trials: Sequence[FrozenTrial]) ->
     Unlike a trial's number it is the same whether or not the search was ever cut off. `trials` are all of the study.
     """
     first = trials[origin(trial)]
-    known = first.user_attrs.get("ordinal")
+    known = first.user_attrs.get(ORDINAL)
     return sum(not is_retry(other) for other in trials[: first.number]) if known is None else int(known)
 
 

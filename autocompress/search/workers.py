@@ -22,6 +22,7 @@ from autocompress.search.work import AtRung, Failed, Finished, Job, Report, Sour
 
 POLL = 0.5  # seconds between looks at the clock
 STEP_EVERY = 0.1  # seconds between steps that a worker tells of
+MAX_STILLBORN = 3  # that many in a row, and the next would fare no better
 READY = "ready"
 
 
@@ -80,6 +81,7 @@ class Workers:
         self._count = count
         self._trial_timeout = trial_timeout
         self._workers: list[_Worker] = []
+        self._stillborn = 0  # workers that ended before they could begin, since one could
 
     def run(self, source: Source) -> None:
         """See `Engine.run`."""
@@ -116,6 +118,7 @@ class Workers:
             return
         if said == READY:
             worker.ready, worker.started = True, time.monotonic()
+            self._stillborn = 0
             return
         report: Report = said
         goes_on = source.answer(report)
@@ -136,7 +139,8 @@ class Workers:
         """A worker is gone, and what it worked on with it."""
         self._workers.remove(worker)
         worker.end()
-        if not worker.ready:
+        self._stillborn += not worker.ready
+        if self._stillborn == MAX_STILLBORN:
             raise AutocompressError(f"a worker ended before it could begin: {reason}; what it printed says more")
         if worker.job is not None:
             source.answer(Failed(worker.job.number, reason, again=True))
