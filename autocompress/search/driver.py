@@ -125,6 +125,7 @@ class Driver:
             raise
         with self._session.asking():
             sweep(self._run, self._study.get_trials(deepcopy=False))
+            self._session.bury()
         trials = self._task.settings.trials
         if len(ended(self._study.get_trials(deepcopy=False))) >= trials:
             return Outcome(f"all {trials} trials are done")
