@@ -48,12 +48,14 @@ def room_for(path: Path) -> Iterator[None]:
     """Around what writes a file: DiskFull, in one line, where it does not fit."""
     try:
         yield
+    except DiskFull:
+        raise
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        raise DiskFull(
-            f"{path}: cannot be written ({error.strerror}); make room, and the same command goes on"
-        ) from error
+        full = DiskFull(f"{path}: cannot be written ({error.strerror}); make room, and the same command goes on")
+        full.errno, full.strerror = error.errno, error.strerror
+        raise full from error
 
 
 def _sync(path: Path) -> None:

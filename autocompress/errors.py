@@ -41,5 +41,8 @@ class StorageError(AutocompressError):
     """The storage of a study went away while a search was running."""
 
 
-class DiskFull(AutocompressError):
-    """A file cannot be written for want of room."""
+class DiskFull(AutocompressError, OSError):
+    """A file cannot be written for want of room; `errno` and `strerror` are the system's."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -27,11 +27,11 @@ from autocompress.search.study import (
     BEGUN,
     SESSION,
     attempts,
+    batch,
     default_sampler,
     ended,
     enqueue,
     fail,
-    is_retry,
     open_study,
     ordinal,
     origin,
@@ -97,8 +97,7 @@ class Driver:
         self._sampler = FeasibleSampler(default_sampler(seed), task.branches, self._usable, seed)
         with session.asking():
             self._study = open_study(session.place.open(run), session.place.study, self._sampler)
-            lost = rebuild(self._study, run, task.branches, seed)
-            if not lost:
+            if not rebuild(self._study, run, task.branches, seed):
                 enqueue(self._study, starts)
             sweep(run, self._look())
             session.bury()
@@ -185,7 +184,7 @@ class Driver:
         if time.monotonic() < self._look_again:
             return
         with self._ledger.during("sampling"), self._session.asking():
-            for _ in range(self._how_many(self._look())):
+            for _ in range(self._how_many()):
                 if not self._waiting() and self._sampler.any_usable() is None:
                     break
                 self._ask()
@@ -206,18 +205,11 @@ class Driver:
     def _recover(self, lost: Iterable[FrozenTrial]) -> None:
         recover(self._study, lost, self._run.objectives, self._task.branches.is_whole)
 
-    def _how_many(self, trials: Sequence[FrozenTrial]) -> int:
-        """All that wait, and new ones until a batch is whole: so a search that was cut off asks as if it had not been.
-
-        With other sessions only as many as are worked on at once, so that none has too few in the end.
-        """
-        waiting = sum(trial.state == TrialState.WAITING for trial in trials)
-        running = sum(trial.state == TrialState.RUNNING for trial in trials)
-        new = -sum(not is_retry(trial) for trial in trials) % BATCH
-        wanted = (waiting + new) or BATCH
-        if not self._session.alone():
-            wanted = min(wanted, self._task.settings.workers)
-        return min(wanted, self._room() - running)
+    def _how_many(self) -> int:
+        """With other sessions only as many as are worked on at once, so that none has too few in the end."""
+        trials = self._look()
+        wanted = batch(trials, BATCH) if self._session.alone() else self._task.settings.workers
+        return min(wanted, self._room() - sum(trial.state == TrialState.RUNNING for trial in trials))
 
     def _ask(self) -> None:
         asked = self._study.ask()
@@ -232,8 +224,9 @@ class Driver:
         self._queue.append(asked.number)
 
     def _others_work(self) -> bool:
-        """Whether trials are in flight elsewhere: should their session die, they are left to this one."""
-        return bool(self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+        """Whether trials are in flight elsewhere, or were given up there just now: they may be left to this session."""
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return bool(running) or (self._waiting() and self._room() > 0)
 
     def _judge(self, number: int, step: int, psnr: float) -> bool:
         """At a rung; before training only a projected student's score says anything."""

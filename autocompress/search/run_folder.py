@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from autocompress.errors import RunError
 CONFIG = "config.json"
 LOCK = ".lock"
 TIMES = "times.json"
+OLD = 60  # seconds in which any file is written
 
 
 class RunFolder:
@@ -105,6 +107,7 @@ class RunFolder:
                 f"{self.path}: another search is running in this folder; wait for it, or give another --out"
             ) from None
         try:
+            self._sweep()
             yield
         finally:
             if not self.exists():
@@ -113,6 +116,13 @@ class RunFolder:
                     for folder in made:
                         folder.rmdir()
             lock.release()
+
+    def _sweep(self) -> None:
+        """Remove half-written files of dead processes: config.json's, which only a search writes, and old ones."""
+        for left in self.path.glob(".*.tmp"):
+            with suppress(FileNotFoundError):
+                if left.name.startswith(f".{CONFIG}.") or time.time() - left.stat().st_mtime > OLD:
+                    left.unlink()
 
     def _make(self) -> list[Path]:
         """Make the folder and the lock's file; returns the folders that were not there before, the innermost first."""

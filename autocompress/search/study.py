@@ -78,6 +78,16 @@ def is_retry(trial: FrozenTrial) -> bool:
     return "retry_of" in trial.user_attrs
 
 
+def batch(trials: Sequence[FrozenTrial], size: int) -> int:
+    """How many to ask for together: all that wait, and new ones until a batch is whole.
+
+    So a search that was cut off asks as if it had not been.
+    """
+    waiting = sum(trial.state == TrialState.WAITING for trial in trials)
+    new = -sum(not is_retry(trial) for trial in trials) % size
+    return (waiting + new) or size
+
+
 def attempts(trial: FrozenTrial | optuna.Trial) -> int:
     """How many attempts at this config have failed by themselves, before this one."""
     return int(trial.user_attrs.get("attempts", 0))

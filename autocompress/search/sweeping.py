@@ -7,7 +7,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
-from autocompress.search.run_folder import RunFolder
+from autocompress.search.run_folder import TIMES, RunFolder
 from autocompress.search.study import origin
 
 
@@ -22,6 +22,8 @@ def sweep(run: RunFolder, trials: Iterable[FrozenTrial]) -> None:
         if int(folder.name) not in busy:
             for left in _left_in(folder):
                 left.unlink(missing_ok=True)
+    for left in run.path.glob(f".{TIMES}.*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def _left_in(folder: Path) -> Iterable[Path]:
