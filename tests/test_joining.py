@@ -57,6 +57,9 @@ def test_a_session_goes_on_with_what_a_search_left(small: Make) -> None:
     assert recorded_settings(run).trials == 3
     assert stub.join(small(), StubSetup(), here=True).reason == "all 3 trials are done"
     check_whole(run, trials_in(run), 3)
+    result = CliRunner().invoke(app, ["search", "--join", str(run.path), "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    assert "The search ended: all 3 trials are done" in result.output
 
 
 def test_what_cannot_be_joined_is_refused(small: Make, tmp_path: Path) -> None:
