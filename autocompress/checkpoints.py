@@ -2,41 +2,75 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
-from autocompress.errors import CheckpointError
+from autocompress.errors import CheckpointError, DiskFull
 
 PYTORCH_SUFFIXES = (".pt", ".pth", ".ckpt")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 STATE_DICT_KEYS = ("params_ema", "params", "state_dict")  # in the order in which one is taken
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` make a temporary file beside `path` and rename it, so that `path` is complete or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Let `write` make a temporary file beside `path` and rename it, so that `path` is complete or absent.
+
+    Also after a power cut. Raises DiskFull where there is no room for it; another OSError where nothing can be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.touch()  # an OSError where nothing can be written: some writers raise others
-        write(temporary)
-        temporary.chmod(0o644)  # some writers make files that only their owner can read
-        temporary.replace(path)
+        with room_for(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.touch()  # an OSError where nothing can be written: some writers raise others
+            write(temporary)
+            _sync(temporary)
+            temporary.chmod(0o644)  # some writers make files that only their owner can read
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Around what writes a file: DiskFull, in one line, where it does not fit."""
+    try:
+        yield
+    except DiskFull:
+        raise
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        full = DiskFull(f"{path}: cannot be written ({error.strerror}); make room, and the same command goes on")
+        full.errno, full.strerror = error.errno, error.strerror
+        raise full from error
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file, complete or not at all."""
-    write_atomically(path, lambda temporary: _write_synced(temporary, text))
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, complete or not at all."""
+    write_atomically(path, lambda temporary: _write(temporary, content))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -44,23 +78,27 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def _write_synced(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> None:
     """Write a safetensors file of contiguous CPU tensors, all numbers but integers in `dtype`."""
     plain = {key: _plain(value, dtype) for key, value in tensors.items()}
-    write_atomically(path, lambda temporary: save_file(plain, temporary))
+    write_bytes(path, save(plain))  # what it raises itself on a full disk says nothing of that
 
 
 def save_pth(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a PyTorch file as BasicSR does: one dict under `params`."""
     plain = {key: _plain(value, torch.float32) for key, value in tensors.items()}
-    write_atomically(path, lambda temporary: torch.save({"params": plain}, temporary))
+    save_objects(path, {"params": plain})
+
+
+def save_objects(path: Path, content: object) -> None:
+    """Write what torch.save takes, complete or not at all."""
+    buffer = io.BytesIO()  # what it raises itself on a full disk says nothing of that
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def _plain(value: Tensor, dtype: torch.dtype) -> Tensor:

@@ -35,3 +35,14 @@ class RunError(InvalidInput):
 
 class TrainingDiverged(AutocompressError):
     """The loss of a training is no longer finite."""
+
+
+class StorageError(AutocompressError):
+    """The storage of a study went away while a search was running."""
+
+
+class DiskFull(AutocompressError, OSError):
+    """A file cannot be written for want of room; `errno` and `strerror` are the system's."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -25,7 +25,7 @@ from autocompress import cost
 from autocompress.data.embedded import embedded
 from autocompress.evaluate import network_upscaler
 from autocompress.search.run_folder import RunFolder
-from autocompress.search.study import STUDY_NAME
+from autocompress.search.storage import STUDY_NAME
 from autocompress.search.tiles import estimate_by_tiles
 
 BUDGET = 20e9

@@ -1,17 +1,21 @@
 """Fixtures for all tests."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from autocompress import arithmetic, search
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig
+from autocompress.search import Settings
+from autocompress.search.space import Budget
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +66,30 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index in range(3):
         write_waves(folder / f"waves{index}.png", 96, 96, seed=index)
     return folder
+
+
+@pytest.fixture
+def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """Settings of a search with the stub, into a folder of its own; any field can be given."""
+    from test_search import BUDGET, SPACE
+
+    monkeypatch.setattr(arithmetic, "choose", arithmetic.choose)  # what the stub changes is changed back
+    monkeypatch.setattr(search, "_engine", search._engine)
+    (tmp_path / "small.yaml").write_text(SPACE)
+
+    def make(**fields: Any) -> Settings:
+        usual: dict[str, Any] = {
+            "budget": Budget(BUDGET),
+            "spaces": (str(tmp_path / "small.yaml"),),
+            "teachers": (str(teacher_file),),
+            "train": photos,
+            "trials": 6,
+            "steps": 60,
+            "out": tmp_path / "run",
+        }
+        return Settings(**usual | fields)
+
+    return make
 
 
 def write_waves(path: Path, height: int, width: int, seed: int) -> None:

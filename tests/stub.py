@@ -1,12 +1,15 @@
 """A search whose trials do nothing but sleep and tell made-up scores, as real ones do; run as a program, to be killed.
 
-    python tests/stub.py SETTINGS.json
+    python tests/stub.py SETTINGS.json [join]
+
+With one worker and no limit to a trial's time it works in its own process, as a real search does.
 
 What is made up is a function of the candidate alone, so an end can be compared with any other.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -19,9 +22,10 @@ from typing import Any
 
 from autocompress import arithmetic, checkpoints, search
 from autocompress.arithmetic import Arithmetic
+from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.search import Progress, Settings
 from autocompress.search.space import Budget
-from autocompress.search.work import AtRung, Failed, Finished, Job, Step, Tell
+from autocompress.search.work import AtRung, Failed, Finished, Job, Source, Step, Tell
 from autocompress.search.workers import Work, Workers
 
 RUNGS = (33, 100, 300)
@@ -37,6 +41,7 @@ class StubSetup:
     raises_at: int | None = None
     always: bool = False
     dies_at_birth: bool = False
+    sessions: int = 1  # the first trial waits for so many
 
     def open(self) -> Work:
         """See `Setup.open`."""
@@ -46,6 +51,7 @@ class StubSetup:
 
     def work(self, job: Job, tell: Tell) -> None:
         """As a real trial: scores at rungs, a state after each, and a student at the end."""
+        self._gather(job.folder.parent.parent)
         state = json.loads(job.state_file.read_text()) if job.state_file.is_file() else {}
         if not tell(AtRung(job.number, 0, score(job, 0))):
             return
@@ -67,11 +73,20 @@ class StubSetup:
         described |= {
             "params": candidate.params,
             "metrics": metrics,
-            "provenance": {"recipe": candidate.recipe.to_dict()},
+            "provenance": {
+                "recipe": candidate.recipe.to_dict(),
+                "point": dict(candidate.values),
+                "scores": {"0": score(job, 0)} | {step: state[step] for step in map(str, RUNGS[:-1])},
+            },
         }
         checkpoints.write_text(job.folder / "student.safetensors", "no weights")
         checkpoints.write_json(job.folder / "student.json", described)
         tell(Finished(job.number, metrics, {"training": self.seconds}))
+
+    def _gather(self, run: Path) -> None:
+        while not (run / "gathered").exists() and len(list(run.glob("sessions/*.lock"))) < self.sessions:
+            time.sleep(0.05)
+        (run / "gathered").touch()
 
     def _misbehaves(self, job: Job, rung: int) -> bool:
         """Whether it raises here; it may not come back from here at all."""
@@ -97,11 +112,45 @@ class Quiet(Progress):
     """Tells nothing."""
 
 
-def run(settings: Settings, setup: StubSetup) -> search.Outcome:
+class StubHere:
+    """The engine of one process, with the stub's work."""
+
+    def __init__(self, setup: StubSetup) -> None:
+        self._work = setup.open()
+
+    def run(self, source: Source) -> None:
+        while (job := source.next_job()) is not None:
+            self._work(job, source.answer)
+
+
+def run(settings: Settings, setup: StubSetup, here: bool = False) -> search.Outcome:
     """A whole search over the stub."""
-    arithmetic.choose = Arithmetic
-    search._engine = lambda wanted, _: Workers(setup, wanted.workers, wanted.trial_timeout)
+    _put_in(setup, here)
     return search.search(settings, Quiet())[1]
+
+
+def join(settings: Settings, setup: StubSetup, here: bool = False) -> search.Outcome:
+    """One more session of it."""
+    _put_in(setup, here)
+    return search.join(settings.folder, Quiet(), settings.workers, storage=settings.storage)[1]
+
+
+def _put_in(setup: StubSetup, here: bool) -> None:
+    arithmetic.choose = Arithmetic
+
+    def engine(wanted: Settings, _: object) -> Workers | StubHere:
+        if here and wanted.workers == 1 and wanted.trial_timeout is None:
+            return StubHere(setup)
+        return Workers(setup, wanted.workers, wanted.trial_timeout)
+
+    search._engine = engine
+
+
+def write_settings(file: Path, settings: Settings, setup: StubSetup) -> Path:
+    """For the program."""
+    content = dataclasses.asdict(settings) | {"setup": dataclasses.asdict(setup)}
+    file.write_text(json.dumps(content, default=str))
+    return file
 
 
 def main() -> None:
@@ -109,10 +158,15 @@ def main() -> None:
     setup = StubSetup(**wanted.pop("setup"))
     for name in ("train", "out"):
         wanted[name] = Path(wanted[name])
-    wanted["budget"] = Budget(wanted["budget"])
+    wanted["budget"] = Budget(**wanted["budget"])
     for name in ("spaces", "teachers"):
         wanted[name] = tuple(wanted[name])
-    print(run(Settings(**wanted), setup).reason)
+    begin = join if sys.argv[2:] == ["join"] else run
+    try:
+        print(begin(Settings(**wanted), setup, here=True).reason)
+    except AutocompressError as error:  # as the command line does
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, InvalidInput) else 1)
 
 
 if __name__ == "__main__":

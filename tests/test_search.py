@@ -28,7 +28,7 @@ from autocompress.search.inputs import open_task
 from autocompress.search.results import pareto, students, write_pareto
 from autocompress.search.rungs import HalvingRungs
 from autocompress.search.space import Budget, Candidate
-from autocompress.search.study import STUDY_NAME
+from autocompress.search.storage import STUDY_NAME
 from autocompress.search.trial import rung_steps
 
 SPACE = """
@@ -40,6 +40,7 @@ parameters:
   learning_rate: {type: float, low: 1.0e-4, high: 1.0e-3, log: true, num: 2}
 defaults: {teacher_share: 0.5, learning_rate: 1.0e-3}
 """
+LOCKS = {".lock", ".asking.lock", "sessions", "study.db-wal", "study.db-shm"}
 BUDGET = EDSRFamily().flops(EDSRConfig(2, 6, 2))
 
 
@@ -192,7 +193,7 @@ def test_the_times_add_up(finished: tuple[RunFolder, Outcome, Silent]) -> None:
 
 def test_the_run_folder_holds_everything(finished: tuple[RunFolder, Outcome, Silent]) -> None:
     run, _, progress = finished
-    there = {entry.name for entry in run.path.iterdir()} - {".lock", "study.db-wal", "study.db-shm"}
+    there = {entry.name for entry in run.path.iterdir()} - LOCKS
     assert there == {"config.json", "study.db", "times.json", "trials", "pareto.csv", "pareto.json", "report.html"}
     assert not [path for path in run.path.rglob("*") if path.name.endswith(".tmp")]
     config = json.loads((run.path / "config.json").read_text())

@@ -1,13 +1,17 @@
-"""Commands on a run: `pareto` and `report`."""
+"""Commands on a run: `pareto`, `report` and `status`."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from autocompress.quantities import format_count, format_duration
+
+FEW = 5  # trials of which `status` says why they ended early
 Run = Annotated[Path, typer.Argument(help="A run folder, as `search` printed it.", show_default=False)]
 
 
@@ -15,6 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(pareto)
     app.command()(report)
+    app.command()(status)
 
 
 def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False) -> None:
@@ -44,3 +49,49 @@ def report(run: Run) -> None:
     from autocompress.search.run_folder import RunFolder
 
     typer.echo(write_report(RunFolder.existing(run)))
+
+
+def status(
+    run: Run,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
+    all: Annotated[bool, typer.Option("--all", help="Say why each trial ended early, not the last few.")] = False,
+    storage: Annotated[
+        str | None, typer.Option(help="The study's database, where its URL has a password.", show_default=False)
+    ] = None,
+) -> None:
+    """Show how far a run is, also while it is still going on.
+
+    Example: autocompress status runs/edsr-20G-seed0
+    """
+    from autocompress.search.run_folder import RunFolder
+    from autocompress.search.status import status as read_status
+
+    about = read_status(RunFolder.existing(run), storage)
+    if as_json:
+        typer.echo(json.dumps(about, indent=2))
+        return
+    for line in _lines(about, None if all else FEW):
+        typer.echo(line)
+
+
+def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
+    """For people; why trials ended early only of the last `few`."""
+    sessions, trials, best, times = (about[key] for key in ("sessions", "trials", "best", "times"))
+    alive = "nobody works on it" if sessions == 0 else f"{sessions} session{'s' if sessions > 1 else ''} at work"
+    yield f"{about['run']}: {alive}"
+    counts = ", ".join(f"{trials[name]} {name}" for name in trials if name != "wanted")
+    yield f"trials   {trials['wanted']}: {counts}"
+    if best is not None:
+        yield f"best     trial {best['trial']}: {best['psnr_y']:.2f} dB at {format_count(best['flops'])} FLOPs"
+    if times["total"]:
+        parts = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in [*times["parts"].items()][:5])
+        yield f"time     {format_duration(times['total'])} in {times['sessions']} ended sessions: {parts}"
+    for trial in about["running"]:
+        score = "" if trial["step"] is None else f", {trial['psnr_y']:.2f} dB after {trial['step']} steps"
+        yield f"running  trial {trial['trial']}: for {format_duration(trial['seconds'])}{score}"
+    early = about["ended_early"]
+    shown = early if few is None else early[-few:]
+    if len(shown) < len(early):
+        yield f"         the last {len(shown)} of {len(early)} trials that ended early; --all shows every one"
+    for trial in shown:
+        yield f"{trial['state']:8} trial {trial['trial']}: {trial['reason']}"

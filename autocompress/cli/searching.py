@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from autocompress import quantities
 from autocompress.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from autocompress.search import Outcome, RunFolder
+
 Number = TypeVar("Number", int, float)
+JOINED = ("join", "workers", "timeout", "storage")  # the options of --join
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def search(
+    context: typer.Context,
     budget_flops: Annotated[
         str | None,
         typer.Option(help="Most FLOPs (fused multiply-adds) for a 1280x720 output, such as 20G.", show_default=False),
@@ -75,24 +80,37 @@ def search(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed: the same one gives the same trials.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/SPACES-BUDGET-seedSEED")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Database for the study: sqlite:///FILE, postgresql://..., redis://...",
+            show_default="a file of the run",
+        ),
+    ] = None,
+    extend: Annotated[bool, typer.Option("--extend", help="Go on in a run folder of another budget.")] = False,
+    join: Annotated[
+        Path | None,
+        typer.Option(help="Work on the search in this run folder, beside others.", show_default=False),
+    ] = None,
 ) -> None:
     """Search for the best small networks within a budget; the same command again goes on where it stopped.
 
     Example: autocompress search --budget-flops 20G --trials 24 --out runs/mine
     """
-    if budget_flops is None and budget_params is None:
+    if join is None and budget_flops is None and budget_params is None:
         raise InvalidInput("no budget is given; add --budget-flops, such as --budget-flops 20G, or --budget-params")
     flops = _parsed("--budget-flops", budget_flops, quantities.parse_count)
     params = _parsed("--budget-params", budget_params, quantities.parse_count)
     seconds = _parsed("--timeout", timeout, quantities.parse_duration)
 
     from autocompress.cli.display import make_display
-    from autocompress.cli.tables import front_table, show
-    from autocompress.report import write_report
     from autocompress.search import Settings
     from autocompress.search import search as run_search
-    from autocompress.search.results import pareto, pick, write_pareto
     from autocompress.search.space import Budget
+
+    if join is not None:
+        _join(context, join, workers, seconds, storage)
+        return
 
     settings = Settings(
         budget=Budget(flops, params),
@@ -114,9 +132,37 @@ def search(
         trial_timeout=_parsed("--trial-timeout", trial_timeout, quantities.parse_duration),
         seed=seed,
         out=out,
+        storage=storage,
+        extend=extend,
     )
     with make_display(trials, steps) as display:
         run, outcome = run_search(settings, display)
+    _show(run, outcome)
+
+
+def _join(context: typer.Context, path: Path, workers: int, timeout: float | None, storage: str | None) -> None:
+    from autocompress.cli.display import make_display
+    from autocompress.search import RunFolder
+    from autocompress.search import join as join_search
+    from autocompress.search.joining import recorded_settings
+
+    for name in context.params:
+        given = context.get_parameter_source(name)
+        if given is not None and given.name == "COMMANDLINE" and name not in JOINED:
+            option = "--" + name.replace("_", "-")
+            raise InvalidInput(f"--join takes from the run what to search; leave {option} out")
+    settings = recorded_settings(RunFolder.existing(path))
+    with make_display(settings.trials, settings.steps) as display:
+        run, outcome = join_search(path, display, workers, timeout, storage)
+    _show(run, outcome)
+
+
+def _show(run: RunFolder, outcome: Outcome) -> None:
+    """The front, and where it is."""
+    from autocompress.cli.tables import front_table, show
+    from autocompress.report import write_report
+    from autocompress.search.results import pareto, pick, write_pareto
+
     typer.echo(f"The search ended: {outcome.reason}.", err=True)
     if not run.students():
         typer.echo(f"No student was trained to the end, so there is no front yet. Run folder: {run.path}", err=True)

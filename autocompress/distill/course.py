@@ -72,7 +72,7 @@ def _seconds_a_step(training: Training, on_step: Callable[[int], None]) -> float
 
 
 def _write(state_file: Path, state: dict[str, Any]) -> None:
-    checkpoints.write_atomically(state_file, lambda path: torch.save(state, path))
+    checkpoints.save_objects(state_file, state)
 
 
 def _read(state_file: Path, identity: dict[str, Any]) -> dict[str, Any]:

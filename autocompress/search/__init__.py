@@ -1,49 +1,106 @@
-"""Search over students: `search(settings, progress)` runs one, or goes on with one, in a run folder."""
+"""Search over students: `search(settings, progress)` runs one, or goes on with one, in a run folder; `join` helps."""
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
+from autocompress.errors import DiskFull
 from autocompress.search.description import describe, facts, identity, recorded_arithmetic
 from autocompress.search.driver import Driver, Outcome
 from autocompress.search.inputs import Inputs, Task, open_task
+from autocompress.search.joining import recorded_settings
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
+from autocompress.search.rebuilding import set_damaged_aside
 from autocompress.search.run_folder import RunFolder
+from autocompress.search.sessions import Session
 from autocompress.search.settings import Settings
 from autocompress.search.starts import STARTS, first_points
+from autocompress.search.storage import find_place
 from autocompress.search.work import Engine, Here
 from autocompress.search.workers import TaskSetup, Workers
 
-__all__ = ["Outcome", "Progress", "RunFolder", "Settings", "search"]
+__all__ = ["Outcome", "Progress", "RunFolder", "Settings", "join", "search"]
 
 
 def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
     """Run a search to its end, or go on with the one in the same folder.
 
-    Everything is checked before anything is written; raises InvalidInput for what cannot be used. On a keyboard
-    interrupt the trials in flight are queued again, and the outcome says so.
+    Everything is checked before anything is written; raises InvalidInput for what cannot be used, StorageError and
+    DiskFull for what failed in the middle, after which the search can go on. On a keyboard interrupt the trials in
+    flight are queued again, and the outcome says so.
     """
-    deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
-    progress.stage("opening teacher and images")
-    ledger = Ledger()
-    with ledger.during("opening teacher and images"):
-        task = open_task(settings)
-    count = min(STARTS, settings.trials)
-    first = first_points(task.branches, settings.budget, count)
     run = RunFolder(settings.folder)
+    ledger = Ledger()
+    deadline = _deadline(settings.timeout)
+    task = _open(settings, progress, ledger)
+    first_points(task.branches, settings.budget, 1)  # raises where nothing fits
     with run.opened():
-        inputs = _prepare(task, run, progress, ledger)
-        if inputs.suggested:
-            first = first_points(task.branches, settings.budget, count, inputs.suggested)
-        with ledger.during("opening the study"):
-            driver = Driver(task, run, progress, first, ledger)
-        try:
-            outcome = driver.run(_engine(settings, inputs), deadline)
-        finally:
-            run.add_times(ledger.to_dict())
-    return run, outcome
+        return run, _work(task, run, progress, ledger, deadline)
+
+
+def join(
+    path: Path,
+    progress: Progress,
+    workers: int = 1,
+    timeout: float | None = None,
+    storage: str | None = None,
+) -> tuple[RunFolder, Outcome]:
+    """Work on the search in a run folder as one more session, beside any others there.
+
+    What to search is as the run has it; raises as `search` does. `storage` is needed where its URL has a password.
+    """
+    run = RunFolder.existing(path)
+    ledger = Ledger()
+    deadline = _deadline(timeout)
+    wanted = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage)
+    return run, _work(_open(wanted, progress, ledger), run, progress, ledger, deadline, joins=True)
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _open(settings: Settings, progress: Progress, ledger: Ledger) -> Task:
+    progress.stage("opening teacher and images")
+    with ledger.during("opening teacher and images"):
+        return open_task(settings)
+
+
+def _work(
+    task: Task, run: RunFolder, progress: Progress, ledger: Ledger, deadline: float | None, joins: bool = False
+) -> Outcome:
+    """One session, from the preparation to its end."""
+    settings = task.settings
+    run.check(identity(task), settings.extend)
+    place = find_place(settings.storage, run)
+    session = Session(run.path, place)
+    with place.kept():
+        if place.url is not None:
+            with ledger.during("opening the study"):
+                place.open(run)  # so that what cannot be reached is said before anything is written
+        notes = _mended(run) if place.url is None and not joins else []
+        inputs = Inputs(task, progress.stage, recorded_arithmetic(run), ledger)
+        if not joins:
+            run.settle(describe(inputs, identity(task), place))
+        progress.prepared([*facts(inputs), *notes])
+        first = first_points(task.branches, settings.budget, min(STARTS, settings.trials), inputs.suggested)
+        with session.entered():
+            with ledger.during("opening the study"):
+                driver = Driver(task, run, progress, first, ledger, session)
+            try:
+                return driver.run(_engine(settings, inputs), deadline)
+            finally:
+                with suppress(DiskFull), session.asking():
+                    run.add_times(ledger.to_dict())
+
+
+def _mended(run: RunFolder) -> list[str]:
+    note = set_damaged_aside(run)
+    return [] if note is None else [note]
 
 
 def _engine(settings: Settings, inputs: Inputs) -> Engine:
@@ -52,12 +109,3 @@ def _engine(settings: Settings, inputs: Inputs) -> Engine:
         return Here(inputs)
     share = replace(inputs.arithmetic, threads=max(1, inputs.arithmetic.threads // settings.workers))
     return Workers(TaskSetup(settings, share), settings.workers, settings.trial_timeout)
-
-
-def _prepare(task: Task, run: RunFolder, progress: Progress, ledger: Ledger) -> Inputs:
-    search = identity(task)
-    run.check(search)
-    inputs = Inputs(task, progress.stage, recorded_arithmetic(run), ledger)
-    run.settle(describe(inputs, search))
-    progress.prepared(facts(inputs))
-    return inputs

@@ -16,6 +16,7 @@ from autocompress.quantities import format_count
 from autocompress.search.branches import Branch
 from autocompress.search.inputs import Inputs, Task
 from autocompress.search.run_folder import RunFolder
+from autocompress.search.storage import Place
 
 
 def identity(task: Task) -> dict[str, Any]:
@@ -37,12 +38,15 @@ def identity(task: Task) -> dict[str, Any]:
     }
 
 
-def describe(inputs: Inputs, search: dict[str, Any]) -> dict[str, Any]:
+def describe(inputs: Inputs, search: dict[str, Any], place: Place) -> dict[str, Any]:
     """What config.json records."""
     task, best = inputs.task, inputs.best_branch
     return {
         "search": search,
-        "settings": {key: _plain(value) for key, value in dataclasses.asdict(task.settings).items()},
+        "settings": {key: _plain(value) for key, value in dataclasses.asdict(task.settings).items()}
+        | {"storage": place.record()["url"]},
+        "started_in": str(Path.cwd()),  # what paths in the settings are relative to
+        "storage": place.record(),
         "scale": task.scale,
         "teacher": _teacher(best),
         "branches": {

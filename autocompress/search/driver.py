@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.distill.recipe import Recipe
-from autocompress.errors import ConfigError
-from autocompress.search.branches import Key
-from autocompress.search.history import AT_STEP, asked_before
+from autocompress.errors import DiskFull
+from autocompress.search.candidates import Candidates
 from autocompress.search.inputs import Task
 from autocompress.search.journal import Journal
+from autocompress.search.known import AT_STEP, Known
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
+from autocompress.search.rebuilding import rebuild
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import HalvingRungs, Point
 from autocompress.search.samplers import make_sampler
+from autocompress.search.sessions import Session
 from autocompress.search.space import Candidate, Values
-from autocompress.search.study import attempts, ended, fail, open_study, origin, recover
+from autocompress.search.study import (
+    BEGUN,
+    SESSION,
+    attempts,
+    ended,
+    enqueue,
+    fail,
+    open_study,
+    ordinal,
+    origin,
+    recover,
+)
+from autocompress.search.sweeping import sweep
 from autocompress.search.trial import rung_steps
 from autocompress.search.work import AtRung, Engine, Failed, Finished, Job, Report, Step
 
 ETA = 2  # 1 in so many goes on at a rung...
 FIRST = 8  # ...and the first so many do in any case
-START = "start"  # the user attribute with the place of a first trial among them
 MAX_ATTEMPTS = 3
+LOOK_EVERY = 1.0  # seconds between looks whether there is anything to do again, where there was nothing
 TIME_IS_UP = "the time is used up"
 
 
@@ -50,6 +64,7 @@ class _Open:
 
     asked: optuna.Trial
     candidate: Candidate
+    ordinal: int
 
     @property
     def origin(self) -> int:
@@ -57,30 +72,36 @@ class _Open:
 
 
 class Driver:
-    """Asks the study for candidates and tells it what became of them: the only one that does.
+    """Asks the study for candidates and tells it what became of them: the only one in its session that does.
 
-    An engine works on them and reports; see `Source`.
+    An engine works on them and reports; see `Source`. Other sessions may work on the same study: what is asked for, and
+    what is tried again, is decided by one of them at a time.
     """
 
     def __init__(
-        self, task: Task, run: RunFolder, progress: Progress, starts: Iterable[Values], ledger: Ledger
+        self, task: Task, run: RunFolder, progress: Progress, starts: Iterable[Values], ledger: Ledger, session: Session
     ) -> None:
-        """`starts` are the first points, as the study has them."""
+        """`starts` are the first points, as the study has them; the session is to be entered by now."""
         self._ledger = ledger
         self._task = task
         self._run = run
         self._progress = progress
+        self._session = session
+        self._candidates = Candidates(task)
         # at a third of the training alone: what scores before say is right too rarely (benchmarks/samplers.py)
-        self._rungs = HalvingRungs(ETA, FIRST, at=rung_steps(task.settings.steps)[-2:-1])
-        self._tried: set[Key] = set()
+        rungs = HalvingRungs(ETA, FIRST, at=rung_steps(task.settings.steps)[-2:-1])
+        self._known = Known(self._candidates.key_of, rungs)
         self._open: dict[int, _Open] = {}
         self._deadline: float | None = None
+        self._look_again = 0.0
         bicubic = run.config["references"]["bicubic"]["psnr_y"]
         self._sampler = make_sampler(task.settings, task.branches, self._usable, bicubic)
-        self._study = open_study(run.database, self._sampler)
-        self._enqueue(starts)
-        recover(self._study, run.objectives, task.branches.is_whole)
-        self._remember()
+        with session.asking():
+            self._study = open_study(session.place.open(run), session.place.study, self._sampler)
+            if not rebuild(self._study, run, task.branches, task.settings.seed):
+                enqueue(self._study, starts)
+            sweep(run, self._look())
+            session.bury()
 
     def run(self, engine: Engine, deadline: float | None) -> Outcome:
         """Until the trials, the time or the space are used up, or the user interrupts. Nothing stays open."""
@@ -88,6 +109,10 @@ class Driver:
         try:
             self.check()
             engine.run(self)
+            while self._others_work():
+                time.sleep(LOOK_EVERY)
+                self.check()
+                engine.run(self)
         except _TimeIsUp:
             self._abandon(TIME_IS_UP)
             return Outcome(TIME_IS_UP)
@@ -95,10 +120,14 @@ class Driver:
             self._abandon("interrupted")
             return Outcome("interrupted", interrupted=True)
         except BaseException:
-            self._abandon("the search broke off")
+            with suppress(Exception):  # what cannot be told now, the next session sees for itself
+                self._abandon("the search broke off")
             raise
+        with self._session.asking():
+            sweep(self._run, self._study.get_trials(deepcopy=False))
+            self._session.bury()
         trials = self._task.settings.trials
-        if len(ended(self._study)) >= trials:
+        if len(ended(self._study.get_trials(deepcopy=False))) >= trials:
             return Outcome(f"all {trials} trials are done")
         return Outcome("every config that fits the budget has been tried")
 
@@ -110,11 +139,11 @@ class Driver:
     def next_job(self) -> Job | None:
         """See `Source.next_job`."""
         self.check()
-        with self._ledger.during("sampling"):
-            number = self._ask()
+        number = self._ask()
         if number is None:
             return None
         trial = self._open[number]
+        trial.asked.set_user_attr(BEGUN, time.time())
         self._journal(number).write(f"begins, attempt {attempts(trial.asked) + 1}: {trial.candidate}")
         state_file = self._run.trial(trial.origin) / "state.pt"
         return Job(number, trial.candidate, self._run.trial(number), state_file)
@@ -132,40 +161,79 @@ class Driver:
             case Finished(number, metrics, seconds):
                 self._finish(number, metrics, seconds)
                 self._progress.finished(number, candidate, metrics["psnr_y"])
-            case Failed(number, reason, again):
+            case Failed(number, reason, again, ends_search):
+                if ends_search:
+                    raise DiskFull(reason)
+                if (student := self._run.student(number)) is not None:  # it died after its end, before it said so
+                    seconds = student["provenance"].get("seconds", {})
+                    return self.answer(Finished(number, student["metrics"], seconds))
                 self._fail(number, reason, again)
                 self._progress.failed(number, candidate, reason)
         return False
 
     def _room(self) -> int:
         """How many trials may still be asked for or ended."""
-        return self._task.settings.trials - len(ended(self._study))
+        return self._task.settings.trials - len(ended(self._study.get_trials(deepcopy=False)))
 
     def _ask(self) -> int | None:
-        """The number of one more trial, unless there are enough, or nothing is left to try."""
-        if self._room() <= len(self._open) or (not self._waiting() and self._sampler.any_usable() is None):
+        """The number of one more trial, unless there are enough, or nothing is left to try.
+
+        Where there was nothing to ask for, only another session can have changed that: it is seen a little later.
+        """
+        if time.monotonic() < self._look_again:
             return None
+        with self._ledger.during("sampling"), self._session.asking():
+            running = sum(trial.state == TrialState.RUNNING for trial in self._look())
+            if self._room() > running and (self._waiting() or self._sampler.any_usable() is not None):
+                return self._ask_the_study()
+        self._look_again = time.monotonic() + LOOK_EVERY
+        return None
+
+    def _look(self) -> Sequence[FrozenTrial]:
+        """All trials as they are now, without any that a dead session left running."""
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        theirs = [trial for trial in running if trial.number not in self._open]
+        alive = {one for one in {trial.user_attrs.get(SESSION) for trial in theirs} if self._session.alive(one)}
+        self._recover(trial for trial in theirs if trial.user_attrs.get(SESSION) not in alive)
+        trials = self._study.get_trials(deepcopy=False)
+        self._known.look(trials)
+        return trials
+
+    def _recover(self, lost: Iterable[FrozenTrial]) -> None:
+        recover(self._study, lost, self._run.objectives, self._task.branches.is_whole)
+
+    def _ask_the_study(self) -> int:
         asked = self._study.ask()
-        candidate = self._candidate(self._task.branches.suggest(asked), asked_before(self._study, asked))
-        self._tried.add(self._task.branches.key(candidate))
+        asked.set_user_attr(SESSION, self._session.id)
+        place = ordinal(asked, self._study.get_trials(deepcopy=False))
+        candidate = self._candidates.of(self._task.branches.suggest(asked), place)
+        self._known.tried.add(self._task.branches.key(candidate))
         asked.set_user_attr("flops", candidate.flops)
         asked.set_user_attr("params", candidate.params)
-        self._open[asked.number] = _Open(asked, candidate)
+        self._open[asked.number] = _Open(asked, candidate, place)
         return asked.number
 
+    def _others_work(self) -> bool:
+        """Whether trials are in flight elsewhere, or were given up there just now: they may be left to this session."""
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return bool(running) or (self._waiting() and self._room() > 0)
+
     def _judge(self, number: int, step: int, psnr: float) -> bool:
-        """At a rung, whether it goes on."""
+        """At a rung; before training only a projected student's score says anything."""
         trial = self._open[number]
         candidate, point = trial.candidate, Point(number, psnr, trial.candidate.flops)
         with self._ledger.during("storing"):
             trial.asked.set_user_attr(f"{AT_STEP}{step}", psnr)
             self._journal(number).write(f"{psnr:.4f} dB after {step} steps")
-        self._rungs.record(step, point)
+        self._known.record(step, point)
+        if not self._session.alone():
+            self._known.look(self._study.get_trials(deepcopy=False))
         if step == 0:
             self._progress.scored(number, candidate, psnr)
         else:
             self._progress.at_rung(number, step, psnr)
-        reason = self._rungs.stops(step, point)
+        judged = step > 0 or self._task.settings.init == "projection"
+        reason = self._known.rungs.stops(step, point) if judged else None
         if reason is not None:
             self._stop(number, reason)
             self._progress.stopped(number, candidate, reason)
@@ -191,71 +259,37 @@ class Driver:
 
     def _fail(self, number: int, reason: str, again: bool) -> None:
         """For good, or to be tried again, from its last rung."""
-        with self._ledger.during("storing"):
+        with self._ledger.during("storing"), self._session.asking():
             trial = self._close(number, f"failed: {reason}")
             trial.asked.set_user_attr("reason", reason)
             again = again and attempts(trial.asked) + 1 < MAX_ATTEMPTS
-            self._rungs.forget(number)
+            self._known.forget(number)
             fail(self._study, number, again=again, failed_attempt=True)
             if not again:
                 self._run.remove_state(trial.origin)
 
     def _close(self, number: int, how: str) -> _Open:
         self._journal(number).write(how)
+        self._look_again = 0.0
         return self._open.pop(number)
 
     def _abandon(self, reason: str) -> None:
         """Fail what is open and queue it again, for the next time that this run goes on."""
-        for number, trial in self._open.items():
-            trial.asked.set_user_attr("reason", reason)
-            self._journal(number).write(reason)
-            self._rungs.forget(number)
-        recover(self._study, self._run.objectives, self._task.branches.is_whole)
+        with self._session.asking():
+            for number, trial in self._open.items():
+                trial.asked.set_user_attr("reason", reason)
+                self._journal(number).write(reason)
+                self._known.forget(number)
+            running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            # one without a session was being asked for, and that was here
+            self._recover(trial for trial in running if trial.user_attrs.get(SESSION) in (self._session.id, None))
         self._open.clear()
 
-    def _enqueue(self, starts: Iterable[Values]) -> None:
-        """Those that an earlier session has not, if it came so far."""
-        trials = self._study.get_trials(deepcopy=False)
-        if any(trial.state != TrialState.WAITING for trial in trials):
-            return  # it came further
-        there = {trial.user_attrs.get(START) for trial in trials}
-        for place, values in enumerate(starts):
-            if place not in there:
-                self._study.enqueue_trial(dict(values), user_attrs={START: place})
-
-    def _candidate(self, point: Values, place: int) -> Candidate:
-        """Trained with a seed of its own, by its place among all that were asked for, retries not counted."""
-        recipe = Recipe(steps=self._task.settings.steps, seed=self._task.settings.seed + place)
-        return self._task.branches.candidate(point, recipe)
-
     def _usable(self, point: Values) -> bool:
-        try:
-            candidate = self._candidate(point, 0)
-        except ConfigError:
-            return False
-        allowed = self._task.settings.budget.allows(candidate.flops, candidate.params)
-        return allowed and self._task.branches.key(candidate) not in self._tried
-
-    def _remember(self) -> None:
-        """What earlier sessions of this run tried and scored."""
-        for trial in filter(lambda trial: self._task.branches.is_whole(trial.params), ended(self._study)):
-            self._tried.add(self._task.branches.key(self._candidate(trial.params, 0)))
-        for trial in self._study.get_trials(deepcopy=False):
-            if trial.state != TrialState.FAIL:
-                for rung, point in _recorded(trial):
-                    self._rungs.record(rung, point)
+        return self._candidates.usable(point, self._known.tried)
 
     def _waiting(self) -> bool:
         return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
     def _journal(self, number: int) -> Journal:
         return Journal(self._run.trial(number) / "log.txt")
-
-
-def _recorded(trial: FrozenTrial) -> list[tuple[int, Point]]:
-    """The rungs that a trial has been scored at."""
-    return [
-        (int(name.removeprefix(AT_STEP)), Point(trial.number, psnr, trial.user_attrs["flops"]))
-        for name, psnr in trial.user_attrs.items()
-        if name.startswith(AT_STEP)
-    ]

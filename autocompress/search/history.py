@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.search.study import origin
-
-AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at each rung
+from autocompress.search.known import AT_STEP
+from autocompress.search.study import ordinal
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,9 @@ def history(study: Study, asking: FrozenTrial) -> list[Known]:
     )
 
 
-def asked_before(study: Study, asking: FrozenTrial | Trial) -> int:
+def asked_before(study: Study, asking: FrozenTrial) -> int:
     """How many trials were asked for before this one (or before the one that it tries again), retries not counted."""
-    first = origin(asking)
-    return sum(
-        "retry_of" not in trial.user_attrs and trial.number < first for trial in study.get_trials(deepcopy=False)
-    )
+    return ordinal(asking, study.get_trials(deepcopy=False))
 
 
 def planned(trial: FrozenTrial) -> dict[str, Any]:

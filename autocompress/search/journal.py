@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from autocompress.checkpoints import room_for
+
 
 @dataclass(frozen=True)
 class Journal:
@@ -15,6 +17,10 @@ class Journal:
 
     def write(self, what: str) -> None:
         """One more line, at once on the disk's side of this process."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with room_for(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._append(what)
+
+    def _append(self, what: str) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}  {what}\n")

@@ -11,6 +11,7 @@ from autocompress import checkpoints
 from autocompress.errors import RunError
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point, front
+from autocompress.search.space import Budget
 
 COLUMNS = (
     "trial",
@@ -28,7 +29,7 @@ COLUMNS = (
 
 
 def students(run: RunFolder) -> pd.DataFrame:
-    """Every finished student by FLOPs; `on_front` says which no other dominates.
+    """Every finished student by FLOPs; `on_front` says which no other within the budget dominates.
 
     `flops_share` is of the teacher's FLOPs, of the best one where there are several; `gain_over_bicubic` and
     `loss_to_teacher` are in dB of PSNR-Y on the validation images.
@@ -37,13 +38,15 @@ def students(run: RunFolder) -> pd.DataFrame:
     found = [_row(student, references) for student in run.students()]
     table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(["flops", "trial"], ignore_index=True)
     points = [Point(row["trial"], row["psnr_y"], row["flops"]) for row in found]
-    best = {point.trial for point in front(points)}
+    budget = Budget(**run.config["search"]["budget"])  # another session may have had a larger one
+    allowed = {row["trial"] for row in found if budget.allows(row["flops"], row["params"])}
+    best = {point.trial for point in front([point for point in points if point.trial in allowed])}
     table["on_front"] = table["trial"].isin(best)
     return table
 
 
 def pareto(run: RunFolder) -> pd.DataFrame:
-    """The front of a run by FLOPs; RunError where no trial has finished."""
+    """The front of a run by FLOPs, within its budget; RunError where no trial has finished."""
     table = students(run)
     if table.empty:
         raise RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")

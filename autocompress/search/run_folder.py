@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from autocompress.errors import RunError
 CONFIG = "config.json"
 LOCK = ".lock"
 TIMES = "times.json"
+OLD = 60  # seconds in which any file is written
 
 
 class RunFolder:
@@ -57,11 +59,13 @@ class RunFolder:
 
     def objectives(self, number: int) -> list[float] | None:
         """PSNR-Y and FLOPs of a trial whose student is written, else None."""
+        content = self.student(number)
+        return None if content is None else [content["metrics"]["psnr_y"], float(content["flops"])]
+
+    def student(self, number: int) -> dict[str, Any] | None:
+        """The student.json of a trial, if it is written."""
         side_file = self.trial(number) / "student.json"
-        if not side_file.is_file():
-            return None
-        content = _read_json(side_file)
-        return [content["metrics"]["psnr_y"], float(content["flops"])]
+        return _read_json(side_file) if side_file.is_file() else None
 
     def students(self) -> list[dict[str, Any]]:
         """The student.json of every finished trial, in order, each with its `trial` number and `file`."""
@@ -103,6 +107,7 @@ class RunFolder:
                 f"{self.path}: another search is running in this folder; wait for it, or give another --out"
             ) from None
         try:
+            self._sweep()
             yield
         finally:
             if not self.exists():
@@ -112,12 +117,19 @@ class RunFolder:
                         folder.rmdir()
             lock.release()
 
+    def _sweep(self) -> None:
+        """Remove half-written files of dead processes: config.json's, which only a search writes, and old ones."""
+        for left in self.path.glob(".*.tmp"):
+            with suppress(FileNotFoundError):
+                if left.name.startswith(f".{CONFIG}.") or time.time() - left.stat().st_mtime > OLD:
+                    left.unlink()
+
     def _make(self) -> list[Path]:
         """Make the folder and the lock's file; returns the folders that were not there before, the innermost first."""
         absent = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if not self.exists() and any(entry.name != LOCK for entry in self.path.iterdir()):
+            if not self.exists() and any(not _may_be_there(entry.name) for entry in self.path.iterdir()):
                 raise RunError(f"{self.path}: not empty, and no run of autocompress; give a new folder with --out")
             if self.exists():
                 _ = self.config
@@ -128,26 +140,32 @@ class RunFolder:
             ) from None
         return absent
 
-    def check(self, search: Mapping[str, Any]) -> None:
-        """RunError, with what differs, if the folder holds a search of other settings."""
+    def check(self, search: Mapping[str, Any], extend: bool = False) -> None:
+        """RunError, with what differs, if the folder holds a search of other settings; `extend`: but for its budget."""
         if not self.exists():
             return
         before, now = _flat(self.config["search"]), _flat(search)
-        differences = [
-            f"{key} was {before.get(key, 'absent')} and is now {now.get(key, 'absent')}"
-            for key in sorted(before.keys() | now.keys())
-            if before.get(key) != now.get(key)
-        ]
-        if differences:
+        other = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+        only_budget = all(key.startswith("budget.") for key in other)
+        if other and not (only_budget and extend):
+            listed = (f"{key} was {before.get(key, 'absent')} and is now {now.get(key, 'absent')}" for key in other)
             raise RunError(
-                f"{self.path}: holds a search of other settings ({'; '.join(differences)}); "
-                "give another folder with --out"
+                f"{self.path}: holds a search of other settings ({'; '.join(listed)}); "
+                f"give another folder with --out{', or go on within the new budget with --extend' * only_budget}"
             )
 
     def settle(self, config: Mapping[str, Any]) -> None:
-        """Write config.json, unless an earlier session of the same search has."""
-        if not self.exists():
-            checkpoints.write_json(self.path / CONFIG, config)
+        """Write config.json; what an earlier session of the same search wrote stays, but for its settings."""
+        if self.exists():
+            config = self.config | {key: config[key] for key in ("search", "settings", "started_in")}
+            if config == self.config:
+                return
+        checkpoints.write_json(self.path / CONFIG, config)
+
+
+def _may_be_there(name: str) -> bool:
+    """What a search leaves that was killed before it had prepared."""
+    return name == LOCK or (name.startswith(f".{CONFIG}.") and name.endswith(".tmp"))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

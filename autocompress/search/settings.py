@@ -22,8 +22,9 @@ class Settings:
     others have the shipped ones. Students learn from `target`, or, where it is None, from their teachers. `train` and
     `val` are folders of images; without `val`, HELD_OUT of the training images choose. `timeout`, of all,
     and `trial_timeout`, of one trial, are in seconds. With several `workers` each trial has a process of its own.
-    `prune`: stage one first, and what it suggests among the first trials. `sampler` is one of
-    SAMPLERS.
+    `prune`: stage one first, and what it suggests among the first trials. `sampler` is one of SAMPLERS. `storage` is
+    the URL of a database for the study, see `storage.Place`; None: a file in the run folder. `extend`: a run in the
+    folder may have had another budget.
     """
 
     budget: Budget
@@ -45,6 +46,8 @@ class Settings:
     trial_timeout: float | None = None
     seed: int = 0
     out: Path | None = None
+    storage: str | None = None
+    extend: bool = False
 
     def __post_init__(self) -> None:
         for name in ("trials", "steps", "workers"):

@@ -3,56 +3,72 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
-import sqlalchemy
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-STUDY_NAME = "autocompress"
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
+SESSION = "session"  # the user attribute with the id of who asked for a trial
+BEGUN = "begun"  # the user attribute with when the work on it began, in seconds since 1970
+START = "start"  # the user attribute with the place of a first trial among them
+ORDINAL = "ordinal"  # the user attribute that says what `ordinal` cannot see
+LOST = "lost"  # the user attribute of a trial of which nothing is known but that there was one
 METRIC_NAMES = ["PSNR-Y (dB)", "FLOPs (1280x720)"]
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def open_study(database: Path, sampler: BaseSampler) -> Study:
-    """The study in an SQLite file, made where there is none."""
+def open_study(storage: BaseStorage, name: str, sampler: BaseSampler) -> Study:
+    """The study of this name, made where there is none."""
     study = optuna.create_study(
-        storage=_sqlite(database),
-        study_name=STUDY_NAME,
+        storage=storage,
+        study_name=name,
         directions=DIRECTIONS,
         sampler=sampler,
         load_if_exists=True,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        study.set_metric_names(METRIC_NAMES)
+    if study.metric_names != METRIC_NAMES:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(METRIC_NAMES)
     return study
 
 
-def _sqlite(database: Path) -> RDBStorage:
-    """Write-ahead logging lets a dashboard read while a search writes; FULL loses nothing in a power cut."""
-    storage = RDBStorage(f"sqlite:///{database.absolute()}", engine_kwargs={"connect_args": {"timeout": 60}})
-
-    def configure(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-
-    sqlalchemy.event.listen(storage.engine, "connect", configure)
-    storage.engine.dispose()  # what was connected before this rule
-    return storage
+def enqueue(study: Study, starts: Iterable[Mapping[str, Any]]) -> None:
+    """The first trials, but for those that an earlier session has enqueued, if it came so far and not further."""
+    trials = study.get_trials(deepcopy=False)
+    if any(trial.state != TrialState.WAITING for trial in trials):
+        return
+    there = {trial.user_attrs.get(START) for trial in trials}
+    for place, values in enumerate(starts):
+        if place not in there:
+            study.enqueue_trial(dict(values), user_attrs={START: place})
 
 
 def origin(trial: FrozenTrial | optuna.Trial) -> int:
     """The number of the trial whose config this one tries again, or its own: what its seed is made from."""
     return int(trial.user_attrs.get("origin", trial.number))
+
+
+def ordinal(trial: FrozenTrial | optuna.Trial, trials: Sequence[FrozenTrial]) -> int:
+    """Which config of the study this is, in the order in which they were asked for: what its training's seed is from.
+
+    Unlike a trial's number it is the same whether or not the search was ever cut off. `trials` are all of the study.
+    """
+    first = trials[origin(trial)]
+    known = first.user_attrs.get(ORDINAL)
+    return sum(not is_retry(other) for other in trials[: first.number]) if known is None else int(known)
+
+
+def is_retry(trial: FrozenTrial) -> bool:
+    """Whether it tries the config of another again."""
+    return "retry_of" in trial.user_attrs
 
 
 def attempts(trial: FrozenTrial | optuna.Trial) -> int:
@@ -61,14 +77,17 @@ def attempts(trial: FrozenTrial | optuna.Trial) -> int:
 
 
 def recover(
-    study: Study, finished: Callable[[int], list[float] | None], is_whole: Callable[[Mapping[str, Any]], bool]
+    study: Study,
+    lost: Iterable[FrozenTrial],
+    finished: Callable[[int], list[float] | None],
+    is_whole: Callable[[Mapping[str, Any]], bool],
 ) -> None:
-    """Close the trials that a dead search left running.
+    """Close the trials that a dead session left running.
 
     One whose student is written, as `finished` says by its objective values, is complete; any other is failed, and
     the same config queued again (or the sampler's next, where the search died before it had all parameters).
     """
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+    for trial in lost:
         values = finished(trial.number)
         if values is not None:
             study.tell(trial.number, values)
@@ -97,8 +116,9 @@ def fail(
     study.tell(number, state=TrialState.FAIL)
 
 
-def ended(study: Study) -> list[FrozenTrial]:
+def ended(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """Trials that came to an end of their own: complete, stopped, or failed and not to be tried again."""
-    trials = study.get_trials(deepcopy=False)
+    trials = list(trials)
     retried = {trial.user_attrs.get("retry_of") for trial in trials}
-    return [trial for trial in trials if trial.state.is_finished() and trial.number not in retried]
+    lost = {trial.number for trial in trials if LOST in trial.user_attrs}
+    return [trial for trial in trials if trial.state.is_finished() and trial.number not in retried | lost]

@@ -103,7 +103,7 @@ class Trial:
     def _write_state(self) -> None:
         with self._during("writing"):
             state = {"training": self._training.state_dict(), "scores": self._scores, "seconds": self.seconds}
-            checkpoints.write_atomically(self._state_file, lambda path: torch.save(state, path))
+            checkpoints.save_objects(self._state_file, state)
 
     def _read_state(self) -> dict[str, Any] | None:
         if not self._state_file.is_file():
@@ -125,6 +125,8 @@ class Trial:
                 "target_digest": branch.target_digest,
                 "init": task.settings.init,
                 "recipe": self.candidate.recipe.to_dict(),
+                "point": dict(task.branches.in_study(branch, self.candidate.values)),  # from which a lost study is...
+                "scores": {str(step): psnr for step, psnr in self._scores.items()},  # ...made again
                 "psnr_y_before_training": self._scores[0],
                 "validation": references | {"teacher": self._inputs.teachers[branch.name]},
                 "trained_on": f"{len(self._inputs.bank)} images of {task.train.name}",

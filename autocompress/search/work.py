@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from autocompress.errors import AutocompressError
+from autocompress.errors import AutocompressError, DiskFull
 from autocompress.search.inputs import Inputs
 from autocompress.search.space import Candidate
 from autocompress.search.trial import Trial
@@ -54,11 +54,15 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """There will be no student, for this reason; `again` where another attempt may have better luck."""
+    """There will be no student, for this reason; `again` where another attempt may have better luck.
+
+    `ends_search` where no trial would have better luck, before somebody has mended something.
+    """
 
     number: int
     reason: str
     again: bool = False
+    ends_search: bool = False
 
 
 Report = Step | AtRung | Finished | Failed
@@ -108,5 +112,7 @@ def work(job: Job, inputs: Inputs, tell: Tell) -> None:
         if trial.train(lambda step: tell(Step(number, step)), lambda step, psnr: tell(AtRung(number, step, psnr))):
             metrics = trial.finish(job.folder)
             tell(Finished(number, metrics, trial.seconds))
+    except DiskFull:  # no other trial would fare better
+        raise
     except FAILURES as error:
         tell(Failed(number, str(error)))

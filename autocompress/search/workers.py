@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Protocol
 
 from autocompress.arithmetic import Arithmetic
-from autocompress.errors import AutocompressError
+from autocompress.errors import AutocompressError, DiskFull
 from autocompress.quantities import format_duration
 from autocompress.search.inputs import Inputs, open_task
 from autocompress.search.settings import Settings
@@ -20,6 +22,7 @@ from autocompress.search.work import AtRung, Failed, Finished, Job, Report, Sour
 
 POLL = 0.5  # seconds between looks at the clock
 STEP_EVERY = 0.1  # seconds between steps that a worker tells of
+MAX_STILLBORN = 3  # that many in a row, and the next would fare no better
 READY = "ready"
 
 
@@ -78,6 +81,7 @@ class Workers:
         self._count = count
         self._trial_timeout = trial_timeout
         self._workers: list[_Worker] = []
+        self._stillborn = 0  # workers that ended before they could begin, since one could
 
     def run(self, source: Source) -> None:
         """See `Engine.run`."""
@@ -114,6 +118,7 @@ class Workers:
             return
         if said == READY:
             worker.ready, worker.started = True, time.monotonic()
+            self._stillborn = 0
             return
         report: Report = said
         goes_on = source.answer(report)
@@ -134,7 +139,8 @@ class Workers:
         """A worker is gone, and what it worked on with it."""
         self._workers.remove(worker)
         worker.end()
-        if not worker.ready:
+        self._stillborn += not worker.ready
+        if self._stillborn == MAX_STILLBORN:
             raise AutocompressError(f"a worker ended before it could begin: {reason}; what it printed says more")
         if worker.job is not None:
             source.answer(Failed(worker.job.number, reason, again=True))
@@ -148,9 +154,18 @@ def _how_it_ended(process: SpawnProcess) -> str:
     return f"its process ended with code {code}"
 
 
+def _end_with_the_search() -> None:
+    """At once: a worker that outlived its search would write a student that another session makes again."""
+    search = multiprocessing.parent_process()
+    if search is not None:
+        search.join()
+        os._exit(1)
+
+
 def serve(connection: Connection, setup: Setup) -> None:
     """A worker's life: work on what comes, until nobody is there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search, which ends its workers
+    threading.Thread(target=_end_with_the_search, daemon=True).start()
     told = 0.0
 
     def tell(report: Report) -> bool:
@@ -169,6 +184,8 @@ def serve(connection: Connection, setup: Setup) -> None:
             job: Job = connection.recv()
             try:
                 do(job, tell)
+            except DiskFull as error:
+                connection.send(Failed(job.number, str(error), ends_search=True))
             except (EOFError, BrokenPipeError, ConnectionResetError):
                 raise
             except Exception as error:  # a fault of ours: this trial's end, not the search's

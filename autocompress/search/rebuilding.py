@@ -1,0 +1,95 @@
+"""A study that is lost or damaged, made again from the students that were written."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from autocompress.errors import RunError
+from autocompress.search.branches import Branches
+from autocompress.search.known import AT_STEP
+from autocompress.search.run_folder import RunFolder
+from autocompress.search.study import LOST, ORDINAL
+
+NEEDED = {"point", "scores"}  # of a student's provenance
+
+
+def set_damaged_aside(run: RunFolder) -> str | None:
+    """Move away a study.db that is none; returns a line for the user where there is none to go on with.
+
+    To be called while no other session works on the run.
+    """
+    students = len(run.students())
+    if not run.database.is_file():
+        return f"study       study.db is gone; made again from {students} students" if students else None
+    if _is_whole(run):
+        return None
+    aside = next(path for path in _names(run) if not path.exists())
+    for suffix in ("-wal", "-shm", ""):
+        file = run.database.with_name(run.database.name + suffix)
+        if file.exists():
+            file.rename(aside.with_name(aside.name + suffix))
+    return f"study       study.db is damaged and now called {aside.name}; made again from {students} students"
+
+
+def _names(run: RunFolder) -> Any:
+    yield run.database.with_name("study.db.damaged")
+    yield from (run.database.with_name(f"study.db.damaged{number}") for number in range(2, 1000))
+
+
+def _is_whole(run: RunFolder) -> bool:
+    try:
+        with closing(sqlite3.connect(run.database, timeout=60)) as connection:
+            return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+    except sqlite3.OperationalError:  # it cannot be read now, which says nothing of what is in it
+        return True
+    except sqlite3.DatabaseError:
+        return False
+
+
+def rebuild(study: Study, run: RunFolder, branches: Branches, seed: int) -> bool:
+    """Put into a study the trials that it lacks and that have students; returns whether there were any.
+
+    Their numbers stay, so that they are the names of their folders: where nothing is known of a number, a failed trial
+    stands for it, which is not counted. RunError where an older version wrote the students.
+    """
+    there = len(study.get_trials(deepcopy=False))
+    students = {student["trial"]: student for student in run.students() if student["trial"] >= there}
+    if not students:
+        return False
+    for student in students.values():
+        if not student["provenance"].keys() >= NEEDED:
+            raise RunError(
+                f"{run.path}: the study is lost, and trial {student['trial']} was written by an older version, which "
+                "did not say enough to make it again; restore study.db, or give another folder with --out"
+            )
+    for number in range(there, max(students) + 1):
+        study.add_trial(_complete(students[number], branches, seed) if number in students else _placeholder())
+    return True
+
+
+def _complete(student: dict[str, Any], branches: Branches, seed: int) -> FrozenTrial:
+    provenance, metrics = student["provenance"], student["metrics"]
+    known = branches.distributions()
+    return create_trial(
+        state=TrialState.COMPLETE,
+        values=[metrics["psnr_y"], float(student["flops"])],
+        params=provenance["point"],
+        distributions={name: known[name] for name in provenance["point"]},
+        user_attrs={
+            "flops": student["flops"],
+            "params": student["params"],
+            ORDINAL: provenance["recipe"]["seed"] - seed,
+            "seconds": provenance.get("seconds", {}),
+            **metrics,
+            **{f"{AT_STEP}{step}": psnr for step, psnr in provenance["scores"].items()},
+        },
+    )
+
+
+def _placeholder() -> FrozenTrial:
+    return create_trial(state=TrialState.FAIL, user_attrs={LOST: True, "reason": "lost with the study"})

@@ -1,0 +1,102 @@
+"""How a run stands, also while it goes on: read from its study and its files, without writing to either."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from autocompress.search.known import scores
+from autocompress.search.run_folder import RunFolder
+from autocompress.search.sessions import is_held, locks
+from autocompress.search.storage import find_place
+from autocompress.search.study import BEGUN, SESSION, ended
+
+
+def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
+    """How many trials are how far, the best, where the time went, and who works on it, as plain JSON types.
+
+    Times are in seconds. `storage` is needed where its URL has a password; raises InvalidInput where the study cannot
+    be read.
+    """
+    trials = trials_of(run, storage)
+    alive = [path.stem for path in locks(run.path) if is_held(path)]
+    running = [t for t in trials if t.state == TrialState.RUNNING and t.user_attrs.get(SESSION) in alive]
+    begun = [trial for trial in running if BEGUN in trial.user_attrs]
+    over = ended(trials)
+    states = Counter(trial.state for trial in over)
+    wanted = run.config["settings"]["trials"]
+    return {
+        "run": str(run.path),
+        "sessions": len(alive),
+        "trials": {
+            "wanted": wanted,
+            "finished": states[TrialState.COMPLETE],
+            "stopped": states[TrialState.PRUNED],
+            "failed": states[TrialState.FAIL],
+            "running": len(begun),
+            "waiting": max(0, wanted - len(over) - len(begun)),
+        },
+        "best": _best(trials),
+        "running": [_progress(trial) for trial in begun],
+        "ended_early": [
+            {"trial": trial.number, "state": NAMES[trial.state], "reason": trial.user_attrs.get("reason", "")}
+            for trial in over
+            if trial.state in NAMES
+        ],
+        "times": _times(run, trials),
+    }
+
+
+NAMES = {TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
+
+
+def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTrial]:
+    """All of a run's study as they are now; none where it has not been made yet."""
+    place = find_place(storage, run)
+    if place.url is None and not run.database.is_file():
+        return []
+    with place.kept():
+        kept = place.open(run)
+        try:
+            found: list[FrozenTrial] = kept.get_all_trials(kept.get_study_id_from_name(place.study), deepcopy=False)
+        except KeyError:
+            return []
+        finally:
+            kept.remove_session()
+    return found
+
+
+def _best(trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if not complete:
+        return None
+    best = max(complete, key=lambda trial: float(trial.values[0]))
+    return {"trial": best.number, "psnr_y": best.values[0], "flops": int(best.values[1])}
+
+
+def _progress(trial: FrozenTrial) -> dict[str, Any]:
+    """Since when a trial is worked on, and its score at its last rung, if it has come to one."""
+    step, psnr = max(((rung, point.psnr) for rung, point in scores(trial)), default=(None, None))
+    since = trial.user_attrs[BEGUN]
+    return {"trial": trial.number, "since": since, "seconds": time.time() - since, "step": step, "psnr_y": psnr}
+
+
+def _times(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
+    """Of all sessions that came to their end, and of the trials that finished."""
+    return {
+        "sessions": len(run.times),
+        "total": sum(session["total"] for session in run.times),
+        "parts": _sum([session["parts"] for session in run.times]),
+        "trials": _sum([trial.user_attrs.get("seconds", {}) for trial in trials]),
+    }
+
+
+def _sum(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """By name, the largest first."""
+    names = {name for one in parts for name in one}
+    total = {name: round(sum(one.get(name, 0.0) for one in parts), 2) for name in names}
+    return dict(sorted(total.items(), key=lambda item: -item[1]))

@@ -1,0 +1,33 @@
+"""What a process that was killed leaves lying about in a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+
+from autocompress.search.run_folder import TIMES, RunFolder
+from autocompress.search.study import origin
+
+
+def sweep(run: RunFolder, trials: Iterable[FrozenTrial]) -> None:
+    """Remove what no trial can go on from: half-written files, and states and students of trials that are over.
+
+    To be called while asking: what a trial that is not over needs stays.
+    """
+    pending = [trial for trial in trials if not trial.state.is_finished()]
+    busy = {trial.number for trial in pending} | {origin(trial) for trial in pending}
+    for folder in (run.path / "trials").glob("[0-9]*"):
+        if int(folder.name) not in busy:
+            for left in _left_in(folder):
+                left.unlink(missing_ok=True)
+    for left in run.path.glob(f".{TIMES}.*.tmp"):
+        left.unlink(missing_ok=True)
+
+
+def _left_in(folder: Path) -> Iterable[Path]:
+    yield from folder.glob(".*.tmp")
+    yield folder / "state.pt"
+    if not (folder / "student.json").exists():  # it is written last
+        yield folder / "student.safetensors"

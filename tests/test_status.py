@@ -1,0 +1,86 @@
+"""`autocompress status`: of a run that is over, of one that goes on, of one that was killed, of none."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stub
+from programs import finish, start
+from stub import StubSetup
+from test_joining import wait_for
+from typer.testing import CliRunner
+
+from autocompress.cli import app
+from autocompress.errors import RunError
+from autocompress.search import RunFolder, Settings
+from autocompress.search.status import status
+
+Make = Callable[..., Settings]
+
+
+def files(run: RunFolder) -> dict[Path, int]:
+    """What would change if anything were written."""
+    return {path: path.stat().st_mtime_ns for path in run.path.rglob("*.json")} | {
+        run.database: run.database.stat().st_mtime_ns
+    }
+
+
+def told(folder: Path, *options: str) -> str:
+    result = CliRunner().invoke(app, ["status", str(folder), *options])
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+def test_of_a_finished_run(small: Make) -> None:
+    stub.run(small(trials=8, trial_timeout=60.0), StubSetup(raises_at=100))
+    run = RunFolder(small().folder)
+    before = files(run)
+    about = status(run)
+    assert files(run) == before
+    counts = about["trials"]
+    assert counts["wanted"] == 8
+    assert counts["failed"] == 1
+    assert counts["finished"] + counts["stopped"] == 7
+    assert counts["running"] == counts["waiting"] == about["sessions"] == 0
+    best = max(run.students(), key=lambda student: float(student["metrics"]["psnr_y"]))
+    assert (about["best"]["trial"], about["best"]["flops"]) == (best["trial"], best["flops"])
+    assert about["times"]["sessions"] == 1
+    assert about["times"]["total"] == pytest.approx(run.times[0]["total"])
+    assert any(trial["reason"] == "the stub raised" for trial in about["ended_early"])
+    assert json.loads(told(run.path, "--json"))["trials"] == counts
+    said = told(run.path, "--all")
+    assert "nobody works on it" in said
+    assert f"trials   8: {counts['finished']} finished, {counts['stopped']} stopped, 1 failed" in said
+    assert said.count("dB at no more FLOPs") == counts["stopped"]
+    assert "training" not in told(run.path).split("time")[0]
+
+
+def test_of_a_run_that_goes_on_and_is_killed(small: Make) -> None:
+    settings = small(trials=6)
+    run = RunFolder(settings.folder)
+    program = start(settings, StubSetup(seconds=6.0))
+    wait_for(run, 1)
+    about: dict[str, Any] = {"running": []}
+    while not about["running"] or about["running"][0]["step"] in (None, 0):
+        about = status(run)
+    assert about["sessions"] == 1
+    assert about["running"][0]["step"] in (33, 100)
+    assert about["running"][0]["psnr_y"] > 20
+    assert about["trials"]["running"] == 1
+    assert sum(about["trials"].values()) == 2 * about["trials"]["wanted"]
+    assert "1 session at work" in told(run.path)
+    program.kill()
+    program.communicate()
+    about = status(run)
+    assert (about["sessions"], about["trials"]["running"]) == (0, 0)
+    assert finish(start(settings, StubSetup())) == "all 6 trials are done"
+
+
+def test_of_no_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such folder"):
+        told(tmp_path / "none")
+    with pytest.raises(RunError, match=r"no config\.json"):
+        told(tmp_path)
