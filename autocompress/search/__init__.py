@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
+from autocompress.errors import InvalidInput
 from autocompress.search.description import describe, facts, identity, recorded_arithmetic
 from autocompress.search.driver import BATCH, Driver, Outcome
 from autocompress.search.inputs import Inputs, Task, open_task
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.run_folder import RunFolder
-from autocompress.search.settings import Settings
+from autocompress.search.settings import OnRay, Settings
 from autocompress.search.starts import first_points
 from autocompress.search.work import Engine, Here
 from autocompress.search.workers import TaskSetup, Workers
 
-__all__ = ["Outcome", "Progress", "RunFolder", "Settings", "search"]
+__all__ = ["OnRay", "Outcome", "Progress", "RunFolder", "Settings", "search"]
 
 
 def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
@@ -26,8 +29,15 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
     interrupt the trials in flight are queued again, and the outcome says so.
     """
     deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
-    progress.stage("opening teacher and images")
     ledger = Ledger()
+    with _on_ray(settings, progress, ledger):
+        return _search(settings, progress, ledger, deadline)
+
+
+def _search(
+    settings: Settings, progress: Progress, ledger: Ledger, deadline: float | None
+) -> tuple[RunFolder, Outcome]:
+    progress.stage("opening teacher and images")
     with ledger.during("opening teacher and images"):
         task = open_task(settings)
     first = first_points(task.branches, settings.budget, min(BATCH, settings.trials))
@@ -47,10 +57,32 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
 
 def _engine(settings: Settings, inputs: Inputs) -> Engine:
     """This process for one worker, unless its trials may take too long: a process can be killed."""
+    if settings.ray is not None:
+        from autocompress.search.ray_engine import RayEngine
+        from autocompress.search.ray_setup import SentTask
+
+        return RayEngine(SentTask.of(inputs, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
     if settings.workers == 1 and settings.trial_timeout is None:
         return Here(inputs)
     share = replace(inputs.arithmetic, threads=max(1, inputs.arithmetic.threads // settings.workers))
     return Workers(TaskSetup(settings, share), settings.workers, settings.trial_timeout)
+
+
+@contextmanager
+def _on_ray(settings: Settings, progress: Progress, ledger: Ledger) -> Iterator[None]:
+    """What a search on Ray is within; nothing for any other. Ray is imported when it is asked for: few have it."""
+    with ExitStack() as stack:
+        if settings.ray is not None:
+            progress.stage("connecting to Ray")
+            with ledger.during("connecting to Ray"):
+                try:
+                    from autocompress.search import ray_cluster
+                except ImportError as error:
+                    raise InvalidInput(
+                        f"--backend ray: Ray is not installed ({error}); pip install 'autocompress[ray]' does it"
+                    ) from error
+                stack.enter_context(ray_cluster.connected(settings.ray))
+        yield
 
 
 def _prepare(task: Task, run: RunFolder, progress: Progress, ledger: Ledger) -> Inputs:
