@@ -33,8 +33,10 @@ def _local_ray() -> Iterator[None]:
     """One for all tests: it takes seconds to start."""
     from autocompress.search.ray_cluster import connected
 
-    with connected(TWO):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # for the stub, on the workers
+        with connected(TWO):
+            yield
 
 
 def on_ray(wanted: Settings, setup: Setup, progress: Any = None) -> search.Outcome:
@@ -200,7 +202,7 @@ class ElsewhereSetup:
 def test_what_cannot_be_is_said(settings: Make) -> None:
     with pytest.raises(InvalidInput, match="no node of the Ray cluster has 99 CPUs and 0 GPUs"):
         search.search(settings(ray=replace(TWO, cpus=99)), Silent())
-    with pytest.raises(InvalidInput, match="GPUs per trial are 1.5"):
+    with pytest.raises(InvalidInput, match=r"GPUs per trial are 1\.5"):
         OnRay(gpus=1.5)
     with pytest.raises(InvalidInput, match="Ray's client is not enough"):
         OnRay(address="ray://head:10001")

@@ -150,12 +150,13 @@ class _Desk:
                 return
             if number not in self._begun:
                 self._stillborn += 1
-                if self._stillborn >= BIRTHS:
-                    raise AutocompressError(
-                        f"{BIRTHS} workers on Ray ended before they could begin; their logs, in Ray's session folder "
-                        "on their nodes, say more"
-                    )
             self._fail(number, "its worker's process or node was lost")
+
+    def hear_why(self, reason: str) -> None:
+        """What Ray says of the worker that was lost last."""
+        with self._leaving():
+            if self._stillborn >= BIRTHS:
+                raise AutocompressError(f"{BIRTHS} workers on Ray ended before they could begin: {reason}")
 
     def close(self) -> None:
         """No worker writes anything after this."""
@@ -177,7 +178,7 @@ class _Desk:
                     self._begun[number] = time.monotonic(), actor
             case Told(report, files) if report.number in self._open:
                 for path, content in sorted(files.items(), reverse=True):  # student.json last: it says all is there
-                    checkpoints.write_atomically(path, lambda place, content=content: place.write_bytes(content))
+                    _put(path, content)
                 goes_on = self._source.answer(report)
                 if not goes_on:
                     self._forget(report.number)
@@ -197,6 +198,13 @@ class _Desk:
     def _forget(self, number: int) -> None:
         self._open.pop(number, None)
         self._begun.pop(number, None)
+
+
+def _put(path: Path, content: bytes) -> None:
+    def write(place: Path) -> None:
+        place.write_bytes(content)
+
+    checkpoints.write_atomically(path, write)
 
 
 class _Jobs(Searcher):
@@ -238,3 +246,8 @@ class _Clock(Callback):
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Before anything is started."""
         self._desk.look()
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """After the searcher has heard of it, without the reason."""
+        lines = str(trial.get_error()).split("\n")
+        self._desk.hear_why(next((line.strip() for line in reversed(lines) if line.strip()), "unknown"))
