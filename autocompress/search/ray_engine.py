@@ -10,6 +10,8 @@ the study. Nor is Tune's own restore used: a search that was killed goes on from
 from __future__ import annotations
 
 import shutil
+import signal
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -53,9 +55,11 @@ class RayEngine:
         with _own_folder(self._folder) as own:
             desk = _Desk(source, _mailbox(), own / MARKER, self._trial_timeout)
             try:
-                self._tune(desk, own)
-            except _Left:
-                assert desk.raised is not None
+                with _interrupting(desk):
+                    self._tune(desk, own)
+            except Exception:
+                if desk.raised is None:
+                    raise
                 raise desk.raised from None
             finally:
                 desk.close()
@@ -96,8 +100,26 @@ def _mailbox() -> Any:
     return ray.remote(Mailbox).options(num_cpus=0, max_concurrency=1000, scheduling_strategy=here).remote()
 
 
-class _Left(BaseException):
-    """What ends a search was raised: out through Tune, which would wait for its trials on an Exception."""
+@contextmanager
+def _interrupting(desk: _Desk) -> Iterator[None]:
+    """The first Ctrl-C comes where the desk next looks, so that Tune can give back what it holds of the cluster."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(*_: object) -> None:
+        desk.interrupted = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Left(Exception):
+    """What ends a search was raised: out through Tune, which cleans up on the way."""
 
 
 class _Desk:
@@ -106,6 +128,7 @@ class _Desk:
     def __init__(self, source: Source, mailbox: Any, marker: Path, trial_timeout: float | None) -> None:
         self.mailbox = mailbox
         self.raised: BaseException | None = None
+        self.interrupted = False
         self._source = source
         self._marker = marker
         self._trial_timeout = trial_timeout
@@ -119,6 +142,7 @@ class _Desk:
             yield
         except BaseException as error:
             self.raised = error
+            self._end_all()  # Tune would wait for them
             raise _Left from error
 
     def next_number(self) -> int | None:
@@ -136,6 +160,8 @@ class _Desk:
     def look(self) -> None:
         """Hear what has been told, and see to the time."""
         with self._leaving():
+            if self.interrupted:
+                raise KeyboardInterrupt
             for letter in ray.get(self.mailbox.empty.remote()):
                 self._hear(letter)
             if self._trial_timeout is not None:
@@ -160,13 +186,17 @@ class _Desk:
 
     def close(self) -> None:
         """No worker writes anything after this."""
+        self._end_all()
+        ray.kill(self.mailbox)
+
+    def _end_all(self) -> None:
         dying = []
         for _, actor in self._begun.values():
             ray.kill(actor)
             dying.append(actor.__ray_ready__.remote())  # fails when it is dead
+        self._begun.clear()
         if dying:
             ray.wait(dying, num_returns=len(dying), timeout=GOODBYE)
-        ray.kill(self.mailbox)
 
     def _hear(self, letter: Letter) -> None:
         match letter:
