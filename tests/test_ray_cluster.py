@@ -18,6 +18,7 @@ from test_search import Silent, trials_of
 from test_workers import Make, counts, settings
 
 from autocompress.search import OnRay, RunFolder
+from autocompress.search.space import Candidate
 
 pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -29,7 +30,8 @@ class Node:
     """A `ray start` with all that it has started."""
 
     def __init__(self, *options: str) -> None:
-        command = [str(Path(sys.executable).with_name("ray")), "start", "--num-cpus=1", "--block", *options]
+        ray = str(Path(sys.executable).with_name("ray"))
+        command = [ray, "start", "--num-cpus=1", "--block", *options]
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "RAY_USAGE_STATS_ENABLED": "0"}
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -58,8 +60,9 @@ def _descendants(root: int) -> list[int]:
 
 
 @pytest.fixture
-def cluster() -> Iterator[tuple[str, Node]]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Node]]:
     """Its address, and the node that may be killed."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or a new head wants a token of whoever joins
     folder = tempfile.mkdtemp(prefix="ray")  # a short path: sockets lie in it
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -95,7 +98,7 @@ else:
 
 
 class Killing(Silent):
-    """Kills a node when two trials are in the middle, of which one is there."""
+    """Kills a node when two trials are in the middle: as each node has one CPU, one of them is there."""
 
     def __init__(self, node: Node) -> None:
         super().__init__()
@@ -106,6 +109,12 @@ class Killing(Silent):
         self.in_the_middle.add(trial)
         if len(self.in_the_middle) == 2 and self.node.process.poll() is None:
             self.node.kill()
+
+    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self.in_the_middle.discard(trial)
+
+    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self.in_the_middle.discard(trial)
 
 
 def test_a_search_outlives_a_node(settings: Make, cluster: tuple[str, Node]) -> None:
