@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -96,3 +97,13 @@ def evaluate(
         sr = upscale(pair.lr)
         images[pair.name] = {name: METRICS[name](sr, pair.hr, border=scale) for name in names}
     return Scores(images)
+
+
+def check_finite(scores: Scores) -> None:
+    """Raise DataError where a PSNR is infinite, which no mean and no file can hold."""
+    for image, row in scores.images.items():
+        if math.inf in row.values():
+            raise DataError(
+                f"the validation image '{image}' is reproduced without any error (as a picture of one colour is), so "
+                "its PSNR is infinite and compares nothing; remove it"
+            )

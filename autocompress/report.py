@@ -48,15 +48,17 @@ def front_figure(run: RunFolder) -> go.Figure:
             marker={"size": 16, "symbol": "star"},
             hoverinfo="skip",
         )
-    teacher, bicubic = config["references"]["teacher"], config["references"]["bicubic"]
-    figure.add_scatter(
-        x=[teacher["flops"]],
-        y=[teacher["psnr_y"]],
-        mode="markers",
-        name=f"teacher {config['teacher']['name']}",
-        marker={"size": 12, "symbol": "diamond"},
-        hovertemplate=f"teacher<br>%{{y:.2f}} dB, {format_count(teacher['flops'])} FLOPs<extra></extra>",
-    )
+    bicubic = config["references"]["bicubic"]
+    teachers = {branch["teacher"]["name"]: branch["teacher"] for branch in config["branches"].values()}
+    for name, teacher in teachers.items():
+        figure.add_scatter(
+            x=[teacher["flops"]],
+            y=[teacher["psnr_y"]],
+            mode="markers",
+            name=f"teacher {name}",
+            marker={"size": 12, "symbol": "diamond"},
+            hovertemplate=f"teacher<br>%{{y:.2f}} dB, {format_count(teacher['flops'])} FLOPs<extra></extra>",
+        )
     figure.add_hline(y=bicubic["psnr_y"], line_dash="dot", annotation_text=f"bicubic {bicubic['psnr_y']:.2f} dB")
     budget = config["search"]["budget"]["flops"]
     if budget is not None:
@@ -64,7 +66,7 @@ def front_figure(run: RunFolder) -> go.Figure:
     figure.update_xaxes(type="log", title="FLOPs for a 1280x720 output (fused multiply-adds)")
     figure.update_yaxes(title=f"PSNR-Y in dB, {config['valid']['images']} images of {config['valid']['name']}")
     figure.update_layout(
-        title=f"{run.path.name}: students of {config['teacher']['name']}, x{config['scale']}",
+        title=f"{run.path.name}: students of {' and '.join(teachers)}, x{config['scale']}",
         template="plotly_white",
         legend={"orientation": "h", "y": -0.2},
     )
@@ -74,7 +76,7 @@ def front_figure(run: RunFolder) -> go.Figure:
 def _hover(table: pd.DataFrame) -> dict[str, Any]:
     """What shows when the pointer is on a student."""
     texts = [
-        f"trial {row['trial']}: {row['psnr_y']:.2f} dB, SSIM {row['ssim_y']:.4f}<br>"
+        f"trial {row['trial']}, {row['family']}: {row['psnr_y']:.2f} dB, SSIM {row['ssim_y']:.4f}<br>"
         f"{format_count(row['flops'])} FLOPs, {format_count(row['params'])} parameters<br>"
         + "<br>".join(f"{key}: {value}" for key, value in row["config"].items())
         for row in rows(table)

@@ -1,5 +1,6 @@
 """Several spaces in one search: which teacher goes where, and one front of all."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -20,10 +21,12 @@ from autocompress.families.swinir.network import SwinIRConfig
 from autocompress.prune import SparsifySettings
 from autocompress.report import front_figure
 from autocompress.search import Progress, Settings, search
+from autocompress.search.branches import Branches
 from autocompress.search.inputs import Inputs, open_task
 from autocompress.search.opening import open_branches
 from autocompress.search.results import pareto
 from autocompress.search.space import Budget
+from autocompress.search.starts import first_points
 
 EDSR_SPACE = """
 family: edsr
@@ -153,7 +156,12 @@ def test_a_teacher_goes_to_the_spaces_of_its_family(
             "edsr-baseline-x2 is edsr, but the space windows is of the family",
         ),
         ({"teachers": ("edsr-baseline-x2", "edsr=TINY")}, "are both teachers for the space small"),
-        ({"res_scale": 0.1, "teachers": ("swinir-s-x2",)}, "is swinir, without one"),
+        ({"res_scale": 0.1, "teachers": ("swinir-s-x2",)}, "no --teacher or --target is an EDSR, which has one"),
+        ({"res_scale": 0.1, "teachers": ()}, "no --teacher or --target is an EDSR"),
+        (
+            {"teachers": ("edsr-baseline-x2", "small=TINY")},
+            "edsr-baseline-x2 is edsr, but the space windows",
+        ),
         ({"teachers": ("x3.pth",)}, "upscales by 3, but swinir-s-x2 by 2; give teachers of one scale"),
         ({"target": "x3.pth"}, "the target x3.pth upscales by 3, but the teacher"),
         ({"scale": 4}, "scale 4 was asked for"),
@@ -177,6 +185,43 @@ def test_what_does_not_fit_is_named(
     assert not (tmp_path / "run").exists()
 
 
+def test_the_residual_scaling_is_for_all_edsr_networks(settings: Callable[..., Settings], teacher_file: Path) -> None:
+    branches = open_branches(settings(res_scale=0.5))
+    assert branches["small"].teacher.config.res_scale == 0.5  # type: ignore[attr-defined]
+    taught = open_branches(settings(teachers=(), spaces=("swinir",), target=str(teacher_file), res_scale=0.5))
+    assert taught["swinir"].target.config.res_scale == 0.5  # type: ignore[attr-defined]
+
+
+def test_the_order_of_the_spaces_says_nothing(settings: Callable[..., Settings]) -> None:
+    wanted = settings(trials=3)
+    search(wanted, Silent())
+    swapped = dataclasses.replace(wanted, spaces=wanted.spaces[::-1], trials=5)
+    assert search(swapped, Silent())[1].reason == "all 5 trials are done"
+
+
+def test_spaces_of_one_family_do_not_begin_with_the_same_student_twice(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    (tmp_path / "other.yaml").write_text(EDSR_SPACE)
+    wanted = settings(spaces=(str(tmp_path / "small.yaml"), str(tmp_path / "other.yaml")), teachers=())
+    branches = open_branches(wanted)
+    points = first_points(branches, Budget(20 * 10**9), 8)
+    keys = [branches.key(branches.candidate(point, Recipe())) for point in points]
+    assert len(set(keys)) == len(keys)
+    assert len(first_points(branches, Budget(20 * 10**9), 1)) == 1
+
+
+def test_a_suggestion_beyond_the_budget_is_brought_within(settings: Callable[..., Settings]) -> None:
+    branches = open_branches(settings(spaces=("edsr",), teachers=()))
+    (branch,) = branches
+    for suggested, least in ((EDSRConfig(2, 36, 16), 17e9), (EDSRConfig(2, 12, 10), 7e9)):
+        point = first_points(branches, Budget(20 * 10**9), 8, {"edsr": suggested})[0]
+        candidate = branches.candidate(point, Recipe())
+        assert least < candidate.flops <= 20e9
+    assert candidate.config == EDSRConfig(2, 12, 10)
+    assert branch.space.name == "edsr"
+
+
 @pytest.fixture
 def short_pruning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a few steps."""
@@ -194,7 +239,8 @@ def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[...,
     tried = [json.dumps([student["family"], student["config"]]) for student in run.students()]
     for name, config in suggested.items():
         branch = task.branches[name]
-        nearest = branch.space.candidate(branch.space.nearest(config), branch.teacher.config, Recipe()).config
+        alone = first_points(Branches([branch]), wanted.budget, 1, {name: config})[0]
+        nearest = Branches([branch]).candidate(alone, Recipe()).config
         assert json.dumps([branch.family.name, nearest.to_dict()]) in tried
     with pytest.raises(RunError, match="prune was True and is now False"):
         search(settings(prune=False, steps=1), Silent())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from optuna._hypervolume import compute_hypervolume
 
 from autocompress.search.hypervolume import hypervolume
-from autocompress.search.rungs import Point, Rungs, front
+from autocompress.search.rungs import HalvingRungs, Point, Rungs, front, ranked
 
 # Few different values, so that ties are common.
 clouds = st.lists(st.tuples(st.integers(20, 26), st.integers(1, 7)), max_size=25).map(
@@ -76,3 +76,59 @@ def test_the_hypervolume_is_the_area_that_is_dominated(values: list[tuple[int, i
     inside = np.array([(math.log10(flops), -psnr) for flops, psnr in values if flops < 800 and psnr > 30])
     expected = compute_hypervolume(inside, np.array([math.log10(800), -30])) if len(inside) else 0.0
     assert hypervolume(points, 800, 30) == pytest.approx(expected, abs=1e-9)
+
+
+# --- MO-ASHA ---
+
+
+def place(point: Point, points: list[Point]) -> tuple[int, float, int]:
+    """By definition: the number of fronts before its own, minus its crowding distance there, its trial."""
+    depth, left = 0, points
+    while any(better(other, point) for other in left):
+        left = [p for p in left if any(better(other, p) for other in left)]
+        depth += 1
+    front_of = [p for p in left if not any(better(other, p) for other in left)]
+    distance = 0.0
+    for of in (lambda p: math.log10(p.flops), lambda p: p.psnr):
+        # along a front both rise together; equal points lie side by side, by trial
+        line = sorted(front_of, key=lambda p: (p.flops, p.trial))
+        index = line.index(point)
+        if index in (0, len(line) - 1):
+            distance = math.inf
+        elif of(line[-1]) > of(line[0]):
+            distance += (of(line[index + 1]) - of(line[index - 1])) / (of(line[-1]) - of(line[0]))
+    return depth, -distance, point.trial
+
+
+@given(clouds)
+def test_ranked_by_fronts_and_then_by_crowding(points: list[Point]) -> None:
+    assert ranked(points) == sorted(points, key=lambda point: place(point, points))
+
+
+@given(clouds, st.integers(2, 4), st.sampled_from([0, 8]))
+def test_one_in_eta_goes_on(points: list[Point], eta: int, first: int) -> None:
+    rungs = HalvingRungs(eta, first)
+    for count, point in enumerate(points, start=1):
+        rungs.record(33, point)
+        so_far = points[:count]
+        ahead = sum(place(other, so_far) < place(point, so_far) for other in so_far)
+        assert (rungs.stops(33, point) is None) == (count < eta or count <= first or ahead < count // eta)
+        assert rungs.stops(100, point) is None
+
+
+def test_halving_says_why_and_forgets_what_failed() -> None:
+    rungs = HalvingRungs(2)
+    good, bad = Point(0, 34.0, 10), Point(1, 33.0, 20)
+    rungs.record(100, good)
+    assert rungs.stops(100, good) is None
+    rungs.record(100, bad)
+    assert rungs.stops(100, bad) == "after 100 steps it has 33.00 dB, and is number 2 of 2, of which 1 in 2 goes on"
+    rungs.forget(0)
+    assert rungs.stops(100, bad) is None
+
+
+def test_halving_stops_only_where_it_may() -> None:
+    rungs = HalvingRungs(2, at=(100,))
+    for rung in (33, 100):
+        rungs.record(rung, Point(0, 34.0, 10))
+        assert (rungs.stops(rung, Point(1, 33.0, 20)) is None) == (rung == 33)

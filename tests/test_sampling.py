@@ -16,10 +16,11 @@ from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig
 from autocompress.search.branches import WHICH, Branch, Branches
 from autocompress.search.parameters import Value, parse_parameter
+from autocompress.search.samplers import OPTUNAS
 from autocompress.search.sampling import FeasibleSampler
 from autocompress.search.space import Budget, Space, Values, load_space
 from autocompress.search.starts import first_points, starts
-from autocompress.search.study import DIRECTIONS, default_sampler
+from autocompress.search.study import DIRECTIONS
 
 FAMILY = FAMILIES["edsr"]
 TEACHER = EDSRConfig(2)
@@ -48,7 +49,7 @@ def flops(values: Values) -> int:
 def run(
     trials: int,
     seed: int = 0,
-    inner: Callable[[int], BaseSampler] = default_sampler,
+    inner: Callable[[int], BaseSampler] = OPTUNAS["tpe"],
     budget: Budget = BUDGET,
     space: Space = SPACE,
 ) -> list[Point]:
@@ -61,7 +62,7 @@ def run(
     def usable(values: Values) -> bool:
         return point(values) not in tried and budget.allows(flops(values), 0)
 
-    sampler = FeasibleSampler(inner(seed), branches(space), usable, seed)
+    sampler = FeasibleSampler(inner, branches(space), usable, seed)
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
     found = []
     for _ in range(trials):
@@ -79,7 +80,7 @@ def run(
     return found
 
 
-@pytest.mark.parametrize("inner", [default_sampler, lambda seed: RandomSampler(seed=seed)])
+@pytest.mark.parametrize("inner", [OPTUNAS[name] for name in ("tpe", "random", "nsga2")])
 def test_points_are_on_the_grid_within_the_budget_and_never_twice(inner: Callable[[int], BaseSampler]) -> None:
     found = run(30, inner=inner)
     assert len(set(found)) == len(found) == 30
@@ -108,13 +109,13 @@ def test_a_small_space_is_exhausted() -> None:
 
 
 def test_nothing_usable_is_none() -> None:
-    sampler = FeasibleSampler(RandomSampler(seed=0), branches(SPACE), lambda _: False, 0)
+    sampler = FeasibleSampler(OPTUNAS["random"], branches(SPACE), lambda _: False, 0)
     assert sampler.any_usable() is None
 
 
 def test_one_usable_point_among_thousands_is_found() -> None:
     wanted = {"num_feat": 60, "num_block": 13, "learning_rate": RATE.values[3], "teacher_loss": "multilap"}
-    sampler = FeasibleSampler(RandomSampler(seed=0), branches(SPACE), lambda values: dict(values) == wanted, 0)
+    sampler = FeasibleSampler(OPTUNAS["random"], branches(SPACE), lambda values: dict(values) == wanted, 0)
     assert sampler.any_usable() == wanted
 
 
@@ -142,7 +143,7 @@ def joint_run(trials: int, usable: Callable[[Values], bool]) -> list[Values]:
     """A study over SPACE and a small SwinIR space, in which SwinIR students are better."""
     both = branches(SPACE, load_space("swinir"))
     tried: list[Values] = []
-    sampler = FeasibleSampler(default_sampler(0), both, lambda point: usable(point) and point not in tried, 0)
+    sampler = FeasibleSampler(OPTUNAS["tpe"], both, lambda point: usable(point) and point not in tried, 0)
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
     for _ in range(trials):
         trial = study.ask()
@@ -165,7 +166,7 @@ def test_every_point_of_several_spaces_is_whole_and_new() -> None:
 def test_when_one_space_is_used_up_the_other_goes_on() -> None:
     found = joint_run(20, lambda point: point[WHICH] == "swinir" or point["test.num_feat"] == 8)
     assert len(found) == 20
-    none = FeasibleSampler(RandomSampler(seed=0), branches(SPACE, load_space("swinir")), lambda _: False, 0)
+    none = FeasibleSampler(OPTUNAS["random"], branches(SPACE, load_space("swinir")), lambda _: False, 0)
     assert none.any_usable() is None
 
 

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from click.testing import Result
+from PIL import Image
 from typer.testing import CliRunner
 
 from autocompress import checkpoints, load, prune
@@ -19,8 +21,8 @@ from autocompress.distill import course
 from autocompress.distill.recipe import Recipe, paper_recipe
 from autocompress.distill.teaching import Lesson, open_training_images, teach
 from autocompress.distill.training import Training
-from autocompress.errors import CheckpointError, ConfigError, InvalidInput, RunError
-from autocompress.evaluate import evaluate, network_upscaler, pairs
+from autocompress.errors import CheckpointError, ConfigError, DataError, InvalidInput, RunError
+from autocompress.evaluate import bicubic_upscaler, check_finite, evaluate, network_upscaler, pairs
 from autocompress.families import parse_config
 from autocompress.families.base import digest
 from autocompress.families.edsr import EDSRFamily
@@ -226,6 +228,41 @@ def test_numbers_of_the_training_can_be_set(photos: Path, teacher_file: Path, tm
     assert result.exit_code == 0, result.output
     used = json.loads(out.with_suffix(".json").read_text())["provenance"]["recipe"]
     assert (used["teacher_loss"], used["learning_rate"], used["feature_weight"]) == ("charbonnier", 1e-4, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["edsr", "--set", "patch_size=32"], "patch_size is nothing that can be set here; these can: num_feat"),
+        (["edsr", "--set", "num_feat=wide"], "num_feat is 'wide', but must be a whole number"),
+        (["swinir", "--set", "num_block=2.5"], "num_block is 2.5, but must be a whole number"),
+        (["edsr", "--set", "learning_rate=abc"], "--set learning_rate=abc: not all of these are numbers"),
+        (["rdn"], "rdn is no preset and no family; known: edsrmini, swinirmini, edsr, swinir"),
+        (["edsr", "--data", "nowhere"], "nowhere"),
+    ],
+)
+def test_what_cannot_be_distilled_is_named_first(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        CliRunner().invoke(app, ["distill", *arguments, "--out", "a.safetensors"], catch_exceptions=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_state_with_more_to_it_is_another_training(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "net.safetensors"
+    with pytest.raises(Killed):
+        teach(lesson(photos, described={"start": "a"}), out, Arithmetic(), quiet, stop_at(3))  # type: ignore[arg-type]
+    with pytest.raises(RunError, match="another start: a there, None now"):
+        teach(lesson(photos), out, Arithmetic(), quiet, quiet)
+
+
+def test_an_image_without_any_error_is_named(photos: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), (114, 111, 103)).save(tmp_path / "flat.png")
+    flat = open_folder(tmp_path, 2, min_size=32)
+    with pytest.raises(DataError, match="flat"):
+        check_finite(evaluate(bicubic_upscaler(2), pairs(flat), 2))
 
 
 def test_the_papers_student_from_scratch_by_the_papers_recipe(photos: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from autocompress.arithmetic import Arithmetic
 from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError
 from autocompress.search import RunFolder, Settings
-from autocompress.search.rungs import Rungs
+from autocompress.search.rungs import HalvingRungs
 from autocompress.search.space import Budget
 
 Make = Callable[..., Settings]
@@ -52,15 +52,15 @@ def counts(run: RunFolder) -> dict[str, int]:
 
 
 def test_two_workers_do_what_one_does(settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing is stopped: the same candidates, with the same seeds, and the same students."""
-    monkeypatch.setattr(Rungs, "stops", lambda *_: None)
+    """Of the first points, where nothing is stopped: the same candidates, with the same seeds, the same students."""
+    monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
     found = []
     for name, workers in (("one", 1), ("two", 2)):
-        run, outcome = search.search(settings(out=tmp_path / name, workers=workers, steps=4), Silent())
-        assert outcome.reason == "all 6 trials are done"
+        run, outcome = search.search(settings(out=tmp_path / name, workers=workers, steps=4, trials=3), Silent())
+        assert outcome.reason == "all 3 trials are done"
         found.append({s["trial"]: (s["config"], s["provenance"]["recipe"], s["metrics"]) for s in run.students()})
     assert found[0] == found[1]
-    assert len(found[0]) == 6
+    assert len(found[0]) == 3
 
 
 def test_each_worker_has_its_share_of_the_threads(settings: Make) -> None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autocompress.errors import InvalidInput
+from autocompress.errors import ConfigError, InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autocompress.arithmetic import Arithmetic
+    from autocompress.data.sources import ImageSource
+    from autocompress.distill.recipe import Recipe
+    from autocompress.families.base import Family, Shrinker, SRNetwork
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +51,7 @@ def distill(
         list[Path] | None,
         typer.Option(help="Folder of HR images to score on.", show_default="scikit-image's photographs"),
     ] = None,
+    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR teacher from elsewhere.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the start and the patches.")] = 0,
 ) -> None:
     """Shrink and distill one given student. The same command again goes on where it stopped.
@@ -51,14 +60,14 @@ def distill(
     """
     import dataclasses
 
-    from autocompress import arithmetic, prune
+    from autocompress import arithmetic
     from autocompress.cli.display import step_display
     from autocompress.cli.networks import evaluate
-    from autocompress.data.bank import PixelBank
-    from autocompress.data.embedded import embedded
+    from autocompress.data.sources import open_folder
     from autocompress.distill.recipe import OUR_STEPS, PAPER_STEPS, VARIABLE, our_recipe, paper_recipe
-    from autocompress.distill.teaching import Lesson, check_name, open_training_images, teach
-    from autocompress.families import family_of, find_family, parse_fields
+    from autocompress.distill.teaching import Lesson, check_name, check_scales, open_training_images, teach
+    from autocompress.evaluate import MIN_SIDE
+    from autocompress.families import FAMILIES, family_of, parse_fields
     from autocompress.families.presets import PRESETS
     from autocompress.teachers import default_teacher, load_teacher
 
@@ -66,35 +75,70 @@ def distill(
     if recipe not in ("ours", "paper"):
         raise InvalidInput(f"--recipe is {recipe!r}, but must be ours or paper")
     name, preset = PRESETS.get(network, (network, None))
-    shrunk = load_teacher(teacher or default_teacher(find_family(name).name))
+    if name not in FAMILIES:
+        raise InvalidInput(f"{network} is no preset and no family; known: {', '.join([*PRESETS, *FAMILIES])}")
+    shrunk = load_teacher(teacher or default_teacher(name), res_scale)
     family = family_of(shrunk)
     if family.name != name:
         raise InvalidInput(f"the teacher is {family.name}, but the student {network} is {name}; give one of its family")
     counts = {} if preset is None else family.counts_of(preset)
     given = parse_fields(config or [])
     trained = {field: given.pop(field) for field in VARIABLE if field in given}
+    _check_counts(family, given)
     student = family.student_config(shrunk.config, {**counts, **given})
     if preset is not None and init == "scratch" and not given:
         student = dataclasses.replace(preset, scale=shrunk.scale)
-    if recipe == "paper":
-        plan = paper_recipe(name, PAPER_STEPS if steps is None else steps, seed)
-    else:
-        plan = our_recipe(name, OUR_STEPS if steps is None else steps, seed)
-    plan = dataclasses.replace(plan, **trained)
+    make_plan, usual = (paper_recipe, PAPER_STEPS) if recipe == "paper" else (our_recipe, OUR_STEPS)
+    plan = _changed(make_plan(name, usual if steps is None else steps, seed), trained)
+    learnt_from = shrunk if target is None else load_teacher(target)
+    check_scales(learnt_from.scale, shrunk.scale)
+    for folder in data or []:
+        open_folder(folder, shrunk.scale, min_size=MIN_SIDE)
     source, used = open_training_images(train, shrunk.scale, plan), arithmetic.choose()
     described = {"teacher": teacher or default_teacher(name), "target": target, "init": init}
     with step_display(plan.steps) as display:
         display.log(f"shrinking {described['teacher']} to {network}: {student}")
-        bank = PixelBank.open(source)
-        patches = prune.sample_patches(bank, seed, used).to(used.device)
-        importance = None
         if init == "density":
-            display.log("pruning the teacher, for the densities")
-            valid, settings = embedded("valid", shrunk.scale), prune.default_settings(name, seed)
-            importance = prune.densities_of(shrunk, bank, valid, settings, used).importance
-        make = prune.shrinker(shrunk.to(used.device), patches, init, seed, cached=True, importance=importance)
-        start = make(student)
-        learnt_from = shrunk if target is None else load_teacher(target)
+            display.log("pruning the teacher, for the densities; that takes minutes")
+        start = _shrinker(shrunk, source, init, seed, used)(student)
         teach(Lesson(start, source, learnt_from, plan, described), out, used, display.log, display.step)
     typer.echo(out)
     evaluate(str(out), data)
+
+
+def _shrinker(teacher: SRNetwork, source: ImageSource, init: str, seed: int, used: Arithmetic) -> Shrinker:
+    """What makes the student's start; pruning is scored on the embedded photographs."""
+    from autocompress import prune
+    from autocompress.data.bank import PixelBank
+    from autocompress.data.embedded import embedded
+
+    bank, importance = PixelBank.open(source), None
+    if init == "density":
+        settings = prune.default_settings(teacher.family, seed)
+        valid = embedded("valid", teacher.scale)
+        importance = prune.densities_of(teacher, bank, valid, settings, used).importance
+    patches = prune.sample_patches(bank, seed, used).to(used.device)
+    return prune.shrinker(teacher.to(used.device), patches, init, seed, cached=True, importance=importance)
+
+
+def _changed(recipe: Recipe, numbers: Mapping[str, Any]) -> Recipe:
+    from dataclasses import replace
+
+    try:
+        return replace(recipe, **numbers)
+    except TypeError:
+        texts = ", ".join(f"{name}={value}" for name, value in numbers.items())
+        raise ConfigError(f"--set {texts}: not all of these are numbers where there must be one") from None
+
+
+def _check_counts(family: Family, fields: Mapping[str, Any]) -> None:
+    """Raises ConfigError unless these are counts of the family's, with numbers that they can have."""
+    from autocompress.distill.recipe import VARIABLE
+
+    counts = {count.field: count for count in family.counts}
+    for field, value in fields.items():
+        if field not in counts:
+            raise ConfigError(f"{field} is nothing that can be set here; these can: {', '.join([*counts, *VARIABLE])}")
+        whole = counts[field].whole
+        if not isinstance(value, int if whole else int | float) or isinstance(value, bool):
+            raise ConfigError(f"{field} is {value!r}, but must be a {'whole ' if whole else ''}number")

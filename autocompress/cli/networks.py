@@ -23,7 +23,7 @@ def evaluate(
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of HR images, with LR beside them or made here; can be given several times. ",
+            help="Folder of HR images, with LR beside them or made here; can be given several times.",
             show_default="scikit-image's photographs",
         ),
     ] = None,

@@ -33,6 +33,10 @@ def prune(
         int | None,
         typer.Option(help="Steps; lambda is scaled so that the whole pull stays.", show_default="the recipe's"),
     ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Of the first steps; lambda is scaled as for --steps.", show_default="the recipe's"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the patches.")] = 0,
     res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
     out: Annotated[
@@ -58,6 +62,7 @@ def prune(
         raise InvalidInput(f"--out {out} is a file, but must be a folder")
     network = load_teacher(teacher, res_scale)
     settings = _settings(recipe, network.family, steps, seed)
+    settings = settings if learning_rate is None else settings.at_rate(learning_rate)
     source, valid = _images(train, val, network.scale, settings)
     bank, used = PixelBank.open(source), replace(arithmetic.choose(), dtype="float32", graphs=False)
     with step_display(settings.steps) as display:
@@ -104,7 +109,7 @@ def _write(out: Path, pruned: Pruned, about: dict[str, Any]) -> None:
     layers = [{**layer, "groups": " ".join(layer["groups"])} for layer in about["layers"]]
     side = {
         **about["teacher"],
-        "metrics": {about["images"]["valid"]: {"psnr_y": pruned.psnr_after}},
+        "metrics": {about["images"]["valid"].partition(" images of ")[2]: {"psnr_y": pruned.psnr_after}},
         "provenance": {"pruned": about["name"], "trained_on": about["images"]["train"], "settings": about["settings"]},
     }
     try:

@@ -63,8 +63,12 @@ def search(
         str, typer.Option(help="How students start: projection, density, copy, taylor or scratch.")
     ] = "projection",
     prune: Annotated[
-        bool, typer.Option("--prune", help="Prune the teacher first (see `prune`), and try the student it suggests.")
+        bool,
+        typer.Option("--prune", help="Prune the teacher first (see `prune`), and try what is next to its suggestion."),
     ] = False,
+    sampler: Annotated[
+        str, typer.Option(help="What proposes students: cost-aware, or Optuna's tpe, nsga2, gp or random.")
+    ] = "cost-aware",
     trials: Annotated[int, typer.Option(help="Number of students to look at.")] = 24,
     steps: Annotated[int, typer.Option(help="Training steps of a student that is trained to the end.")] = 300,
     timeout: Annotated[str | None, typer.Option(help="Stop after this time, such as 10m or 2h.")] = None,
@@ -120,6 +124,7 @@ def search(
         skip_bad_images=skip_bad_images,
         init=init,
         prune=prune,
+        sampler=sampler,
         trials=trials,
         steps=steps,
         timeout=seconds,

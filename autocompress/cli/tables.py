@@ -24,7 +24,7 @@ def show(table: Table) -> None:
 
 
 def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
-    """The front with bicubic and the teacher around it; the pick is marked."""
+    """The front with bicubic and the (best) teacher around it; the pick is marked."""
     references = run.config["references"]
     table = Table(title=f"Pareto front on {run.config['valid']['images']} validation images", title_justify="left")
     for heading in ("trial", "student"):

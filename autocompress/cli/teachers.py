@@ -65,7 +65,7 @@ def train_teacher(
             "--set", help="A field of the config, such as embed_dim=48.", show_default="EDSR-baseline, SwinIR-S"
         ),
     ] = None,
-    scale: Annotated[int, typer.Option(help="Upscaling factor.")] = 2,
+    scale: Annotated[int | None, typer.Option(help="Upscaling factor.", show_default="2, or that of --start")] = None,
     train: Annotated[
         Path | None, typer.Option(help="Folder of HR images.", show_default="scikit-image's photographs")
     ] = None,
@@ -113,9 +113,12 @@ def train_teacher(
         seed=seed,
     )
     if start is None:
-        network = prune.from_scratch(find_family(family), parse_config(family, scale, config or []), seed)
+        made = parse_config(family, 2 if scale is None else scale, config or [])
+        network = prune.from_scratch(find_family(family), made, seed)
     else:
         network = _start(start, family, config)
+        if scale not in (None, network.scale):
+            raise InvalidInput(f"--scale is {scale}, but {start} upscales by {network.scale}; leave --scale out")
     source = open_training_images(train, network.scale, recipe)
     valid = embedded("valid", network.scale) if val is None else open_folder(val, network.scale, min_size=MIN_SIDE)
     described = {"target": target} | ({} if start is None else {"start": start, "start_digest": digest(network)})

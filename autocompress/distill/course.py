@@ -81,11 +81,11 @@ def _read(state_file: Path, identity: dict[str, Any]) -> dict[str, Any]:
         kept = json.loads(state.pop("identity"))
     except Exception as error:  # torch raises whatever its pickle and zip readers do
         raise CheckpointError(f"{state_file}: not the state of a training; remove it to begin anew") from error
-    differing = [name for name in identity if identity[name] != kept.get(name)]
+    differing = [name for name in (identity | kept) if identity.get(name) != kept.get(name)]
     if differing:
         name = differing[0]
         raise RunError(
-            f"{state_file} holds a training with another {name}: {kept.get(name)} there, {identity[name]} now; "
+            f"{state_file} holds a training with another {name}: {kept.get(name)} there, {identity.get(name)} now; "
             "go on with the same settings, or remove it to begin anew"
         )
     return state

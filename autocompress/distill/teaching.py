@@ -18,7 +18,7 @@ from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
 from autocompress.errors import InvalidInput
-from autocompress.evaluate import evaluate, network_upscaler, pairs
+from autocompress.evaluate import check_finite, evaluate, network_upscaler, pairs
 from autocompress.families import describe
 from autocompress.families.base import SRNetwork, digest
 
@@ -39,8 +39,14 @@ class Lesson:
     valid: ImageSource | None = None
 
     def __post_init__(self) -> None:
-        if self.target is not None and self.target.scale != self.start.scale:
-            raise InvalidInput(f"the target upscales by {self.target.scale}, but the network by {self.start.scale}")
+        if self.target is not None:
+            check_scales(self.target.scale, self.start.scale)
+
+
+def check_scales(target: int, network: int) -> None:
+    """Raises InvalidInput where one cannot teach the other."""
+    if target != network:
+        raise InvalidInput(f"the target upscales by {target}, but the network by {network}; give one of the same scale")
 
 
 def open_training_images(folder: Path | None, scale: int, recipe: Recipe) -> ImageSource:
@@ -90,11 +96,15 @@ def teach(
 
     def score(trained: SRNetwork) -> None:
         if lesson.valid is not None:
-            metrics[lesson.valid.name] = evaluate(network_upscaler(trained), valid, trained.scale, ["psnr_y"]).mean
+            scores = evaluate(network_upscaler(trained), valid, trained.scale, ["psnr_y"])
+            check_finite(scores)
+            metrics[lesson.valid.name] = scores.mean
             log(f"{metrics[lesson.valid.name]['psnr_y']:.2f} dB on {len(valid)} images of {lesson.valid.name}")
 
     training = Training(lesson.start, sampler, recipe, used, lesson.target)
     trained = course.finish(training, state, identity, on_step, score)
+    if not metrics:  # it was broken off after its last step
+        score(trained)
     checkpoints.save_tensors(out, trained.state_dict())
     provenance = {
         **lesson.described,

@@ -17,7 +17,7 @@ from autocompress.data.patches import Batch, PatchSampler
 from autocompress.distill.features import FeatureTerm
 from autocompress.distill.losses import TEACHER_LOSSES, l1
 from autocompress.distill.recipe import Recipe
-from autocompress.errors import TrainingDiverged
+from autocompress.errors import InvalidInput, TrainingDiverged
 from autocompress.families.base import SRNetwork
 
 CHECK_EVERY = 10  # steps between looks at the loss: a look waits for a GPU to finish its queue
@@ -47,7 +47,7 @@ class Training:
         self._student = copy.deepcopy(student).train()
         arithmetic.place(self._student)
         self._average = copy.deepcopy(self._student).eval().requires_grad_(False)
-        self._features = None if guide is None or recipe.feature_weight == 0 else self._feature_term(guide)
+        self._features = None if recipe.feature_weight == 0 else self._feature_term(guide)
         self._parameters: list[Tensor] = list(self._student.parameters())
         self._learning = [*self._parameters, *([] if self._features is None else self._features.parameters())]
         self._averages: list[Tensor] = list(self._average.parameters())
@@ -126,8 +126,10 @@ class Training:
             torch._foreach_add_(self._averages, ahead)
         return loss.detach()
 
-    def _feature_term(self, guide: SRNetwork) -> FeatureTerm:
+    def _feature_term(self, guide: SRNetwork | None) -> FeatureTerm:
         """Fitted on the batch that comes first, which comes again."""
+        if guide is None:
+            raise InvalidInput(f"feature_weight is {self.recipe.feature_weight}, but no network is given to learn from")
         before = self._sampler.state_dict()
         lr = self._sampler.sample().lr
         self._sampler.load_state_dict(before)

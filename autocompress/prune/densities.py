@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,8 @@ from torch import Tensor
 from autocompress import cache
 from autocompress.arithmetic import Arithmetic
 from autocompress.data.bank import PixelBank
-from autocompress.data.sources import ImageSource
-from autocompress.evaluate import evaluate, network_upscaler, pairs
+from autocompress.data.sources import ImagePair, ImageSource
+from autocompress.evaluate import check_finite, evaluate, network_upscaler, pairs
 from autocompress.families import describe, family_of
 from autocompress.families.base import Config, SRNetwork, digest, with_weights
 from autocompress.families.density import Density, joined
@@ -109,6 +109,8 @@ def densities_of(
     settings: SparsifySettings,
     arithmetic: Arithmetic,
     on_step: Callable[[int], None] | None = None,
+    *,
+    skip_bad_images: bool = False,
 ) -> Pruned:
     """Retrain a copy of `teacher` on a bank by OBProx-SG and see what is left; the teacher stays as it is.
 
@@ -125,16 +127,18 @@ def densities_of(
 
     def score(folder: Path) -> None:
         after = with_weights(family_of(teacher), teacher.config, weights)
-        scores = [_psnr(network, valid, arithmetic) for network in (copy.deepcopy(teacher).eval(), after)]
+        seen = list(pairs(valid, skip_bad_images))
+        scores = [_psnr(network, seen, arithmetic) for network in (copy.deepcopy(teacher).eval(), after)]
         (folder / SCORES).write_text(json.dumps(scores))
 
     scored = cache.entry("pruned-psnr", _key(key, valid.digest), score) / SCORES
     return Pruned(teacher, settings, weights, *json.loads(scored.read_text()))
 
 
-def _psnr(network: SRNetwork, valid: ImageSource, arithmetic: Arithmetic) -> float:
-    upscale = network_upscaler(network.to(arithmetic.device))
-    return evaluate(upscale, pairs(valid), network.scale, ["psnr_y"]).mean["psnr_y"]
+def _psnr(network: SRNetwork, valid: Sequence[ImagePair], arithmetic: Arithmetic) -> float:
+    scores = evaluate(network_upscaler(network.to(arithmetic.device)), valid, network.scale, ["psnr_y"])
+    check_finite(scores)
+    return scores.mean["psnr_y"]
 
 
 def _key(*parts: object) -> str:

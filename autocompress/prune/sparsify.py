@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autocompress.arithmetic import Arithmetic
+from autocompress.arithmetic import Arithmetic, exact
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.errors import ConfigError, TrainingDiverged
@@ -74,6 +74,10 @@ class SparsifySettings:
         halve_at = tuple(round(at * steps / self.steps) for at in self.halve_at)
         changed = replace(self, steps=steps, halve_at=halve_at)
         return changed if self.pull == 0 else replace(changed, lambda_=self.lambda_ * self.pull / changed.pull)
+
+    def at_rate(self, learning_rate: float) -> SparsifySettings:
+        """The same at another learning rate: with lambda changed so that the whole pull stays what it is."""
+        return replace(self, learning_rate=learning_rate, lambda_=self.lambda_ * self.learning_rate / learning_rate)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types."""
@@ -144,6 +148,20 @@ def sparsify(
         memory_format=arithmetic.memory_format,
     )
     descent = _descent(network, settings)
+    with exact():
+        _descend(network, sampler, descent, settings, on_step)
+    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
+        _check(math.nan, settings.steps, settings)
+    return network.eval()
+
+
+def _descend(
+    network: SRNetwork,
+    sampler: PatchSampler,
+    descent: OBProxSG,
+    settings: SparsifySettings,
+    on_step: Callable[[int], None] | None,
+) -> None:
     for step in range(settings.steps):
         for group in descent.param_groups:
             group["lr"] = settings.learning_rate_at(step)
@@ -156,9 +174,6 @@ def sparsify(
             _check(loss.item(), step + 1, settings)
         if on_step is not None:
             on_step(step + 1)
-    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
-        _check(math.nan, settings.steps, settings)
-    return network.eval()
 
 
 def charbonnier(sr: Tensor, hr: Tensor) -> Tensor:
@@ -191,5 +206,5 @@ def _check(loss: float, step: int, settings: SparsifySettings) -> None:
     if not math.isfinite(loss):
         raise TrainingDiverged(
             f"the loss is {loss} after {step} steps of pruning at learning rate {settings.learning_rate:g} "
-            f"and lambda {settings.lambda_:g}; lower the learning rate"
+            f"and lambda {settings.lambda_:g}; lower the learning rate (autocompress prune --learning-rate)"
         )

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 from autocompress.errors import InvalidInput
 from autocompress.search.description import describe, facts, identity, recorded_arithmetic
-from autocompress.search.driver import BATCH, Driver, Outcome
+from autocompress.search.driver import Driver, Outcome
 from autocompress.search.inputs import Inputs, Task, open_task
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.settings import OnRay, Settings
-from autocompress.search.starts import first_points
+from autocompress.search.starts import STARTS, first_points
 from autocompress.search.work import Engine, Here
 from autocompress.search.workers import TaskSetup, Workers
 
@@ -40,12 +40,13 @@ def _search(
     progress.stage("opening teacher and images")
     with ledger.during("opening teacher and images"):
         task = open_task(settings)
-    first = first_points(task.branches, settings.budget, min(BATCH, settings.trials))
+    count = min(STARTS, settings.trials)
+    first = first_points(task.branches, settings.budget, count)
     run = RunFolder(settings.folder)
     with run.opened():
         inputs = _prepare(task, run, progress, ledger)
         if inputs.suggested:
-            first = first_points(task.branches, settings.budget, len(first), inputs.suggested)
+            first = first_points(task.branches, settings.budget, count, inputs.suggested)
         with ledger.during("opening the study"):
             driver = Driver(task, run, progress, first, ledger)
         try:

@@ -15,11 +15,13 @@ from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from autocompress.distill.recipe import Recipe
-from autocompress.families.base import Family, SRNetwork, digest
+from autocompress.families.base import Config, Family, SRNetwork, digest
 from autocompress.search.parameters import Parameter, Value
 from autocompress.search.space import Candidate, Space, Values
 
 WHICH = "space"  # the parameter that says which
+
+Key = tuple[str, str, Config, Recipe]  # of teacher, target, student and training
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Branches:
     @property
     def which(self) -> CategoricalDistribution | None:
         """How it is sampled which branch a trial is of, where there are several."""
-        return CategoricalDistribution(tuple(self._by_name)) if len(self._by_name) > 1 else None
+        return CategoricalDistribution(tuple(sorted(self._by_name))) if len(self._by_name) > 1 else None
 
     def parameters(self, branch: Branch) -> dict[str, Parameter]:
         """Those of a branch, by their names in the study."""
@@ -92,12 +94,21 @@ class Branches:
         branch = self._branch_of(point)
         return branch is not None and self.parameters(branch).keys() == point.keys() - {WHICH}
 
-    def candidate(self, point: Values, recipe: Recipe) -> Candidate:
-        """What a study's parameters stand for; see `Space.candidate`."""
+    def split(self, point: Mapping[str, Any]) -> tuple[Branch, Values]:
+        """A study's point as its branch has it: the other way round than `in_study`."""
         branch = self._branch_of(point)
         assert branch is not None
-        values = {parameter.name: point[name] for name, parameter in self.parameters(branch).items()}
+        return branch, {parameter.name: point[name] for name, parameter in self.parameters(branch).items()}
+
+    def candidate(self, point: Values, recipe: Recipe) -> Candidate:
+        """What a study's parameters stand for; see `Space.candidate`."""
+        branch, values = self.split(point)
         return branch.space.candidate(values, branch.teacher.config, recipe)
+
+    def key(self, candidate: Candidate) -> Key:
+        """The same for the same training but for its seed, in whatever space."""
+        branch = self[candidate.space]
+        return branch.teacher_digest, branch.target_digest, *candidate.key
 
     def suggest(self, trial: Trial) -> Values:
         """Ask a trial for all its parameters, as Optuna asks where which there are depends on others."""

@@ -32,6 +32,7 @@ def identity(task: Task) -> dict[str, Any]:
         "recipe": task.recipe.to_dict(),
         "init": settings.init,
         "prune": settings.prune,
+        "sampler": settings.sampler,
         "seed": settings.seed,
     }
 

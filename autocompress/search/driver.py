@@ -11,25 +11,25 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import ConfigError
-from autocompress.families.base import Config
+from autocompress.search.branches import Key
+from autocompress.search.history import AT_STEP, asked_before
 from autocompress.search.inputs import Task
 from autocompress.search.journal import Journal
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.run_folder import RunFolder
-from autocompress.search.rungs import Point, Rungs
-from autocompress.search.sampling import FeasibleSampler
+from autocompress.search.rungs import HalvingRungs, Point
+from autocompress.search.samplers import make_sampler
 from autocompress.search.space import Candidate, Values
-from autocompress.search.study import attempts, default_sampler, ended, fail, open_study, origin, recover
+from autocompress.search.study import attempts, ended, fail, open_study, origin, recover
+from autocompress.search.trial import rung_steps
 from autocompress.search.work import AtRung, Engine, Failed, Finished, Job, Report, Step
 
-BATCH = 8  # candidates that are asked for together, and worked on cheapest first
-AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at each rung
+ETA = 2  # 1 in so many goes on at a rung...
+FIRST = 8  # ...and the first so many do in any case
 START = "start"  # the user attribute with the place of a first trial among them
 MAX_ATTEMPTS = 3
 TIME_IS_UP = "the time is used up"
-
-Key = tuple[str, str, Config, Recipe]  # of teacher, target, student and training
 
 
 class _TimeIsUp(Exception):
@@ -70,13 +70,13 @@ class Driver:
         self._task = task
         self._run = run
         self._progress = progress
-        self._rungs = Rungs()
+        # at a third of the training alone: what scores before say is right too rarely (benchmarks/samplers.py)
+        self._rungs = HalvingRungs(ETA, FIRST, at=rung_steps(task.settings.steps)[-2:-1])
         self._tried: set[Key] = set()
-        self._queue: list[int] = []  # asked for and not begun, cheapest first
         self._open: dict[int, _Open] = {}
         self._deadline: float | None = None
-        seed = task.settings.seed
-        self._sampler = FeasibleSampler(default_sampler(seed), task.branches, self._usable, seed)
+        bicubic = run.config["references"]["bicubic"]["psnr_y"]
+        self._sampler = make_sampler(task.settings, task.branches, self._usable, bicubic)
         self._study = open_study(run.database, self._sampler)
         self._enqueue(starts)
         recover(self._study, run.objectives, task.branches.is_whole)
@@ -108,17 +108,12 @@ class Driver:
             raise _TimeIsUp
 
     def next_job(self) -> Job | None:
-        """See `Source.next_job`: the cheapest of those that are asked for, some at a time.
-
-        A candidate can only be dominated by one that is no dearer, so in this order each is judged by all that matter.
-        """
+        """See `Source.next_job`."""
         self.check()
-        if not self._queue:
-            with self._ledger.during("sampling"):
-                self._ask_for_some()
-        if not self._queue:
+        with self._ledger.during("sampling"):
+            number = self._ask()
+        if number is None:
             return None
-        number = self._queue.pop(0)
         trial = self._open[number]
         self._journal(number).write(f"begins, attempt {attempts(trial.asked) + 1}: {trial.candidate}")
         state_file = self._run.trial(trial.origin) / "state.pt"
@@ -146,22 +141,20 @@ class Driver:
         """How many trials may still be asked for or ended."""
         return self._task.settings.trials - len(ended(self._study))
 
-    def _ask_for_some(self) -> None:
-        for _ in range(min(BATCH, self._room() - len(self._open))):
-            if not self._waiting() and self._sampler.any_usable() is None:
-                break
-            asked = self._study.ask()
-            point = self._task.branches.suggest(asked)
-            candidate = self._candidate(point, origin(asked))
-            self._tried.add(self._key(candidate))
-            asked.set_user_attr("flops", candidate.flops)
-            asked.set_user_attr("params", candidate.params)
-            self._open[asked.number] = _Open(asked, candidate)
-            self._queue.append(asked.number)
-        self._queue.sort(key=lambda number: (self._open[number].candidate.flops, self._open[number].origin))
+    def _ask(self) -> int | None:
+        """The number of one more trial, unless there are enough, or nothing is left to try."""
+        if self._room() <= len(self._open) or (not self._waiting() and self._sampler.any_usable() is None):
+            return None
+        asked = self._study.ask()
+        candidate = self._candidate(self._task.branches.suggest(asked), asked_before(self._study, asked))
+        self._tried.add(self._task.branches.key(candidate))
+        asked.set_user_attr("flops", candidate.flops)
+        asked.set_user_attr("params", candidate.params)
+        self._open[asked.number] = _Open(asked, candidate)
+        return asked.number
 
     def _judge(self, number: int, step: int, psnr: float) -> bool:
-        """At a rung; before training only a projected student's score says anything."""
+        """At a rung, whether it goes on."""
         trial = self._open[number]
         candidate, point = trial.candidate, Point(number, psnr, trial.candidate.flops)
         with self._ledger.during("storing"):
@@ -172,8 +165,7 @@ class Driver:
             self._progress.scored(number, candidate, psnr)
         else:
             self._progress.at_rung(number, step, psnr)
-        judged = step > 0 or self._task.settings.init == "projection"
-        reason = self._rungs.stops(step, point) if judged else None
+        reason = self._rungs.stops(step, point)
         if reason is not None:
             self._stop(number, reason)
             self._progress.stopped(number, candidate, reason)
@@ -220,7 +212,6 @@ class Driver:
             self._rungs.forget(number)
         recover(self._study, self._run.objectives, self._task.branches.is_whole)
         self._open.clear()
-        self._queue.clear()
 
     def _enqueue(self, starts: Iterable[Values]) -> None:
         """Those that an earlier session has not, if it came so far."""
@@ -232,15 +223,10 @@ class Driver:
             if place not in there:
                 self._study.enqueue_trial(dict(values), user_attrs={START: place})
 
-    def _candidate(self, point: Values, number: int) -> Candidate:
-        """Trained with a seed of its own."""
-        recipe = Recipe(steps=self._task.settings.steps, seed=self._task.settings.seed + number)
+    def _candidate(self, point: Values, place: int) -> Candidate:
+        """Trained with a seed of its own, by its place among all that were asked for, retries not counted."""
+        recipe = Recipe(steps=self._task.settings.steps, seed=self._task.settings.seed + place)
         return self._task.branches.candidate(point, recipe)
-
-    def _key(self, candidate: Candidate) -> Key:
-        """The same for the same training but for its seed, in whatever space."""
-        branch = self._task.branches[candidate.space]
-        return branch.teacher_digest, branch.target_digest, *candidate.key
 
     def _usable(self, point: Values) -> bool:
         try:
@@ -248,12 +234,12 @@ class Driver:
         except ConfigError:
             return False
         allowed = self._task.settings.budget.allows(candidate.flops, candidate.params)
-        return allowed and self._key(candidate) not in self._tried
+        return allowed and self._task.branches.key(candidate) not in self._tried
 
     def _remember(self) -> None:
         """What earlier sessions of this run tried and scored."""
         for trial in filter(lambda trial: self._task.branches.is_whole(trial.params), ended(self._study)):
-            self._tried.add(self._key(self._candidate(trial.params, 0)))
+            self._tried.add(self._task.branches.key(self._candidate(trial.params, 0)))
         for trial in self._study.get_trials(deepcopy=False):
             if trial.state != TrialState.FAIL:
                 for rung, point in _recorded(trial):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +20,16 @@ from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import ImagePair, ImageSource, open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
-from autocompress.errors import DataError
-from autocompress.evaluate import METRICS, MIN_SIDE, Scores, Upscaler, bicubic_upscaler, evaluate, network_upscaler
+from autocompress.evaluate import (
+    METRICS,
+    MIN_SIDE,
+    Scores,
+    Upscaler,
+    bicubic_upscaler,
+    check_finite,
+    evaluate,
+    network_upscaler,
+)
 from autocompress.families.base import Config, Family, Shrinker, SRNetwork
 from autocompress.search.branches import Branch, Branches
 from autocompress.search.ledger import Ledger
@@ -137,7 +144,8 @@ class Inputs:
             shrink = prune.shrinker(teacher, patches, settings.init, settings.seed, cached=True, importance=importance)
         family, config = branch.family, teacher.config
         cost = {"flops": family.flops(config), "params": family.params(config)}
-        return Prepared(targets, shrink, scores | cost, None if pruned is None else pruned.suggested)
+        suggested = pruned.suggested if pruned is not None and settings.prune else None
+        return Prepared(targets, shrink, scores | cost, suggested)
 
     def _pruned(self, teacher: SRNetwork) -> prune.Pruned:
         with self._stage("pruning the teacher"):
@@ -150,6 +158,7 @@ class Inputs:
                 settings,
                 self.arithmetic,
                 lambda step: report(step, settings.steps),
+                skip_bad_images=self.task.settings.skip_bad_images,
             )
 
     @property
@@ -172,7 +181,7 @@ class Inputs:
 
         def build(folder: Path) -> None:
             scores = self.score(upscale)
-            _check_finite(scores)
+            check_finite(scores)
             by_tiles = {} if self._estimate is None else {BY_TILES: self._estimate.psnr_y(upscale)}
             checkpoints.write_json(folder / "scores.json", scores.mean | by_tiles)
 
@@ -220,15 +229,6 @@ class Inputs:
     def score(self, upscale: Upscaler, metrics: Iterable[str] = tuple(METRICS)) -> Scores:
         """On the validation images."""
         return evaluate(upscale, self.valid, self.task.scale, metrics)
-
-
-def _check_finite(scores: Scores) -> None:
-    for image, row in scores.images.items():
-        if math.inf in row.values():
-            raise DataError(
-                f"the validation image '{image}' is reproduced without any error (as a picture of one colour is), so "
-                "its PSNR is infinite and compares nothing; remove it"
-            )
 
 
 def _every_tenth(on_stage: OnStage, what: str) -> Callable[[int, int], None]:

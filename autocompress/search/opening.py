@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,12 +32,13 @@ def open_branches(settings: Settings) -> Branches:
     for index, space in enumerate(spaces):
         if space.name in [other.name for other in spaces[:index]]:
             raise InvalidInput(f"two spaces are called {space.name}; give each once, or rename one's file")
-    load = functools.cache(load_teacher)
-    given = [_given(text, spaces, settings.res_scale) for text in settings.teachers]
+    load = _Loader(settings.res_scale)
+    given = [_given(text, spaces, load) for text in settings.teachers]
     target = None if settings.target is None else load(settings.target)
+    load.check()
     branches = []
     for space in spaces:
-        name, teacher = _teacher_of(space, given) or (default := default_teacher(space.family.name), load(default))
+        name, teacher = _teacher_of(space, given) or _shipped(space)
         learnt_from = (name, teacher) if target is None else (str(settings.target), target)
         branches.append(Branch(space.for_teacher(teacher.config), name, teacher, *learnt_from))
     _check_used(given, branches)
@@ -46,17 +46,36 @@ def open_branches(settings: Settings) -> Branches:
     return Branches(branches)
 
 
-def _given(text: str, spaces: Sequence[Space], res_scale: float | None) -> _Given:
+class _Loader:
+    """Loads what a user names, with the residual scaling for those that have one."""
+
+    def __init__(self, res_scale: float | None) -> None:
+        self._res_scale = res_scale
+        self._taken = False
+
+    def __call__(self, name: str) -> SRNetwork:
+        network = load_teacher(name)
+        if self._res_scale is None or "res_scale" not in network.config.to_dict():
+            return network
+        self._taken = True
+        return load_teacher(name, self._res_scale)
+
+    def check(self) -> None:
+        """Raise InvalidInput where there was nothing to take it."""
+        if self._res_scale is not None and not self._taken:
+            raise InvalidInput(
+                f"res_scale {self._res_scale} was given, but no --teacher or --target is an EDSR, which has one; "
+                "leave it out"
+            )
+
+
+def _given(text: str, spaces: Sequence[Space], load: _Loader) -> _Given:
     """From `FILE` or `KEY=FILE`; a name with `=` of which the first part is no space and no family is a file's."""
     key, equals, name = text.partition("=")
     keys = [*FAMILIES, *(space.name for space in spaces)]
     if not equals or key not in keys:
         key, name = "", text
-    network = load_teacher(name)
-    if "res_scale" in network.config.to_dict():
-        network = load_teacher(name, res_scale)
-    elif res_scale is not None:
-        raise InvalidInput(f"res_scale {res_scale} was given, but the teacher {name} is {network.family}, without one")
+    network = load(name)
     given = _Given(key or network.family, name, network)
     for space in spaces:
         if given.fits(space) and space.family.name != network.family:
@@ -76,10 +95,19 @@ def _teacher_of(space: Space, given: Sequence[_Given]) -> tuple[str, SRNetwork] 
     return (own[0].name, own[0].network) if own else None
 
 
+def _shipped(space: Space) -> tuple[str, SRNetwork]:
+    name = default_teacher(space.family.name)
+    return name, load_teacher(name)
+
+
 def _check_used(given: Sequence[_Given], branches: Sequence[Branch]) -> None:
     for teacher in given:
-        if all(branch.teacher is not teacher.network for branch in branches):
-            raise _misfit(teacher.name, teacher.network, branches[0].space)
+        if any(branch.teacher is teacher.network for branch in branches):
+            continue
+        for branch in branches:
+            if branch.family.name != teacher.network.family:
+                raise _misfit(teacher.name, teacher.network, branch.space)
+        raise InvalidInput(f"the teacher {teacher.name} is for no space that is searched; leave it out")
 
 
 def _misfit(name: str, network: SRNetwork, space: Space) -> InvalidInput:

@@ -30,8 +30,8 @@ COLUMNS = (
 def students(run: RunFolder) -> pd.DataFrame:
     """Every finished student by FLOPs; `on_front` says which no other dominates.
 
-    `flops_share` is of the teacher's FLOPs; `gain_over_bicubic` and `loss_to_teacher` are in dB of PSNR-Y on the
-    validation images.
+    `flops_share` is of the teacher's FLOPs, of the best one where there are several; `gain_over_bicubic` and
+    `loss_to_teacher` are in dB of PSNR-Y on the validation images.
     """
     references = run.config["references"]
     found = [_row(student, references) for student in run.students()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 
@@ -30,11 +32,40 @@ def front(points: list[Point]) -> list[Point]:
     return best
 
 
+def ranked(points: Sequence[Point]) -> list[Point]:
+    """The best first: by how many fronts are taken away before a point is on one, then by how lonely it is there.
+
+    How lonely is the crowding distance of NSGA-II (Deb et al. 2002) in log10 FLOPs and PSNR; of equal ones the earlier
+    trial comes first.
+    """
+    left, order = list(points), list[Point]()
+    while left:
+        best = [point for point in left if not any(other.dominates(point) for other in left)]
+        distances = _crowding(best)
+        order += sorted(best, key=lambda point: (-distances[point.trial], point.trial))
+        left = [point for point in left if point not in best]
+    return order
+
+
+def _crowding(points: Sequence[Point]) -> dict[int, float]:
+    """By trial: the distance between both neighbours along the front, as shares of its length; infinite at its ends."""
+    ordered = sorted(points, key=lambda point: (point.flops, point.trial))
+    distances = dict.fromkeys((point.trial for point in ordered), 0.0)
+    for values in ([math.log10(point.flops) for point in ordered], [point.psnr for point in ordered]):
+        span = values[-1] - values[0]
+        for index, point in enumerate(ordered):
+            if index in (0, len(ordered) - 1):
+                distances[point.trial] = math.inf
+            elif span:
+                distances[point.trial] += (values[index + 1] - values[index - 1]) / span
+    return distances
+
+
 class Rungs:
     """The scores of all trials at each rung (a number of training steps), and the rule by which a trial ends there.
 
-    Students made by projection rank before training much as they rank after it (benchmarks/default_search.py prints how
-    much), so one that is dominated at a rung, by any that got as far, would most likely train on for nothing.
+    Here it is dominance: a trial ends where any other that got as far is better at no more FLOPs. That stops many, and
+    some of the best: benchmarks/samplers.py compares it with `HalvingRungs`.
     """
 
     def __init__(self) -> None:
@@ -59,3 +90,29 @@ class Rungs:
                     f"and trial {other.trial} has {other.psnr:.2f} dB at no more FLOPs"
                 )
         return None
+
+
+class HalvingRungs(Rungs):
+    """MO-ASHA (Schmucker et al. 2021): of all that reached a rung, the best 1/eta go on, as `ranked` has them.
+
+    Each is judged when it gets there, by those that were there before; the `first` ones go on. Where `at` is given,
+    trials stop at none but those rungs.
+    """
+
+    def __init__(self, eta: int, first: int = 0, at: Container[int] | None = None) -> None:
+        super().__init__()
+        self._eta = eta
+        self._first = max(first, eta - 1)
+        self._at = at
+
+    def stops(self, rung: int, point: Point) -> str | None:
+        """Why this trial should end at this rung, or None when it may go on."""
+        if self._at is not None and rung not in self._at:
+            return None
+        others = [other for other in self._points.get(rung, []) if other.trial != point.trial]
+        count = len(others) + 1
+        place = 1 + ranked([*others, point]).index(point)
+        if count <= self._first or place <= count // self._eta:
+            return None
+        when = f"after {rung} steps" if rung else "before training"
+        return f"{when} it has {point.psnr:.2f} dB, and is number {place} of {count}, of which 1 in {self._eta} goes on"

@@ -12,6 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.branches import WHICH, Branch, Branches
+from autocompress.search.history import asked_before
 from autocompress.search.space import Values
 
 ENUMERABLE = 100_000  # points: a larger space is not gone through to the last one
@@ -25,14 +26,28 @@ class FeasibleSampler(BaseSampler):
     What is not usable is thrown away before it becomes a trial: it costs no training, and the inner sampler is told
     nothing that is not a measurement. Where the inner sampler finds nothing in some attempts, a random usable point
     is taken. Where there are several branches, the inner sampler says which, and then what of it.
+
+    For each trial the inner sampler is made anew, with a seed from this one's and from how many trials were asked for
+    before: a search that was cut off and goes on proposes what it would have proposed. What an inner sampler reads of
+    its study may still differ then, where it goes by the trials' numbers: NSGA-II's generations, TPE's weights.
     """
 
-    def __init__(self, inner: BaseSampler, branches: Branches, usable: Callable[[Values], bool], seed: int) -> None:
-        self._inner = inner
+    def __init__(
+        self, inner: Callable[[int], BaseSampler], branches: Branches, usable: Callable[[Values], bool], seed: int
+    ) -> None:
+        """`inner` makes a sampler from a seed."""
+        self._make = inner
         self._branches = branches
         self._usable = usable
-        self._random = np.random.default_rng(seed)
+        self._seed = seed
+        self._restart(0)
         self._used_up: set[str] = set()
+
+    def _restart(self, count: int) -> None:
+        """Chance begins anew, for the trial before which so many were asked for."""
+        sequence = np.random.SeedSequence([self._seed, count])
+        self._random = np.random.default_rng(sequence)
+        self._inner = self._make(int(sequence.generate_state(1)[0]))
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """All parameters: a point is proposed, and judged, as a whole."""
@@ -42,7 +57,9 @@ class FeasibleSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """A usable point; there must be one, see `any_usable`."""
-        for _ in range(max(4, ATTEMPTS * FULL_ATTEMPTS // max(FULL_ATTEMPTS, trial.number))):
+        count = asked_before(study, trial)
+        self._restart(count)
+        for _ in range(max(4, ATTEMPTS * FULL_ATTEMPTS // max(FULL_ATTEMPTS, count))):
             point = self._propose(study, trial)
             if self._usable(point):
                 return dict(point)
@@ -70,26 +87,29 @@ class FeasibleSampler(BaseSampler):
 
     def any_usable(self) -> Values | None:
         """A random usable point, of any branch that has one left; None: all are tried."""
-        branches = [branch for branch in self._branches if branch.name not in self._used_up]
+        branches = list(self._branches)
+        each = self._random.spawn(len(branches))  # so that it does not matter which are known to be used up
         for index in self._random.permutation(len(branches)):
-            values = self._any_of(branches[index])
+            if branches[index].name in self._used_up:
+                continue
+            values = self._any_of(branches[index], each[index])
             if values is not None:
                 return values
             self._used_up.add(branches[index].name)
         return None
 
-    def _any_of(self, branch: Branch) -> Values | None:
+    def _any_of(self, branch: Branch, random: np.random.Generator) -> Values | None:
         """By chance while they are many, else by going through all."""
         space = branch.space
         sizes = [len(parameter.values) for parameter in space.parameters]
         attempts = ATTEMPTS if space.size <= ENUMERABLE else ENUMERABLE // 10
         for _ in range(attempts):
-            point = self._point(branch, [int(self._random.integers(size)) for size in sizes])
+            point = self._point(branch, [int(random.integers(size)) for size in sizes])
             if self._usable(point):
                 return point
         if space.size > ENUMERABLE:
             return None
-        for number in self._random.permutation(space.size):
+        for number in random.permutation(space.size):
             point = self._point(branch, [int(index) for index in np.unravel_index(number, sizes)])
             if self._usable(point):
                 return point

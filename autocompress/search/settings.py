@@ -10,6 +10,7 @@ from autocompress.prune import INITS
 from autocompress.quantities import format_count
 from autocompress.search.space import Budget
 
+SAMPLERS = ("cost-aware", "tpe", "nsga2", "gp", "random")
 MAX_SEED = 2**32 - 1  # what NumPy takes
 
 
@@ -43,8 +44,8 @@ class Settings:
     others have the shipped ones. Students learn from `target`, or, where it is None, from their teachers. `train` and
     `val` are folders of images; without `val`, HELD_OUT of the training images choose. `timeout`, of all,
     and `trial_timeout`, of one trial, are in seconds. With several `workers` each trial has a process of its own; with
-    `ray` they are Ray's.
-    `prune`: stage one first, and what it suggests among the first trials.
+    `ray` they are Ray's. `prune`: stage one first, and what it suggests among the first trials. `sampler` is one of
+    SAMPLERS.
     """
 
     budget: Budget
@@ -57,6 +58,7 @@ class Settings:
     scale: int | None = None
     skip_bad_images: bool = False
     init: str = "projection"
+    sampler: str = "cost-aware"
     prune: bool = False
     trials: int = 24
     steps: int = 300
@@ -75,6 +77,8 @@ class Settings:
             raise InvalidInput(f"seed is {self.seed}, but must be from 0 to {MAX_SEED}")
         if self.init not in INITS:
             raise InvalidInput(f"init is {self.init!r}, but must be one of {', '.join(INITS)}")
+        if self.sampler not in SAMPLERS:
+            raise InvalidInput(f"sampler is {self.sampler!r}, but must be one of {', '.join(SAMPLERS)}")
         if self.val is not None and self.train is None:
             raise InvalidInput("a folder to validate on needs one to train on: give --train DIR too")
 

@@ -1,9 +1,10 @@
-"""The first trials: networks of different shapes at FLOPs spread evenly, on a log scale, up to the budget."""
+"""The first trials: known good students, and others of different shapes at FLOPs spread evenly up to the budget."""
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autocompress.distill.recipe import Recipe
@@ -14,6 +15,7 @@ from autocompress.quantities import format_count
 from autocompress.search.branches import Branch, Branches
 from autocompress.search.space import Budget, Space, Values
 
+STARTS = 8  # first trials, before the sampler is asked
 SHAPES = (-0.6, -0.1)  # narrow and deep; and nearly as shallow as narrow
 
 
@@ -27,30 +29,34 @@ class _Size:
 def first_points(
     branches: Branches, budget: Budget, count: int, suggested: Mapping[str, Config] | None = None
 ) -> list[Values]:
-    """Up to `count` points, as a study has them, evenly over the branches.
+    """Up to `count` points, as a study has them, evenly over the branches; none is the same training as another.
 
-    For each first the student that is `suggested` for it, and the paper's, or what in the space is nearest to them;
-    then `starts`.
+    For each branch first the student nearest in shape and FLOPs to the one `suggested` for it, within the budget; then
+    the paper's, where it is within the budget, or what in the space is next to it; then `starts`.
     """
-    each = max(1, count // len(list(branches)))
-    found = []
+    each = -(-count // len(list(branches)))
+    columns = []
     for branch in branches:
-        known = [config for family, config in PRESETS.values() if family == branch.family.name]
+        teacher, known = branch.teacher.config, list[Values]()
         if suggested is not None and branch.name in suggested:
-            known.insert(0, suggested[branch.name])
-        points = _distinct(branch.space.nearest(config) for config in known)
-        points = [point for point in points if _allowed(branch, point, budget)]
-        points += [point for point in starts(branch.space, branch.teacher.config, budget, each) if point not in points]
-        found += [branches.in_study(branch, point) for point in points[:each]]
-    return found
+            known.append(_nearest(branch.space, teacher, budget, suggested[branch.name]))
+        presets = [config for family, config in PRESETS.values() if family == branch.family.name]
+        known += [point for point in map(branch.space.nearest, presets) if _allowed(branch, point, budget)]
+        known += starts(branch.space, teacher, budget, each)
+        columns.append([branches.in_study(branch, point) for point in known])
+    found: dict[object, Values] = {}
+    for point in itertools.chain.from_iterable(itertools.zip_longest(*columns)):
+        if point is not None:
+            found.setdefault(branches.key(branches.candidate(point, Recipe())), point)
+    return list(found.values())[:count]
 
 
-def _distinct(points: Iterable[Values]) -> list[Values]:
-    found: list[Values] = []
-    for point in points:
-        if point not in found:
-            found.append(point)
-    return found
+def _nearest(space: Space, teacher: Config, budget: Budget, config: Config) -> Values:
+    """The network within the budget whose FLOPs and shape are the nearest to another's."""
+    sizes = _inside(space, teacher, budget)
+    target = min(math.log(space.family.flops(config)), math.log(sizes[-1].flops))
+    lean = _lean(space, teacher, config)
+    return min(sizes, key=lambda size: 2 * abs(math.log(size.flops) - target) + abs(size.lean - lean)).values
 
 
 def _allowed(branch: Branch, point: Values, budget: Budget) -> bool:

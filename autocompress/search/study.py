@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 import sqlalchemy
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -20,13 +20,6 @@ DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 METRIC_NAMES = ["PSNR-Y (dB)", "FLOPs (1280x720)"]
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def default_sampler(seed: int) -> BaseSampler:
-    """Optuna's multi-objective TPE, which takes parameters together and keeps away from trials still running."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=8)
 
 
 def open_study(database: Path, sampler: BaseSampler) -> Study:

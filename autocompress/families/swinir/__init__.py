@@ -118,7 +118,7 @@ class SwinIRFamily(Family):
         return norm_importance(plain, names) if init == "copy" else taylor_importance(plain, names, lr)
 
     def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
-        """See `Family.guided`."""
+        """See `Family.guided`; the norms need the mean of all channels, so that is kept beside the densest ones."""
         plain = self.for_export(teacher)
         assert isinstance(plain, SwinIR)
         found = selection.Selection(plain, {name: scores.cpu() for name, scores in importance.items()})

@@ -1,0 +1,67 @@
+"""What a study has seen, by config and not by trial: a retry stands in for the trial whose config it tries again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from autocompress.search.study import origin
+
+AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at each rung
+
+
+@dataclass(frozen=True)
+class Known:
+    """One config: its parameters in the study, its PSNR-Y in dB once it is trained, and at the rungs before."""
+
+    point: Mapping[str, Any]
+    psnr: float | None
+    at_step: Mapping[int, float] = field(default_factory=dict)
+    stopped: bool = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether its score is still to come."""
+        return self.psnr is None and not self.stopped
+
+
+def history(study: Study, asking: FrozenTrial) -> list[Known]:
+    """All configs but the asking trial's and those that failed for good, sorted by their parameters.
+
+    Neither numbers nor the order of trials show in it, so that it is the same whether or not a search was cut off.
+    """
+    trials = study.get_trials(deepcopy=False)
+    retried = {trial.user_attrs.get("retry_of") for trial in trials}
+    standing = [trial for trial in trials if trial.number not in retried and trial.number != asking.number]
+    known = [_known(trial) for trial in standing if trial.state != TrialState.FAIL]
+    return sorted(
+        (config for config in known if config.point), key=lambda config: sorted(config.point.items()).__repr__()
+    )
+
+
+def asked_before(study: Study, asking: FrozenTrial | Trial) -> int:
+    """How many trials were asked for before this one (or before the one that it tries again), retries not counted."""
+    first = origin(asking)
+    return sum(
+        "retry_of" not in trial.user_attrs and trial.number < first for trial in study.get_trials(deepcopy=False)
+    )
+
+
+def planned(trial: FrozenTrial) -> dict[str, Any]:
+    """Its parameters: those it has, and those it was queued with."""
+    queued: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
+    return trial.params | queued
+
+
+def _known(trial: FrozenTrial) -> Known:
+    at_step = {
+        int(name.removeprefix(AT_STEP)): float(psnr)
+        for name, psnr in trial.user_attrs.items()
+        if name.startswith(AT_STEP)
+    }
+    psnr = trial.values[0] if trial.state == TrialState.COMPLETE else None
+    return Known(planned(trial), psnr, at_step, trial.state == TrialState.PRUNED)

@@ -1,0 +1,102 @@
+"""Points within the budget with what is known of them before training: from everywhere, or near given ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.distributions import CategoricalDistribution
+
+from autocompress.distill.recipe import VARIABLE, Recipe
+from autocompress.search.branches import Branch, Branches
+from autocompress.search.parameters import Parameter, Value
+from autocompress.search.predictor import Encoding
+from autocompress.search.space import Budget, Values
+
+FAR = 3  # steps of the grid, the most that a number changes by from a point to a near one
+
+Counts = tuple[Value, ...]  # those of a network, in the order of its space's parameters
+
+
+@dataclass(frozen=True)
+class Option:
+    """A point of a branch, under the names of its space."""
+
+    branch: Branch
+    values: Values
+    flops: int
+    features: list[float]
+
+
+class Options:
+    """All that a search may propose: each network within the budget, with any recipe of its space."""
+
+    def __init__(self, branches: Branches, budget: Budget) -> None:
+        self._branches = branches
+        self._encoding = Encoding(branches)
+        self._flops = {branch.name: _networks(branch, budget) for branch in branches}
+
+    def at(self, point: Values) -> Option:
+        """The one at a study's point, within the budget or not."""
+        branch, values = self._branches.split(point)
+        counts = tuple(values[parameter.name] for parameter in _counts(branch))
+        flops = self._flops[branch.name].get(counts)
+        return self._option(branch, values, flops or self._branches.candidate(point, Recipe()).flops)
+
+    def anywhere(self, random: np.random.Generator, number: int) -> list[Option]:
+        """Up to so many, evenly over the branches, and over the networks of each."""
+        able = [branch for branch in self._branches if self._flops[branch.name]]
+        found = []
+        for branch in able:
+            networks = list(self._flops[branch.name].items())
+            for index in random.integers(len(networks), size=number // len(able)):
+                counts, flops = networks[index]
+                values = dict(zip((p.name for p in _counts(branch)), counts, strict=True))
+                recipe = {p.name: _any(p, random) for p in branch.space.parameters if p.name not in values}
+                found.append(self._option(branch, values | recipe, flops))
+        return found
+
+    def near(self, options: Sequence[Option], random: np.random.Generator, number: int) -> list[Option]:
+        """Up to so many that differ from one of these in one or two parameters."""
+        found = []
+        for index in random.integers(len(options), size=number):
+            start = options[index]
+            parameters = [p for p in start.branch.space.parameters if len(p.values) > 1]
+            values = dict(start.values)
+            for which in random.integers(len(parameters), size=random.integers(1, 3)) if parameters else ():
+                parameter = parameters[which]
+                values[parameter.name] = _near(parameter, values[parameter.name], random)
+            flops = self._flops[start.branch.name].get(tuple(values[p.name] for p in _counts(start.branch)))
+            if flops is not None:
+                found.append(self._option(start.branch, values, flops))
+        return found
+
+    def _option(self, branch: Branch, values: Values, flops: int) -> Option:
+        return Option(branch, values, flops, self._encoding.encode(branch, values, flops))
+
+
+def _networks(branch: Branch, budget: Budget) -> dict[Counts, int]:
+    """FLOPs of each network of a branch within the budget, by its counts."""
+    family, names = branch.family, [parameter.name for parameter in _counts(branch)]
+    return {
+        tuple(values[name] for name in names): family.flops(config)
+        for values, config in branch.space.sizes(branch.teacher.config)
+        if budget.allows(family.flops(config), family.params(config))
+    }
+
+
+def _counts(branch: Branch) -> list[Parameter]:
+    """What a network's size depends on."""
+    return [parameter for parameter in branch.space.parameters if parameter.name not in VARIABLE]
+
+
+def _any(parameter: Parameter, random: np.random.Generator) -> Value:
+    return parameter.values[int(random.integers(len(parameter.values)))]
+
+
+def _near(parameter: Parameter, value: Value, random: np.random.Generator) -> Value:
+    if isinstance(parameter.distribution, CategoricalDistribution):
+        return _any(parameter, random)
+    index = parameter.values.index(parameter.nearest(value)) + int(random.integers(-FAR, FAR + 1))
+    return parameter.values[min(max(index, 0), len(parameter.values) - 1)]

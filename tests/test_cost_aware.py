@@ -1,0 +1,284 @@
+"""The sampler that knows the cost: its formula against integration, what it proposes, and that nothing else decides."""
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from autocompress.distill.recipe import Recipe
+from autocompress.families.base import SRNetwork
+from autocompress.families.edsr.network import EDSR, EDSRConfig
+from autocompress.families.swinir.network import SwinIR, SwinIRConfig
+from autocompress.search.branches import WHICH, Branch, Branches
+from autocompress.search.cost_aware import CostAwareSampler
+from autocompress.search.evidence import MOST, Evidence
+from autocompress.search.history import Known, history
+from autocompress.search.hypervolume import hypervolume
+from autocompress.search.improvement import Reference, expected_hypervolume_improvement
+from autocompress.search.options import Options
+from autocompress.search.predictor import Predictor
+from autocompress.search.rungs import Point
+from autocompress.search.samplers import make_sampler
+from autocompress.search.settings import SAMPLERS, Settings
+from autocompress.search.space import Budget, Values, load_space
+from autocompress.search.starts import first_points
+from autocompress.search.study import DIRECTIONS
+
+BUDGET = Budget(40 * 10**9)
+REFERENCE = Reference(316e9, 30.0)
+
+
+def joint(*names: str) -> Branches:
+    """Shipped spaces, with teachers as large as the shipped ones."""
+    teachers: dict[str, SRNetwork] = {"edsr": EDSR(EDSRConfig(2)), "swinir": SwinIR(SwinIRConfig(2))}
+    return Branches(
+        Branch(load_space(name).for_teacher(teachers[name].config), name, teachers[name], name, teachers[name])
+        for name in names
+    )
+
+
+ALONE, BOTH = joint("edsr"), joint("edsr", "swinir")
+
+
+class Bench:
+    """A study whose scores follow from the points."""
+
+    def __init__(self, branches: Branches = ALONE, seed: int = 0, name: str = "cost-aware") -> None:
+        self.branches = branches
+        self.tried: list[Values] = []
+        self.study = optuna.create_study(directions=DIRECTIONS, sampler=self.sampler(seed, name))
+
+    def sampler(self, seed: int, name: str = "cost-aware") -> CostAwareSampler:
+        settings = Settings(budget=BUDGET, seed=seed, sampler=name)
+        return make_sampler(settings, self.branches, self.usable, REFERENCE.psnr)  # type: ignore[return-value]
+
+    def start(self) -> None:
+        for point in first_points(self.branches, BUDGET, 8):
+            self.study.enqueue_trial(dict(point))
+
+    def usable(self, point: Values) -> bool:
+        candidate = self.branches.candidate(point, Recipe())
+        return BUDGET.allows(candidate.flops, candidate.params) and point not in self.tried
+
+    def ask(self) -> optuna.Trial:
+        trial = self.study.ask()
+        point = self.branches.suggest(trial)
+        assert self.usable(point)
+        self.tried.append(point)
+        return trial
+
+    def tell(self, trial: optuna.Trial) -> None:
+        self.study.tell(trial, score(self.branches, trial.params))
+
+    def run(self, trials: int) -> None:
+        for _ in range(trials):
+            self.tell(self.ask())
+
+    def found(self) -> float:
+        trials = self.study.get_trials(states=(TrialState.COMPLETE,))
+        points = [Point(trial.number, trial.values[0], int(trial.values[1])) for trial in trials]
+        return hypervolume(points, 316 * 10**9, REFERENCE.psnr)
+
+
+def score(branches: Branches, point: Values) -> list[float]:
+    candidate = branches.candidate(point, Recipe())
+    recipe = candidate.recipe
+    loss = abs(recipe.teacher_share - 0.75) + 0.5 * abs(math.log(recipe.learning_rate / 2e-3))
+    depth = float(candidate.config.to_dict().get("num_block", 4))
+    return [26 + math.log10(candidate.flops) - 0.3 * loss - 0.05 * abs(depth - 8), float(candidate.flops)]
+
+
+# --- the formula ---
+
+
+@given(
+    st.lists(st.tuples(st.floats(28, 40), st.integers(1, 400)), max_size=6),
+    st.integers(1, 400),
+    st.floats(28, 40),
+    st.floats(0.0, 2.0),
+)
+def test_the_expected_improvement_is_that_of_the_hypervolume(
+    cloud: list[tuple[float, int]], flops: int, mean: float, deviation: float
+) -> None:
+    points = [Point(number, psnr, cost * 10**9) for number, (psnr, cost) in enumerate(cloud)]
+    found = expected_hypervolume_improvement(
+        np.array([flops * 1e9]), np.array([mean]), np.array([deviation]), points, REFERENCE
+    )
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    before = hypervolume(points, 316 * 10**9, REFERENCE.psnr)
+    gains = [
+        hypervolume([*points, Point(99, mean + deviation * node, flops * 10**9)], 316 * 10**9, REFERENCE.psnr) - before
+        for node in nodes
+    ]
+    expected = float(weights @ gains) / math.sqrt(2 * math.pi)
+    assert found[0] == pytest.approx(expected, abs=0.03 * deviation + 1e-9)  # kinks, which the integration rounds off
+
+
+# --- what it proposes ---
+
+
+@pytest.mark.parametrize("branches", [ALONE, BOTH], ids=["one space", "two spaces"])
+def test_points_are_whole_usable_and_never_twice(branches: Branches) -> None:
+    bench = Bench(branches)
+    bench.start()
+    bench.run(30)  # `ask` asserts that each is usable
+    assert all(branches.is_whole(point) for point in bench.tried)
+    assert len({repr(point) for point in bench.tried}) == 30
+    if branches is BOTH:
+        assert {point[WHICH] for point in bench.tried[8:]} == {"edsr", "swinir"}
+
+
+def test_without_scores_points_are_random_ones() -> None:
+    bench = Bench()
+    for _ in range(5):
+        bench.ask()
+    assert len({repr(point) for point in bench.tried}) == 5
+
+
+def test_it_finds_what_chance_does_not() -> None:
+    found = {}
+    for name in ("cost-aware", "random"):
+        benches = [Bench(seed=seed, name=name) for seed in range(3)]
+        for bench in benches:
+            bench.start()
+            bench.run(30)
+        found[name] = [bench.found() for bench in benches]
+    assert min(found["cost-aware"]) > max(found["random"])
+
+
+def test_those_asked_for_together_are_spread() -> None:
+    bench = Bench()
+    bench.start()
+    bench.run(12)
+    together = [bench.ask().params for _ in range(8)]
+    costs = sorted(math.log10(bench.branches.candidate(point, Recipe()).flops) for point in together)
+    assert len({(point["num_feat"], point["num_block"]) for point in together}) >= 6
+    assert costs[-1] - costs[0] > 0.5
+
+
+# --- and that nothing else decides ---
+
+
+def copied(trials: list[FrozenTrial], order: list[int], sampler: CostAwareSampler) -> Study:
+    """A study with the same trials in another order, by a process that has asked for none of them."""
+    study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+    for index in order:
+        study.add_trial(trials[index])
+    return study
+
+
+def proposal(study: Study, branches: Branches, **attributes: int) -> Values:
+    if attributes:
+        study.enqueue_trial({}, user_attrs=attributes)
+    return branches.suggest(study.ask())
+
+
+@pytest.mark.parametrize("branches", [ALONE, BOTH], ids=["one space", "two spaces"])
+def test_a_search_that_goes_on_proposes_what_it_would_have(branches: Branches) -> None:
+    bench = Bench(branches)
+    bench.start()
+    bench.run(11)
+    trials = bench.study.get_trials()
+    orders = [list(range(11)), list(range(11))[::-1], [3, 7, 1, 0, 10, 9, 2, 8, 4, 6, 5]]
+    found = [proposal(copied(trials, order, bench.sampler(0)), branches) for order in orders]
+    assert found[0] == found[1] == found[2] == bench.ask().params
+    assert proposal(copied(trials, orders[0], bench.sampler(1)), branches) != found[0]
+
+
+def test_a_retry_counts_as_what_it_tries_again() -> None:
+    bench = Bench()
+    bench.start()
+    bench.run(11)
+    trials = bench.study.get_trials()
+    expected = proposal(copied(trials, list(range(11)), bench.sampler(0)), ALONE)
+    # the sixth failed and was tried again, at the end
+    study = copied(trials, list(range(5)), bench.sampler(0))
+    study.add_trial(create_trial(state=TrialState.FAIL, params=trials[5].params, distributions=trials[5].distributions))
+    for trial in trials[6:]:
+        study.add_trial(trial)
+    trials[5].user_attrs.update({"retry_of": 5, "origin": 5})
+    study.add_trial(trials[5])
+    assert [config.psnr for config in history(study, study.trials[-1])] != []
+    assert proposal(study, ALONE) == expected
+    # and one that failed before it had its parameters gets those that it would have had
+    study = copied(bench.study.get_trials(), list(range(11)), bench.sampler(0))
+    study.add_trial(create_trial(state=TrialState.FAIL))
+    assert proposal(study, ALONE, retry_of=11, origin=11) == expected
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "gp"])
+def test_each_sampler_proposes_the_same_again(name: str) -> None:
+    bench = Bench(name=name)
+    bench.start()
+    bench.run(12)
+    study = copied(bench.study.get_trials(), list(range(12)), bench.sampler(0, name))
+    bench.branches.suggest(study.ask())
+    assert study.trials[-1].params == bench.ask().params
+
+
+# --- scores in part, and many scores ---
+
+
+def known(count: int, stopped: Callable[[int], bool] = lambda _: False) -> list[Known]:
+    points = [option.values for option in Options(ALONE, BUDGET).anywhere(np.random.default_rng(0), count)]
+    return [
+        Known(
+            point, None if stopped(n) else score(ALONE, point)[0], {0: 30.0, 33: score(ALONE, point)[0] - 1}, stopped(n)
+        )
+        for n, point in enumerate(points)
+    ]
+
+
+def test_of_stopped_students_the_rest_of_the_way_is_guessed() -> None:
+    option_at = Options(ALONE, BUDGET).at
+    configs = known(12, stopped=lambda n: n >= 8)
+    evidence = Evidence.of(configs, option_at)
+    assert len(evidence.trained) == 8
+    assert len(evidence.scores) == 12
+    for config, (_, psnr, variance) in zip(configs[8:], evidence.scores[8:], strict=True):
+        assert psnr == pytest.approx(config.at_step[33] + 1)  # what all others gained from there
+        assert variance == pytest.approx(0, abs=1e-9)
+    assert len(Evidence.of(configs, option_at, partial=False).scores) == 8
+    assert not Evidence.of(known(5, stopped=lambda _: True), option_at).scores
+
+
+def test_of_many_scores_the_front_and_some_others_count() -> None:
+    configs = known(3 * MOST)
+    evidence = Evidence.of(configs, Options(ALONE, BUDGET).at)
+    assert len(evidence.trained) == 3 * MOST
+    assert len(evidence.scores) == MOST
+    assert max(psnr for _, psnr, _ in evidence.scores) == max(psnr for _, psnr in evidence.trained)
+    assert min(psnr for _, psnr, _ in evidence.scores) < np.median([psnr for _, psnr in evidence.trained])
+
+
+def test_the_predictor_knows_what_it_has_seen_and_doubts_the_rest() -> None:
+    options = Options(ALONE, BUDGET).anywhere(np.random.default_rng(0), 60)
+    features = np.array([option.features for option in options])
+    psnr = np.array([score(ALONE, option.values)[0] for option in options])
+    predictor = Predictor(features[:40], psnr[:40], np.zeros(40))
+    mean, deviation = predictor(features)
+    assert abs(mean - psnr)[:40].max() < 0.1
+    assert np.sqrt(np.mean((mean - psnr)[40:] ** 2)) < 0.5 * psnr.std()
+    assert deviation[40:].mean() > 2 * deviation[:40].mean()
+    expecting, less = predictor.expecting(features[40:50])(features[40:])
+    assert expecting == pytest.approx(mean[40:], abs=1e-2)
+    assert (less[:10] < deviation[40:50]).all()
+
+
+def test_an_ask_takes_a_fraction_of_a_second() -> None:
+    bench = Bench()
+    distributions = {name: p.distribution for name, p in ALONE.parameters(ALONE["edsr"]).items()}
+    for config in known(100):
+        bench.study.add_trial(
+            create_trial(params=dict(config.point), distributions=distributions, values=score(ALONE, config.point))
+        )
+    start = time.process_time()
+    bench.ask()
+    assert time.process_time() - start < 1.5  # 0.1 s on a free core, but several threads may add up
