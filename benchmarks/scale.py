@@ -96,10 +96,14 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         settings = Settings(
-            budget=Budget(50 * 10**9), trials=options.trials, workers=options.at_once, out=Path(folder, "run")
+            budget=Budget(50 * 10**9),
+            sampler="tpe",
+            trials=options.trials,
+            workers=options.at_once,
+            out=Path(folder, "run"),
         )
         run = RunFolder(settings.folder)
-        run.path.mkdir()
+        run.settle({"search": {}, "references": {"bicubic": {"psnr_y": 0.0}}})
         driver = Driver(open_task(settings), run, Quiet(), [], Ledger())
         setup, engine = Asleep(options.seconds), None
         if options.backend == "ray":

@@ -15,7 +15,7 @@ from test_workers import Make, counts, settings
 from autocompress import search
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.search import OnRay, RunFolder, Settings
-from autocompress.search.rungs import Rungs
+from autocompress.search.rungs import HalvingRungs
 from autocompress.search.work import AtRung, Job, Tell
 from autocompress.search.workers import Setup, Work
 
@@ -54,15 +54,15 @@ def points(run: RunFolder) -> set[str]:
 
 
 def test_ray_does_what_one_worker_does(settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Real trials, nothing stopped: the same candidates and the same students; and nothing of Tune's is left."""
-    monkeypatch.setattr(Rungs, "stops", lambda *_: None)
+    """Real trials, nothing stopped: the same first points and the same students; and nothing of Tune's is left."""
+    monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
     found = []
     for name, where in (("here", None), ("ray", TWO)):
-        run, outcome = search.search(settings(out=tmp_path / name, steps=4, ray=where), Silent())
-        assert outcome.reason == "all 6 trials are done"
+        run, outcome = search.search(settings(out=tmp_path / name, steps=4, trials=3, ray=where), Silent())
+        assert outcome.reason == "all 3 trials are done"
         found.append(points(run))
     assert found[0] == found[1]
-    assert len(found[0]) == 6
+    assert len(found[0]) == 3
     there = {entry.name for entry in run.path.iterdir()} - {".lock", "study.db-wal", "study.db-shm"}
     assert there == {"config.json", "study.db", "times.json", "trials"}
 
@@ -177,7 +177,7 @@ def test_a_node_without_the_run_folder_sends_its_files(
     """Students and states: every trial's first worker dies here, and its second goes on from the state."""
     from autocompress.search import ray_engine
 
-    monkeypatch.setattr(Rungs, "stops", lambda *_: None)
+    monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
     monkeypatch.setattr(ray_engine, "MARKER", "../absent")
     wanted = settings(ray=TWO, trials=2)
     setup = ElsewhereSetup(str(tmp_path / "once"))
