@@ -13,7 +13,7 @@ from autocompress import quantities
 from autocompress.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from autocompress.search import Outcome, RunFolder
+    from autocompress.search import OnRay, Outcome, RunFolder
 
 Number = TypeVar("Number", int, float)
 JOINED = ("join", "workers", "timeout", "storage")  # the options of --join
@@ -74,9 +74,23 @@ def search(
     trials: Annotated[int, typer.Option(help="Number of students to look at.")] = 24,
     steps: Annotated[int, typer.Option(help="Training steps of a student that is trained to the end.")] = 300,
     timeout: Annotated[str | None, typer.Option(help="Stop after this time, such as 10m or 2h.")] = None,
-    workers: Annotated[int, typer.Option(help="Trials at the same time, each in a process of its own.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Trials at the same time, each in a process of its own.", show_default="1; on Ray what fits"),
+    ] = None,
     trial_timeout: Annotated[
         str | None, typer.Option(help="Kill a trial that takes longer, such as 20m, and try it again, twice at most.")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="Where trials run: local, or ray (see docs/scaling-out.md).")] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster to join: auto or HOST:PORT.", show_default="a Ray of its own on this machine"),
+    ] = None,
+    cpus_per_trial: Annotated[
+        int | None, typer.Option(help="CPUs, and threads, of a trial on Ray.", show_default="1")
+    ] = None,
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(help="GPUs of a trial on Ray, such as 0.5: two share one.", show_default="0")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed: the same one gives the same trials.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/SPACES-BUDGET-seedSEED")] = None,
@@ -109,9 +123,9 @@ def search(
     from autocompress.search.space import Budget
 
     if join is not None:
-        _join(context, join, workers, seconds, storage)
+        _join(context, join, 1 if workers is None else workers, seconds, storage)
         return
-
+    on_ray = _on_ray(backend, address, workers, cpus_per_trial, gpus_per_trial)
     settings = Settings(
         budget=Budget(flops, params),
         spaces=tuple(space or ["edsr"]),
@@ -128,8 +142,9 @@ def search(
         trials=trials,
         steps=steps,
         timeout=seconds,
-        workers=workers,
+        workers=1 if workers is None else workers,
         trial_timeout=_parsed("--trial-timeout", trial_timeout, quantities.parse_duration),
+        ray=on_ray,
         seed=seed,
         out=out,
         storage=storage,
@@ -179,6 +194,20 @@ def _show(run: RunFolder, outcome: Outcome) -> None:
     if outcome.interrupted:
         typer.echo("Interrupted; the same command goes on from here.", err=True)
         sys.exit(130)
+
+
+def _on_ray(
+    backend: str, address: str | None, workers: int | None, cpus: int | None, gpus: float | None
+) -> OnRay | None:
+    from autocompress.search import OnRay
+
+    if backend == "ray":
+        return OnRay(address, workers, 1 if cpus is None else cpus, gpus or 0.0)
+    if backend != "local":
+        raise InvalidInput(f"--backend {backend}: no such backend; give local or ray")
+    if (address, cpus, gpus) != (None, None, None):
+        raise InvalidInput("--address, --cpus-per-trial and --gpus-per-trial are for Ray; add --backend ray")
+    return None
 
 
 def _parsed(option: str, text: str | None, parse: Callable[[str], Number]) -> Number | None:

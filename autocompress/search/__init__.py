@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from autocompress.errors import DiskFull
+from autocompress.errors import DiskFull, InvalidInput
 from autocompress.search.description import describe, facts, identity, recorded_arithmetic
 from autocompress.search.driver import Driver, Outcome
 from autocompress.search.inputs import Inputs, Task, open_task
@@ -17,13 +18,13 @@ from autocompress.search.progress import Progress
 from autocompress.search.rebuilding import set_damaged_aside
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.sessions import Session
-from autocompress.search.settings import Settings
+from autocompress.search.settings import OnRay, Settings
 from autocompress.search.starts import STARTS, first_points
 from autocompress.search.storage import find_place
 from autocompress.search.work import Engine, Here
 from autocompress.search.workers import TaskSetup, Workers
 
-__all__ = ["Outcome", "Progress", "RunFolder", "Settings", "join", "search"]
+__all__ = ["OnRay", "Outcome", "Progress", "RunFolder", "Settings", "join", "search"]
 
 
 def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
@@ -36,10 +37,11 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
     run = RunFolder(settings.folder)
     ledger = Ledger()
     deadline = _deadline(settings.timeout)
-    task = _open(settings, progress, ledger)
-    first_points(task.branches, settings.budget, 1)  # raises where nothing fits
-    with run.opened():
-        return run, _work(task, run, progress, ledger, deadline)
+    with _on_ray(settings, progress, ledger):
+        task = _open(settings, progress, ledger)
+        first_points(task.branches, settings.budget, 1)  # raises where nothing fits
+        with run.opened():
+            return run, _work(task, run, progress, ledger, deadline)
 
 
 def join(
@@ -56,7 +58,7 @@ def join(
     run = RunFolder.existing(path)
     ledger = Ledger()
     deadline = _deadline(timeout)
-    wanted = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage)
+    wanted = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage, ray=None)
     return run, _work(_open(wanted, progress, ledger), run, progress, ledger, deadline, joins=True)
 
 
@@ -105,7 +107,29 @@ def _mended(run: RunFolder) -> list[str]:
 
 def _engine(settings: Settings, inputs: Inputs) -> Engine:
     """This process for one worker, unless its trials may take too long: a process can be killed."""
+    if settings.ray is not None:
+        from autocompress.search.ray_engine import RayEngine
+        from autocompress.search.ray_setup import SentTask
+
+        return RayEngine(SentTask.of(inputs, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
     if settings.workers == 1 and settings.trial_timeout is None:
         return Here(inputs)
     share = replace(inputs.arithmetic, threads=max(1, inputs.arithmetic.threads // settings.workers))
     return Workers(TaskSetup(settings, share), settings.workers, settings.trial_timeout)
+
+
+@contextmanager
+def _on_ray(settings: Settings, progress: Progress, ledger: Ledger) -> Iterator[None]:
+    """What a search on Ray is within; nothing for any other. Ray is imported when it is asked for: few have it."""
+    with ExitStack() as stack:
+        if settings.ray is not None:
+            progress.stage("connecting to Ray")
+            with ledger.during("connecting to Ray"):
+                try:
+                    from autocompress.search import ray_cluster
+                except ImportError as error:
+                    raise InvalidInput(
+                        f"--backend ray: Ray is not installed ({error}); pip install 'autocompress[ray]' does it"
+                    ) from error
+                stack.enter_context(ray_cluster.connected(settings.ray))
+        yield

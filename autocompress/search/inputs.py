@@ -65,9 +65,9 @@ class Task:
         return next(iter(self.branches)).teacher.scale
 
 
-def open_task(settings: Settings) -> Task:
-    """Check everything that settings name; raises InvalidInput for what cannot be used."""
-    branches = open_branches(settings)
+def open_task(settings: Settings, branches: Branches | None = None) -> Task:
+    """Check everything that settings name, unless `branches` are open; raises InvalidInput for what cannot be used."""
+    branches = branches or open_branches(settings)
     scale = next(iter(branches)).teacher.scale
     train, valid = _open_images(settings, scale, Recipe(steps=settings.steps).patch_size)
     return Task(settings, branches, train, valid)

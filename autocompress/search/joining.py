@@ -21,7 +21,7 @@ def recorded_settings(run: RunFolder) -> Settings:
         raise RunError(f"{run.path}: an older version made it; let its own command go on once, then join")
     recorded, base = config["settings"], Path(config["started_in"])
     known = {field.name for field in dataclasses.fields(Settings)}
-    fields: dict[str, Any] = {key: value for key, value in recorded.items() if key in known}
+    fields: dict[str, Any] = {key: value for key, value in recorded.items() if key in known - {"ray"}}
     fields["budget"] = Budget(**recorded["budget"])
     fields["spaces"] = tuple(_file(name, base, shipped_spaces()) for name in recorded["spaces"])
     fields["teachers"] = tuple(_teacher(text, base) for text in recorded["teachers"])

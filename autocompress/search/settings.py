@@ -15,16 +15,38 @@ MAX_SEED = 2**32 - 1  # what NumPy takes
 
 
 @dataclass(frozen=True)
+class OnRay:
+    """Trials on a Ray cluster: that at `address` ("auto" or HOST:PORT), or where it is None one of its own here.
+
+    `workers` trials at a time, or where it is None as many as the cluster can run, each on so many CPUs and GPUs; a
+    part of a GPU is shared with other trials.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    cpus: int = 1
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.address is not None and "://" in self.address:
+            raise InvalidInput(f"--address {self.address}: Ray's client is not enough; give HOST:PORT, on a node of it")
+        if (self.workers is not None and self.workers < 1) or self.cpus < 1:
+            raise InvalidInput(f"workers {self.workers} and CPUs per trial {self.cpus} must be >= 1")
+        if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
+            raise InvalidInput(f"GPUs per trial are {self.gpus:g}, but must be a part of one, such as 0.5, or whole")
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything a user decides. None: the embedded photographs, no limit, a folder of its own.
 
     `teachers` are names or files, each for the spaces of its family, or for one space as in `edsr-layers=FILE`; the
     others have the shipped ones. Students learn from `target`, or, where it is None, from their teachers. `train` and
     `val` are folders of images; without `val`, HELD_OUT of the training images choose. `timeout`, of all,
-    and `trial_timeout`, of one trial, are in seconds. With several `workers` each trial has a process of its own.
-    `prune`: stage one first, and what it suggests among the first trials. `sampler` is one of SAMPLERS. `storage` is
-    the URL of a database for the study, see `storage.Place`; None: a file in the run folder. `extend`: a run in the
-    folder may have had another budget.
+    and `trial_timeout`, of one trial, are in seconds. With several `workers` each trial has a process of its own; with
+    `ray` they are Ray's. `prune`: stage one first, and what it suggests among the first trials. `sampler` is one of
+    SAMPLERS. `storage` is the URL of a database for the study, see `storage.Place`; None: a file in the run folder.
+    `extend`: a run in the folder may have had another budget.
     """
 
     budget: Budget
@@ -44,6 +66,7 @@ class Settings:
     timeout: float | None = None
     workers: int = 1
     trial_timeout: float | None = None
+    ray: OnRay | None = None
     seed: int = 0
     out: Path | None = None
     storage: str | None = None

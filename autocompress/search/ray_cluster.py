@@ -1,0 +1,101 @@
+"""Ray itself: to be on a cluster, or to start one here, and how many trials it can run at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import ceil
+from typing import Any
+
+import ray
+
+from autocompress.errors import InvalidInput
+from autocompress.search.settings import OnRay
+
+COUNTED_EVERY = 2.0  # seconds: nodes come and go
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the study and the run folder hold what there is to log
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is the search's
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # our searcher says how many; Tune's own limit starts one after the other
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # nobody goes on from Tune's own state
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new one prints a table even where it is told not to
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # paths may be relative
+}
+
+
+@contextmanager
+def connected(wanted: OnRay) -> Iterator[None]:
+    """On the cluster, or on a Ray of our own on this machine, which ends with us; one that is there already is used.
+
+    InvalidInput where there is no such cluster, or no node of it has what a trial is given.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a trial that fails is told of by the driver
+    ours = not ray.is_initialized()
+    if ours:
+        _init(wanted)
+    try:
+        _check(wanted)
+        yield
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _init(wanted: OnRay) -> None:
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if wanted.address is None:
+        # as many as are asked for, even if there are fewer: as with several workers without Ray
+        cpus = None if wanted.workers is None else max(os.cpu_count() or 1, ceil(wanted.workers * wanted.cpus))
+        ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
+        return
+    try:
+        ray.init(wanted.address, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+        raise InvalidInput(
+            f"--address {wanted.address}: cannot join a Ray cluster there ({first}); run this on a node of a cluster, "
+            "as `ray start` makes one, or leave --address out to use this machine"
+        ) from error
+
+
+def _check(wanted: OnRay) -> None:
+    if slots(wanted) == 0:
+        raise InvalidInput(
+            f"no node of the Ray cluster has {wanted.cpus} CPUs and {wanted.gpus or 0:g} GPUs, as each trial is given; "
+            "give --cpus-per-trial or --gpus-per-trial that fit"
+        )
+
+
+def slots(wanted: OnRay) -> int:
+    """How many trials the nodes that are there can run at once."""
+    return sum(_fit(node["Resources"], wanted) for node in ray.nodes() if node["Alive"])
+
+
+def _fit(resources: Mapping[str, float], wanted: OnRay) -> int:
+    by_cpus = resources.get("CPU", 0) // wanted.cpus
+    return int(min(by_cpus, resources.get("GPU", 0) // wanted.gpus) if wanted.gpus else by_cpus)
+
+
+class Slots:
+    """How many trials may be in flight: as asked for, or as many as the cluster can run by now."""
+
+    def __init__(self, wanted: OnRay) -> None:
+        self._wanted = wanted
+        self._counted = 0.0
+        self._slots = 1
+
+    @property
+    def now(self) -> int:
+        """At least one, which then waits for a node."""
+        if self._wanted.workers is not None:
+            return self._wanted.workers
+        if time.monotonic() - self._counted > COUNTED_EVERY:
+            self._counted, self._slots = time.monotonic(), max(1, slots(self._wanted))
+        return self._slots

@@ -1,0 +1,143 @@
+"""How busy an engine keeps its workers, with trials that only sleep and tell of rungs as real ones do.
+
+    python benchmarks/scale.py --backend local|ray [--seconds 10] [--at-once 8] [--trials 64] [--address HOST:PORT]
+
+Prints throughput over the ideal (all workers at work, all the time), from when the last worker has begun until the last
+trial is handed out; what comes before is starting up, and is printed for itself. The driver is the real one, with a
+study on disk. Sleeping needs no processor, so many can be at once on few; the rest of each trial is what the engine
+and the driver take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import resource
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from autocompress.search import OnRay, Progress, RunFolder, Settings
+from autocompress.search.driver import Driver
+from autocompress.search.inputs import open_task
+from autocompress.search.ledger import Ledger
+from autocompress.search.rungs import HalvingRungs
+from autocompress.search.space import Budget
+from autocompress.search.work import AtRung, Engine, Finished, Job, Report, Source, Tell
+from autocompress.search.workers import Work, Workers
+
+RUNGS = (33, 100, 300)
+
+
+@dataclass(frozen=True)
+class Asleep:
+    """The setup of trials of so many seconds."""
+
+    seconds: float
+
+    def open(self) -> Work:
+        """See `Setup.open`."""
+        return self.work
+
+    def work(self, job: Job, tell: Tell) -> None:
+        """The dearer the better."""
+        quality, began = math.log10(job.candidate.flops), time.time()
+        tell(AtRung(job.number, 0, quality))
+        for rung in RUNGS:
+            time.sleep(self.seconds / len(RUNGS))
+            if rung < RUNGS[-1]:
+                tell(AtRung(job.number, rung, quality + rung / 1000))
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        facts = {"pid": float(os.getpid()), "began": began, "ended": time.time(), "memory": memory}
+        tell(Finished(job.number, {"psnr_y": quality + 1, "ssim_y": 1.0}, facts))
+
+
+class Recorded:
+    """An engine, and what its trials told at their ends."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.told: list[dict[str, float]] = []
+        self._source: Source
+
+    def run(self, source: Source) -> None:
+        """See `Engine.run`."""
+        self._source = source
+        self.engine.run(self)
+
+    def next_job(self) -> Job | None:
+        """See `Source.next_job`."""
+        return self._source.next_job()
+
+    def answer(self, report: Report) -> bool:
+        """See `Source.answer`."""
+        if isinstance(report, Finished):
+            self.told.append(report.seconds)
+        return self._source.answer(report)
+
+    def check(self) -> None:
+        """See `Source.check`."""
+        self._source.check()
+
+
+class Quiet(Progress):
+    """Tells nothing."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--backend", choices=["local", "ray"], required=True)
+    parser.add_argument("--seconds", type=float, default=10.0, help="a trial")
+    parser.add_argument("--at-once", type=int, default=8)
+    parser.add_argument("--trials", type=int, default=64)
+    parser.add_argument("--address", help="of a Ray cluster; without, one on this machine")
+    options = parser.parse_args()
+    HalvingRungs.stops = lambda *_: None  # every trial is to take its whole time
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        settings = Settings(
+            budget=Budget(50 * 10**9),
+            sampler="tpe",
+            trials=options.trials,
+            workers=options.at_once,
+            out=Path(folder, "run"),
+        )
+        run = RunFolder(settings.folder)
+        run.settle({"search": {}, "references": {"bicubic": {"psnr_y": 0.0}}})
+        driver = Driver(open_task(settings), run, Quiet(), [], Ledger())
+        setup, engine = Asleep(options.seconds), None
+        if options.backend == "ray":
+            from autocompress.search.ray_cluster import connected
+            from autocompress.search.ray_engine import RayEngine
+
+            wanted = OnRay(options.address, options.at_once)
+            stack.enter_context(connected(wanted))
+            engine = RayEngine(setup, wanted, settings.folder)
+        recorded = Recorded(engine or Workers(setup, options.at_once))
+        start = time.time()
+        outcome = driver.run(recorded, None)
+        report(recorded.told, options.at_once, options.seconds, start, f"{outcome.reason}, {options.backend}")
+
+
+def report(told: list[dict[str, float]], at_once: int, seconds: float, start: float, what: str) -> None:
+    first: dict[float, float] = {}
+    for trial in sorted(told, key=lambda trial: trial["began"]):
+        first.setdefault(trial["pid"], trial["began"])
+    begin, end = max(first.values()), max(trial["began"] for trial in told)
+    busy = sum(max(0.0, min(end, trial["ended"]) - max(begin, trial["began"])) for trial in told)
+    useful = seconds / (slept := sum(trial["ended"] - trial["began"] for trial in told) / len(told))
+    memory = [trial["memory"] for trial in told]
+    print(
+        f"{what}: {len(told)} finished by {len(first)} processes, {at_once} wanted at once\n"
+        f"starting up    {begin - start:.1f} s until the last of them had its first trial\n"
+        f"a trial took   {slept:.2f} s with its rungs\n"
+        f"throughput     {useful * busy / (end - begin) / at_once:.3f} of the ideal over {end - begin:.1f} s\n"
+        f"whole          {time.time() - start:.1f} s\n"
+        f"memory         {max(memory):.0f} MiB the largest worker"
+    )
+
+
+if __name__ == "__main__":
+    main()
