@@ -58,6 +58,7 @@ def test_of_a_finished_run(small: Make) -> None:
     assert "training" not in told(run.path).split("time")[0]
 
 
+@pytest.mark.slow
 def test_of_a_run_that_goes_on_and_is_killed(small: Make) -> None:
     settings = small(trials=6)
     run = RunFolder(settings.folder)

@@ -114,6 +114,7 @@ def test_a_trial_that_raises_fails_alone(settings: Make) -> None:
     assert failed.user_attrs["reason"] == "the stub raised"
 
 
+@pytest.mark.slow
 def test_workers_that_cannot_begin_end_the_search(settings: Make) -> None:
     with pytest.raises(AutocompressError, match="a worker ended before it could begin: its process ended with code 3"):
         stub.run(settings(workers=2), StubSetup(dies_at_birth=True))
