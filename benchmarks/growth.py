@@ -60,51 +60,37 @@ def row(name: str, size: int) -> dict[str, float]:
 
 
 def trials(count: int, folder: Path) -> dict[str, Any]:
-    """A search of so many stubbed trials."""
-    from types import SimpleNamespace
+    """A search of so many trials whose scores are made up."""
+    from autocompress import checkpoints, search
+    from autocompress.search.space import Budget
+    from autocompress.search.work import AtRung, Finished, Job, Source
 
-    from autocompress import checkpoints
-    from autocompress.search import Progress, Settings, driver
-    from autocompress.search.inputs import open_task
-    from autocompress.search.ledger import Ledger
-    from autocompress.search.run_folder import RunFolder
-    from autocompress.search.space import Budget, Candidate
-    from autocompress.search.starts import first_points
-
-    class Stub:
+    def pretend(job: Job, source: Source) -> None:
         """Its PSNR grows with the logarithm of its FLOPs, less some noise."""
+        psnr = 20 + 1.5 * len(str(job.candidate.flops)) - hash(job.candidate.key) % 97 / 50
+        if all(source.answer(AtRung(job.number, step, psnr + step / 100)) for step in (0, 33, 100)):
+            metrics = {"psnr_y": psnr + 1.5, "ssim_y": 0.9}
+            student = {"metrics": metrics, "flops": job.candidate.flops, "provenance": {}}
+            checkpoints.write_json(job.folder / "student.json", student)
+            source.answer(Finished(job.number, metrics, {"training": 0.0}))
 
-        def __init__(self, number: int, candidate: Candidate, inputs: Any) -> None:
-            self.number, self.candidate, self.seconds = number, candidate, {"training": 0.0}
-            self.psnr_before_training = 20 + 1.5 * len(str(candidate.flops)) - hash(candidate.key) % 97 / 50
+    class Pretending:
+        """The engine of it."""
 
-        def train(self, on_step: Any, on_score: Any) -> None:
-            for step in (33, 100):
-                on_step(step)
-                on_score(step, self.psnr_before_training + step / 100)
+        def run(self, source: Source) -> None:
+            while (job := source.next_job()) is not None:
+                pretend(job, source)
 
-        def finish(self, to: Path) -> dict[str, float]:
-            metrics = {"psnr_y": self.psnr_before_training + 1.5, "ssim_y": 0.9}
-            checkpoints.write_json(to / "student.json", {"metrics": metrics, "flops": self.candidate.flops})
-            return metrics
-
-    class Quiet(Progress):
+    class Quiet(search.Progress):
         """Tells nothing."""
 
-    driver.Trial = Stub  # type: ignore[misc, assignment]
-    task = open_task(Settings(budget=Budget(100 * 10**9, None), trials=count))
-    run, ledger = RunFolder(folder / "run"), Ledger()
-    run.path.mkdir()
-    first = first_points(task.branches, task.settings.budget, 8)
-    start = time.perf_counter()
-    driver.Driver(task, run, Quiet(), first, ledger).run(SimpleNamespace(ledger=ledger), None)  # type: ignore[arg-type]
-    seconds = time.perf_counter() - start
-    parts = ledger.to_dict()["parts"]
-    assert isinstance(parts, dict)
+    search._engine = lambda *_: Pretending()
+    settings = search.Settings(budget=Budget(100 * 10**9, None), trials=count, out=folder / "run")
+    run, _ = search.search(settings, Quiet())
+    parts = run.times[-1]["parts"]
     return {
-        "seconds": seconds,
-        "ms a trial": 1000 * seconds / count,
-        "of it sampling": 1000 * parts["sampling"] / count,
+        "seconds": sum(parts[part] for part in ("sampling", "storing", "other")),
+        "ms a trial of sampling": 1000 * parts["sampling"] / count,
         "storing": 1000 * parts["storing"] / count,
     }
 

@@ -50,7 +50,12 @@ def tear(run: RunFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "said"), [(lose, "study.db is gone"), (damage, "study.db.damaged"), (tear, "study.db.damaged")]
+    ("harm", "said"),
+    [
+        (lose, "study.db is gone"),
+        (damage, "study.db.damaged"),
+        pytest.param(tear, "study.db.damaged", marks=pytest.mark.slow),
+    ],
 )
 def test_a_study_is_made_again_from_its_students(small: Make, harm: Callable[[RunFolder], None], said: str) -> None:
     """Those that were stopped are lost, and their number is tried again; no student is made twice."""

@@ -97,6 +97,7 @@ def test_a_worker_that_is_lost_is_replaced_and_its_trial_goes_on(
     assert "WAITING" not in counts(run)
 
 
+@pytest.mark.slow
 def test_a_trial_that_kills_every_worker_is_given_up(settings: Make) -> None:
     wanted = settings(workers=1, trial_timeout=60.0, trials=1)
     stub.run(wanted, StubSetup(kills_itself_at=33, always=True))
