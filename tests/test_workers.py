@@ -17,9 +17,10 @@ from autocompress import arithmetic, load, search
 from autocompress.arithmetic import Arithmetic
 from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError
-from autocompress.search import RunFolder, Settings
+from autocompress.search import RunFolder, Settings, workers
 from autocompress.search.rungs import HalvingRungs
 from autocompress.search.space import Budget
+from autocompress.search.work import Job
 
 Make = Callable[..., Settings]
 
@@ -55,8 +56,8 @@ def test_two_workers_do_what_one_does(settings: Make, tmp_path: Path, monkeypatc
     """Of the first points, where nothing is stopped: the same candidates, with the same seeds, the same students."""
     monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
     found = []
-    for name, workers in (("one", 1), ("two", 2)):
-        run, outcome = search.search(settings(out=tmp_path / name, workers=workers, steps=4, trials=3), Silent())
+    for name, count in (("one", 1), ("two", 2)):
+        run, outcome = search.search(settings(out=tmp_path / name, workers=count, steps=4, trials=3), Silent())
         assert outcome.reason == "all 3 trials are done"
         found.append({s["trial"]: (s["config"], s["provenance"]["recipe"], s["metrics"]) for s in run.students()})
     assert found[0] == found[1]
@@ -164,3 +165,20 @@ def test_ctrl_c_ends_the_workers_and_the_search_goes_on(settings: Make, monkeypa
     assert stub.run(replace(wanted), StubSetup()).reason == "all 6 trials are done"
     done = [json.dumps(trial.params) for trial in trials_of(run) if trial.state.name in ("COMPLETE", "PRUNED")]
     assert len(set(done)) == len(done) == 6
+
+
+def test_a_worker_that_died_while_it_had_nothing_to_do(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found dead when it is given work; that work is tried again."""
+    begin, given = workers._Worker.begin, list[int]()
+
+    def kill_first(worker: workers._Worker, job: Job) -> None:
+        given.append(job.number)
+        if len(given) == 3:
+            worker.process.kill()
+            worker.process.join()
+        begin(worker, job)
+
+    monkeypatch.setattr(workers._Worker, "begin", kill_first)
+    wanted = settings(workers=1, trial_timeout=60.0, trials=4)
+    assert stub.run(wanted, StubSetup()).reason == "all 4 trials are done"
+    assert counts(RunFolder(wanted.folder))["FAIL"] == 1

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -64,7 +65,12 @@ class _Worker:
 
     def begin(self, job: Job) -> None:
         self.job, self.started = job, time.monotonic()
-        self.connection.send(job)
+        self.say(job)
+
+    def say(self, what: Job | bool) -> None:
+        """Nothing to one that has just died: that is heard from its connection, as of any other."""
+        with suppress(OSError):
+            self.connection.send(what)
 
     def end(self) -> None:
         """Kill it, if it still runs."""
@@ -125,7 +131,7 @@ class Workers:
         if isinstance(report, Finished | Failed) or not goes_on:
             worker.job = None
         if isinstance(report, AtRung):
-            worker.connection.send(goes_on)
+            worker.say(goes_on)
 
     def _end_the_late(self, source: Source) -> None:
         if self._trial_timeout is None:
