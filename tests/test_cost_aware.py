@@ -19,7 +19,7 @@ from autocompress.families.swinir.network import SwinIR, SwinIRConfig
 from autocompress.search.branches import WHICH, Branch, Branches
 from autocompress.search.cost_aware import CostAwareSampler
 from autocompress.search.evidence import MOST, Evidence
-from autocompress.search.history import Known, history
+from autocompress.search.history import KnownConfig, history
 from autocompress.search.hypervolume import hypervolume
 from autocompress.search.improvement import Reference, expected_hypervolume_improvement
 from autocompress.search.options import Options
@@ -226,10 +226,10 @@ def test_each_sampler_proposes_the_same_again(name: str) -> None:
 # --- scores in part, and many scores ---
 
 
-def known(count: int, stopped: Callable[[int], bool] = lambda _: False) -> list[Known]:
+def known(count: int, stopped: Callable[[int], bool] = lambda _: False) -> list[KnownConfig]:
     points = [option.values for option in Options(ALONE, BUDGET).anywhere(np.random.default_rng(0), count)]
     return [
-        Known(
+        KnownConfig(
             point, None if stopped(n) else score(ALONE, point)[0], {0: 30.0, 33: score(ALONE, point)[0] - 1}, stopped(n)
         )
         for n, point in enumerate(points)

@@ -4,14 +4,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import stub
 import torch
 from optuna.trial import TrialState
 from stub import StubSetup
-from test_search import BUDGET, SPACE, Silent, trials_of
+from test_search import Silent, trials_of
 
 from autocompress import arithmetic, load, search
 from autocompress.arithmetic import Arithmetic
@@ -19,32 +18,16 @@ from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError
 from autocompress.search import RunFolder, Settings, workers
 from autocompress.search.rungs import HalvingRungs
-from autocompress.search.space import Budget
 from autocompress.search.work import Job
 
 Make = Callable[..., Settings]
 
 
 @pytest.fixture
-def settings(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+def settings(small: Make, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Of a search of seconds; any field can be given."""
     monkeypatch.setattr(arithmetic, "choose", Arithmetic)
-    monkeypatch.setattr(search, "_engine", search._engine)  # what the stub changes is changed back
-    (tmp_path / "small.yaml").write_text(SPACE)
-
-    def make(**fields: Any) -> Settings:
-        usual: dict[str, Any] = {
-            "budget": Budget(BUDGET),
-            "spaces": (str(tmp_path / "small.yaml"),),
-            "teachers": (str(teacher_file),),
-            "train": photos,
-            "trials": 6,
-            "steps": 60,
-            "out": tmp_path / "run",
-        }
-        return Settings(**usual | fields)
-
-    return make
+    return small
 
 
 def counts(run: RunFolder) -> dict[str, int]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from autocompress.charbonnier import charbonnier
 from autocompress.errors import InvalidInput
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -20,11 +21,6 @@ CHARBONNIER_EPS = 1e-6  # an error of 1e-3, a quarter of an 8-bit level, is wher
 def l1(sr: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference."""
     return (sr - target).abs().mean()
-
-
-def charbonnier(sr: Tensor, target: Tensor) -> Tensor:
-    """Mean sqrt(d^2 + eps), a smooth L1: Charbonnier et al. 1994; for super-resolution, Lai et al. 2017 (LapSRN)."""
-    return torch.sqrt((sr - target).square() + CHARBONNIER_EPS).mean()
 
 
 def multilap(sr: Tensor, target: Tensor) -> Tensor:
@@ -75,4 +71,8 @@ def _matrices(side: int, device: torch.device, dtype: torch.dtype) -> _Matrices:
     return _Matrices(*(step.to(device, dtype) for step in steps))
 
 
-TEACHER_LOSSES: dict[str, Loss] = {"l1": l1, "charbonnier": charbonnier, "multilap": multilap}
+TEACHER_LOSSES: dict[str, Loss] = {
+    "l1": l1,
+    "charbonnier": partial(charbonnier, eps=CHARBONNIER_EPS),
+    "multilap": multilap,
+}

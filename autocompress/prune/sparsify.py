@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from autocompress.arithmetic import Arithmetic, exact
+from autocompress.charbonnier import charbonnier
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.errors import ConfigError, TrainingDiverged
@@ -166,7 +167,7 @@ def _descend(
         for group in descent.param_groups:
             group["lr"] = settings.learning_rate_at(step)
         batch = sampler.sample()
-        loss = charbonnier(network(batch.lr), batch.targets["hr"])
+        loss = charbonnier(network(batch.lr), batch.targets["hr"], CHARBONNIER_EPS)
         descent.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         descent.step()
@@ -174,11 +175,6 @@ def _descend(
             _check(loss.item(), step + 1, settings)
         if on_step is not None:
             on_step(step + 1)
-
-
-def charbonnier(sr: Tensor, hr: Tensor) -> Tensor:
-    """The mean of sqrt(d^2 + 1e-12) over the differences d: nearly L1, with a gradient at 0."""
-    return ((sr - hr).square() + CHARBONNIER_EPS).sqrt().mean()
 
 
 def weighted_layers(network: nn.Module) -> dict[str, Tensor]:

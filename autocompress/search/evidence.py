@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autocompress.search.history import Known
+from autocompress.search.history import KnownConfig
 from autocompress.search.options import Option
 from autocompress.search.predictor import DECADES
 from autocompress.search.rungs import Point, front
@@ -29,7 +29,7 @@ class Evidence:
     scores: list[Score]
 
     @classmethod
-    def of(cls, known: Sequence[Known], option_at: Callable[[Values], Option], partial: bool = True) -> Evidence:
+    def of(cls, known: Sequence[KnownConfig], option_at: Callable[[Values], Option], partial: bool = True) -> Evidence:
         """From configs in an order of their own; `partial`: whether stopped students say anything."""
         found = [(option_at(config.point), config) for config in known]
         trained = [(o, c.psnr) for o, c in found if c.psnr is not None and math.isfinite(c.psnr)]
@@ -39,7 +39,7 @@ class Evidence:
         return cls(trained, [option for option, config in found if config.pending], _thinned(scores, trained))
 
 
-def _guessed(whole: Sequence[Known], found: Sequence[tuple[Option, Known]]) -> list[Score]:
+def _guessed(whole: Sequence[KnownConfig], found: Sequence[tuple[Option, KnownConfig]]) -> list[Score]:
     """What stopped students would have scored: their last score, and what others gained from there to the end."""
     scores = []
     for option, config in found:

@@ -14,7 +14,7 @@ from autocompress.search.study import ordinal
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownConfig:
     """One config: its parameters in the study, its PSNR-Y in dB once it is trained, and at the rungs before."""
 
     point: Mapping[str, Any]
@@ -28,7 +28,7 @@ class Known:
         return self.psnr is None and not self.stopped
 
 
-def history(study: Study, asking: FrozenTrial) -> list[Known]:
+def history(study: Study, asking: FrozenTrial) -> list[KnownConfig]:
     """All configs but the asking trial's and those that failed for good, sorted by their parameters.
 
     Neither numbers nor the order of trials show in it, so that it is the same whether or not a search was cut off.
@@ -53,11 +53,11 @@ def planned(trial: FrozenTrial) -> dict[str, Any]:
     return trial.params | queued
 
 
-def _known(trial: FrozenTrial) -> Known:
+def _known(trial: FrozenTrial) -> KnownConfig:
     at_step = {
         int(name.removeprefix(AT_STEP)): float(psnr)
         for name, psnr in trial.user_attrs.items()
         if name.startswith(AT_STEP)
     }
     psnr = trial.values[0] if trial.state == TrialState.COMPLETE else None
-    return Known(planned(trial), psnr, at_step, trial.state == TrialState.PRUNED)
+    return KnownConfig(planned(trial), psnr, at_step, trial.state == TrialState.PRUNED)
