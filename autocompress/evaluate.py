@@ -20,6 +20,7 @@ from autocompress.families.base import SRNetwork
 
 Image = NDArray[np.uint8]
 Upscaler = Callable[[Image], Image]
+OnImage = Callable[[str, Image], None]  # the name of an image, and what was made of it
 
 MIN_SIDE = 32  # HR pixels: enough for SSIM's window inside the border
 MIN_TILE = 32  # LR pixels a side: of smaller tiles nearly all that the network sees is margin
@@ -88,13 +89,19 @@ def pairs(source: ImageSource, skip_bad_images: bool = False) -> Iterator[ImageP
 
 
 def evaluate(
-    upscale: Upscaler, pairs: Iterable[ImagePair], scale: int, names: Iterable[str] = tuple(METRICS)
+    upscale: Upscaler,
+    pairs: Iterable[ImagePair],
+    scale: int,
+    names: Iterable[str] = tuple(METRICS),
+    on_image: OnImage | None = None,
 ) -> Scores:
     """Score `upscale` on each pair, with a border of `scale` pixels left out, as the literature does."""
     names = list(names)
     images = {}
     for pair in pairs:
         sr = upscale(pair.lr)
+        if on_image is not None:
+            on_image(pair.name, sr)
         images[pair.name] = {name: METRICS[name](sr, pair.hr, border=scale) for name in names}
     return Scores(images)
 

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from small import BUDGET, SPACE, Silent
 
 from autocompress import arithmetic, search
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig
-from autocompress.search import Settings
+from autocompress.report import write_report
+from autocompress.search import Outcome, RunFolder, Settings
+from autocompress.search.results import write_pareto
 from autocompress.search.space import Budget
 
 
@@ -71,8 +74,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Settings of a search with the stub, into a folder of its own; any field can be given."""
-    from test_search import BUDGET, SPACE
-
     monkeypatch.setattr(arithmetic, "choose", arithmetic.choose)  # what the stub changes is changed back
     monkeypatch.setattr(search, "_engine", search._engine)
     (tmp_path / "small.yaml").write_text(SPACE)
@@ -90,6 +91,31 @@ def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.
         return Settings(**usual | fields)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Path
+) -> tuple[RunFolder, Outcome, Silent]:
+    """One search, by projection, with its results written."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "small.yaml").write_text(SPACE)
+    wanted = Settings(
+        budget=Budget(BUDGET),
+        spaces=(str(folder / "small.yaml"),),
+        teachers=(str(teacher_file),),
+        train=photos,
+        trials=10,
+        steps=4,
+        out=folder / "run",
+    )
+    progress = Silent()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arithmetic, "choose", arithmetic.Arithmetic)
+        run, outcome = search.search(wanted, progress)
+    write_pareto(run)
+    write_report(run)
+    return run, outcome, progress
 
 
 def write_waves(path: Path, height: int, width: int, seed: int) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_search import SPACE, Silent
+from small import SPACE, Silent
 from torch import Tensor
 
 from autocompress import arithmetic, prune

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import stub
 from programs import check_whole, finish, start, trials_in
+from small import BUDGET
 from stub import StubSetup
-from test_search import BUDGET
 from typer.testing import CliRunner
 
 from autocompress.cli import app

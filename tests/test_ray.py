@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small import Silent, trials_of
 from stub import StubSetup
-from test_search import Silent, trials_of
 from test_workers import Make, counts, settings
 
 from autocompress import search

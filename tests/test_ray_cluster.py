@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small import Silent, trials_of
 from stub import StubSetup
 from test_ray import on_ray
-from test_search import Silent, trials_of
 from test_workers import Make, counts, settings
 
 from autocompress.search import OnRay, RunFolder

@@ -9,8 +9,8 @@ import pytest
 import stub
 from optuna.trial import TrialState
 from programs import config_of, finish, start, trials_in
+from small import BUDGET
 from stub import StubSetup
-from test_search import BUDGET
 
 from autocompress import search
 from autocompress.errors import RunError

@@ -14,6 +14,7 @@ import torch
 from conftest import fvcore_total, write_waves
 from optuna.trial import TrialState
 from PIL import Image
+from small import BUDGET, SPACE, Silent, trials_of
 
 import autocompress
 from autocompress import arithmetic
@@ -23,45 +24,15 @@ from autocompress.errors import DataError, InvalidInput, RunError, TrainingDiver
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSRConfig
 from autocompress.report import write_report
-from autocompress.search import Outcome, Progress, RunFolder, Settings, search
+from autocompress.search import Outcome, RunFolder, Settings, search
 from autocompress.search.inputs import open_task
-from autocompress.search.results import pareto, students, write_pareto
+from autocompress.search.results import pareto, students
 from autocompress.search.rungs import HalvingRungs
-from autocompress.search.space import Budget, Candidate
+from autocompress.search.space import Budget
 from autocompress.search.storage import STUDY_NAME
 from autocompress.search.trial import rung_steps
 
-SPACE = """
-family: edsr
-parameters:
-  num_feat: {type: int, low: 2, high: 8, step: 2}
-  num_block: {type: int, low: 1, high: 2}
-  teacher_share: {type: float, low: 0.0, high: 1.0, step: 0.5}
-  learning_rate: {type: float, low: 1.0e-4, high: 1.0e-3, log: true, num: 2}
-defaults: {teacher_share: 0.5, learning_rate: 1.0e-3}
-"""
 LOCKS = {".lock", ".asking.lock", "sessions", "study.db-wal", "study.db-shm"}
-BUDGET = EDSRFamily().flops(EDSRConfig(2, 6, 2))
-
-
-class Silent(Progress):
-    """Remembers what happened, in words."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-        self.facts: list[str] = []
-
-    def prepared(self, facts: list[str]) -> None:
-        self.facts = facts
-
-    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
-        self.events.append(f"{trial} finished")
-
-    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
-        self.events.append(f"{trial} stopped: {reason}")
-
-    def failed(self, trial: int, candidate: Candidate, reason: str) -> None:
-        self.events.append(f"{trial} failed: {reason}")
 
 
 class Interrupting(Silent):
@@ -106,14 +77,6 @@ def settings(tmp_path: Path, teacher_file: Path, photos: Path) -> Callable[..., 
     return make
 
 
-def trials_of(run: RunFolder) -> list[optuna.trial.FrozenTrial]:
-    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database}")
-    trials = study.get_trials()
-    study._storage.remove_session()
-    study._storage._backend.engine.dispose()
-    return trials
-
-
 def fvcore_flops(file: Path) -> int:
     """Counted here, on the network as anyone would load it."""
     network = autocompress.load(file)
@@ -121,31 +84,6 @@ def fvcore_flops(file: Path) -> int:
 
 
 # --- what a search leaves behind ---
-
-
-@pytest.fixture(scope="module")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Path
-) -> tuple[RunFolder, Outcome, Silent]:
-    """One search, by projection, with its results written."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "small.yaml").write_text(SPACE)
-    wanted = Settings(
-        budget=Budget(BUDGET),
-        spaces=(str(folder / "small.yaml"),),
-        teachers=(str(teacher_file),),
-        train=photos,
-        trials=10,
-        steps=4,
-        out=folder / "run",
-    )
-    progress = Silent()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arithmetic, "choose", Arithmetic)
-        run, outcome = search(wanted, progress)
-    write_pareto(run)
-    write_report(run)
-    return run, outcome, progress
 
 
 def test_a_search_ends_with_all_its_trials_accounted_for(finished: tuple[RunFolder, Outcome, Silent]) -> None:
@@ -194,7 +132,8 @@ def test_the_times_add_up(finished: tuple[RunFolder, Outcome, Silent]) -> None:
 def test_the_run_folder_holds_everything(finished: tuple[RunFolder, Outcome, Silent]) -> None:
     run, _, progress = finished
     there = {entry.name for entry in run.path.iterdir()} - LOCKS
-    assert there == {"config.json", "study.db", "times.json", "trials", "pareto.csv", "pareto.json", "report.html"}
+    written = {"config.json", "study.db", "times.json", "trials", "crops", "pareto.csv", "pareto.json", "report.html"}
+    assert there == written
     assert not [path for path in run.path.rglob("*") if path.name.endswith(".tmp")]
     config = json.loads((run.path / "config.json").read_text())
     assert {"search", "references", "arithmetic", "versions", "branches", "teacher", "train", "valid"} <= config.keys()

@@ -9,8 +9,8 @@ import pytest
 import stub
 import torch
 from optuna.trial import TrialState
+from small import Silent, trials_of
 from stub import StubSetup
-from test_search import Silent, trials_of
 
 from autocompress import arithmetic, load, search
 from autocompress.arithmetic import Arithmetic

@@ -9,6 +9,7 @@ super-resolution. Of a file with several pictures, the first is taken.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,13 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """A PNG file's content of uint8 RGB (H, W, 3)."""
+    content = BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(content, format="PNG", optimize=True)
+    return content.getvalue()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autocompress.errors import DiskFull, InvalidInput
+from autocompress.search.crops import copy_crops
 from autocompress.search.description import describe, facts, identity, recorded_arithmetic
 from autocompress.search.driver import Driver, Outcome
 from autocompress.search.inputs import Inputs, Task, open_task
@@ -88,6 +89,7 @@ def _work(
         inputs = Inputs(task, progress.stage, recorded_arithmetic(run), ledger)
         if not joins:
             run.settle(describe(inputs, identity(task), place))
+            copy_crops(inputs.crops, run, {branch.teacher_digest: branch.teacher_name for branch in task.branches})
         progress.prepared([*facts(inputs), *notes])
         first = first_points(task.branches, settings.budget, min(STARTS, settings.trials), inputs.suggested)
         with session.entered():

@@ -23,6 +23,7 @@ from autocompress.distill.targets import teacher_targets
 from autocompress.evaluate import (
     METRICS,
     MIN_SIDE,
+    OnImage,
     Scores,
     Upscaler,
     bicubic_upscaler,
@@ -32,6 +33,7 @@ from autocompress.evaluate import (
 )
 from autocompress.families.base import Config, Family, Shrinker, SRNetwork
 from autocompress.search.branches import Branch, Branches
+from autocompress.search.crops import Pieces, make_crops
 from autocompress.search.ledger import Ledger
 from autocompress.search.opening import open_branches
 from autocompress.search.settings import Settings
@@ -125,6 +127,14 @@ class Inputs:
         self.references = {"bicubic": bicubic, "teacher": teachers[best]}
         self.best_branch = task.branches[best]
         self.teachers = teachers
+        with self._stage("cutting out crops"):
+            self.crops = self._make_crops()
+
+    def _make_crops(self) -> Pieces:
+        """Crops of the validation images, by the best teacher first."""
+        branches = sorted(self.task.branches, key=lambda branch: branch is not self.best_branch)
+        upscalers = {branch.teacher_digest: network_upscaler(self._placed(branch.teacher)) for branch in branches}
+        return make_crops(self.valid, self._valid_key, self.task.scale, bicubic_upscaler(self.task.scale), upscalers)
 
     def _targets(self, branch: Branch) -> Tensor:
         """The outputs of what a branch learns from, for all training images."""
@@ -226,9 +236,11 @@ class Inputs:
         span = (teacher["psnr_y"] - bicubic["psnr_y"]) / (teacher[BY_TILES] - bicubic[BY_TILES])
         return bicubic["psnr_y"] + span * (self._estimate.psnr_y(upscale) - bicubic[BY_TILES])
 
-    def score(self, upscale: Upscaler, metrics: Iterable[str] = tuple(METRICS)) -> Scores:
+    def score(
+        self, upscale: Upscaler, metrics: Iterable[str] = tuple(METRICS), on_image: OnImage | None = None
+    ) -> Scores:
         """On the validation images."""
-        return evaluate(upscale, self.valid, self.task.scale, metrics)
+        return evaluate(upscale, self.valid, self.task.scale, metrics, on_image)
 
 
 def _every_tenth(on_stage: OnStage, what: str) -> Callable[[int, int], None]:

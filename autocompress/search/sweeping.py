@@ -31,3 +31,4 @@ def _left_in(folder: Path) -> Iterable[Path]:
     yield folder / "state.pt"
     if not (folder / "student.json").exists():  # it is written last
         yield folder / "student.safetensors"
+        yield from folder.glob("crop-*.png")

@@ -90,11 +90,14 @@ class Trial:
         """Score on all metrics, write the student, and return its mean scores."""
         student = self._training.student
         with self._during("scoring"):
-            metrics = self._inputs.score(network_upscaler(student)).mean
+            crops = self._inputs.crops
+            scores = self._inputs.score(
+                network_upscaler(student), on_image=lambda image, sr: crops.keep(image, sr, folder)
+            )
         with self._during("writing"):
             checkpoints.save_tensors(folder / "student.safetensors", student.state_dict())
-            checkpoints.write_json(folder / "student.json", self._describe(student, metrics))
-        return metrics
+            checkpoints.write_json(folder / "student.json", self._describe(student, scores.mean))
+        return scores.mean
 
     def _psnr(self, student: SRNetwork) -> float:
         with self._during("scoring"):

@@ -1,0 +1,48 @@
+"""A small search: its space and budget, what it tells of itself, and the trials that it leaves."""
+
+import optuna
+
+from autocompress.families.edsr import EDSRFamily
+from autocompress.families.edsr.network import EDSRConfig
+from autocompress.search import Progress, RunFolder
+from autocompress.search.space import Candidate
+from autocompress.search.storage import STUDY_NAME
+
+SPACE = """
+family: edsr
+parameters:
+  num_feat: {type: int, low: 2, high: 8, step: 2}
+  num_block: {type: int, low: 1, high: 2}
+  teacher_share: {type: float, low: 0.0, high: 1.0, step: 0.5}
+  learning_rate: {type: float, low: 1.0e-4, high: 1.0e-3, log: true, num: 2}
+defaults: {teacher_share: 0.5, learning_rate: 1.0e-3}
+"""
+BUDGET = EDSRFamily().flops(EDSRConfig(2, 6, 2))
+
+
+class Silent(Progress):
+    """Remembers what happened, in words."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.facts: list[str] = []
+
+    def prepared(self, facts: list[str]) -> None:
+        self.facts = facts
+
+    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self.events.append(f"{trial} finished")
+
+    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self.events.append(f"{trial} stopped: {reason}")
+
+    def failed(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self.events.append(f"{trial} failed: {reason}")
+
+
+def trials_of(run: RunFolder) -> list[optuna.trial.FrozenTrial]:
+    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database}")
+    trials = study.get_trials()
+    study._storage.remove_session()
+    study._storage._backend.engine.dispose()
+    return trials

@@ -1,0 +1,88 @@
+"""Crops of validation images: which piece is chosen, and that the files show what their names say."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from small import Silent
+
+import autocompress
+from autocompress.data import bicubic
+from autocompress.data.images import read_image
+from autocompress.data.sources import ImagePair
+from autocompress.evaluate import bicubic_upscaler, network_upscaler
+from autocompress.search import Outcome, RunFolder, crops
+from autocompress.search.crops import Pieces, copy_crops, crops_of, make_crops, student_crop
+
+Finished = tuple[RunFolder, Outcome, Silent]
+Pixels = NDArray[np.uint8]
+
+
+def pair(height: int, width: int, name: str, seed: int = 0) -> ImagePair:
+    """Noise."""
+    hr = np.random.default_rng(seed).integers(0, 255, (height, width, 3), np.uint8)
+    return ImagePair(name, bicubic.downscale(hr, 2), hr)
+
+
+def upscaled(image: Pixels) -> Pixels:
+    """A teacher that repeats pixels."""
+    return image.repeat(2, axis=0).repeat(2, axis=1)
+
+
+def made(images: list[ImagePair], key: str) -> Pieces:
+    return make_crops(images, key, 2, bicubic_upscaler(2), {"0123": upscaled})
+
+
+def test_a_crop_is_where_there_is_something_to_see() -> None:
+    side = crops.SIDE
+    hr = np.full((2 * side, 3 * side, 3), 128, np.uint8)
+    hr[side:, side : 2 * side] = np.random.default_rng(0).integers(0, 255, (side, side, 3))
+    (crop,) = made([ImagePair("one", bicubic.downscale(hr, 2), hr)], "one").crops
+    assert (crop.top, crop.left, crop.height, crop.width) == (side, side, side, side)
+
+
+def test_files_are_what_their_names_say() -> None:
+    images = [pair(2 * crops.SIDE, crops.SIDE + 10, f"image {n}", n) for n in range(crops.IMAGES + 2)]
+    pieces = made(images, "many")
+    assert [crop.image for crop in pieces.crops] == [f"image {n}" for n in range(crops.IMAGES)]
+    for crop, image in zip(pieces.crops, images, strict=False):
+        assert np.array_equal(read_image(pieces.truth(crop)), crop.of(image.hr))
+        assert np.array_equal(read_image(pieces.file(crop, "0123")), crop.of(upscaled(image.lr)))
+        assert np.array_equal(read_image(pieces.file(crop, "bicubic")), crop.of(bicubic.upscale(image.lr, 2)))
+
+
+def test_a_small_image_is_its_own_crop() -> None:
+    (crop,) = made([pair(40, 60, "small")], "small").crops
+    assert (crop.top, crop.left, crop.height, crop.width) == (0, 0, 40, 60)
+
+
+def test_copies_have_the_teachers_names(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    pieces = made([pair(40, 60, "copied")], "copied")
+    assert crops_of(run) is None
+    copy_crops(pieces, run, {"0123": "my teacher"})
+    copy = crops_of(run)
+    assert copy is not None
+    assert copy.names == ("bicubic", "my teacher")
+    (crop,) = copy.crops
+    assert copy.file(crop, "my teacher").read_bytes() == pieces.file(crop, "0123").read_bytes()
+
+
+def test_a_run_has_crops_of_bicubic_and_its_teacher(finished: Finished, teacher_file: Path) -> None:
+    pieces = crops_of(finished[0])
+    assert pieces is not None
+    assert pieces.names == ("bicubic", str(teacher_file))
+    for crop in pieces.crops:
+        files = [pieces.truth(crop), *(pieces.file(crop, name) for name in pieces.names)]
+        assert {read_image(file).shape for file in files} == {(crop.height, crop.width, 3)}
+
+
+def test_students_crops_are_theirs(finished: Finished) -> None:
+    run = finished[0]
+    pieces = crops_of(run)
+    assert pieces is not None
+    (crop,) = pieces.crops  # a third of the photos validates
+    lr = bicubic.downscale(read_image(pieces.truth(crop)), 2)  # the crop is the whole image
+    for student in run.students():
+        expected = network_upscaler(autocompress.load(Path(student["file"])))(lr)
+        assert np.array_equal(read_image(student_crop(run.trial(student["trial"]), crop)), expected)
