@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 from small import BUDGET, SPACE, Silent
 
 from autocompress import arithmetic, search
@@ -19,6 +21,18 @@ from autocompress.report import write_report
 from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.results import write_pareto
 from autocompress.search.space import Budget
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")
