@@ -7,25 +7,29 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from autocompress import metrics
-from autocompress.arithmetic import exact
 from autocompress.data import bicubic
 from autocompress.data.sources import ImagePair, ImageSource, sift
-from autocompress.errors import DataError, InvalidInput
-from autocompress.families import tiling
-from autocompress.families.base import SRNetwork
+from autocompress.errors import DataError
+from autocompress.families.upscaling import Image, Upscaler, network_upscaler
 
-Image = NDArray[np.uint8]
-Upscaler = Callable[[Image], Image]
+__all__ = [
+    "METRICS",
+    "MIN_SIDE",
+    "Image",
+    "Scores",
+    "Upscaler",
+    "bicubic_upscaler",
+    "check_finite",
+    "evaluate",
+    "network_upscaler",
+    "pairs",
+]
+
 OnImage = Callable[[str, Image], None]  # the name of an image, and what was made of it
 
 MIN_SIDE = 32  # HR pixels: enough for SSIM's window inside the border
-MIN_TILE = 32  # LR pixels a side: of smaller tiles nearly all that the network sees is margin
-TILE = 512  # LR pixels a side, where none are asked for; EDSR-baseline then needs some 750 MB
-LARGE = 1024**2  # LR pixels: larger images are tiled without being asked for
 
 METRICS = {
     "psnr_y": metrics.psnr_y,
@@ -51,27 +55,6 @@ class Scores:
 def bicubic_upscaler(scale: int) -> Upscaler:
     """MATLAB's bicubic: what every network is compared with."""
     return lambda lr: bicubic.upscale(lr, scale)
-
-
-def network_upscaler(network: SRNetwork, tile: int | None = None) -> Upscaler:
-    """A network on its own device, in float32, for uint8 images (h, w, 3).
-
-    It runs on tiles of `tile` LR pixels a side, which bounds its memory. By default only large images are tiled. That
-    changes nothing that 8 bits show (see `Family.margin`). A tile too small is InvalidInput.
-    """
-    if tile is not None and tile < MIN_TILE:
-        raise InvalidInput(f"tile is {tile}, but must be at least {MIN_TILE} LR pixels")
-    device = next(network.parameters()).device
-
-    def upscale(lr: Image) -> Image:
-        height, width = lr.shape[:2]
-        side = tile or (TILE if height * width > LARGE else max(height, width))
-        with torch.inference_mode(), exact():
-            sr = tiling(network, side).upscale(network, torch.from_numpy(lr).to(device), network.scale)
-        result: Image = sr.numpy()
-        return result
-
-    return upscale
 
 
 def pairs(source: ImageSource, skip_bad_images: bool = False) -> Iterator[ImagePair]:

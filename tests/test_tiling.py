@@ -11,11 +11,12 @@ from torch import Tensor
 
 from autocompress.data.embedded import embedded
 from autocompress.errors import InvalidInput
-from autocompress.evaluate import MIN_TILE, network_upscaler
+from autocompress.evaluate import network_upscaler
 from autocompress.families import family_of, tiling
 from autocompress.families.base import SRNetwork
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig
+from autocompress.families.upscaling import MIN_TILE, used_tiling
 from autocompress.teachers import load_teacher
 from autocompress.tiling import Tiling
 
@@ -146,11 +147,17 @@ def test_no_input_is_larger_than_a_tile_and_its_margins(network: SRNetwork) -> N
 def test_only_large_images_are_tiled_by_default() -> None:
     network = random_edsr(EDSRConfig(2, 1, 1))
     seen = sizes_seen(network)
-    network_upscaler(network)(np.zeros((600, 700, 3), np.uint8))
-    assert seen == [(600, 700)]
-    network_upscaler(network)(np.zeros((1025, 1024, 3), np.uint8))
+    network_upscaler(network)(np.zeros((400, 600, 3), np.uint8))
+    assert seen == [(400, 600)]
+    network_upscaler(network)(np.zeros((513, 512, 3), np.uint8))
     assert len(seen) == 1 + 3 * 2
-    assert max(max(size) for size in seen[1:]) < 600
+    assert max(max(size) for size in seen[1:]) < 300
+
+
+def test_default_tiles_are_larger_for_networks_that_see_far() -> None:
+    assert used_tiling(random_edsr(EDSRConfig(2, 16, 8)), 4000, 6000).tile == 256
+    assert used_tiling(load_teacher("edsr-baseline-x2"), 4000, 6000).tile == 512
+    assert used_tiling(load_teacher("edsr-baseline-x2"), 400, 600).tile == 600
 
 
 @pytest.mark.parametrize("tile", [-1, 0, 31])

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from autocompress.cli import caching, distilling, networks, pruning, runs, searching, spaces, teachers
+from autocompress.cli import caching, distilling, networks, pruning, runs, searching, spaces, teachers, upscaling
 from autocompress.errors import AutocompressError, InvalidInput
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (searching, runs, pruning, distilling, networks, teachers, spaces, caching):
+for _module in (searching, runs, pruning, distilling, networks, upscaling, teachers, spaces, caching):
     _module.register(app)
 
 

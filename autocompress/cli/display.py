@@ -26,18 +26,18 @@ def make_display(trials: int, steps: int) -> Display:
     return LiveDisplay(console, trials, steps) if console.is_terminal else Display(console, trials, steps)
 
 
-def step_display(steps: int) -> StepDisplay:
-    """For a single training."""
-    return StepDisplay(Console(stderr=True, highlight=False), steps)
+def step_display(steps: int, what: str = "step") -> StepDisplay:
+    """For a single training, or what else goes on for so many of `what`."""
+    return StepDisplay(Console(stderr=True, highlight=False), steps, what)
 
 
 class StepDisplay:
-    """Lines for a training of so many steps, on a terminal with a bar below them."""
+    """Lines for a training of so many steps, or the like, on a terminal with a bar below them."""
 
     LINES = 20  # over a whole training, where nothing can be drawn anew
 
-    def __init__(self, console: Console, steps: int) -> None:
-        self._steps, self._console = steps, console
+    def __init__(self, console: Console, steps: int, what: str = "step") -> None:
+        self._steps, self._console, self._what = steps, console, what
         self._first: tuple[int, float] | None = None
         self._bar = Bars(
             BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
@@ -68,9 +68,8 @@ class StepDisplay:
         ):
             first, start = self._first
             left = (now - start) / (step - first) * (self._steps - step)
-            self.log(
-                f"step {step}/{self._steps}  {format_duration(now - start)} gone, about {format_duration(left)} left"
-            )
+            times = f"{format_duration(now - start)} gone, about {format_duration(left)} left"
+            self.log(f"{self._what} {step}/{self._steps}  {times}")
 
 
 class Display(Progress):

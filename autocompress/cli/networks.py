@@ -36,7 +36,7 @@ def evaluate(
         typer.Option(
             help="Run the network on tiles of N LR pixels a side, which bounds memory.",
             metavar="N",
-            show_default="512 above a megapixel",
+            show_default="chosen for large images",
         ),
     ] = None,
     skip_bad_images: Annotated[bool, typer.Option(help="Go on without images that cannot be used.")] = False,

@@ -7,6 +7,7 @@ super-resolution. Of a file with several pictures, the first is taken.
 """
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -22,7 +23,7 @@ from autocompress.errors import DataError
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".jpg": {"quality": 95, "subsampling": 0},
     ".jpeg": {"quality": 95, "subsampling": 0},
     ".webp": {"lossless": True},
@@ -32,7 +33,7 @@ _TIFF_BITS_PER_SAMPLE, _TIFF_PLANAR_CONFIGURATION = 258, 284
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """The picture in `path` as uint8 RGB (H, W, 3); raises DataError, naming the file, if that fails."""
-    with _opened(path) as image:
+    with opened(path) as image:
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode.startswith("I;16"):
             grey = (np.asarray(image) >> 8).astype(np.uint8)
@@ -45,7 +46,7 @@ def read_size(path: Path) -> tuple[int, int]:
 
     Raises DataError, naming the file. Damage behind the header shows in `read_image` only.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         return max(image.size), min(image.size)
 
 
@@ -62,7 +63,7 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     # The suffix stays the last: Pillow chooses the format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{suffix}")
     try:
-        Image.fromarray(np.ascontiguousarray(image)).save(temporary, **_SAVE_OPTIONS.get(suffix, {}))
+        Image.fromarray(np.ascontiguousarray(image)).save(temporary, **SAVE_OPTIONS.get(suffix, {}))
         temporary.replace(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
@@ -78,11 +79,17 @@ def png(image: NDArray[np.uint8]) -> bytes:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """The file opened by Pillow; whatever goes wrong with it becomes a DataError that names it."""
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The file opened by Pillow; whatever goes wrong with it becomes a DataError that names it.
+
+    Large pictures are no reason to warn: of twice the size that Pillow warns of, 179 megapixels, they are refused.
+    """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            _refuse_what_is_read_wrongly(image)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            found = Image.open(path, formats=_FORMATS)
+        with found as image:
+            refuse_what_is_read_wrongly(image)
             yield image
     except UnidentifiedImageError as error:
         state = "is empty" if path.stat().st_size == 0 else "is not a PNG, JPEG, WebP, BMP or TIFF image"
@@ -94,7 +101,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from error
 
 
-def _refuse_what_is_read_wrongly(image: Image.Image) -> None:
+def refuse_what_is_read_wrongly(image: Image.Image) -> None:
     """Raise ValueError for pixels that Pillow opens, but with wrong values or without a known range."""
     if image.mode in ("I", "F"):
         raise ValueError("32-bit or floating-point pixels are not supported: convert it to 8 or 16 bits")

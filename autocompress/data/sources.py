@@ -127,14 +127,14 @@ def open_folder(folder: Path, scale: int, *, min_size: int, skip_bad_images: boo
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links, which lose their names
     hr_folder = _hr_folder(folder)
     lr_folder = _lr_folder(hr_folder, scale)
-    hr_paths = _images_in(hr_folder)
+    hr_paths = images_in(hr_folder)
     if not hr_paths:
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
         raise DataError(
             f"{hr_folder}: no images in it (looked for {suffixes} files, and for subfolders HR, GTmod12 or "
             "NAME_HR; other subfolders are not searched); give the folder that holds the HR images"
         )
-    lr_paths = {path.stem: path for path in _images_in(lr_folder)} if lr_folder else {}
+    lr_paths = {path.stem: path for path in images_in(lr_folder)} if lr_folder else {}
 
     def check(hr: Path) -> ImageFile:
         long, short = read_size(hr)
@@ -223,7 +223,7 @@ def _lr_path(hr_folder: Path, scale: int) -> Path | None:
     return None
 
 
-def _images_in(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
     """The image files directly in a folder, hidden ones left out, in natural order: a2 before a10."""
     paths = [
         path

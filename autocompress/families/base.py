@@ -12,7 +12,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,13 @@ from torch import Tensor, nn
 from autocompress.errors import CheckpointError, ConfigError
 from autocompress.families.density import Densities
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
 Weights = Mapping[str, Tensor]
+Picture = TypeVar("Picture", "Image.Image", "NDArray[np.uint8]")
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,16 @@ class SRNetwork(nn.Module, ABC):
     def forward(self, lr: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W)."""
         return self.upsampled(self.features(lr), *lr.shape[-2:])
+
+    def upscale(self, image: Picture, tile: int | None = None) -> Picture:
+        """Upscale a PIL image or a uint8 array (h, w[, 1 to 4]) to the same kind: see `data.pictures.upscaled_like`.
+
+        It runs on the network's device, on tiles of `tile` LR pixels a side: see `families.upscaling`.
+        """
+        from autocompress.data.pictures import upscaled_like
+        from autocompress.families.upscaling import network_upscaler
+
+        return upscaled_like(image, network_upscaler(self, tile), self.scale)
 
     @abstractmethod
     def repeated(self) -> list[nn.Module]:

@@ -1,0 +1,210 @@
+"""Pictures of any kind, upscaled by what upscales 8-bit RGB, with what belongs to them kept.
+
+A picture becomes grey or RGB, with alpha or without, at 8 bits: a palette and CMYK become RGB, of 16 bits the high byte
+is taken, and an EXIF orientation is carried out. Then
+
+- colours go through the network;
+- grey goes through it as RGB, and comes back as luma (BT.601);
+- alpha is upscaled by bicubic. What colour stands where nothing is seen says nothing, and often is black; so that it
+  does not bleed into what is seen, the nearest colour that is seen is put there first.
+
+The colour profile is kept, but for that of CMYK, and of EXIF what is said of the picture: when, where, by whom and how
+it was taken. Other metadata, such as thumbnails and XMP, is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps
+from scipy.ndimage import distance_transform_edt
+
+from autocompress.data import bicubic
+from autocompress.data.images import SAVE_OPTIONS, opened, refuse_what_is_read_wrongly
+from autocompress.errors import DataError
+
+Samples = NDArray[np.uint8]
+Upscaler = Callable[[Samples], Samples]
+"""uint8 RGB (h, w, 3) to (scale*h, scale*w, 3)."""
+
+Kind = TypeVar("Kind", Image.Image, Samples)
+
+LARGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}  # pixels that a file's format can hold
+OPAQUE = frozenset({".jpg", ".jpeg"})
+
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF"}
+_FORMATS[".tiff"] = "TIFF"
+_KEPT_TAGS = ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "Copyright")
+_SIZES_AND_OFFSETS = ("ExifImageWidth", "ExifImageHeight", "ExifInteroperabilityOffset", "MakerNote")
+_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}  # of a profile, for so many channels
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Samples (H, W, C), grey, grey with alpha, RGB or RGBA, and the colour profile and EXIF data that go with them."""
+
+    samples: Samples
+    profile: bytes | None = None
+    exif: bytes | None = None
+
+    @property
+    def transparent(self) -> bool:
+        """Whether anything shows through it."""
+        return self.alpha is not None and bool((self.alpha < 255).any())
+
+    @property
+    def alpha(self) -> Samples | None:
+        """(H, W), where it has one."""
+        return self.samples[:, :, -1] if self.samples.shape[2] in (2, 4) else None
+
+
+def upscaled_like(picture: Kind, upscale: Upscaler, scale: int) -> Kind:
+    """A PIL image or a uint8 array, upscaled, as the same kind.
+
+    An array is (H, W), or (H, W, C) of 1 to 4 channels: grey, grey and alpha, RGB, RGBA. An image has any mode but
+    those of 32 bits a channel; the result is L, LA, RGB or RGBA, with profile and EXIF in its `info`. Raises DataError.
+    """
+    if isinstance(picture, Image.Image):
+        try:
+            refuse_what_is_read_wrongly(picture)
+            found = _picture(ImageOps.exif_transpose(picture), _kept(picture))
+        except ValueError as error:
+            raise DataError(f"this picture cannot be upscaled: {error}") from error
+        return to_image(upscaled(found, upscale, scale))
+    if not isinstance(picture, np.ndarray):
+        raise DataError(f"a picture must be a PIL image or a uint8 array, not {type(picture).__name__}")
+    if (
+        picture.dtype != np.uint8
+        or picture.ndim not in (2, 3)
+        or (picture.ndim == 3 and picture.shape[2] not in _SPACES)
+    ):
+        raise DataError(
+            f"a picture must be uint8 (H, W) or (H, W, 1 to 4), not {picture.dtype} {picture.shape}; of numbers in "
+            "[0, 1], give (255 * x).round().astype('uint8')"
+        )
+    if 0 in picture.shape:
+        raise DataError(f"a picture of shape {picture.shape} has no pixels: give one of at least 1x1 pixels")
+    samples = upscaled(Picture(np.atleast_3d(picture)), upscale, scale).samples
+    return samples[:, :, 0] if picture.ndim == 2 else samples
+
+
+def upscaled(picture: Picture, upscale: Upscaler, scale: int) -> Picture:
+    """The picture in `scale` times its size."""
+    samples, alpha = picture.samples, picture.alpha
+    colours = samples if alpha is None else samples[:, :, :-1]
+    grey = colours.shape[2] == 1
+    if grey:
+        colours = np.repeat(colours, 3, axis=2)
+    if alpha is not None:
+        colours = _with_colours_everywhere(colours, alpha)
+    sr = upscale(np.ascontiguousarray(colours))
+    if grey:
+        sr = np.asarray(Image.fromarray(sr).convert("L"))[:, :, None]
+    if alpha is not None:
+        sr = np.concatenate([sr, bicubic.upscale(np.ascontiguousarray(alpha[:, :, None]), scale)], axis=2)
+    return Picture(sr, picture.profile, picture.exif)
+
+
+def _with_colours_everywhere(colours: Samples, alpha: Samples) -> Samples:
+    """With the nearest colour that is seen where nothing is."""
+    unseen = alpha == 0
+    if not unseen.any() or unseen.all():
+        return colours
+    rows, columns = distance_transform_edt(unseen, return_distances=False, return_indices=True)
+    filled: Samples = colours[rows, columns]
+    return filled
+
+
+def read_picture(path: Path) -> Picture:
+    """The picture in a file that `data.images` can read; raises DataError, naming the file."""
+    with opened(path) as image:
+        exif = _kept(image)
+        ImageOps.exif_transpose(image, in_place=True)
+        return _picture(image, exif)
+
+
+def _picture(turned: Image.Image, exif: bytes | None) -> Picture:
+    if turned.mode.startswith("I;16"):
+        samples = (np.asarray(turned) >> 8).astype(np.uint8)
+    else:
+        mode = _mode(turned)
+        samples = np.array(turned if turned.mode == mode else turned.convert(mode))
+    samples = np.atleast_3d(samples)
+    profile = turned.info.get("icc_profile")
+    fits = profile is not None and profile[16:20] == _SPACES[samples.shape[2]]
+    return Picture(samples, profile if fits else None, exif)
+
+
+def _mode(image: Image.Image) -> str:
+    """The mode that an image's samples are taken in."""
+    grey = image.mode in ("1", "L", "LA", "La")
+    return ("L" if grey else "RGB") + ("A" if image.has_transparency_data else "")
+
+
+def _kept(image: Image.Image) -> bytes | None:
+    """The EXIF data of an image that are true of it in another size too; None where there are none, or damaged ones."""
+    # Pillow answers damaged EXIF with nearly any exception; no picture is refused for its metadata.
+    try:
+        found, kept = image.getexif(), Image.Exif()
+        for name in _KEPT_TAGS:
+            tag = ExifTags.Base[name]
+            if tag in found:
+                kept[tag] = found[tag]
+        for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            left_out = [ExifTags.Base[name] for name in _SIZES_AND_OFFSETS] if part == ExifTags.IFD.Exif else []
+            facts = {tag: value for tag, value in found.get_ifd(part).items() if tag not in left_out}
+            if facts:
+                kept[part] = facts
+        return kept.tobytes() if len(kept) else None
+    except Exception:
+        return None
+
+
+def to_image(picture: Picture) -> Image.Image:
+    """As a PIL image of mode L, LA, RGB or RGBA."""
+    samples = picture.samples
+    image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
+    image.info |= {**_metadata(picture)}
+    return image
+
+
+def check_holds(suffix: str, picture: Picture, scale: int = 1) -> None:
+    """Raise DataError, without naming a file, unless a file's format can hold the picture in `scale` times its size."""
+    height, width = (side * scale for side in picture.samples.shape[:2])
+    if not has_room(suffix, max(height, width)):
+        raise DataError(f"{width}x{height} pixels are more than a {suffix} file can hold; write a .png file")
+    if picture.transparent and suffix.lower() in OPAQUE:
+        raise DataError(f"it is transparent in places, which a {suffix} file cannot hold; write a .png file")
+
+
+def has_room(suffix: str, side: int) -> bool:
+    """Whether a file's format can hold pictures with sides of so many pixels."""
+    return side <= LARGEST_SIDES.get(suffix.lower(), side)
+
+
+def encoded(picture: Picture, suffix: str) -> bytes:
+    """A file's content, in the format of a suffix: JPEG with quality 95 and full colour, everything else without loss.
+
+    Raises DataError, without naming a file, where the format cannot hold the picture.
+    """
+    check_holds(suffix, picture)
+    suffix = suffix.lower()
+    image = to_image(picture)
+    if suffix in OPAQUE and image.mode in ("LA", "RGBA"):
+        image = image.convert(image.mode[:-1])
+    elif suffix == ".bmp" and image.mode == "LA":
+        image = image.convert("RGBA")
+    content = BytesIO()
+    image.save(content, format=_FORMATS[suffix], **SAVE_OPTIONS.get(suffix, {}), **_metadata(picture))
+    return content.getvalue()
+
+
+def _metadata(picture: Picture) -> dict[str, bytes]:
+    known = {"icc_profile": picture.profile, "exif": picture.exif}
+    return {name: content for name, content in known.items() if content is not None}
