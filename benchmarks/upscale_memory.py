@@ -3,9 +3,9 @@
     python benchmarks/upscale_memory.py [--suffix .png] [--tile 128 --tile 256 ...] [--threads 2]
 
 A student of 16 features and 8 blocks (untrained, which costs the same) on 24 megapixels, 6000x4000, and the shipped
-teachers on 1536x1024, all at x2; *start* is the same command on one pixel. With `--tile`, the student alone on 1536x1024
-with each of these tiles, beside the default. Prints MiB (the most that was resident at once) and seconds of the whole
-command.
+teachers on 1536x1024, all at x2; *start* is the same command on one pixel. With `--tile`, the student alone on the
+small picture with each of these tiles, beside the default. Prints MiB (the most that was resident at once) and seconds
+of the whole command.
 """
 
 from __future__ import annotations

@@ -14,7 +14,9 @@ it was taken. Other metadata, such as thumbnails and XMP, is not.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -36,7 +38,7 @@ Upscaler = Callable[[Samples], Samples]
 Kind = TypeVar("Kind", Image.Image, Samples)
 
 LARGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}  # pixels that a file's format can hold
-OPAQUE = frozenset({".jpg", ".jpeg"})
+OPAQUE = frozenset({".jpg", ".jpeg", ".bmp"})  # as Pillow writes it
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF"}
 _FORMATS[".tiff"] = "TIFF"
@@ -73,7 +75,8 @@ def upscaled_like(picture: Kind, upscale: Upscaler, scale: int) -> Kind:
     if isinstance(picture, Image.Image):
         try:
             refuse_what_is_read_wrongly(picture)
-            found = _picture(ImageOps.exif_transpose(picture), _kept(picture))
+            exif = _kept(picture)
+            found = _picture(ImageOps.exif_transpose(picture), exif)
         except ValueError as error:
             raise DataError(f"this picture cannot be upscaled: {error}") from error
         return to_image(upscaled(found, upscale, scale))
@@ -103,7 +106,7 @@ def upscaled(picture: Picture, upscale: Upscaler, scale: int) -> Picture:
         colours = np.repeat(colours, 3, axis=2)
     if alpha is not None:
         colours = _with_colours_everywhere(colours, alpha)
-    sr = upscale(np.ascontiguousarray(colours))
+    sr = upscale(np.require(colours, requirements=("C", "W")))  # torch warns of what cannot be written to
     if grey:
         sr = np.asarray(Image.fromarray(sr).convert("L"))[:, :, None]
     if alpha is not None:
@@ -149,8 +152,9 @@ def _mode(image: Image.Image) -> str:
 
 def _kept(image: Image.Image) -> bytes | None:
     """The EXIF data of an image that are true of it in another size too; None where there are none, or damaged ones."""
-    # Pillow answers damaged EXIF with nearly any exception; no picture is refused for its metadata.
-    try:
+    # Pillow answers damaged EXIF with nearly any exception, or warns; no picture is refused for its metadata.
+    with warnings.catch_warnings(), suppress(Exception):
+        warnings.simplefilter("ignore")
         found, kept = image.getexif(), Image.Exif()
         for name in _KEPT_TAGS:
             tag = ExifTags.Base[name]
@@ -162,8 +166,7 @@ def _kept(image: Image.Image) -> bytes | None:
             if facts:
                 kept[part] = facts
         return kept.tobytes() if len(kept) else None
-    except Exception:
-        return None
+    return None
 
 
 def to_image(picture: Picture) -> Image.Image:
@@ -198,8 +201,6 @@ def encoded(picture: Picture, suffix: str) -> bytes:
     image = to_image(picture)
     if suffix in OPAQUE and image.mode in ("LA", "RGBA"):
         image = image.convert(image.mode[:-1])
-    elif suffix == ".bmp" and image.mode == "LA":
-        image = image.convert("RGBA")
     content = BytesIO()
     image.save(content, format=_FORMATS[suffix], **SAVE_OPTIONS.get(suffix, {}), **_metadata(picture))
     return content.getvalue()
