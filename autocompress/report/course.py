@@ -20,7 +20,7 @@ FEW = 3  # of a unit
 def growth_figures(story: Story) -> dict[str, go.Figure]:
     """The hypervolume after each trial that ended, by `trials` and by `time`; none where the study is not there.
 
-    In (log10 FLOPs, dB), from the teacher's FLOPs and bicubic's PSNR-Y. Time is since the search began, pauses included.
+    In (log10 FLOPs, dB), from the teacher's FLOPs and bicubic's PSNR-Y. Time has pauses of the search in it.
     """
     over = [trial for trial in story.over if trial.datetime_complete is not None]
     if not over:
@@ -49,7 +49,7 @@ def _volumes(story: Story, over: list[FrozenTrial]) -> list[float]:
 
 
 def _seconds(story: Story, over: list[FrozenTrial]) -> list[float]:
-    """When each trial ended, since the search began: its first session, or its first trial where no session has ended."""
+    """When each trial ended, since its search began: with the first session that ended, or with the first trial."""
     begun = [trial.datetime_start.timestamp() for trial in story.trials if trial.datetime_start is not None]
     start = min([*begun, *(session["started"] for session in story.run.times)])
     return [0.0, *(trial.datetime_complete.timestamp() - start for trial in over if trial.datetime_complete)]

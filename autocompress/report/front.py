@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -39,6 +40,7 @@ def front_figure(story: Story) -> go.Figure:
     if story.pick is not None:
         star = {"size": 17, "symbol": "star", "color": LIGHT["pick"]}
         _draw(figure, f"pick: trial {story.pick['trial']}", [story.pick["flops"]], [story.pick["psnr_y"]], "pick", star)
+        figure.data[-1].update(customdata=[story.pick["trial"]], hovertext=[_text(story.pick)])
     for name, teacher in story.teachers.items():
         diamond = {"size": 12, "symbol": "diamond", "color": LIGHT["teacher"]}
         _draw(figure, f"teacher {escape(name)}", [teacher["flops"]], [teacher["psnr_y"]], "teacher", diamond)
@@ -64,7 +66,9 @@ def _lay_out(figure: go.Figure) -> None:
     )
 
 
-def _draw(figure: go.Figure, name: str, x: list[float], y: list[float], colour: str, marker: dict[str, Any]) -> None:
+def _draw(
+    figure: go.Figure, name: str, x: Sequence[float], y: Sequence[float], colour: str, marker: dict[str, Any]
+) -> None:
     figure.add_scatter(x=x, y=y, mode="markers", name=name, marker=marker, meta={"colour": colour}, hoverinfo="text")
 
 

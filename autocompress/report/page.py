@@ -42,7 +42,11 @@ def write_report(story: Story, path: Path | None = None) -> Path:
 
 def _page(story: Story) -> str:
     environment = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"count": format_count, "duration": format_duration, "shape": _shape}
     crops = comparison(story)

@@ -62,6 +62,17 @@ const table = find("table");
 const body = table.tBodies[0];
 const headings = [...table.tHead.rows[0].cells];
 
+// `num_feat=8` comes before `num_feat=12`
+function compareWords(a, b) {
+  const [left, right] = [a, b].map((text) => text.split(/[ =]/));
+  for (let place = 0; place < Math.min(left.length, right.length); place++) {
+    const numbers = left[place] - right[place];
+    const found = Number.isNaN(numbers) ? left[place].localeCompare(right[place]) : numbers;
+    if (found) return found;
+  }
+  return left.length - right.length;
+}
+
 function sort(column) {
   const heading = headings[column];
   const rising = heading.getAttribute("aria-sort") !== "ascending";
@@ -70,7 +81,7 @@ function sort(column) {
   const value = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
   const compare = heading.classList.contains("number")
     ? (a, b) => value(a) - value(b)
-    : (a, b) => value(a).localeCompare(value(b), "en", { numeric: true });
+    : (a, b) => compareWords(value(a), value(b));
   const rows = [...body.rows].sort((a, b) => (rising ? compare(a, b) : compare(b, a)));
   body.append(...rows);
 }

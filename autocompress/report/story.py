@@ -13,8 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 from autocompress.errors import AutocompressError, RunError
 from autocompress.search.known import scores
 from autocompress.search.results import pick, rows, students
-from autocompress.search.rungs import Point
 from autocompress.search.run_folder import RunFolder
+from autocompress.search.rungs import Point
 from autocompress.search.sessions import is_held, locks
 from autocompress.search.status import NAMES, trials_of
 from autocompress.search.study import ended
