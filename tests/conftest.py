@@ -17,7 +17,7 @@ from autocompress import arithmetic, search
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig
-from autocompress.report import write_report
+from autocompress.report import Story, write_report
 from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.results import write_pareto
 from autocompress.search.space import Budget
@@ -128,7 +128,7 @@ def finished(
         patch.setattr(arithmetic, "choose", arithmetic.Arithmetic)
         run, outcome = search.search(wanted, progress)
     write_pareto(run)
-    write_report(run)
+    write_report(Story.of(run))
     return run, outcome, progress
 
 

@@ -338,7 +338,8 @@ def test_a_search_without_any_student_says_so(run: Run, here: Path, arguments: l
     assert_refused(run("pareto", "run"), "run: no trial has finished yet")
     assert_refused(run("export", "run", "--out", "there"), "run: no trial has finished yet")
     assert not Path("there").exists()
-    assert run("report", "run").code == 0
+    assert_refused(run("report", "run"), "run: no trial has finished yet")
+    assert not Path("run/report.html").exists()
 
 
 def test_pareto_as_table_and_as_json_alone(run: Run, finished: Path) -> None:

@@ -19,7 +19,7 @@ from autocompress.errors import InvalidInput, RunError
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIRConfig
 from autocompress.prune import SparsifySettings
-from autocompress.report import front_figure
+from autocompress.report import Story, front_figure
 from autocompress.search import Progress, Settings, search
 from autocompress.search.branches import Branches
 from autocompress.search.inputs import Inputs, open_task
@@ -107,7 +107,7 @@ def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: C
     assert run.config["references"]["teacher"]["psnr_y"] == best["teacher"]["psnr_y"]
     table = pareto(run)
     assert front_table(run, table).row_count == len(table) + 2
-    assert front_figure(run).data
+    assert front_figure(Story.of(run)).data
     assert sum(fact.startswith("teacher ") for fact in progress.facts) == 2
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from autocompress.errors import InvalidInput
 from autocompress.quantities import format_count, format_duration
 
 FEW = 5  # trials of which `status` says why they ended early
@@ -40,15 +41,35 @@ def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON 
         show(front_table(folder, table))
 
 
-def report(run: Run) -> None:
-    """Write report.html into the run folder: the front as an interactive picture.
+def report(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option(help="Write to this file.", show_default="report.html in the run folder")
+    ] = None,
+    png: Annotated[
+        Path | None,
+        typer.Option(help="Write the front as a PNG for slides, too; needs autocompress[png].", show_default=False),
+    ] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="The study's database, where its URL has a password.", show_default=False)
+    ] = None,
+) -> None:
+    """Write the report of a run, also while it is still going on: one page with all that it found.
 
-    Example: autocompress report runs/edsr-20G-seed0
+    Example: autocompress report runs/edsr-20G-seed0 --png front.png
     """
-    from autocompress.report import write_report
+    from autocompress.report import Story, front_png, write_png, write_report
     from autocompress.search.run_folder import RunFolder
 
-    typer.echo(write_report(RunFolder.existing(run)))
+    if png is not None and png.suffix != ".png":
+        raise InvalidInput(f"--png {png}: must end in .png; give such as front.png")
+    story = Story.of(RunFolder.existing(run), storage)
+    picture = None if png is None else front_png(story)
+    if story.without_study is not None:
+        typer.echo(f"The report goes without what is in the study: {story.without_study}", err=True)
+    typer.echo(write_report(story, out))
+    if png is not None and picture is not None:
+        typer.echo(write_png(png, picture))
 
 
 def status(

@@ -152,7 +152,7 @@ def search(
     )
     with make_display(trials, steps) as display:
         run, outcome = run_search(settings, display)
-    _show(run, outcome)
+    _show(run, outcome, storage)
 
 
 def _join(context: typer.Context, path: Path, workers: int, timeout: float | None, storage: str | None) -> None:
@@ -169,13 +169,13 @@ def _join(context: typer.Context, path: Path, workers: int, timeout: float | Non
     settings = recorded_settings(RunFolder.existing(path))
     with make_display(settings.trials, settings.steps) as display:
         run, outcome = join_search(path, display, workers, timeout, storage)
-    _show(run, outcome)
+    _show(run, outcome, storage)
 
 
-def _show(run: RunFolder, outcome: Outcome) -> None:
+def _show(run: RunFolder, outcome: Outcome, storage: str | None) -> None:
     """The front, and where it is."""
     from autocompress.cli.tables import front_table, show
-    from autocompress.report import write_report
+    from autocompress.report import Story, write_report
     from autocompress.search.results import pareto, pick, write_pareto
 
     typer.echo(f"The search ended: {outcome.reason}.", err=True)
@@ -183,13 +183,13 @@ def _show(run: RunFolder, outcome: Outcome) -> None:
         typer.echo(f"No student was trained to the end, so there is no front yet. Run folder: {run.path}", err=True)
         sys.exit(1)
     write_pareto(run)
-    write_report(run)
+    write_report(Story.of(run, storage))
     table = pareto(run)
     best = pick(table)
     show(front_table(run, table))
     typer.echo(
         f"\nPick: trial {best['trial']}, {best['psnr_y']:.2f} dB at {quantities.format_count(best['flops'])} FLOPs: "
-        f"{best['file']}\nThe front: {run.path / 'pareto.csv'}, a picture of it: {run.path / 'report.html'}"
+        f"{best['file']}\nThe front: {run.path / 'pareto.csv'}, the report: {run.path / 'report.html'}"
     )
     if outcome.interrupted:
         typer.echo("Interrupted; the same command goes on from here.", err=True)

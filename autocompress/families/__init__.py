@@ -50,6 +50,15 @@ def find_family(name: str) -> Family:
     return FAMILIES[name]
 
 
+def shape(family: str, config: dict[str, Any]) -> str:
+    """A network in a few words: its family and the counts that a search varies, optional ones where unusual."""
+    found = find_family(family)
+    network = found.config_class.from_dict(config)
+    counts, usual = found.counts_of(network), found.counts_of(found.config_class(network.scale))
+    shown = [c.field for c in found.counts if not c.optional or counts[c.field] != usual[c.field]]
+    return " ".join([family, *(f"{name}={counts[name]}" for name in shown)])
+
+
 def parse_fields(changes: Iterable[str]) -> dict[str, Any]:
     """Fields of a config from texts such as `num_feat=16` or `depths=[6, 6]`; raises ConfigError."""
     values = {}

@@ -1,0 +1,11 @@
+"""Pages and pictures of a run, each in one file that needs no network; and of a pruned teacher's densities."""
+
+from __future__ import annotations
+
+from autocompress.report.densities import write_densities
+from autocompress.report.front import front_figure
+from autocompress.report.page import write_report
+from autocompress.report.picture import front_png, write_png
+from autocompress.report.story import Story
+
+__all__ = ["Story", "front_figure", "front_png", "write_densities", "write_png", "write_report"]

@@ -1,0 +1,67 @@
+"""How a front grew: its hypervolume over the trials and over time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+from optuna.trial import FrozenTrial, TrialState
+
+from autocompress.quantities import format_duration
+from autocompress.report.story import Story
+from autocompress.report.theme import LIGHT
+from autocompress.search.hypervolume import hypervolume
+from autocompress.search.rungs import Point
+
+UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
+FEW = 3  # of a unit
+
+
+def growth_figures(story: Story) -> dict[str, go.Figure]:
+    """The hypervolume after each trial that ended, by `trials` and by `time`; none where the study is not there.
+
+    In (log10 FLOPs, dB), from the teacher's FLOPs and bicubic's PSNR-Y. Time has pauses of the search in it.
+    """
+    over = [trial for trial in story.over if trial.datetime_complete is not None]
+    if not over:
+        return {}
+    volumes, seconds = _volumes(story, over), _seconds(story, over)
+    unit, length = next(((u, s) for u, s in UNITS.items() if seconds[-1] >= FEW * s), ("seconds", 1.0))
+    texts = [
+        f"{volume:.3f} after {count} trials, {format_duration(second)}"
+        for count, (volume, second) in enumerate(zip(volumes, seconds, strict=True))
+    ]
+    return {
+        "trials": _figure(list(range(len(volumes))), volumes, texts, "trials that ended"),
+        "time": _figure([second / length for second in seconds], volumes, texts, f"{unit} since the search began"),
+    }
+
+
+def _volumes(story: Story, over: list[FrozenTrial]) -> list[float]:
+    """Before any trial, and after each."""
+    limits = story.references["teacher"]["flops"], story.references["bicubic"]["psnr_y"]
+    points, volumes = list[Point](), [0.0]
+    for trial in over:
+        if trial.state == TrialState.COMPLETE:
+            points.append(Point(trial.number, trial.values[0], int(trial.values[1])))
+        volumes.append(hypervolume(points, *limits))
+    return volumes
+
+
+def _seconds(story: Story, over: list[FrozenTrial]) -> list[float]:
+    """When each trial ended, since its search began: with the first session that ended, or with the first trial."""
+    begun = [trial.datetime_start.timestamp() for trial in story.trials if trial.datetime_start is not None]
+    start = min([*begun, *(session["started"] for session in story.run.times)])
+    return [0.0, *(trial.datetime_complete.timestamp() - start for trial in over if trial.datetime_complete)]
+
+
+def _figure(x: list[Any], volumes: list[float], texts: list[str], title: str) -> go.Figure:
+    figure = go.Figure()
+    line = {"shape": "hv", "color": LIGHT["front"], "width": 2}
+    figure.add_scatter(
+        x=x, y=volumes, mode="lines", line=line, hovertext=texts, hoverinfo="text", meta={"colour": "front"}
+    )
+    figure.update_xaxes(title=title, zeroline=False)
+    figure.update_yaxes(title="hypervolume", rangemode="tozero", zeroline=False)
+    figure.update_layout(template="none", margin={"l": 56, "r": 16, "t": 16, "b": 48}, showlegend=False)
+    return figure

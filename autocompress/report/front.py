@@ -1,0 +1,146 @@
+"""The picture of a front: PSNR-Y over FLOPs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from autocompress.quantities import format_count
+from autocompress.report.story import Story
+from autocompress.report.theme import LIGHT
+from autocompress.search.results import rows
+
+# Jiang et al. 2024 (arXiv 2401.00523): mean PSNR-Y of Set5 and Set14 at x2, full training on DIV2K
+PUBLISHED = {
+    "EDSRmini": (11.65e9, 35.44),
+    "SwinIRmini": (27.5e9, 35.74),
+    "SwinIR-S": (244.4e9, 36.00),
+    "EDSR-baseline": (316.25e9, 35.78),
+}
+
+
+def front_figure(story: Story) -> go.Figure:
+    """PSNR-Y on the validation images over FLOPs (log scale): the front, all else that was tried, and references.
+
+    What is drawn in which colour of theme.py is in each trace's `meta`; `customdata` of students is their trial.
+    """
+    table, config = story.students, story.config
+    figure = go.Figure()
+    others = table[~table["on_front"]]
+    if story.last_scores:
+        _draw_stopped(figure, story)
+    if not others.empty:
+        figure.add_scatter(mode="markers", name="dominated", opacity=0.5, **_students(others, "other"))
+    figure.add_scatter(mode="lines+markers", name="front", **_students(story.front, "front"))
+    if story.pick is not None:
+        star = {"size": 17, "symbol": "star", "color": LIGHT["pick"]}
+        _draw(figure, f"pick: trial {story.pick['trial']}", [story.pick["flops"]], [story.pick["psnr_y"]], "pick", star)
+        figure.data[-1].update(customdata=[story.pick["trial"]], hovertext=[_text(story.pick)])
+    for name, teacher in story.teachers.items():
+        diamond = {"size": 12, "symbol": "diamond", "color": LIGHT["teacher"]}
+        _draw(figure, f"teacher {escape(name)}", [teacher["flops"]], [teacher["psnr_y"]], "teacher", diamond)
+        costs = f"{format_count(teacher['flops'])} FLOPs, {format_count(teacher['params'])} parameters"
+        figure.data[-1].update(hovertext=[f"teacher {escape(name)}: {teacher['psnr_y']:.2f} dB<br>{costs}"])
+    if config["scale"] == 2:
+        _draw_published(figure)
+    _draw_limits(figure, story)
+    _lay_out(figure)
+    return figure
+
+
+def _lay_out(figure: go.Figure) -> None:
+    ticks = [digit * 10**power for power in range(5, 14) for digit in (1, 2, 5)]
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[format_count(tick) for tick in ticks], tickangle=0)
+    figure.update_xaxes(title="FLOPs for a 1280x720 output", gridcolor=LIGHT["line"], zeroline=False)
+    figure.update_yaxes(title="PSNR-Y in dB", gridcolor=LIGHT["line"], zeroline=False)
+    figure.update_layout(
+        template="none",
+        font={"color": LIGHT["text"]},
+        legend={"orientation": "h", "y": -0.18, "yanchor": "top", "x": 0},
+        margin={"l": 60, "r": 16, "t": 30, "b": 48},
+    )
+
+
+def _draw(
+    figure: go.Figure, name: str, x: Sequence[float], y: Sequence[float], colour: str, marker: dict[str, Any]
+) -> None:
+    figure.add_scatter(x=x, y=y, mode="markers", name=name, marker=marker, meta={"colour": colour}, hoverinfo="text")
+
+
+def _draw_stopped(figure: go.Figure, story: Story) -> None:
+    """Their scores are of unfinished trainings, so they are shown on demand."""
+    marker = {"size": 8, "symbol": "x-thin", "color": LIGHT["other"], "line": {"width": 2, "color": LIGHT["other"]}}
+    points = [point for _, point in story.last_scores]
+    x, y = [point.flops for point in points], [point.psnr for point in points]
+    _draw(figure, "stopped: last score", x, y, "other", marker)
+    texts = [
+        f"trial {point.trial}, stopped: {point.psnr:.2f} dB "
+        + (f"after {step} steps" if step else "before training")
+        + f"<br>{format_count(point.flops)} FLOPs"
+        for step, point in story.last_scores
+    ]
+    figure.data[-1].update(visible="legendonly", hovertext=texts)
+
+
+def _draw_published(figure: go.Figure) -> None:
+    """On other images than the run's, so shown on demand."""
+    marker = {"size": 11, "symbol": "square-open", "color": LIGHT["published"], "line": {"width": 2}}
+    x, y = [flops for flops, _ in PUBLISHED.values()], [psnr for _, psnr in PUBLISHED.values()]
+    _draw(figure, "published, on Set5 and Set14", x, y, "published", marker)
+    texts = [
+        f"{name}, as published: {psnr:.2f} dB, {format_count(flops)} FLOPs<br>"
+        "mean PSNR-Y of Set5 and Set14, x2, full training on DIV2K"
+        for name, (flops, psnr) in PUBLISHED.items()
+    ]
+    figure.data[-1].update(
+        visible="legendonly", hovertext=texts, mode="markers+text", text=list(PUBLISHED), textposition="bottom center"
+    )
+
+
+def _draw_limits(figure: go.Figure, story: Story) -> None:
+    """Lines for bicubic, with a little room below, and for the budget."""
+    bicubic, budget = story.references["bicubic"]["psnr_y"], story.config["search"]["budget"]["flops"]
+    below = 0.05 * (story.references["teacher"]["psnr_y"] - bicubic)
+    line = {"line_width": 1.5, "line_color": LIGHT["muted"]}
+    figure.add_hline(y=bicubic, line_dash="dot", **line)
+    note = {"showarrow": False, "yanchor": "bottom"}
+    figure.add_annotation(x=1, xref="paper", xanchor="right", y=bicubic, text=f"bicubic {bicubic:.2f} dB", **note)
+    figure.update_yaxes(autorangeoptions={"include": [bicubic - below]})
+    if budget is not None:
+        figure.add_vline(x=budget, line_dash="dash", **line)
+        text = f"budget {format_count(budget)}"
+        figure.add_annotation(x=math.log10(budget), y=1, yref="paper", text=text, **note)  # shapes are not in log10
+
+
+def _students(table: pd.DataFrame, colour: str) -> dict[str, Any]:
+    """A trace's points, and what shows when the pointer is on one."""
+    return {
+        "x": table["flops"].tolist(),
+        "y": table["psnr_y"].tolist(),
+        "customdata": table["trial"].tolist(),
+        "hovertext": [_text(row) for row in rows(table)],
+        "hoverinfo": "text",
+        "marker": {"size": 10, "color": LIGHT[colour]},
+        "line": {"color": LIGHT[colour], "width": 2, "shape": "hv"},
+        "meta": {"colour": colour},
+    }
+
+
+def _text(row: dict[str, Any]) -> str:
+    """A student in full: scores, costs, config and recipe, two to a line."""
+    lines = [
+        f"<b>trial {row['trial']}, {escape(row['family'])}: {row['psnr_y']:.2f} dB</b>, SSIM-Y {row['ssim_y']:.4f}",
+        f"{format_count(row['flops'])} FLOPs, {format_count(row['params'])} parameters",
+    ]
+    for heading in ("config", "recipe"):
+        fields = [f"{escape(str(key))} {escape(str(value))}" for key, value in row[heading].items()]
+        lines += [
+            f"{heading + ': ' if not start else ''}{', '.join(fields[start : start + 3])}"
+            for start in range(0, len(fields), 3)
+        ]
+    return "<br>".join(lines)

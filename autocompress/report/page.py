@@ -1,0 +1,161 @@
+"""The report of a run: one HTML file with its pictures, its script and its crops inside."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from autocompress import checkpoints
+from autocompress.errors import DiskFull, InvalidInput
+from autocompress.families import shape
+from autocompress.quantities import format_count, format_duration
+from autocompress.report.comparison import comparison
+from autocompress.report.course import growth_figures
+from autocompress.report.front import front_figure
+from autocompress.report.story import Story
+from autocompress.report.theme import DARK, LIGHT, variables
+from autocompress.search.importances import ENOUGH, importances
+from autocompress.search.space import Budget
+
+FOLDER = Path(__file__).parent
+SEEN = 0.02  # of the time
+
+
+def write_report(story: Story, path: Path | None = None) -> Path:
+    """Write report.html into the run folder, or to another `path`, and return it; InvalidInput where that is none."""
+    path = story.run.path / "report.html" if path is None else path
+    try:
+        checkpoints.write_text(path, _page(story))
+    except DiskFull:
+        raise
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot be written to ({error.strerror}); give another file with --out") from error
+    return path
+
+
+def _page(story: Story) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": format_count, "duration": format_duration, "shape": _shape}
+    crops = comparison(story)
+    figures = {"front": front_figure(story)} | growth_figures(story)
+    data = {"figures": {name: json.loads(figure.to_json()) for name, figure in figures.items()}, "comparison": crops}
+    return environment.get_template("page.html").render(
+        story=story,
+        style=Markup(_part("style.css")),
+        light=Markup(variables(LIGHT)),
+        dark=Markup(variables(DARK)),
+        plotly=Markup(get_plotlyjs()),
+        script=Markup(_part("script.js")),
+        data=Markup(json.dumps(data).replace("<", "\\u003c")),  # no name in it ends the script's element
+        figures=figures.keys(),
+        crops=crops,
+        facts=_facts(story),
+        commands=_commands(story),
+        recipes=_recipes(story),
+        importances=_importances(story),
+        enough=ENOUGH,
+        times=_times(story),
+    )
+
+
+def _part(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def _shape(row: dict[str, Any]) -> str:
+    """A network without its family's name where that stands beside it."""
+    return shape(row["family"], row["config"])
+
+
+def _facts(story: Story) -> dict[str, str]:
+    """What was searched, and with what."""
+    config, versions = story.config, story.config["versions"]
+    teachers = (
+        f"{name}: {teacher['psnr_y']:.2f} dB, {format_count(teacher['flops'])} FLOPs, "
+        f"{format_count(teacher['params'])} parameters"
+        for name, teacher in story.teachers.items()
+    )
+    search, images = config["search"], {name: config[name] for name in ("train", "valid")}
+    started = min((session["started"] for session in story.run.times), default=None)
+    return {
+        "Space": ", ".join(search["spaces"]),
+        "Teacher": "; ".join(teachers),
+        "Budget": str(Budget(**search["budget"])),
+        "Trained on": f"{images['train']['images']} images of {images['train']['name']}",
+        "Scored on": f"{images['valid']['images']} images of {images['valid']['name']} (validation images), "
+        f"where bicubic has {story.references['bicubic']['psnr_y']:.2f} dB",
+        "Training": f"{search['recipe']['steps']} steps, started by {search['init']}",
+        "Sampler": f"{search['sampler']}, seed {search['seed']}",
+        "Trials": _trials(story),
+        **({} if started is None else {"Started": time.strftime("%Y-%m-%d %H:%M", time.localtime(started))}),
+        "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+    }
+
+
+def _trials(story: Story) -> str:
+    """How many ended how, and whether there are more to come."""
+    wanted = story.config["settings"]["trials"]
+    if story.without_study is not None:
+        return f"{len(story.students)} finished, of {wanted} wanted"
+    ends = [state for _, state, _ in story.early]
+    counts = {"finished": len(story.over) - len(ends), "stopped": ends.count("stopped"), "failed": ends.count("failed")}
+    said = ", ".join(f"{number} {what}" for what, number in counts.items() if number or what == "finished")
+    going_on = "; the search was still running when this was written" if story.sessions else ""
+    return f"{len(story.over)} of {wanted}: {said}{going_on}"
+
+
+def _commands(story: Story) -> dict[str, str]:
+    """What to do with the pick."""
+    if story.pick is None:
+        return {}
+    file = shlex.quote(str(Path(story.pick["file"]).absolute()))
+    return {
+        "Write it as files that other code loads": f"autocompress export {file} --out models",
+        "Score it on images of your own": f"autocompress evaluate {file} --data IMAGES",
+    }
+
+
+def _recipes(story: Story) -> dict[int, str]:
+    """By trial: what of the recipe is not the same for all students."""
+    recipes = dict(zip(story.students["trial"].tolist(), story.students["recipe"].tolist(), strict=True))
+    keys = list(dict.fromkeys(key for recipe in recipes.values() for key in recipe if key != "seed"))
+    varied = [key for key in keys if len({repr(recipe.get(key)) for recipe in recipes.values()}) > 1]
+    return {
+        trial: " ".join(f"{key}={recipe[key]}" for key in varied if key in recipe) for trial, recipe in recipes.items()
+    }
+
+
+def _importances(story: Story) -> list[dict[str, Any]]:
+    """A table for each space: what it says above, and the shares."""
+    spaces = story.config["search"]["spaces"]
+    tables = []
+    for names, (count, shares) in importances(story.trials).items():
+        own = {name.rpartition(".")[2]: float(share) for name, share in shares.items() if name != "space"}
+        prefix = names[0].rpartition(".")[0]
+        tables.append({"space": prefix if len(spaces) > 1 else next(iter(spaces)), "count": count, "shares": own})
+    return tables
+
+
+def _times(story: Story) -> dict[str, Any]:
+    """Where the time of ended sessions went, the largest part first; what is hardly seen is put together."""
+    parts: dict[str, float] = {}
+    for session in story.run.times:
+        for name, seconds in session["parts"].items():
+            parts[name] = parts.get(name, 0.0) + seconds
+    total = sum(parts.values())
+    large = {name: seconds for name, seconds in parts.items() if name != "other" and seconds >= SEEN * total}
+    ordered = dict(sorted(large.items(), key=lambda part: -part[1])) | {"all else": total - sum(large.values())}
+    return {"total": total, "parts": ordered, "sessions": len(story.run.times)}

@@ -1,0 +1,105 @@
+"""All that the report tells of a run, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+
+from autocompress.errors import AutocompressError, RunError
+from autocompress.search.known import scores
+from autocompress.search.results import pick, rows, students
+from autocompress.search.run_folder import RunFolder
+from autocompress.search.rungs import Point
+from autocompress.search.sessions import is_held, locks
+from autocompress.search.status import NAMES, trials_of
+from autocompress.search.study import ended
+
+
+@dataclass(frozen=True)
+class Story:
+    """A run's settings, its finished `students` by FLOPs (see `results.students`), and the trials of its study.
+
+    Where the study cannot be read, there are no `trials`, and `without_study` says why.
+    """
+
+    run: RunFolder
+    config: dict[str, Any]
+    students: pd.DataFrame
+    trials: Sequence[FrozenTrial]
+    without_study: str | None
+
+    @classmethod
+    def of(cls, run: RunFolder, storage: str | None = None) -> Story:
+        """Read all; RunError where no trial has finished."""
+        table = students(run)
+        if table.empty:
+            raise RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
+        content = {student["trial"]: student for student in run.students()}
+        table["recipe"] = [content[trial]["provenance"]["recipe"] for trial in table["trial"]]
+        try:
+            trials, reason = trials_of(run, storage), None
+        except AutocompressError as error:
+            trials, reason = [], str(error)
+        if not trials and reason is None:
+            reason = f"{run.path}: its study is not there"
+        return cls(run, run.config, table, trials, reason)
+
+    @property
+    def references(self) -> dict[str, Any]:
+        """Bicubic and the (best) teacher on the validation images."""
+        return dict(self.config["references"])
+
+    @property
+    def teachers(self) -> dict[str, dict[str, Any]]:
+        """All teachers by name, with their costs and scores."""
+        return {branch["teacher"]["name"]: branch["teacher"] for branch in self.config["branches"].values()}
+
+    @cached_property
+    def front(self) -> pd.DataFrame:
+        """The students that no other within the budget dominates."""
+        return self.students[self.students["on_front"]]
+
+    @cached_property
+    def pick(self) -> dict[str, Any] | None:
+        """The student to take; None where all are over the budget, which another session may have lowered."""
+        return None if self.front.empty else pick(self.front)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The students as dicts."""
+        return rows(self.students)
+
+    @property
+    def sessions(self) -> int:
+        """How many processes work on it now."""
+        return sum(is_held(path) for path in locks(self.run.path))
+
+    @property
+    def over(self) -> list[FrozenTrial]:
+        """The trials that came to an end of their own, in the order in which they did."""
+        return sorted(ended(self.trials), key=lambda trial: (_end(trial), trial.number))
+
+    @property
+    def early(self) -> list[tuple[int, str, str]]:
+        """Trials that ended early: their number, `stopped` or `failed`, and why."""
+        return [
+            (trial.number, NAMES[trial.state], trial.user_attrs.get("reason", ""))
+            for trial in sorted(ended(self.trials), key=lambda trial: trial.number)
+            if trial.state in NAMES
+        ]
+
+    @property
+    def last_scores(self) -> list[tuple[int, Point]]:
+        """Of stopped trials: the step of the last score, and the score."""
+        stopped = [trial for trial in self.trials if trial.state == TrialState.PRUNED]
+        return [max(found, key=lambda score: score[0]) for trial in stopped if (found := scores(trial))]
+
+
+def _end(trial: FrozenTrial) -> float:
+    """Seconds since 1970."""
+    return 0.0 if trial.datetime_complete is None else trial.datetime_complete.timestamp()
