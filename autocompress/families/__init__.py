@@ -43,6 +43,15 @@ def describe(network: SRNetwork) -> dict[str, Any]:
     }
 
 
+def shape(family: str, config: dict[str, Any]) -> str:
+    """A network in a few words: its family and the counts that a search varies, optional ones where unusual."""
+    found = find_family(family)
+    network = found.config_class.from_dict(config)
+    counts, usual = found.counts_of(network), found.counts_of(found.config_class(network.scale))
+    shown = [c.field for c in found.counts if not c.optional or counts[c.field] != usual[c.field]]
+    return " ".join([family, *(f"{name}={counts[name]}" for name in shown)])
+
+
 def find_family(name: str) -> Family:
     """The family of this name; an unknown one is a ConfigError that lists the known."""
     if name not in FAMILIES:
