@@ -72,7 +72,9 @@ def refused(message: str, *arguments: object) -> None:
         edsr(EDSRConfig(3, 6, 2, res_scale=0.1)),
         edsr(EDSRConfig(4, 6, 1, num_layer=3)),
         random_swinir(SwinIRConfig(2, 12, (2,), (2,))),
-        random_swinir(SwinIRConfig(3, 12, (1, 2), (3, 2), 4, upsampler="pixelshuffle")),
+        pytest.param(
+            random_swinir(SwinIRConfig(3, 12, (1, 2), (3, 2), 4, upsampler="pixelshuffle")), marks=pytest.mark.slow
+        ),
     ],
     ids=["edsr-x2-1", "edsr-x3-2", "edsr-x4-3", "swinir-direct", "swinir-pixelshuffle"],
 )
@@ -219,20 +221,22 @@ def test_the_code_of_a_card_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(sys.modules[module], name, stand_in, raising=False)
     monkeypatch.chdir(tmp_path)
     write_waves(tmp_path / "small.png", 21, 18, seed=0)
-    export_formats(network, "student", Path(), ["safetensors", "pth", "onnx"], {})
+    formats = ["safetensors", "pth", *(["onnx"] if network.family == "edsr" else [])]  # SwinIR's takes seconds
+    export_formats(network, "student", Path(), formats, {})
     lr = torch.from_numpy(np.array(Image.open("small.png"))).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
         expected = network(lr)
     codes = snippets(Path("student.md").read_text())
-    assert len(codes) == 5
+    assert len(codes) == 4 + ("onnx" in formats)
     for code in codes:
         names: dict[str, Any] = {"lr": lr}
         exec(code, names)
         sr = torch.as_tensor(names["sr"]) if "sr" in names else names["network"](lr).detach()
         torch.testing.assert_close(sr, expected, atol=1e-4, rtol=1e-4)
-    large = np.asarray(Image.open("large.png"), np.int16)
-    rounded = (expected[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()
-    assert abs(large - rounded).max() <= 1
+    if "onnx" in formats:
+        large = np.asarray(Image.open("large.png"), np.int16)
+        rounded = (expected[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()
+        assert abs(large - rounded).max() <= 1
 
 
 def test_the_card_of_a_student_tells_where_it_comes_from(
