@@ -187,7 +187,6 @@ BAD_INPUT = {
     "report empty": ("empty: has no config.json, so it is no run",),
     "report file": ("file: no such folder",),
     "export missing --out there": ("missing: no such folder",),
-    "export edsr.safetensors --out there --format onnx": ("--format is 'onnx', but must be one of safetensors, pth",),
     "export bomb.pth --out there": ("could run code",),
     "evaluate bicubic --data missing": ("missing: no such folder",),
     "evaluate bicubic --data broken": ("half.png: cannot be read as an image",),

@@ -86,21 +86,44 @@ def _finite(row: dict[str, float]) -> dict[str, float | None]:
 def export(
     source: Annotated[Path, typer.Argument(help="A run folder (its whole front), or one student's file.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
-    format: Annotated[str, typer.Option(help="safetensors, or pth as BasicSR loads it.")] = "safetensors",
+    format: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="safetensors, pth as BasicSR loads it, or onnx; can be given several times.",
+            show_default="safetensors",
+        ),
+    ] = None,
+    trial: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a run, this trial's student alone; or `pick`, the best.", metavar="N", show_default=False
+        ),
+    ] = None,
+    fp16: Annotated[
+        bool, typer.Option("--fp16", help="safetensors of half the size, which are computed in float32 all the same.")
+    ] = False,
     res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
 ) -> None:
-    """Write students as files that other code loads, each with a JSON side file that describes it.
+    """Write students as files that other code loads, each with a JSON side file and a model card.
 
-    Example: autocompress export runs/edsr-20G-seed0 --out models --format pth
+    A whole front has an index beside it: index.json, and README.md for people.
+
+    Example: autocompress export runs/edsr-20G-seed0 --out models --format onnx --format pth
     """
-    from autocompress.export import FORMATS, export_file
-    from autocompress.search.results import pareto, rows
+    from autocompress.export import check_formats, export_file
+    from autocompress.search.exporting import export_front, export_trial
     from autocompress.search.run_folder import RunFolder
 
-    if format not in FORMATS:
-        raise InvalidInput(f"--format is {format!r}, but must be one of {', '.join(FORMATS)}")
+    formats = format or ["safetensors"]
+    check_formats(formats, fp16)
     if source.is_file():
-        typer.echo(export_file(source, source.stem, out, format, res_scale))
-        return
-    for row in rows(pareto(RunFolder.existing(source))):
-        typer.echo(export_file(Path(row["file"]), f"trial-{row['trial']:04d}", out, format))
+        if trial is not None:
+            raise InvalidInput(f"--trial is for a run folder, and {source} is a file; leave --trial out")
+        files = export_file(source, source.stem, out, formats, res_scale, fp16)
+    else:
+        run = RunFolder.existing(source)
+        if res_scale is not None:
+            raise InvalidInput("--res-scale is for a file from elsewhere, and students have none; leave it out")
+        files = export_front(run, out, formats, fp16) if trial is None else export_trial(run, trial, out, formats, fp16)
+    for file in files:
+        typer.echo(file)

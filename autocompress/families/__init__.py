@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def find_family(name: str) -> Family:
     return FAMILIES[name]
 
 
-def shape(family: str, config: dict[str, Any]) -> str:
+def shape(family: str, config: Mapping[str, object]) -> str:
     """A network in a few words: its family and the counts that a search varies, optional ones where unusual."""
     found = find_family(family)
     network = found.config_class.from_dict(config)

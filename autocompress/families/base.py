@@ -156,6 +156,13 @@ class Family(ABC):
         return dict(network.state_dict())
 
     @abstractmethod
+    def official_code(self, config: Config) -> tuple[str, str] | None:
+        """Python that imports, and that builds as `network`, what `for_export` gives, from official code.
+
+        None where that has no such network.
+        """
+
+    @abstractmethod
     def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
         """All that shrinking `teacher` by the rule `init` needs to know of it, seen on LR patches (B, 3, h, w).
 

@@ -55,6 +55,14 @@ class EDSRFamily(Family):
                 weights[key] = weights[key] * config.res_scale
         return with_weights(self, _plain(config), weights)
 
+    def official_code(self, config: Config) -> tuple[str, str] | None:
+        """See `Family.official_code`: BasicSR's."""
+        edsr = _edsr(config)
+        if edsr.num_layer != OFFICIAL_LAYERS:
+            return None
+        build = f"EDSR(3, 3, num_feat={edsr.num_feat}, num_block={edsr.num_block}, upscale={edsr.scale}, res_scale=1)"
+        return "from basicsr.archs.edsr_arch import EDSR", f"network = {build}"
+
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> Config:
         """See `Family.student_config`; a student's residual scaling is 1."""
         return super().student_config(_plain(_edsr(teacher)), fields)

@@ -89,6 +89,26 @@ class SwinIRFamily(Family):
                     tensors[f"{prefix}.attn_mask"] = mask
         return tensors
 
+    def official_code(self, config: Config) -> tuple[str, str] | None:
+        """See `Family.official_code`: models/network_swinir.py of github.com/JingyunLiang/SwinIR."""
+        swinir = _swinir(config)
+        window = swinir.window_size
+        fields = {
+            "upscale": swinir.scale,
+            "img_size": OFFICIAL_WINDOWS[swinir.upsampler] * window,
+            "window_size": window,
+            "img_range": 1.0,
+            "depths": list(swinir.depths),
+            "embed_dim": swinir.embed_dim,
+            "num_heads": list(swinir.num_heads),
+            "mlp_ratio": swinir.mlp_ratio,
+            "upsampler": swinir.upsampler,
+        }
+        lines = "".join(f"    {name}={value!r},\n" for name, value in fields.items())
+        return "from models.network_swinir import SwinIR  # of github.com/JingyunLiang/SwinIR", (
+            f"network = SwinIR(\n{lines})"
+        )
+
     def counts_of(self, config: Config) -> dict[str, float]:
         """See `Family.counts_of`; where residual blocks differ, the smallest depth and number of heads."""
         swinir = _swinir(config)

@@ -1,0 +1,103 @@
+"""A run's students as files for other code: its whole front with an index, or one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from autocompress import checkpoints
+from autocompress.card import table
+from autocompress.errors import InvalidInput, RunError
+from autocompress.export import check_formats, export_file, writing_to
+from autocompress.families import shape
+from autocompress.quantities import format_count
+from autocompress.search.command import command
+from autocompress.search.results import pareto, pick, rows, students
+from autocompress.search.run_folder import RunFolder
+
+PICK = "pick"
+LISTED = ("trial", "family", "config", "psnr_y", "ssim_y", "flops", "params", "flops_share")
+
+
+def export_front(run: RunFolder, out: Path, formats: Sequence[str], half: bool = False) -> list[Path]:
+    """Export every student of the front, with index.json and README.md about them; returns the files of weights.
+
+    Raises RunError where no trial has finished.
+    """
+    check_formats(formats, half)
+    front = pareto(run)
+    best, exported = pick(front)["trial"], []
+    for row in rows(front):
+        files = _export(run, row, out, formats, half)
+        listed = {key: row[key] for key in LISTED} | {"pick": row["trial"] == best}
+        exported.append(listed | {"files": [file.name for file in files], "card": f"{_name(row)}.md"})
+    config = run.config
+    references = {name: config["references"][name] for name in ("bicubic", "teacher")}
+    index = {
+        "run": run.path.resolve().name,
+        "budget": config["search"]["budget"],
+        "scale": config["scale"],
+        "valid": config["valid"],
+        "references": references,
+        "pick": best,
+        "students": exported,
+    }
+    with writing_to(out):
+        checkpoints.write_json(out / "index.json", index)
+        checkpoints.write_text(out / "README.md", _readme(index, config["teacher"]))
+    return [out / file for row in exported for file in row["files"]]
+
+
+def export_trial(run: RunFolder, trial: str, out: Path, formats: Sequence[str], half: bool = False) -> list[Path]:
+    """Export the student of one trial, by its number or `pick`, on the front or not; RunError where it has none."""
+    check_formats(formats, half)
+    if trial == PICK:
+        return _export(run, pick(pareto(run)), out, formats, half)
+    if not trial.isdecimal():
+        raise InvalidInput(f"--trial is {trial!r}, but must be the number of a trial, or {PICK}")
+    found = {row["trial"]: row for row in rows(students(run))}
+    if int(trial) not in found:
+        raise RunError(
+            f"{run.path}: trial {int(trial)} has no student, since it was never finished; "
+            f"these have: {', '.join(map(str, sorted(found))) or 'none yet'}"
+        )
+    return _export(run, found[int(trial)], out, formats, half)
+
+
+def _export(run: RunFolder, row: dict[str, Any], out: Path, formats: Sequence[str], half: bool) -> list[Path]:
+    made_by = command(run.config["settings"])
+    return export_file(Path(row["file"]), _name(row), out, formats, half=half, command=made_by)
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"trial-{row['trial']:04d}"
+
+
+def _readme(index: dict[str, Any], teacher: dict[str, Any]) -> str:
+    bicubic, best = index["references"]["bicubic"], index["references"]["teacher"]
+    lines: list[Sequence[object]] = [("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *[""] * 4)]
+    for row in index["students"]:
+        lines.append(
+            (
+                f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}",
+                shape(row["family"], row["config"]),
+                f"{row['psnr_y']:.2f}",
+                f"{row['ssim_y']:.4f}",
+                format_count(row["flops"]),
+                format_count(row["params"]),
+                f"{row['flops_share']:.1%}",
+                ", ".join(f"[{file}]({file})" for file in row["files"]),
+            )
+        )
+    counts = (format_count(best["flops"]), format_count(best["params"]))
+    named = f"teacher {teacher['name']}"
+    lines.append(("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", ""))
+    headings = ["trial", "student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher's FLOPs", "files"]
+    return (
+        f"# Students of {index['run']}\n\n"
+        f"Networks that upscale by {index['scale']}, each the best of its size that a search by autocompress found. "
+        f"Scores are means over the {index['valid']['images']} validation images; FLOPs are for an output of 1280x720, "
+        "one fused multiply-add is one. The pick has the best PSNR-Y.\n\n"
+        f"{table(headings, lines)}\n"
+    )
