@@ -306,7 +306,8 @@ def _seconds(name: str, given: Time | None) -> float | None:
 
 def _parsed(name: str, given: float | str | None, parse: Callable[[str], Number]) -> Number | None:
     """A number is checked as its text is."""
+    text = given if isinstance(given, str | None) else f"{given:f}".rstrip("0").rstrip(".")
     try:
-        return None if given is None else parse(given if isinstance(given, str) else f"{given:f}")
+        return None if text is None else parse(text)
     except InvalidInput as error:
         raise InvalidInput(f"{name}: {error}") from None

@@ -237,7 +237,9 @@ class LiveDisplay(Display):
 
     def _render(self) -> Group:
         now = sorted(self._running.items())
-        lines: list[RenderableType] = [] if now else [Text(self._stage, overflow="ellipsis", no_wrap=True)]
+        lines: list[RenderableType] = []
+        if not now and self.left > 0:
+            lines.append(Text(self._stage, overflow="ellipsis", no_wrap=True))
         for _, running in now:
             bar = Table.grid(padding=(0, 1))
             bar.add_row(
