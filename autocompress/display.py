@@ -36,9 +36,9 @@ def step_display(steps: int, quiet: bool = False) -> StepDisplay:
     return StepDisplay(_console(quiet), steps)
 
 
-def counted(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+def counted(items: Iterable[Item], total: int, what: str, quiet: bool = False) -> Iterator[Item]:
     """The items, with how many there have been: a bar on a terminal, elsewhere a line every ten seconds at most."""
-    console, told = _console(), time.monotonic()
+    console, told = _console(quiet), time.monotonic()
     with _bars(console, TextColumn("{task.description}")) as bar:
         task = bar.add_task(what, total=total)
         for index, item in enumerate(items):

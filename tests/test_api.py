@@ -87,6 +87,16 @@ def test_an_interrupt_gives_the_result_so_far(search: Search, monkeypatch: pytes
     assert len(search().students) == 3
 
 
+def test_a_resumed_search_tells_how_many_trials_are_to_go(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(Display, "to_go", lambda _, trials: told.append(trials))
+    search()
+    assert told == [3, 2, 1, 0]
+    told.clear()
+    search(trials=5)
+    assert told == [2, 1, 0]
+
+
 def test_where_no_student_is_trained_there_is_no_front(search: Search) -> None:
     result = search(timeout="1ms")
     assert result.students.empty

@@ -117,7 +117,7 @@ def distill(
         start = _shrinker(shrunk, source, init, seed, used)(student)
         teach(Lesson(start, source, learnt_from, plan, described), out, used, display.log, display.step)
     typer.echo(out)
-    evaluate(str(out), data)
+    evaluate(str(out), data, quiet=quiet)
 
 
 def _shrinker(teacher: SRNetwork, source: ImageSource, init: str, seed: int, used: Arithmetic) -> Shrinker:

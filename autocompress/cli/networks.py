@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from autocompress.cli.options import complete_format, complete_teacher
+from autocompress.cli.options import Quiet, complete_format, complete_teacher
 from autocompress.errors import InvalidInput
 
 
@@ -49,6 +49,7 @@ def evaluate(
         bool, typer.Option("--skip-bad-images", help="Go on without images that cannot be used.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Score a model: PSNR and SSIM on luma and RGB, of each image and their mean.
 
@@ -77,7 +78,7 @@ def evaluate(
     sources = [open_folder(folder, scale, min_size=MIN_SIDE, skip_bad_images=skip_bad_images) for folder in data or []]
     results: dict[str, object] = {}
     for source in sources or [embedded("valid", scale)]:
-        images = counted(pairs(source, skip_bad_images), len(source), f"scoring {source.name}")
+        images = counted(pairs(source, skip_bad_images), len(source), f"scoring {source.name}", quiet)
         scores = score(upscale, images, scale)
         name = source.name if source.name not in results else str(source.files[0].hr.parent)
         each = {image: _finite(row) for image, row in scores.images.items()}
