@@ -20,11 +20,11 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import autocompress
-from autocompress import arithmetic
+from autocompress import arithmetic, display
 from autocompress.arithmetic import Arithmetic
-from autocompress.cli import display, main
-from autocompress.cli.display import Display, LiveDisplay
+from autocompress.cli import main
 from autocompress.data.sources import open_folder
+from autocompress.display import Display, LiveDisplay
 from autocompress.distill.recipe import Recipe
 from autocompress.families.base import SRNetwork
 from autocompress.families.edsr.network import EDSR, EDSRConfig

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from autocompress import __version__
 from autocompress.cli import caching, distilling, networks, pruning, runs, searching, spaces, teachers, upscaling
 from autocompress.errors import AutocompressError, InvalidInput
 
+NAME = "autocompress"
+INTERRUPTED = 130
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 failed while running; 2 something given cannot be used; 130 interrupted with Ctrl-C."
+)
+
 app = typer.Typer(
-    name="autocompress",
+    name=NAME,
     help="Find small super-resolution networks: prune, distill and search, down to a FLOPs budget.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -20,10 +29,38 @@ for _module in (searching, runs, pruning, distilling, networks, upscaling, teach
     _module.register(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{NAME} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What any command may be given."""
+
+
 def main() -> None:
-    """Run the command line: exit code 2 for input that cannot be used, 1 for a failure while running."""
+    """Run the command line and exit, with what EXIT_CODES says."""
     try:
-        app()
+        code = int(app(prog_name=NAME, standalone_mode=False) or 0)
     except AutocompressError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(2 if isinstance(error, InvalidInput) else 1)
+        code = 2 if isinstance(error, InvalidInput) else 1
+    except typer.TyperException as error:  # what typer finds by itself: an option that is none, an argument too few
+        code = 2
+        if message := error.format_message():  # none where it has shown a group's help
+            typer.echo(f"error: {_one_line(message)} (see --help)", err=True)
+    if code == INTERRUPTED:
+        typer.echo("Interrupted.", err=True)
+    sys.exit(code)
+
+
+def _one_line(message: str) -> str:
+    """Typer's own messages are sentences."""
+    text = " ".join(message.split()).rstrip(".")
+    return text[:1].lower() + text[1:]

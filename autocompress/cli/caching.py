@@ -14,7 +14,10 @@ def register(app: typer.Typer) -> None:
 
 @commands.command("list")
 def list_entries() -> None:
-    """Show every entry, the least recently used first, and the folder and its limit."""
+    """Show every entry, the least recently used first, and the folder and its limit.
+
+    Example: autocompress cache list
+    """
     import datetime
 
     from rich.table import Table
@@ -35,7 +38,10 @@ def list_entries() -> None:
 
 @commands.command("clear")
 def clear() -> None:
-    """Remove every entry that no running search uses."""
+    """Remove every entry that no running search uses.
+
+    Example: autocompress cache clear
+    """
     from autocompress import cache
 
     for entry in cache.clear():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autocompress.cli.options import Quiet, complete_init, complete_recipe, complete_teacher
 from autocompress.errors import ConfigError, InvalidInput
 
 if TYPE_CHECKING:
@@ -33,16 +34,28 @@ def distill(
         ),
     ] = None,
     teacher: Annotated[
-        str | None, typer.Option(help="Teacher to shrink: a name or a file.", show_default="the shipped one")
+        str | None,
+        typer.Option(
+            help="Teacher to shrink: a name or a file.", show_default="the shipped one", autocompletion=complete_teacher
+        ),
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="Network to learn from: any of the same scale.", show_default="the teacher"),
+        typer.Option(
+            help="Network to learn from: any of the same scale.",
+            show_default="the teacher",
+            autocompletion=complete_teacher,
+        ),
     ] = None,
     init: Annotated[
-        str, typer.Option(help="How the student starts: projection, density, copy, taylor or scratch.")
+        str,
+        typer.Option(
+            help="How the student starts: projection, density, copy, taylor or scratch.", autocompletion=complete_init
+        ),
     ] = "projection",
-    recipe: Annotated[str, typer.Option(help="ours, or paper: 800,000 steps of MultiLap.")] = "ours",
+    recipe: Annotated[
+        str, typer.Option(help="ours, or paper: 800,000 steps of MultiLap.", autocompletion=complete_recipe)
+    ] = "ours",
     steps: Annotated[int | None, typer.Option(help="Training steps.", show_default="the recipe's; ours 3000")] = None,
     train: Annotated[
         Path | None, typer.Option(help="Folder of HR images to train on.", show_default="scikit-image's photographs")
@@ -53,6 +66,7 @@ def distill(
     ] = None,
     res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR teacher from elsewhere.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the start and the patches.")] = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Shrink and distill one given student. The same command again goes on where it stopped.
 
@@ -61,9 +75,9 @@ def distill(
     import dataclasses
 
     from autocompress import arithmetic
-    from autocompress.cli.display import step_display
     from autocompress.cli.networks import evaluate
     from autocompress.data.sources import open_folder
+    from autocompress.display import step_display
     from autocompress.distill.recipe import OUR_STEPS, PAPER_STEPS, VARIABLE, our_recipe, paper_recipe
     from autocompress.distill.teaching import Lesson, check_name, check_scales, open_training_images, teach
     from autocompress.evaluate import MIN_SIDE
@@ -96,14 +110,14 @@ def distill(
         open_folder(folder, shrunk.scale, min_size=MIN_SIDE)
     source, used = open_training_images(train, shrunk.scale, plan), arithmetic.choose()
     described = {"teacher": teacher or default_teacher(name), "target": target, "init": init}
-    with step_display(plan.steps) as display:
+    with step_display(plan.steps, quiet=quiet) as display:
         display.log(f"shrinking {described['teacher']} to {network}: {student}")
         if init == "density":
             display.log("pruning the teacher, for the densities; that takes minutes")
         start = _shrinker(shrunk, source, init, seed, used)(student)
         teach(Lesson(start, source, learnt_from, plan, described), out, used, display.log, display.step)
     typer.echo(out)
-    evaluate(str(out), data)
+    evaluate(str(out), data, quiet=quiet)
 
 
 def _shrinker(teacher: SRNetwork, source: ImageSource, init: str, seed: int, used: Arithmetic) -> Shrinker:

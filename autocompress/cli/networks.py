@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from autocompress.cli.options import Quiet, complete_format, complete_teacher
 from autocompress.errors import InvalidInput
 
 
@@ -19,7 +20,12 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A student or foreign file, a shipped teacher's name, or `bicubic`.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A student or foreign file, a shipped teacher's name, or `bicubic`.", autocompletion=complete_teacher
+        ),
+    ],
     data: Annotated[
         list[Path] | None,
         typer.Option(
@@ -39,16 +45,20 @@ def evaluate(
             show_default="chosen for large images",
         ),
     ] = None,
-    skip_bad_images: Annotated[bool, typer.Option(help="Go on without images that cannot be used.")] = False,
+    skip_bad_images: Annotated[
+        bool, typer.Option("--skip-bad-images", help="Go on without images that cannot be used.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Score a model: PSNR and SSIM on luma and RGB, of each image and their mean.
 
     Example: autocompress evaluate edsr-baseline-x2 --data Set5 --data Set14
     """
-    from autocompress.cli.tables import scores_table, show
+    from autocompress.cli.tables import SPARE_OF_SCORES, scores_table, show
     from autocompress.data.embedded import embedded
     from autocompress.data.sources import open_folder
+    from autocompress.display import counted
     from autocompress.evaluate import MIN_SIDE, bicubic_upscaler, network_upscaler, pairs
     from autocompress.evaluate import evaluate as score
     from autocompress.teachers import load_teacher
@@ -68,12 +78,13 @@ def evaluate(
     sources = [open_folder(folder, scale, min_size=MIN_SIDE, skip_bad_images=skip_bad_images) for folder in data or []]
     results: dict[str, object] = {}
     for source in sources or [embedded("valid", scale)]:
-        scores = score(upscale, pairs(source, skip_bad_images), scale)
+        images = counted(pairs(source, skip_bad_images), len(source), f"scoring {source.name}", quiet)
+        scores = score(upscale, images, scale)
         name = source.name if source.name not in results else str(source.files[0].hr.parent)
-        images = {image: _finite(row) for image, row in scores.images.items()}
-        results[name] = {"images": images, "mean": _finite(scores.mean)}
+        each = {image: _finite(row) for image, row in scores.images.items()}
+        results[name] = {"images": each, "mean": _finite(scores.mean)}
         if not as_json:
-            show(scores_table(f"{model} on {name}, x{scale}", scores))
+            show(scores_table(f"{model} on {name}, x{scale}", scores), SPARE_OF_SCORES)
     if as_json:
         typer.echo(json.dumps({"model": model, "scale": scale, "data": results}, indent=2))
 
@@ -91,6 +102,7 @@ def export(
         typer.Option(
             help="safetensors, pth as BasicSR loads it, or onnx; can be given several times.",
             show_default="safetensors",
+            autocompletion=complete_format,
         ),
     ] = None,
     trial: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from autocompress.cli.options import Quiet, complete_recipe, complete_teacher
 from autocompress.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -21,14 +22,19 @@ def register(app: typer.Typer) -> None:
 
 
 def prune(
-    teacher: Annotated[str, typer.Argument(help="Teacher: a shipped one's name, or a file.")],
+    teacher: Annotated[
+        str, typer.Argument(help="Teacher: a shipped one's name, or a file.", autocompletion=complete_teacher)
+    ],
     train: Annotated[
         Path | None, typer.Option(help="Folder of HR images to train on.", show_default="scikit-image's photographs")
     ] = None,
     val: Annotated[
         Path | None, typer.Option(help="Folder of HR images to score on.", show_default="scikit-image's photographs")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="ours, or paper: 100,000 steps (EDSR) or 500,000 (SwinIR).")] = "ours",
+    recipe: Annotated[
+        str,
+        typer.Option(help="ours, or paper: 100,000 steps (EDSR) or 500,000 (SwinIR).", autocompletion=complete_recipe),
+    ] = "ours",
     steps: Annotated[
         int | None,
         typer.Option(help="Steps; lambda is scaled so that the whole pull stays.", show_default="the recipe's"),
@@ -44,6 +50,7 @@ def prune(
         typer.Option(help="Folder for densities.json, .csv, .html and pruned.safetensors.", show_default="none"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Retrain a teacher so that weights become zero, and read a student's counts off the densities that are left.
 
@@ -52,9 +59,9 @@ def prune(
     from dataclasses import replace
 
     from autocompress import arithmetic
-    from autocompress.cli.display import step_display
     from autocompress.cli.tables import densities_table, show, suggestion_table
     from autocompress.data.bank import PixelBank
+    from autocompress.display import step_display
     from autocompress.prune import densities_of
     from autocompress.teachers import load_teacher
 
@@ -65,7 +72,7 @@ def prune(
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
     source, valid = _images(train, val, network.scale, settings)
     bank, used = PixelBank.open(source), replace(arithmetic.choose(), dtype="float32", graphs=False)
-    with step_display(settings.steps) as display:
+    with step_display(settings.steps, quiet=quiet) as display:
         display.log(f"pruning {teacher} on {len(bank)} images of {source.name}; {used}")
         pruned = densities_of(network, bank, valid, settings, used, display.step)
     images = {"train": f"{len(bank)} images of {source.name}", "valid": f"{len(valid)} images of {valid.name}"}

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autocompress import quantities
+from autocompress.cli.options import (
+    BUDGET,
+    DATA,
+    NETWORKS,
+    OUTPUT,
+    RUNNING,
+    SEARCH,
+    Quiet,
+    complete_backend,
+    complete_init,
+    complete_sampler,
+    complete_space,
+    complete_teacher,
+)
 from autocompress.errors import InvalidInput
+from autocompress.quantities import format_count
 
 if TYPE_CHECKING:
-    from autocompress.search import OnRay, Outcome, RunFolder
+    from autocompress.api import Result
 
-Number = TypeVar("Number", int, float)
-JOINED = ("join", "workers", "timeout", "storage")  # the options of --join
+JOINED = ("join", "workers", "timeout", "storage", "quiet")  # the options of --join
 
 
 def register(app: typer.Typer) -> None:
@@ -28,15 +40,22 @@ def search(
     context: typer.Context,
     budget_flops: Annotated[
         str | None,
-        typer.Option(help="Most FLOPs (fused multiply-adds) for a 1280x720 output, such as 20G.", show_default=False),
+        typer.Option(
+            help="Most FLOPs (fused multiply-adds) for a 1280x720 output, such as 20G.",
+            show_default=False,
+            rich_help_panel=BUDGET,
+        ),
     ] = None,
     budget_params: Annotated[
-        str | None, typer.Option(help="Most parameters, such as 500K.", show_default=False)
+        str | None, typer.Option(help="Most parameters, such as 500K.", show_default=False, rich_help_panel=BUDGET)
     ] = None,
     space: Annotated[
         list[str] | None,
         typer.Option(
-            help="Search space: a name (see `spaces list`) or a YAML file. Several make one front.", show_default="edsr"
+            help="Search space: a name (see `spaces list`) or a YAML file. Several make one front.",
+            show_default="edsr",
+            autocompletion=complete_space,
+            rich_help_panel=NETWORKS,
         ),
     ] = None,
     teacher: Annotated[
@@ -44,92 +63,152 @@ def search(
         typer.Option(
             help="Teacher: a name (see `teacher list`) or a file of weights; SPACE=FILE for one of several spaces.",
             show_default="the shipped one of the family",
+            autocompletion=complete_teacher,
+            rich_help_panel=NETWORKS,
         ),
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="Network to learn from: a name or a file of the same scale.", show_default="the teacher"),
+        typer.Option(
+            help="Network to learn from: a name or a file of the same scale.",
+            show_default="the teacher",
+            autocompletion=complete_teacher,
+            rich_help_panel=NETWORKS,
+        ),
     ] = None,
     res_scale: Annotated[
-        float | None, typer.Option(help="Residual scaling of an EDSR teacher from elsewhere; no file holds it.")
+        float | None,
+        typer.Option(
+            help="Residual scaling of an EDSR teacher from elsewhere; no file holds it.", rich_help_panel=NETWORKS
+        ),
     ] = None,
     train: Annotated[
-        Path | None, typer.Option(help="Folder of HR images to train on.", show_default="scikit-image's photographs")
+        Path | None,
+        typer.Option(
+            help="Folder of HR images to train on.", show_default="scikit-image's photographs", rich_help_panel=DATA
+        ),
     ] = None,
     val: Annotated[
-        Path | None, typer.Option(help="Folder of HR images to choose by.", show_default="a tenth of --train")
+        Path | None,
+        typer.Option(help="Folder of HR images to choose by.", show_default="a tenth of --train", rich_help_panel=DATA),
     ] = None,
-    scale: Annotated[int | None, typer.Option(help="Upscaling factor; it must be the teacher's.")] = None,
-    skip_bad_images: Annotated[bool, typer.Option(help="Go on without images that cannot be used.")] = False,
+    scale: Annotated[
+        int | None, typer.Option(help="Upscaling factor; it must be the teacher's.", rich_help_panel=NETWORKS)
+    ] = None,
+    skip_bad_images: Annotated[
+        bool, typer.Option("--skip-bad-images", help="Go on without images that cannot be used.", rich_help_panel=DATA)
+    ] = False,
     init: Annotated[
-        str, typer.Option(help="How students start: projection, density, copy, taylor or scratch.")
+        str,
+        typer.Option(
+            help="How students start: projection, density, copy, taylor or scratch.",
+            autocompletion=complete_init,
+            rich_help_panel=NETWORKS,
+        ),
     ] = "projection",
     prune: Annotated[
         bool,
-        typer.Option("--prune", help="Prune the teacher first (see `prune`), and try what is next to its suggestion."),
+        typer.Option(
+            "--prune",
+            help="Prune the teacher first (see `prune`), and try what is next to its suggestion.",
+            rich_help_panel=NETWORKS,
+        ),
     ] = False,
     sampler: Annotated[
-        str, typer.Option(help="What proposes students: cost-aware, or Optuna's tpe, nsga2, gp or random.")
+        str,
+        typer.Option(
+            help="What proposes students: cost-aware, or Optuna's tpe, nsga2, gp or random.",
+            autocompletion=complete_sampler,
+            rich_help_panel=SEARCH,
+        ),
     ] = "cost-aware",
-    trials: Annotated[int, typer.Option(help="Number of students to look at.")] = 24,
-    steps: Annotated[int, typer.Option(help="Training steps of a student that is trained to the end.")] = 300,
-    timeout: Annotated[str | None, typer.Option(help="Stop after this time, such as 10m or 2h.")] = None,
+    trials: Annotated[int, typer.Option(help="Number of students to look at.", rich_help_panel=SEARCH)] = 24,
+    steps: Annotated[
+        int, typer.Option(help="Training steps of a student that is trained to the end.", rich_help_panel=SEARCH)
+    ] = 300,
+    timeout: Annotated[
+        str | None, typer.Option(help="Stop after this time, such as 10m or 2h.", rich_help_panel=RUNNING)
+    ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Trials at the same time, each in a process of its own.", show_default="1; on Ray what fits"),
+        typer.Option(
+            help="Trials at the same time, each in a process of its own.",
+            show_default="1; on Ray what fits",
+            rich_help_panel=RUNNING,
+        ),
     ] = None,
     trial_timeout: Annotated[
-        str | None, typer.Option(help="Kill a trial that takes longer, such as 20m, and try it again, twice at most.")
+        str | None,
+        typer.Option(
+            help="Kill a trial that takes longer, such as 20m, and try it again, twice at most.",
+            rich_help_panel=RUNNING,
+        ),
     ] = None,
-    backend: Annotated[str, typer.Option(help="Where trials run: local, or ray (see docs/scaling-out.md).")] = "local",
+    backend: Annotated[
+        str,
+        typer.Option(
+            help="Where trials run: local, or ray (see docs/scaling-out.md).",
+            autocompletion=complete_backend,
+            rich_help_panel=RUNNING,
+        ),
+    ] = "local",
     address: Annotated[
         str | None,
-        typer.Option(help="Ray cluster to join: auto or HOST:PORT.", show_default="a Ray of its own on this machine"),
+        typer.Option(
+            help="Ray cluster to join: auto or HOST:PORT.",
+            show_default="a Ray of its own on this machine",
+            rich_help_panel=RUNNING,
+        ),
     ] = None,
     cpus_per_trial: Annotated[
-        int | None, typer.Option(help="CPUs, and threads, of a trial on Ray.", show_default="1")
+        int | None,
+        typer.Option(help="CPUs, and threads, of a trial on Ray.", show_default="1", rich_help_panel=RUNNING),
     ] = None,
     gpus_per_trial: Annotated[
-        float | None, typer.Option(help="GPUs of a trial on Ray, such as 0.5: two share one.", show_default="0")
+        float | None,
+        typer.Option(
+            help="GPUs of a trial on Ray, such as 0.5: two share one.", show_default="0", rich_help_panel=RUNNING
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed: the same one gives the same trials.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/SPACES-BUDGET-seedSEED")] = None,
+    seed: Annotated[int, typer.Option(help="Seed: the same one gives the same trials.", rich_help_panel=SEARCH)] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Run folder.", show_default="runs/SPACES-BUDGET-seedSEED", rich_help_panel=OUTPUT),
+    ] = None,
     storage: Annotated[
         str | None,
         typer.Option(
             help="Database for the study: sqlite:///FILE, postgresql://..., redis://...",
             show_default="a file of the run",
+            rich_help_panel=RUNNING,
         ),
     ] = None,
-    extend: Annotated[bool, typer.Option("--extend", help="Go on in a run folder of another budget.")] = False,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Go on in a run folder of another budget.", rich_help_panel=OUTPUT)
+    ] = False,
     join: Annotated[
         Path | None,
-        typer.Option(help="Work on the search in this run folder, beside others.", show_default=False),
+        typer.Option(
+            help="Work on the search in this run folder, beside others.", show_default=False, rich_help_panel=RUNNING
+        ),
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Search for the best small networks within a budget; the same command again goes on where it stopped.
 
     Example: autocompress search --budget-flops 20G --trials 24 --out runs/mine
     """
-    if join is None and budget_flops is None and budget_params is None:
-        raise InvalidInput("no budget is given; add --budget-flops, such as --budget-flops 20G, or --budget-params")
-    flops = _parsed("--budget-flops", budget_flops, quantities.parse_count)
-    params = _parsed("--budget-params", budget_params, quantities.parse_count)
-    seconds = _parsed("--timeout", timeout, quantities.parse_duration)
-
-    from autocompress.cli.display import make_display
-    from autocompress.search import Settings
-    from autocompress.search import search as run_search
-    from autocompress.search.space import Budget
-
     if join is not None:
-        _join(context, join, 1 if workers is None else workers, seconds, storage)
+        _join(context, join, workers, timeout, storage, quiet)
         return
-    on_ray = _on_ray(backend, address, workers, cpus_per_trial, gpus_per_trial)
-    settings = Settings(
-        budget=Budget(flops, params),
-        spaces=tuple(space or ["edsr"]),
-        teachers=tuple(teacher or []),
+
+    from autocompress import api
+
+    result = api.search(
+        budget_flops=budget_flops,
+        budget_params=budget_params,
+        space=space or ["edsr"],
+        teacher=teacher,
         target=target,
         res_scale=res_scale,
         train=train,
@@ -141,77 +220,51 @@ def search(
         sampler=sampler,
         trials=trials,
         steps=steps,
-        timeout=seconds,
-        workers=1 if workers is None else workers,
-        trial_timeout=_parsed("--trial-timeout", trial_timeout, quantities.parse_duration),
-        ray=on_ray,
+        timeout=timeout,
+        workers=workers,
+        trial_timeout=trial_timeout,
+        backend=backend,
+        address=address,
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_per_trial,
         seed=seed,
         out=out,
         storage=storage,
         extend=extend,
+        progress=not quiet,
     )
-    with make_display(trials, steps) as display:
-        run, outcome = run_search(settings, display)
-    _show(run, outcome, storage)
+    _show(result, quiet)
 
 
-def _join(context: typer.Context, path: Path, workers: int, timeout: float | None, storage: str | None) -> None:
-    from autocompress.cli.display import make_display
-    from autocompress.search import RunFolder
-    from autocompress.search import join as join_search
-    from autocompress.search.joining import recorded_settings
+def _join(
+    context: typer.Context, run: Path, workers: int | None, timeout: str | None, storage: str | None, quiet: bool
+) -> None:
+    from autocompress import api
 
     for name in context.params:
         given = context.get_parameter_source(name)
         if given is not None and given.name == "COMMANDLINE" and name not in JOINED:
             option = "--" + name.replace("_", "-")
             raise InvalidInput(f"--join takes from the run what to search; leave {option} out")
-    settings = recorded_settings(RunFolder.existing(path))
-    with make_display(settings.trials, settings.steps) as display:
-        run, outcome = join_search(path, display, workers, timeout, storage)
-    _show(run, outcome, storage)
+    one_or_more = 1 if workers is None else workers
+    _show(api.join(run, workers=one_or_more, timeout=timeout, storage=storage, progress=not quiet), quiet)
 
 
-def _show(run: RunFolder, outcome: Outcome, storage: str | None) -> None:
+def _show(result: Result, quiet: bool) -> None:
     """The front, and where it is."""
-    from autocompress.cli.tables import front_table, show
-    from autocompress.report import Story, write_report
-    from autocompress.search.results import pareto, pick, write_pareto
+    from autocompress.cli.tables import SPARE_OF_FRONT, front_table, show
 
-    typer.echo(f"The search ended: {outcome.reason}.", err=True)
-    if not run.students():
-        typer.echo(f"No student was trained to the end, so there is no front yet. Run folder: {run.path}", err=True)
-        sys.exit(1)
-    write_pareto(run)
-    write_report(Story.of(run, storage))
-    table = pareto(run)
-    best = pick(table)
-    show(front_table(run, table))
+    if not quiet:
+        typer.echo(f"The search ended: {result.reason}.", err=True)
+    if result.students.empty:
+        typer.echo(f"No student was trained to the end, so there is no front yet. Run folder: {result.path}", err=True)
+        sys.exit(130 if result.interrupted else 1)
+    show(front_table(result.run, result.front), SPARE_OF_FRONT)
+    best = result.best()
     typer.echo(
-        f"\nPick: trial {best['trial']}, {best['psnr_y']:.2f} dB at {quantities.format_count(best['flops'])} FLOPs: "
-        f"{best['file']}\nThe front: {run.path / 'pareto.csv'}, the report: {run.path / 'report.html'}"
+        f"\nPick: trial {best.trial}, {best.psnr_y:.2f} dB at {format_count(best.flops)} FLOPs: {best.file}\n"
+        f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}"
     )
-    if outcome.interrupted:
+    if result.interrupted:
         typer.echo("Interrupted; the same command goes on from here.", err=True)
         sys.exit(130)
-
-
-def _on_ray(
-    backend: str, address: str | None, workers: int | None, cpus: int | None, gpus: float | None
-) -> OnRay | None:
-    from autocompress.search import OnRay
-
-    if backend == "ray":
-        return OnRay(address, workers, 1 if cpus is None else cpus, gpus or 0.0)
-    if backend != "local":
-        raise InvalidInput(f"--backend {backend}: no such backend; give local or ray")
-    if (address, cpus, gpus) != (None, None, None):
-        raise InvalidInput("--address, --cpus-per-trial and --gpus-per-trial are for Ray; add --backend ray")
-    return None
-
-
-def _parsed(option: str, text: str | None, parse: Callable[[str], Number]) -> Number | None:
-    try:
-        return None if text is None else parse(text)
-    except InvalidInput as error:
-        raise InvalidInput(f"{option}: {error}") from None

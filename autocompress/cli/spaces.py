@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from autocompress.cli.options import complete_space
+
 commands = typer.Typer(help="Search spaces.", no_args_is_help=True)
 
-NameOrFile = Annotated[str, typer.Argument(help="A shipped space's name, or a YAML file.")]
+NameOrFile = Annotated[
+    str, typer.Argument(help="A shipped space's name, or a YAML file.", autocompletion=complete_space)
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +22,10 @@ def register(app: typer.Typer) -> None:
 
 @commands.command("list")
 def list_spaces() -> None:
-    """Name every shipped space with its family, size and parameters."""
+    """Name every shipped space with its family, size and parameters.
+
+    Example: autocompress spaces list
+    """
     from rich.table import Table
 
     from autocompress.cli.tables import show
@@ -34,7 +41,10 @@ def list_spaces() -> None:
 
 @commands.command("show")
 def show_space(space: NameOrFile) -> None:
-    """Print a space's YAML, to start one of your own from."""
+    """Print a space's YAML, to start one of your own from.
+
+    Example: autocompress spaces show edsr > mine.yaml
+    """
     from autocompress.search.space import read_space
 
     typer.echo(read_space(space)[1], nl=False)
@@ -42,7 +52,10 @@ def show_space(space: NameOrFile) -> None:
 
 @commands.command("check")
 def check_space(space: NameOrFile) -> None:
-    """Check a YAML file; says what it spans, or which key breaks which rule."""
+    """Check a YAML file; says what it spans, or which key breaks which rule.
+
+    Example: autocompress spaces check mine.yaml
+    """
     from autocompress.quantities import format_count
     from autocompress.search.space import load_space
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,12 +16,24 @@ from autocompress.search.results import pick, rows
 from autocompress.search.run_folder import RunFolder
 
 
-def show(table: Table) -> None:
-    """On stdout; not squeezed where it goes into a pipe or a file."""
+def show(table: Table, spare: Sequence[str] = ()) -> None:
+    """On stdout; not squeezed where it goes into a pipe or a file.
+
+    On a terminal too narrow for it, columns of `spare` are left out, in this order, until it fits.
+    """
     console = Console()
+    unbounded = console.options.update(width=1000)
     if not console.is_terminal:
         console = Console(width=max(console.width, 140))
+    for heading in spare:
+        if console.measure(table, options=unbounded).maximum <= console.width:
+            break
+        table.columns = [column for column in table.columns if column.header != heading]
     console.print(table)
+
+
+SPARE_OF_FRONT = ("over bicubic", "of teacher", "SSIM-Y", "under teacher")  # the rest is what a front is about
+SPARE_OF_SCORES = ("SSIM-RGB", "PSNR-RGB dB")
 
 
 def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
@@ -30,7 +43,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
     for heading in ("trial", "student"):
         table.add_column(heading)
     for heading in ("PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher", "over bicubic", "under teacher"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     bicubic, teacher = references["bicubic"], references["teacher"]
     table.add_row("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *[""] * 5, style="dim")
     best = pick(front)["trial"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autocompress.cli.options import Quiet, complete_teacher
 from autocompress.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ def register(app: typer.Typer) -> None:
 
 @commands.command("list")
 def list_teachers() -> None:
-    """Name every shipped teacher."""
+    """Name every shipped teacher.
+
+    Example: autocompress teacher list
+    """
     from rich.table import Table
 
     from autocompress.cli.tables import show
@@ -43,10 +47,15 @@ def list_teachers() -> None:
 
 @commands.command("show")
 def show_teacher(
-    name: Annotated[str, typer.Argument(help="A shipped teacher's name, or a file of weights.")],
+    name: Annotated[
+        str, typer.Argument(help="A shipped teacher's name, or a file of weights.", autocompletion=complete_teacher)
+    ],
     res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
 ) -> None:
-    """Print what is known of a teacher as JSON: config, cost and, where it ships with the package, provenance."""
+    """Print what is known of a teacher as JSON: config, cost and, where it ships with the package, provenance.
+
+    Example: autocompress teacher show swinir-s-x2
+    """
     from autocompress.families import describe
     from autocompress.teachers import load_teacher, shipped
 
@@ -74,10 +83,18 @@ def train_teacher(
         typer.Option(help="Folder of HR images to score on, on the way.", show_default="scikit-image's photographs"),
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="Weights to go on from: a name or a file.", show_default="random ones")
+        str | None,
+        typer.Option(
+            help="Weights to go on from: a name or a file.", show_default="random ones", autocompletion=complete_teacher
+        ),
     ] = None,
     target: Annotated[
-        str | None, typer.Option(help="A teacher to learn from as well: a name or a file.", show_default="none")
+        str | None,
+        typer.Option(
+            help="A teacher to learn from as well: a name or a file.",
+            show_default="none",
+            autocompletion=complete_teacher,
+        ),
     ] = None,
     teacher_share: Annotated[float, typer.Option(help="Share of --target in the loss.")] = 0.5,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 20_000,
@@ -85,15 +102,16 @@ def train_teacher(
     patch_size: Annotated[int, typer.Option(help="Side of a patch in LR pixels.")] = 48,
     learning_rate: Annotated[float, typer.Option(help="Adam's, after the warm-up.")] = 4e-4,
     seed: Annotated[int, typer.Option(help="Seed of the weights and the patches.")] = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Train a network, to shrink it later: from scratch, or on from a file. The same command again goes on.
 
     Example: autocompress teacher train swinir --train DIV2K_train_HR --target edsr-baseline-x2 --out swinir.safetensors
     """
     from autocompress import arithmetic, prune
-    from autocompress.cli.display import step_display
     from autocompress.data.embedded import embedded
     from autocompress.data.sources import open_folder
+    from autocompress.display import step_display
     from autocompress.distill.recipe import Recipe
     from autocompress.distill.teaching import Lesson, check_name, open_training_images, teach
     from autocompress.evaluate import MIN_SIDE
@@ -123,7 +141,7 @@ def train_teacher(
     valid = embedded("valid", network.scale) if val is None else open_folder(val, network.scale, min_size=MIN_SIDE)
     described = {"target": target} | ({} if start is None else {"start": start, "start_digest": digest(network)})
     lesson = Lesson(network, source, None if target is None else load_teacher(target), recipe, described, valid)
-    with step_display(steps) as display:
+    with step_display(steps, quiet=quiet) as display:
         teach(lesson, out, arithmetic.choose(), display.log, display.step)
     typer.echo(out)
 

@@ -71,7 +71,7 @@ def upscale(
 
 def _make(wanted: Plan, network: SRNetwork, tile: int | None, skip_bad_images: bool) -> list[Path]:
     """The files that were made, one after the other; DataError where none of those that were to be could be."""
-    from autocompress.cli.display import step_display
+    from autocompress.display import step_display
     from autocompress.families.upscaling import network_upscaler, used_tiling
     from autocompress.upscaling import upscale_file
 

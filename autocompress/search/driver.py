@@ -184,7 +184,9 @@ class Driver:
             return None
         with self._ledger.during("sampling"), self._session.asking():
             running = sum(trial.state == TrialState.RUNNING for trial in self._look())
-            if self._room() > running and (self._waiting() or self._sampler.any_usable() is not None):
+            room = self._room()
+            self._progress.to_go(room)
+            if room > running and (self._waiting() or self._sampler.any_usable() is not None):
                 return self._ask_the_study()
         self._look_again = time.monotonic() + LOOK_EVERY
         return None

@@ -16,6 +16,9 @@ class Progress(Protocol):
     def prepared(self, facts: list[str]) -> None:
         """The preparation is done, with these facts worth knowing."""
 
+    def to_go(self, trials: int) -> None:
+        """So many trials have not come to their end yet, in this session or another; before each is asked for."""
+
     def scored(self, trial: int, candidate: Candidate, psnr: float) -> None:
         """A student has been made, and has this PSNR-Y in dB before any training."""
 

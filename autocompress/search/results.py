@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from autocompress import checkpoints
-from autocompress.errors import RunError
+from autocompress.errors import InvalidInput, RunError
+from autocompress.quantities import format_count
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point, front
 from autocompress.search.space import Budget
@@ -49,8 +50,26 @@ def pareto(run: RunFolder) -> pd.DataFrame:
     """The front of a run by FLOPs, within its budget; RunError where no trial has finished."""
     table = students(run)
     if table.empty:
-        raise RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
+        raise _no_front(run)
     return table[table["on_front"]].drop(columns="on_front").reset_index(drop=True)
+
+
+def within(run: RunFolder, limit: Budget) -> pd.DataFrame:
+    """The students of a run within its budget and this limit, by FLOPs, dominated ones too.
+
+    RunError where no trial has finished; InvalidInput where no student is so small.
+    """
+    table = students(run)
+    if table.empty:
+        raise _no_front(run)
+    limits = (limit, Budget(**run.config["search"]["budget"]))
+    small = [all(one.allows(row["flops"], row["params"]) for one in limits) for row in rows(table)]
+    if not any(small):
+        flops, params = (format_count(table[cost].min()) for cost in ("flops", "params"))
+        raise InvalidInput(
+            f"{run.path}: no student is within {limit}; the fewest are {flops} FLOPs, {params} parameters"
+        )
+    return table[small].reset_index(drop=True)
 
 
 def write_pareto(run: RunFolder) -> pd.DataFrame:
@@ -80,6 +99,10 @@ def pick(table: pd.DataFrame) -> dict[str, Any]:
 def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table of students as dicts."""
     return [{str(key): value for key, value in row.items()} for row in table.to_dict(orient="records")]
+
+
+def _no_front(run: RunFolder) -> RunError:
+    return RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
 
 
 def _row(student: dict[str, Any], references: dict[str, Any]) -> dict[str, Any]:

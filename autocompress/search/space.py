@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from autocompress import package_files
 from autocompress.distill.recipe import VARIABLE, Recipe
 from autocompress.errors import ConfigError, SpaceError
 from autocompress.families import FAMILIES, find_family
@@ -131,16 +132,9 @@ class Space:
         }
 
 
-def _folder() -> Path:
-    """Where the shipped spaces are: beside this package's files when installed, at the top of a checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "search_spaces"
-    return installed if installed.is_dir() else package.parent / "search_spaces"
-
-
 def shipped_spaces() -> dict[str, Path]:
     """The spaces that come with the package, by name."""
-    return {path.stem: path for path in sorted(_folder().glob("*.yaml"), key=lambda path: path.stem)}
+    return package_files.spaces()
 
 
 def read_space(name_or_file: str) -> tuple[Path, str]:

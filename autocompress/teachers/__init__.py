@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from autocompress import package_files
 from autocompress.errors import CheckpointError
 from autocompress.families import load
 from autocompress.families.base import SRNetwork
-
-_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,8 @@ class Shipped:
 def shipped() -> dict[str, Shipped]:
     """The teachers in the package, by name."""
     found = {}
-    for side_file in sorted(_FOLDER.glob("*.json")):
-        about = json.loads(side_file.read_text(encoding="utf-8"))
-        found[side_file.stem] = Shipped(side_file.stem, side_file.with_suffix(".safetensors"), about)
+    for name, file in package_files.teachers().items():
+        found[name] = Shipped(name, file, json.loads(file.with_suffix(".json").read_text(encoding="utf-8")))
     return found
 
 

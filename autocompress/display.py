@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -19,16 +21,47 @@ from autocompress.quantities import format_count, format_duration
 from autocompress.search import Progress
 from autocompress.search.space import Candidate
 
-
-def make_display(trials: int, steps: int) -> Display:
-    """A live one on a terminal, a plain one elsewhere."""
-    console = Console(stderr=True, highlight=False)
-    return LiveDisplay(console, trials, steps) if console.is_terminal else Display(console, trials, steps)
+Item = TypeVar("Item")
+LINE_EVERY = 10  # seconds
 
 
-def step_display(steps: int, what: str = "step") -> StepDisplay:
+def make_display(trials: int, steps: int, quiet: bool = False) -> Display:
+    """A live one on a terminal that can draw anew, a plain one elsewhere; a quiet one shows nothing."""
+    console = _console(quiet)
+    return LiveDisplay(console, trials, steps) if _can_draw(console) else Display(console, trials, steps)
+
+
+def step_display(steps: int, what: str = "step", quiet: bool = False) -> StepDisplay:
     """For a single training, or what else goes on for so many of `what`."""
-    return StepDisplay(Console(stderr=True, highlight=False), steps, what)
+    return StepDisplay(_console(quiet), steps, what)
+
+
+def counted(items: Iterable[Item], total: int, what: str, quiet: bool = False) -> Iterator[Item]:
+    """The items, with how many there have been: a bar on a terminal, elsewhere a line every ten seconds at most."""
+    console, told = _console(quiet), time.monotonic()
+    with _bars(console, TextColumn("{task.description}")) as bar:
+        task = bar.add_task(what, total=total)
+        for index, item in enumerate(items):
+            yield item
+            bar.update(task, completed=index + 1)
+            if not _can_draw(console) and time.monotonic() - told > LINE_EVERY:
+                told = time.monotonic()
+                console.print(f"{what}: {index + 1}/{total}", soft_wrap=True, markup=False)
+
+
+def _console(quiet: bool = False) -> Console:
+    """In a notebook too it writes to stderr."""
+    return Console(stderr=True, highlight=False, quiet=quiet, force_jupyter=False)
+
+
+def _can_draw(console: Console) -> bool:
+    """Whether lines can be drawn anew."""
+    return console.is_terminal and not console.is_dumb_terminal and not console.quiet
+
+
+def _bars(console: Console, *first: ProgressColumn) -> Bars:
+    columns = (*first, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Bars(*columns, console=console, transient=True, disable=not _can_draw(console))
 
 
 class StepDisplay:
@@ -39,9 +72,7 @@ class StepDisplay:
     def __init__(self, console: Console, steps: int, what: str = "step") -> None:
         self._steps, self._console, self._what = steps, console, what
         self._first: tuple[int, float] | None = None
-        self._bar = Bars(
-            BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
-        )
+        self._bar = _bars(console)
         self._task = self._bar.add_task("", total=steps)
 
     def __enter__(self) -> Self:
@@ -63,9 +94,7 @@ class StepDisplay:
         now = time.monotonic()
         if self._first is None:
             self._first = step, now
-        elif (
-            not self._console.is_terminal and step * self.LINES // self._steps > (step - 1) * self.LINES // self._steps
-        ):
+        elif not _can_draw(self._console) and step * self.LINES // self._steps > (step - 1) * self.LINES // self._steps:
             first, start = self._first
             left = (now - start) / (step - first) * (self._steps - step)
             times = f"{format_duration(now - start)} gone, about {format_duration(left)} left"
@@ -79,9 +108,10 @@ class Display(Progress):
         self.console = console
         self.trials = trials
         self.steps = steps
-        self.ended = 0
+        self.left = trials
         self.best = float("-inf")
         self.started = time.monotonic()
+        self._pace: tuple[int, float] | None = None  # how many were left when the first one began here, and when
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +133,11 @@ class Display(Progress):
         for fact in facts:
             self.log(fact)
 
+    def to_go(self, trials: int) -> None:
+        self.left = trials
+        if self._pace is None:
+            self._pace = trials, time.monotonic()
+
     def scored(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.log(f"{_name(trial, candidate)}  {psnr:6.2f} dB before training", "dim")
 
@@ -116,34 +151,43 @@ class Display(Progress):
         self.log(f"trial {trial:3}  step {step}/{self.steps}  {psnr:6.2f} dB  {self.time_left()}")
 
     def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
-        self.ended += 1
+        self.left -= 1
         self.best = max(self.best, psnr)
         self.log(f"{_name(trial, candidate)}  {psnr:6.2f} dB after {self.steps} steps  {self.time_left()}", "bold")
 
     def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
-        self.ended += 1
+        self.left -= 1
         self.log(f"{_name(trial, candidate)}  stopped: {reason}", "dim")
 
     def failed(self, trial: int, candidate: Candidate, reason: str) -> None:
-        self.ended += 1
+        self.left -= 1
         self.log(f"{_name(trial, candidate)}  FAILED: {reason}", "red")
 
     def time_left(self, done: float = 0.0) -> str:
-        """From the time of the trials so far, and the share of the current one that is done."""
-        elapsed = time.monotonic() - self.started
-        share = (self.ended + done) / self.trials
-        left = format_duration(elapsed / share - elapsed) if share > 0 else "?"
-        return f"{format_duration(elapsed)} gone, about {left} left"
+        """From the pace of the trials since the first one of this session; so much of those that run is `done`."""
+        now = time.monotonic()
+        first, start = self._pace or (self.left, now)
+        ended = first - self.left + done
+        left = format_duration((now - start) / ended * max(0.0, self.left - done)) if ended > 0 else "?"
+        return f"{format_duration(now - self.started)} gone, about {left} left"
+
+
+@dataclass
+class _Running:
+    """A trial that is worked on."""
+
+    text: str
+    so_far: str
+    step: int = 0
 
 
 class LiveDisplay(Display):
-    """The same lines, with what is going on now below them."""
+    """The same lines, with what is going on now below them: a line for each trial that is worked on."""
 
     def __init__(self, console: Console, trials: int, steps: int) -> None:
         super().__init__(console, trials, steps)
-        self._now = ""
-        self._step = 0
-        self._so_far = ""
+        self._stage = ""
+        self._running: dict[int, _Running] = {}
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
 
     def __enter__(self) -> Self:
@@ -156,31 +200,56 @@ class LiveDisplay(Display):
         self._live.stop()
 
     def stage(self, what: str) -> None:
-        self._now = what
+        self._stage = what
 
     def prepared(self, facts: list[str]) -> None:
         super().prepared(facts)
-        self._now = "making students and scoring them before training"
+        self._stage = "making students and scoring them before training"
 
     def scored(self, trial: int, candidate: Candidate, psnr: float) -> None:
-        self._now, self._step, self._so_far = _name(trial, candidate), 0, f"{psnr:.2f} dB before training"
+        self._running[trial] = _Running(_name(trial, candidate), f"{psnr:.2f} dB before training")
 
     def training(self, trial: int, candidate: Candidate) -> None:
-        self._now, self._step, self._so_far = f"{_name(trial, candidate)}  {_recipe(candidate)}", 0, ""
+        self._at_work(trial).text = f"{_name(trial, candidate)}  {_recipe(candidate)}"
 
     def step(self, trial: int, step: int) -> None:
-        self._step = step
+        self._at_work(trial).step = step
 
     def at_rung(self, trial: int, step: int, psnr: float) -> None:
-        self._so_far = f"{psnr:.2f} dB so far"
+        self._at_work(trial).so_far = f"{psnr:.2f} dB so far"
+
+    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self._running.pop(trial, None)
+        super().finished(trial, candidate, psnr)
+
+    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self._running.pop(trial, None)
+        super().stopped(trial, candidate, reason)
+
+    def failed(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self._running.pop(trial, None)
+        super().failed(trial, candidate, reason)
+
+    def _at_work(self, trial: int) -> _Running:
+        """One that goes on from its last rung was not scored before training in this session."""
+        return self._running.setdefault(trial, _Running(f"trial {trial:3}", ""))
 
     def _render(self) -> Group:
-        overall = f"trial {self.ended}/{self.trials}, {self.time_left(self._step / self.steps)}"
+        now = sorted(self._running.items())
+        lines: list[RenderableType] = []
+        if not now and self.left > 0:
+            lines.append(Text(self._stage, overflow="ellipsis", no_wrap=True))
+        for _, running in now:
+            bar = Table.grid(padding=(0, 1))
+            bar.add_row(
+                ProgressBar(self.steps, running.step, width=30), f"step {running.step}/{self.steps}", running.so_far
+            )
+            lines += [Text(running.text, overflow="ellipsis", no_wrap=True), bar]
+        shares = sum(running.step / self.steps for _, running in now)
+        overall = f"trial {self.trials - self.left}/{self.trials}, {self.time_left(shares)}"
         if self.best > 0:
             overall += f", best {self.best:.2f} dB"
-        bar = Table.grid(padding=(0, 1))
-        bar.add_row(ProgressBar(self.steps, self._step, width=30), f"step {self._step}/{self.steps}", self._so_far)
-        return Group(Text(self._now, overflow="ellipsis", no_wrap=True), bar, Text(overall, style="cyan"))
+        return Group(*lines, Text(overall, style="cyan"))
 
 
 def _name(trial: int, candidate: Candidate) -> str:
