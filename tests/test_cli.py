@@ -93,7 +93,7 @@ def test_help_answers_at_once_without_torch_or_ray() -> None:
         start = time.perf_counter()
         ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         seconds.append(time.perf_counter() - start)
-    for command in ("search", "prune", "pareto", "evaluate", "export", "report", "teacher", "spaces"):
+    for command in ("search", "prune", "pareto", "evaluate", "upscale", "export", "report", "teacher", "spaces"):
         assert command in ended.stdout
     assert ended.stderr == "heavy: []\n"
     assert min(seconds) < 1  # half a second on a machine that does nothing else
@@ -101,7 +101,18 @@ def test_help_answers_at_once_without_torch_or_ray() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["search", "prune", "pareto", "report", "evaluate", "export", "teacher list", "teacher show", "spaces check"],
+    [
+        "search",
+        "prune",
+        "pareto",
+        "report",
+        "evaluate",
+        "upscale",
+        "export",
+        "teacher list",
+        "teacher show",
+        "spaces check",
+    ],
 )
 def test_every_command_has_help(run: Run, command: str) -> None:
     result = run(*command.split(), "--help")

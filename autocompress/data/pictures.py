@@ -173,7 +173,8 @@ def to_image(picture: Picture) -> Image.Image:
     """As a PIL image of mode L, LA, RGB or RGBA."""
     samples = picture.samples
     image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
-    image.info |= {**_metadata(picture)}
+    for name, content in _metadata(picture).items():
+        image.info[name] = content
     return image
 
 
