@@ -1,9 +1,10 @@
-"""README.md and docs/: the commands in them, and stand-ins for all that they name, small enough to run each in seconds."""
+"""README.md and docs/: the commands in them, and small stand-ins for all that these name."""
 
 import json
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,11 +13,11 @@ import pytest
 import torch
 from conftest import random_swinir, write_waves
 
-from autocompress import arithmetic, checkpoints, teachers
+from autocompress import arithmetic, checkpoints, prune, teachers
 from autocompress.data import embedded
 from autocompress.families import FAMILIES, describe
 from autocompress.families.base import SRNetwork
-from autocompress.families.edsr.network import EDSR, EDSRConfig
+from autocompress.families.edsr.network import EDSRConfig
 from autocompress.families.swinir.network import SwinIRConfig
 from autocompress.search import RunFolder
 
@@ -28,10 +29,10 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 IMAGES = {
     "Set5": (64, 1),
     "Set14": (64, 1),
-    "DIV2K_train_HR": (160, 3),
-    "DIV2K_train_LR_bicubic/X2": (80, 3),
+    "DIV2K_train_HR": (192, 2),
+    "DIV2K_train_LR_bicubic/X2": (96, 2),
     "DIV2K_valid_HR": (64, 1),
-    "DIV2K/DIV2K_train_HR": (160, 3),
+    "DIV2K/DIV2K_train_HR": (192, 2),
 }
 RUNS = ("runs/mine", "runs/edsr-20G-seed0")
 EDSR_FILES = ("net_g.pth", "EDSR_Mx2.pth", "models/trial-0006.pth")
@@ -56,7 +57,7 @@ def commands(page: Path) -> list[str]:
 class Stand:
     """A folder to copy to where a command runs, with everything under the names that the pages use."""
 
-    def __init__(self, folder: Path, run: RunFolder, teacher: EDSR) -> None:
+    def __init__(self, folder: Path, run: RunFolder) -> None:
         self.folder = folder
         for name, (side, count) in IMAGES.items():
             (folder / name).mkdir(parents=True)
@@ -67,7 +68,7 @@ class Stand:
             shutil.copytree(run.path, folder / name)
         (folder / "models").mkdir()
         for name in EDSR_FILES:
-            torch.save({"params": teacher.state_dict()}, folder / name)
+            torch.save({"params": mini().state_dict()}, folder / name)
         (folder / "search_spaces").mkdir()
         shutil.copy(ROOT / "search_spaces" / "edsr.yaml", folder / "mine.yaml")
         (page,) = blocks(ROOT / "docs" / "adding-a-family.md", "yaml")
@@ -80,10 +81,15 @@ class Stand:
         checkpoints.write_json(file.with_suffix(".json"), {**describe(network), "metrics": {}})
 
 
+def mini() -> SRNetwork:
+    """A random EDSR with the counts of the smallest student that the pages ask for."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return FAMILIES["edsr"].build(EDSRConfig(2, 16, 8)).eval()
+
+
 def load_family() -> ModuleType:
     """The module that docs/adding-a-family.md writes down, with its family among those that are known."""
-    import sys
-
     module = ModuleType("autocompress.families.espcn")
     source = "\n".join(blocks(ROOT / "docs" / "adding-a-family.md", "python"))
     sys.modules[module.__name__] = module  # dataclasses look their module up
@@ -94,7 +100,7 @@ def load_family() -> ModuleType:
 def made_small(folder: Path) -> Iterator[None]:
     """Within it the shipped teachers are small random ones, and the embedded photographs a few waves, in `folder`."""
     networks = {
-        "edsr-baseline-x2": FAMILIES["edsr"].build(EDSRConfig(2, 16, 8)).eval(),
+        "edsr-baseline-x2": mini(),
         "swinir-s-x2": random_swinir(SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6))),
     }
     for name, network in networks.items():
@@ -102,7 +108,9 @@ def made_small(folder: Path) -> Iterator[None]:
         (folder / f"{name}.json").write_text(json.dumps({**describe(network), "metrics": {}}))
     for index, name in enumerate(("a.png", "b.png", "c.png")):
         write_waves(folder / name, 160, 160, seed=index)
+    settings = prune.default_settings
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prune, "default_settings", lambda family, seed: settings(family, seed).in_steps(4))
         patch.setattr(teachers, "_FOLDER", folder)
         patch.setattr(embedded, "NAMES", {"train": ("a.png", "b.png"), "valid": ("c.png",)})
         patch.setattr(embedded, "_folder", lambda: folder)
