@@ -91,7 +91,7 @@ def mini() -> SRNetwork:
 def load_family() -> ModuleType:
     """The module that docs/adding-a-family.md writes down, with its family among those that are known."""
     module = ModuleType("autocompress.families.espcn")
-    source = "\n".join(blocks(ROOT / "docs" / "adding-a-family.md", "python"))
+    source = "\n\n".join(blocks(ROOT / "docs" / "adding-a-family.md", "python"))
     sys.modules[module.__name__] = module  # dataclasses look their module up
     exec(compile(source, "docs/adding-a-family.md", "exec"), module.__dict__)
     return module
@@ -111,6 +111,7 @@ def made_small(folder: Path) -> Iterator[None]:
     settings = prune.default_settings
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prune, "default_settings", lambda family, seed: settings(family, seed).in_steps(4))
+        patch.setattr(prune.shrinking, "NUM_PATCHES", 8)
         patch.setattr(teachers, "_FOLDER", folder)
         patch.setattr(embedded, "NAMES", {"train": ("a.png", "b.png"), "valid": ("c.png",)})
         patch.setattr(embedded, "_folder", lambda: folder)
