@@ -46,6 +46,7 @@ FEW = {  # option: what it is given, and the commands that are given it also whe
 SLOW = (  # by how they begin: a SwinIR is trained or shrunk
     "autocompress distill swinirmini",
     "autocompress prune swinir",
+    "autocompress teacher train swinir",
     "autocompress search --budget-flops 30G --space edsr --space swinir",
 )
 FOREIGN_OPTIONS = {"--appendonly"}  # of other programs, in running text
