@@ -74,12 +74,14 @@ class Recipe:
 
 OUR_STEPS = 3000
 PAPER_STEPS = 800_000
-OUR_LEARNING_RATES = {"edsr": 2e-3, "swinir": 1e-3}
+OUR_LEARNING_RATES = {"edsr": 2e-3}
+USUAL_LEARNING_RATE = 1e-3  # of all other families
 
 
 def our_recipe(family: str, steps: int = OUR_STEPS, seed: int = 0) -> Recipe:
     """How a single student is trained from its projection, unless one asks for something else."""
-    return Recipe(steps=steps, patch_size=48, learning_rate=OUR_LEARNING_RATES[family], seed=seed)
+    rate = OUR_LEARNING_RATES.get(family, USUAL_LEARNING_RATE)
+    return Recipe(steps=steps, patch_size=48, learning_rate=rate, seed=seed)
 
 
 def paper_recipe(family: str, steps: int = PAPER_STEPS, seed: int = 0) -> Recipe:

@@ -1,0 +1,119 @@
+"""README.md and docs/: the commands in them, and small stand-ins for all that these name."""
+
+import json
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from conftest import random_swinir, write_waves
+
+from autocompress import arithmetic, checkpoints, prune, teachers
+from autocompress.data import embedded
+from autocompress.families import FAMILIES, describe
+from autocompress.families.base import SRNetwork
+from autocompress.families.edsr.network import EDSRConfig
+from autocompress.families.swinir.network import SwinIRConfig
+from autocompress.search import RunFolder
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROGRAMS = ("autocompress", "python", "python3", "pip", "pytest", "ray", "git")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+IMAGES = {
+    "Set5": (64, 1),
+    "Set14": (64, 1),
+    "DIV2K_train_HR": (192, 2),
+    "DIV2K_train_LR_bicubic/X2": (96, 2),
+    "DIV2K_valid_HR": (64, 1),
+    "DIV2K/DIV2K_train_HR": (192, 2),
+}
+RUNS = ("runs/mine", "runs/edsr-20G-seed0")
+EDSR_FILES = ("net_g.pth", "EDSR_Mx2.pth", "models/trial-0006.pth")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a language; of none and `sh`, what a shell runs."""
+    return [body for found, body in FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
+
+
+def commands(page: Path) -> list[str]:
+    """Every command in a page's blocks: lines that begin with a program, taken apart at `&&`, without remarks."""
+    found = []
+    for line in "".join(blocks(page, "") + blocks(page, "sh")).replace("\\\n", " ").splitlines():
+        for part in line.split(" && "):
+            words = shlex.split(part, comments=True) if Path(part.strip().partition(" ")[0]).name in PROGRAMS else []
+            if words:
+                found.append(shlex.join([Path(words[0]).name, *words[1:]]).replace("'>'", ">"))
+    return found
+
+
+class Stand:
+    """A folder to copy to where a command runs, with everything under the names that the pages use."""
+
+    def __init__(self, folder: Path, run: RunFolder) -> None:
+        self.folder = folder
+        for name, (side, count) in IMAGES.items():
+            (folder / name).mkdir(parents=True)
+            for index in range(count):
+                suffix = "x2" if name.endswith("X2") else ""
+                write_waves(folder / name / f"000{index}{suffix}.png", side, side, seed=index)
+        for name in RUNS:
+            shutil.copytree(run.path, folder / name)
+        (folder / "models").mkdir()
+        for name in EDSR_FILES:
+            torch.save({"params": mini().state_dict()}, folder / name)
+        (folder / "search_spaces").mkdir()
+        shutil.copy(ROOT / "search_spaces" / "edsr.yaml", folder / "mine.yaml")
+        (page,) = blocks(ROOT / "docs" / "adding-a-family.md", "yaml")
+        (folder / "search_spaces" / "espcn.yaml").write_text(page)
+
+    def save(self, name: str, network: SRNetwork) -> None:
+        """A network in a file with its side file, as ours are."""
+        file = self.folder / name
+        checkpoints.save_tensors(file, network.state_dict())
+        checkpoints.write_json(file.with_suffix(".json"), {**describe(network), "metrics": {}})
+
+
+def mini() -> SRNetwork:
+    """A random EDSR with the counts of the smallest student that the pages ask for."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return FAMILIES["edsr"].build(EDSRConfig(2, 16, 8)).eval()
+
+
+def load_family() -> ModuleType:
+    """The module that docs/adding-a-family.md writes down, with its family among those that are known."""
+    module = ModuleType("autocompress.families.espcn")
+    source = "\n\n".join(blocks(ROOT / "docs" / "adding-a-family.md", "python"))
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    exec(compile(source, "docs/adding-a-family.md", "exec"), module.__dict__)
+    return module
+
+
+def made_small(folder: Path) -> Iterator[None]:
+    """Within it the shipped teachers are small random ones, and the embedded photographs a few waves, in `folder`."""
+    networks = {
+        "edsr-baseline-x2": mini(),
+        "swinir-s-x2": random_swinir(SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6))),
+    }
+    for name, network in networks.items():
+        checkpoints.save_tensors(folder / f"{name}.safetensors", network.state_dict())
+        (folder / f"{name}.json").write_text(json.dumps({**describe(network), "metrics": {}}))
+    for index, name in enumerate(("a.png", "b.png", "c.png")):
+        write_waves(folder / name, 160, 160, seed=index)
+    settings = prune.default_settings
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prune, "default_settings", lambda family, seed: settings(family, seed).in_steps(4))
+        patch.setattr(prune.shrinking, "NUM_PATCHES", 8)
+        patch.setattr(teachers, "_FOLDER", folder)
+        patch.setattr(embedded, "NAMES", {"train": ("a.png", "b.png"), "valid": ("c.png",)})
+        patch.setattr(embedded, "_folder", lambda: folder)
+        patch.setattr(arithmetic, "choose", arithmetic.Arithmetic)
+        yield

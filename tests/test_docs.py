@@ -1,0 +1,238 @@
+"""README.md and docs/: every command in them runs, every option is one, every link leads somewhere.
+
+The commands run in this process, on small stand-ins for the teachers, images and runs that they name
+(tests/documents.py), and in short: FEW replaces or adds the numbers of steps, trials and workers. So what is tested is
+that a command is right, not that its training is.
+"""
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+import typer.main
+from conftest import fvcore_total
+from documents import FENCE, IMAGES, PAGES, Stand, blocks, commands, load_family, made_small
+from typer.core import TyperGroup
+
+from autocompress import families, prune
+from autocompress.cli import app, main
+from autocompress.export import export_network
+from autocompress.families import FAMILIES
+from autocompress.families.base import Family, SRNetwork
+from autocompress.search import Outcome, RunFolder
+from autocompress.search.space import load_space
+
+NOT_RUN = {  # by how they begin: why not
+    "python3 -m venv": "makes an environment",
+    "pip install": "installs",
+    "pytest": "runs the tests",
+    "ray start": "starts a cluster",
+    "autocompress search --budget-flops 20G --storage postgresql:": "a server; test_storage.py has databases",
+    "autocompress search --budget-flops 20G --backend ray": "a cluster; test_ray.py runs such searches",
+}
+FEW = {  # option: what it is given, and the commands that are given it also where they do not have it
+    "--steps": ("2", ("search", "distill", "prune", "teacher train")),
+    "--trials": ("2", ("search",)),
+    "--batch-size": ("2", ("teacher train",)),
+    "--patch-size": ("16", ("teacher train",)),
+    "--workers": ("1", ()),
+}
+SLOW = (  # by how they begin: a SwinIR is trained or shrunk
+    "autocompress distill swinirmini",
+    "autocompress prune swinir",
+    "autocompress teacher train swinir",
+    "autocompress search --budget-flops 30G --space edsr --space swinir",
+)
+FOREIGN_OPTIONS = {"--appendonly"}  # of other programs, in running text
+ALL = [(page, command) for page in PAGES for command in commands(page)]
+RUN = list(dict.fromkeys(command for _, command in ALL if not command.startswith(tuple(NOT_RUN))))
+
+
+@pytest.fixture(scope="module")
+def espcn() -> Iterator[ModuleType]:
+    """The family of docs/adding-a-family.md."""
+    module = load_family()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FAMILIES, "espcn", module.ESPCNFamily())
+        yield module
+    del sys.modules[module.__name__]
+
+
+@pytest.fixture(scope="module")
+def stand(
+    tmp_path_factory: pytest.TempPathFactory,
+    finished: tuple[RunFolder, Outcome, object],
+    espcn: ModuleType,
+) -> Iterator[Stand]:
+    stand = Stand(tmp_path_factory.mktemp("stand"), finished[0])
+    stand.save("espcn.safetensors", network(espcn, 16, 2))
+    yield from (stand for _ in made_small(tmp_path_factory.mktemp("teachers")))
+
+
+def network(espcn: ModuleType, num_feat: int, num_layer: int) -> SRNetwork:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        built: SRNetwork = FAMILIES["espcn"].build(espcn.ESPCNConfig(2, num_feat, num_layer)).eval()
+    return built
+
+
+def shortened(words: list[str]) -> list[str]:
+    """With few steps and trials."""
+    name = " ".join(words[1:3]) if words[1] == "teacher" else words[1]
+    for option, (few, given) in FEW.items():
+        if option in words:
+            words[words.index(option) + 1] = few
+        elif name in given and "--join" not in words:
+            words += [option, few]
+    return words
+
+
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(command, id=command, marks=[pytest.mark.slow] * command.startswith(SLOW)) for command in RUN],
+)
+def test_a_command_runs(
+    command: str,
+    stand: Stand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    here = tmp_path / "here"
+    shutil.copytree(stand.folder, here)
+    monkeypatch.chdir(here)
+    words, _, file = command.partition(" > ")
+    arguments = shortened(shlex.split(words))
+    if arguments[1] == "search" and "--join" not in arguments:
+        shutil.rmtree("runs")  # where it is to write
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert arguments[0] == "autocompress", f"{command}: run it here, or list it in NOT_RUN"
+    code: object = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code or 0
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    if file:
+        Path(file).write_text(captured.out)
+
+
+def test_what_is_not_run_stands_in_a_page() -> None:
+    gone = [start for start in (*NOT_RUN, *SLOW) if not any(command.startswith(start) for _, command in ALL)]
+    assert gone == []
+
+
+def test_there_are_commands() -> None:
+    assert len(RUN) > 20
+    assert {"README.md", "teacher-and-data.md", "reproducing-the-paper.md"} <= {page.name for page, _ in ALL}
+
+
+def test_the_spaces_are_good(espcn: ModuleType, tmp_path: Path) -> None:
+    written = [block for page in PAGES for block in blocks(page, "yaml") if block.startswith("family:")]
+    for text in written:
+        (tmp_path / "space.yaml").write_text(text)
+        load_space(str(tmp_path / "space.yaml"))
+    assert len(written) >= 2
+
+
+def test_every_image_folder_is_used() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    assert [name for name in IMAGES if name.split("/")[0] not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    lost = [link for link in links if not (page.parent / link.partition("#")[0]).exists()]
+    anchors = [link for link in links if "#" in link and link.partition("#")[2] not in headings(page, link)]
+    assert lost + anchors == []
+
+
+def headings(page: Path, link: str) -> set[str]:
+    """The anchors of the page that a link leads to, as GitHub makes them."""
+    name = link.partition("#")[0]
+    text = (page.parent / name if name else page).read_text(encoding="utf-8")
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def known_commands() -> dict[str, set[str]]:
+    """The options of every command, such as `teacher train`."""
+    found: dict[str, set[str]] = {}
+
+    def look(command: object, name: str) -> None:
+        if isinstance(command, TyperGroup):
+            for child, inner in command.commands.items():
+                look(inner, f"{name} {child}".strip())
+        else:
+            parameters = command.params  # type: ignore[attr-defined]
+            found[name] = {option for parameter in parameters for option in parameter.opts + parameter.secondary_opts}
+
+    look(typer.main.get_command(app), "")
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_options_are_options(page: Path) -> None:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))  # what is in blocks is run
+    spans = [span for span in re.findall(r"`([^`\n]+)`", text) if span.split()[0] not in ("ray", "pip", "python")]
+    named = {option for span in spans for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", span)}
+    known = set().union(*known_commands().values(), {"--help"}, FOREIGN_OPTIONS)
+    assert named - known == set()
+
+
+def test_every_command_is_mentioned() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert [name for name in known_commands() if f"autocompress {name}" not in text] == []
+
+
+# --- the family of docs/adding-a-family.md ---
+
+
+@pytest.fixture
+def family(espcn: ModuleType) -> Family:
+    return FAMILIES["espcn"]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_family_counts_as_fvcore_does(espcn: ModuleType, family: Family, scale: int) -> None:
+    config = espcn.ESPCNConfig(scale, 12, 3)
+    described = families.describe(family.build(config))
+    assert described["flops"] == family.flops(config)
+    assert described["params"] == family.params(config)
+    per_pixel = fvcore_total(family.build(config), torch.zeros(1, 3, 10, 7)) / 70
+    assert family.flops(config) == round(per_pixel * 1280 * 720 / scale**2)
+
+
+def test_the_family_shrinks(espcn: ModuleType) -> None:
+    teacher, lr = network(espcn, 16, 4), torch.rand(12, 3, 24, 24)
+    same = prune.shrink(teacher, teacher.config, lr)
+    torch.testing.assert_close(same(lr), teacher(lr), rtol=0, atol=1e-4)
+    config = espcn.ESPCNConfig(2, 8, 2)
+    distances = {
+        init: (prune.shrink(teacher, config, lr, init)(lr) - teacher(lr)).square().mean().item()
+        for init in ("projection", "copy", "taylor", "scratch")
+    }
+    assert distances["projection"] < min(distances["copy"], distances["taylor"], distances["scratch"]) / 2
+    importance = {name: weight.abs() for name, weight in teacher.state_dict().items()}
+    dense = prune.shrinker(teacher, lr, "density", importance=importance)(config)
+    assert (dense(lr) - teacher(lr)).square().mean().item() < distances["copy"]
+
+
+def test_the_family_is_read(espcn: ModuleType, tmp_path: Path) -> None:
+    made = network(espcn, 8, 3)
+    file = export_network(made, "one", tmp_path, "pth", {})
+    file.with_suffix(".json").unlink()
+    found = families.load(file)
+    assert (found.family, found.config) == ("espcn", made.config)
+    lr = torch.rand(1, 3, 9, 11)
+    assert torch.equal(found(lr), made(lr))
+    assert found(lr).shape == (1, 3, 18, 22)
