@@ -6,11 +6,17 @@ import shutil
 import struct
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+from filelock import FileLock
+from optuna.exceptions import ExperimentalWarning
+from optuna.trial import TrialState, create_trial
 from playwright.sync_api import Browser, Page
 from small import BUDGET, SPACE, Silent
 
@@ -22,7 +28,9 @@ from autocompress.report.course import growth_figures
 from autocompress.search import Outcome, RunFolder, Settings, search
 from autocompress.search.importances import importances
 from autocompress.search.results import pareto
+from autocompress.search.sessions import lock_of
 from autocompress.search.space import Budget
+from autocompress.search.storage import find_place
 
 Finished = tuple[RunFolder, Outcome, Silent]
 Open = Callable[..., Page]
@@ -325,6 +333,33 @@ def test_importances_are_shares_of_each_space(finished: Finished) -> None:
     assert sum(shares.values()) == pytest.approx(1)
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
     assert importances(complete[:7]) == {}
+
+
+def test_stopped_trials_and_why(finished: Finished, opened: Open, tmp_path: Path) -> None:
+    run = copied(finished, tmp_path)
+    place = find_place(None, run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study = optuna.load_study(study_name=place.study, storage=place.open(run))
+        attributes = {"reason": TROUBLE, "flops": 123456, "psnr_y_at_step_0": 20.5, "psnr_y_at_step_2": 21.5}
+        now = datetime.now()
+        trial = create_trial(state=TrialState.PRUNED, user_attrs=attributes)
+        trial.datetime_start = trial.datetime_complete = now
+        study.add_trial(trial)
+    stopped = traces(run)["stopped: last score"]
+    assert (stopped.visible, stopped.x[-1], stopped.y[-1]) == ("legendonly", 123456, 21.5)
+    assert "after 2 steps" in stopped.hovertext[-1]
+    page = opened(write_report(Story.of(run)))
+    page.locator("summary").click()
+    assert page.locator("details li").last.inner_text().endswith(f"stopped: {TROUBLE}")
+    assert "stopped" in page.locator(".facts").inner_text()
+
+
+def test_a_run_that_goes_on_says_so(finished: Finished, tmp_path: Path) -> None:
+    run = copied(finished, tmp_path)
+    with FileLock(lock_of(run.path, "somebody")):
+        assert "still running" in page_of(run)
+    assert "still running" not in page_of(run)
 
 
 # --- what is not there ---

@@ -144,8 +144,8 @@ def _importances(story: Story) -> list[dict[str, Any]]:
     tables = []
     for names, (count, shares) in importances(story.trials).items():
         own = {name.rpartition(".")[2]: float(share) for name, share in shares.items() if name != "space"}
-        prefix = names[0].rpartition(".")[0]
-        tables.append({"space": prefix if len(spaces) > 1 else next(iter(spaces)), "count": count, "shares": own})
+        prefix = next((name.rpartition(".")[0] for name in names if "." in name), next(iter(spaces)))
+        tables.append({"space": prefix, "count": count, "shares": own})
     return tables
 
 
