@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from autocompress.evaluate import Scores
-from autocompress.families import find_family
+from autocompress.families import shape
 from autocompress.quantities import format_count
 from autocompress.search.results import pick, rows
 from autocompress.search.run_folder import RunFolder
@@ -60,15 +60,6 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         style="dim",
     )
     return table
-
-
-def shape(family: str, config: dict[str, object]) -> str:
-    """A network in a few words: its family and the counts that a search varies, optional ones where unusual."""
-    found = find_family(family)
-    network = found.config_class.from_dict(config)
-    counts, usual = found.counts_of(network), found.counts_of(found.config_class(network.scale))
-    shown = [c.field for c in found.counts if not c.optional or counts[c.field] != usual[c.field]]
-    return " ".join([family, *(f"{name}={counts[name]}" for name in shown)])
 
 
 def scores_table(title: str, scores: Scores) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,15 @@ def find_family(name: str) -> Family:
     if name not in FAMILIES:
         raise ConfigError(f"no family is called {name!r}; known: {', '.join(FAMILIES)}")
     return FAMILIES[name]
+
+
+def shape(family: str, config: Mapping[str, object]) -> str:
+    """A network in a few words: its family and the counts that a search varies, optional ones where unusual."""
+    found = find_family(family)
+    network = found.config_class.from_dict(config)
+    counts, usual = found.counts_of(network), found.counts_of(found.config_class(network.scale))
+    shown = [c.field for c in found.counts if not c.optional or counts[c.field] != usual[c.field]]
+    return " ".join([family, *(f"{name}={counts[name]}" for name in shown)])
 
 
 def parse_fields(changes: Iterable[str]) -> dict[str, Any]:
