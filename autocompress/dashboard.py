@@ -45,7 +45,7 @@ def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Ca
         try:
             study = kept.get_study_id_from_name(place.study)
         except KeyError:
-            raise RunError(f"{run.path}: its study {place.study} is not in {place.shown}; let the search go on") from None
+            raise RunError(f"{run.path}: its study is not in {place.shown} yet; let its search go on") from None
         finally:
             kept.remove_session()
         app = wsgi(kept, artifact_store=FileSystemArtifactStore(run.artifacts))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from autocompress.data.images import png, read_image
+from autocompress.data.images import read_image
 from autocompress.search.crops import Pieces, student_crop
 
 GAP = 6  # pixels between the pieces and around them
 LABEL = 18  # pixels of height
+FAST = 3  # of zlib's levels: a quarter of the best one's time, for 7 % more bytes
 LEAST = 160  # pixels of width: smaller pieces are enlarged by repeating pixels, so that labels fit
 
 
@@ -39,4 +40,6 @@ def side_by_side(pieces: Pieces, trial: Path, teacher: str) -> bytes | None:
         draw.text((left, LABEL // 2), label, fill="black", font=font, anchor="lm")
         shown = read_image(file).repeat(times, axis=0).repeat(times, axis=1)
         canvas.paste(Image.fromarray(shown), (left, LABEL))
-    return png(np.asarray(canvas))
+    content = BytesIO()
+    canvas.save(content, format="PNG", compress_level=FAST)
+    return content.getvalue()
