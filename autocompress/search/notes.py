@@ -73,10 +73,25 @@ def _training(attributes: Mapping[str, Any]) -> Iterable[str]:
         scores = (f"{psnr:.2f} dB {f'after {step} steps' if step else 'untrained'}" for step, psnr in steps.items())
         yield f"Scores on the way: {', '.join(scores)}.  "
     if seconds := attributes.get("seconds"):
-        parts = ", ".join(f"{part} {format_duration(spent)}" for part, spent in seconds.items())
-        yield f"Time: {format_duration(sum(seconds.values()))} ({parts}).  "
+        parts = ", ".join(f"{part} {format_duration(spent)}" for part, spent in seconds.items() if spent >= 1)
+        yield f"Time: {format_duration(sum(seconds.values()))}{f' ({parts})' if parts else ''}.  "
     if "seed" in attributes:
         yield f"Seed of its training: {attributes['seed']}."
+
+
+def study_attributes(run: RunFolder) -> dict[str, Any]:
+    """The few facts that what is shown of a study's trials is to be seen beside."""
+    config = run.config
+    teachers = [branch["teacher"] for branch in config["branches"].values()]
+    return {
+        "budget": str(Budget(**config["search"]["budget"])),
+        "teacher": "; ".join(
+            f"{one['name']}: {one['psnr_y']:.2f} dB, {format_count(one['flops'])} FLOPs" for one in teachers
+        ),
+        "bicubic": f"{config['references']['bicubic']['psnr_y']:.2f} dB",
+        "images": f"{config['train']['name']} to train on, {config['valid']['name']} to choose by",
+        "seed": config["search"]["seed"],
+    }
 
 
 def study_note(run: RunFolder) -> str:
@@ -116,8 +131,8 @@ def _ranges(parameters: Mapping[str, Iterable[Any]]) -> str:
 
 _READING = """### How to read it
 
-- The front is under *Analytics*, "Pareto front": PSNR-Y on the luma channel in dB, more is better, and FLOPs (fused
-  multiply-adds for an output of 1280x720), fewer are better. FLOPs are known before any training.
+- "Pareto Front" is on the first page; the trials of the front are listed there as best. PSNR-Y is on the luma channel
+  in dB, more is better; FLOPs are fused multiply-adds for an output of 1280x720 (5B is 5G), fewer are better.
 - *Complete*: trained to the end. *Pruned*: stopped at a rung, where others with no more FLOPs scored better; it has no
   point in the plot, but its scores are among its attributes. *Fail*: broke off; its note says why, and whether its
   config was tried again.

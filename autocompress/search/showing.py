@@ -21,7 +21,7 @@ from autocompress.search.branches import WHICH
 from autocompress.search.crops import crops_of
 from autocompress.search.journal import Journal
 from autocompress.search.known import scores
-from autocompress.search.notes import ended_note, finished_note, has_note, save_note, study_note
+from autocompress.search.notes import ended_note, finished_note, has_note, save_note, study_attributes, study_note
 from autocompress.search.pictures import side_by_side
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.space import Candidate
@@ -54,8 +54,12 @@ class Showing:
         self._store = FileSystemArtifactStore(run.artifacts)
 
     def study(self, again: bool) -> None:
-        """The study's own note, unless it has one; `again`: what was searched may have changed."""
+        """The study's own attributes and note, unless it has them; `again`: what was searched may have changed."""
         with suppress(Exception):
+            known = self._storage.get_study_user_attrs(self._study_id)
+            for name, value in study_attributes(self._run).items():
+                if known.get(name) != value:
+                    self._storage.set_study_user_attr(self._study_id, name, value)
             if again or not has_note(self._storage, self._study_id):
                 save_note(self._storage, self._study_id, None, study_note(self._run))
 
