@@ -128,7 +128,7 @@ def test_a_study_says_what_it_is(finished: Finished, show: Callable[[RunFolder],
 
 
 def test_stopped_and_failed_trials_say_why(small: Make, show: Callable[[RunFolder], Shown]) -> None:
-    stub.run(small(trials=12), StubSetup(raises_at=100), here=True)
+    stub.run(small(trials=16, steps=300), StubSetup(raises_at=100), here=True)
     shown = show(RunFolder(small().folder))
     (failed,) = (trial for trial in shown.trials if trial.state == TrialState.FAIL)
     assert "**failed** (for good): the stub raised" in shown.note(failed)

@@ -248,7 +248,7 @@ class Driver:
     def _finish(self, number: int, metrics: dict[str, float], seconds: dict[str, float]) -> None:
         with self._ledger.during("storing"):
             trial = self._close(number, f"finished with {metrics['psnr_y']:.4f} dB")
-            self._showing.finished(number, metrics, seconds, trial.candidate.recipe.steps)
+            self._showing.finished(number, metrics, seconds)
             self._study.tell(number, [metrics["psnr_y"], float(trial.candidate.flops)])
             self._run.remove_state(trial.origin)
 

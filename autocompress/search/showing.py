@@ -70,8 +70,9 @@ class Showing:
         student |= {"flops": candidate.flops, "params": candidate.params}
         return cost_attributes(student, candidate.recipe.seed, self._config)
 
-    def finished(self, number: int, metrics: Mapping[str, float], seconds: Mapping[str, float], steps: int) -> None:
-        """A trial has been trained for so many steps, to its end."""
+    def finished(self, number: int, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
+        """A trial has been trained to its end."""
+        steps = self._config["search"]["recipe"]["steps"]
         self._set(number, {**metrics, "seconds": dict(seconds), "steps": steps})
         self._show(number, self._finished_note)
 
@@ -93,8 +94,7 @@ class Showing:
         if student is None:
             self.failed(number, self._trial(number).user_attrs.get("reason", CUT_OFF), again=True)
             return None
-        provenance = student["provenance"]
-        self.finished(number, student["metrics"], provenance.get("seconds", {}), provenance["recipe"]["steps"])
+        self.finished(number, student["metrics"], student.get("provenance", {}).get("seconds", {}))
         return self._run.objectives(number)
 
     def _trial_id(self, number: int) -> int:
