@@ -134,8 +134,8 @@ _READING = """### How to read it
 - "Pareto Front" is on the first page; the trials of the front are listed there as best. PSNR-Y is on the luma channel
   in dB, more is better; FLOPs are fused multiply-adds for an output of 1280x720 (5B is 5G), fewer are better.
 - *Complete*: trained to the end. *Pruned*: stopped at a rung, where it was not among the best of those that had come so
-  far; it has no point in the plot, but its scores are among its attributes. *Fail*: broke off; its note says why, and whether its
-  config was tried again.
+  far; it has no point in the plot, but its scores are among its attributes.
+  *Fail*: broke off; its note says why, and whether its config was tried again.
 - A trial's attributes: `config`, `flops`, `flops_share` (of the teacher's), `params` (parameters), `psnr_y`, `ssim_y`,
   `psnr_y_at_step_N` (at rungs; 0 is before training), `steps` (trained), `seconds`, `seed`, `reason` (for its end).
 - On the command line: `autocompress pareto RUN` prints the front, `autocompress report RUN` draws it,
