@@ -132,7 +132,8 @@ def test_the_times_add_up(finished: tuple[RunFolder, Outcome, Silent]) -> None:
 def test_the_run_folder_holds_everything(finished: tuple[RunFolder, Outcome, Silent]) -> None:
     run, _, progress = finished
     there = {entry.name for entry in run.path.iterdir()} - LOCKS
-    written = {"config.json", "study.db", "times.json", "trials", "crops", "pareto.csv", "pareto.json", "report.html"}
+    written = {"config.json", "study.db", "times.json", "trials", "crops", "artifacts"}
+    written |= {"pareto.csv", "pareto.json", "report.html"}
     assert there == written
     assert not [path for path in run.path.rglob("*") if path.name.endswith(".tmp")]
     config = json.loads((run.path / "config.json").read_text())

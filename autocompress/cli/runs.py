@@ -1,9 +1,10 @@
-"""Commands on a run: `pareto`, `report` and `status`."""
+"""Commands on a run: `pareto`, `report`, `status` and `dashboard`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command()(pareto)
     app.command()(report)
     app.command()(status)
+    app.command()(dashboard)
 
 
 def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False) -> None:
@@ -93,6 +95,27 @@ def status(
         return
     for line in _lines(about, None if all else FEW):
         typer.echo(line)
+
+
+def dashboard(
+    run: Run,
+    port: Annotated[int, typer.Option(help="Where to listen; 0 is any port that is free.")] = 8080,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is for all who reach this machine.")] = (
+        "127.0.0.1"
+    ),
+    storage: Annotated[
+        str | None, typer.Option(help="The study's database, where its URL has a password.", show_default=False)
+    ] = None,
+) -> None:
+    """Open the Optuna dashboard of a run in a browser, also while it is still going on; Ctrl-C ends it.
+
+    Example: autocompress dashboard runs/edsr-20G-seed0
+    """
+    from autocompress.dashboard import serve
+    from autocompress.search.run_folder import RunFolder
+
+    with suppress(KeyboardInterrupt):  # the way to end it
+        serve(RunFolder.existing(run), host, port, storage, listens=typer.echo)
 
 
 def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:

@@ -22,6 +22,7 @@ from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import HalvingRungs, Point
 from autocompress.search.samplers import make_sampler
 from autocompress.search.sessions import Session
+from autocompress.search.showing import Showing
 from autocompress.search.space import Candidate, Values
 from autocompress.search.study import (
     BEGUN,
@@ -97,7 +98,10 @@ class Driver:
         bicubic = run.config["references"]["bicubic"]["psnr_y"]
         self._sampler = make_sampler(task.settings, task.branches, self._usable, bicubic)
         with session.asking():
-            self._study = open_study(session.place.open(run), session.place.study, self._sampler)
+            storage = session.place.open(run)
+            self._study = open_study(storage, session.place.study, self._sampler)
+            self._showing = Showing(storage, session.place.study, run)
+            self._showing.study(again=task.settings.extend)
             if not rebuild(self._study, run, task.branches, task.settings.seed):
                 enqueue(self._study, starts)
             sweep(run, self._look())
@@ -202,7 +206,7 @@ class Driver:
         return trials
 
     def _recover(self, lost: Iterable[FrozenTrial]) -> None:
-        recover(self._study, lost, self._run.objectives, self._task.branches.is_whole)
+        recover(self._study, lost, self._showing.recovered, self._task.branches.is_whole)
 
     def _ask_the_study(self) -> int:
         asked = self._study.ask()
@@ -210,8 +214,8 @@ class Driver:
         place = ordinal(asked, self._study.get_trials(deepcopy=False))
         candidate = self._candidates.of(self._task.branches.suggest(asked), place)
         self._known.tried.add(self._task.branches.key(candidate))
-        asked.set_user_attr("flops", candidate.flops)
-        asked.set_user_attr("params", candidate.params)
+        for name, value in self._showing.cost(candidate).items():
+            asked.set_user_attr(name, value)
         self._open[asked.number] = _Open(asked, candidate, place)
         return asked.number
 
@@ -246,16 +250,14 @@ class Driver:
     def _finish(self, number: int, metrics: dict[str, float], seconds: dict[str, float]) -> None:
         with self._ledger.during("storing"):
             trial = self._close(number, f"finished with {metrics['psnr_y']:.4f} dB")
-            for name, value in metrics.items():
-                trial.asked.set_user_attr(name, value)
-            trial.asked.set_user_attr("seconds", seconds)
+            self._showing.finished(number, metrics, seconds)
             self._study.tell(number, [metrics["psnr_y"], float(trial.candidate.flops)])
             self._run.remove_state(trial.origin)
 
     def _stop(self, number: int, reason: str) -> None:
         with self._ledger.during("storing"):
             trial = self._close(number, f"stopped: {reason}")
-            trial.asked.set_user_attr("reason", reason)
+            self._showing.stopped(number, reason)
             self._study.tell(number, state=TrialState.PRUNED)
             self._run.remove_state(trial.origin)
 
@@ -263,8 +265,8 @@ class Driver:
         """For good, or to be tried again, from its last rung."""
         with self._ledger.during("storing"), self._session.asking():
             trial = self._close(number, f"failed: {reason}")
-            trial.asked.set_user_attr("reason", reason)
             again = again and attempts(trial.asked) + 1 < MAX_ATTEMPTS
+            self._showing.failed(number, reason, again)
             self._known.forget(number)
             fail(self._study, number, again=again, failed_attempt=True)
             if not again:

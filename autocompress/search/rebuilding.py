@@ -13,6 +13,7 @@ from autocompress.errors import RunError
 from autocompress.search.branches import Branches
 from autocompress.search.known import AT_STEP
 from autocompress.search.run_folder import RunFolder
+from autocompress.search.showing import cost_attributes
 from autocompress.search.study import LOST, ORDINAL
 
 NEEDED = {"point", "scores"}  # of a student's provenance
@@ -54,6 +55,8 @@ def _is_whole(run: RunFolder) -> bool:
 def rebuild(study: Study, run: RunFolder, branches: Branches, seed: int) -> bool:
     """Put into a study the trials that it lacks and that have students; returns whether there were any.
 
+    They are left running, as if a session had died there: how they ended is then told as of all such trials.
+
     Their numbers stay, so that they are the names of their folders: where nothing is known of a number, a failed trial
     stands for it, which is not counted. RunError where an older version wrote the students.
     """
@@ -67,25 +70,23 @@ def rebuild(study: Study, run: RunFolder, branches: Branches, seed: int) -> bool
                 f"{run.path}: the study is lost, and trial {student['trial']} was written by an older version, which "
                 "did not say enough to make it again; restore study.db, or give another folder with --out"
             )
+    config = run.config
     for number in range(there, max(students) + 1):
-        study.add_trial(_complete(students[number], branches, seed) if number in students else _placeholder())
+        study.add_trial(_at_its_end(students[number], branches, seed, config) if number in students else _placeholder())
     return True
 
 
-def _complete(student: dict[str, Any], branches: Branches, seed: int) -> FrozenTrial:
-    provenance, metrics = student["provenance"], student["metrics"]
+def _at_its_end(student: dict[str, Any], branches: Branches, seed: int, config: dict[str, Any]) -> FrozenTrial:
+    """As it was at its end, before that was told."""
+    provenance = student["provenance"]
     known = branches.distributions()
     return create_trial(
-        state=TrialState.COMPLETE,
-        values=[metrics["psnr_y"], float(student["flops"])],
+        state=TrialState.RUNNING,
         params=provenance["point"],
         distributions={name: known[name] for name in provenance["point"]},
         user_attrs={
-            "flops": student["flops"],
-            "params": student["params"],
+            **cost_attributes(student, provenance["recipe"]["seed"], config),
             ORDINAL: provenance["recipe"]["seed"] - seed,
-            "seconds": provenance.get("seconds", {}),
-            **metrics,
             **{f"{AT_STEP}{step}": psnr for step, psnr in provenance["scores"].items()},
         },
     )

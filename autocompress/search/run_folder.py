@@ -42,6 +42,11 @@ class RunFolder:
         return self.path / "study.db"
 
     @property
+    def artifacts(self) -> Path:
+        """The pictures that belong to the study's trials, as an Optuna artifact store."""
+        return self.path / "artifacts"
+
+    @property
     def config(self) -> dict[str, Any]:
         """What config.json holds; RunError where it is not that of a search."""
         content = _read_json(self.path / CONFIG)
