@@ -155,12 +155,12 @@ class Family(ABC):
         """What official code stores for a network: its state dict, and any buffers that ours has no need to store."""
         return dict(network.state_dict())
 
-    @abstractmethod
     def official_code(self, config: Config) -> tuple[str, str] | None:
         """Python that imports, and that builds as `network`, what `for_export` gives, from official code.
 
         None where that has no such network.
         """
+        return None
 
     @abstractmethod
     def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
