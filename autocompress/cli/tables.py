@@ -10,9 +10,13 @@ from rich.table import Table
 
 from autocompress.evaluate import Scores
 from autocompress.families import find_family
+from autocompress.latency import Latency
 from autocompress.quantities import format_count
 from autocompress.search.results import pick, rows
 from autocompress.search.run_folder import RunFolder
+
+RUNTIMES = {"pytorch": "PyTorch", "onnx": "ONNX Runtime"}
+LATENCIES = {"PyTorch ms": "latency_ms", "ONNX ms": "latency_onnx_ms"}  # headings, and columns of a front
 
 
 def show(table: Table) -> None:
@@ -31,6 +35,11 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         table.add_column(heading)
     for heading in ("PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher", "over bicubic", "under teacher"):
         table.add_column(heading, justify="right")
+    timed = [(heading, column) for heading, column in LATENCIES.items() if front[column].notna().any()]
+    for heading, _ in timed:
+        table.add_column(heading, justify="right")
+    if timed:
+        table.caption = "measured on " + "; ".join(sorted(front["latency_on"].dropna().unique()))
     bicubic, teacher = references["bicubic"], references["teacher"]
     table.add_row("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *[""] * 5, style="dim")
     best = pick(front)["trial"]
@@ -45,6 +54,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
             f"{row['flops_share']:.1%}",
             f"+{row['gain_over_bicubic']:.2f}",
             f"{-row['loss_to_teacher']:.2f}",
+            *("" if row[column] is None else _milliseconds(row[column]) for _, column in timed),
             style="bold" if row["trial"] == best else None,
         )
     table.add_row(
@@ -60,6 +70,33 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         style="dim",
     )
     return table
+
+
+def latency_table(flops: int, params: int, measured: list[Latency]) -> Table:
+    """How long one network takes, by runtime, beside what it computes."""
+    first = measured[0]
+    image = f"one image of {first.width}x{first.height}, {first.dtype}"
+    title = f"{format_count(flops)} FLOPs and {format_count(params)} parameters; {image}"
+    table = Table(title=title, title_justify="left")
+    for heading in ("runtime", "machine"):
+        table.add_column(heading)
+    for heading in ("median ms", "quartiles ms", "runs", "ms per GFLOP", "memory"):
+        table.add_column(heading, justify="right")
+    for latency in measured:
+        table.add_row(
+            f"{RUNTIMES[latency.runtime]} {latency.version}",
+            str(latency.machine),
+            _milliseconds(latency.median),
+            " to ".join(map(_milliseconds, latency.quartiles)),
+            str(latency.runs),
+            f"{latency.median / flops * 1e9:.2f}",
+            "" if latency.peak_memory is None else f"{latency.peak_memory / 1e6:.0f} MB",
+        )
+    return table
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
 def shape(family: str, config: dict[str, object]) -> str:

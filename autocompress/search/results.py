@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 
 from autocompress import checkpoints
 from autocompress.errors import RunError
+from autocompress.latency import Machine
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point, front
 from autocompress.search.space import Budget
@@ -23,6 +25,9 @@ COLUMNS = (
     "flops_share",
     "gain_over_bicubic",
     "loss_to_teacher",
+    "latency_ms",
+    "latency_onnx_ms",
+    "latency_on",
     "config",
     "file",
 )
@@ -32,10 +37,11 @@ def students(run: RunFolder) -> pd.DataFrame:
     """Every finished student by FLOPs; `on_front` says which no other within the budget dominates.
 
     `flops_share` is of the teacher's FLOPs, of the best one where there are several; `gain_over_bicubic` and
-    `loss_to_teacher` are in dB of PSNR-Y on the validation images.
+    `loss_to_teacher` are in dB of PSNR-Y on the validation images. `latency_ms`, with PyTorch, `latency_onnx_ms`, with
+    ONNX Runtime, and `latency_on`, the machine, are missing where nobody has measured them.
     """
     references = run.config["references"]
-    found = [_row(student, references) for student in run.students()]
+    found = [_row(student, references) | _latency(run.latency(student["trial"])) for student in run.students()]
     table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(["flops", "trial"], ignore_index=True)
     points = [Point(row["trial"], row["psnr_y"], row["flops"]) for row in found]
     budget = Budget(**run.config["search"]["budget"])  # another session may have had a larger one
@@ -78,8 +84,15 @@ def pick(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table of students as dicts."""
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict(orient="records")]
+    """The rows of a table of students as dicts, with None where something is missing."""
+    return [
+        {str(key): None if _is_missing(value) else value for key, value in row.items()}
+        for row in table.to_dict(orient="records")
+    ]
+
+
+def _is_missing(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _row(student: dict[str, Any], references: dict[str, Any]) -> dict[str, Any]:
@@ -96,4 +109,14 @@ def _row(student: dict[str, Any], references: dict[str, Any]) -> dict[str, Any]:
         "loss_to_teacher": references["teacher"]["psnr_y"] - metrics["psnr_y"],
         "config": student["config"],
         "file": str(Path(student["file"])),
+    }
+
+
+def _latency(measured: dict[str, Any]) -> dict[str, Any]:
+    medians = {runtime: latency["median"] for runtime, latency in measured.items()}
+    machine = measured["pytorch"]["machine"] if measured else None
+    return {
+        "latency_ms": medians.get("pytorch"),
+        "latency_onnx_ms": medians.get("onnx"),
+        "latency_on": None if machine is None else str(Machine(**machine)),
     }

@@ -17,6 +17,7 @@ from autocompress.errors import RunError
 CONFIG = "config.json"
 LOCK = ".lock"
 TIMES = "times.json"
+LATENCY = "latency.json"
 OLD = 60  # seconds in which any file is written
 
 
@@ -66,6 +67,11 @@ class RunFolder:
         """The student.json of a trial, if it is written."""
         side_file = self.trial(number) / "student.json"
         return _read_json(side_file) if side_file.is_file() else None
+
+    def latency(self, number: int) -> dict[str, Any]:
+        """By runtime, how long a trial's student took where it was last measured; see `Latency`."""
+        file = self.trial(number) / LATENCY
+        return _read_json(file) if file.is_file() else {}
 
     def students(self) -> list[dict[str, Any]]:
         """The student.json of every finished trial, in order, each with its `trial` number and `file`."""
