@@ -37,6 +37,10 @@ class TrainingDiverged(AutocompressError):
     """The loss of a training is no longer finite."""
 
 
+class ExportFailed(AutocompressError):
+    """A network cannot be converted, or computes something else in its new form."""
+
+
 class StorageError(AutocompressError):
     """The storage of a study went away while a search was running."""
 

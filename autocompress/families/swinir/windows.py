@@ -34,9 +34,10 @@ def edge_masks(window: int, separated: float = SEPARATED) -> Tensor:
 
 def shift_mask(edges: Tensor, rows: int, columns: int) -> Tensor:
     """(rows * columns, N, N): the mask of each window of a shifted image, from `edge_masks`."""
-    edges = torch.cat([edges[:1].expand(rows - 1, -1, -1, -1), edges[1:]])
-    edges = torch.cat([edges[:, :1].expand(-1, columns - 1, -1, -1), edges[:, 1:]], 1)
-    return edges.flatten(0, 1)
+    device = edges.device
+    last_row = (torch.arange(rows, device=device) == rows - 1).long()
+    last_column = (torch.arange(columns, device=device) == columns - 1).long()
+    return edges[last_row][:, last_column].flatten(0, 1)
 
 
 class WindowAttention(nn.Module):
@@ -113,13 +114,17 @@ def linear(inputs: int, outputs: int) -> nn.Linear:
 
 
 def padded(lr: Tensor, multiple: int) -> Tensor:
-    """Continue images by reflection at the bottom and right, again and again where they are smaller than that takes."""
-    down, right = (-size % multiple for size in lr.shape[-2:])
-    while down or right:
-        height, width = lr.shape[-2:]
-        y, x, mode = min(down, height - 1), min(right, width - 1), "reflect"
-        if not (y or x):  # one pixel has nothing to reflect
-            y, x, mode = down, right, "replicate"
-        lr = F.pad(lr, (0, x, 0, y), mode)
-        down, right = down - y, right - x
+    """Continue images by reflection at the bottom and right, again and again where they are smaller than that takes.
+
+    Reflected again and again, a pixel comes back with the period of a triangle wave; one pixel alone is repeated.
+    """
+    # what is exported takes any size, so that the size can decide nothing
+    if not torch.compiler.is_compiling() and not any(size % multiple for size in lr.shape[-2:]):
+        return lr
+    for axis in (-2, -1):
+        size = lr.shape[axis]
+        last = torch.full((1,), size - 1, device=lr.device)
+        where = torch.arange((size + multiple - 1) // multiple * multiple, device=lr.device)
+        period = (2 * last).clamp(min=1)  # one pixel alone has none
+        lr = lr.index_select(axis, last - (last - where % period).abs())
     return lr
