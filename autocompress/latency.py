@@ -67,7 +67,7 @@ class Machine:
         return cls(name, device, threads or torch.get_num_threads())
 
     def __str__(self) -> str:
-        return self.name if self.device == "cuda" else f"{self.name}, {self.threads} threads"
+        return self.name if self.device == "cuda" else f"{self.name}, {self.threads} thread{'s' * (self.threads > 1)}"
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,16 @@ def search(
     budget_params: Annotated[
         str | None, typer.Option(help="Most parameters, such as 500K.", show_default=False)
     ] = None,
+    budget_latency: Annotated[
+        str | None,
+        typer.Option(
+            help="Most time for a 1280x720 output on this machine, such as 30ms; with --objective latency.",
+            show_default=False,
+        ),
+    ] = None,
+    objective: Annotated[
+        str, typer.Option(help="What PSNR is weighed against: flops, or latency, measured on this machine.")
+    ] = "flops",
     space: Annotated[
         list[str] | None,
         typer.Option(
@@ -111,10 +121,11 @@ def search(
 
     Example: autocompress search --budget-flops 20G --trials 24 --out runs/mine
     """
-    if join is None and budget_flops is None and budget_params is None:
+    if join is None and (budget_flops, budget_params, budget_latency) == (None, None, None):
         raise InvalidInput("no budget is given; add --budget-flops, such as --budget-flops 20G, or --budget-params")
     flops = _parsed("--budget-flops", budget_flops, quantities.parse_count)
     params = _parsed("--budget-params", budget_params, quantities.parse_count)
+    latency = _parsed("--budget-latency", budget_latency, quantities.parse_duration)
     seconds = _parsed("--timeout", timeout, quantities.parse_duration)
 
     from autocompress.cli.display import make_display
@@ -127,7 +138,8 @@ def search(
         return
     on_ray = _on_ray(backend, address, workers, cpus_per_trial, gpus_per_trial)
     settings = Settings(
-        budget=Budget(flops, params),
+        budget=Budget(flops, params, None if latency is None else 1000 * latency),
+        objective=objective,
         spaces=tuple(space or ["edsr"]),
         teachers=tuple(teacher or []),
         target=target,

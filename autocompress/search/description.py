@@ -12,6 +12,7 @@ import torch
 
 import autocompress
 from autocompress.arithmetic import Arithmetic
+from autocompress.latency import Machine
 from autocompress.quantities import format_count
 from autocompress.search.branches import Branch
 from autocompress.search.inputs import Inputs, Task
@@ -20,9 +21,13 @@ from autocompress.search.storage import Place
 
 
 def identity(task: Task) -> dict[str, Any]:
-    """What must be the same for a search to go on in the same folder. More trials or time are the same search."""
+    """What must be the same for a search to go on in the same folder. More trials or time are the same search.
+
+    What is measured is of one machine.
+    """
     settings = task.settings
-    return {
+    measured = {"objective": "latency", "machine": dataclasses.asdict(Machine.here())}
+    return (measured if settings.objective == "latency" else {}) | {
         "spaces": {
             branch.name: branch.space.to_dict() | {"teacher": branch.teacher_digest, "target": branch.target_digest}
             for branch in task.branches

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.errors import DiskFull
 from autocompress.search.candidates import Candidates
-from autocompress.search.inputs import Task
+from autocompress.search.costs import LATENCY_MS
 from autocompress.search.journal import Journal
 from autocompress.search.known import AT_STEP, Known
 from autocompress.search.ledger import Ledger
@@ -79,15 +79,21 @@ class Driver:
     """
 
     def __init__(
-        self, task: Task, run: RunFolder, progress: Progress, starts: Iterable[Values], ledger: Ledger, session: Session
+        self,
+        candidates: Candidates,
+        run: RunFolder,
+        progress: Progress,
+        starts: Iterable[Values],
+        ledger: Ledger,
+        session: Session,
     ) -> None:
         """`starts` are the first points, as the study has them; the session is to be entered by now."""
         self._ledger = ledger
-        self._task = task
+        task = self._task = candidates.task
         self._run = run
         self._progress = progress
         self._session = session
-        self._candidates = Candidates(task)
+        self._candidates = candidates
         # at a third of the training alone: what scores before say is right too rarely (benchmarks/samplers.py)
         rungs = HalvingRungs(ETA, FIRST, at=rung_steps(task.settings.steps)[-2:-1])
         self._known = Known(self._candidates.key_of, rungs)
@@ -95,9 +101,11 @@ class Driver:
         self._deadline: float | None = None
         self._look_again = 0.0
         bicubic = run.config["references"]["bicubic"]["psnr_y"]
-        self._sampler = make_sampler(task.settings, task.branches, self._usable, bicubic)
+        self._sampler = make_sampler(task.settings, task.branches, self._usable, bicubic, candidates.costs)
         with session.asking():
-            self._study = open_study(session.place.open(run), session.place.study, self._sampler)
+            self._study = open_study(
+                session.place.open(run), session.place.study, self._sampler, candidates.costs.metric
+            )
             if not rebuild(self._study, run, task.branches, task.settings.seed):
                 enqueue(self._study, starts)
             sweep(run, self._look())
@@ -210,6 +218,8 @@ class Driver:
         self._known.tried.add(self._task.branches.key(candidate))
         asked.set_user_attr("flops", candidate.flops)
         asked.set_user_attr("params", candidate.params)
+        if candidate.latency is not None:
+            asked.set_user_attr(LATENCY_MS, candidate.latency)
         self._open[asked.number] = _Open(asked, candidate, place)
         return asked.number
 
@@ -221,7 +231,7 @@ class Driver:
     def _judge(self, number: int, step: int, psnr: float) -> bool:
         """At a rung; before training only a projected student's score says anything."""
         trial = self._open[number]
-        candidate, point = trial.candidate, Point(number, psnr, trial.candidate.flops)
+        candidate, point = trial.candidate, Point(number, psnr, trial.candidate.cost)
         with self._ledger.during("storing"):
             trial.asked.set_user_attr(f"{AT_STEP}{step}", psnr)
             self._journal(number).write(f"{psnr:.4f} dB after {step} steps")
@@ -247,7 +257,7 @@ class Driver:
             for name, value in metrics.items():
                 trial.asked.set_user_attr(name, value)
             trial.asked.set_user_attr("seconds", seconds)
-            self._study.tell(number, [metrics["psnr_y"], float(trial.candidate.flops)])
+            self._study.tell(number, [metrics["psnr_y"], float(trial.candidate.cost)])
             self._run.remove_state(trial.origin)
 
     def _stop(self, number: int, reason: str) -> None:

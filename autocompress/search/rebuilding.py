@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from autocompress.errors import RunError
 from autocompress.search.branches import Branches
+from autocompress.search.costs import LATENCY_MS, cost_of
 from autocompress.search.known import AT_STEP
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.study import LOST, ORDINAL
@@ -77,12 +78,13 @@ def _complete(student: dict[str, Any], branches: Branches, seed: int) -> FrozenT
     known = branches.distributions()
     return create_trial(
         state=TrialState.COMPLETE,
-        values=[metrics["psnr_y"], float(student["flops"])],
+        values=[metrics["psnr_y"], cost_of(student)],
         params=provenance["point"],
         distributions={name: known[name] for name in provenance["point"]},
         user_attrs={
             "flops": student["flops"],
             "params": student["params"],
+            **{name: student[name] for name in (LATENCY_MS,) if name in student},
             ORDINAL: provenance["recipe"]["seed"] - seed,
             "seconds": provenance.get("seconds", {}),
             **metrics,

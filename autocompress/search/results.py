@@ -11,6 +11,7 @@ import pandas as pd
 from autocompress import checkpoints
 from autocompress.errors import RunError
 from autocompress.latency import Machine
+from autocompress.search.costs import LATENCY_MS, cost_of
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point, front
 from autocompress.search.space import Budget
@@ -34,25 +35,38 @@ COLUMNS = (
 
 
 def students(run: RunFolder) -> pd.DataFrame:
-    """Every finished student by FLOPs; `on_front` says which no other within the budget dominates.
+    """Every finished student by its cost; `on_front` says which no other within the budget dominates.
 
     `flops_share` is of the teacher's FLOPs, of the best one where there are several; `gain_over_bicubic` and
     `loss_to_teacher` are in dB of PSNR-Y on the validation images. `latency_ms`, with PyTorch, `latency_onnx_ms`, with
     ONNX Runtime, and `latency_on`, the machine, are missing where nobody has measured them.
     """
     references = run.config["references"]
-    found = [_row(student, references) | _latency(run.latency(student["trial"])) for student in run.students()]
-    table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(["flops", "trial"], ignore_index=True)
-    points = [Point(row["trial"], row["psnr_y"], row["flops"]) for row in found]
+    measured = run.students()
+    machine = run.config["search"].get("machine")
+    found = [_row(one, references) | _latency(one, run.latency(one["trial"]), machine) for one in measured]
+    by_cost = [LATENCY_MS if objective(run) == "latency" else "flops", "trial"]
+    table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
+    points = [Point(student["trial"], student["metrics"]["psnr_y"], cost_of(student)) for student in measured]
     budget = Budget(**run.config["search"]["budget"])  # another session may have had a larger one
-    allowed = {row["trial"] for row in found if budget.allows(row["flops"], row["params"])}
+    allowed = {row["trial"] for row in found if _allows(budget, row)}
     best = {point.trial for point in front([point for point in points if point.trial in allowed])}
     table["on_front"] = table["trial"].isin(best)
     return table
 
 
+def objective(run: RunFolder) -> str:
+    """What PSNR is weighed against in a run: one of OBJECTIVES."""
+    return str(run.config["search"].get("objective", "flops"))
+
+
+def _allows(budget: Budget, row: dict[str, Any]) -> bool:
+    in_time = budget.latency is None or row[LATENCY_MS] <= budget.latency
+    return in_time and budget.allows(row["flops"], row["params"])
+
+
 def pareto(run: RunFolder) -> pd.DataFrame:
-    """The front of a run by FLOPs, within its budget; RunError where no trial has finished."""
+    """The front of a run by what it costs, within its budget; RunError where no trial has finished."""
     table = students(run)
     if table.empty:
         raise RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
@@ -112,11 +126,14 @@ def _row(student: dict[str, Any], references: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _latency(measured: dict[str, Any]) -> dict[str, Any]:
+def _latency(student: dict[str, Any], measured: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
+    """As a search for it has measured it, on the machine that `here` describes, or else as it was measured last."""
     medians = {runtime: latency["median"] for runtime, latency in measured.items()}
-    machine = measured["pytorch"]["machine"] if measured else None
+    machines = {runtime: str(Machine(**latency["machine"])) for runtime, latency in measured.items()}
+    if here is not None:
+        medians["pytorch"], machines["pytorch"] = student[LATENCY_MS], str(Machine(**here))
     return {
         "latency_ms": medians.get("pytorch"),
         "latency_onnx_ms": medians.get("onnx"),
-        "latency_on": None if machine is None else str(Machine(**machine)),
+        "latency_on": " and ".join(sorted(set(machines.values()))) or None,
     }

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from autocompress import checkpoints
 from autocompress.errors import RunError
+from autocompress.search.costs import cost_of
 
 CONFIG = "config.json"
 LOCK = ".lock"
@@ -59,9 +60,9 @@ class RunFolder:
         (self.trial(number) / "state.pt").unlink(missing_ok=True)
 
     def objectives(self, number: int) -> list[float] | None:
-        """PSNR-Y and FLOPs of a trial whose student is written, else None."""
+        """PSNR-Y and cost of a trial whose student is written, else None."""
         content = self.student(number)
-        return None if content is None else [content["metrics"]["psnr_y"], float(content["flops"])]
+        return None if content is None else [content["metrics"]["psnr_y"], cost_of(content)]
 
     def student(self, number: int) -> dict[str, Any] | None:
         """The student.json of a trial, if it is written."""
