@@ -1,7 +1,7 @@
 """How long a network takes on this machine, and how much memory: one image at a time, for an output of 1280x720.
 
-FLOPs say what is computed, not how fast: a narrow, deep network takes several times as long for each as a wide one
-(benchmarks/latency.py).
+FLOPs say how much is computed, not how fast: a narrow network takes longer for each than a wide one
+(benchmarks/latency.py says how much).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from stub import StubSetup
 
 from autocompress import latency, search
 from autocompress.cli import main
+from autocompress.cli.tables import front_table
 from autocompress.errors import InvalidInput, RunError, SpaceError
 from autocompress.families.base import SRNetwork
 from autocompress.families.edsr import EDSRFamily
@@ -315,6 +316,10 @@ def test_the_front_is_of_latency_and_psnr(wanted: Make) -> None:
     for one in everyone[~everyone["on_front"]].itertuples():
         assert ((front["latency_ms"] <= one.latency_ms) & (front["psnr_y"] >= one.psnr_y)).any()
     assert set(front["latency_on"]) == {"abacus, 1 thread"}
+    assert run.config["teacher_latency_ms"] == milliseconds(EDSRConfig(2, 8, 2))
+    table = front_table(run, front)
+    assert table.columns[-1].header == "PyTorch ms"
+    assert list(table.columns[-1].cells)[-1] == "28"
     assert settings.folder.name == "run"
     assert wanted(out=None).folder.name == "small-27ms-seed0"
 

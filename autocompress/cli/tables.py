@@ -42,7 +42,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         table.caption = "measured on " + "; ".join(sorted(front["latency_on"].dropna().unique()))
     bicubic, teacher = references["bicubic"], references["teacher"]
     table.add_row("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *[""] * 5, style="dim")
-    best = pick(front)["trial"]
+    best, teacher_ms = pick(front)["trial"], run.config.get("teacher_latency_ms")
     for row in rows(front):
         table.add_row(
             f"{row['trial']}{' *' if row['trial'] == best else ''}",
@@ -67,6 +67,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         "100.0%",
         f"+{teacher['psnr_y'] - bicubic['psnr_y']:.2f}",
         "",
+        *([_milliseconds(teacher_ms)] if timed and teacher_ms is not None else []),
         style="dim",
     )
     return table

@@ -100,7 +100,7 @@ def _work(
         inputs = Inputs(task, progress.stage, recorded_arithmetic(run), ledger)
         costs = _costs(task, run, progress, ledger)
         if not joins:
-            run.settle(describe(inputs, wanted, place))
+            run.settle(describe(inputs, wanted, place, costs))
             copy_crops(inputs.crops, run, {branch.teacher_digest: branch.teacher_name for branch in task.branches})
         progress.prepared([*facts(inputs), *costs.settled(), *notes])
         first = first_points(task.branches, settings.budget, min(STARTS, settings.trials), inputs.suggested, costs)

@@ -15,6 +15,7 @@ from autocompress.arithmetic import Arithmetic
 from autocompress.latency import Machine
 from autocompress.quantities import format_count
 from autocompress.search.branches import Branch
+from autocompress.search.costs import Costs
 from autocompress.search.inputs import Inputs, Task
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.storage import Place
@@ -43,7 +44,7 @@ def identity(task: Task) -> dict[str, Any]:
     }
 
 
-def describe(inputs: Inputs, search: dict[str, Any], place: Place) -> dict[str, Any]:
+def describe(inputs: Inputs, search: dict[str, Any], place: Place, costs: Costs) -> dict[str, Any]:
     """What config.json records."""
     task, best = inputs.task, inputs.best_branch
     return {
@@ -65,6 +66,7 @@ def describe(inputs: Inputs, search: dict[str, Any], place: Place) -> dict[str, 
         "valid": {"name": task.valid.name, "images": len(inputs.valid)},
         "skipped_images": inputs.skipped,
         "references": inputs.references,
+        "teacher_latency_ms": costs.latency(best.family, best.teacher.config),  # null where FLOPs are what counts
         "arithmetic": inputs.arithmetic.to_dict(),
         "versions": {
             "autocompress": autocompress.__version__,

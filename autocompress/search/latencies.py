@@ -125,7 +125,7 @@ class Latencies:
         self._keeps = True
         self._write()
         teachers = ((b.teacher_name, self.latency(b.family, b.teacher.config)) for b in self._branches)
-        listed = ", ".join(f"teacher {name} {ms:.4g} ms" for name, ms in teachers)
+        listed = ", ".join(f"teacher {name} {ms:.1f} ms" for name, ms in teachers)
         return [f"latency     on {self.machine}: {listed}; {len(self._measured)} networks measured so far"]
 
     def _predicted(self) -> dict[Network, float]:
