@@ -41,7 +41,10 @@ def search(
         ),
     ] = None,
     objective: Annotated[
-        str, typer.Option(help="What PSNR is weighed against: flops, or latency, measured on this machine.")
+        str,
+        typer.Option(
+            help="What PSNR is weighed against: flops, or latency, measured here, so that no seed gives it twice."
+        ),
     ] = "flops",
     space: Annotated[
         list[str] | None,
@@ -199,9 +202,10 @@ def _show(run: RunFolder, outcome: Outcome) -> None:
     table = pareto(run)
     best = pick(table)
     show(front_table(run, table))
+    latency = "" if best["latency_ms"] is None else f" and {best['latency_ms']:.1f} ms"
     typer.echo(
-        f"\nPick: trial {best['trial']}, {best['psnr_y']:.2f} dB at {quantities.format_count(best['flops'])} FLOPs: "
-        f"{best['file']}\nThe front: {run.path / 'pareto.csv'}, a picture of it: {run.path / 'report.html'}"
+        f"\nPick: trial {best['trial']}, {best['psnr_y']:.2f} dB at {quantities.format_count(best['flops'])} FLOPs"
+        f"{latency}: {best['file']}\nThe front: {run.path / 'pareto.csv'}, a picture of it: {run.path / 'report.html'}"
     )
     if outcome.interrupted:
         typer.echo("Interrupted; the same command goes on from here.", err=True)
