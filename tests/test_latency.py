@@ -306,6 +306,15 @@ def test_trials_are_weighed_by_what_was_measured(wanted: Make, measured: Measure
     assert status(run)["best"]["flops"] > 10**6
 
 
+def test_all_that_is_within_the_budget_is_tried_and_nothing_else(wanted: Make) -> None:
+    """Three networks of six recipes; three more are close enough to be measured first."""
+    settings = wanted(budget=Budget(latency=16.0), sampler="random", trials=40)
+    assert stub.run(settings, StubSetup(), here=True).reason == "every config that fits the budget has been tried"
+    tried = [config_of(trial) for trial in trials_of(RunFolder(settings.folder))]
+    assert len(tried) == 18
+    assert set(tried) == {EDSRConfig(2, feat, 1) for feat in (2, 4, 6)}
+
+
 def test_the_front_is_of_latency_and_psnr(wanted: Make) -> None:
     settings = wanted()
     stub.run(settings, StubSetup(), here=True)
