@@ -48,6 +48,7 @@ class Student:
     flops: int
     params: int
     metrics: dict[str, float]
+    latency_ms: float | None = None  # with PyTorch, where it was measured
 
     @property
     def psnr_y(self) -> float:
@@ -77,27 +78,32 @@ class Result:
 
     @property
     def front(self) -> pd.DataFrame:
-        """The Pareto front, a row for each student, by FLOPs; RunError where no trial has finished yet."""
+        """The Pareto front, a row for each student, by cost; RunError where no trial has finished yet."""
         from autocompress.search.results import pareto
 
         return pareto(self.run)
 
     @property
     def students(self) -> pd.DataFrame:
-        """Every student that was trained to the end, by FLOPs; `on_front` says which are on the front."""
+        """Every student that was trained to the end, by cost; `on_front` says which are on the front."""
         from autocompress.search.results import students
 
         return students(self.run)
 
-    def best(self, max_flops: Amount | None = None, max_params: Amount | None = None) -> Student:
+    def best(
+        self, max_flops: Amount | None = None, max_params: Amount | None = None, max_latency: Time | None = None
+    ) -> Student:
         """The student of the best PSNR-Y within the run's budget and these limits.
 
-        Raises RunError where no trial has finished yet, and InvalidInput where no student is so small.
+        `max_latency`, such as "30ms", is for PyTorch on the machine where students were measured; those that nobody has
+        measured are not within it. Raises RunError where no trial has finished yet, and InvalidInput where no student
+        is so small.
         """
         from autocompress.search.results import pick, within
         from autocompress.search.space import Budget
 
-        limit = Budget(_count("max_flops", max_flops), _count("max_params", max_params))
+        flops, params = _count("max_flops", max_flops), _count("max_params", max_params)
+        limit = Budget(flops, params, _milliseconds("max_latency", max_latency))
         row = pick(within(self.run, limit))
         return Student(
             trial=row["trial"],
@@ -107,10 +113,11 @@ class Result:
             flops=row["flops"],
             params=row["params"],
             metrics={name: row[name] for name in ("psnr_y", "ssim_y")},
+            latency_ms=row["latency_ms"],
         )
 
     def plot(self) -> go.Figure:
-        """PSNR-Y over FLOPs: the front, the other students, bicubic and teacher."""
+        """PSNR-Y over cost: the front, the other students, bicubic and teacher."""
         from autocompress.report import Story, front_figure
 
         return front_figure(Story.of(self.run))
@@ -130,6 +137,8 @@ def search(
     *,
     budget_flops: Amount | None = None,
     budget_params: Amount | None = None,
+    budget_latency: Time | None = None,
+    objective: str = "flops",
     space: File | Sequence[File] = "edsr",
     teacher: File | Sequence[File] | None = None,
     target: File | None = None,
@@ -161,8 +170,10 @@ def search(
     Every keyword is the option of `autocompress search` of the same name; the defaults are the same too.
     A keyboard interrupt once trials have begun ends the search with the result so far, and `interrupted` in it.
 
-    budget_flops: most FLOPs (fused multiply-adds) for a 1280x720 output; this or `budget_params` has to be given.
+    budget_flops: most FLOPs (fused multiply-adds) for a 1280x720 output; this or another budget has to be given.
     budget_params: most parameters.
+    budget_latency: most time for a 1280x720 output on this machine, in seconds or as "30ms"; with objective="latency".
+    objective: what PSNR is weighed against: flops, or latency, measured here, so that no seed gives it twice.
     space: shipped spaces or YAML files; several make one front.
     teacher: a shipped teacher or a file of weights; "SPACE=FILE" for one of several spaces. None: the shipped ones.
     target: the network to learn from, where it is not the teacher.
@@ -189,9 +200,10 @@ def search(
     Raises InvalidInput for what cannot be used, before anything is written; StorageError and DiskFull for what failed
     in the middle, after which the same call goes on.
     """
-    if budget_flops is None and budget_params is None:
+    if (budget_flops, budget_params, budget_latency) == (None, None, None):
         raise InvalidInput("no budget is given; add --budget-flops, such as --budget-flops 20G, or --budget-params")
     flops, params = _count("--budget-flops", budget_flops), _count("--budget-params", budget_params)
+    latency = _milliseconds("--budget-latency", budget_latency)
     seconds, trial_seconds = _seconds("--timeout", timeout), _seconds("--trial-timeout", trial_timeout)
 
     from autocompress.search import Settings
@@ -199,7 +211,8 @@ def search(
     from autocompress.search.space import Budget
 
     settings = Settings(
-        budget=Budget(flops, params),
+        budget=Budget(flops, params, latency),
+        objective=objective,
         spaces=_names(space),
         teachers=() if teacher is None else _names(teacher),
         target=None if target is None else str(target),
@@ -302,6 +315,12 @@ def _count(name: str, given: Amount | None) -> int | None:
 
 def _seconds(name: str, given: Time | None) -> float | None:
     return _parsed(name, given, quantities.parse_duration)
+
+
+def _milliseconds(name: str, given: Time | None) -> float | None:
+    """Without what a float adds to them on the way from seconds."""
+    seconds = _seconds(name, given)
+    return None if seconds is None else round(1000 * seconds, 6)
 
 
 def _parsed(name: str, given: float | str | None, parse: Callable[[str], Number]) -> Number | None:

@@ -254,7 +254,8 @@ class LiveDisplay(Display):
 
 def _name(trial: int, candidate: Candidate) -> str:
     counts = " ".join(f"{k}={v}" for k, v in candidate.values.items() if k not in VARIABLE)
-    return f"trial {trial:3}  {candidate.space} {counts:24} {format_count(candidate.flops):>7} FLOPs"
+    latency = "" if candidate.latency is None else f" {candidate.latency:7.1f} ms"
+    return f"trial {trial:3}  {candidate.space} {counts:24} {format_count(candidate.flops):>7} FLOPs{latency}"
 
 
 def _recipe(candidate: Candidate) -> str:

@@ -41,6 +41,11 @@ def format_count(count: float) -> str:
     return f"{count:g}"
 
 
+def format_milliseconds(milliseconds: float) -> str:
+    """Three digits, or all before the point: `23.4` or `1204`."""
+    return f"{milliseconds:.3g}" if milliseconds < 100 else f"{milliseconds:.0f}"
+
+
 def format_duration(seconds: float) -> str:
     """`45s`, `3m20s` or `2h05m`."""
     whole = round(seconds)

@@ -24,6 +24,7 @@ from autocompress import arithmetic, checkpoints, search
 from autocompress.arithmetic import Arithmetic
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.search import Progress, Settings
+from autocompress.search.costs import LATENCY_MS
 from autocompress.search.space import Budget
 from autocompress.search.work import AtRung, Failed, Finished, Job, Source, Step, Tell
 from autocompress.search.workers import Work, Workers
@@ -79,6 +80,8 @@ class StubSetup:
                 "scores": {"0": score(job, 0)} | {step: state[step] for step in map(str, RUNGS[:-1])},
             },
         }
+        if candidate.latency is not None:
+            described[LATENCY_MS] = candidate.latency
         checkpoints.write_text(job.folder / "student.safetensors", "no weights")
         checkpoints.write_json(job.folder / "student.json", described)
         tell(Finished(job.number, metrics, {"training": self.seconds}))

@@ -19,18 +19,18 @@ clouds = st.lists(st.tuples(st.integers(20, 26), st.integers(1, 7)), max_size=25
 
 def better(a: Point, b: Point) -> bool:
     """At least as good in both, and better in one."""
-    return a.psnr >= b.psnr and a.flops <= b.flops and (a.psnr, a.flops) != (b.psnr, b.flops)
+    return a.psnr >= b.psnr and a.cost <= b.cost and (a.psnr, a.cost) != (b.psnr, b.cost)
 
 
 @given(clouds)
 def test_the_front_is_what_none_dominates(points: list[Point]) -> None:
-    expected = {(p.psnr, p.flops) for p in points if not any(better(other, p) for other in points)}
+    expected = {(p.psnr, p.cost) for p in points if not any(better(other, p) for other in points)}
     found = front(points)
-    assert {(p.psnr, p.flops) for p in found} == expected
+    assert {(p.psnr, p.cost) for p in found} == expected
     assert len(found) == len(expected)  # of equal ones, one
-    assert [p.flops for p in found] == sorted(p.flops for p in found)
+    assert [p.cost for p in found] == sorted(p.cost for p in found)
     for point in found:
-        assert point.trial == min(p.trial for p in points if (p.psnr, p.flops) == (point.psnr, point.flops))
+        assert point.trial == min(p.trial for p in points if (p.psnr, p.cost) == (point.psnr, point.cost))
 
 
 @given(clouds)
@@ -46,8 +46,8 @@ def test_a_trial_stops_at_a_rung_where_another_dominates_it(points: list[Point])
     for point in points:
         rungs.record(100, point)
     for point in points:
-        rivals = [p for p in points if p.flops <= point.flops and p.psnr >= point.psnr]
-        clear = [p for p in rivals if p.flops < point.flops or p.psnr > point.psnr]
+        rivals = [p for p in points if p.cost <= point.cost and p.psnr >= point.psnr]
+        clear = [p for p in rivals if p.cost < point.cost or p.psnr > point.psnr]
         assert (rungs.stops(100, point) is not None) == bool(clear)
         assert rungs.stops(33, point) is None
 
@@ -60,8 +60,8 @@ def test_the_best_is_never_stopped_and_the_reason_names_who_is_better() -> None:
             rungs.record(rung, point)
     assert rungs.stops(0, small) is None
     assert rungs.stops(0, large) is None
-    assert rungs.stops(0, worse) == "before training it has 33.90 dB, and trial 0 has 34.00 dB at no more FLOPs"
-    assert rungs.stops(33, worse) == "after 33 steps it has 33.90 dB, and trial 0 has 34.00 dB at no more FLOPs"
+    assert rungs.stops(0, worse) == "before training it has 33.90 dB, and trial 0 has 34.00 dB at no more cost"
+    assert rungs.stops(33, worse) == "after 33 steps it has 33.90 dB, and trial 0 has 34.00 dB at no more cost"
 
 
 def test_a_trial_does_not_stop_itself() -> None:
@@ -89,9 +89,9 @@ def place(point: Point, points: list[Point]) -> tuple[int, float, int]:
         depth += 1
     front_of = [p for p in left if not any(better(other, p) for other in left)]
     distance = 0.0
-    for of in (lambda p: math.log10(p.flops), lambda p: p.psnr):
+    for of in (lambda p: math.log10(p.cost), lambda p: p.psnr):
         # along a front both rise together; equal points lie side by side, by trial
-        line = sorted(front_of, key=lambda p: (p.flops, p.trial))
+        line = sorted(front_of, key=lambda p: (p.cost, p.trial))
         index = line.index(point)
         if index in (0, len(line) - 1):
             distance = math.inf

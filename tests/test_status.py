@@ -54,7 +54,7 @@ def test_of_a_finished_run(small: Make) -> None:
     said = told(run.path, "--all")
     assert "nobody works on it" in said
     assert f"trials   8: {counts['finished']} finished, {counts['stopped']} stopped, 1 failed" in said
-    assert said.count("dB at no more FLOPs") == counts["stopped"]
+    assert said.count("dB at no more cost") == counts["stopped"]
     assert "training" not in told(run.path).split("time")[0]
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autocompress.cli.options import Quiet, complete_format, complete_teacher
+from autocompress.cli.timing import measure_network, measure_run
 from autocompress.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from autocompress.evaluate import Upscaler
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +27,8 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            help="A student or foreign file, a shipped teacher's name, or `bicubic`.", autocompletion=complete_teacher
+            help="A student or foreign file, a shipped teacher's name, or `bicubic`; with --latency also a run folder.",
+            autocompletion=complete_teacher,
         ),
     ],
     data: Annotated[
@@ -48,28 +53,47 @@ def evaluate(
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Go on without images that cannot be used.")
     ] = False,
+    latency: Annotated[
+        bool,
+        typer.Option(
+            "--latency", help="Measure too how long a 1280x720 output takes here; of a run, each student of its front."
+        ),
+    ] = False,
+    threads: Annotated[int | None, typer.Option(help="Threads to measure with.", show_default="PyTorch's")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where to measure: cpu or cuda.", show_default="cuda, where there is a GPU")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Score a model: PSNR and SSIM on luma and RGB, of each image and their mean.
 
-    Example: autocompress evaluate edsr-baseline-x2 --data Set5 --data Set14
+    Examples: autocompress evaluate edsr-baseline-x2 --data Set5 --data Set14;
+    autocompress evaluate runs/edsr-20G-seed0 --latency
     """
+    if not latency and (threads, device) != (None, None):
+        raise InvalidInput("--threads and --device are for measuring; add --latency")
+    if Path(model).is_dir():
+        if not latency:
+            raise InvalidInput(f"{model}: a folder; add --latency to measure a run's students, or give one network")
+        if data or (scale, res_scale, tile) != (None, None, None) or skip_bad_images:
+            raise InvalidInput(f"{model}: its students are scored; with --latency just --threads, --device and --json")
+        measure_run(Path(model), threads, device, as_json, quiet)
+        return
+
     from autocompress.cli.tables import SPARE_OF_SCORES, scores_table, show
     from autocompress.data.embedded import embedded
     from autocompress.data.sources import open_folder
     from autocompress.display import counted
-    from autocompress.evaluate import MIN_SIDE, bicubic_upscaler, network_upscaler, pairs
+    from autocompress.evaluate import MIN_SIDE, network_upscaler, pairs
     from autocompress.evaluate import evaluate as score
     from autocompress.teachers import load_teacher
 
+    network = None
     if model == "bicubic":
-        scale = 2 if scale is None else scale
-        if scale not in (2, 3, 4):
-            raise InvalidInput(f"--scale is {scale}, but must be 2, 3 or 4")
-        if tile is not None:
-            raise InvalidInput("--tile is for networks, and bicubic is none; leave --tile out")
-        upscale = bicubic_upscaler(scale)
+        if latency:
+            raise InvalidInput("--latency is for networks, and bicubic is none; leave --latency out")
+        scale, upscale = _bicubic(scale, tile)
     else:
         network = load_teacher(model, res_scale)
         if scale not in (None, network.scale):
@@ -85,8 +109,20 @@ def evaluate(
         results[name] = {"images": each, "mean": _finite(scores.mean)}
         if not as_json:
             show(scores_table(f"{model} on {name}, x{scale}", scores), SPARE_OF_SCORES)
+    measured = {} if network is None or not latency else measure_network(network, threads, device, as_json, quiet)
     if as_json:
-        typer.echo(json.dumps({"model": model, "scale": scale, "data": results}, indent=2))
+        typer.echo(json.dumps({"model": model, "scale": scale, "data": results} | measured, indent=2))
+
+
+def _bicubic(scale: int | None, tile: int | None) -> tuple[int, Upscaler]:
+    from autocompress.evaluate import bicubic_upscaler
+
+    scale = 2 if scale is None else scale
+    if scale not in (2, 3, 4):
+        raise InvalidInput(f"--scale is {scale}, but must be 2, 3 or 4")
+    if tile is not None:
+        raise InvalidInput("--tile is for networks, and bicubic is none; leave --tile out")
+    return scale, bicubic_upscaler(scale)
 
 
 def _finite(row: dict[str, float]) -> dict[str, float | None]:

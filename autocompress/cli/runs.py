@@ -30,7 +30,7 @@ def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON 
 
     Example: autocompress pareto runs/edsr-20G-seed0
     """
-    from autocompress.cli.tables import SPARE_OF_FRONT, front_table, show
+    from autocompress.cli.tables import front_table, show, spare_of_front
     from autocompress.search.results import as_json as to_json
     from autocompress.search.results import pareto as read_front
     from autocompress.search.run_folder import RunFolder
@@ -40,7 +40,7 @@ def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON 
     if as_json:
         typer.echo(json.dumps(to_json(folder, table), indent=2))
     else:
-        show(front_table(folder, table), SPARE_OF_FRONT)
+        show(front_table(folder, table), spare_of_front(folder))
 
 
 def report(

@@ -18,12 +18,13 @@ from autocompress.cli.options import (
     Quiet,
     complete_backend,
     complete_init,
+    complete_objective,
     complete_sampler,
     complete_space,
     complete_teacher,
 )
 from autocompress.errors import InvalidInput
-from autocompress.quantities import format_count
+from autocompress.quantities import format_count, format_milliseconds
 
 if TYPE_CHECKING:
     from autocompress.api import Result
@@ -49,6 +50,22 @@ def search(
     budget_params: Annotated[
         str | None, typer.Option(help="Most parameters, such as 500K.", show_default=False, rich_help_panel=BUDGET)
     ] = None,
+    budget_latency: Annotated[
+        str | None,
+        typer.Option(
+            help="Most time for a 1280x720 output on this machine, such as 30ms; with --objective latency.",
+            show_default=False,
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="What PSNR is weighed against: flops, or latency, measured here, so that no seed gives it twice.",
+            autocompletion=complete_objective,
+            rich_help_panel=SEARCH,
+        ),
+    ] = "flops",
     space: Annotated[
         list[str] | None,
         typer.Option(
@@ -207,6 +224,8 @@ def search(
     result = api.search(
         budget_flops=budget_flops,
         budget_params=budget_params,
+        budget_latency=budget_latency,
+        objective=objective,
         space=space or ["edsr"],
         teacher=teacher,
         target=target,
@@ -252,17 +271,18 @@ def _join(
 
 def _show(result: Result, quiet: bool) -> None:
     """The front, and where it is."""
-    from autocompress.cli.tables import SPARE_OF_FRONT, front_table, show
+    from autocompress.cli.tables import front_table, show, spare_of_front
 
     if not quiet:
         typer.echo(f"The search ended: {result.reason}.", err=True)
     if result.students.empty:
         typer.echo(f"No student was trained to the end, so there is no front yet. Run folder: {result.path}", err=True)
         sys.exit(130 if result.interrupted else 1)
-    show(front_table(result.run, result.front), SPARE_OF_FRONT)
+    show(front_table(result.run, result.front), spare_of_front(result.run))
     best = result.best()
+    latency = "" if best.latency_ms is None else f" and {format_milliseconds(best.latency_ms)} ms"
     typer.echo(
-        f"\nPick: trial {best.trial}, {best.psnr_y:.2f} dB at {format_count(best.flops)} FLOPs: {best.file}\n"
+        f"\nPick: trial {best.trial}, {best.psnr_y:.2f} dB at {format_count(best.flops)} FLOPs{latency}: {best.file}\n"
         f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}"
     )
     if result.interrupted:

@@ -11,9 +11,12 @@ from rich.table import Table
 
 from autocompress.evaluate import Scores
 from autocompress.families import shape
-from autocompress.quantities import format_count
-from autocompress.search.results import pick, rows
+from autocompress.latency import Latency
+from autocompress.quantities import format_count, format_milliseconds
+from autocompress.search.results import LATENCIES, objective, pick, rows
 from autocompress.search.run_folder import RunFolder
+
+RUNTIMES = {"pytorch": "PyTorch", "onnx": "ONNX Runtime"}
 
 
 def show(table: Table, spare: Sequence[str] = ()) -> None:
@@ -32,8 +35,13 @@ def show(table: Table, spare: Sequence[str] = ()) -> None:
     console.print(table)
 
 
-SPARE_OF_FRONT = ("over bicubic", "of teacher", "SSIM-Y", "under teacher")  # the rest is what a front is about
 SPARE_OF_SCORES = ("SSIM-RGB", "PSNR-RGB dB")
+
+
+def spare_of_front(run: RunFolder) -> tuple[str, ...]:
+    """What `show` may leave out of a run's front; the rest is what it is about."""
+    spare = ("over bicubic", "of teacher", "ONNX ms", "SSIM-Y", "under teacher")
+    return spare if objective(run) == "latency" else (*spare, "PyTorch ms")
 
 
 def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
@@ -44,6 +52,11 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         table.add_column(heading)
     for heading in ("PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher", "over bicubic", "under teacher"):
         table.add_column(heading, justify="right", no_wrap=True)
+    timed = [(heading, column) for heading, column in LATENCIES.items() if front[column].notna().any()]
+    for heading, _ in timed:
+        table.add_column(heading, justify="right", no_wrap=True)
+    if timed:
+        table.caption = "measured on " + "; ".join(sorted(front["latency_on"].dropna().unique()))
     bicubic, teacher = references["bicubic"], references["teacher"]
     table.add_row("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *[""] * 5, style="dim")
     best = pick(front)["trial"]
@@ -56,8 +69,9 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
             format_count(row["flops"]),
             format_count(row["params"]),
             f"{row['flops_share']:.1%}",
-            f"+{row['gain_over_bicubic']:.2f}",
+            f"{row['gain_over_bicubic']:+.2f}",
             f"{-row['loss_to_teacher']:.2f}",
+            *(_milliseconds(row[column]) for _, column in timed),
             style="bold" if row["trial"] == best else None,
         )
     table.add_row(
@@ -68,11 +82,39 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         format_count(teacher["flops"]),
         format_count(teacher["params"]),
         "100.0%",
-        f"+{teacher['psnr_y'] - bicubic['psnr_y']:.2f}",
+        f"{teacher['psnr_y'] - bicubic['psnr_y']:+.2f}",
         "",
+        *(_milliseconds(teacher.get(column)) for _, column in timed),
         style="dim",
     )
     return table
+
+
+def latency_table(flops: int, params: int, measured: list[Latency]) -> Table:
+    """How long one network takes, by runtime, beside what it computes."""
+    first = measured[0]
+    image = f"one image of {first.width}x{first.height}, {first.dtype}"
+    title = f"{format_count(flops)} FLOPs and {format_count(params)} parameters; {image}"
+    table = Table(title=title, title_justify="left")
+    for heading in ("runtime", "machine"):
+        table.add_column(heading)
+    for heading in ("median ms", "quartiles ms", "runs", "ms per GFLOP", "memory"):
+        table.add_column(heading, justify="right")
+    for latency in measured:
+        table.add_row(
+            f"{RUNTIMES[latency.runtime]} {latency.version}",
+            str(latency.machine),
+            format_milliseconds(latency.median),
+            " to ".join(map(format_milliseconds, latency.quartiles)),
+            str(latency.runs),
+            f"{latency.median / flops * 1e9:.2f}",
+            "" if latency.peak_memory is None else f"{latency.peak_memory / 1e6:.0f} MB",
+        )
+    return table
+
+
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else format_milliseconds(value)
 
 
 def scores_table(title: str, scores: Scores) -> Table:

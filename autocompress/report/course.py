@@ -20,7 +20,7 @@ FEW = 3  # of a unit
 def growth_figures(story: Story) -> dict[str, go.Figure]:
     """The hypervolume after each trial that ended, by `trials` and by `time`; none where the study is not there.
 
-    In (log10 FLOPs, dB), from the teacher's FLOPs and bicubic's PSNR-Y. Time has pauses of the search in it.
+    In (log10 cost, dB), from the teacher's cost and bicubic's PSNR-Y. Time has pauses of the search in it.
     """
     over = [trial for trial in story.over if trial.datetime_complete is not None]
     if not over:
@@ -39,11 +39,11 @@ def growth_figures(story: Story) -> dict[str, go.Figure]:
 
 def _volumes(story: Story, over: list[FrozenTrial]) -> list[float]:
     """Before any trial, and after each."""
-    limits = story.references["teacher"]["flops"], story.references["bicubic"]["psnr_y"]
+    limits = story.references["teacher"][story.axis.key], story.references["bicubic"]["psnr_y"]
     points, volumes = list[Point](), [0.0]
     for trial in over:
         if trial.state == TrialState.COMPLETE:
-            points.append(Point(trial.number, trial.values[0], int(trial.values[1])))
+            points.append(Point(trial.number, trial.values[0], trial.values[1]))
         volumes.append(hypervolume(points, *limits))
     return volumes
 

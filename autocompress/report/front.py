@@ -1,4 +1,4 @@
-"""The picture of a front: PSNR-Y over FLOPs."""
+"""The picture of a front: PSNR-Y over FLOPs or latency."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from autocompress.quantities import format_count
+from autocompress.quantities import format_count, format_milliseconds
+from autocompress.report.axis import Axis
 from autocompress.report.story import Story
 from autocompress.report.theme import LIGHT
-from autocompress.search.results import rows
+from autocompress.search.results import LATENCIES, rows
 
 # Jiang et al. 2024 (arXiv 2401.00523): mean PSNR-Y of Set5 and Set14 at x2, full training on DIV2K
 PUBLISHED = {
@@ -25,38 +26,39 @@ PUBLISHED = {
 
 
 def front_figure(story: Story) -> go.Figure:
-    """PSNR-Y on the validation images over FLOPs (log scale): the front, all else that was tried, and references.
+    """PSNR-Y on the validation images over cost (log scale): the front, all else that was tried, and references.
 
     What is drawn in which colour of theme.py is in each trace's `meta`; `customdata` of students is their trial.
     """
-    table, config = story.students, story.config
+    table, axis = story.students, story.axis
     figure = go.Figure()
     others = table[~table["on_front"]]
     if story.last_scores:
         _draw_stopped(figure, story)
     if not others.empty:
-        figure.add_scatter(mode="markers", name="dominated", opacity=0.5, **_students(others, "other"))
-    figure.add_scatter(mode="lines+markers", name="front", **_students(story.front, "front"))
+        figure.add_scatter(mode="markers", name="dominated", opacity=0.5, **_students(others, axis, "other"))
+    figure.add_scatter(mode="lines+markers", name="front", **_students(story.front, axis, "front"))
     if story.pick is not None:
         star = {"size": 17, "symbol": "star", "color": LIGHT["pick"]}
-        _draw(figure, f"pick: trial {story.pick['trial']}", [story.pick["flops"]], [story.pick["psnr_y"]], "pick", star)
+        x, y = [story.pick[axis.key]], [story.pick["psnr_y"]]
+        _draw(figure, f"pick: trial {story.pick['trial']}", x, y, "pick", star)
         figure.data[-1].update(customdata=[story.pick["trial"]], hovertext=[_text(story.pick)])
     for name, teacher in story.teachers.items():
         diamond = {"size": 12, "symbol": "diamond", "color": LIGHT["teacher"]}
-        _draw(figure, f"teacher {escape(name)}", [teacher["flops"]], [teacher["psnr_y"]], "teacher", diamond)
-        costs = f"{format_count(teacher['flops'])} FLOPs, {format_count(teacher['params'])} parameters"
-        figure.data[-1].update(hovertext=[f"teacher {escape(name)}: {teacher['psnr_y']:.2f} dB<br>{costs}"])
-    if config["scale"] == 2:
+        _draw(figure, f"teacher {escape(name)}", [teacher[axis.key]], [teacher["psnr_y"]], "teacher", diamond)
+        text = f"teacher {escape(name)}: {teacher['psnr_y']:.2f} dB<br>{_costs(teacher)}"
+        figure.data[-1].update(hovertext=[text])
+    if story.has_published:
         _draw_published(figure)
     _draw_limits(figure, story)
-    _lay_out(figure)
+    _lay_out(figure, axis)
     return figure
 
 
-def _lay_out(figure: go.Figure) -> None:
-    ticks = [digit * 10**power for power in range(5, 14) for digit in (1, 2, 5)]
-    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[format_count(tick) for tick in ticks], tickangle=0)
-    figure.update_xaxes(title="FLOPs for a 1280x720 output", gridcolor=LIGHT["line"], zeroline=False)
+def _lay_out(figure: go.Figure, axis: Axis) -> None:
+    ticks = [digit * 10**power for power in axis.decades for digit in (1, 2, 5)]
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[axis.form(tick) for tick in ticks], tickangle=0)
+    figure.update_xaxes(title=axis.title, gridcolor=LIGHT["line"], zeroline=False)
     figure.update_yaxes(title="PSNR-Y in dB", gridcolor=LIGHT["line"], zeroline=False)
     figure.update_layout(
         template="none",
@@ -76,12 +78,12 @@ def _draw_stopped(figure: go.Figure, story: Story) -> None:
     """Their scores are of unfinished trainings, so they are shown on demand."""
     marker = {"size": 8, "symbol": "x-thin", "color": LIGHT["other"], "line": {"width": 2, "color": LIGHT["other"]}}
     points = [point for _, point in story.last_scores]
-    x, y = [point.flops for point in points], [point.psnr for point in points]
+    x, y = [point.cost for point in points], [point.psnr for point in points]
     _draw(figure, "stopped: last score", x, y, "other", marker)
     texts = [
         f"trial {point.trial}, stopped: {point.psnr:.2f} dB "
         + (f"after {step} steps" if step else "before training")
-        + f"<br>{format_count(point.flops)} FLOPs"
+        + f"<br>{story.axis.said(point.cost)}"
         for step, point in story.last_scores
     ]
     figure.data[-1].update(visible="legendonly", hovertext=texts)
@@ -104,7 +106,8 @@ def _draw_published(figure: go.Figure) -> None:
 
 def _draw_limits(figure: go.Figure, story: Story) -> None:
     """Lines for bicubic, with a little room below, and for the budget."""
-    bicubic, budget = story.references["bicubic"]["psnr_y"], story.config["search"]["budget"]["flops"]
+    axis, bicubic = story.axis, story.references["bicubic"]["psnr_y"]
+    budget = story.config["search"]["budget"][axis.budget]
     below = 0.05 * (story.references["teacher"]["psnr_y"] - bicubic)
     line = {"line_width": 1.5, "line_color": LIGHT["muted"]}
     figure.add_hline(y=bicubic, line_dash="dot", **line)
@@ -113,14 +116,14 @@ def _draw_limits(figure: go.Figure, story: Story) -> None:
     figure.update_yaxes(autorangeoptions={"include": [bicubic - below]})
     if budget is not None:
         figure.add_vline(x=budget, line_dash="dash", **line)
-        text = f"budget {format_count(budget)}"
+        text = f"budget {axis.said(budget)}"
         figure.add_annotation(x=math.log10(budget), y=1, yref="paper", text=text, **note)  # shapes are not in log10
 
 
-def _students(table: pd.DataFrame, colour: str) -> dict[str, Any]:
+def _students(table: pd.DataFrame, axis: Axis, colour: str) -> dict[str, Any]:
     """A trace's points, and what shows when the pointer is on one."""
     return {
-        "x": table["flops"].tolist(),
+        "x": table[axis.key].tolist(),
         "y": table["psnr_y"].tolist(),
         "customdata": table["trial"].tolist(),
         "hovertext": [_text(row) for row in rows(table)],
@@ -135,7 +138,7 @@ def _text(row: dict[str, Any]) -> str:
     """A student in full: scores, costs, config and recipe, two to a line."""
     lines = [
         f"<b>trial {row['trial']}, {escape(row['family'])}: {row['psnr_y']:.2f} dB</b>, SSIM-Y {row['ssim_y']:.4f}",
-        f"{format_count(row['flops'])} FLOPs, {format_count(row['params'])} parameters",
+        _costs(row),
     ]
     for heading in ("config", "recipe"):
         fields = [f"{escape(str(key))} {escape(str(value))}" for key, value in row[heading].items()]
@@ -144,3 +147,12 @@ def _text(row: dict[str, Any]) -> str:
             for start in range(0, len(fields), 3)
         ]
     return "<br>".join(lines)
+
+
+def _costs(network: dict[str, Any]) -> str:
+    """Of a student or a teacher; latencies where they were measured."""
+    said = [f"{format_count(network['flops'])} FLOPs", f"{format_count(network['params'])} parameters"]
+    for heading, column in LATENCIES.items():
+        if network.get(column) is not None:
+            said.append(f"{format_milliseconds(network[column])} {heading}")
+    return ", ".join(said)

@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from autocompress import checkpoints
 from autocompress.errors import DiskFull, InvalidInput
 from autocompress.families import shape
-from autocompress.quantities import format_count, format_duration
+from autocompress.quantities import format_count, format_duration, format_milliseconds
 from autocompress.report.comparison import comparison
 from autocompress.report.course import growth_figures
 from autocompress.report.front import front_figure
@@ -48,7 +48,9 @@ def _page(story: Story) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    axis, limit = story.axis, story.config["search"]["budget"][story.axis.budget]
     environment.filters |= {"count": format_count, "duration": format_duration, "shape": _shape}
+    environment.filters["ms"] = format_milliseconds
     crops = comparison(story)
     figures = {"front": front_figure(story)} | growth_figures(story)
     data = {"figures": {name: json.loads(figure.to_json()) for name, figure in figures.items()}, "comparison": crops}
@@ -62,6 +64,9 @@ def _page(story: Story) -> str:
         data=Markup(json.dumps(data).replace("<", "\\u003c")),  # no name in it ends the script's element
         figures=figures.keys(),
         crops=crops,
+        limit=None if limit is None else axis.said(limit),
+        timed=[(heading, "number") for heading in story.latencies],
+        sorted_by="FLOPs" if axis.key == "flops" else "PyTorch ms",
         facts=_facts(story),
         commands=_commands(story),
         recipes=_recipes(story),

@@ -11,8 +11,9 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.errors import AutocompressError, RunError
+from autocompress.report.axis import AXES, Axis
 from autocompress.search.known import scores
-from autocompress.search.results import pick, rows, students
+from autocompress.search.results import LATENCIES, objective, pick, rows, students
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point
 from autocompress.search.sessions import is_held, locks
@@ -22,7 +23,7 @@ from autocompress.search.study import ended
 
 @dataclass(frozen=True)
 class Story:
-    """A run's settings, its finished `students` by FLOPs (see `results.students`), and the trials of its study.
+    """A run's settings, its finished `students` by cost (see `results.students`), and the trials of its study.
 
     Where the study cannot be read, there are no `trials`, and `without_study` says why.
     """
@@ -48,6 +49,26 @@ class Story:
         if not trials and reason is None:
             reason = f"{run.path}: its study is not there"
         return cls(run, run.config, table, trials, reason)
+
+    @cached_property
+    def axis(self) -> Axis:
+        """What PSNR-Y is drawn over."""
+        return AXES[objective(self.run)]
+
+    @property
+    def has_published(self) -> bool:
+        """Whether the published networks have a place in the picture."""
+        return self.axis.key == "flops" and self.config["scale"] == 2
+
+    @property
+    def latencies(self) -> dict[str, str]:
+        """Headings and columns of the latencies that somebody has measured."""
+        return {heading: column for heading, column in LATENCIES.items() if self.students[column].notna().any()}
+
+    @property
+    def measured_on(self) -> list[str]:
+        """The machines where latencies are from."""
+        return sorted(self.students["latency_on"].dropna().unique())
 
     @property
     def references(self) -> dict[str, Any]:

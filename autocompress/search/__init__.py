@@ -9,6 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from autocompress.errors import DiskFull, InvalidInput
+from autocompress.latency import Machine
+from autocompress.search.candidates import Candidates
+from autocompress.search.costs import COUNTED, Costs
 from autocompress.search.crops import copy_crops
 from autocompress.search.description import describe, facts, identity, recorded_arithmetic
 from autocompress.search.driver import Driver, Outcome
@@ -17,6 +20,7 @@ from autocompress.search.joining import recorded_settings
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.rebuilding import set_damaged_aside
+from autocompress.search.results import objective
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.sessions import Session
 from autocompress.search.settings import OnRay, Settings
@@ -40,7 +44,8 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
     deadline = _deadline(settings.timeout)
     with _on_ray(settings, progress, ledger):
         task = _open(settings, progress, ledger)
-        first_points(task.branches, settings.budget, 1)  # raises where nothing fits
+        counted = replace(settings.budget, latency=None)
+        first_points(task.branches, counted, 1)  # raises where nothing fits
         with run.opened():
             return run, _work(task, run, progress, ledger, deadline)
 
@@ -57,6 +62,11 @@ def join(
     What to search is as the run has it; raises as `search` does. `storage` is needed where its URL has a password.
     """
     run = RunFolder.existing(path)
+    if objective(run) == "latency":
+        raise InvalidInput(
+            f"{path}: its latencies are measured while nothing else runs, so it has one session at a time; "
+            "give its own command instead of --join"
+        )
     ledger = Ledger()
     deadline = _deadline(timeout)
     wanted = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage, ray=None)
@@ -78,7 +88,8 @@ def _work(
 ) -> Outcome:
     """One session, from the preparation to its end."""
     settings = task.settings
-    run.check(identity(task), settings.extend)
+    wanted = identity(task)
+    run.check(wanted, settings.extend)
     place = find_place(settings.storage, run)
     session = Session(run.path, place)
     with place.kept():
@@ -87,19 +98,32 @@ def _work(
                 place.open(run)  # so that what cannot be reached is said before anything is written
         notes = _mended(run) if place.url is None and not joins else []
         inputs = Inputs(task, progress.stage, recorded_arithmetic(run), ledger)
+        costs = _costs(task, run, progress, ledger)
         if not joins:
-            run.settle(describe(inputs, identity(task), place))
+            run.settle(describe(inputs, wanted, place, costs))
             copy_crops(inputs.crops, run, {branch.teacher_digest: branch.teacher_name for branch in task.branches})
-        progress.prepared([*facts(inputs), *notes])
-        first = first_points(task.branches, settings.budget, min(STARTS, settings.trials), inputs.suggested)
+        progress.prepared([*facts(inputs), *costs.settled(), *notes])
+        first = first_points(task.branches, settings.budget, min(STARTS, settings.trials), inputs.suggested, costs)
         with session.entered():
             with ledger.during("opening the study"):
-                driver = Driver(task, run, progress, first, ledger, session)
+                driver = Driver(Candidates(task, costs), run, progress, first, ledger, session)
             try:
                 return driver.run(_engine(settings, inputs), deadline)
             finally:
                 with suppress(DiskFull), session.asking():
                     run.add_times(ledger.to_dict())
+
+
+def _costs(task: Task, run: RunFolder, progress: Progress, ledger: Ledger) -> Costs:
+    """What students cost; where that is latency, measured of enough networks to guess it of others."""
+    if task.settings.objective == "flops":
+        return COUNTED
+    from autocompress.search.latencies import Latencies  # scikit-learn takes a second to import
+
+    with ledger.during("measuring latencies"):
+        found = Latencies(task.branches, task.settings.budget, Machine.here(), run.path)
+        found.calibrate(progress.stage)
+    return found
 
 
 def _mended(run: RunFolder) -> list[str]:

@@ -18,7 +18,7 @@ def command(settings: Mapping[str, Any]) -> str:
     """`autocompress search ...` for the `settings` of a config.json; what is as usual is left out."""
     words = ["autocompress", "search"]
     for name, limit in settings["budget"].items():
-        words += [] if limit is None else [f"--budget-{name}", _count(limit)]
+        words += [] if limit is None else [f"--budget-{name}", _time(limit) if name == "latency" else _count(limit)]
     defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
     usual = {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
     for name, value in settings.items():
@@ -37,6 +37,10 @@ def _count(limit: int) -> str:
     """Short where that is exact."""
     short = format_count(limit)
     return short if parse_count(short) == limit else str(limit)
+
+
+def _time(milliseconds: float) -> str:
+    return f"{milliseconds:.6f}".rstrip("0").rstrip(".") + "ms"
 
 
 def _ray(ray: Mapping[str, Any] | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""A sampler that knows the cost: FLOPs follow from a config, so only PSNR is a guess."""
+"""A sampler that knows the cost: FLOPs follow from a config, and latency nearly, so only PSNR is a guess."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from autocompress.search.branches import Branches
+from autocompress.search.costs import COUNTED, Costs
 from autocompress.search.evidence import Evidence, Score
 from autocompress.search.history import asked_before, history, planned
 from autocompress.search.improvement import Reference, expected_hypervolume_improvement
@@ -29,7 +30,8 @@ NEARBY = 200  # ...and that are some steps away from one on the front
 class CostAwareSampler(FeasibleSampler):
     """Proposes the usable point that is expected to enlarge the front's hypervolume most.
 
-    A Gaussian process predicts PSNR-Y, and nothing else is predicted: FLOPs are counted. Trials that are still
+    A Gaussian process predicts PSNR-Y, and nothing else is predicted: FLOPs are counted,
+    and latency is close to its guess. Trials that are still
     running are taken to score as predicted, so those that are asked for together are spread. What is proposed depends
     on the seed, on how many trials were asked for before, and on the scores so far, and on no state of this object.
     """
@@ -41,10 +43,11 @@ class CostAwareSampler(FeasibleSampler):
         seed: int,
         budget: Budget,
         reference: Reference,
+        costs: Costs = COUNTED,
     ) -> None:
         super().__init__(lambda seed: RandomSampler(seed=seed), branches, usable, seed)
         self._reference = reference
-        self._options = Options(branches, budget)
+        self._options = Options(branches, budget, costs)
         self._made: tuple[list[Score], Predictor] | None = None
 
     def sample_relative(
@@ -66,7 +69,7 @@ class CostAwareSampler(FeasibleSampler):
 
     def _ranked(self, evidence: Evidence) -> Iterator[Option]:
         """Options, the most promising first."""
-        points = [Point(number, psnr, option.flops) for number, (option, psnr) in enumerate(evidence.trained)]
+        points = [Point(number, psnr, option.cost) for number, (option, psnr) in enumerate(evidence.trained)]
         best = [evidence.trained[point.trial][0] for point in front(points)]
         pool = self._options.anywhere(self._random, ANYWHERE)
         pool += self._options.near(best, self._random, NEARBY) if best else []
@@ -77,11 +80,11 @@ class CostAwareSampler(FeasibleSampler):
             features = np.array([option.features for option in evidence.pending])
             means, _ = predictor(features)
             for option, mean in zip(evidence.pending, means, strict=True):
-                points.append(Point(len(points), float(mean), option.flops))
+                points.append(Point(len(points), float(mean), option.cost))
             predictor = predictor.expecting(features)
         mean, deviation = predictor(np.array([option.features for option in pool]))
-        flops = np.array([option.flops for option in pool], dtype=float)
-        gains = expected_hypervolume_improvement(flops, mean, deviation, points, self._reference)
+        cost = np.array([option.cost for option in pool], dtype=float)
+        gains = expected_hypervolume_improvement(cost, mean, deviation, points, self._reference)
         for index in np.argsort(-gains, kind="stable"):
             yield pool[index]
 

@@ -12,17 +12,23 @@ import torch
 
 import autocompress
 from autocompress.arithmetic import Arithmetic
+from autocompress.latency import Machine
 from autocompress.quantities import format_count
 from autocompress.search.branches import Branch
+from autocompress.search.costs import LATENCY_MS, Costs
 from autocompress.search.inputs import Inputs, Task
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.storage import Place
 
 
 def identity(task: Task) -> dict[str, Any]:
-    """What must be the same for a search to go on in the same folder. More trials or time are the same search."""
+    """What must be the same for a search to go on in the same folder. More trials or time are the same search.
+
+    What is measured is of one machine.
+    """
     settings = task.settings
-    return {
+    measured = {"objective": "latency", "machine": dataclasses.asdict(Machine.here())}
+    return (measured if settings.objective == "latency" else {}) | {
         "spaces": {
             branch.name: branch.space.to_dict() | {"teacher": branch.teacher_digest, "target": branch.target_digest}
             for branch in task.branches
@@ -38,7 +44,7 @@ def identity(task: Task) -> dict[str, Any]:
     }
 
 
-def describe(inputs: Inputs, search: dict[str, Any], place: Place) -> dict[str, Any]:
+def describe(inputs: Inputs, search: dict[str, Any], place: Place, costs: Costs) -> dict[str, Any]:
     """What config.json records."""
     task, best = inputs.task, inputs.best_branch
     return {
@@ -51,7 +57,7 @@ def describe(inputs: Inputs, search: dict[str, Any], place: Place) -> dict[str, 
         "teacher": _teacher(best),
         "branches": {
             branch.name: {
-                "teacher": _teacher(branch) | inputs.teachers[branch.name],
+                "teacher": _teacher(branch) | inputs.teachers[branch.name] | _latency(branch, costs),
                 "target": branch.target_name,
             }
             for branch in task.branches
@@ -59,7 +65,7 @@ def describe(inputs: Inputs, search: dict[str, Any], place: Place) -> dict[str, 
         "train": {"name": task.train.name, "images": len(inputs.bank)},
         "valid": {"name": task.valid.name, "images": len(inputs.valid)},
         "skipped_images": inputs.skipped,
-        "references": inputs.references,
+        "references": inputs.references | {"teacher": inputs.references["teacher"] | _latency(best, costs)},
         "arithmetic": inputs.arithmetic.to_dict(),
         "versions": {
             "autocompress": autocompress.__version__,
@@ -72,6 +78,12 @@ def describe(inputs: Inputs, search: dict[str, Any], place: Place) -> dict[str, 
 
 def _teacher(branch: Branch) -> dict[str, Any]:
     return {"name": branch.teacher_name, "family": branch.family.name, "config": branch.teacher.config.to_dict()}
+
+
+def _latency(branch: Branch, costs: Costs) -> dict[str, float]:
+    """The teacher's, where that is what counts."""
+    latency = costs.latency(branch.family, branch.teacher.config)
+    return {} if latency is None else {LATENCY_MS: latency}
 
 
 def _plain(value: object) -> object:

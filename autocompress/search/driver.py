@@ -12,7 +12,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.errors import DiskFull
 from autocompress.search.candidates import Candidates
-from autocompress.search.inputs import Task
 from autocompress.search.journal import Journal
 from autocompress.search.known import AT_STEP, Known
 from autocompress.search.ledger import Ledger
@@ -80,15 +79,21 @@ class Driver:
     """
 
     def __init__(
-        self, task: Task, run: RunFolder, progress: Progress, starts: Iterable[Values], ledger: Ledger, session: Session
+        self,
+        candidates: Candidates,
+        run: RunFolder,
+        progress: Progress,
+        starts: Iterable[Values],
+        ledger: Ledger,
+        session: Session,
     ) -> None:
         """`starts` are the first points, as the study has them; the session is to be entered by now."""
         self._ledger = ledger
-        self._task = task
+        task = self._task = candidates.task
         self._run = run
         self._progress = progress
         self._session = session
-        self._candidates = Candidates(task)
+        self._candidates = candidates
         # at a third of the training alone: what scores before say is right too rarely (benchmarks/samplers.py)
         rungs = HalvingRungs(ETA, FIRST, at=rung_steps(task.settings.steps)[-2:-1])
         self._known = Known(self._candidates.key_of, rungs)
@@ -96,10 +101,10 @@ class Driver:
         self._deadline: float | None = None
         self._look_again = 0.0
         bicubic = run.config["references"]["bicubic"]["psnr_y"]
-        self._sampler = make_sampler(task.settings, task.branches, self._usable, bicubic)
+        self._sampler = make_sampler(task.settings, task.branches, self._usable, bicubic, candidates.costs)
         with session.asking():
             storage = session.place.open(run)
-            self._study = open_study(storage, session.place.study, self._sampler)
+            self._study = open_study(storage, session.place.study, self._sampler, candidates.costs.metric)
             self._showing = Showing(storage, session.place.study, run)
             self._showing.study(again=task.settings.extend)
             if not rebuild(self._study, run, task.branches, task.settings.seed):
@@ -227,7 +232,7 @@ class Driver:
     def _judge(self, number: int, step: int, psnr: float) -> bool:
         """At a rung; before training only a projected student's score says anything."""
         trial = self._open[number]
-        candidate, point = trial.candidate, Point(number, psnr, trial.candidate.flops)
+        candidate, point = trial.candidate, Point(number, psnr, trial.candidate.cost)
         with self._ledger.during("storing"):
             trial.asked.set_user_attr(f"{AT_STEP}{step}", psnr)
             self._journal(number).write(f"{psnr:.4f} dB after {step} steps")
@@ -251,7 +256,7 @@ class Driver:
         with self._ledger.during("storing"):
             trial = self._close(number, f"finished with {metrics['psnr_y']:.4f} dB")
             self._showing.finished(number, metrics, seconds)
-            self._study.tell(number, [metrics["psnr_y"], float(trial.candidate.flops)])
+            self._study.tell(number, [metrics["psnr_y"], float(trial.candidate.cost)])
             self._run.remove_state(trial.origin)
 
     def _stop(self, number: int, reason: str) -> None:

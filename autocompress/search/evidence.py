@@ -57,7 +57,7 @@ def _thinned(scores: list[Score], trained: Sequence[tuple[Option, float]]) -> li
         return scores
     best = front([Point(number, psnr, option.flops) for number, (option, psnr) in enumerate(trained)])
     kept = [scores[point.trial] for point in best][:MOST]
-    levels = {point.flops: point.psnr for point in best}
+    levels = {point.cost: point.psnr for point in best}
 
     def missing(score: Score) -> float:
         """dB below the front at the same FLOPs."""

@@ -1,4 +1,4 @@
-"""How much a student may add to the front, when its FLOPs are known and its PSNR is a guess."""
+"""How much a student may add to the front, when its cost is known and its PSNR is a guess."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Reference:
-    """What a front is measured from: the (largest) teacher's FLOPs, and bicubic's PSNR-Y in dB."""
+    """What a front is measured from: the (largest) teacher's cost, and bicubic's PSNR-Y in dB."""
 
-    flops: float
+    cost: float
     psnr: float
 
 
@@ -30,18 +30,18 @@ def expected_improvement(mean: Array, deviation: Array, level: Array) -> Array:
 
 
 def expected_hypervolume_improvement(
-    flops: Array, mean: Array, deviation: Array, points: list[Point], reference: Reference
+    cost: Array, mean: Array, deviation: Array, points: list[Point], reference: Reference
 ) -> Array:
-    """By how much [candidates] each is expected to enlarge the hypervolume of `points`, in log10 FLOPs times dB.
+    """By how much [candidates] each is expected to enlarge the hypervolume of `points`, in log10 cost times dB.
 
-    A candidate's FLOPs are exact and its PSNR is normal with this mean and deviation (dB). To the right of its FLOPs
-    the front is a staircase: the sum over its strips, up to the reference's FLOPs, of width times the expectation of
+    A candidate's cost is known and its PSNR is normal with this mean and deviation (dB). To the right of its cost
+    the front is a staircase: the sum over its strips, up to the reference's cost, of width times the expectation of
     what the candidate stands above the strip's level (Emmerich et al. 2006, where one of two objectives is no guess).
     """
-    best = [point for point in front(points) if point.flops < reference.flops and point.psnr > reference.psnr]
-    edges = np.log10([*(point.flops for point in best), reference.flops])  # where strips end; the first has no start
+    best = [point for point in front(points) if point.cost < reference.cost and point.psnr > reference.psnr]
+    edges = np.log10([*(point.cost for point in best), reference.cost])  # where strips end; the first has no start
     levels = np.array([reference.psnr, *(point.psnr for point in best)])
     starts = np.concatenate([[-np.inf], edges[:-1]])
-    widths = np.maximum(0.0, edges - np.maximum(starts, np.log10(flops)[:, None]))
+    widths = np.maximum(0.0, edges - np.maximum(starts, np.log10(cost)[:, None]))
     gains = expected_improvement(mean[:, None], deviation[:, None], levels)
     return np.asarray((widths * np.maximum(gains, 0.0)).sum(axis=1))

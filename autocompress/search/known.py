@@ -8,6 +8,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.branches import Key
+from autocompress.search.costs import cost_of
 from autocompress.search.rungs import Point, Rungs
 
 AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at each rung
@@ -55,7 +56,7 @@ class Known:
 def scores(trial: FrozenTrial) -> list[tuple[int, Point]]:
     """The rungs that a trial has been scored at."""
     return [
-        (int(name.removeprefix(AT_STEP)), Point(trial.number, psnr, trial.user_attrs["flops"]))
+        (int(name.removeprefix(AT_STEP)), Point(trial.number, psnr, cost_of(trial.user_attrs)))
         for name, psnr in trial.user_attrs.items()
         if name.startswith(AT_STEP)
     ]

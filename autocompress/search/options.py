@@ -9,10 +9,12 @@ import numpy as np
 from optuna.distributions import CategoricalDistribution
 
 from autocompress.distill.recipe import VARIABLE, Recipe
+from autocompress.families.base import Config
 from autocompress.search.branches import Branch, Branches
+from autocompress.search.costs import COUNTED, Costs
 from autocompress.search.parameters import Parameter, Value
 from autocompress.search.predictor import Encoding
-from autocompress.search.space import Budget, Values
+from autocompress.search.space import Budget, Candidate, Values
 
 FAR = 3  # steps of the grid, the most that a number changes by from a point to a near one
 
@@ -26,35 +28,49 @@ class Option:
     branch: Branch
     values: Values
     flops: int
+    cost: float  # the same, or a latency: measured or guessed
     features: list[float]
+
+
+@dataclass(frozen=True)
+class _Network:
+    config: Config
+    flops: int
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> _Network:
+        return cls(candidate.config, candidate.flops)
 
 
 class Options:
     """All that a search may propose: each network within the budget, with any recipe of its space."""
 
-    def __init__(self, branches: Branches, budget: Budget) -> None:
+    def __init__(self, branches: Branches, budget: Budget, costs: Costs = COUNTED) -> None:
         self._branches = branches
+        self._costs = costs
+        self._budget = budget
         self._encoding = Encoding(branches)
-        self._flops = {branch.name: _networks(branch, budget) for branch in branches}
+        self._networks = {branch.name: _networks(branch, budget) for branch in branches}
 
     def at(self, point: Values) -> Option:
         """The one at a study's point, within the budget or not."""
         branch, values = self._branches.split(point)
         counts = tuple(values[parameter.name] for parameter in _counts(branch))
-        flops = self._flops[branch.name].get(counts)
-        return self._option(branch, values, flops or self._branches.candidate(point, Recipe()).flops)
+        network = self._networks[branch.name].get(counts)
+        return self._option(branch, values, network or _Network.of(self._branches.candidate(point, Recipe())))
 
     def anywhere(self, random: np.random.Generator, number: int) -> list[Option]:
         """Up to so many, evenly over the branches, and over the networks of each."""
-        able = [branch for branch in self._branches if self._flops[branch.name]]
+        inside = {branch.name: self._inside(branch) for branch in self._branches}
+        able = [branch for branch in self._branches if inside[branch.name]]
         found = []
         for branch in able:
-            networks = list(self._flops[branch.name].items())
+            networks = inside[branch.name]
             for index in random.integers(len(networks), size=number // len(able)):
-                counts, flops = networks[index]
+                counts, network = networks[index]
                 values = dict(zip((p.name for p in _counts(branch)), counts, strict=True))
                 recipe = {p.name: _any(p, random) for p in branch.space.parameters if p.name not in values}
-                found.append(self._option(branch, values | recipe, flops))
+                found.append(self._option(branch, values | recipe, network))
         return found
 
     def near(self, options: Sequence[Option], random: np.random.Generator, number: int) -> list[Option]:
@@ -67,20 +83,29 @@ class Options:
             for which in random.integers(len(parameters), size=random.integers(1, 3)) if parameters else ():
                 parameter = parameters[which]
                 values[parameter.name] = _near(parameter, values[parameter.name], random)
-            flops = self._flops[start.branch.name].get(tuple(values[p.name] for p in _counts(start.branch)))
-            if flops is not None:
-                found.append(self._option(start.branch, values, flops))
+            network = self._networks[start.branch.name].get(tuple(values[p.name] for p in _counts(start.branch)))
+            if network is not None and self._allows(start.branch, network):
+                found.append(self._option(start.branch, values, network))
         return found
 
-    def _option(self, branch: Branch, values: Values, flops: int) -> Option:
-        return Option(branch, values, flops, self._encoding.encode(branch, values, flops))
+    def _inside(self, branch: Branch) -> list[tuple[Counts, _Network]]:
+        return [item for item in self._networks[branch.name].items() if self._allows(branch, item[1])]
+
+    def _allows(self, branch: Branch, network: _Network) -> bool:
+        """Whether it is within the budget, as far as can be guessed."""
+        limit = self._budget.latency
+        return limit is None or self._costs.guess(branch.family, network.config) <= limit
+
+    def _option(self, branch: Branch, values: Values, network: _Network) -> Option:
+        cost = self._costs.guess(branch.family, network.config)
+        return Option(branch, values, network.flops, cost, self._encoding.encode(branch, values, network.flops))
 
 
-def _networks(branch: Branch, budget: Budget) -> dict[Counts, int]:
-    """FLOPs of each network of a branch within the budget, by its counts."""
+def _networks(branch: Branch, budget: Budget) -> dict[Counts, _Network]:
+    """Each network of a branch within the budget's FLOPs and parameters, by its counts."""
     family, names = branch.family, [parameter.name for parameter in _counts(branch)]
     return {
-        tuple(values[name] for name in names): family.flops(config)
+        tuple(values[name] for name in names): _Network(config, family.flops(config))
         for values, config in branch.space.sizes(branch.teacher.config)
         if budget.allows(family.flops(config), family.params(config))
     }

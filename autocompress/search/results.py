@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ import pandas as pd
 
 from autocompress import checkpoints
 from autocompress.errors import InvalidInput, RunError
-from autocompress.quantities import format_count
+from autocompress.latency import Machine
+from autocompress.quantities import format_count, format_milliseconds
+from autocompress.search.costs import LATENCY_MS, cost_of
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point, front
 from autocompress.search.space import Budget
 
+LATENCIES = {"PyTorch ms": LATENCY_MS, "ONNX ms": "latency_onnx_ms"}  # what people call columns of a front
 COLUMNS = (
     "trial",
     "family",
@@ -24,30 +28,48 @@ COLUMNS = (
     "flops_share",
     "gain_over_bicubic",
     "loss_to_teacher",
+    *LATENCIES.values(),
+    "latency_on",
     "config",
     "file",
 )
 
 
 def students(run: RunFolder) -> pd.DataFrame:
-    """Every finished student by FLOPs; `on_front` says which no other within the budget dominates.
+    """Every finished student by its cost; `on_front` says which no other within the budget dominates.
 
     `flops_share` is of the teacher's FLOPs, of the best one where there are several; `gain_over_bicubic` and
-    `loss_to_teacher` are in dB of PSNR-Y on the validation images.
+    `loss_to_teacher` are in dB of PSNR-Y on the validation images. `latency_ms`, with PyTorch, `latency_onnx_ms`, with
+    ONNX Runtime, and `latency_on`, the machine, are missing where nobody has measured them.
     """
     references = run.config["references"]
-    found = [_row(student, references) for student in run.students()]
-    table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(["flops", "trial"], ignore_index=True)
-    points = [Point(row["trial"], row["psnr_y"], row["flops"]) for row in found]
+    measured = run.students()
+    machine = run.config["search"].get("machine")
+    found = [_row(one, references) | _latency(one, run.latency(one["trial"]), machine) for one in measured]
+    by_cost = [LATENCY_MS if objective(run) == "latency" else "flops", "trial"]
+    table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
+    points = [Point(student["trial"], student["metrics"]["psnr_y"], cost_of(student)) for student in measured]
     budget = Budget(**run.config["search"]["budget"])  # another session may have had a larger one
-    allowed = {row["trial"] for row in found if budget.allows(row["flops"], row["params"])}
+    allowed = {row["trial"] for row in found if _allows(budget, row)}
     best = {point.trial for point in front([point for point in points if point.trial in allowed])}
     table["on_front"] = table["trial"].isin(best)
     return table
 
 
+def objective(run: RunFolder) -> str:
+    """What PSNR is weighed against in a run: one of OBJECTIVES."""
+    return str(run.config["search"].get("objective", "flops"))
+
+
+def _allows(budget: Budget, row: dict[str, Any]) -> bool:
+    """What nobody has measured is not within a budget of time."""
+    measured = row[LATENCY_MS]
+    in_time = budget.latency is None or (measured is not None and measured <= budget.latency)
+    return in_time and budget.allows(row["flops"], row["params"])
+
+
 def pareto(run: RunFolder) -> pd.DataFrame:
-    """The front of a run by FLOPs, within its budget; RunError where no trial has finished."""
+    """The front of a run by what it costs, within its budget; RunError where no trial has finished."""
     table = students(run)
     if table.empty:
         raise _no_front(run)
@@ -55,20 +77,25 @@ def pareto(run: RunFolder) -> pd.DataFrame:
 
 
 def within(run: RunFolder, limit: Budget) -> pd.DataFrame:
-    """The students of a run within its budget and this limit, by FLOPs, dominated ones too.
+    """The students of a run within its budget and this limit, by cost, dominated ones too.
 
-    RunError where no trial has finished; InvalidInput where no student is so small.
+    RunError where no trial has finished; InvalidInput where no student is so small, or none was measured.
     """
     table = students(run)
     if table.empty:
         raise _no_front(run)
     limits = (limit, Budget(**run.config["search"]["budget"]))
-    small = [all(one.allows(row["flops"], row["params"]) for one in limits) for row in rows(table)]
-    if not any(small):
-        flops, params = (format_count(table[cost].min()) for cost in ("flops", "params"))
+    if limit.latency is not None and table[LATENCY_MS].isna().all():
         raise InvalidInput(
-            f"{run.path}: no student is within {limit}; the fewest are {flops} FLOPs, {params} parameters"
+            f"{run.path}: no student's latency is known, so none is within {limit}; "
+            "`autocompress evaluate RUN --latency` measures those of the front"
         )
+    small = [all(_allows(one, row) for one in limits) for row in rows(table)]
+    if not any(small):
+        least = [f"{format_count(table['flops'].min())} FLOPs", f"{format_count(table['params'].min())} parameters"]
+        if limit.latency is not None:
+            least.append(f"{format_milliseconds(table[LATENCY_MS].min())} ms")
+        raise InvalidInput(f"{run.path}: no student is within {limit}; the fewest are {', '.join(least)}")
     return table[small].reset_index(drop=True)
 
 
@@ -97,8 +124,15 @@ def pick(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table of students as dicts."""
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict(orient="records")]
+    """The rows of a table of students as dicts, with None where something is missing."""
+    return [
+        {str(key): None if _is_missing(value) else value for key, value in row.items()}
+        for row in table.to_dict(orient="records")
+    ]
+
+
+def _is_missing(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _no_front(run: RunFolder) -> RunError:
@@ -119,4 +153,17 @@ def _row(student: dict[str, Any], references: dict[str, Any]) -> dict[str, Any]:
         "loss_to_teacher": references["teacher"]["psnr_y"] - metrics["psnr_y"],
         "config": student["config"],
         "file": str(Path(student["file"])),
+    }
+
+
+def _latency(student: dict[str, Any], measured: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
+    """As a search for it has measured it, on the machine that `here` describes, or else as it was measured last."""
+    medians = {runtime: latency["median"] for runtime, latency in measured.items()}
+    machines = {runtime: str(Machine(**latency["machine"])) for runtime, latency in measured.items()}
+    if here is not None:
+        medians["pytorch"], machines["pytorch"] = student[LATENCY_MS], str(Machine(**here))
+    return {
+        "latency_ms": medians.get("pytorch"),
+        "latency_onnx_ms": medians.get("onnx"),
+        "latency_on": " and ".join(sorted(set(machines.values()))) or None,
     }

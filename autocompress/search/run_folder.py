@@ -13,10 +13,12 @@ from filelock import FileLock, Timeout
 
 from autocompress import checkpoints
 from autocompress.errors import RunError
+from autocompress.search.costs import cost_of
 
 CONFIG = "config.json"
 LOCK = ".lock"
 TIMES = "times.json"
+LATENCY = "latency.json"
 OLD = 60  # seconds in which any file is written
 
 
@@ -63,14 +65,19 @@ class RunFolder:
         (self.trial(number) / "state.pt").unlink(missing_ok=True)
 
     def objectives(self, number: int) -> list[float] | None:
-        """PSNR-Y and FLOPs of a trial whose student is written, else None."""
+        """PSNR-Y and cost of a trial whose student is written, else None."""
         content = self.student(number)
-        return None if content is None else [content["metrics"]["psnr_y"], float(content["flops"])]
+        return None if content is None else [content["metrics"]["psnr_y"], cost_of(content)]
 
     def student(self, number: int) -> dict[str, Any] | None:
         """The student.json of a trial, if it is written."""
         side_file = self.trial(number) / "student.json"
         return _read_json(side_file) if side_file.is_file() else None
+
+    def latency(self, number: int) -> dict[str, Any]:
+        """By runtime, how long a trial's student took where it was last measured; see `Latency`."""
+        file = self.trial(number) / LATENCY
+        return _read_json(file) if file.is_file() else {}
 
     def students(self) -> list[dict[str, Any]]:
         """The student.json of every finished trial, in order, each with its `trial` number and `file`."""

@@ -9,22 +9,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Point:
-    """One trial at one rung: its PSNR-Y in dB so far, and its FLOPs."""
+    """One trial at one rung: its PSNR-Y in dB so far, and what it costs: FLOPs, or ms."""
 
     trial: int
     psnr: float
-    flops: int
+    cost: float
 
     def dominates(self, other: Point) -> bool:
-        """No more FLOPs and no lower PSNR, and better in one of them."""
-        if self.flops < other.flops:
+        """No more cost and no lower PSNR, and better in one of them."""
+        if self.cost < other.cost:
             return self.psnr >= other.psnr
-        return self.flops == other.flops and self.psnr > other.psnr
+        return self.cost == other.cost and self.psnr > other.psnr
 
 
 def front(points: list[Point]) -> list[Point]:
-    """The points that no other dominates, by FLOPs."""
-    ordered = sorted(points, key=lambda point: (point.flops, -point.psnr, point.trial))
+    """The points that no other dominates, by cost."""
+    ordered = sorted(points, key=lambda point: (point.cost, -point.psnr, point.trial))
     best: list[Point] = []
     for point in ordered:
         if not best or point.psnr > best[-1].psnr:
@@ -35,7 +35,7 @@ def front(points: list[Point]) -> list[Point]:
 def ranked(points: Sequence[Point]) -> list[Point]:
     """The best first: by how many fronts are taken away before a point is on one, then by how lonely it is there.
 
-    How lonely is the crowding distance of NSGA-II (Deb et al. 2002) in log10 FLOPs and PSNR; of equal ones the earlier
+    How lonely is the crowding distance of NSGA-II (Deb et al. 2002) in log10 cost and PSNR; of equal ones the earlier
     trial comes first.
     """
     left, order = list(points), list[Point]()
@@ -49,9 +49,9 @@ def ranked(points: Sequence[Point]) -> list[Point]:
 
 def _crowding(points: Sequence[Point]) -> dict[int, float]:
     """By trial: the distance between both neighbours along the front, as shares of its length; infinite at its ends."""
-    ordered = sorted(points, key=lambda point: (point.flops, point.trial))
+    ordered = sorted(points, key=lambda point: (point.cost, point.trial))
     distances = dict.fromkeys((point.trial for point in ordered), 0.0)
-    for values in ([math.log10(point.flops) for point in ordered], [point.psnr for point in ordered]):
+    for values in ([math.log10(point.cost) for point in ordered], [point.psnr for point in ordered]):
         span = values[-1] - values[0]
         for index, point in enumerate(ordered):
             if index in (0, len(ordered) - 1):
@@ -64,7 +64,7 @@ def _crowding(points: Sequence[Point]) -> dict[int, float]:
 class Rungs:
     """The scores of all trials at each rung (a number of training steps), and the rule by which a trial ends there.
 
-    Here it is dominance: a trial ends where any other that got as far is better at no more FLOPs. That stops many, and
+    Here it is dominance: a trial ends where any other that got as far is better at no more cost. That stops many, and
     some of the best: benchmarks/samplers.py compares it with `HalvingRungs`.
     """
 
@@ -87,7 +87,7 @@ class Rungs:
                 when = f"after {rung} steps" if rung else "before training"
                 return (
                     f"{when} it has {point.psnr:.2f} dB, "
-                    f"and trial {other.trial} has {other.psnr:.2f} dB at no more FLOPs"
+                    f"and trial {other.trial} has {other.psnr:.2f} dB at no more cost"
                 )
         return None
 

@@ -9,6 +9,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from autocompress.search.branches import Branches
+from autocompress.search.costs import COUNTED, Costs
 from autocompress.search.sampling import FeasibleSampler
 from autocompress.search.settings import Settings
 from autocompress.search.space import Values
@@ -39,7 +40,11 @@ OPTUNAS: dict[str, Callable[[int], BaseSampler]] = {
 
 
 def make_sampler(
-    settings: Settings, branches: Branches, usable: Callable[[Values], bool], bicubic: float
+    settings: Settings,
+    branches: Branches,
+    usable: Callable[[Values], bool],
+    bicubic: float,
+    costs: Costs = COUNTED,
 ) -> FeasibleSampler:
     """The one that the settings name; `bicubic` is its PSNR-Y in dB, from which a front is measured."""
     if settings.sampler in OPTUNAS:
@@ -47,5 +52,5 @@ def make_sampler(
     from autocompress.search.cost_aware import CostAwareSampler  # scikit-learn takes a second to import
     from autocompress.search.improvement import Reference
 
-    teacher = max(branch.family.flops(branch.teacher.config) for branch in branches)
-    return CostAwareSampler(branches, usable, settings.seed, settings.budget, Reference(teacher, bicubic))
+    teacher = max(costs.guess(branch.family, branch.teacher.config) for branch in branches)
+    return CostAwareSampler(branches, usable, settings.seed, settings.budget, Reference(teacher, bicubic), costs)

@@ -8,6 +8,7 @@ from pathlib import Path
 from autocompress.errors import InvalidInput
 from autocompress.prune import INITS
 from autocompress.quantities import format_count
+from autocompress.search.costs import OBJECTIVES
 from autocompress.search.space import Budget
 
 SAMPLERS = ("cost-aware", "tpe", "nsga2", "gp", "random")
@@ -46,7 +47,8 @@ class Settings:
     and `trial_timeout`, of one trial, are in seconds. With several `workers` each trial has a process of its own; with
     `ray` they are Ray's. `prune`: stage one first, and what it suggests among the first trials. `sampler` is one of
     SAMPLERS. `storage` is the URL of a database for the study, see `storage.Place`; None: a file in the run folder.
-    `extend`: a run in the folder may have had another budget.
+    `extend`: a run in the folder may have had another budget. `objective`, one of OBJECTIVES, is what PSNR is weighed
+    against; latency is measured, on this machine, between trainings.
     """
 
     budget: Budget
@@ -71,6 +73,7 @@ class Settings:
     out: Path | None = None
     storage: str | None = None
     extend: bool = False
+    objective: str = "flops"
 
     def __post_init__(self) -> None:
         for name in ("trials", "steps", "workers"):
@@ -82,8 +85,23 @@ class Settings:
             raise InvalidInput(f"init is {self.init!r}, but must be one of {', '.join(INITS)}")
         if self.sampler not in SAMPLERS:
             raise InvalidInput(f"sampler is {self.sampler!r}, but must be one of {', '.join(SAMPLERS)}")
+        self._check_objective()
         if self.val is not None and self.train is None:
             raise InvalidInput("a folder to validate on needs one to train on: give --train DIR too")
+
+    def _check_objective(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise InvalidInput(f"objective is {self.objective!r}, but must be one of {', '.join(OBJECTIVES)}")
+        if self.objective != "latency" and self.budget.latency is not None:
+            raise InvalidInput(
+                f"a budget of {self.budget.latency:g} ms is given, but latency is measured only where that is what "
+                "counts; add --objective latency, or leave --budget-latency out"
+            )
+        if self.objective == "latency" and (self.workers > 1 or self.ray is not None):
+            raise InvalidInput(
+                "latency is measured while nothing else runs on the machine, so its trials run one after the other, "
+                "here; leave --workers and --backend ray out"
+            )
 
     @property
     def folder(self) -> Path:
@@ -91,4 +109,6 @@ class Settings:
         if self.out is not None:
             return self.out
         limits = [format_count(limit) for limit in (self.budget.flops, self.budget.params) if limit is not None]
+        if self.objective == "latency":
+            limits.insert(0, "latency" if self.budget.latency is None else f"{self.budget.latency:g}ms")
         return Path("runs", "-".join([*(Path(space).stem for space in self.spaces), *limits, f"seed{self.seed}"]))

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial
 
 from autocompress.families import shape
 from autocompress.search.branches import WHICH
+from autocompress.search.costs import LATENCY_MS
 from autocompress.search.crops import crops_of
 from autocompress.search.journal import Journal
 from autocompress.search.known import scores
@@ -30,11 +31,12 @@ CUT_OFF = "the search was cut off"
 
 
 def cost_attributes(student: Mapping[str, Any], seed: int, run_config: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of a trial before any training; `student` has family, config, flops and params."""
+    """What is known of a trial before any training; `student` has family, config, costs and, if it counts, latency."""
     return {
         "config": shape(student["family"], student["config"]),
         "flops": student["flops"],
         "params": student["params"],
+        **({LATENCY_MS: student[LATENCY_MS]} if LATENCY_MS in student else {}),
         "flops_share": round(student["flops"] / run_config["references"]["teacher"]["flops"], 4),
         "seed": seed,
     }
@@ -66,8 +68,10 @@ class Showing:
     def cost(self, candidate: Candidate) -> dict[str, Any]:
         """The attributes of a trial that is asked for."""
         family = self._config["search"]["spaces"][candidate.space]["family"]
-        student = {"family": family, "config": candidate.config.to_dict()}
+        student: dict[str, Any] = {"family": family, "config": candidate.config.to_dict()}
         student |= {"flops": candidate.flops, "params": candidate.params}
+        if candidate.latency is not None:
+            student[LATENCY_MS] = candidate.latency
         return cost_attributes(student, candidate.recipe.seed, self._config)
 
     def finished(self, number: int, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:

@@ -27,18 +27,23 @@ Values = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Budget:
-    """Hard limits; None is no limit. `flops` are fused multiply-adds for a 1280x720 output."""
+    """Hard limits; None is no limit.
+
+    `flops` are fused multiply-adds for a 1280x720 output; `latency` is in milliseconds, for the same.
+    """
 
     flops: int | None = None
     params: int | None = None
+    latency: float | None = None
 
     def allows(self, flops: int, params: int) -> bool:
-        """Whether a network that costs this much is within the budget."""
+        """Whether a network with so many is within the budget, but for its latency."""
         return (self.flops is None or flops <= self.flops) and (self.params is None or params <= self.params)
 
     def __str__(self) -> str:
         limits = [(self.flops, "FLOPs"), (self.params, "parameters")]
-        return " and ".join(f"{format_count(limit)} {what}" for limit, what in limits if limit is not None)
+        said = [f"{format_count(limit)} {what}" for limit, what in limits if limit is not None]
+        return " and ".join(said if self.latency is None else [f"{self.latency:g} ms", *said])
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,12 @@ class Candidate:
     recipe: Recipe
     flops: int
     params: int
+    latency: float | None = None  # milliseconds, where they are what counts
+
+    @property
+    def cost(self) -> float:
+        """What PSNR is weighed against: latency where it is measured, else FLOPs."""
+        return self.flops if self.latency is None else self.latency
 
     @property
     def key(self) -> tuple[Config, Recipe]:

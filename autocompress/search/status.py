@@ -75,7 +75,7 @@ def _best(trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
     if not complete:
         return None
     best = max(complete, key=lambda trial: float(trial.values[0]))
-    return {"trial": best.number, "psnr_y": best.values[0], "flops": int(best.values[1])}
+    return {"trial": best.number, "psnr_y": best.values[0], "flops": best.user_attrs["flops"]}
 
 
 def _progress(trial: FrozenTrial) -> dict[str, Any]:

@@ -19,13 +19,13 @@ BEGUN = "begun"  # the user attribute with when the work on it began, in seconds
 START = "start"  # the user attribute with the place of a first trial among them
 ORDINAL = "ordinal"  # the user attribute that says what `ordinal` cannot see
 LOST = "lost"  # the user attribute of a trial of which nothing is known but that there was one
-METRIC_NAMES = ["PSNR-Y (dB)", "FLOPs (1280x720)"]
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def open_study(storage: BaseStorage, name: str, sampler: BaseSampler) -> Study:
-    """The study of this name, made where there is none."""
+def open_study(storage: BaseStorage, name: str, sampler: BaseSampler, cost: str) -> Study:
+    """The study of this name, made where there is none; `cost` is what its second objective is called."""
+    metric_names = ["PSNR-Y (dB)", cost]
     study = optuna.create_study(
         storage=storage,
         study_name=name,
@@ -33,10 +33,10 @@ def open_study(storage: BaseStorage, name: str, sampler: BaseSampler) -> Study:
         sampler=sampler,
         load_if_exists=True,
     )
-    if study.metric_names != METRIC_NAMES:
+    if study.metric_names != metric_names:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names(METRIC_NAMES)
+            study.set_metric_names(metric_names)
     return study
 
 

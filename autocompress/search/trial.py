@@ -17,6 +17,7 @@ from autocompress.evaluate import network_upscaler
 from autocompress.families import describe
 from autocompress.families.base import SRNetwork
 from autocompress.prune import from_scratch
+from autocompress.search.costs import LATENCY_MS
 from autocompress.search.inputs import Inputs
 from autocompress.search.space import Candidate
 
@@ -119,6 +120,7 @@ class Trial:
         branch = task.branches[self.candidate.space]
         return {
             **describe(student),
+            **({} if self.candidate.latency is None else {LATENCY_MS: self.candidate.latency}),
             "metrics": metrics,
             "provenance": {
                 "space": branch.name,

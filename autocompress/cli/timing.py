@@ -1,0 +1,55 @@
+"""What `evaluate --latency` does: FLOPs and time side by side, of one network or of a run's front."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from autocompress.families.base import SRNetwork
+
+
+def measure_network(
+    network: SRNetwork, threads: int | None, device: str | None, as_json: bool, quiet: bool
+) -> dict[str, Any]:
+    """Cost and latency of a network, shown as a table unless they are for JSON."""
+    from autocompress.cli.tables import latency_table, show
+    from autocompress.families import describe
+    from autocompress.latency import Machine, measure
+
+    machine = Machine.here(threads, device)
+    if not quiet:
+        typer.echo("measuring...", err=True)
+    cost = {key: value for key, value in describe(network).items() if key in ("flops", "params")}
+    measured = measure(network, machine)
+    if not as_json:
+        show(latency_table(cost["flops"], cost["params"], list(measured.values())))
+    return cost | {"latency": {runtime: latency.to_dict() for runtime, latency in measured.items()}}
+
+
+def measure_run(path: Path, threads: int | None, device: str | None, as_json: bool, quiet: bool) -> None:
+    """Measure each student on a run's front, keep that in its trial's folder, and show the front."""
+    from autocompress import checkpoints
+    from autocompress.cli.tables import front_table, show, spare_of_front
+    from autocompress.families import load
+    from autocompress.latency import Machine, measure
+    from autocompress.search.results import as_json as to_json
+    from autocompress.search.results import pareto, rows, write_pareto
+    from autocompress.search.run_folder import LATENCY, RunFolder
+
+    run = RunFolder.existing(path)
+    front, machine = rows(pareto(run)), Machine.here(threads, device)
+    for row in front:
+        if not quiet:
+            typer.echo(f"measuring trial {row['trial']}...", err=True)
+        measured = measure(load(run.trial(row["trial"]) / "student.safetensors"), machine)
+        content = {runtime: latency.to_dict() for runtime, latency in measured.items()}
+        checkpoints.write_json(run.trial(row["trial"]) / LATENCY, content)
+    table = write_pareto(run)
+    if as_json:
+        typer.echo(json.dumps(to_json(run, table), indent=2))
+    else:
+        show(front_table(run, table), spare_of_front(run))

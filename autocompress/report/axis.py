@@ -1,0 +1,34 @@
+"""What the report draws PSNR-Y over: what it is weighed against in the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from autocompress.quantities import format_count, format_milliseconds
+from autocompress.search.costs import LATENCY_MS
+
+
+@dataclass(frozen=True)
+class Axis:
+    """`key` is what it is called in a student or teacher, `budget` in a budget; ticks are in these `decades`."""
+
+    key: str
+    budget: str
+    name: str
+    unit: str
+    title: str
+    form: Callable[[float], str]
+    decades: range
+
+    def said(self, cost: float) -> str:
+        """With its unit."""
+        return f"{self.form(cost)} {self.unit}"
+
+
+AXES = {
+    "flops": Axis("flops", "flops", "FLOPs", "FLOPs", "FLOPs for a 1280x720 output", format_count, range(5, 14)),
+    "latency": Axis(
+        LATENCY_MS, "latency", "latency", "ms", "ms for a 1280x720 output", format_milliseconds, range(-2, 7)
+    ),
+}
