@@ -1,6 +1,7 @@
 """How busy an engine keeps its workers, with trials that only sleep and tell of rungs as real ones do.
 
-    python benchmarks/scale.py --backend local|ray [--seconds 10] [--at-once 8] [--trials 64] [--address HOST:PORT]
+    python benchmarks/scale.py --backend local|ray [--seconds 10] [--at-once 8] [--trials 64] [--sampler NAME]
+        [--address HOST:PORT]
 
 Prints throughput over the ideal (all workers at work, all the time), from when the last worker has begun until the last
 trial is handed out; what comes before is starting up, and is printed for itself. The driver is the real one, with a
@@ -16,15 +17,13 @@ import os
 import resource
 import tempfile
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from autocompress.search import OnRay, Progress, RunFolder, Settings
-from autocompress.search.driver import Driver
-from autocompress.search.inputs import open_task
-from autocompress.search.ledger import Ledger
+from autocompress import search
+from autocompress.search import OnRay
 from autocompress.search.rungs import HalvingRungs
+from autocompress.search.settings import SAMPLERS
 from autocompress.search.space import Budget
 from autocompress.search.work import AtRung, Engine, Finished, Job, Report, Source, Tell
 from autocompress.search.workers import Work, Workers
@@ -83,7 +82,7 @@ class Recorded:
         self._source.check()
 
 
-class Quiet(Progress):
+class Quiet(search.Progress):
     """Tells nothing."""
 
 
@@ -93,48 +92,60 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="a trial")
     parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--trials", type=int, default=64)
+    parser.add_argument("--sampler", choices=SAMPLERS, default=search.Settings.sampler)
     parser.add_argument("--address", help="of a Ray cluster; without, one on this machine")
     options = parser.parse_args()
     HalvingRungs.stops = lambda *_: None  # every trial is to take its whole time
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        settings = Settings(
-            budget=Budget(50 * 10**9),
-            sampler="tpe",
-            trials=options.trials,
-            workers=options.at_once,
-            out=Path(folder, "run"),
-        )
-        run = RunFolder(settings.folder)
-        run.settle({"search": {}, "references": {"bicubic": {"psnr_y": 0.0}}})
-        driver = Driver(open_task(settings), run, Quiet(), [], Ledger())
-        setup, engine = Asleep(options.seconds), None
-        if options.backend == "ray":
-            from autocompress.search.ray_cluster import connected
+    wanted = OnRay(options.address, options.at_once) if options.backend == "ray" else None
+    setup, engines = Asleep(options.seconds), list[Recorded]()
+
+    def engine(settings: search.Settings, _: object) -> Recorded:
+        if wanted is None:
+            engines.append(Recorded(Workers(setup, options.at_once)))
+        else:
             from autocompress.search.ray_engine import RayEngine
 
-            wanted = OnRay(options.address, options.at_once)
-            stack.enter_context(connected(wanted))
-            engine = RayEngine(setup, wanted, settings.folder)
-        recorded = Recorded(engine or Workers(setup, options.at_once))
-        start = time.time()
-        outcome = driver.run(recorded, None)
-        report(recorded.told, options.at_once, options.seconds, start, f"{outcome.reason}, {options.backend}")
+            engines.append(Recorded(RayEngine(setup, wanted, settings.folder)))
+        return engines[0]
+
+    search._engine = engine
+    with tempfile.TemporaryDirectory() as folder:
+        settings = search.Settings(
+            budget=Budget(50 * 10**9),
+            sampler=options.sampler,
+            trials=options.trials,
+            workers=options.at_once,
+            ray=wanted,
+            out=Path(folder, "run"),
+        )
+        run, outcome = search.search(settings, Quiet())
+        times = run.times[-1]
+    (recorded,) = engines
+    print(f"{outcome.reason}, {options.backend}, sampler {options.sampler}")
+    report(recorded.told, options.at_once, options.seconds)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"whole          {times['total']:.1f} s, opening teacher and images included\n"
+        f"asking         {1000 * times['parts']['sampling'] / options.trials:.0f} ms a trial\n"
+        f"storing        {1000 * times['parts']['storing'] / options.trials:.0f} ms a trial\n"
+        f"memory         {own:.0f} MiB the search"
+    )
 
 
-def report(told: list[dict[str, float]], at_once: int, seconds: float, start: float, what: str) -> None:
+def report(told: list[dict[str, float]], at_once: int, seconds: float) -> None:
     first: dict[float, float] = {}
     for trial in sorted(told, key=lambda trial: trial["began"]):
         first.setdefault(trial["pid"], trial["began"])
+    start = min(first.values())
     begin, end = max(first.values()), max(trial["began"] for trial in told)
     busy = sum(max(0.0, min(end, trial["ended"]) - max(begin, trial["began"])) for trial in told)
     useful = seconds / (slept := sum(trial["ended"] - trial["began"] for trial in told) / len(told))
     memory = [trial["memory"] for trial in told]
     print(
-        f"{what}: {len(told)} finished by {len(first)} processes, {at_once} wanted at once\n"
-        f"starting up    {begin - start:.1f} s until the last of them had its first trial\n"
+        f"finished       {len(told)} by {len(first)} processes, {at_once} wanted at once\n"
+        f"starting up    {begin - start:.1f} s from the first worker's first trial to the last one's\n"
         f"a trial took   {slept:.2f} s with its rungs\n"
         f"throughput     {useful * busy / (end - begin) / at_once:.3f} of the ideal over {end - begin:.1f} s\n"
-        f"whole          {time.time() - start:.1f} s\n"
         f"memory         {max(memory):.0f} MiB the largest worker"
     )
 
