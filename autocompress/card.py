@@ -13,9 +13,10 @@ import autocompress
 from autocompress import checkpoints, loading
 from autocompress.families import describe, family_of, shape
 from autocompress.families.base import SRNetwork
-from autocompress.quantities import format_count
+from autocompress.quantities import format_count, format_milliseconds
 from autocompress.teachers import shipped
 
+RUNTIMES = {"latency_ms": "PyTorch", "latency_onnx_ms": "ONNX Runtime"}
 METRICS = {"psnr_y": "PSNR-Y dB", "ssim_y": "SSIM-Y", "psnr_rgb": "PSNR-RGB dB", "ssim_rgb": "SSIM-RGB"}
 
 
@@ -32,7 +33,7 @@ def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: 
         f"# {path.stem}\n\n"
         f"Upscales photographs by {network.scale}: {shape(network.family, network.config.to_dict())}. "
         "Exported by autocompress, which prunes and distills super-resolution networks.",
-        "## Network\n\n" + _network(plain),
+        "## Network\n\n" + _network(plain, about),
         "## Scores\n\n" + _scores(about.get("metrics", {}), provenance, network.scale),
         "## Training\n\n" + _training(provenance),
         "## Use\n\n" + loading.instructions(plain, [file.name for file in files], half),
@@ -67,13 +68,16 @@ def _front_matter(network: SRNetwork, licence: str, files: Sequence[Path]) -> st
     return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---"
 
 
-def _network(network: SRNetwork) -> str:
+def _network(network: SRNetwork, about: Mapping[str, Any]) -> str:
     described = describe(network)
     rows = [("family", described["family"]), *described["config"].items()]
     rows += [
         ("FLOPs", f"{format_count(described['flops'])} ({described['flops']:,}) for an output of 1280x720"),
         ("parameters", f"{described['params']:,}"),
     ]
+    if times := [f"{format_milliseconds(about[key])} ms with {name}" for key, name in RUNTIMES.items() if key in about]:
+        where = f", measured on {about['latency_on']}" if "latency_on" in about else ""
+        rows.append(("latency", f"{' and '.join(times)} for an output of 1280x720{where}"))
     return (
         table(["", ""], rows) + "\n\nFLOPs are fvcore's count, in which one fused multiply-add is one. "
         "Images go in and out as RGB in [0, 1], of any size; what comes out is not clipped."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,13 +96,13 @@ def export_file(
     formats: Sequence[str],
     res_scale: float | None = None,
     half: bool = False,
-    command: str | None = None,
+    known: Mapping[str, Any] | None = None,
 ) -> list[Path]:
-    """Export the network in a file (see `load`), with what its side file says of it, and the command that made it."""
+    """Export the network in a file (see `load`), with what its side file says of it, and what else is `known`."""
     network = load(file, res_scale)
-    about = _about(file)
-    if command is not None:
-        about["provenance"] = about.get("provenance", {}) | {"command": command}
+    about, more = _about(file), known or {}
+    provenance = {**about.get("provenance", {}), **more.get("provenance", {})}
+    about |= more | ({"provenance": provenance} if provenance else {})
     return export_formats(network, name, out, formats, about, half)
 
 

@@ -19,7 +19,7 @@ from typer.main import get_command
 
 from autocompress import __version__, display
 from autocompress.cli import app, main
-from autocompress.cli.tables import SPARE_OF_FRONT, front_table
+from autocompress.cli.tables import front_table, spare_of_front
 from autocompress.cli.tables import show as show_table
 from autocompress.display import Display, LiveDisplay, StepDisplay, counted, make_display
 from autocompress.distill.recipe import Recipe
@@ -27,6 +27,7 @@ from autocompress.export import FORMATS
 from autocompress.families.edsr.network import EDSRConfig
 from autocompress.prune import INITS
 from autocompress.search import Outcome, RunFolder
+from autocompress.search.costs import OBJECTIVES
 from autocompress.search.results import pareto
 from autocompress.search.settings import SAMPLERS
 from autocompress.search.space import Candidate, shipped_spaces
@@ -222,7 +223,7 @@ def test_the_front_fits_the_terminal(
     run_folder = finished[0]
     table = front_table(run_folder, pareto(run_folder))
     with terminal(monkeypatch, width) as screen:
-        show_table(table, SPARE_OF_FRONT)
+        show_table(table, spare_of_front(run_folder))
     shown = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
     assert max(map(len, shown.splitlines())) <= width
     assert all(heading in shown for heading in there)
@@ -257,6 +258,7 @@ def completed(words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         ("autocompress search --sampler ", list(SAMPLERS)),
         ("autocompress search --init ", list(INITS)),
         ("autocompress search --backend ", ["local", "ray"]),
+        ("autocompress search --objective ", list(OBJECTIVES)),
         ("autocompress export run --format ", list(FORMATS)),
         ("autocompress distill edsrmini --recipe p", ["paper"]),
         ("autocompress evaluate swin", [name for name in shipped() if name.startswith("swin")]),

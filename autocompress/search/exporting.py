@@ -11,13 +11,14 @@ from autocompress.card import table
 from autocompress.errors import InvalidInput, RunError
 from autocompress.export import check_formats, export_file, writing_to
 from autocompress.families import shape
-from autocompress.quantities import format_count
+from autocompress.quantities import format_count, format_milliseconds
 from autocompress.search.command import command
-from autocompress.search.results import pareto, pick, rows, students
+from autocompress.search.results import LATENCIES, objective, pareto, pick, rows, students
 from autocompress.search.run_folder import RunFolder
 
 PICK = "pick"
-LISTED = ("trial", "family", "config", "psnr_y", "ssim_y", "flops", "params", "flops_share")
+TIMED = (*LATENCIES.values(), "latency_on")
+LISTED = ("trial", "family", "config", "psnr_y", "ssim_y", "flops", "params", "flops_share", *TIMED)
 
 
 def export_front(run: RunFolder, out: Path, formats: Sequence[str], half: bool = False) -> list[Path]:
@@ -36,6 +37,7 @@ def export_front(run: RunFolder, out: Path, formats: Sequence[str], half: bool =
     references = {name: config["references"][name] for name in ("bicubic", "teacher")}
     index = {
         "run": run.path.resolve().name,
+        "objective": objective(run),
         "budget": config["search"]["budget"],
         "scale": config["scale"],
         "valid": config["valid"],
@@ -66,18 +68,26 @@ def export_trial(run: RunFolder, trial: str, out: Path, formats: Sequence[str], 
 
 
 def _export(run: RunFolder, row: dict[str, Any], out: Path, formats: Sequence[str], half: bool) -> list[Path]:
-    made_by = command(run.config["settings"])
-    return export_file(Path(row["file"]), _name(row), out, formats, half=half, command=made_by)
+    known: dict[str, Any] = {"provenance": {"command": command(run.config["settings"])}}
+    known |= {key: row[key] for key in TIMED if row[key] is not None}
+    return export_file(Path(row["file"]), _name(row), out, formats, half=half, known=known)
 
 
 def _name(row: dict[str, Any]) -> str:
     return f"trial-{row['trial']:04d}"
 
 
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else format_milliseconds(value)
+
+
 def _readme(index: dict[str, Any], teacher: dict[str, Any]) -> str:
     bicubic, best = index["references"]["bicubic"], index["references"]["teacher"]
-    lines: list[Sequence[object]] = [("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *[""] * 4)]
-    for row in index["students"]:
+    students = index["students"]
+    timed = {name: key for name, key in LATENCIES.items() if any(row[key] is not None for row in students)}
+    empty = [""] * (4 + len(timed))
+    lines: list[Sequence[object]] = [("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *empty)]
+    for row in students:
         lines.append(
             (
                 f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}",
@@ -87,17 +97,22 @@ def _readme(index: dict[str, Any], teacher: dict[str, Any]) -> str:
                 format_count(row["flops"]),
                 format_count(row["params"]),
                 f"{row['flops_share']:.1%}",
+                *(_milliseconds(row[key]) for key in timed.values()),
                 ", ".join(f"[{file}]({file})" for file in row["files"]),
             )
         )
     counts = (format_count(best["flops"]), format_count(best["params"]))
+    times = (_milliseconds(best.get(key)) for key in timed.values())
     named = f"teacher {teacher['name']}"
-    lines.append(("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", ""))
-    headings = ["trial", "student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher's FLOPs", "files"]
+    lines.append(("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, ""))
+    headings = ["trial", "student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher's FLOPs", *timed, "files"]
+    machines = "; ".join(sorted({row["latency_on"] for row in students if row["latency_on"] is not None}))
+    measured = f"Milliseconds are for the same, measured on {machines}. " if timed else ""
+    cost = "speed" if index["objective"] == "latency" else "size"
     return (
         f"# Students of {index['run']}\n\n"
-        f"Networks that upscale by {index['scale']}, each the best of its size that a search by autocompress found. "
+        f"Networks that upscale by {index['scale']}, each the best of its {cost} that a search by autocompress found. "
         f"Scores are means over the {index['valid']['images']} validation images; FLOPs are for an output of 1280x720, "
-        "one fused multiply-add is one. The pick has the best PSNR-Y.\n\n"
+        f"one fused multiply-add is one. {measured}The pick has the best PSNR-Y.\n\n"
         f"{table(headings, lines)}\n"
     )

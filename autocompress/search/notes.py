@@ -7,7 +7,8 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 
-from autocompress.quantities import format_count, format_duration
+from autocompress.quantities import format_count, format_duration, format_milliseconds
+from autocompress.search.costs import LATENCY_MS
 from autocompress.search.known import AT_STEP
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.space import Budget
@@ -35,7 +36,7 @@ def finished_note(attributes: Mapping[str, Any], references: Mapping[str, Any], 
     """Of a trial that came to its end: its user attributes, what it is compared with, and where its picture is."""
     lines = [
         f"**{attributes['config']}**: **{attributes['psnr_y']:.2f} dB** PSNR-Y at "
-        f"{format_count(attributes['flops'])} FLOPs, {attributes['flops_share']:.1%} of the teacher's",
+        f"{_cost(attributes)}, {attributes['flops_share']:.1%} of the teacher's",
     ]
     if picture is not None:
         lines += ["", f"![student, teacher, ground truth and bicubic]({picture})"]
@@ -47,8 +48,17 @@ def ended_note(attributes: Mapping[str, Any], ending: str) -> str:
     """Of a trial that was stopped or failed; `ending` says which, and why is among its attributes."""
     lines = [f"**{attributes.get('config', 'No config yet')}**: {ending}: {attributes['reason']}"]
     if "flops" in attributes:
-        lines += ["", f"{format_count(attributes['flops'])} FLOPs, {format_count(attributes['params'])} parameters"]
+        lines += [
+            "",
+            f"{_cost(attributes)}, {format_count(attributes['params'])} parameters",
+        ]
     return "\n".join([*lines, "", *_training(attributes)])
+
+
+def _cost(network: Mapping[str, Any]) -> str:
+    """Of a student or a teacher; its latency too, where that counts."""
+    flops = f"{format_count(network['flops'])} FLOPs"
+    return f"{flops} ({format_milliseconds(network[LATENCY_MS])} ms)" if LATENCY_MS in network else flops
 
 
 def _table(columns: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
@@ -59,6 +69,8 @@ def _table(columns: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
         "flops": ("FLOPs at 1280x720", format_count),
         "params": ("parameters", format_count),
     }
+    if any(LATENCY_MS in values for values in columns.values()):
+        rows[LATENCY_MS] = ("latency in ms", format_milliseconds)
     yield "| | " + " | ".join(columns) + " |"
     yield "|---" * (len(columns) + 1) + "|"
     for key, (heading, form) in rows.items():
@@ -85,9 +97,7 @@ def study_attributes(run: RunFolder) -> dict[str, Any]:
     teachers = [branch["teacher"] for branch in config["branches"].values()]
     return {
         "budget": str(Budget(**config["search"]["budget"])),
-        "teacher": "; ".join(
-            f"{one['name']}: {one['psnr_y']:.2f} dB, {format_count(one['flops'])} FLOPs" for one in teachers
-        ),
+        "teacher": "; ".join(f"{one['name']}: {one['psnr_y']:.2f} dB, {_cost(one)}" for one in teachers),
         "bicubic": f"{config['references']['bicubic']['psnr_y']:.2f} dB",
         "images": f"{config['train']['name']} to train on, {config['valid']['name']} to choose by",
         "seed": config["search"]["seed"],
@@ -104,10 +114,7 @@ def study_note(run: RunFolder) -> str:
         "",
         f"Within {Budget(**asked['budget'])}. Every trial shrinks a teacher to a student, distills it, and scores it.",
         "",
-        *(
-            f"- teacher `{name}`: {teacher['psnr_y']:.2f} dB at {format_count(teacher['flops'])} FLOPs"
-            for name, teacher in teachers.items()
-        ),
+        *(f"- teacher `{name}`: {teacher['psnr_y']:.2f} dB at {_cost(teacher)}" for name, teacher in teachers.items()),
         f"- bicubic: {references['bicubic']['psnr_y']:.2f} dB",
         *(f"- space `{name}`: {_ranges(space['parameters'])}" for name, space in asked["spaces"].items()),
         f"- {config['train']['images']} images of {config['train']['name']} to train on, "
@@ -132,12 +139,14 @@ def _ranges(parameters: Mapping[str, Iterable[Any]]) -> str:
 _READING = """### How to read it
 
 - "Pareto Front" is on the first page; the trials of the front are listed there as best. PSNR-Y is on the luma channel
-  in dB, more is better; FLOPs are fused multiply-adds for an output of 1280x720 (5B is 5G), fewer are better.
+  in dB, more is better; FLOPs are fused multiply-adds for an output of 1280x720 (5B is 5G), and latency is how long
+  one takes PyTorch on the machine of the search; fewer are better.
 - *Complete*: trained to the end. *Pruned*: stopped at a rung, where it was not among the best of those that had come so
   far; it has no point in the plot, but its scores are among its attributes.
   *Fail*: broke off; its note says why, and whether its config was tried again.
-- A trial's attributes: `config`, `flops`, `flops_share` (of the teacher's), `params` (parameters), `psnr_y`, `ssim_y`,
-  `psnr_y_at_step_N` (at rungs; 0 is before training), `steps` (trained), `seconds`, `seed`, `reason` (for its end).
+- A trial's attributes: `config`, `flops`, `flops_share` (of the teacher's), `params` (parameters), `latency_ms`
+  (where it counts), `psnr_y`, `ssim_y`, `psnr_y_at_step_N` (at rungs; 0 is before training), `steps` (trained),
+  `seconds`, `seed`, `reason` (for its end).
 - On the command line: `autocompress pareto RUN` prints the front, `autocompress report RUN` draws it,
   `autocompress export RUN --out models` writes its students as files for other programs.
 """
