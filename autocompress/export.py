@@ -100,8 +100,8 @@ def export_file(
 ) -> list[Path]:
     """Export the network in a file (see `load`), with what its side file says of it, and what else is `known`."""
     network = load(file, res_scale)
-    about, more = _about(file), known or {}
-    provenance = {**about.get("provenance", {}), **more.get("provenance", {})}
+    about, more = _about(file), dict(known or {})
+    provenance = about.get("provenance", {}) | more.pop("provenance", {})
     about |= more | ({"provenance": provenance} if provenance else {})
     return export_formats(network, name, out, formats, about, half)
 

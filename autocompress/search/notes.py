@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from optuna.storages import BaseStorage
@@ -48,10 +48,7 @@ def ended_note(attributes: Mapping[str, Any], ending: str) -> str:
     """Of a trial that was stopped or failed; `ending` says which, and why is among its attributes."""
     lines = [f"**{attributes.get('config', 'No config yet')}**: {ending}: {attributes['reason']}"]
     if "flops" in attributes:
-        lines += [
-            "",
-            f"{_cost(attributes)}, {format_count(attributes['params'])} parameters",
-        ]
+        lines += ["", f"{_cost(attributes)}, {format_count(attributes['params'])} parameters"]
     return "\n".join([*lines, "", *_training(attributes)])
 
 
@@ -63,7 +60,7 @@ def _cost(network: Mapping[str, Any]) -> str:
 
 def _table(columns: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
     """Scores and costs, of those that have them."""
-    rows = {
+    rows: dict[str, tuple[str, Callable[[float], str]]] = {
         "psnr_y": ("PSNR-Y", "{:.2f} dB".format),
         "ssim_y": ("SSIM-Y", "{:.4f}".format),
         "flops": ("FLOPs at 1280x720", format_count),
