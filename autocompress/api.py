@@ -138,7 +138,6 @@ def search(
     budget_flops: Amount | None = None,
     budget_params: Amount | None = None,
     budget_latency: Time | None = None,
-    objective: str = "flops",
     space: File | Sequence[File] = "edsr",
     teacher: File | Sequence[File] | None = None,
     target: File | None = None,
@@ -149,6 +148,7 @@ def search(
     skip_bad_images: bool = False,
     init: str = "projection",
     prune: bool = False,
+    objective: str = "flops",
     sampler: str = "cost-aware",
     trials: int = 24,
     steps: int = 300,
@@ -173,7 +173,6 @@ def search(
     budget_flops: most FLOPs (fused multiply-adds) for a 1280x720 output; this or another budget has to be given.
     budget_params: most parameters.
     budget_latency: most time for a 1280x720 output on this machine, in seconds or as "30ms"; with objective="latency".
-    objective: what PSNR is weighed against: flops, or latency, measured here, so that no seed gives it twice.
     space: shipped spaces or YAML files; several make one front.
     teacher: a shipped teacher or a file of weights; "SPACE=FILE" for one of several spaces. None: the shipped ones.
     target: the network to learn from, where it is not the teacher.
@@ -184,6 +183,7 @@ def search(
     skip_bad_images: go on without images that cannot be used.
     init: how students start: projection, density, copy, taylor or scratch.
     prune: prune the teacher first, and try what is next to its suggestion.
+    objective: what PSNR is weighed against: flops, or latency, measured here, so that no seed gives it twice.
     sampler: what proposes students: cost-aware, tpe, nsga2, gp or random.
     trials: number of students to look at.
     steps: training steps of a student that is trained to the end.

@@ -12,6 +12,7 @@ from typing import Any
 import optuna
 import pytest
 import stub
+from made_up import LIMIT, MACHINE, made_up, milliseconds
 from optuna.trial import TrialState
 from small import Silent, trials_of
 from stub import StubSetup
@@ -32,8 +33,6 @@ from autocompress.search.space import Budget
 from autocompress.search.status import status
 from autocompress.search.storage import STUDY_NAME
 
-MACHINE = Machine("abacus", "cpu", 1)
-LIMIT = 27.0  # of the stub's milliseconds: all of the small space but its largest network, 8 features and 2 blocks
 Make = Callable[..., Settings]
 
 
@@ -122,20 +121,6 @@ def test_machines_that_are_none(wanted: dict[str, Any], said: str, monkeypatch: 
 
 
 # --- evaluate --latency ---
-
-
-def milliseconds(config: EDSRConfig) -> float:
-    """What FLOPs would not say: a block costs more than all features."""
-    return 10.0 * config.num_block + config.num_feat
-
-
-def made_up(network: SRNetwork, machine: Machine, limit: float = 0.0) -> dict[str, Latency]:
-    assert isinstance(network, EDSR)
-    ms = milliseconds(network.config)
-    return {
-        runtime: Latency(runtime, "1.0", machine, 640, 360, 7, ms * factor, (ms * factor - 1, ms * factor + 1), 10**8)
-        for runtime, factor in (("pytorch", 1), ("onnx", 2))
-    }
 
 
 @pytest.fixture
@@ -390,6 +375,7 @@ def test_not_on_ray(wanted: Make) -> None:
         wanted(ray=OnRay())
 
 
+@pytest.mark.slow
 def test_a_real_search_for_latency(small: Make) -> None:
     settings = small(budget=Budget(latency=1e5), objective="latency", trials=2, steps=2)
     run, outcome = search.search(settings, Silent())

@@ -68,8 +68,9 @@ def evaluate(
 ) -> None:
     """Score a model: PSNR and SSIM on luma and RGB, of each image and their mean.
 
-    Examples: autocompress evaluate edsr-baseline-x2 --data Set5 --data Set14;
-    autocompress evaluate runs/edsr-20G-seed0 --latency
+    Example: autocompress evaluate edsr-baseline-x2 --data Set5 --data Set14
+
+    Of a run: autocompress evaluate runs/edsr-20G-seed0 --latency
     """
     if not latency and (threads, device) != (None, None):
         raise InvalidInput("--threads and --device are for measuring; add --latency")

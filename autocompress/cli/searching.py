@@ -58,14 +58,6 @@ def search(
             rich_help_panel=BUDGET,
         ),
     ] = None,
-    objective: Annotated[
-        str,
-        typer.Option(
-            help="What PSNR is weighed against: flops, or latency, measured here, so that no seed gives it twice.",
-            autocompletion=complete_objective,
-            rich_help_panel=SEARCH,
-        ),
-    ] = "flops",
     space: Annotated[
         list[str] | None,
         typer.Option(
@@ -131,6 +123,14 @@ def search(
             rich_help_panel=NETWORKS,
         ),
     ] = False,
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="What PSNR is weighed against: flops, or latency, measured here, so that no seed gives it twice.",
+            autocompletion=complete_objective,
+            rich_help_panel=SEARCH,
+        ),
+    ] = "flops",
     sampler: Annotated[
         str,
         typer.Option(
