@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from autocompress import package_files
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import ConfigError, SpaceError
 from autocompress.families import FAMILIES
 from autocompress.families.edsr.network import EDSRConfig
 from autocompress.families.swinir.network import SwinIRConfig
-from autocompress.search import space as space_module
 from autocompress.search.parameters import parse_parameter
 from autocompress.search.space import Budget, Space, load_space, shipped_spaces
 
@@ -91,11 +91,11 @@ def test_shipped_spaces_are_good(name: str) -> None:
 
 
 def test_spaces_are_found_in_a_wheel_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert space_module._folder() == Path(space_module.__file__).parents[2] / "search_spaces"
+    assert package_files.spaces()["edsr"] == Path(package_files.__file__).parents[1] / "search_spaces" / "edsr.yaml"
     package = tmp_path / "autocompress"
     (package / "search_spaces").mkdir(parents=True)
     (package / "search_spaces" / "own.yaml").write_text(GOOD)
-    monkeypatch.setattr(space_module, "__file__", str(package / "search" / "space.py"))
+    monkeypatch.setattr(package_files, "_PACKAGE", package)
     assert list(shipped_spaces()) == ["own"]
     assert load_space("own").size == 8 * 16 * 2 * 5 * 3
 
