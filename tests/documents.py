@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import random_swinir, write_waves
 
-from autocompress import arithmetic, checkpoints, prune, teachers
+from autocompress import arithmetic, checkpoints, package_files, prune
 from autocompress.data import embedded
 from autocompress.families import FAMILIES, describe
 from autocompress.families.base import SRNetwork
@@ -112,7 +112,7 @@ def made_small(folder: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prune, "default_settings", lambda family, seed: settings(family, seed).in_steps(4))
         patch.setattr(prune.shrinking, "NUM_PATCHES", 8)
-        patch.setattr(teachers, "_FOLDER", folder)
+        patch.setattr(package_files, "teachers", lambda: {name: folder / f"{name}.safetensors" for name in networks})
         patch.setattr(embedded, "NAMES", {"train": ("a.png", "b.png"), "valid": ("c.png",)})
         patch.setattr(embedded, "_folder", lambda: folder)
         patch.setattr(arithmetic, "choose", arithmetic.Arithmetic)

@@ -165,7 +165,7 @@ def test_a_result_says_what_it_is_and_plots(result: Result) -> None:
     assert repr(result) == f"<Result of {result.path}: {len(result.students)} students>"
     figure = result.plot()
     assert isinstance(figure, go.Figure)
-    assert "Pareto front" in {trace.name for trace in figure.data}
+    assert "front" in {trace.name for trace in figure.data}
 
 
 def test_open_run_where_there_is_none(tmp_path: Path) -> None:
