@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+from small import Silent
 from test_images import png_16_bit
 
 import autocompress
@@ -23,6 +24,8 @@ from autocompress.errors import DataError
 from autocompress.evaluate import network_upscaler
 from autocompress.families.base import SRNetwork
 from autocompress.families.edsr.network import EDSR, EDSRConfig
+from autocompress.search import Outcome, RunFolder
+from autocompress.search.results import pareto, pick
 from autocompress.teachers import load_teacher
 
 Samples = NDArray[np.uint8]
@@ -353,6 +356,14 @@ def test_what_cannot_be_done(run: Run, folder: Path) -> None:
     refused(run("in/a.png", "out.png", "--tile", 31), "tile is 31, but must be at least 32")
     refused(run("in/a.png", "out.png", student="nobody"), "nobody: no such file, and no shipped teacher")
     refused(run("in/a.png", "in/notes.txt/out.png"), "in/notes.txt/out.png: cannot be written")
+
+
+def test_a_run_upscales_by_its_pick(run: Run, folder: Path, finished: tuple[RunFolder, Outcome, Silent]) -> None:
+    best = pick(pareto(finished[0]))["file"]
+    assert run("in/a.png", "run.png", student=finished[0].path)[0] == 0
+    assert run("in/a.png", "file.png", student=best)[0] == 0
+    assert Path("run.png").read_bytes() == Path("file.png").read_bytes()
+    refused(run("in/a.png", "out.png", student=folder), "has no config.json, so it is no run")
 
 
 def test_large_pictures_are_no_reason_to_warn(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
