@@ -69,6 +69,8 @@ class Stand:
         (folder / "models").mkdir()
         for name in EDSR_FILES:
             torch.save({"params": mini().state_dict()}, folder / name)
+        self.save("models/trial-0006.safetensors", mini())
+        write_waves(folder / "photo.jpg", 60, 80, seed=0)
         (folder / "search_spaces").mkdir()
         shutil.copy(ROOT / "search_spaces" / "edsr.yaml", folder / "mine.yaml")
         (page,) = blocks(ROOT / "docs" / "adding-a-family.md", "yaml")
