@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autocompress.checkpoints import write_bytes
 from autocompress.data.images import IMAGE_SUFFIXES, read_size
-from autocompress.data.pictures import check_holds, encoded, has_room, read_picture, upscaled
+from autocompress.data.pictures import check_holds, encoded, has_room, read_picture, to_image, upscaled
 from autocompress.data.sources import images_in, sift
 from autocompress.errors import DataError, DiskFull, InvalidInput
 from autocompress.families.upscaling import Upscaler
@@ -69,7 +69,9 @@ def upscale_file(job: Job, upscale: Upscaler, scale: int) -> None:
         check_holds(job.target.suffix, picture, scale)
     except DataError as error:
         raise DataError(f"{job.source}: {error}") from error
-    content = encoded(upscaled(picture, upscale, scale), job.target.suffix)
+    image = to_image(upscaled(picture, upscale, scale))
+    del picture  # encoders need room: that of WebP as much again as all of this
+    content = encoded(image, job.target.suffix)
     try:
         write_bytes(job.target, content)
     except DiskFull:

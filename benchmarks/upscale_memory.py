@@ -3,7 +3,7 @@
     python benchmarks/upscale_memory.py [--suffix .png] [--tile 128 --tile 256 ...] [--threads 2]
 
 A student of 16 features and 8 blocks (untrained, which costs the same) on 24 megapixels, 6000x4000, and the shipped
-teachers on 1536x1024, all at x2; *start* is the same command on one pixel. With `--tile`, the student alone on the
+teachers on 768x512, all at x2; *start* is the same command on one pixel. With `--tile`, the student alone on the
 small picture with each of these tiles, beside the default. Prints MiB (the most that was resident at once) and seconds
 of the whole command.
 """
@@ -24,7 +24,7 @@ from PIL import Image
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 
 TEACHERS = ("edsr-baseline-x2", "swinir-s-x2")
-LARGE, SMALL, START = (6000, 4000), (1536, 1024), (1, 1)
+LARGE, SMALL, START = (6000, 4000), (768, 512), (1, 1)
 
 COMMAND = """
 import resource, sys, torch

@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import random_swinir, write_waves
 
-from autocompress import arithmetic, checkpoints, prune, teachers
+from autocompress import arithmetic, checkpoints, package_files, prune
 from autocompress.data import embedded
 from autocompress.families import FAMILIES, describe
 from autocompress.families.base import SRNetwork
@@ -69,6 +69,8 @@ class Stand:
         (folder / "models").mkdir()
         for name in EDSR_FILES:
             torch.save({"params": mini().state_dict()}, folder / name)
+        self.save("models/trial-0006.safetensors", mini())
+        write_waves(folder / "photo.jpg", 60, 80, seed=0)
         (folder / "search_spaces").mkdir()
         shutil.copy(ROOT / "search_spaces" / "edsr.yaml", folder / "mine.yaml")
         (page,) = blocks(ROOT / "docs" / "adding-a-family.md", "yaml")
@@ -112,7 +114,7 @@ def made_small(folder: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prune, "default_settings", lambda family, seed: settings(family, seed).in_steps(4))
         patch.setattr(prune.shrinking, "NUM_PATCHES", 8)
-        patch.setattr(teachers, "_FOLDER", folder)
+        patch.setattr(package_files, "teachers", lambda: {name: folder / f"{name}.safetensors" for name in networks})
         patch.setattr(embedded, "NAMES", {"train": ("a.png", "b.png"), "valid": ("c.png",)})
         patch.setattr(embedded, "_folder", lambda: folder)
         patch.setattr(arithmetic, "choose", arithmetic.Arithmetic)

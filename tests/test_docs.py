@@ -34,6 +34,7 @@ NOT_RUN = {  # by how they begin: why not
     "pytest": "runs the tests",
     "ray start": "starts a cluster",
     "autocompress search --budget-flops 20G --storage postgresql:": "a server; test_storage.py has databases",
+    "autocompress dashboard": "serves until it is ended; test_dashboard.py does that",
     "autocompress search --budget-flops 20G --backend ray": "a cluster; test_ray.py runs such searches",
 }
 FEW = {  # option: what it is given, and the commands that are given it also where they do not have it
@@ -43,7 +44,8 @@ FEW = {  # option: what it is given, and the commands that are given it also whe
     "--patch-size": ("16", ("teacher train",)),
     "--workers": ("1", ()),
 }
-SLOW = (  # by how they begin: a SwinIR is trained or shrunk
+SLOW = (  # by how they begin: a SwinIR is trained or shrunk, or many networks are timed
+    "autocompress search --objective latency",
     "autocompress distill swinirmini",
     "autocompress prune swinir",
     "autocompress teacher train swinir",

@@ -30,9 +30,8 @@ def wait_for(run: RunFolder, trials: int) -> None:
     pytest.fail("the search does not begin")
 
 
-@pytest.mark.parametrize(
-    "killed", [None, pytest.param("search", marks=pytest.mark.slow), pytest.param("joined", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [None, "search", "joined"])
 def test_four_processes_share_a_run(small: Make, killed: str | None) -> None:
     wanted, setup = small(trials=TRIALS), StubSetup(seconds=1.0, sessions=4)
     run = RunFolder(wanted.folder)

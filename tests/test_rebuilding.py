@@ -53,7 +53,7 @@ def tear(run: RunFolder) -> None:
     ("harm", "said"),
     [
         (lose, "study.db is gone"),
-        (damage, "study.db.damaged"),
+        pytest.param(damage, "study.db.damaged", marks=pytest.mark.slow),
         pytest.param(tear, "study.db.damaged", marks=pytest.mark.slow),
     ],
 )

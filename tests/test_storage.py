@@ -97,6 +97,7 @@ def redis(tmp_path: Path) -> Iterator[Server]:
     server.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["postgresql", "redis"])
 def test_a_search_on_a_server_that_is_killed_goes_on(small: Make, kind: str, request: pytest.FixtureRequest) -> None:
     """The study is on a server; no password is written; the server dies in the middle and comes back."""

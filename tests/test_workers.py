@@ -106,6 +106,7 @@ def test_workers_that_cannot_begin_end_the_search(settings: Make) -> None:
     assert stub.run(settings(workers=2), StubSetup()).reason == "all 6 trials are done"
 
 
+@pytest.mark.slow
 def test_a_trial_goes_on_from_its_last_rung(settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken off after its second rung: the same student as without, and the steps before are not taken again."""
     whole, _ = search.search(settings(out=tmp_path / "whole", trials=1, steps=90), Silent())
@@ -150,6 +151,7 @@ def test_ctrl_c_ends_the_workers_and_the_search_goes_on(settings: Make, monkeypa
     assert len(set(done)) == len(done) == 6
 
 
+@pytest.mark.slow
 def test_a_worker_that_died_while_it_had_nothing_to_do(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is found dead when it is given work; that work is tried again."""
     begin, given = workers._Worker.begin, list[int]()

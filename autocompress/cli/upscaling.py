@@ -22,7 +22,10 @@ def register(app: typer.Typer) -> None:
 
 def upscale(
     student: Annotated[
-        str, typer.Argument(metavar="STUDENT", help="A student or foreign file, or a shipped teacher's name.")
+        str,
+        typer.Argument(
+            metavar="STUDENT", help="A run folder (its pick), a student or foreign file, or a shipped teacher's name."
+        ),
     ],
     source: Annotated[
         Path, typer.Argument(metavar="IN", help="An image (PNG, JPEG, WebP, BMP or TIFF), or a folder of images.")
@@ -49,7 +52,7 @@ def upscale(
     Greyscale, transparency, orientation, colour profile and what EXIF says of the picture are kept; 16 bits become 8.
     JPEG is written with quality 95, everything else without loss. A folder that was interrupted goes on where it was.
 
-    Example: autocompress upscale models/trial-0006.safetensors photos photos-x2
+    Example: autocompress upscale runs/edsr-20G-seed0 photo.jpg photo-x2.png
     """
     import torch
 
@@ -58,7 +61,7 @@ def upscale(
     from autocompress.upscaling import plan
 
     check_tile(tile)
-    network = load_teacher(student, res_scale).to("cuda" if torch.cuda.is_available() else "cpu")
+    network = load_teacher(_file(student), res_scale).to("cuda" if torch.cuda.is_available() else "cpu")
     wanted = plan(source, out, network.scale, overwrite=overwrite, skip_bad_images=skip_bad_images)
     try:
         made = _make(wanted, network, tile, skip_bad_images)
@@ -67,6 +70,16 @@ def upscale(
         sys.exit(130)
     for path in made:
         typer.echo(path)
+
+
+def _file(student: str) -> str:
+    """Of a run the file of its pick; of anything else what it is."""
+    if not Path(student).is_dir():
+        return student
+    from autocompress.search.results import pareto, pick
+    from autocompress.search.run_folder import RunFolder
+
+    return str(pick(pareto(RunFolder.existing(Path(student))))["file"])
 
 
 def _make(wanted: Plan, network: SRNetwork, tile: int | None, skip_bad_images: bool) -> list[Path]:

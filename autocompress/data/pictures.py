@@ -173,8 +173,9 @@ def to_image(picture: Picture) -> Image.Image:
     """As a PIL image of mode L, LA, RGB or RGBA."""
     samples = picture.samples
     image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
-    for name, content in _metadata(picture).items():
-        image.info[name] = content
+    for name, content in {"icc_profile": picture.profile, "exif": picture.exif}.items():
+        if content is not None:
+            image.info[name] = content
     return image
 
 
@@ -192,21 +193,16 @@ def has_room(suffix: str, side: int) -> bool:
     return side <= LARGEST_SIDES.get(suffix.lower(), side)
 
 
-def encoded(picture: Picture, suffix: str) -> bytes:
-    """A file's content, in the format of a suffix: JPEG with quality 95 and full colour, everything else without loss.
+def encoded(image: Image.Image, suffix: str) -> bytes:
+    """A file's content, in the format of a suffix, with the image's profile and EXIF data.
 
-    Raises DataError, without naming a file, where the format cannot hold the picture.
+    JPEG with quality 95 and full colour, everything else without loss. What its format cannot hold is refused by
+    `check_holds`; alpha that is opaque is left out where it cannot be held.
     """
-    check_holds(suffix, picture)
     suffix = suffix.lower()
-    image = to_image(picture)
     if suffix in OPAQUE and image.mode in ("LA", "RGBA"):
         image = image.convert(image.mode[:-1])
+    metadata = {name: image.info[name] for name in ("icc_profile", "exif") if name in image.info}
     content = BytesIO()
-    image.save(content, format=_FORMATS[suffix], **SAVE_OPTIONS.get(suffix, {}), **_metadata(picture))
+    image.save(content, format=_FORMATS[suffix], **SAVE_OPTIONS.get(suffix, {}), **metadata)
     return content.getvalue()
-
-
-def _metadata(picture: Picture) -> dict[str, bytes]:
-    known = {"icc_profile": picture.profile, "exif": picture.exif}
-    return {name: content for name, content in known.items() if content is not None}
