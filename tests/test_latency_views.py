@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from small import SPACE, Silent, trials_of
 
 from autocompress import arithmetic
 from autocompress.api import open_run
+from autocompress.cli import main
 from autocompress.cli.tables import front_table, spare_of_front
 from autocompress.errors import InvalidInput
 from autocompress.families.edsr.network import EDSRConfig
@@ -214,6 +217,16 @@ def test_the_best_within_a_time(run: RunFolder, measured: RunFolder) -> None:
         result.best(max_latency="soon")
     with pytest.raises(InvalidInput, match=r"no student's latency is known.*evaluate RUN --latency"):
         open_run(measured.path).best(max_latency="30ms")
+
+
+def test_status_says_the_best_one_s_latency(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["autocompress", "status", str(run.path)])
+    with suppress(SystemExit):
+        main()
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("best ")]
+    assert line.endswith(f" FLOPs and {pick(students(run))[LATENCY_MS]:g} ms")
 
 
 def test_the_table_of_a_narrow_terminal_keeps_what_the_front_is_about(run: RunFolder, measured: RunFolder) -> None:

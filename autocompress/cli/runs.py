@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.errors import InvalidInput
-from autocompress.quantities import format_count, format_duration
+from autocompress.quantities import format_count, format_duration, format_milliseconds
 
 FEW = 5  # trials of which `status` says why they ended early
 Run = Annotated[Path, typer.Argument(help="A run folder, as `search` printed it.", show_default=False)]
@@ -126,7 +126,8 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
     counts = ", ".join(f"{trials[name]} {name}" for name in trials if name != "wanted")
     yield f"trials   {trials['wanted']}: {counts}"
     if best is not None:
-        yield f"best     trial {best['trial']}: {best['psnr_y']:.2f} dB at {format_count(best['flops'])} FLOPs"
+        latency = f" and {format_milliseconds(best['latency_ms'])} ms" if "latency_ms" in best else ""
+        yield f"best     trial {best['trial']}: {best['psnr_y']:.2f} dB at {format_count(best['flops'])} FLOPs{latency}"
     if times["total"]:
         parts = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in [*times["parts"].items()][:5])
         yield f"time     {format_duration(times['total'])} in {times['sessions']} ended sessions: {parts}"

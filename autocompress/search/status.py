@@ -9,6 +9,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from autocompress.search.costs import LATENCY_MS
 from autocompress.search.known import scores
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.sessions import is_held, locks
@@ -75,7 +76,8 @@ def _best(trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
     if not complete:
         return None
     best = max(complete, key=lambda trial: float(trial.values[0]))
-    return {"trial": best.number, "psnr_y": best.values[0], "flops": best.user_attrs["flops"]}
+    costs = {name: best.user_attrs[name] for name in ("flops", LATENCY_MS) if name in best.user_attrs}
+    return {"trial": best.number, "psnr_y": best.values[0]} | costs
 
 
 def _progress(trial: FrozenTrial) -> dict[str, Any]:
