@@ -13,12 +13,13 @@ import pytest
 import torch
 from conftest import random_swinir, write_waves
 
-from autocompress import arithmetic, checkpoints, package_files, prune
+from autocompress import arithmetic, checkpoints, latency, package_files, prune
 from autocompress.data import embedded
 from autocompress.families import FAMILIES, describe
 from autocompress.families.base import SRNetwork
 from autocompress.families.edsr.network import EDSRConfig
 from autocompress.families.swinir.network import SwinIRConfig
+from autocompress.latency import timed
 from autocompress.search import RunFolder
 
 ROOT = Path(__file__).parents[1]
@@ -117,5 +118,6 @@ def made_small(folder: Path) -> Iterator[None]:
         patch.setattr(package_files, "teachers", lambda: {name: folder / f"{name}.safetensors" for name in networks})
         patch.setattr(embedded, "NAMES", {"train": ("a.png", "b.png"), "valid": ("c.png",)})
         patch.setattr(embedded, "_folder", lambda: folder)
+        patch.setattr(latency, "measure", lambda network, machine: {"pytorch": timed(network, machine, 0.0)})
         patch.setattr(arithmetic, "choose", arithmetic.Arithmetic)
         yield
