@@ -21,7 +21,7 @@ import math
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,13 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from autocompress.distill.recipe import Recipe
+from autocompress.search import cost_aware
 from autocompress.search.branches import Branch, Branches
-from autocompress.search.history import AT_STEP
+from autocompress.search.evidence import Evidence
+from autocompress.search.history import AT_STEP, KnownConfig
 from autocompress.search.hypervolume import hypervolume
 from autocompress.search.opening import open_branches
-from autocompress.search.options import Options
+from autocompress.search.options import Option, Options
 from autocompress.search.rungs import HalvingRungs, Point, Rungs
 from autocompress.search.samplers import make_sampler
 from autocompress.search.sampling import FeasibleSampler
@@ -86,11 +88,13 @@ RULES = {
     "MO-ASHA 3, before training": Rule(lambda: HalvingRungs(3), (0,)),
 }
 BATCHES = {f"{name}, batch {n}": dataclasses.replace(RULES[name], batch=n) for name in RULES for n in (1, 4, 8, 16)}
+DEFAULT = "MO-ASHA 2 after 8, at 300, batch 1"  # the search's own rule
+WHOLE = "cost-aware by whole scores"  # a stopped student says nothing to it
 CASES = (
-    *(f"{sampler}/none, batch {n}" for sampler in ("random", "nsga2", "tpe", "cost-aware") for n in (8, 1)),
-    *(f"{sampler}/dominance, batch 8" for sampler in ("tpe", "cost-aware")),  # as it was
-    "tpe/MO-ASHA 2 after 8, at 300, batch 1",
-    *(f"cost-aware/{rule}, batch 1" for rule in list(RULES)[1:]),
+    *(f"{sampler}/{rule}" for sampler in ("random", "nsga2", "tpe", "gp") for rule in ("none, batch 1", DEFAULT)),
+    *(f"{sampler}/{DEFAULT}" for sampler in ("cost-aware", WHOLE)),
+    *(f"cost-aware/{rule}, batch 1" for rule in RULES if f"{rule}, batch 1" != DEFAULT),
+    *(f"cost-aware/{rule}, batch 8" for rule in ("none", "dominance", "dominance at 300", "MO-ASHA 2")),
 )
 
 
@@ -182,6 +186,14 @@ class _Process:
         return np.asarray(np.polyval(self._trend, x[:, 0]) + self._scale * rest)
 
 
+class _Whole(Evidence):
+    """Of the students alone that were trained to their ends."""
+
+    @classmethod
+    def of(cls, known: Sequence[KnownConfig], option_at: Callable[[Values], Option], partial: bool = False) -> Evidence:
+        return Evidence.of(known, option_at, partial)
+
+
 class World:
     """All points of the space within a budget, and what trainings of them give under one seed."""
 
@@ -237,8 +249,10 @@ class World:
         return hypervolume(points, self.teacher, self.bicubic)
 
     def sampler(self, name: str) -> FeasibleSampler:
-        """As a search would have it."""
-        settings = Settings(budget=self.settings.budget, seed=self.settings.seed, sampler=name)
+        """As a search would have it, or WHOLE."""
+        known = "cost-aware" if name == WHOLE else name
+        cost_aware.Evidence = _Whole if name == WHOLE else Evidence
+        settings = Settings(budget=self.settings.budget, seed=self.settings.seed, sampler=known)
         return make_sampler(settings, self.branches, self.usable, self.bicubic)
 
 
