@@ -115,8 +115,8 @@ def measure(
             failed[runtime] = error
     if not found:
         raise next(iter(failed.values()))
-    for runtime, error in failed.items():
-        on_failure(f"not measured with {runtime}: {error}")
+    for runtime, reason in failed.items():
+        on_failure(f"not measured with {runtime}: {reason}")
     return found
 
 
