@@ -65,9 +65,10 @@ class Student:
 class Result:
     """A run as it is now: its files are read anew each time, so another search may be going on in it."""
 
-    def __init__(self, run: RunFolder, outcome: Outcome | None = None) -> None:
-        """`outcome` is how the search ended that this is the result of."""
+    def __init__(self, run: RunFolder, outcome: Outcome | None = None, storage: str | None = None) -> None:
+        """`outcome` is how the search ended that this is the result of; `storage` the URL of its study's database."""
         self.run = run
+        self._storage = storage
         self.reason = "" if outcome is None else outcome.reason
         self.interrupted = outcome is not None and outcome.interrupted
 
@@ -78,7 +79,10 @@ class Result:
 
     @property
     def front(self) -> pd.DataFrame:
-        """The Pareto front, a row for each student, by cost; RunError where no trial has finished yet."""
+        """The Pareto front, a row for each student, by cost.
+
+        RunError where no trial has finished yet, or none within the budget.
+        """
         from autocompress.search.results import pareto
 
         return pareto(self.run)
@@ -96,8 +100,8 @@ class Result:
         """The student of the best PSNR-Y within the run's budget and these limits.
 
         `max_latency`, such as "30ms", is for PyTorch on the machine where students were measured; those that nobody has
-        measured are not within it. Raises RunError where no trial has finished yet, and InvalidInput where no student
-        is so small.
+        measured are not within it. Raises RunError where no trial has finished yet, or none within the run's budget,
+        and InvalidInput where none of those is so small.
         """
         from autocompress.search.results import pick, within
         from autocompress.search.space import Budget
@@ -120,17 +124,20 @@ class Result:
         """PSNR-Y over cost: the front, the other students, bicubic and teacher."""
         from autocompress.report import Story, front_figure
 
-        return front_figure(Story.of(self.run))
+        return front_figure(Story.of(self.run, self._storage))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.path}: {len(self.run.students())} students>"
 
 
-def open_run(path: File) -> Result:
-    """The result of a run in a folder, also while the search goes on; RunError where there is none."""
+def open_run(path: File, storage: str | None = None) -> Result:
+    """The result of a run in a folder, also while the search goes on; RunError where there is none.
+
+    `storage` is the URL of its study's database, needed for the whole picture where that has a password.
+    """
     from autocompress.search import RunFolder
 
-    return Result(RunFolder.existing(Path(path)))
+    return Result(RunFolder.existing(Path(path)), storage=storage)
 
 
 def search(
@@ -271,14 +278,18 @@ def __getattr__(name: str) -> Any:
 
 
 def _written(run: RunFolder, outcome: Outcome, storage: str | None) -> Result:
-    """The result, once pareto.csv, pareto.json and report.html are written, if there is a front."""
+    """The result, once report.html is written, if there are students, and pareto.csv and .json, if there is a front."""
     from autocompress.report import Story, write_report
-    from autocompress.search.results import write_pareto
+    from autocompress.search.results import remove_pareto, students, write_pareto
 
-    if run.students():
+    table = students(run)
+    if table["on_front"].any():
         write_pareto(run)
+    else:
+        remove_pareto(run)
+    if not table.empty:
         write_report(Story.of(run, storage))
-    return Result(run, outcome)
+    return Result(run, outcome, storage)
 
 
 def _display(progress: bool, trials: int, steps: int) -> AbstractContextManager[Display]:

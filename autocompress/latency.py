@@ -44,11 +44,11 @@ Make = Callable[[int, int], Run]  # what runs a network once, on an image of thi
 
 @dataclass(frozen=True)
 class Machine:
-    """What networks are timed on: a processor, or a GPU; `threads` are those that one network may use."""
+    """What networks are timed on: a processor, of whose `threads` a network may use so many, or a GPU."""
 
     name: str
     device: str
-    threads: int
+    threads: int = 1
 
     @classmethod
     def here(cls, threads: int | None = None, device: str | None = None) -> Machine:
@@ -94,23 +94,41 @@ class Latency:
         return asdict(self) | {"quartiles": list(self.quartiles)}
 
 
-def measure(network: SRNetwork, machine: Machine, limit: float = LIMIT) -> dict[str, Latency]:
+def measure(
+    network: SRNetwork, machine: Machine, limit: float = LIMIT, *, on_failure: Callable[[str], None]
+) -> dict[str, Latency]:
     """By runtime, as users run it: float32, the whole image at once, each in a process of its own.
 
     With PyTorch, and with ONNX Runtime where that is installed; that one runs on the processor in any case. A network's
-    time follows from its config alone, so that its weights are random there. Raises AutocompressError where such a
-    process dies, as it does where memory is short.
+    time follows from its config alone, so that its weights are random there. Why one of them cannot be measured,
+    `on_failure` is told: its process dies where memory is short. AutocompressError where none can.
     """
-    found = {"pytorch": _apart(_Job(network.family, network.config, machine, limit))}
+    job = _Job(network.family, network.config, machine, limit)
+    ways: dict[str, Callable[[], Latency]] = {"pytorch": lambda: _apart(job)}
     if onnx_is_here():
-        from autocompress.onnx_export import write_onnx
-
-        processor = machine if machine.device == "cpu" else Machine.here(machine.threads, "cpu")
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, "network.onnx")
-            write_onnx(network, file)
-            found["onnx"] = _apart(_Job(network.family, network.config, processor, limit, file))
+        ways["onnx"] = lambda: _as_onnx(network, job)
+    found, failed = dict[str, Latency](), dict[str, AutocompressError]()
+    for runtime, way in ways.items():
+        try:
+            found[runtime] = way()
+        except AutocompressError as error:
+            failed[runtime] = error
+    if not found:
+        raise next(iter(failed.values()))
+    for runtime, reason in failed.items():
+        on_failure(f"not measured with {runtime}: {reason}")
     return found
+
+
+def _as_onnx(network: SRNetwork, job: _Job) -> Latency:
+    from autocompress.onnx_export import write_onnx
+
+    on_gpu = job.machine.device != "cpu"
+    processor = Machine.here(job.machine.threads, "cpu") if on_gpu else job.machine
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "network.onnx")
+        write_onnx(network, file)
+        return _apart(replace(job, machine=processor, file=file))
 
 
 def timed(network: SRNetwork, machine: Machine, limit: float = LIMIT) -> Latency:

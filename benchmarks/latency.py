@@ -36,7 +36,7 @@ def main() -> None:
     for name, (family, config) in NETWORKS.items():
         network = find_family(family).build(config)
         flops[name] = family_of(network).flops(config)
-        for runtime, found in measure(network, machine, options.limit).items():
+        for runtime, found in measure(network, machine, options.limit, on_failure=print).items():
             times.setdefault(runtime, {})[name] = found.median
             lower, upper = found.quartiles
             memory = "" if found.peak_memory is None else f" {found.peak_memory / 1e6:6.0f} MB"

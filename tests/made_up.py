@@ -1,5 +1,7 @@
 """Latencies that nobody measured, for tests."""
 
+from typing import Any
+
 from autocompress.families.base import SRNetwork
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.latency import Latency, Machine
@@ -13,7 +15,7 @@ def milliseconds(config: EDSRConfig) -> float:
     return 10.0 * config.num_block + config.num_feat
 
 
-def made_up(network: SRNetwork, machine: Machine, limit: float = 0.0) -> dict[str, Latency]:
+def made_up(network: SRNetwork, machine: Machine, limit: float = 0.0, **_: Any) -> dict[str, Latency]:
     """As `measure` gives them."""
     assert isinstance(network, EDSR)
     ms = milliseconds(network.config)

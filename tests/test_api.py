@@ -1,7 +1,9 @@
 """The search from Python: what it gives, what it refuses, and that it and the command line have the same options."""
 
 import inspect
+import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +22,8 @@ from autocompress.api import Result, open_run
 from autocompress.cli.searching import search as command
 from autocompress.display import Display
 from autocompress.errors import InvalidInput, RunError
+from autocompress.quantities import format_count
+from autocompress.report import story
 from autocompress.search import Outcome, RunFolder
 
 Search = Callable[..., Result]
@@ -152,6 +156,29 @@ def test_the_best_within_limits(result: Result) -> None:
         result.best(max_flops="few")
 
 
+def test_the_best_of_a_run_with_none_in_its_budget(result: Result, tmp_path: Path) -> None:
+    """And what is blamed is the limit that leaves nothing."""
+    shutil.copytree(result.path, tmp_path / "run")
+    config, flops = result.run.config, sorted(set(result.students["flops"].tolist()))
+    assert len(flops) > 2
+
+    def within(budget: int) -> Result:
+        config["search"]["budget"]["flops"] = budget
+        (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+        return open_run(tmp_path / "run")
+
+    none = within(flops[0] - 1)
+    for ask in (lambda: none.front, none.best, lambda: none.best(max_params="1K")):
+        with pytest.raises(
+            RunError, match=f"none of its {len(none.students)} students is within .* FLOPs, so there is"
+        ):
+            ask()
+    table = within(flops[1]).students
+    fewest = int(table[table["flops"] <= flops[1]]["params"].min())
+    with pytest.raises(InvalidInput, match=f"the fewest are .* FLOPs, {format_count(fewest)} parameters"):
+        within(flops[1]).best(max_params=1)
+
+
 def test_a_student_loads(result: Result) -> None:
     student = result.best()
     network = student.load()
@@ -166,6 +193,14 @@ def test_a_result_says_what_it_is_and_plots(result: Result) -> None:
     figure = result.plot()
     assert isinstance(figure, go.Figure)
     assert "front" in {trace.name for trace in figure.data}
+
+
+def test_a_picture_is_from_the_storage_that_was_given(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+    monkeypatch.setattr(story, "trials_of", lambda _, storage: asked.append(storage) or [])
+    open_run(result.path, storage="redis://:secret@host").plot()
+    open_run(result.path).plot()
+    assert asked == ["redis://:secret@host", None]
 
 
 def test_open_run_where_there_is_none(tmp_path: Path) -> None:

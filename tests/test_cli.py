@@ -3,6 +3,8 @@
 import io
 import json
 import pickle
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -29,7 +31,8 @@ from autocompress.distill.recipe import Recipe
 from autocompress.families.base import SRNetwork
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.metrics import psnr_y
-from autocompress.search import RunFolder
+from autocompress.search import Outcome, RunFolder
+from autocompress.search.driver import Driver
 from autocompress.search.space import Candidate, load_space
 from autocompress.teachers import load_teacher
 
@@ -352,6 +355,41 @@ def test_a_search_without_any_student_says_so(run: Run, here: Path, arguments: l
     assert not Path("run/report.html").exists()
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_budget_that_no_student_is_within(
+    run: Run, finished: Path, arguments: list[object], interrupted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written of the front of another budget goes, and every command says why there is none."""
+    largest = max(RunFolder(finished).students(), key=lambda student: int(student["flops"]))
+    for student in RunFolder(finished).students():
+        if student["flops"] < largest["flops"]:
+            shutil.rmtree(Path(student["file"]).parent)
+    before = (finished / "report.html").read_text()
+    if interrupted:
+        monkeypatch.setattr(Driver, "run", lambda *_: Outcome("interrupted", interrupted=True))
+    result = run(*arguments, "--out", finished, "--budget-flops", largest["flops"] - 1, "--extend")
+    assert result.code == (130 if interrupted else 1)
+    [said] = [line for line in result.err.splitlines() if "no front" in line]
+    assert re.match(r"None of the 1 students is within .* FLOPs, so there is no front yet\. Run folder: run$", said)
+    assert "Traceback" not in result.err
+    assert not (finished / "pareto.csv").exists()
+    assert not (finished / "pareto.json").exists()
+    after = (finished / "report.html").read_text()
+    assert "No student is within the budget" in after
+    assert "No student is within the budget" not in before
+    for command in (
+        "pareto run",
+        "pareto run --json",
+        "export run --out there",
+        "export run --out there --trial pick",
+        "upscale run photo.png there.png",
+        "evaluate run --latency",
+    ):
+        assert_refused(run(*command.split()), "run: none of its 1 students is within", "--extend")
+    assert run("export", finished, "--out", "there", "--trial", int(Path(largest["file"]).parent.name)).code == 0
+    assert run("status", finished).code == 0
+
+
 def test_pareto_as_table_and_as_json_alone(run: Run, finished: Path) -> None:
     table = run("pareto", finished)
     assert table.code == 0
@@ -361,6 +399,7 @@ def test_pareto_as_table_and_as_json_alone(run: Run, finished: Path) -> None:
     content = json.loads(result.out)
     assert (result.code, result.err) == (0, "")
     assert content == json.loads((finished / "pareto.json").read_text())
+    assert content["objective"] == "flops"
     columns = {"trial", "family", "psnr_y", "ssim_y", "flops", "params", "flops_share", "gain_over_bicubic"}
     assert columns <= content["students"][0].keys()
 

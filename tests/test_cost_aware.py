@@ -13,18 +13,19 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from autocompress.distill.recipe import Recipe
-from autocompress.families.base import SRNetwork
+from autocompress.families.base import Config, Family, SRNetwork
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig
 from autocompress.search.branches import WHICH, Branch, Branches
 from autocompress.search.cost_aware import CostAwareSampler
+from autocompress.search.costs import Flops
 from autocompress.search.evidence import MOST, Evidence
 from autocompress.search.history import KnownConfig, history
 from autocompress.search.hypervolume import hypervolume
 from autocompress.search.improvement import Reference, expected_hypervolume_improvement
 from autocompress.search.options import Options
 from autocompress.search.predictor import Predictor
-from autocompress.search.rungs import Point
+from autocompress.search.rungs import Point, front
 from autocompress.search.samplers import make_sampler
 from autocompress.search.settings import SAMPLERS, Settings
 from autocompress.search.space import Budget, Values, load_space
@@ -256,6 +257,20 @@ def test_of_many_scores_the_front_and_some_others_count() -> None:
     assert len(evidence.scores) == MOST
     assert max(psnr for _, psnr, _ in evidence.scores) == max(psnr for _, psnr in evidence.trained)
     assert min(psnr for _, psnr, _ in evidence.scores) < np.median([psnr for _, psnr in evidence.trained])
+
+
+def test_of_many_scores_the_front_by_what_counts_is_kept() -> None:
+    class Slow(Flops):
+        """Deep networks are: what FLOPs would not say."""
+
+        def guess(self, family: Family, config: Config) -> float:
+            return 10.0 * config.to_dict()["num_block"] + config.to_dict()["num_feat"]
+
+    evidence = Evidence.of(known(3 * MOST), Options(ALONE, BUDGET, Slow()).at)
+    best = front([Point(number, psnr, option.cost) for number, (option, psnr) in enumerate(evidence.trained)])
+    assert len(best) > 5
+    for option, psnr in (evidence.trained[point.trial] for point in best):
+        assert (option.features, psnr, 0.0) in evidence.scores
 
 
 def test_the_predictor_knows_what_it_has_seen_and_doubts_the_rest() -> None:

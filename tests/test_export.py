@@ -29,6 +29,7 @@ from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig
 from autocompress.onnx_export import write_onnx
+from autocompress.quantities import parse_duration
 from autocompress.search import RunFolder
 from autocompress.search.command import command
 from autocompress.search.results import pareto, pick, rows
@@ -364,11 +365,21 @@ def test_the_command_is_made_again_from_the_settings() -> None:
         "prune": True,
         "trials": 24,
         "timeout": 600.0,
-        "ray": {"address": None, "workers": 4, "cpus": 1, "gpus": 0.5},
+        "workers": 4,
+        "ray": {"address": "head:6379", "workers": 4, "cpus": 1, "gpus": 0.5},
         "storage": "postgresql://me:secret@host/db",
         "extend": False,
     }
     assert command(settings) == (
         "autocompress search --budget-flops 20G --budget-params 123456789 --space edsr --space 'my space.yaml' "
-        "--train DIV2K --prune --timeout 600.0 --backend ray --cpus-per-trial 1 --gpus-per-trial 0.5 --workers 4"
+        "--train DIV2K --prune --timeout 10m --backend ray --cpus-per-trial 1 --gpus-per-trial 0.5 "
+        "--address head:6379 --workers 4"
     )
+    del settings["ray"]
+    assert command(settings).endswith("--timeout 10m --workers 4")
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(90.0, "90s"), (0.5, "0.5s"), (5400.0, "90m"), (7200.0, "2h")])
+def test_the_command_s_times_are_read_again(seconds: float, said: str) -> None:
+    assert command({"budget": {}, "trial_timeout": seconds}) == f"autocompress search --trial-timeout {said}"
+    assert parse_duration(said) == seconds

@@ -1,10 +1,13 @@
 """Latency: what is measured, where it is shown and kept, and searches that weigh PSNR against it."""
 
+import errno
 import itertools
 import json
+import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +20,10 @@ from optuna.trial import TrialState
 from small import Silent, trials_of
 from stub import StubSetup
 
-from autocompress import latency, search
+from autocompress import latency, onnx_export, search
 from autocompress.cli import main
 from autocompress.cli.tables import front_table
-from autocompress.errors import InvalidInput, RunError, SpaceError
+from autocompress.errors import AutocompressError, ExportFailed, InvalidInput, RunError, SpaceError
 from autocompress.families.base import SRNetwork
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
@@ -54,7 +57,7 @@ def test_the_output_is_of_1280x720_or_just_above() -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of a peak of memory")
 def test_each_runtime_is_measured_in_a_process_of_its_own() -> None:
-    found = measure(EDSR(EDSRConfig(2, 4, 1)), Machine.here(1, "cpu"), 0.1)
+    found = measure(EDSR(EDSRConfig(2, 4, 1)), Machine.here(1, "cpu"), 0.1, on_failure=pytest.fail)
     assert set(found) == ({"pytorch", "onnx"} if onnx_is_here() else {"pytorch"})
     for name, one in found.items():
         assert one.runtime == name
@@ -64,6 +67,26 @@ def test_each_runtime_is_measured_in_a_process_of_its_own() -> None:
         assert one.peak_memory is not None
         assert (3 + 4) * 1280 * 720 * 4 < one.peak_memory < 400e6
         json.dumps(one.to_dict(), allow_nan=False)
+
+
+def test_what_one_runtime_cannot_do_the_other_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxscript")
+    network, told = EDSR(EDSRConfig(2, 4, 1)), list[str]()
+
+    def no_export(*_: object) -> None:
+        raise ExportFailed("PyTorch cannot export this network to ONNX: no")
+
+    def no_memory(job: Any) -> Latency:
+        raise AutocompressError("the process that measured it was killed")
+
+    monkeypatch.setattr(onnx_export, "write_onnx", no_export)
+    with monkeypatch.context() as patch:
+        patch.setattr(latency, "_apart", lambda job: made_up(network, job.machine)["pytorch"])
+        assert list(measure(network, MACHINE, on_failure=told.append)) == ["pytorch"]
+    assert told == ["not measured with onnx: PyTorch cannot export this network to ONNX: no"]
+    monkeypatch.setattr(latency, "_apart", no_memory)
+    with pytest.raises(AutocompressError, match="was killed"):
+        measure(network, MACHINE, on_failure=pytest.fail)
 
 
 def test_the_number_of_threads_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,6 +212,60 @@ def test_a_run_s_front_is_measured_and_that_kept(call: Callable[..., tuple[int, 
     assert "latency_onnx_ms" in (copied.path / "pareto.csv").read_text().splitlines()[0]
     listed = json.loads(call("pareto", copied.path, "--json")[1])["students"]
     assert [row["latency_ms"] for row in listed] == list(after["latency_ms"])
+
+
+def test_the_report_has_what_was_measured(call: Callable[..., tuple[int, str, str]], copied: RunFolder) -> None:
+    report = copied.path / "report.html"
+    assert "PyTorch ms" not in report.read_text()
+    code, _, err = call("evaluate", copied.path, "--latency", "--quiet")
+    assert (code, err) == (0, "")
+    assert ">PyTorch ms<" in report.read_text()
+    # one whose study cannot be read has more to say than a new one
+    before = report.read_bytes()
+    config = copied.config
+    config["storage"] = {"url": "postgresql://me:***@host/db", "study": "run-1"}
+    (copied.path / "config.json").write_text(json.dumps(config))
+    code, _, err = call("evaluate", copied.path, "--latency", "--quiet")
+    assert code == 0
+    assert "report.html is left as it is" in err
+    assert "passwords are not kept" in err
+    assert report.read_bytes() == before
+
+
+def test_a_runtime_that_fails_is_named(
+    call: Callable[..., tuple[int, str, str]], copied: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(*given: Any, on_failure: Callable[[str], None]) -> dict[str, Latency]:
+        on_failure("not measured with onnx: no")
+        return {"pytorch": made_up(*given)["pytorch"]}
+
+    monkeypatch.setattr(latency, "measure", half)
+    code, out, err = call("evaluate", copied.path, "--latency")
+    assert code == 0
+    assert "not measured with onnx: no" in err
+    assert "PyTorch ms" in out
+    assert "ONNX ms" not in out
+    assert pareto(copied)["latency_ms"].notna().all()
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.EROFS, 2), (errno.ENOSPC, 1)])
+def test_a_run_that_cannot_be_written_is_not_measured(
+    call: Callable[..., tuple[int, str, str]],
+    copied: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    code: int,
+) -> None:
+    def refuse(dir: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(latency, "measure", pytest.fail)
+    found, out, err = call("evaluate", copied.path, "--latency")
+    assert (found, out) == (code, "")
+    [line] = err.splitlines()
+    assert line.startswith(f"error: {copied.path}: cannot be written")
+    assert os.strerror(number) in line
 
 
 def test_nothing_measured_is_null_in_json(call: Callable[..., tuple[int, str, str]], copied: RunFolder) -> None:
@@ -347,11 +424,21 @@ def test_what_does_not_fit_a_run(wanted: Make, small: Make, monkeypatch: pytest.
     monkeypatch.setattr(Machine, "here", lambda: Machine("slide rule", "cpu", 1))
     with pytest.raises(RunError, match=r"machine\.name was abacus and is now slide rule"):
         stub.run(wanted(trials=2), StubSetup(), here=True)
+    monkeypatch.setattr(Machine, "here", lambda: Machine(MACHINE.name, "cpu", 3))
+    with pytest.raises(RunError, match=r"machine\.threads was 1 and is now 3\); set OMP_NUM_THREADS=1, as it was, or"):
+        stub.run(wanted(trials=2), StubSetup(), here=True)
     monkeypatch.setattr(Machine, "here", lambda: MACHINE)
     assert stub.run(wanted(budget=Budget(latency=30.0), trials=4, extend=True), StubSetup(), here=True)
     (wanted().folder / "latencies.json").write_text("{}")
     with pytest.raises(RunError, match=r"latencies\.json: not readable as latencies"):
         stub.run(wanted(budget=Budget(latency=30.0), trials=5), StubSetup(), here=True)
+
+
+def test_threads_are_nothing_to_a_gpu(wanted: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    for trials, threads in ((2, 1), (4, 8)):
+        monkeypatch.setattr(Machine, "here", lambda threads=threads: Machine("big GPU", "cuda", threads))
+        stub.run(wanted(trials=trials), StubSetup(), here=True)
+    assert set(students(RunFolder(wanted().folder))["latency_on"]) == {"big GPU"}
 
 
 def test_where_nothing_is_fast_enough_nothing_is_left(wanted: Make) -> None:

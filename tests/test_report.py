@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from autocompress.report import Story, front_figure, picture, write_png, write_r
 from autocompress.report.course import growth_figures
 from autocompress.search import Outcome, RunFolder, Settings, search
 from autocompress.search.importances import importances
-from autocompress.search.results import pareto
+from autocompress.search.results import pareto, pick
 from autocompress.search.sessions import lock_of
 from autocompress.search.space import Budget
 from autocompress.search.storage import find_place
@@ -246,6 +248,13 @@ def test_commands_are_copied(opened: Open, varied: RunFolder) -> None:
     button.click()
     page.wait_for_function("document.querySelector('[data-copy]').textContent !== 'Copy'")
     assert page.evaluate("getSelection().toString()").startswith("autocompress export '")
+
+
+def test_the_commands_are_about_the_run(varied: RunFolder) -> None:
+    page = unescape((varied.path / "report.html").read_text(encoding="utf-8"))
+    trial, run = pick(pareto(varied))["trial"], shlex.quote(str(varied.path))
+    assert f">autocompress export {run} --trial {trial} --out models<" in page
+    assert f">autocompress upscale {run} photo.jpg photo-x2.png<" in page
 
 
 def test_a_page_prints(opened: Open, varied: RunFolder) -> None:

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from autocompress.cli import app
 from autocompress.errors import RunError
 from autocompress.search import RunFolder, Settings
+from autocompress.search.results import pareto, pick
+from autocompress.search.space import Budget
 from autocompress.search.status import status
 
 Make = Callable[..., Settings]
@@ -56,6 +58,22 @@ def test_of_a_finished_run(small: Make) -> None:
     assert f"trials   8: {counts['finished']} finished, {counts['stopped']} stopped, 1 failed" in said
     assert said.count("dB at no more cost") == counts["stopped"]
     assert "training" not in told(run.path).split("time")[0]
+
+
+def test_the_best_is_the_pick_within_a_lower_budget(small: Make) -> None:
+    stub.run(small(), StubSetup(), here=True)
+    run = RunFolder(small().folder)
+    before = status(run)["best"]["trial"]
+    assert before == pick(pareto(run))["trial"]
+    largest = max(student["flops"] for student in run.students())
+    lower = {"budget": Budget(largest - 1), "extend": True}
+    stub.run(small(**lower), StubSetup(), here=True)
+    assert status(run)["best"]["trial"] == pick(pareto(run))["trial"] != before
+    config = run.config
+    config["search"]["budget"] = {"flops": None, "params": 1}
+    (run.path / "config.json").write_text(json.dumps(config))
+    assert status(run)["best"] is None
+    assert "\nbest" not in told(run.path)
 
 
 @pytest.mark.slow

@@ -272,11 +272,16 @@ def _join(
 def _show(result: Result, quiet: bool) -> None:
     """The front, and where it is."""
     from autocompress.cli.tables import front_table, show, spare_of_front
+    from autocompress.search.results import budget
 
     if not quiet:
         typer.echo(f"The search ended: {result.reason}.", err=True)
-    if result.students.empty:
-        typer.echo(f"No student was trained to the end, so there is no front yet. Run folder: {result.path}", err=True)
+    students = result.students
+    if not students["on_front"].any():
+        why = "No student was trained to the end"
+        if not students.empty:
+            why = f"None of the {len(students)} students is within {budget(result.run)}"
+        typer.echo(f"{why}, so there is no front yet. Run folder: {result.path}", err=True)
         sys.exit(130 if result.interrupted else 1)
     show(front_table(result.run, result.front), spare_of_front(result.run))
     best = result.best()

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from autocompress.families.base import SRNetwork
+    from autocompress.search.run_folder import RunFolder
 
 
 def measure_network(
@@ -24,14 +25,17 @@ def measure_network(
     if not quiet:
         typer.echo("measuring...", err=True)
     cost = {key: value for key, value in describe(network).items() if key in ("flops", "params")}
-    measured = measure(network, machine)
+    measured = measure(network, machine, on_failure=_tell)
     if not as_json:
         show(latency_table(cost["flops"], cost["params"], list(measured.values())))
     return cost | {"latency": {runtime: latency.to_dict() for runtime, latency in measured.items()}}
 
 
 def measure_run(path: Path, threads: int | None, device: str | None, as_json: bool, quiet: bool) -> None:
-    """Measure each student on a run's front, keep that in its trial's folder, and show the front."""
+    """Measure each student on a run's front, keep that in its trial's folder, and show the front.
+
+    What was written of the front is written anew.
+    """
     from autocompress import checkpoints
     from autocompress.cli.tables import front_table, show, spare_of_front
     from autocompress.families import load
@@ -42,14 +46,32 @@ def measure_run(path: Path, threads: int | None, device: str | None, as_json: bo
 
     run = RunFolder.existing(path)
     front, machine = rows(pareto(run)), Machine.here(threads, device)
+    run.check_writable(row["trial"] for row in front)
     for row in front:
         if not quiet:
             typer.echo(f"measuring trial {row['trial']}...", err=True)
-        measured = measure(load(run.trial(row["trial"]) / "student.safetensors"), machine)
+        network = load(run.trial(row["trial"]) / "student.safetensors")
+        measured = measure(network, machine, on_failure=_tell)
         content = {runtime: latency.to_dict() for runtime, latency in measured.items()}
         checkpoints.write_json(run.trial(row["trial"]) / LATENCY, content)
     table = write_pareto(run)
+    _report_anew(run)
     if as_json:
         typer.echo(json.dumps(to_json(run, table), indent=2))
     else:
         show(front_table(run, table), spare_of_front(run))
+
+
+def _report_anew(run: RunFolder) -> None:
+    """Not without the study, which may need a password: a report that has it is worth more than a new one."""
+    from autocompress.report import Story, write_report
+
+    story = Story.of(run)
+    if story.without_study is None:
+        write_report(story)
+    else:
+        _tell(f"report.html is left as it is: {story.without_study}; `autocompress report` writes it anew")
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)

@@ -126,9 +126,11 @@ def _commands(story: Story) -> dict[str, str]:
     """What to do with the pick."""
     if story.pick is None:
         return {}
-    file = shlex.quote(str(Path(story.pick["file"]).absolute()))
+    file, run = (shlex.quote(str(Path(path).absolute())) for path in (story.pick["file"], story.run.path))
+    trial, scale = story.pick["trial"], story.config["scale"]
     return {
-        "Write it as files that other code loads": f"autocompress export {file} --out models",
+        "Write it as files that other code loads": f"autocompress export {run} --trial {trial} --out models",
+        "Upscale a photo with it": f"autocompress upscale {run} photo.jpg photo-x{scale}.png",
         "Score it on images of your own": f"autocompress evaluate {file} --data IMAGES",
     }
 

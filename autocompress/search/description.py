@@ -24,10 +24,13 @@ from autocompress.search.storage import Place
 def identity(task: Task) -> dict[str, Any]:
     """What must be the same for a search to go on in the same folder. More trials or time are the same search.
 
-    What is measured is of one machine.
+    What is measured is of one machine; threads make no difference to a GPU.
     """
     settings = task.settings
-    measured = {"objective": "latency", "machine": dataclasses.asdict(Machine.here())}
+    machine = dataclasses.asdict(Machine.here())
+    if machine["device"] == "cuda":
+        del machine["threads"]
+    measured = {"objective": "latency", "machine": machine}
     return (measured if settings.objective == "latency" else {}) | {
         "spaces": {
             branch.name: branch.space.to_dict() | {"teacher": branch.teacher_digest, "target": branch.target_digest}

@@ -10,7 +10,6 @@ import numpy as np
 
 from autocompress.search.history import KnownConfig
 from autocompress.search.options import Option
-from autocompress.search.predictor import DECADES
 from autocompress.search.rungs import Point, front
 from autocompress.search.space import Values
 
@@ -18,6 +17,7 @@ MOST = 120  # scores that a predictor is made from: its time grows with their th
 PAIRS = 4  # trained students from which it is told what a training from a rung to its end gains
 
 Score = tuple[list[float], float, float]  # features; PSNR-Y in dB; how uncertain that is, in dB^2
+Costed = tuple[float, Score]  # with what PSNR is weighed against
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Evidence:
         """From configs in an order of their own; `partial`: whether stopped students say anything."""
         found = [(option_at(config.point), config) for config in known]
         trained = [(o, c.psnr) for o, c in found if c.psnr is not None and math.isfinite(c.psnr)]
-        scores = [(option.features, psnr, 0.0) for option, psnr in trained]
+        scores = [(option.cost, (option.features, psnr, 0.0)) for option, psnr in trained]
         if partial:
             scores += _guessed([config for config in known if config.psnr is not None], found)
         return cls(trained, [option for option, config in found if config.pending], _thinned(scores, trained))
 
 
-def _guessed(whole: Sequence[KnownConfig], found: Sequence[tuple[Option, KnownConfig]]) -> list[Score]:
+def _guessed(whole: Sequence[KnownConfig], found: Sequence[tuple[Option, KnownConfig]]) -> list[Costed]:
     """What stopped students would have scored: their last score, and what others gained from there to the end."""
     scores = []
     for option, config in found:
@@ -47,23 +47,24 @@ def _guessed(whole: Sequence[KnownConfig], found: Sequence[tuple[Option, KnownCo
             step = max(config.at_step)
             gains = [other.psnr - other.at_step[step] for other in whole if other.psnr and step in other.at_step]
             if len(gains) >= PAIRS:
-                scores.append((option.features, config.at_step[step] + float(np.mean(gains)), float(np.var(gains))))
+                psnr = config.at_step[step] + float(np.mean(gains))
+                scores.append((option.cost, (option.features, psnr, float(np.var(gains)))))
     return scores
 
 
-def _thinned(scores: list[Score], trained: Sequence[tuple[Option, float]]) -> list[Score]:
+def _thinned(scores: list[Costed], trained: Sequence[tuple[Option, float]]) -> list[Score]:
     """At most MOST: the front's, and of the others evenly from the nearly as good to the worst."""
     if len(scores) <= MOST:
-        return scores
-    best = front([Point(number, psnr, option.flops) for number, (option, psnr) in enumerate(trained)])
+        return [score for _, score in scores]
+    best = front([Point(number, psnr, option.cost) for number, (option, psnr) in enumerate(trained)])
     kept = [scores[point.trial] for point in best][:MOST]
     levels = {point.cost: point.psnr for point in best}
 
-    def missing(score: Score) -> float:
-        """dB below the front at the same FLOPs."""
-        flops = 10 ** (score[0][0] * DECADES)
-        return max((psnr for cost, psnr in levels.items() if cost <= flops * 1.0001), default=0.0) - score[1]
+    def missing(costed: Costed) -> float:
+        """dB below the front at the same cost."""
+        cost, (_, psnr, _) = costed
+        return max((at for level, at in levels.items() if level <= cost), default=0.0) - psnr
 
     others = sorted((score for score in scores if score not in kept), key=missing)
     count = MOST - len(kept)
-    return kept + [others[index * len(others) // count] for index in range(count)]
+    return [score for _, score in kept + [others[index * len(others) // count] for index in range(count)]]

@@ -24,7 +24,7 @@ LISTED = ("trial", "family", "config", "psnr_y", "ssim_y", "flops", "params", "f
 def export_front(run: RunFolder, out: Path, formats: Sequence[str], half: bool = False) -> list[Path]:
     """Export every student of the front, with index.json and README.md about them; returns the files of weights.
 
-    Raises RunError where no trial has finished.
+    Raises RunError where there is no front.
     """
     check_formats(formats, half)
     front = pareto(run)

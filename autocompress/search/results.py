@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point, front
 from autocompress.search.space import Budget
 
+CSV, JSON = "pareto.csv", "pareto.json"
 LATENCIES = {"PyTorch ms": LATENCY_MS, "ONNX ms": "latency_onnx_ms"}  # what people call columns of a front
 COLUMNS = (
     "trial",
@@ -49,8 +51,8 @@ def students(run: RunFolder) -> pd.DataFrame:
     by_cost = [LATENCY_MS if objective(run) == "latency" else "flops", "trial"]
     table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
     points = [Point(student["trial"], student["metrics"]["psnr_y"], cost_of(student)) for student in measured]
-    budget = Budget(**run.config["search"]["budget"])  # another session may have had a larger one
-    allowed = {row["trial"] for row in found if _allows(budget, row)}
+    limit = budget(run)  # another session may have had a larger one
+    allowed = {row["trial"] for row in found if allows(limit, row)}
     best = {point.trial for point in front([point for point in points if point.trial in allowed])}
     table["on_front"] = table["trial"].isin(best)
     return table
@@ -61,36 +63,50 @@ def objective(run: RunFolder) -> str:
     return str(run.config["search"].get("objective", "flops"))
 
 
-def _allows(budget: Budget, row: dict[str, Any]) -> bool:
-    """What nobody has measured is not within a budget of time."""
-    measured = row[LATENCY_MS]
-    in_time = budget.latency is None or (measured is not None and measured <= budget.latency)
-    return in_time and budget.allows(row["flops"], row["params"])
+def budget(run: RunFolder) -> Budget:
+    """That of a run's latest session."""
+    return Budget(**run.config["search"]["budget"])
+
+
+def allows(limit: Budget, costs: Mapping[str, Any]) -> bool:
+    """Whether a student's row, or its trial's attributes, are within it; what nobody has measured is in no time."""
+    measured = costs.get(LATENCY_MS)
+    in_time = limit.latency is None or (measured is not None and measured <= limit.latency)
+    return in_time and limit.allows(costs["flops"], costs["params"])
 
 
 def pareto(run: RunFolder) -> pd.DataFrame:
-    """The front of a run by what it costs, within its budget; RunError where no trial has finished."""
-    table = students(run)
-    if table.empty:
-        raise _no_front(run)
+    """The front of a run by what it costs; RunError where no trial has finished, or none within its budget."""
+    table = _within_budget(run)
     return table[table["on_front"]].drop(columns="on_front").reset_index(drop=True)
+
+
+def _within_budget(run: RunFolder) -> pd.DataFrame:
+    """The students within the run's budget, dominated ones too; RunError where there are none."""
+    table, limit = students(run), budget(run)
+    if table.empty:
+        raise RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
+    inside = [allows(limit, row) for row in rows(table)]
+    if not any(inside):
+        raise RunError(
+            f"{run.path}: none of its {len(table)} students is within {limit}, so there is no front; "
+            "let the search go on with more --trials, or give it a larger budget with --extend"
+        )
+    return table[inside].reset_index(drop=True)
 
 
 def within(run: RunFolder, limit: Budget) -> pd.DataFrame:
     """The students of a run within its budget and this limit, by cost, dominated ones too.
 
-    RunError where no trial has finished; InvalidInput where no student is so small, or none was measured.
+    RunError as `pareto`; InvalidInput where none of those within the budget is so small, or none was measured.
     """
-    table = students(run)
-    if table.empty:
-        raise _no_front(run)
-    limits = (limit, Budget(**run.config["search"]["budget"]))
+    table = _within_budget(run)
     if limit.latency is not None and table[LATENCY_MS].isna().all():
         raise InvalidInput(
             f"{run.path}: no student's latency is known, so none is within {limit}; "
             "`autocompress evaluate RUN --latency` measures those of the front"
         )
-    small = [all(_allows(one, row) for one in limits) for row in rows(table)]
+    small = [allows(limit, row) for row in rows(table)]
     if not any(small):
         least = [f"{format_count(table['flops'].min())} FLOPs", f"{format_count(table['params'].min())} parameters"]
         if limit.latency is not None:
@@ -100,17 +116,24 @@ def within(run: RunFolder, limit: Budget) -> pd.DataFrame:
 
 
 def write_pareto(run: RunFolder) -> pd.DataFrame:
-    """Write pareto.csv and pareto.json, and return the front."""
+    """Write pareto.csv and pareto.json, and return the front; raises as `pareto`."""
     table = pareto(run)
-    checkpoints.write_text(run.path / "pareto.csv", table.drop(columns=["config"]).to_csv(index=False))
-    checkpoints.write_json(run.path / "pareto.json", as_json(run, table))
+    checkpoints.write_text(run.path / CSV, table.drop(columns=["config"]).to_csv(index=False))
+    checkpoints.write_json(run.path / JSON, as_json(run, table))
     return table
+
+
+def remove_pareto(run: RunFolder) -> None:
+    """Where there is no front: what was written of one within another budget."""
+    for name in (CSV, JSON):
+        (run.path / name).unlink(missing_ok=True)
 
 
 def as_json(run: RunFolder, table: pd.DataFrame) -> dict[str, Any]:
     """The front with what it is compared with, as plain JSON types."""
     config = run.config
     return {
+        "objective": objective(run),
         "budget": config["search"]["budget"],
         "references": config["references"],
         "pick": pick(table)["trial"],
@@ -133,10 +156,6 @@ def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _is_missing(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
-
-
-def _no_front(run: RunFolder) -> RunError:
-    return RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
 
 
 def _row(student: dict[str, Any], references: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from autocompress import checkpoints
-from autocompress.errors import RunError
+from autocompress.errors import DiskFull, RunError
 from autocompress.search.costs import cost_of
 
 CONFIG = "config.json"
 LOCK = ".lock"
 TIMES = "times.json"
 LATENCY = "latency.json"
+THREADS = "machine.threads"  # in what a search for latency is
 OLD = 60  # seconds in which any file is written
 
 
@@ -99,6 +101,19 @@ class RunFolder:
         """Keep those of one more session."""
         checkpoints.write_json(self.path / TIMES, {"sessions": [*self.times, session]})
 
+    def check_writable(self, trials: Iterable[int]) -> None:
+        """Before something is added to these trials: RunError where their folders, or the run's, cannot be written."""
+        for folder in (self.path, *map(self.trial, trials)):
+            try:
+                with checkpoints.room_for(folder), tempfile.TemporaryFile(dir=folder):
+                    pass
+            except DiskFull:
+                raise
+            except OSError as error:
+                raise RunError(
+                    f"{folder}: cannot be written to ({error.strerror}); make it writable, or copy the run elsewhere"
+                ) from error
+
     def exists(self) -> bool:
         """Whether a search has been here."""
         return (self.path / CONFIG).is_file()
@@ -160,11 +175,13 @@ class RunFolder:
         other = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
         only_budget = all(key.startswith("budget.") for key in other)
         if other and not (only_budget and extend):
+            remedy = "give another folder with --out"
+            if only_budget:
+                remedy += ", or go on within the new budget with --extend"
+            if other == [THREADS]:
+                remedy = f"set OMP_NUM_THREADS={before[THREADS]}, as it was, or {remedy}"
             listed = (f"{key} was {before.get(key, 'absent')} and is now {now.get(key, 'absent')}" for key in other)
-            raise RunError(
-                f"{self.path}: holds a search of other settings ({'; '.join(listed)}); "
-                f"give another folder with --out{', or go on within the new budget with --extend' * only_budget}"
-            )
+            raise RunError(f"{self.path}: holds a search of other settings ({'; '.join(listed)}); {remedy}")
 
     def settle(self, config: Mapping[str, Any]) -> None:
         """Write config.json; what an earlier session of the same search wrote stays, but for its settings."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.search.costs import LATENCY_MS
+from autocompress.search.costs import LATENCY_MS, cost_of
 from autocompress.search.known import scores
+from autocompress.search.results import allows, budget
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.sessions import is_held, locks
 from autocompress.search.storage import find_place
@@ -41,7 +42,7 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
             "running": len(begun),
             "waiting": max(0, wanted - len(over) - len(begun)),
         },
-        "best": _best(trials),
+        "best": _best(run, trials),
         "running": [_progress(trial) for trial in begun],
         "ended_early": [
             {"trial": trial.number, "state": NAMES[trial.state], "reason": trial.user_attrs.get("reason", "")}
@@ -71,11 +72,13 @@ def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTria
     return found
 
 
-def _best(trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+def _best(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
+    """The pick of `results`, so far; None where no trial has finished within the budget."""
+    limit = budget(run)
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and allows(limit, trial.user_attrs)]
     if not complete:
         return None
-    best = max(complete, key=lambda trial: float(trial.values[0]))
+    best = max(complete, key=lambda trial: (float(trial.values[0]), -cost_of(trial.user_attrs)))
     costs = {name: best.user_attrs[name] for name in ("flops", LATENCY_MS) if name in best.user_attrs}
     return {"trial": best.number, "psnr_y": best.values[0]} | costs
 
