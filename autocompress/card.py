@@ -14,9 +14,9 @@ from autocompress import checkpoints, loading
 from autocompress.families import describe, family_of, shape
 from autocompress.families.base import SRNetwork
 from autocompress.quantities import format_count, format_milliseconds
+from autocompress.runtimes import RUNTIMES
 from autocompress.teachers import shipped
 
-RUNTIMES = {"latency_ms": "PyTorch", "latency_onnx_ms": "ONNX Runtime"}
 METRICS = {"psnr_y": "PSNR-Y dB", "ssim_y": "SSIM-Y", "psnr_rgb": "PSNR-RGB dB", "ssim_rgb": "SSIM-RGB"}
 
 
@@ -75,7 +75,8 @@ def _network(network: SRNetwork, about: Mapping[str, Any]) -> str:
         ("FLOPs", f"{format_count(described['flops'])} ({described['flops']:,}) for an output of 1280x720"),
         ("parameters", f"{described['params']:,}"),
     ]
-    if times := [f"{format_milliseconds(about[key])} ms with {name}" for key, name in RUNTIMES.items() if key in about]:
+    measured = [runtime for runtime in RUNTIMES.values() if runtime.column in about]
+    if times := [f"{format_milliseconds(about[one.column])} ms with {one.name}" for one in measured]:
         where = f", measured on {about['latency_on']}" if "latency_on" in about else ""
         rows.append(("latency", f"{' and '.join(times)} for an output of 1280x720{where}"))
     return (

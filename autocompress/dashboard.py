@@ -32,8 +32,10 @@ class _Handler(WSGIRequestHandler):
 def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Callable[[str], object]) -> None:
     """Show a run until a keyboard interrupt; `listens` gets the URL of its study as soon as it can be opened.
 
-    Port 0 is any that is free. It only reads, so a search may go on meanwhile. `storage` is needed where its URL has a
-    password. Raises InvalidInput where there is no study or the address cannot be had.
+    Port 0 is any that is free. A search may go on meanwhile. There is no password: whoever reaches the address can edit
+    notes, add artifacts and delete the study; the students stay, and of them the next session makes a study again.
+    `storage` is needed where its URL has a password. Raises InvalidInput where there is no study or the address cannot
+    be had.
     """
     if not 0 <= port <= HIGHEST_PORT:
         raise InvalidInput(f"--port is {port}, but must be from 0 (any that is free) to {HIGHEST_PORT}")

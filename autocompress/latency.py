@@ -6,7 +6,6 @@ FLOPs say how much is computed, not how fast: a narrow network takes longer for 
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import multiprocessing
 import platform
@@ -28,6 +27,7 @@ from autocompress.arithmetic import exact
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.families import find_family
 from autocompress.families.base import Config, SRNetwork
+from autocompress.onnx_export import onnx_is_here, write_onnx
 
 OUTPUT = (1280, 720)
 LIMIT = 10.0  # seconds of timed runs, where they do not agree before
@@ -121,7 +121,6 @@ def measure(
 
 
 def _as_onnx(network: SRNetwork, job: _Job) -> Latency:
-    from autocompress.onnx_export import write_onnx
 
     on_gpu = job.machine.device != "cpu"
     processor = Machine.here(job.machine.threads, "cpu") if on_gpu else job.machine
@@ -160,11 +159,6 @@ def _agree(seconds: list[float]) -> bool:
     """A median's standard error is near the distance of the quartiles over the square root of the count."""
     lower, median, upper = np.percentile(seconds, [25, 50, 75])
     return len(seconds) >= ENOUGH and bool(upper - lower < STABLE * median * math.sqrt(len(seconds)))
-
-
-def onnx_is_here() -> bool:
-    """Whether ONNX Runtime, and what writes its files, are installed."""
-    return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime", "onnxscript"))
 
 
 @dataclass(frozen=True)

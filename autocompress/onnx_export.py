@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from autocompress.errors import ExportFailed, InvalidInput
 from autocompress.families import family_of
 from autocompress.families.base import SRNetwork
 
+PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 OPSET = 18  # the lowest that PyTorch's exporter writes; ONNX Runtime has it since 1.14, TensorRT since 8.6
 EXAMPLE = (2, 3, 37, 53)  # any sizes that are nothing special: 0 and 1 would be taken for constants
 CHECKED = ((1, 3, 37, 53), (2, 3, 64, 41))  # a size of whole windows beside sizes that are none
@@ -39,12 +41,15 @@ def write_onnx(network: SRNetwork, path: Path) -> None:
 
 def require_onnx() -> None:
     """Raise InvalidInput, with the remedy, where something is missing that writing and checking ONNX files takes."""
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise InvalidInput(f"ONNX is not installed ({error}); pip install 'autocompress[onnx]' does it") from error
+    if missing := [name for name in PACKAGES if find_spec(name) is None]:
+        raise InvalidInput(
+            f"ONNX is not installed (no {', '.join(missing)} here); pip install 'autocompress[onnx]' does it"
+        )
+
+
+def onnx_is_here() -> bool:
+    """Whether nothing is missing that writing, checking and running ONNX files takes."""
+    return all(find_spec(name) is not None for name in PACKAGES)
 
 
 def _converted(network: SRNetwork) -> bytes:

@@ -41,8 +41,10 @@ def format_count(count: float) -> str:
     return f"{count:g}"
 
 
-def format_milliseconds(milliseconds: float) -> str:
-    """Three digits, or all before the point: `23.4` or `1204`."""
+def format_milliseconds(milliseconds: float | None) -> str:
+    """Three digits, or all before the point: `23.4` or `1204`; nothing where nobody has measured them."""
+    if milliseconds is None:
+        return ""
     return f"{milliseconds:.3g}" if milliseconds < 100 else f"{milliseconds:.0f}"
 
 

@@ -35,7 +35,8 @@ def plan(source: Path, out: Path, scale: int, *, overwrite: bool, skip_bad_image
     """What upscaling the image `source` to the file or into the folder `out`, or a folder to a folder, is to make.
 
     Of a folder its own images are taken, not those of subfolders or hidden ones. They keep their names, but for the
-    suffix where their format cannot hold the larger picture, which becomes a PNG. Of all the headers are read.
+    suffix where it says no format, or one that cannot hold the larger picture, which becomes a PNG. Of all the headers
+    are read.
     An image that exists already is left out, unless `overwrite`; where it is the only one, that is InvalidInput.
     DataError where there are no images to upscale, or a bad one, unless they are skipped.
     """
@@ -71,7 +72,11 @@ def upscale_file(job: Job, upscale: Upscaler, scale: int) -> None:
         raise DataError(f"{job.source}: {error}") from error
     image = to_image(upscaled(picture, upscale, scale))
     del picture  # encoders need room: that of WebP as much again as all of this
-    content = encoded(image, job.target.suffix)
+    try:
+        content = encoded(image, job.target.suffix)
+    # Pillow's encoders answer what they cannot write with nearly any exception: OSError, ValueError, struct.error...
+    except Exception as error:
+        raise DataError(f"{job.target}: cannot be encoded ({error}); write a .png file") from error
     try:
         write_bytes(job.target, content)
     except DiskFull:
@@ -82,7 +87,8 @@ def upscale_file(job: Job, upscale: Upscaler, scale: int) -> None:
 
 def _target_file(source: Path, out: Path) -> Path:
     if out.is_dir():
-        return out / source.name
+        name = source.name if source.suffix.lower() in IMAGE_SUFFIXES else f"{source.stem}.png"
+        return out / name
     if out.suffix.lower() not in IMAGE_SUFFIXES:
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
         raise InvalidInput(f"{out} ends in {out.suffix!r}; write a file that ends in one of {suffixes}, or to a folder")

@@ -8,12 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import write_image
 from torch import Tensor
 
 from autocompress import cache
 from autocompress.data.bank import PixelBank
 from autocompress.data.embedded import embedded
-from autocompress.data.images import write_image
 from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import ImageSource, open_folder
 from autocompress.errors import DataError, InvalidInput

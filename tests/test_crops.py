@@ -1,18 +1,26 @@
 """Crops of validation images: which piece is chosen, and that the files show what their names say."""
 
+import json
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from small import Silent
 
 import autocompress
+from autocompress import arithmetic, search
 from autocompress.data import bicubic
 from autocompress.data.images import read_image
 from autocompress.data.sources import ImagePair
+from autocompress.errors import RunError
 from autocompress.evaluate import bicubic_upscaler, network_upscaler
-from autocompress.search import Outcome, RunFolder, crops
+from autocompress.search import Outcome, RunFolder, Settings, crops
 from autocompress.search.crops import Pieces, copy_crops, crops_of, make_crops, student_crop
+from autocompress.search.pictures import side_by_side
 
 Finished = tuple[RunFolder, Outcome, Silent]
 Pixels = NDArray[np.uint8]
@@ -60,12 +68,52 @@ def test_copies_have_the_teachers_names(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     pieces = made([pair(40, 60, "copied")], "copied")
     assert crops_of(run) is None
-    copy_crops(pieces, run, {"0123": "my teacher"})
+    copy_crops(pieces, run, {"my teacher": "0123", "the same": "0123"})
     copy = crops_of(run)
     assert copy is not None
-    assert copy.names == ("bicubic", "my teacher")
+    assert copy.names == ("bicubic", "my teacher", "the same")
     (crop,) = copy.crops
-    assert copy.file(crop, "my teacher").read_bytes() == pieces.file(crop, "0123").read_bytes()
+    for name in copy.names[1:]:
+        assert copy.file(crop, name).read_bytes() == pieces.file(crop, "0123").read_bytes()
+    copy_crops(made([pair(40, 60, "others", seed=1)], "others"), run, {"my teacher": "0123"})
+    assert crops_of(run) == copy
+
+
+def test_a_damaged_index_is_one_line(tmp_path: Path) -> None:
+    for content in ("{", "[]", '{"crops": [{}], "names": []}', '{"names": []}'):
+        (tmp_path / "crops.json").write_text(content)
+        with pytest.raises(RunError, match=r"crops\.json: no index of crops \(.*\); restore it, or remove"):
+            Pieces.read(tmp_path)
+
+
+def test_a_teacher_that_it_does_not_know_is_left_out(tmp_path: Path) -> None:
+    pieces = made([pair(40, 60, "unknown")], "unknown")
+    pieces.keep("unknown", np.zeros((40, 60, 3), np.uint8), tmp_path)
+    known, unknown = (side_by_side(pieces, tmp_path, name) for name in ("0123", "another"))
+    assert known is not None
+    assert unknown is not None
+    assert Image.open(BytesIO(known)).width > Image.open(BytesIO(unknown)).width
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_later_students_are_cut_to_the_run_s_crops(
+    small: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """Also where others would be chosen now, and by workers in processes of their own."""
+    monkeypatch.setattr(arithmetic, "choose", arithmetic.Arithmetic)
+    run, _ = search.search(small(trials=1, steps=2), Silent())
+    index = run.path / "crops" / "crops.json"
+    content = json.loads(index.read_text())
+    content["crops"][0] |= {"top": 8, "left": 4, "height": 32, "width": 64}
+    index.write_text(json.dumps(content))
+    search.search(small(trials=3, steps=2, workers=workers), Silent())
+    assert json.loads(index.read_text()) == content
+    pieces = crops_of(run)
+    assert pieces is not None
+    shapes = [
+        read_image(student_crop(run.trial(student["trial"]), pieces.crops[0])).shape for student in run.students()
+    ]
+    assert shapes == [(96, 96, 3), (32, 64, 3), (32, 64, 3)]
 
 
 def test_a_run_has_crops_of_bicubic_and_its_teacher(finished: Finished, teacher_file: Path) -> None:

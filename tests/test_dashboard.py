@@ -19,7 +19,7 @@ from optuna_dashboard import get_note
 from optuna_dashboard._note import get_note_from_system_attrs
 from PIL import Image
 from playwright.sync_api import Browser
-from small import Silent
+from small import BUDGET, Silent
 from stub import StubSetup
 from typer.testing import CliRunner
 
@@ -28,6 +28,7 @@ from autocompress.cli import app
 from autocompress.errors import InvalidInput, RunError
 from autocompress.search import Outcome, RunFolder, Settings, showing
 from autocompress.search.notes import PART, save_note
+from autocompress.search.space import Budget
 from autocompress.search.storage import STUDY_NAME, find_place
 
 Finished = tuple[RunFolder, Outcome, Silent]
@@ -199,8 +200,31 @@ def test_a_user_s_note_stays(small: Make, show: Callable[[RunFolder], Shown]) ->
     shown = show(run)
     long = "a user's own words, " * PART
     save_note(shown.storage, shown.study._study_id, None, long)
-    stub.run(small(trials=3), StubSetup(), here=True)
-    assert get_note(show(run).study) == long
+    for extend in (False, True):
+        stub.run(small(trials=3, extend=extend), StubSetup(), here=True)
+        assert get_note(show(run).study) == long
+
+
+def test_a_note_of_ours_is_replaced_where_the_budget_is_another(
+    small: Make, show: Callable[[RunFolder], Shown]
+) -> None:
+    stub.run(small(trials=2), StubSetup(), here=True)
+    run = RunFolder(small().folder)
+    before = get_note(show(run).study)
+    stub.run(small(trials=2, budget=Budget(BUDGET // 2), extend=True), StubSetup(), here=True)
+    after = get_note(show(run).study)
+    assert str(Budget(BUDGET)) in before
+    assert str(Budget(BUDGET // 2)) in after
+
+
+def test_a_shorter_note_leaves_nothing_of_a_longer_one(small: Make, show: Callable[[RunFolder], Shown]) -> None:
+    stub.run(small(trials=1), StubSetup(), here=True)
+    shown = show(RunFolder(small().folder))
+    number = shown.trials[0]._trial_id
+    for version, text in enumerate((3 * PART * "x", "short"), start=2):
+        save_note(shown.storage, shown.study._study_id, number, text)
+        note = get_note_from_system_attrs(shown.storage.get_study_system_attrs(shown.study._study_id), number)
+        assert note == {"version": version, "body": text}
 
 
 def test_the_front_is_in_the_browser(address: str, browser: Browser) -> None:

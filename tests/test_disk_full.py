@@ -2,6 +2,7 @@
 
 import errno
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from autocompress import checkpoints
 from autocompress.errors import DiskFull
 from autocompress.search import RunFolder
 from autocompress.search.journal import Journal
+from autocompress.search.showing import Pictures
+from autocompress.search.sweeping import sweep
 
 
 @pytest.fixture
@@ -42,6 +45,25 @@ def test_it_is_said_in_one_line_and_nothing_is_left(tmp_path: Path, write: Any) 
         write(tmp_path / "file")
     assert caught.value.errno == errno.ENOSPC
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("full")
+def test_a_picture_for_the_dashboard_is_whole_or_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DiskFull):
+        Pictures(tmp_path).write("an-id", BytesIO(b"a picture"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["artifacts", "crops"])
+def test_what_a_kill_left_of_a_picture_is_swept(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    old, new, whole = (tmp_path / folder / name for name in (".a.1.tmp", ".b.2.tmp", "c"))
+    for file in (old, new, whole):
+        file.touch()
+    os.utime(old, (0, 0))
+    os.utime(whole, (0, 0))
+    sweep(RunFolder(tmp_path), [])
+    assert set((tmp_path / folder).iterdir()) == {new, whole}
 
 
 def test_a_log_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from pictures import write_image
 from PIL import Image
 
-from autocompress.data.images import IMAGE_SUFFIXES, read_image, read_size, write_image
+from autocompress.data.images import IMAGE_SUFFIXES, read_image, read_size
 from autocompress.errors import DataError
 
 LOSSLESS = sorted(IMAGE_SUFFIXES - {".jpg", ".jpeg"})
@@ -196,29 +197,3 @@ def test_not_an_image(tmp_path: Path, content: bytes, reason: str) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.png: no such file"):
         read_image(tmp_path / "absent.png")
-
-
-def test_what_cannot_be_written(tmp_path: Path, rgb: NDArray[np.uint8]) -> None:
-    with pytest.raises(DataError, match=r"image\.gif: cannot write a '\.gif' file: use one of \.bmp"):
-        write_image(tmp_path / "image.gif", rgb)
-    with pytest.raises(DataError, match=r"float64 \(20, 30, 3\)"):
-        write_image(tmp_path / "image.png", rgb / 255)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match=r"image\.png: cannot be written"):
-        write_image(tmp_path / "absent" / "image.png", rgb)
-
-
-def test_failed_write_leaves_the_old_file(
-    tmp_path: Path, rgb: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "image.png"
-    write_image(path, rgb)
-
-    def fail(self: Image.Image, target: Path, **options: object) -> None:
-        target.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Image.Image, "save", fail)
-    with pytest.raises(DataError, match="No space left"):
-        write_image(path, 255 - rgb)
-    np.testing.assert_array_equal(read_image(path), rgb)
-    assert [item.name for item in tmp_path.iterdir()] == ["image.png"]

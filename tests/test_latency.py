@@ -27,7 +27,8 @@ from autocompress.errors import AutocompressError, ExportFailed, InvalidInput, R
 from autocompress.families.base import SRNetwork
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
-from autocompress.latency import ENOUGH, WARM_UP, Latency, Machine, measure, onnx_is_here, repeated, timed
+from autocompress.latency import ENOUGH, WARM_UP, Latency, Machine, measure, repeated, timed
+from autocompress.onnx_export import onnx_is_here
 from autocompress.search import Outcome, RunFolder, Settings, latencies
 from autocompress.search.costs import LATENCY_MS
 from autocompress.search.results import pareto, students

@@ -30,6 +30,7 @@ from autocompress.search.command import command
 from autocompress.search.costs import LATENCY_MS
 from autocompress.search.exporting import export_front, export_trial
 from autocompress.search.hypervolume import hypervolume
+from autocompress.search.known import AT_STEP
 from autocompress.search.results import pareto, pick, rows, students, write_pareto
 from autocompress.search.run_folder import LATENCY
 from autocompress.search.rungs import Point
@@ -83,7 +84,10 @@ def measured(finished: tuple[RunFolder, Outcome, Silent], tmp_path: Path) -> Run
 
 
 def test_the_picture_is_over_milliseconds(run: RunFolder) -> None:
+    about = {LATENCY_MS: 20.5, "flops": 10**9, f"{AT_STEP}20": 31.5}
+    stopped = optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs=about)
     story = Story.of(run)
+    story = dataclasses.replace(story, trials=[*story.trials, stopped])
     figure, front = front_figure(story), pareto(run)
     traces = {trace.name.partition(" ")[0].strip(":"): trace for trace in figure.data}
     assert list(traces["front"].x) == list(front[LATENCY_MS])
@@ -91,9 +95,8 @@ def test_the_picture_is_over_milliseconds(run: RunFolder) -> None:
     assert list(traces["teacher"].x) == [TEACHER]
     assert "published" not in traces
     assert f"{TEACHER:g} PyTorch ms" in traces["teacher"].hovertext[0]
-    if "stopped" in traces:
-        assert all(12 <= x <= LIMIT for x in traces["stopped"].x)
-        assert all(text.endswith(" ms") for text in traces["stopped"].hovertext)
+    assert (traces["stopped"].x[-1], traces["stopped"].y[-1]) == (20.5, 31.5)
+    assert traces["stopped"].hovertext[-1].endswith("stopped: 31.50 dB after 20 steps<br>20.5 ms")
     axis = figure.layout.xaxis
     assert (axis.type, axis.title.text) == ("log", "ms for a 1280x720 output")
     assert {"0.5", "20", "1000"} <= set(axis.ticktext)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autocompress.errors import InvalidInput
-from autocompress.quantities import format_count, format_duration, parse_count, parse_duration
+from autocompress.quantities import format_count, format_duration, format_milliseconds, parse_count, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,8 @@ def test_a_formatted_count_reads_back_nearly(count: int) -> None:
 )
 def test_format_duration(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(("ms", "text"), [(23.42, "23.4"), (0.257, "0.257"), (1204.4, "1204"), (None, "")])
+def test_milliseconds(ms: float | None, text: str) -> None:
+    assert format_milliseconds(ms) == text

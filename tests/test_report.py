@@ -1,5 +1,6 @@
 """The report in a browser: every control, both widths, both themes, no network; and what it goes without."""
 
+import copy
 import json
 import re
 import shlex
@@ -21,17 +22,20 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState, create_trial
 from playwright.sync_api import Browser, Page
 from small import BUDGET, SPACE, Silent
+from typer.testing import CliRunner
 
 from autocompress import arithmetic
-from autocompress.cli import main
+from autocompress.cli import app, main
 from autocompress.errors import InvalidInput, RunError
 from autocompress.report import Story, front_figure, picture, write_png, write_report
 from autocompress.report.course import growth_figures
 from autocompress.search import Outcome, RunFolder, Settings, search
+from autocompress.search.exporting import export_trial
 from autocompress.search.importances import importances
 from autocompress.search.results import pareto, pick
 from autocompress.search.sessions import lock_of
 from autocompress.search.space import Budget
+from autocompress.search.status import status
 from autocompress.search.storage import find_place
 
 Finished = tuple[RunFolder, Outcome, Silent]
@@ -342,6 +346,26 @@ def test_importances_are_shares_of_each_space(finished: Finished) -> None:
     assert sum(shares.values()) == pytest.approx(1)
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
     assert importances(complete[:7]) == {}
+
+
+def test_a_space_whose_students_all_score_the_same_has_no_importances(finished: Finished) -> None:
+    trials = [copy.deepcopy(trial) for trial in Story.of(finished[0]).trials if trial.values] * 2
+    for trial in trials:
+        trial.values = [30.0, trial.values[1]]
+    assert importances(trials) == {}
+
+
+def test_a_run_of_an_older_version_without_its_settings(finished: Finished, tmp_path: Path) -> None:
+    run = copied(finished, tmp_path)
+    content = json.loads((run.path / "config.json").read_text())
+    del content["settings"]
+    (run.path / "config.json").write_text(json.dumps(content))
+    assert re.search(r"<d[td]>\s*\d+: \d+ finished", page_of(run))
+    assert {"wanted", "waiting"}.isdisjoint(status(run)["trials"])
+    said = CliRunner().invoke(app, ["status", str(run.path)])
+    assert re.search(r"trials   \d+ finished", said.output)
+    (file,) = export_trial(run, "pick", tmp_path / "out", ["pth"])
+    assert "Made by" not in file.with_suffix(".md").read_text()
 
 
 def test_stopped_trials_and_why(finished: Finished, opened: Open, tmp_path: Path) -> None:

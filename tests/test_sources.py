@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pictures import write_image
 
 from autocompress.data import embedded as embedded_module
 from autocompress.data.bicubic import downscale
 from autocompress.data.embedded import embedded
-from autocompress.data.images import write_image
 from autocompress.data.sources import ImageFile, ImageSource, open_folder
 from autocompress.errors import DataError
 

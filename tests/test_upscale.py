@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from pictures import write_image
+from PIL import ExifTags, Image, ImageCms
 from small import Silent
 from test_images import png_16_bit
 
@@ -19,7 +20,7 @@ from autocompress import checkpoints, upscaling
 from autocompress.cli import main
 from autocompress.data import bicubic, pictures
 from autocompress.data.embedded import embedded
-from autocompress.data.images import read_image, read_size, write_image
+from autocompress.data.images import read_image, read_size
 from autocompress.errors import DataError
 from autocompress.evaluate import network_upscaler
 from autocompress.families.base import SRNetwork
@@ -277,6 +278,38 @@ def test_opaque_alpha_may_become_jpeg_and_transparency_may_not(run: Run, photo: 
     refused(run("disc.png", "disc.jpg"), "disc.png: it is transparent in places", ".jpg", "write a .png file")
     refused(run("disc.png", "disc.bmp"), "it is transparent in places, which a .bmp file cannot hold")
     assert not list(Path().glob("disc.[jb]*"))
+
+
+def test_a_name_that_says_no_format_becomes_png(run: Run, network: SRNetwork, photo: Samples) -> None:
+    for name in ("photo.jfif", "other"):
+        write_image(Path("in.png"), photo)
+        Path("in.png").rename(name)
+    Path("out").mkdir()
+    assert run("photo.jfif", "out")[:2] == (0, "out/photo.png\n")
+    assert run("other", "out")[:2] == (0, "out/other.png\n")
+    assert np.array_equal(read_image(Path("out/photo.png")), network.upscale(photo))
+
+
+def test_more_exif_than_a_jpeg_can_hold_is_left_out(run: Run, photo: Samples) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = 70_000 * "x"
+    Image.fromarray(photo).save("in.png", exif=exif)
+    assert run("in.png", "out.jpg")[0] == 0
+    assert run("in.png", "out.png")[0] == 0
+    with Image.open("out.jpg") as made:
+        assert len(made.getexif()) == 0
+    with Image.open("out.png") as made:
+        assert made.getexif() == exif
+
+
+def test_what_an_encoder_refuses_is_one_line(run: Run, photo: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("bad Huffman code")
+
+    write_image(Path("in.png"), photo)
+    monkeypatch.setattr(Image.Image, "save", fail)
+    refused(run("in.png", "out.jpg"), "out.jpg: cannot be encoded (bad Huffman code)")
+    assert not Path("out.jpg").exists()
 
 
 # --- folders ---

@@ -100,14 +100,18 @@ def status(
 def dashboard(
     run: Run,
     port: Annotated[int, typer.Option(help="Where to listen; 0 is any port that is free.")] = 8080,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is for all who reach this machine.")] = (
-        "127.0.0.1"
-    ),
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0 is for all who reach this machine. There is no password: whoever "
+            "reaches it can change notes and delete the study."
+        ),
+    ] = "127.0.0.1",
     storage: Annotated[
         str | None, typer.Option(help="The study's database, where its URL has a password.", show_default=False)
     ] = None,
 ) -> None:
-    """Open the Optuna dashboard of a run in a browser, also while it is still going on; Ctrl-C ends it.
+    """Serve the Optuna dashboard of a run at the address that is printed, also while it goes on; Ctrl-C ends it.
 
     Example: autocompress dashboard runs/edsr-20G-seed0
     """
@@ -124,7 +128,7 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
     alive = "nobody works on it" if sessions == 0 else f"{sessions} session{'s' if sessions > 1 else ''} at work"
     yield f"{about['run']}: {alive}"
     counts = ", ".join(f"{trials[name]} {name}" for name in trials if name != "wanted")
-    yield f"trials   {trials['wanted']}: {counts}"
+    yield f"trials   {trials['wanted']}: {counts}" if "wanted" in trials else f"trials   {counts}"
     if best is not None:
         latency = f" and {format_milliseconds(best['latency_ms'])} ms" if "latency_ms" in best else ""
         yield f"best     trial {best['trial']}: {best['psnr_y']:.2f} dB at {format_count(best['flops'])} FLOPs{latency}"

@@ -13,10 +13,9 @@ from autocompress.evaluate import Scores
 from autocompress.families import shape
 from autocompress.latency import Latency
 from autocompress.quantities import format_count, format_milliseconds
+from autocompress.runtimes import RUNTIMES
 from autocompress.search.results import LATENCIES, objective, pick, rows
 from autocompress.search.run_folder import RunFolder
-
-RUNTIMES = {"pytorch": "PyTorch", "onnx": "ONNX Runtime"}
 
 
 def show(table: Table, spare: Sequence[str] = ()) -> None:
@@ -71,7 +70,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
             f"{row['flops_share']:.1%}",
             f"{row['gain_over_bicubic']:+.2f}",
             f"{-row['loss_to_teacher']:.2f}",
-            *(_milliseconds(row[column]) for _, column in timed),
+            *(format_milliseconds(row[column]) for _, column in timed),
             style="bold" if row["trial"] == best else None,
         )
     table.add_row(
@@ -84,7 +83,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         "100.0%",
         f"{teacher['psnr_y'] - bicubic['psnr_y']:+.2f}",
         "",
-        *(_milliseconds(teacher.get(column)) for _, column in timed),
+        *(format_milliseconds(teacher.get(column)) for _, column in timed),
         style="dim",
     )
     return table
@@ -102,7 +101,7 @@ def latency_table(flops: int, params: int, measured: list[Latency]) -> Table:
         table.add_column(heading, justify="right")
     for latency in measured:
         table.add_row(
-            f"{RUNTIMES[latency.runtime]} {latency.version}",
+            f"{RUNTIMES[latency.runtime].name} {latency.version}",
             str(latency.machine),
             format_milliseconds(latency.median),
             " to ".join(map(format_milliseconds, latency.quartiles)),
@@ -111,10 +110,6 @@ def latency_table(flops: int, params: int, measured: list[Latency]) -> Table:
             "" if latency.peak_memory is None else f"{latency.peak_memory / 1e6:.0f} MB",
         )
     return table
-
-
-def _milliseconds(value: float | None) -> str:
-    return "" if value is None else format_milliseconds(value)
 
 
 def scores_table(title: str, scores: Scores) -> Table:

@@ -6,7 +6,6 @@ onto 0..255); turned by an EXIF orientation (honoured). Colour profiles are igno
 super-resolution. Of a file with several pictures, the first is taken.
 """
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,27 +47,6 @@ def read_size(path: Path) -> tuple[int, int]:
     """
     with opened(path) as image:
         return max(image.size), min(image.size)
-
-
-def write_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write uint8 RGB (H, W, 3) in the format of `path`'s suffix, whole or not at all.
-
-    JPEG is written with quality 95, everything else without loss. Raises DataError.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in IMAGE_SUFFIXES:
-        raise DataError(f"{path}: cannot write a '{suffix}' file: use one of {', '.join(sorted(IMAGE_SUFFIXES))}")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise DataError(f"{path}: an image must be uint8 (H, W, 3), not {image.dtype} {image.shape}")
-    # The suffix stays the last: Pillow chooses the format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{suffix}")
-    try:
-        Image.fromarray(np.ascontiguousarray(image)).save(temporary, **SAVE_OPTIONS.get(suffix, {}))
-        temporary.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def png(image: NDArray[np.uint8]) -> bytes:

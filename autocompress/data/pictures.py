@@ -38,6 +38,7 @@ Upscaler = Callable[[Samples], Samples]
 Kind = TypeVar("Kind", Image.Image, Samples)
 
 LARGEST_SIDES = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}  # pixels that a file's format can hold
+JPEG_EXIF = 65533  # bytes, of one segment
 OPAQUE = frozenset({".jpg", ".jpeg", ".bmp"})  # as Pillow writes it
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF"}
@@ -197,12 +198,14 @@ def encoded(image: Image.Image, suffix: str) -> bytes:
     """A file's content, in the format of a suffix, with the image's profile and EXIF data.
 
     JPEG with quality 95 and full colour, everything else without loss. What its format cannot hold is refused by
-    `check_holds`; alpha that is opaque is left out where it cannot be held.
+    `check_holds`; alpha that is opaque, and EXIF data, are left out where they cannot be held.
     """
     suffix = suffix.lower()
     if suffix in OPAQUE and image.mode in ("LA", "RGBA"):
         image = image.convert(image.mode[:-1])
     metadata = {name: image.info[name] for name in ("icc_profile", "exif") if name in image.info}
+    if _FORMATS[suffix] == "JPEG" and len(metadata.get("exif", b"")) > JPEG_EXIF:
+        del metadata["exif"]
     content = BytesIO()
     image.save(content, format=_FORMATS[suffix], **SAVE_OPTIONS.get(suffix, {}), **metadata)
     return content.getvalue()

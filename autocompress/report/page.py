@@ -112,14 +112,14 @@ def _facts(story: Story) -> dict[str, str]:
 
 def _trials(story: Story) -> str:
     """How many ended how, and whether there are more to come."""
-    wanted = story.config["settings"]["trials"]
+    wanted = story.config.get("settings", {}).get("trials")  # older versions did not keep it
     if story.without_study is not None:
-        return f"{len(story.students)} finished, of {wanted} wanted"
+        return f"{len(story.students)} finished" + ("" if wanted is None else f", of {wanted} wanted")
     ends = [state for _, state, _ in story.early]
     counts = {"finished": len(story.over) - len(ends), "stopped": ends.count("stopped"), "failed": ends.count("failed")}
     said = ", ".join(f"{number} {what}" for what, number in counts.items() if number or what == "finished")
     going_on = "; the search was still running when this was written" if story.sessions else ""
-    return f"{len(story.over)} of {wanted}: {said}{going_on}"
+    return f"{len(story.over)}{'' if wanted is None else f' of {wanted}'}: {said}{going_on}"
 
 
 def _commands(story: Story) -> dict[str, str]:

@@ -12,7 +12,7 @@ from autocompress.errors import DiskFull, InvalidInput
 from autocompress.latency import Machine
 from autocompress.search.candidates import Candidates
 from autocompress.search.costs import COUNTED, Costs
-from autocompress.search.crops import copy_crops
+from autocompress.search.crops import copy_crops, crops_of
 from autocompress.search.description import describe, facts, identity, recorded_arithmetic
 from autocompress.search.driver import Driver, Outcome
 from autocompress.search.inputs import Inputs, Task, open_task
@@ -97,11 +97,11 @@ def _work(
             with ledger.during("opening the study"):
                 place.open(run)  # so that what cannot be reached is said before anything is written
         notes = _mended(run) if place.url is None and not joins else []
-        inputs = Inputs(task, progress.stage, recorded_arithmetic(run), ledger)
+        inputs = Inputs(task, progress.stage, recorded_arithmetic(run), ledger, crops_of(run))
         costs = _costs(task, run, progress, ledger)
         if not joins:
             run.settle(describe(inputs, wanted, place, costs))
-            copy_crops(inputs.crops, run, {branch.teacher_digest: branch.teacher_name for branch in task.branches})
+            copy_crops(inputs.crops, run, {branch.teacher_name: branch.teacher_digest for branch in task.branches})
         progress.prepared([*facts(inputs), *costs.settled(), *notes])
         first = first_points(task.branches, settings.budget, min(STARTS, settings.trials), inputs.suggested, costs)
         with session.entered():
@@ -141,7 +141,7 @@ def _engine(settings: Settings, inputs: Inputs) -> Engine:
     if settings.workers == 1 and settings.trial_timeout is None:
         return Here(inputs)
     share = replace(inputs.arithmetic, threads=max(1, inputs.arithmetic.threads // settings.workers))
-    return Workers(TaskSetup(settings, share), settings.workers, settings.trial_timeout)
+    return Workers(TaskSetup(settings, share, inputs.crops), settings.workers, settings.trial_timeout)
 
 
 @contextmanager

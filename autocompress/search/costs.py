@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from autocompress.families.base import Config, Family
+from autocompress.runtimes import RUNTIMES
 
 OBJECTIVES = ("flops", "latency")
-LATENCY_MS = "latency_ms"  # of a student.json and of a trial's user attributes, where latency is what counts
+LATENCY_MS = RUNTIMES["pytorch"].column  # of a student.json and a trial's user attributes, where latency is what counts
 
 
 class Costs(Protocol):

@@ -14,6 +14,7 @@ import numpy as np
 from autocompress import cache, checkpoints
 from autocompress.data.images import png
 from autocompress.data.sources import ImagePair
+from autocompress.errors import RunError
 from autocompress.evaluate import Image, Upscaler
 from autocompress.search.run_folder import RunFolder
 
@@ -23,6 +24,7 @@ HARDEST = 4  # of an image's pieces are upscaled by the teacher, to choose one
 CONTEXT = 32  # LR pixels around a piece, which the teacher sees as well
 FORMAT = 1  # goes into the cache key: raise it when other pieces are chosen or files are named otherwise
 INDEX = "crops.json"
+CROPS = "crops"  # in the run folder
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,15 @@ class Pieces:
 
     @classmethod
     def read(cls, folder: Path) -> Pieces | None:
-        """Those that were written there."""
-        if not (folder / INDEX).is_file():
+        """Those that were written there; RunError where their index is damaged."""
+        index = folder / INDEX
+        if not index.is_file():
             return None
-        content = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        return cls(folder, tuple(Crop(**crop) for crop in content["crops"]), tuple(content["names"]))
+        try:
+            content = json.loads(index.read_text(encoding="utf-8"))
+            return cls(folder, tuple(Crop(**crop) for crop in content["crops"]), tuple(content["names"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{index}: no index of crops ({error}); restore it, or remove {folder}") from error
 
     def write_index(self) -> None:
         """When all files are there."""
@@ -84,18 +90,24 @@ def student_crop(folder: Path, crop: Crop) -> Path:
 
 def crops_of(run: RunFolder) -> Pieces | None:
     """The crops of a run; None where an older version made it."""
-    return Pieces.read(run.path / "crops")
+    return Pieces.read(run.path / CROPS)
 
 
-def copy_crops(pieces: Pieces, run: RunFolder, names: Mapping[str, str]) -> None:
-    """Into the run folder, unless they are there; `names` are those of the teachers, by digest."""
-    copy = Pieces(run.path / "crops", pieces.crops, tuple(names.get(name, name) for name in pieces.names))
-    if Pieces.read(copy.folder) == copy:
+def copy_crops(pieces: Pieces, run: RunFolder, digests: Mapping[str, str]) -> None:
+    """Into the run folder, unless it has some; `digests` are those of the teachers, by name.
+
+    What a run has stays: the students of its earlier sessions are cut to it.
+    """
+    if crops_of(run) is not None:
         return
+    before = {name: name for name in pieces.names if name not in digests.values()}
+    before |= {name: digest for name, digest in digests.items() if digest in pieces.names}
+    names = sorted(before, key=lambda name: pieces.names.index(before[name]))
+    copy = Pieces(run.path / CROPS, pieces.crops, tuple(names))
     for crop in pieces.crops:
         checkpoints.write_bytes(copy.truth(crop), pieces.truth(crop).read_bytes())
-        for before, name in zip(pieces.names, copy.names, strict=True):
-            checkpoints.write_bytes(copy.file(crop, name), pieces.file(crop, before).read_bytes())
+        for name in names:
+            checkpoints.write_bytes(copy.file(crop, name), pieces.file(crop, before[name]).read_bytes())
     copy.write_index()
 
 

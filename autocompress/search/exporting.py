@@ -68,17 +68,14 @@ def export_trial(run: RunFolder, trial: str, out: Path, formats: Sequence[str], 
 
 
 def _export(run: RunFolder, row: dict[str, Any], out: Path, formats: Sequence[str], half: bool) -> list[Path]:
-    known: dict[str, Any] = {"provenance": {"command": command(run.config["settings"])}}
+    settings = run.config.get("settings")  # older versions did not keep them
+    known: dict[str, Any] = {} if settings is None else {"provenance": {"command": command(settings)}}
     known |= {key: row[key] for key in TIMED if row[key] is not None}
     return export_file(Path(row["file"]), _name(row), out, formats, half=half, known=known)
 
 
 def _name(row: dict[str, Any]) -> str:
     return f"trial-{row['trial']:04d}"
-
-
-def _milliseconds(value: float | None) -> str:
-    return "" if value is None else format_milliseconds(value)
 
 
 def _readme(index: dict[str, Any], teacher: dict[str, Any]) -> str:
@@ -97,12 +94,12 @@ def _readme(index: dict[str, Any], teacher: dict[str, Any]) -> str:
                 format_count(row["flops"]),
                 format_count(row["params"]),
                 f"{row['flops_share']:.1%}",
-                *(_milliseconds(row[key]) for key in timed.values()),
+                *(format_milliseconds(row[key]) for key in timed.values()),
                 ", ".join(f"[{file}]({file})" for file in row["files"]),
             )
         )
     counts = (format_count(best["flops"]), format_count(best["params"]))
-    times = (_milliseconds(best.get(key)) for key in timed.values())
+    times = (format_milliseconds(best.get(key)) for key in timed.values())
     named = f"teacher {teacher['name']}"
     lines.append(("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, ""))
     headings = ["trial", "student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher's FLOPs", *timed, "files"]

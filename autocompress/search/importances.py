@@ -20,7 +20,7 @@ def importances(trials: Iterable[FrozenTrial]) -> dict[tuple[str, ...], tuple[in
     """For each space with ENOUGH finished trials, by the names of its parameters: their number, and the shares.
 
     The share is how much of the variance of PSNR-Y over the space a parameter explains by itself and with others
-    (fANOVA, Hutter et al. 2014), the largest first; they sum to 1.
+    (fANOVA, Hutter et al. 2014), the largest first; they sum to 1. A space where nothing explains any is left out.
     """
     spaces: dict[tuple[str, ...], list[FrozenTrial]] = {}
     for trial in trials:
@@ -35,6 +35,9 @@ def _shares(trials: list[FrozenTrial]) -> dict[str, float]:
     study.add_trials(trials)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return get_param_importances(
-            study, evaluator=FanovaImportanceEvaluator(seed=SEED), target=lambda trial: float(trial.values[0])
-        )
+        try:
+            return get_param_importances(
+                study, evaluator=FanovaImportanceEvaluator(seed=SEED), target=lambda trial: float(trial.values[0])
+            )
+        except RuntimeError:  # "zero total variance": all have the same score
+            return {}

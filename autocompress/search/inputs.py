@@ -99,8 +99,14 @@ class Inputs:
     """A task with everything computed that its trials share."""
 
     def __init__(
-        self, task: Task, on_stage: OnStage, arithmetic: Arithmetic | None = None, ledger: Ledger | None = None
+        self,
+        task: Task,
+        on_stage: OnStage,
+        arithmetic: Arithmetic | None = None,
+        ledger: Ledger | None = None,
+        crops: Pieces | None = None,
     ) -> None:
+        """`crops` are those that students are cut to, where they are chosen by now."""
         self.task = task
         self.ledger = ledger or Ledger()
         self._on_stage = on_stage
@@ -128,7 +134,7 @@ class Inputs:
         self.best_branch = task.branches[best]
         self.teachers = teachers
         with self._stage("cutting out crops"):
-            self.crops = self._make_crops()
+            self.crops = crops or self._make_crops()
 
     def _make_crops(self) -> Pieces:
         """Crops of the validation images, by the best teacher first."""

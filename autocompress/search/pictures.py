@@ -19,14 +19,15 @@ LEAST = 160  # pixels of width: smaller pieces are enlarged by repeating pixels,
 def side_by_side(pieces: Pieces, trial: Path, teacher: str) -> bytes | None:
     """A PNG file's content: the student in the folder `trial`, its teacher, the ground truth and bicubic, labelled.
 
-    Of the first crop; None where the student has none, as in runs of older versions.
+    Of the first crop, without a teacher that it does not know; None where the student has none, as in runs of older
+    versions.
     """
     crop = next(iter(pieces.crops), None)
     if crop is None or not student_crop(trial, crop).is_file():
         return None
     files = {
         "student": student_crop(trial, crop),
-        "teacher": pieces.file(crop, teacher),
+        **({"teacher": pieces.file(crop, teacher)} if teacher in pieces.names else {}),
         "ground truth": pieces.truth(crop),
         "bicubic": pieces.file(crop, "bicubic"),
     }

@@ -11,6 +11,7 @@ import torch
 from autocompress.arithmetic import Arithmetic
 from autocompress.errors import AutocompressError
 from autocompress.search.branches import Branches
+from autocompress.search.crops import Pieces
 from autocompress.search.inputs import Inputs, Task, open_task
 from autocompress.search.settings import OnRay, Settings
 from autocompress.search.work import work
@@ -19,13 +20,17 @@ from autocompress.search.workers import Work
 
 @dataclass(frozen=True)
 class SentTask:
-    """A task, pickled: `digests` are those of its images, `arithmetic` None where a node chooses its own."""
+    """A task, pickled: `digests` are those of its images, `arithmetic` None where a node chooses its own.
+
+    Of `crops` a node needs where they are, not their files.
+    """
 
     settings: Settings
     branches: Branches
     digests: tuple[str, str]
     arithmetic: Arithmetic | None
     threads: int
+    crops: Pieces
 
     @classmethod
     def of(cls, inputs: Inputs, wanted: OnRay) -> SentTask:
@@ -38,7 +43,7 @@ class SentTask:
             branch.target.cpu()
         same = (arithmetic.device == "cuda") == bool(wanted.gpus)
         theirs = replace(arithmetic, threads=wanted.cpus) if same else None
-        return cls(settings, branches, (task.train.digest, task.valid.digest), theirs, wanted.cpus)
+        return cls(settings, branches, (task.train.digest, task.valid.digest), theirs, wanted.cpus, inputs.crops)
 
     def open(self) -> Work:
         """See `Setup.open`. AutocompressError where the images are not here, or not the same."""
@@ -50,7 +55,7 @@ class SentTask:
                 )
         task = open_task(self.settings, self.branches)
         self._check(task)
-        inputs = Inputs(task, lambda _: None, self.arithmetic)
+        inputs = Inputs(task, lambda _: None, self.arithmetic, crops=self.crops)
         return lambda job, tell: work(job, inputs, tell)
 
     def _check(self, task: Task) -> None:

@@ -13,13 +13,14 @@ from autocompress import checkpoints
 from autocompress.errors import InvalidInput, RunError
 from autocompress.latency import Machine
 from autocompress.quantities import format_count, format_milliseconds
+from autocompress.runtimes import RUNTIMES
 from autocompress.search.costs import LATENCY_MS, cost_of
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.rungs import Point, front
 from autocompress.search.space import Budget
 
 CSV, JSON = "pareto.csv", "pareto.json"
-LATENCIES = {"PyTorch ms": LATENCY_MS, "ONNX ms": "latency_onnx_ms"}  # what people call columns of a front
+LATENCIES = {one.heading: one.column for one in RUNTIMES.values()}  # what people call columns of a front
 COLUMNS = (
     "trial",
     "family",
@@ -182,7 +183,6 @@ def _latency(student: dict[str, Any], measured: dict[str, Any], here: dict[str, 
     if here is not None:
         medians["pytorch"], machines["pytorch"] = student[LATENCY_MS], str(Machine(**here))
     return {
-        "latency_ms": medians.get("pytorch"),
-        "latency_onnx_ms": medians.get("onnx"),
+        **{one.column: medians.get(name) for name, one in RUNTIMES.items()},
         "latency_on": " and ".join(sorted(set(machines.values()))) or None,
     }

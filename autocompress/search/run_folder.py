@@ -25,7 +25,13 @@ OLD = 60  # seconds in which any file is written
 
 
 class RunFolder:
-    """config.json, times.json, study.db, trials/0007/student.safetensors + .json, and what is written of the front."""
+    """One search: config.json, times.json, study.db, and what is written of the front, beside
+
+    - trials/0007/: student.safetensors + .json, crop-0.png..., latency.json where it was measured, log.txt, and
+      state.pt while there is something to go on with;
+    - crops/: pieces of validation images, by bicubic and the teachers; artifacts/: the dashboard's pictures;
+    - latencies.json, of a search for latency.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path

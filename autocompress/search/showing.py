@@ -10,19 +10,27 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
+from autocompress import checkpoints
 from autocompress.families import shape
 from autocompress.search.branches import WHICH
 from autocompress.search.costs import LATENCY_MS
 from autocompress.search.crops import crops_of
 from autocompress.search.journal import Journal
 from autocompress.search.known import scores
-from autocompress.search.notes import ended_note, finished_note, has_note, save_note, study_attributes, study_note
+from autocompress.search.notes import (
+    ended_note,
+    finished_note,
+    save_note,
+    save_study_note,
+    study_attributes,
+    study_note,
+)
 from autocompress.search.pictures import side_by_side
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.space import Candidate
@@ -42,6 +50,18 @@ def cost_attributes(student: Mapping[str, Any], seed: int, run_config: Mapping[s
     }
 
 
+class Pictures(FileSystemArtifactStore):
+    """The artifact store of a run, whose files are whole or not there."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._folder = folder
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        """See `ArtifactStore.write`."""
+        checkpoints.write_bytes(self._folder / artifact_id, content_body.read())
+
+
 class Showing:
     """Of one study. Trials are shown before they are told, as Optuna takes no attributes of theirs after that.
 
@@ -53,17 +73,16 @@ class Showing:
         self._study_id = storage.get_study_id_from_name(study)
         self._run = run
         self._config = run.config
-        self._store = FileSystemArtifactStore(run.artifacts)
+        self._store = Pictures(run.artifacts)
 
     def study(self, again: bool) -> None:
-        """The study's own attributes and note, unless it has them; `again`: what was searched may have changed."""
+        """The study's own attributes and note; `again`: what was searched may have changed, see `save_study_note`."""
         with suppress(Exception):
             known = self._storage.get_study_user_attrs(self._study_id)
             for name, value in study_attributes(self._run).items():
                 if known.get(name) != value:
                     self._storage.set_study_user_attr(self._study_id, name, value)
-            if again or not has_note(self._storage, self._study_id):
-                save_note(self._storage, self._study_id, None, study_note(self._run))
+            save_study_note(self._storage, self._study_id, study_note(self._run), again)
 
     def cost(self, candidate: Candidate) -> dict[str, Any]:
         """The attributes of a trial that is asked for."""
@@ -132,7 +151,6 @@ class Showing:
         picture = None if pieces is None else side_by_side(pieces, self._run.trial(trial.number), teacher)
         if picture is None:
             return None
-        self._run.artifacts.mkdir(exist_ok=True)
         for known in get_all_artifact_meta(trial, storage=self._storage):
             self._store.write(known.artifact_id, BytesIO(picture))  # it may have been cut off
             return known.artifact_id

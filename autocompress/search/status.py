@@ -30,17 +30,17 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
     begun = [trial for trial in running if BEGUN in trial.user_attrs]
     over = ended(trials)
     states = Counter(trial.state for trial in over)
-    wanted = run.config["settings"]["trials"]
+    wanted = run.config.get("settings", {}).get("trials")  # older versions did not keep it
     return {
         "run": str(run.path),
         "sessions": len(alive),
         "trials": {
-            "wanted": wanted,
+            **({} if wanted is None else {"wanted": wanted}),
             "finished": states[TrialState.COMPLETE],
             "stopped": states[TrialState.PRUNED],
             "failed": states[TrialState.FAIL],
             "running": len(begun),
-            "waiting": max(0, wanted - len(over) - len(begun)),
+            **({} if wanted is None else {"waiting": max(0, wanted - len(over) - len(begun))}),
         },
         "best": _best(run, trials),
         "running": [_progress(trial) for trial in begun],

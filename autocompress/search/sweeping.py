@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
-from autocompress.search.run_folder import TIMES, RunFolder
+from autocompress.search.crops import CROPS
+from autocompress.search.run_folder import OLD, TIMES, RunFolder
 from autocompress.search.study import origin
 
 
@@ -24,6 +27,10 @@ def sweep(run: RunFolder, trials: Iterable[FrozenTrial]) -> None:
                 left.unlink(missing_ok=True)
     for left in run.path.glob(f".{TIMES}.*.tmp"):
         left.unlink(missing_ok=True)
+    for left in [*run.artifacts.glob(".*.tmp"), *(run.path / CROPS).glob(".*.tmp")]:
+        with suppress(FileNotFoundError):  # its session writes it now, and has just renamed it
+            if time.time() - left.stat().st_mtime > OLD:
+                left.unlink()
 
 
 def _left_in(folder: Path) -> Iterable[Path]:

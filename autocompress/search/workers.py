@@ -17,6 +17,7 @@ from typing import Protocol
 from autocompress.arithmetic import Arithmetic
 from autocompress.errors import AutocompressError, DiskFull
 from autocompress.quantities import format_duration
+from autocompress.search.crops import Pieces
 from autocompress.search.inputs import Inputs, open_task
 from autocompress.search.settings import Settings
 from autocompress.search.work import AtRung, Failed, Finished, Job, Report, Source, Step, Tell, work
@@ -43,10 +44,11 @@ class TaskSetup:
 
     settings: Settings
     arithmetic: Arithmetic
+    crops: Pieces
 
     def open(self) -> Work:
         """See `Setup.open`."""
-        inputs = Inputs(open_task(self.settings), lambda _: None, self.arithmetic)
+        inputs = Inputs(open_task(self.settings), lambda _: None, self.arithmetic, crops=self.crops)
         return lambda job, tell: work(job, inputs, tell)
 
 
