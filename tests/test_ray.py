@@ -64,7 +64,7 @@ def test_ray_does_what_one_worker_does(settings: Make, tmp_path: Path, monkeypat
     assert found[0] == found[1]
     assert len(found[0]) == 3
     there = {entry.name for entry in run.path.iterdir() if not entry.name.startswith((".asking", ".lock", "study.db-"))}
-    assert there == {"config.json", "sessions", "study.db", "times.json", "trials"}
+    assert there == {"artifacts", "config.json", "crops", "sessions", "study.db", "times.json", "trials"}
 
 
 def test_a_trial_that_is_stopped_is_pruned(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
