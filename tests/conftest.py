@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,6 +22,10 @@ from autocompress.report import Story, write_report
 from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.results import write_pareto
 from autocompress.search.space import Budget
+
+
+os.environ["OMP_NUM_THREADS"] = "1"  # two processes test at once, and start others
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
