@@ -23,7 +23,6 @@ from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.results import write_pareto
 from autocompress.search.space import Budget
 
-
 os.environ["OMP_NUM_THREADS"] = "1"  # two processes test at once, and start others
 torch.set_num_threads(1)
 
