@@ -47,9 +47,9 @@ def measure_run(path: Path, threads: int | None, device: str | None, as_json: bo
     run = RunFolder.existing(path)
     front, machine = rows(pareto(run)), Machine.here(threads, device)
     run.check_writable(row["trial"] for row in front)
-    for row in front:
+    for place, row in enumerate(front, 1):
         if not quiet:
-            typer.echo(f"measuring trial {row['trial']}...", err=True)
+            typer.echo(f"measuring trial {row['trial']} ({place} of {len(front)})...", err=True)
         network = load(run.trial(row["trial"]) / "student.safetensors")
         measured = measure(network, machine, on_failure=_tell)
         content = {runtime: latency.to_dict() for runtime, latency in measured.items()}

@@ -61,7 +61,7 @@ def export_trial(run: RunFolder, trial: str, out: Path, formats: Sequence[str], 
     found = {row["trial"]: row for row in rows(students(run))}
     if int(trial) not in found:
         raise RunError(
-            f"{run.path}: trial {int(trial)} has no student, since it was never finished; "
+            f"{run.path}: trial {int(trial)} has no student: there is no such trial, or it was not trained to its end; "
             f"these have: {', '.join(map(str, sorted(found))) or 'none yet'}"
         )
     return _export(run, found[int(trial)], out, formats, half)
