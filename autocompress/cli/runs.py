@@ -134,7 +134,8 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
         yield f"best     trial {best['trial']}: {best['psnr_y']:.2f} dB at {format_count(best['flops'])} FLOPs{latency}"
     if times["total"]:
         parts = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in [*times["parts"].items()][:5])
-        yield f"time     {format_duration(times['total'])} in {times['sessions']} ended session{'s' * (times['sessions'] != 1)}: {parts}"
+        sessions = f"{times['sessions']} ended session{'s' * (times['sessions'] != 1)}"
+        yield f"time     {format_duration(times['total'])} in {sessions}: {parts}"
     for trial in about["running"]:
         score = "" if trial["step"] is None else f", {trial['psnr_y']:.2f} dB after {trial['step']} steps"
         yield f"running  trial {trial['trial']}: for {format_duration(trial['seconds'])}{score}"
