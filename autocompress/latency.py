@@ -121,7 +121,6 @@ def measure(
 
 
 def _as_onnx(network: SRNetwork, job: _Job) -> Latency:
-
     on_gpu = job.machine.device != "cpu"
     processor = Machine.here(job.machine.threads, "cpu") if on_gpu else job.machine
     with tempfile.TemporaryDirectory() as folder:

@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from small import Silent, trials_of
 from stub import StubSetup
 
-from autocompress import latency, onnx_export, search
+from autocompress import latency, search
 from autocompress.cli import main
 from autocompress.cli.tables import front_table
 from autocompress.errors import AutocompressError, ExportFailed, InvalidInput, RunError, SpaceError
@@ -80,7 +80,7 @@ def test_what_one_runtime_cannot_do_the_other_can(monkeypatch: pytest.MonkeyPatc
     def no_memory(job: Any) -> Latency:
         raise AutocompressError("the process that measured it was killed")
 
-    monkeypatch.setattr(onnx_export, "write_onnx", no_export)
+    monkeypatch.setattr(latency, "write_onnx", no_export)
     with monkeypatch.context() as patch:
         patch.setattr(latency, "_apart", lambda job: made_up(network, job.machine)["pytorch"])
         assert list(measure(network, MACHINE, on_failure=told.append)) == ["pytorch"]

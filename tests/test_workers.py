@@ -17,6 +17,7 @@ from autocompress.arithmetic import Arithmetic
 from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError
 from autocompress.search import RunFolder, Settings, workers
+from autocompress.search.crops import Pieces
 from autocompress.search.rungs import HalvingRungs
 from autocompress.search.work import Job
 
@@ -50,6 +51,7 @@ def test_two_workers_do_what_one_does(settings: Make, tmp_path: Path, monkeypatc
 def test_each_worker_has_its_share_of_the_threads(settings: Make) -> None:
     class Fake:
         arithmetic = Arithmetic(threads=5)
+        crops = Pieces(Path(), (), ())
 
     engine = search._engine(settings(workers=2), Fake())  # type: ignore[arg-type]
     assert engine._setup.arithmetic.threads == 2  # type: ignore[attr-defined]
@@ -136,6 +138,7 @@ def test_a_trial_goes_on_from_its_last_rung(settings: Make, tmp_path: Path, monk
     assert "finished with" in log
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_workers_and_the_search_goes_on(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupting(Silent):
         def at_rung(self, trial: int, step: int, psnr: float) -> None:
