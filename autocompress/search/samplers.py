@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 
 from autocompress.search.branches import Branches
 from autocompress.search.costs import COUNTED, Costs
-from autocompress.search.sampling import FeasibleSampler
+from autocompress.search.sampling import ATTEMPTS, LEAST_ATTEMPTS, FeasibleSampler
 from autocompress.search.settings import Settings
 from autocompress.search.space import Values
 
@@ -48,7 +48,8 @@ def make_sampler(
 ) -> FeasibleSampler:
     """The one that the settings name; `bicubic` is its PSNR-Y in dB, from which a front is measured."""
     if settings.sampler in OPTUNAS:
-        return FeasibleSampler(OPTUNAS[settings.sampler], branches, usable, settings.seed)
+        attempts = LEAST_ATTEMPTS if settings.sampler == "gp" else ATTEMPTS  # one takes the GP's a second
+        return FeasibleSampler(OPTUNAS[settings.sampler], branches, usable, settings.seed, attempts)
     from autocompress.search.cost_aware import CostAwareSampler  # scikit-learn takes a second to import
     from autocompress.search.improvement import Reference
 

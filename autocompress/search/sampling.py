@@ -18,6 +18,7 @@ from autocompress.search.space import Values
 ENUMERABLE = 100_000  # points: a larger space is not gone through to the last one
 ATTEMPTS = 50  # proposals of the inner sampler before it is overruled...
 FULL_ATTEMPTS = 100  # ...up to this many trials; then ever fewer, since each takes it time that grows with the trials
+LEAST_ATTEMPTS = 4  # ...down to this
 
 
 class FeasibleSampler(BaseSampler):
@@ -33,10 +34,16 @@ class FeasibleSampler(BaseSampler):
     """
 
     def __init__(
-        self, inner: Callable[[int], BaseSampler], branches: Branches, usable: Callable[[Values], bool], seed: int
+        self,
+        inner: Callable[[int], BaseSampler],
+        branches: Branches,
+        usable: Callable[[Values], bool],
+        seed: int,
+        attempts: int = ATTEMPTS,
     ) -> None:
-        """`inner` makes a sampler from a seed."""
+        """`inner` makes a sampler from a seed, which has so many `attempts` in the first FULL_ATTEMPTS trials."""
         self._make = inner
+        self._attempts = attempts
         self._branches = branches
         self._usable = usable
         self._seed = seed
@@ -59,7 +66,7 @@ class FeasibleSampler(BaseSampler):
         """A usable point; there must be one, see `any_usable`."""
         count = asked_before(study, trial)
         self._restart(count)
-        for _ in range(max(4, ATTEMPTS * FULL_ATTEMPTS // max(FULL_ATTEMPTS, count))):
+        for _ in range(max(LEAST_ATTEMPTS, self._attempts * FULL_ATTEMPTS // max(FULL_ATTEMPTS, count))):
             point = self._propose(study, trial)
             if self._usable(point):
                 return dict(point)
