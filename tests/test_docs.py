@@ -186,7 +186,7 @@ def known_commands() -> dict[str, set[str]]:
 def test_options_are_options(page: Path) -> None:
     text = FENCE.sub("", page.read_text(encoding="utf-8"))  # what is in blocks is run
     spans = [span for span in re.findall(r"`([^`\n]+)`", text) if span.split()[0] not in ("ray", "pip", "python")]
-    named = {option for span in spans for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", span)}
+    named = {option for span in spans for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", span)}
     everywhere = {option for parameter in typer.main.get_command(app).params for option in parameter.opts}
     known = set().union(*known_commands().values(), everywhere, {"--help"}, FOREIGN_OPTIONS)
     assert named - known == set()

@@ -72,7 +72,7 @@ def refused(message: str, *arguments: object) -> None:
         edsr(EDSRConfig(2, 6, 2, num_layer=1)),
         edsr(EDSRConfig(3, 6, 2, res_scale=0.1)),
         edsr(EDSRConfig(4, 6, 1, num_layer=3)),
-        random_swinir(SwinIRConfig(2, 12, (2,), (2,))),
+        pytest.param(random_swinir(SwinIRConfig(2, 12, (2,), (2,))), marks=pytest.mark.slow),
         pytest.param(
             random_swinir(SwinIRConfig(3, 12, (1, 2), (3, 2), 4, upsampler="pixelshuffle")), marks=pytest.mark.slow
         ),
@@ -336,7 +336,7 @@ def test_what_cannot_be_exported_is_refused(
     tmp_path: Path, finished: tuple[RunFolder, object, object], teacher_file: Path
 ) -> None:
     run, out = finished[0].path, ["--out", tmp_path / "there"]
-    refused("trial 99 has no student, since it was never finished; these have: ", run, *out, "--trial", "99")
+    refused("trial 99 has no student: there is no such trial, or it was not trained to its end; these have: ", run, *out, "--trial", "99")
     refused("--trial is 'best', but must be the number of a trial, or pick", run, *out, "--trial", "best")
     refused("is a file; leave --trial out", teacher_file, *out, "--trial", "1")
     refused("--res-scale is for a file from elsewhere", run, *out, "--res-scale", "1")
