@@ -336,7 +336,13 @@ def test_what_cannot_be_exported_is_refused(
     tmp_path: Path, finished: tuple[RunFolder, object, object], teacher_file: Path
 ) -> None:
     run, out = finished[0].path, ["--out", tmp_path / "there"]
-    refused("trial 99 has no student: there is no such trial, or it was not trained to its end; these have: ", run, *out, "--trial", "99")
+    refused(
+        "trial 99 has no student: there is no such trial, or it was not trained to its end; these have: ",
+        run,
+        *out,
+        "--trial",
+        "99",
+    )
     refused("--trial is 'best', but must be the number of a trial, or pick", run, *out, "--trial", "best")
     refused("is a file; leave --trial out", teacher_file, *out, "--trial", "1")
     refused("--res-scale is for a file from elsewhere", run, *out, "--res-scale", "1")
