@@ -87,6 +87,8 @@ class StubSetup:
         tell(Finished(job.number, metrics, {"training": self.seconds}))
 
     def _gather(self, run: Path) -> None:
+        if self.sessions == 1:  # a node may not even see the run folder
+            return
         while not (run / "gathered").exists() and len(list(run.glob("sessions/*.lock"))) < self.sessions:
             time.sleep(0.05)
         (run / "gathered").touch()
