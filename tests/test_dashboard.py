@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -253,6 +254,17 @@ def test_a_trial_s_page_shows_it(
     page.close()
 
 
+def wait_until_it_listens(port: int) -> None:
+    for _ in range(300):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail("it does not listen")
+
+
 def test_optuna_s_own_command_shows_the_same(finished: Finished, show: Callable[[RunFolder], Shown]) -> None:
     run, shown = finished[0], show(finished[0])
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -276,6 +288,7 @@ def test_optuna_s_own_command_shows_the_same(finished: Finished, show: Callable[
         assert program.stderr is not None
         while "Hit Ctrl-C" not in program.stderr.readline():
             assert program.poll() is None
+        wait_until_it_listens(port)  # it says so a moment before
         trial = next(trial for trial in shown.trials if trial.state == TrialState.COMPLETE)
         for path, content in shown.pictures(trial).items():
             with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
