@@ -14,7 +14,7 @@ from autocompress.families import shape
 from autocompress.latency import Latency
 from autocompress.quantities import format_count, format_milliseconds
 from autocompress.runtimes import RUNTIMES
-from autocompress.search.results import LATENCIES, objective, pick, rows
+from autocompress.search.results import LATENCIES, cells, objective, pick, rows
 from autocompress.search.run_folder import RunFolder
 
 
@@ -62,12 +62,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
     for row in rows(front):
         table.add_row(
             f"{row['trial']}{' *' if row['trial'] == best else ''}",
-            shape(row["family"], row["config"]),
-            f"{row['psnr_y']:.2f}",
-            f"{row['ssim_y']:.4f}",
-            format_count(row["flops"]),
-            format_count(row["params"]),
-            f"{row['flops_share']:.1%}",
+            *cells(row),
             f"{row['gain_over_bicubic']:+.2f}",
             f"{-row['loss_to_teacher']:.2f}",
             *(format_milliseconds(row[column]) for _, column in timed),

@@ -10,10 +10,9 @@ from autocompress import checkpoints
 from autocompress.card import table
 from autocompress.errors import InvalidInput, RunError
 from autocompress.export import check_formats, export_file, writing_to
-from autocompress.families import shape
 from autocompress.quantities import format_count, format_milliseconds
 from autocompress.search.command import command
-from autocompress.search.results import LATENCIES, objective, pareto, pick, rows, students
+from autocompress.search.results import LATENCIES, cells, objective, pareto, pick, rows, students
 from autocompress.search.run_folder import RunFolder
 
 PICK = "pick"
@@ -88,12 +87,7 @@ def _readme(index: dict[str, Any], teacher: dict[str, Any]) -> str:
         lines.append(
             (
                 f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}",
-                shape(row["family"], row["config"]),
-                f"{row['psnr_y']:.2f}",
-                f"{row['ssim_y']:.4f}",
-                format_count(row["flops"]),
-                format_count(row["params"]),
-                f"{row['flops_share']:.1%}",
+                *cells(row),
                 *(format_milliseconds(row[key]) for key in timed.values()),
                 ", ".join(f"[{file}]({file})" for file in row["files"]),
             )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from autocompress import checkpoints
 from autocompress.errors import InvalidInput, RunError
+from autocompress.families import shape
 from autocompress.latency import Machine
 from autocompress.quantities import format_count, format_milliseconds
 from autocompress.runtimes import RUNTIMES
@@ -145,6 +146,18 @@ def as_json(run: RunFolder, table: pd.DataFrame) -> dict[str, Any]:
 def pick(table: pd.DataFrame) -> dict[str, Any]:
     """The student to take from a front: the best PSNR-Y. Everything on it is within the budget."""
     return max(rows(table), key=lambda row: float(row["psnr_y"]))
+
+
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """A student for a table: its shape, PSNR-Y, SSIM-Y, FLOPs, parameters and share of the teacher's FLOPs."""
+    return (
+        shape(row["family"], row["config"]),
+        f"{row['psnr_y']:.2f}",
+        f"{row['ssim_y']:.4f}",
+        format_count(row["flops"]),
+        format_count(row["params"]),
+        f"{row['flops_share']:.1%}",
+    )
 
 
 def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
