@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import random_swinir
+from small import Silent
 
 from autocompress import arithmetic, load, prune
 from autocompress.arithmetic import Arithmetic
@@ -20,7 +21,7 @@ from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIRConfig
 from autocompress.prune import SparsifySettings
 from autocompress.report import Story, front_figure
-from autocompress.search import Progress, Settings, search
+from autocompress.search import Settings, search
 from autocompress.search.branches import Branches
 from autocompress.search.inputs import Inputs, open_task
 from autocompress.search.opening import open_branches
@@ -80,13 +81,6 @@ def settings(
         return Settings(**usual | fields)
 
     return make
-
-
-class Silent(Progress):
-    """Remembers the facts."""
-
-    def prepared(self, facts: list[str]) -> None:
-        self.facts = facts
 
 
 def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: Callable[..., Settings]) -> None:
