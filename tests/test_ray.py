@@ -77,6 +77,22 @@ def test_a_trial_that_is_stopped_is_pruned(settings: Make, monkeypatch: pytest.M
     assert {trial.user_attrs["reason"] for trial in trials_of(run) if trial.state.name == "PRUNED"} == {"odd"}
 
 
+def test_a_worker_takes_one_trial_after_the_other(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tune is asked for two workers, and for nothing between their trials."""
+    from autocompress.search.ray_desk import Desk
+
+    employed, employ = list[str](), Desk.employ
+
+    def counted(desk: Desk, worker: str) -> bool:
+        found = employ(desk, worker)
+        employed.extend([worker] * found)
+        return found
+
+    monkeypatch.setattr(Desk, "employ", counted)
+    assert on_ray(settings(ray=TWO, trials=7), StubSetup(seconds=0.5)).reason == "all 7 trials are done"
+    assert len(set(employed)) == len(employed) == 2
+
+
 @pytest.mark.parametrize(
     ("setup", "timeout", "reason", "again"),
     [

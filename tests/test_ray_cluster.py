@@ -60,9 +60,8 @@ def _descendants(root: int) -> list[int]:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Node]]:
+def cluster() -> Iterator[tuple[str, Node]]:
     """Its address, and the node that may be killed."""
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # or a new head wants a token of whoever joins
     folder = tempfile.mkdtemp(prefix="ray")  # a short path: sockets lie in it
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

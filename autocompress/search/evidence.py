@@ -41,15 +41,19 @@ class Evidence:
 
 def _guessed(whole: Sequence[KnownConfig], found: Sequence[tuple[Option, KnownConfig]]) -> list[Costed]:
     """What stopped students would have scored: their last score, and what others gained from there to the end."""
+    stopped = [(max(config.at_step), option, config) for option, config in found if config.stopped and config.at_step]
+    gains = {step: _gains(whole, step) for step in {step for step, _, _ in stopped}}
     scores = []
-    for option, config in found:
-        if config.stopped and config.at_step:
-            step = max(config.at_step)
-            gains = [other.psnr - other.at_step[step] for other in whole if other.psnr and step in other.at_step]
-            if len(gains) >= PAIRS:
-                psnr = config.at_step[step] + float(np.mean(gains))
-                scores.append((option.cost, (option.features, psnr, float(np.var(gains)))))
+    for step, option, config in stopped:
+        if (gain := gains[step]) is not None:
+            scores.append((option.cost, (option.features, config.at_step[step] + gain[0], gain[1])))
     return scores
+
+
+def _gains(whole: Sequence[KnownConfig], step: int) -> tuple[float, float] | None:
+    """The mean and the variance of what a training gains from here to its end, where enough of them say so."""
+    gains = [config.psnr - config.at_step[step] for config in whole if config.psnr and step in config.at_step]
+    return (float(np.mean(gains)), float(np.var(gains))) if len(gains) >= PAIRS else None
 
 
 def _thinned(scores: list[Costed], trained: Sequence[tuple[Option, float]]) -> list[Score]:

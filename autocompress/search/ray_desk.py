@@ -1,8 +1,9 @@
-"""Between Ray Tune and the driver: jobs go out by a mailbox, and what workers tell comes back by it."""
+"""Between workers on Ray and the driver: jobs go out by a mailbox, and what workers tell comes back by it."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ import ray
 from autocompress import checkpoints
 from autocompress.errors import AutocompressError
 from autocompress.quantities import format_duration
-from autocompress.search.ray_mailbox import Begun, CannotBegin, Letter, Parcel, Told
+from autocompress.search.ray_mailbox import Begun, CannotBegin, Free, Letter, Parcel, Told
 from autocompress.search.work import AtRung, Failed, Job, Source
 
 BIRTHS = 3  # workers one after the other that may die before they begin; a node that goes takes one with it at most
@@ -35,8 +36,9 @@ class Desk:
         self._source = source
         self._marker = marker
         self._trial_timeout = trial_timeout
-        self._open: dict[int, Job] = {}
-        self._begun: dict[int, tuple[float, Any]] = {}  # when, and by which actor
+        self._jobs: dict[str, Job] = {}  # by the worker's name, while they are open
+        self._begun: dict[str, tuple[float, Any]] = {}  # when, and which actor the worker is
+        self._free: deque[str] = deque()
         self._stillborn = 0
 
     @contextmanager
@@ -48,38 +50,33 @@ class Desk:
             self._end_all()  # Tune would wait for them
             raise Left from error
 
-    def next_number(self) -> int | None:
-        """Of a job that is on its way from now on."""
+    def employ(self, worker: str) -> bool:
+        """Whether there is a job for this new worker; if so, it is on its way from now on."""
         with self._leaving():
-            job = self._source.next_job()
-            if job is None:
-                return None
-            job = replace(job, folder=job.folder.absolute(), state_file=job.state_file.absolute())
-            state = job.state_file.read_bytes() if job.state_file.is_file() else None
-            self._open[job.number] = job
-            self.mailbox.post.remote(Parcel(job, self._marker, state))
-            return job.number
+            return self._post_next(worker)
 
     def look(self) -> None:
-        """Hear what has been told, and see to the time."""
+        """Hear what has been told, give free workers jobs, and see to the time."""
         with self._leaving():
-            if self.interrupted:
-                raise KeyboardInterrupt
-            for letter in ray.get(self.mailbox.empty.remote()):
-                self._hear(letter)
+            self._hear_all()
+            while self._free:
+                worker = self._free.popleft()
+                if not self._post_next(worker):
+                    self.mailbox.post.remote(worker, None)
+                self._hear_all()  # to ask the study takes a moment; nobody need wait at a rung for all of them
             if self._trial_timeout is not None:
                 self._end_the_late(self._trial_timeout)
             self._source.check()
 
-    def lost(self, number: int) -> None:
-        """A worker is gone, or done; if its job is open after all it told, it will not be done any more."""
+    def lost(self, worker: str) -> None:
+        """It is gone, or was sent away; if its job is open after all it told, it will not be done any more."""
         self.look()
         with self._leaving():
-            if number not in self._open:
+            if worker not in self._jobs:
                 return
-            if number not in self._begun:
+            if worker not in self._begun:
                 self._stillborn += 1
-            self._fail(number, "its worker's process or node was lost")
+            self._fail(worker, "its worker's process or node was lost")
 
     def hear_why(self, reason: str) -> None:
         """What Ray says of the worker that was lost last."""
@@ -101,38 +98,56 @@ class Desk:
         if dying:
             ray.wait(dying, num_returns=len(dying), timeout=GOODBYE)
 
+    def _post_next(self, worker: str) -> bool:
+        job = self._source.next_job()
+        if job is None:
+            return False
+        job = replace(job, folder=job.folder.absolute(), state_file=job.state_file.absolute())
+        state = job.state_file.read_bytes() if job.state_file.is_file() else None
+        self._jobs[worker] = job
+        self.mailbox.post.remote(worker, Parcel(job, self._marker, state))
+        return True
+
+    def _hear_all(self) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+        for letter in ray.get(self.mailbox.empty.remote()):
+            self._hear(letter)
+
     def _hear(self, letter: Letter) -> None:
         match letter:
             case CannotBegin(reason):
                 raise AutocompressError(f"a worker cannot begin {reason}")
-            case Begun(number, actor):
+            case Begun(worker, actor):
                 self._stillborn = 0
-                if number in self._open:
-                    self._begun[number] = time.monotonic(), actor
-            case Told(report, files) if report.number in self._open:
+                if worker in self._jobs:
+                    self._begun[worker] = time.monotonic(), actor
+            case Free(worker):
+                self._free.append(worker)
+            case Told(worker, report, files) if worker in self._jobs:
                 for path, content in sorted(
                     files.items(), key=lambda item: item[0].name == "student.json"
                 ):  # last: all is there
                     _put(path, content)
                 goes_on = self._source.answer(report)
                 if not goes_on:
-                    self._forget(report.number)
+                    self._forget(worker)
                 if isinstance(report, AtRung):
-                    self.mailbox.decide.remote(report.number, goes_on)
+                    self.mailbox.decide.remote(worker, goes_on)
 
     def _end_the_late(self, limit: float) -> None:
-        for number, (began, actor) in list(self._begun.items()):
+        for worker, (began, actor) in list(self._begun.items()):
             if time.monotonic() - began > limit:
                 ray.kill(actor)
-                self._fail(number, f"it took longer than {format_duration(limit)} (--trial-timeout)")
+                self._fail(worker, f"it took longer than {format_duration(limit)} (--trial-timeout)")
 
-    def _fail(self, number: int, reason: str) -> None:
-        self._forget(number)
-        self._source.answer(Failed(number, reason, again=True))
+    def _fail(self, worker: str, reason: str) -> None:
+        job = self._forget(worker)
+        self._source.answer(Failed(job.number, reason, again=True))
 
-    def _forget(self, number: int) -> None:
-        self._open.pop(number, None)
-        self._begun.pop(number, None)
+    def _forget(self, worker: str) -> Job:
+        self._begun.pop(worker, None)
+        return self._jobs.pop(worker)
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -1,10 +1,13 @@
 """The engine of a Ray cluster: Ray Tune places trials on it, and the driver decides, as with every other engine.
 
-Tune's part is small on purpose. A searcher of ours gives it the driver's jobs. What becomes of them the workers tell
-the driver itself, by a mailbox: Tune has no place for a trial that asks whether to go on, nor for all the states in
-which one may end. Tune never retries (`max_failures=0`): a trial whose worker died is told as failed, and the driver
-queues its config again, as it does for every engine: from its last rung's state, at most three attempts, all of them in
-the study. Nor is Tune's own restore used: a search that was killed goes on from its study, by the same command.
+Tune's part is small on purpose: it places workers, each with the resources of a trial, and says when one is lost. What
+Tune calls a trial is a worker here. A searcher of ours gives it one while the driver has a job for it; a worker that
+has done its job gets the next one directly: by way of Tune's loop, which sees to one event after the other, that would
+take most of a second (benchmarks/scale.py). What becomes of the jobs the workers tell the driver itself, by a mailbox:
+Tune has no place for a trial that asks whether to go on, nor for all the states in which one may end. Tune never
+retries (`max_failures=0`): a trial whose worker died is told as failed, and the driver queues its config again, as it
+does for every engine: from its last rung's state, at most three attempts, all of them in the study. Nor is Tune's own
+restore used: a search that was killed goes on from its study, by the same command.
 """
 
 from __future__ import annotations
@@ -65,7 +68,7 @@ class RayEngine:
             storage_path=str(own),
             resources_per_trial={"cpu": self._wanted.cpus, "gpu": self._wanted.gpus or 0},
             num_samples=-1,
-            search_alg=_Jobs(desk, Slots(self._wanted)),
+            search_alg=_Workers(desk, Slots(self._wanted)),
             callbacks=[_Clock(desk)],
             trial_dirname_creator=lambda trial: trial.trial_id,
             reuse_actors=True,
@@ -112,28 +115,28 @@ def _interrupting(desk: Desk) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Jobs(Searcher):
-    """What Tune asks for trials."""
+class _Workers(Searcher):
+    """What Tune asks for workers, which it calls trials."""
 
     def __init__(self, desk: Desk, slots: Slots) -> None:
         super().__init__()
         self._desk = desk
         self._slots = slots
-        self._numbers: dict[str, int] = {}  # by Tune's name for a trial that it has not ended yet
+        self._there = set[str]()  # which Tune has not ended yet
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """A job's number; None while there is none or no room."""
-        if len(self._numbers) >= self._slots.now:
+        """One more worker's name; None while there is no job for it, or no room."""
+        if len(self._there) >= self._slots.now:
             return None  # a job taken early would be judged by less than is known when it begins
-        number = self._desk.next_number()
-        if number is None:
-            return None if self._numbers else str(Searcher.FINISHED)
-        self._numbers[trial_id] = number
-        return {"number": number}
+        if not self._desk.employ(trial_id):
+            return None if self._there else str(Searcher.FINISHED)
+        self._there.add(trial_id)
+        return {"worker": trial_id}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Its worker has told what became of it, or is gone."""
-        self._desk.lost(self._numbers.pop(trial_id))
+        """A worker was sent away, or is gone."""
+        self._there.remove(trial_id)
+        self._desk.lost(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """The study has all of it."""

@@ -29,10 +29,17 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Begun:
-    """A worker has opened what it needs, and begins on this job; `actor` is the handle by which to kill it."""
+    """A worker has opened what it needs, and begins on its job; `actor` is the handle by which to kill it."""
 
-    number: int
+    worker: str
     actor: Any
+
+
+@dataclass(frozen=True)
+class Free:
+    """A worker has done its job, and waits for another or to be sent away."""
+
+    worker: str
 
 
 @dataclass(frozen=True)
@@ -44,13 +51,14 @@ class CannotBegin:
 
 @dataclass(frozen=True)
 class Told:
-    """A report, after which the search has these `files`, by where they belong."""
+    """A worker's report, after which the search has these `files`, by where they belong."""
 
+    worker: str
     report: Report
     files: dict[Path, bytes] = field(default_factory=dict)
 
 
-Letter = Begun | CannotBegin | Told
+Letter = Begun | CannotBegin | Free | Told
 
 
 class Mailbox:
@@ -58,36 +66,36 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._letters: list[Letter] = []
-        self._parcels: dict[int, Parcel] = {}
-        self._decisions: dict[int, bool] = {}
+        self._parcels: dict[str, Parcel | None] = {}
+        self._decisions: dict[str, bool] = {}
         self._changed = asyncio.Condition()
 
-    async def post(self, parcel: Parcel) -> None:
-        """Put a job here for the worker that will ask for it."""
+    async def post(self, worker: str, parcel: Parcel | None) -> None:
+        """Put a job here for a worker, or that there is none."""
         async with self._changed:
-            self._parcels[parcel.job.number] = parcel
+            self._parcels[worker] = parcel
             self._changed.notify_all()
 
-    async def collect(self, number: int) -> Parcel:
-        """The job of this number, as soon as it is here."""
+    async def collect(self, worker: str) -> Parcel | None:
+        """This worker's job, as soon as it is here, or None as soon as there is none."""
         async with self._changed:
-            await self._changed.wait_for(lambda: number in self._parcels)
-            return self._parcels.pop(number)
+            await self._changed.wait_for(lambda: worker in self._parcels)
+            return self._parcels.pop(worker)
 
     async def tell(self, letter: Letter) -> bool:
         """Leave a letter; at a rung, come back with the decision whether to go on."""
         self._letters.append(letter)
         if not (isinstance(letter, Told) and isinstance(letter.report, AtRung)):
             return True
-        number = letter.report.number
+        worker = letter.worker
         async with self._changed:
-            await self._changed.wait_for(lambda: number in self._decisions)
-            return self._decisions.pop(number)
+            await self._changed.wait_for(lambda: worker in self._decisions)
+            return self._decisions.pop(worker)
 
-    async def decide(self, number: int, goes_on: bool) -> None:
+    async def decide(self, worker: str, goes_on: bool) -> None:
         """For who waits at a rung."""
         async with self._changed:
-            self._decisions[number] = goes_on
+            self._decisions[worker] = goes_on
             self._changed.notify_all()
 
     async def empty(self) -> list[Letter]:

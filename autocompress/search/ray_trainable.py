@@ -1,4 +1,4 @@
-"""A worker on Ray: the actor that Tune starts, gives one trial after the other, and replaces when it dies."""
+"""A worker on Ray: the actor that Tune starts, keeps while there are trials for it, and replaces when it dies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray.tune import Trainable
 
-from autocompress.search.ray_mailbox import Begun, CannotBegin, Parcel, Told
+from autocompress.search.ray_mailbox import Begun, CannotBegin, Free, Parcel, Told
 from autocompress.search.work import AtRung, Failed, Finished, Job, Report, Step
 from autocompress.search.workers import Setup
 
@@ -21,9 +21,9 @@ STEP_EVERY = 0.5  # seconds between steps that a worker tells of: each is a mess
 
 
 class Worker(Trainable):
-    """One `step` of it, in Tune's words, is a whole trial.
+    """One `step` of it, in Tune's words, is all trials that there are for it, one after the other.
 
-    Tune reuses it for the next trial (`reset_config`), so what all trials share is opened once.
+    Tune may reuse it (`reset_config`) when there are more, so what all trials share is opened once.
     """
 
     def setup(self, config: dict[str, Any], setup: Setup | None = None, mailbox: Any = None) -> None:
@@ -38,29 +38,34 @@ class Worker(Trainable):
             raise
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """There is nothing of the last trial to get rid of."""
+        """There is nothing of the last trials to get rid of."""
         return True
 
     def step(self) -> dict[str, Any]:
-        """Work on the job that the config names, to its end or to where it is stopped."""
-        number = self.config["number"]
-        parcel = ray.get(self._mailbox.collect.remote(number))
-        ray.get(self._mailbox.tell.remote(Begun(number, ray.get_runtime_context().current_actor)))
-        with _at_hand(parcel) as (job, post):
-            line = _Line(self._mailbox, post)
-            try:
-                self._work(job, line.tell)
-            except ray.exceptions.RayError:  # the search is gone
-                raise
-            except Exception as error:  # a fault of ours: this trial's end, not the search's
-                line.tell(Failed(number, f"{type(error).__name__}: {error}"))
+        """Work on the jobs that come for the worker that the config names, until there are none."""
+        name = self.config["worker"]
+        while (parcel := ray.get(self._mailbox.collect.remote(name))) is not None:
+            ray.get(self._mailbox.tell.remote(Begun(name, ray.get_runtime_context().current_actor)))
+            with _at_hand(parcel) as (job, post):
+                self._do(job, _Line(name, self._mailbox, post))
+            ray.get(self._mailbox.tell.remote(Free(name)))
         return {"done": True}
+
+    def _do(self, job: Job, line: _Line) -> None:
+        """To its end, or to where it is stopped."""
+        try:
+            self._work(job, line.tell)
+        except ray.exceptions.RayError:  # the search is gone
+            raise
+        except Exception as error:  # a fault of ours: this trial's end, not the search's
+            line.tell(Failed(job.number, f"{type(error).__name__}: {error}"))
 
 
 class _Line:
-    """How a trial speaks to the search."""
+    """How a worker speaks of a trial to the search."""
 
-    def __init__(self, mailbox: Any, post: _Post) -> None:
+    def __init__(self, worker: str, mailbox: Any, post: _Post) -> None:
+        self._worker = worker
         self._mailbox = mailbox
         self._post = post
         self._told = 0.0
@@ -70,10 +75,10 @@ class _Line:
         if isinstance(report, Step):
             if time.monotonic() - self._told >= STEP_EVERY:
                 self._told = time.monotonic()
-                self._mailbox.tell.remote(Told(report))  # nobody need wait for it
+                self._mailbox.tell.remote(Told(self._worker, report))  # nobody need wait for it
             return True
         files = self._post.collect() if isinstance(report, AtRung | Finished) else {}
-        return bool(ray.get(self._mailbox.tell.remote(Told(report, files))))
+        return bool(ray.get(self._mailbox.tell.remote(Told(self._worker, report, files))))
 
 
 class _Post:
