@@ -329,7 +329,9 @@ def _seconds(name: str, given: Time | None) -> float | None:
 
 
 def _milliseconds(name: str, given: Time | None) -> float | None:
-    """Without what a float adds to them on the way from seconds."""
+    """Without what a float adds to them on the way from seconds; a text must have its unit."""
+    if isinstance(given, str) and given.strip()[-1:].isdigit():
+        raise InvalidInput(f"{name}: {given!r} has no unit; write {given.strip()}ms or {given.strip()}s")
     seconds = _seconds(name, given)
     return None if seconds is None else round(1000 * seconds, 6)
 

@@ -286,6 +286,7 @@ def test_nothing_measured_is_null_in_json(call: Callable[..., tuple[int, str, st
         ("search --budget-latency 30ms", "a budget of 30 ms is given, but latency is measured only where"),
         ("search --budget-latency fast --objective latency", "--budget-latency: 'fast' is no duration"),
         ("search --budget-flops 5G --objective speed", "objective is 'speed', but must be one of flops, latency"),
+        ("search --budget-latency 30 --objective latency", "'30' has no unit; write 30ms or 30s"),
         ("search --budget-latency 30ms --objective latency --workers 2", "leave --workers and --backend ray out"),
         ("search --objective latency", "no budget is given"),
     ],
