@@ -35,6 +35,7 @@ WARM_UP = 2  # runs that are not timed...
 WARM_UP_LIMIT = 5.0  # ...unless the first takes so many seconds: what it warmed up is little of that
 ENOUGH = 7  # runs, if they agree...
 STABLE = 0.01  # ...so well: the uncertainty of the median as a share of it
+UNSTEADY = 0.1  # between the quartiles, as a share of the median: something else runs
 SMALL = 64  # pixels a side, of the run before memory is looked at
 LINUX = Path("/proc/self")
 
@@ -88,6 +89,12 @@ class Latency:
     quartiles: tuple[float, float]
     peak_memory: int | None = None
     dtype: str = "float32"
+
+    @property
+    def steady(self) -> bool:
+        """Whether the runs took about the same time, as they do where nothing else runs."""
+        lower, upper = self.quartiles
+        return upper - lower <= UNSTEADY * self.median
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types."""

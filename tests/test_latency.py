@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,7 @@ def test_a_network_s_table(call: Callable[..., tuple[int, str, str]], teacher_fi
     flops = EDSRFamily().flops(EDSRConfig(2, 8, 2))
     assert [cell.strip() for cell in row.strip("│").split("│")][2:] == [
         "28",
-        "27 to 29",
+        "27.4 to 28.6",
         "7",
         f"{28 / flops * 1e9:.2f}",
         "100 MB",
@@ -247,6 +248,25 @@ def test_a_runtime_that_fails_is_named(
     assert "PyTorch ms" in out
     assert "ONNX ms" not in out
     assert pareto(copied)["latency_ms"].notna().all()
+
+
+@pytest.mark.parametrize(("half", "told"), [(0.04, False), (0.2, True)])
+def test_times_that_vary_are_told_of(
+    call: Callable[..., tuple[int, str, str]],
+    copied: RunFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    half: float,
+    told: bool,
+) -> None:
+    def varying(*given: Any, on_failure: Callable[[str], None]) -> dict[str, Latency]:
+        one = made_up(*given)["pytorch"]
+        return {"pytorch": replace(one, median=100.0, quartiles=(100 * (1 - half), 100 * (1 + half)))}
+
+    monkeypatch.setattr(latency, "measure", varying)
+    code, _, err = call("evaluate", copied.path, "--latency")
+    assert code == 0
+    line = f"half of the times with PyTorch are {100 * (1 - half):.3g} to {100 * (1 + half):.0f} ms: measure again when"
+    assert (line in err) == told
 
 
 @pytest.mark.parametrize(("number", "code"), [(errno.EROFS, 2), (errno.ENOSPC, 1)])

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from autocompress.families.base import SRNetwork
+    from autocompress.latency import Latency
     from autocompress.search.run_folder import RunFolder
 
 
@@ -26,6 +27,7 @@ def measure_network(
         typer.echo("measuring...", err=True)
     cost = {key: value for key, value in describe(network).items() if key in ("flops", "params")}
     measured = measure(network, machine, on_failure=_tell)
+    _tell_unsteady(measured)
     if not as_json:
         show(latency_table(cost["flops"], cost["params"], list(measured.values())))
     return cost | {"latency": {runtime: latency.to_dict() for runtime, latency in measured.items()}}
@@ -52,6 +54,7 @@ def measure_run(path: Path, threads: int | None, device: str | None, as_json: bo
             typer.echo(f"measuring trial {row['trial']} ({place} of {len(front)})...", err=True)
         network = load(run.trial(row["trial"]) / "student.safetensors")
         measured = measure(network, machine, on_failure=_tell)
+        _tell_unsteady(measured)
         content = {runtime: latency.to_dict() for runtime, latency in measured.items()}
         checkpoints.write_json(run.trial(row["trial"]) / LATENCY, content)
     table = write_pareto(run)
@@ -71,6 +74,17 @@ def _report_anew(run: RunFolder) -> None:
         write_report(story)
     else:
         _tell(f"report.html is left as it is: {story.without_study}; `autocompress report` writes it anew")
+
+
+def _tell_unsteady(measured: dict[str, Latency]) -> None:
+    from autocompress.quantities import format_milliseconds
+    from autocompress.runtimes import RUNTIMES
+
+    for runtime, latency in measured.items():
+        if not latency.steady:
+            times = " to ".join(map(format_milliseconds, latency.quartiles))
+            name = RUNTIMES[runtime].name
+            _tell(f"half of the times with {name} are {times} ms: measure again when nothing else runs")
 
 
 def _tell(line: str) -> None:
