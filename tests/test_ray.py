@@ -128,7 +128,7 @@ def test_a_trial_that_kills_every_worker_is_given_up(settings: Make) -> None:
 
 def test_workers_that_die_at_birth_end_the_search(settings: Make) -> None:
     wanted = settings(ray=TWO)
-    with pytest.raises(AutocompressError, match="3 workers on Ray ended before they could begin"):
+    with pytest.raises(AutocompressError, match="4 workers on Ray ended before they could begin"):
         on_ray(wanted, StubSetup(dies_at_birth=True))
     assert on_ray(wanted, StubSetup()).reason == "all 6 trials are done"
 

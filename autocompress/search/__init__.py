@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,7 +22,7 @@ from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
 from autocompress.search.rebuilding import set_damaged_aside
 from autocompress.search.results import objective
-from autocompress.search.run_folder import RunFolder
+from autocompress.search.run_folder import RAY, RunFolder
 from autocompress.search.sessions import Session
 from autocompress.search.settings import OnRay, Settings
 from autocompress.search.starts import STARTS, first_points
@@ -47,6 +48,7 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
         counted = replace(settings.budget, latency=None)
         first_points(task.branches, counted, 1)  # raises where nothing fits
         with run.opened():
+            shutil.rmtree(run.path / RAY, ignore_errors=True)  # of a search that was killed
             return run, _work(task, run, progress, ledger, deadline)
 
 

@@ -80,7 +80,10 @@ def slots(wanted: OnRay) -> int:
 
 def _fit(resources: Mapping[str, float], wanted: OnRay) -> int:
     by_cpus = resources.get("CPU", 0) // wanted.cpus
-    return int(min(by_cpus, resources.get("GPU", 0) // wanted.gpus) if wanted.gpus else by_cpus)
+    if not wanted.gpus:
+        return int(by_cpus)
+    by_gpus = round(resources.get("GPU", 0) / wanted.gpus, 6)  # 1 // 0.2 is 4
+    return int(min(by_cpus, by_gpus))
 
 
 class Slots:

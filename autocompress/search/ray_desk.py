@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,10 @@ import ray
 from autocompress import checkpoints
 from autocompress.errors import AutocompressError
 from autocompress.quantities import format_duration
-from autocompress.search.ray_mailbox import Begun, CannotBegin, Free, Letter, Parcel, Told
-from autocompress.search.work import AtRung, Failed, Job, Source
+from autocompress.search.ray_mailbox import CannotBegin, Free, Letter, Parcel, Told
+from autocompress.search.work import AtRung, Failed, Job, Report, Source
 
-BIRTHS = 3  # workers one after the other that may die before they begin; a node that goes takes one with it at most
+BIRTHS = 3  # workers one after the other that may die before they begin, beside all that were begun at once
 GOODBYE = 5.0  # seconds to wait for workers to be dead
 
 
@@ -27,7 +27,11 @@ class Left(Exception):
 
 
 class Desk:
-    """Between Tune, the mailbox and the source. What the source raises is kept as `raised`, and Left raised."""
+    """Between Tune, the mailbox and the source. What the source raises is kept as `raised`, and Left raised.
+
+    A worker that is employed has a job waiting for it, but Ray may take long to place it, or never do: so that job is
+    for whoever is free first.
+    """
 
     def __init__(self, source: Source, mailbox: Any, marker: Path, trial_timeout: float | None) -> None:
         self.mailbox = mailbox
@@ -36,33 +40,47 @@ class Desk:
         self._source = source
         self._marker = marker
         self._trial_timeout = trial_timeout
-        self._jobs: dict[str, Job] = {}  # by the worker's name, while they are open
-        self._begun: dict[str, tuple[float, Any]] = {}  # when, and which actor the worker is
-        self._free: deque[str] = deque()
+        self._waiting: deque[Job] = deque()
+        self._none_left = False  # when the source was asked last, and nothing has ended since
+        self._employed: dict[str, Any] = {}  # by name: the actor, once the worker has told of itself
+        self._most = 0  # employed at once
         self._stillborn = 0
+        self._free: deque[str] = deque()
+        self._jobs: dict[str, tuple[Job, float]] = {}  # by the worker's name, and since when
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is in flight, and nothing is left to do."""
+        return self._none_left and not self._jobs and not self._waiting
 
     @contextmanager
     def _leaving(self) -> Iterator[None]:
+        if self.raised is not None:  # Tune goes on where it hears of it while it ends a worker
+            raise Left from self.raised
         try:
             yield
         except BaseException as error:
             self.raised = error
-            self._end_all()  # Tune would wait for them
+            self._kill(self._jobs)  # Tune would wait for them
             raise Left from error
 
     def employ(self, worker: str) -> bool:
-        """Whether there is a job for this new worker; if so, it is on its way from now on."""
+        """Whether there is one more job; if so, this new worker is expected."""
         with self._leaving():
-            return self._post_next(worker)
+            job = self._next_job()
+            if job is None:
+                return False
+            self._waiting.append(job)
+            self._employed[worker] = None
+            self._most = max(self._most, len(self._employed))
+            return True
 
     def look(self) -> None:
         """Hear what has been told, give free workers jobs, and see to the time."""
         with self._leaving():
             self._hear_all()
             while self._free:
-                worker = self._free.popleft()
-                if not self._post_next(worker):
-                    self.mailbox.post.remote(worker, None)
+                self._give_job(self._free.popleft())
                 self._hear_all()  # to ask the study takes a moment; nobody need wait at a rung for all of them
             if self._trial_timeout is not None:
                 self._end_the_late(self._trial_timeout)
@@ -70,61 +88,63 @@ class Desk:
 
     def lost(self, worker: str) -> None:
         """It is gone, or was sent away; if its job is open after all it told, it will not be done any more."""
-        self.look()
         with self._leaving():
-            if worker not in self._jobs:
-                return
-            if worker not in self._begun:
+            self._hear_all()
+            if worker in self._employed and self._employed[worker] is None:
                 self._stillborn += 1
-            self._fail(worker, "its worker's process or node was lost")
+            self._dismiss(worker)
+            if worker in self._jobs:
+                self._fail(worker, "its worker's process or node was lost")
 
     def hear_why(self, reason: str) -> None:
         """What Ray says of the worker that was lost last."""
         with self._leaving():
-            if self._stillborn >= BIRTHS:
-                raise AutocompressError(f"{BIRTHS} workers on Ray ended before they could begin: {reason}")
+            if self._stillborn >= BIRTHS + self._most - 1:  # a node that goes takes all with it
+                raise AutocompressError(f"{self._stillborn} workers on Ray ended before they could begin: {reason}")
 
     def close(self) -> None:
         """No worker writes anything after this."""
-        self._end_all()
+        self._kill(self._jobs)
         ray.kill(self.mailbox)
 
-    def _end_all(self) -> None:
-        dying = []
-        for _, actor in self._begun.values():
-            ray.kill(actor)
-            dying.append(actor.__ray_ready__.remote())  # fails when it is dead
-        self._begun.clear()
-        if dying:
-            ray.wait(dying, num_returns=len(dying), timeout=GOODBYE)
-
-    def _post_next(self, worker: str) -> bool:
+    def _next_job(self) -> Job | None:
         job = self._source.next_job()
-        if job is None:
-            return False
-        job = replace(job, folder=job.folder.absolute(), state_file=job.state_file.absolute())
-        state = job.state_file.read_bytes() if job.state_file.is_file() else None
-        self._jobs[worker] = job
-        self.mailbox.post.remote(worker, Parcel(job, self._marker, state))
-        return True
+        self._none_left = job is None
+        return job
+
+    def _give_job(self, worker: str) -> None:
+        """To one that waits for it; if there is none, it ends."""
+        job = self._waiting.popleft() if self._waiting else self._next_job()
+        parcel = None
+        if job is not None:
+            job = replace(job, folder=job.folder.absolute(), state_file=job.state_file.absolute())
+            state = job.state_file.read_bytes() if job.state_file.is_file() else None
+            self._jobs[worker] = job, time.monotonic()
+            parcel = Parcel(job, self._marker, state)
+        self.mailbox.post.remote(worker, parcel)
 
     def _hear_all(self) -> None:
         if self.interrupted:
             raise KeyboardInterrupt
-        for letter in ray.get(self.mailbox.empty.remote()):
+        try:
+            letters = ray.get(self.mailbox.empty.remote())
+        except ray.exceptions.RayError as error:
+            raise AutocompressError(
+                f"what the search and its workers on Ray tell each other by was lost ({type(error).__name__}), as when "
+                "memory runs out; the same command goes on"
+            ) from error
+        for letter in letters:
             self._hear(letter)
 
     def _hear(self, letter: Letter) -> None:
         match letter:
             case CannotBegin(reason):
                 raise AutocompressError(f"a worker cannot begin {reason}")
-            case Begun(worker, actor):
+            case Free(worker, actor) if worker in self._employed:
                 self._stillborn = 0
-                if worker in self._jobs:
-                    self._begun[worker] = time.monotonic(), actor
-            case Free(worker):
+                self._employed[worker] = actor
                 self._free.append(worker)
-            case Told(worker, report, files) if worker in self._jobs:
+            case Told(worker, report, files) if self._has(worker, report):
                 for path, content in sorted(
                     files.items(), key=lambda item: item[0].name == "student.json"
                 ):  # last: all is there
@@ -135,19 +155,44 @@ class Desk:
                 if isinstance(report, AtRung):
                     self.mailbox.decide.remote(worker, goes_on)
 
+    def _has(self, worker: str, report: Report) -> bool:
+        """Nobody waits for what a worker tells of its steps: it may come late."""
+        return worker in self._jobs and self._jobs[worker][0].number == report.number
+
     def _end_the_late(self, limit: float) -> None:
-        for worker, (began, actor) in list(self._begun.items()):
-            if time.monotonic() - began > limit:
-                ray.kill(actor)
+        late = [worker for worker, (_, began) in self._jobs.items() if time.monotonic() - began > limit]
+        if late:
+            self._kill(late)
+            self._hear_all()
+        for worker in late:
+            self._dismiss(worker)
+            if worker in self._jobs:
                 self._fail(worker, f"it took longer than {format_duration(limit)} (--trial-timeout)")
+
+    def _kill(self, workers: Iterable[str]) -> None:
+        """And wait until they are dead."""
+        dying = []
+        for worker in workers:
+            if (actor := self._employed.get(worker)) is not None:
+                ray.kill(actor)
+                dying.append(actor.__ray_ready__.remote())  # fails when it is dead
+        if dying:
+            ray.wait(dying, num_returns=len(dying), timeout=GOODBYE)
+
+    def _dismiss(self, worker: str) -> None:
+        """No job goes to it any more, whatever it has told."""
+        self._employed.pop(worker, None)
+        if worker in self._free:
+            self._free.remove(worker)
 
     def _fail(self, worker: str, reason: str) -> None:
         job = self._forget(worker)
         self._source.answer(Failed(job.number, reason, again=True))
 
     def _forget(self, worker: str) -> Job:
-        self._begun.pop(worker, None)
-        return self._jobs.pop(worker)
+        self._none_left = False  # it may be tried again
+        job, _ = self._jobs.pop(worker)
+        return job
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -25,12 +25,14 @@ import ray
 from ray import tune
 from ray.tune import Callback
 from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from autocompress.search.ray_cluster import Slots
 from autocompress.search.ray_desk import Desk
 from autocompress.search.ray_mailbox import Mailbox
 from autocompress.search.ray_trainable import Worker
+from autocompress.search.run_folder import RAY
 from autocompress.search.settings import OnRay
 from autocompress.search.work import Source
 from autocompress.search.workers import Setup
@@ -70,6 +72,7 @@ class RayEngine:
             num_samples=-1,
             search_alg=_Workers(desk, Slots(self._wanted)),
             callbacks=[_Clock(desk)],
+            stop=_Stopper(desk),
             trial_dirname_creator=lambda trial: trial.trial_id,
             reuse_actors=True,
             raise_on_failed_trial=False,
@@ -81,14 +84,13 @@ class RayEngine:
 @contextmanager
 def _own_folder(run: Path) -> Iterator[Path]:
     """A folder for Tune's files and the marker by which workers know the run folder, gone at the end."""
-    shutil.rmtree(run / ".ray", ignore_errors=True)  # of a search that was killed
-    own = run / ".ray" / uuid.uuid4().hex  # no other folder has it, even under the same path on another node
+    own = run / RAY / uuid.uuid4().hex  # no other folder has it, even under the same path on another node
     own.mkdir(parents=True)
     (own / "marker").touch()
     try:
         yield own
     finally:
-        shutil.rmtree(run / ".ray", ignore_errors=True)
+        shutil.rmtree(run / RAY, ignore_errors=True)
 
 
 def _mailbox() -> Any:
@@ -127,7 +129,7 @@ class _Workers(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """One more worker's name; None while there is no job for it, or no room."""
         if len(self._there) >= self._slots.now:
-            return None  # a job taken early would be judged by less than is known when it begins
+            return None
         if not self._desk.employ(trial_id):
             return None if self._there else str(Searcher.FINISHED)
         self._there.add(trial_id)
@@ -135,7 +137,7 @@ class _Workers(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A worker was sent away, or is gone."""
-        self._there.remove(trial_id)
+        self._there.discard(trial_id)
         self._desk.lost(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
@@ -143,6 +145,21 @@ class _Workers(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """See `save`."""
+
+
+class _Stopper(Stopper):
+    """Ends the workers for which Ray has found no place, when there is no job for them any more."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """None that works."""
+        return False
+
+    def stop_all(self) -> bool:
+        """When the last job has ended."""
+        return self._desk.done
 
 
 class _Clock(Callback):

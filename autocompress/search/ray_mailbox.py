@@ -28,18 +28,11 @@ class Parcel:
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A worker has opened what it needs, and begins on its job; `actor` is the handle by which to kill it."""
+class Free:
+    """A worker has all it needs, and waits for a job or to be sent away; `actor` is the handle by which to kill it."""
 
     worker: str
     actor: Any
-
-
-@dataclass(frozen=True)
-class Free:
-    """A worker has done its job, and waits for another or to be sent away."""
-
-    worker: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +51,7 @@ class Told:
     files: dict[Path, bytes] = field(default_factory=dict)
 
 
-Letter = Begun | CannotBegin | Free | Told
+Letter = CannotBegin | Free | Told
 
 
 class Mailbox:
@@ -76,8 +69,9 @@ class Mailbox:
             self._parcels[worker] = parcel
             self._changed.notify_all()
 
-    async def collect(self, worker: str) -> Parcel | None:
-        """This worker's job, as soon as it is here, or None as soon as there is none."""
+    async def collect(self, worker: str, actor: Any) -> Parcel | None:
+        """Leave a letter that a worker is free, and come back with its next job, or None where there is none."""
+        self._letters.append(Free(worker, actor))
         async with self._changed:
             await self._changed.wait_for(lambda: worker in self._parcels)
             return self._parcels.pop(worker)

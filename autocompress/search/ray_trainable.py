@@ -13,7 +13,8 @@ from typing import Any
 import ray
 from ray.tune import Trainable
 
-from autocompress.search.ray_mailbox import Begun, CannotBegin, Free, Parcel, Told
+from autocompress.errors import DiskFull
+from autocompress.search.ray_mailbox import CannotBegin, Parcel, Told
 from autocompress.search.work import AtRung, Failed, Finished, Job, Report, Step
 from autocompress.search.workers import Setup
 
@@ -44,21 +45,28 @@ class Worker(Trainable):
     def step(self) -> dict[str, Any]:
         """Work on the jobs that come for the worker that the config names, until there are none."""
         name = self.config["worker"]
-        while (parcel := ray.get(self._mailbox.collect.remote(name))) is not None:
-            ray.get(self._mailbox.tell.remote(Begun(name, ray.get_runtime_context().current_actor)))
-            with _at_hand(parcel) as (job, post):
-                self._do(job, _Line(name, self._mailbox, post))
-            ray.get(self._mailbox.tell.remote(Free(name)))
+        actor = ray.get_runtime_context().current_actor
+        while (parcel := ray.get(self._mailbox.collect.remote(name, actor))) is not None:
+            failed = self._do(parcel)
+            if failed is not None:
+                ray.get(self._mailbox.tell.remote(Told(name, failed)))
         return {"done": True}
 
-    def _do(self, job: Job, line: _Line) -> None:
-        """To its end, or to where it is stopped."""
+    def _do(self, parcel: Parcel) -> Failed | None:
+        """To its end, or to where it is stopped; what is in the way of both."""
+        number = parcel.job.number
         try:
-            self._work(job, line.tell)
+            with _at_hand(parcel) as (job, post):
+                self._work(job, _Line(self.config["worker"], self._mailbox, post).tell)
         except ray.exceptions.RayError:  # the search is gone
             raise
+        except DiskFull as error:
+            return Failed(number, f"on node {ray.util.get_node_ip_address()}: {error}", ends_search=True)
+        except OSError as error:  # another node may have better luck
+            return Failed(number, f"on node {ray.util.get_node_ip_address()}: {error}", again=True)
         except Exception as error:  # a fault of ours: this trial's end, not the search's
-            line.tell(Failed(job.number, f"{type(error).__name__}: {error}"))
+            return Failed(number, f"{type(error).__name__}: {error}")
+        return None
 
 
 class _Line:

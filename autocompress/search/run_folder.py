@@ -20,6 +20,7 @@ CONFIG = "config.json"
 LOCK = ".lock"
 TIMES = "times.json"
 LATENCY = "latency.json"
+RAY = ".ray"  # Tune's own files while it runs
 THREADS = "machine.threads"  # in what a search for latency is
 OLD = 60  # seconds in which any file is written
 
