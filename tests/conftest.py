@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_line import Call, Ended
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 from small import BUDGET, SPACE, Silent
 
 from autocompress import arithmetic, search
+from autocompress.cli import main
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig
@@ -91,6 +94,39 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Runs the command line in this process."""
+
+    def call(*words: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["autocompress", *map(str, words)])
+        capsys.readouterr()
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def plain_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same on every machine, without the probe."""
+    monkeypatch.setattr(arithmetic, "choose", arithmetic.Arithmetic)
+
+
+@pytest.fixture
 def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Settings of a search with the stub, into a folder of its own; any field can be given."""
     monkeypatch.setattr(arithmetic, "choose", arithmetic.choose)  # what the stub changes is changed back
@@ -110,6 +146,40 @@ def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.
         return Settings(**usual | fields)
 
     return make
+
+
+@pytest.fixture
+def settings(small: Callable[..., Settings], plain_arithmetic: None) -> Callable[..., Settings]:
+    """Those of a real search of seconds; any field can be given."""
+
+    def make(**fields: Any) -> Settings:
+        usual: dict[str, Any] = {"init": "scratch", "trials": 4, "steps": 4}
+        return small(**usual | fields)
+
+    return make
+
+
+@pytest.fixture
+def search_words(tmp_path: Path, teacher_file: Path, photos: Path, plain_arithmetic: None) -> list[object]:
+    """Of the command for a search of seconds."""
+    space = tmp_path / "small.yaml"
+    space.write_text(
+        """
+family: edsr
+parameters:
+  num_feat: {type: int, low: 2, high: 8, step: 2}
+  num_block: {type: int, low: 1, high: 2}
+"""
+    )
+    inputs = ["--teacher", teacher_file, "--train", photos, "--space", space, "--init", "scratch"]
+    return ["search", "--budget-flops", "0.4G", *inputs, "--trials", "3", "--steps", "4"]
+
+
+@pytest.fixture
+def searched(call: Call, here: Path, search_words: list[object]) -> Path:
+    """The folder of a search that the command line has run."""
+    assert call(*search_words, "--out", "run").code == 0
+    return Path("run")
 
 
 @pytest.fixture(scope="session")
@@ -135,6 +205,13 @@ def finished(
     write_pareto(run)
     write_report(Story.of(run))
     return run, outcome, progress
+
+
+@pytest.fixture
+def copied(finished: tuple[RunFolder, Outcome, Silent], tmp_path: Path) -> RunFolder:
+    """That search, to be changed."""
+    shutil.copytree(finished[0].path, tmp_path / "run")
+    return RunFolder(tmp_path / "run")
 
 
 def write_waves(path: Path, height: int, width: int, seed: int) -> None:
