@@ -12,17 +12,19 @@ import numpy as np
 import pytest
 import torch
 from command_line import Call, Ended
+from pages import FRONT, Open
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
-from small import BUDGET, SPACE, Silent
+from playwright.sync_api import Browser, Page, sync_playwright
+from small import BUDGET, SPACE, Finished, Silent
 
+import autocompress
 from autocompress import arithmetic, search
 from autocompress.cli import main
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig
 from autocompress.report import Story, write_report
-from autocompress.search import Outcome, RunFolder, Settings
+from autocompress.search import RunFolder, Settings
 from autocompress.search.results import write_pareto
 from autocompress.search.space import Budget
 
@@ -41,6 +43,31 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Open]:
+    """Opens a page as a file; at the end there must have been no error, no message and no request but for the file."""
+    said: list[str] = []
+    requests: list[str] = []
+    pages: list[Page] = []
+
+    def open_page(path: Path, width: int = 1280, scheme: Any = "light") -> Page:
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        pages.append(page)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(path.absolute().as_uri())
+        page.wait_for_function(f"{FRONT}.data !== undefined")
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert said == []
+    assert len([url for url in requests if not url.startswith(("data:", "blob:"))]) == len(pages)
 
 
 @pytest.fixture(scope="session")
@@ -183,9 +210,7 @@ def searched(call: Call, here: Path, search_words: list[object]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Path
-) -> tuple[RunFolder, Outcome, Silent]:
+def finished(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Path) -> Finished:
     """One search, by projection, with its results written."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "small.yaml").write_text(SPACE)
@@ -208,7 +233,7 @@ def finished(
 
 
 @pytest.fixture
-def copied(finished: tuple[RunFolder, Outcome, Silent], tmp_path: Path) -> RunFolder:
+def copied(finished: Finished, tmp_path: Path) -> RunFolder:
     """That search, to be changed."""
     shutil.copytree(finished[0].path, tmp_path / "run")
     return RunFolder(tmp_path / "run")
@@ -233,6 +258,12 @@ def fvcore_total(network: torch.nn.Module, lr: torch.Tensor) -> float:
 
         analysis = FlopCountAnalysis(network, lr)
         return float(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
+
+
+def fvcore_flops(file: Path) -> int:
+    """fvcore's FLOPs of a stored network for an output of 1280x720, as anyone would load it."""
+    network = autocompress.load(file)
+    return round(fvcore_total(network, torch.zeros(1, 3, 20, 30)) / 600 * 1280 * 720 / network.scale**2)
 
 
 def random_swinir(config: SwinIRConfig, seed: int = 0) -> SwinIR:

@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 from command_line import Call
 from rich.table import Table
-from small import Silent
+from small import Finished
 
 from autocompress import __version__
 from autocompress.cli.tables import front_table, spare_of_front
 from autocompress.cli.tables import show as show_table
-from autocompress.search import Outcome, RunFolder
 from autocompress.search.results import pareto
 
 FOLDER = Path(__file__).parents[1]
@@ -49,7 +48,7 @@ def test_ctrl_c_in_any_command_is_one_line_and_code_130(
 
 
 @pytest.mark.parametrize("words", [["pareto", "RUN"], ["--version"], ["--help"]])
-def test_a_reader_that_goes_away_is_no_traceback(finished: tuple[RunFolder, Outcome, Silent], words: list[str]) -> None:
+def test_a_reader_that_goes_away_is_no_traceback(finished: Finished, words: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     arguments = [str(finished[0].path) if word == "RUN" else word for word in words]
@@ -126,7 +125,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> Iterator[io.StringI
     ],
 )
 def test_the_front_fits_the_terminal(
-    finished: tuple[RunFolder, Outcome, Silent],
+    finished: Finished,
     monkeypatch: pytest.MonkeyPatch,
     width: int,
     there: list[str],
