@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,16 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_line import Call, Ended
+from pages import FRONT, Open
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
-from small import BUDGET, SPACE, Silent
+from playwright.sync_api import Browser, Page, sync_playwright
+from small import BUDGET, SPACE, Finished, Silent
 
+import autocompress
 from autocompress import arithmetic, search
+from autocompress.cli import main
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSR, EDSRConfig
 from autocompress.families.swinir.network import SwinIR, SwinIRConfig
 from autocompress.report import Story, write_report
-from autocompress.search import Outcome, RunFolder, Settings
+from autocompress.search import RunFolder, Settings
 from autocompress.search.results import write_pareto
 from autocompress.search.space import Budget
 
@@ -38,6 +43,31 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Open]:
+    """Opens a page as a file; at the end there must have been no error, no message and no request but for the file."""
+    said: list[str] = []
+    requests: list[str] = []
+    pages: list[Page] = []
+
+    def open_page(path: Path, width: int = 1280, scheme: Any = "light") -> Page:
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        pages.append(page)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: said.append(dialog.message))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(path.absolute().as_uri())
+        page.wait_for_function(f"{FRONT}.data !== undefined")
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert said == []
+    assert len([url for url in requests if not url.startswith(("data:", "blob:"))]) == len(pages)
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +121,39 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Runs the command line in this process."""
+
+    def call(*words: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["autocompress", *map(str, words)])
+        capsys.readouterr()
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def plain_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same on every machine, without the probe."""
+    monkeypatch.setattr(arithmetic, "choose", arithmetic.Arithmetic)
+
+
+@pytest.fixture
 def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Settings of a search with the stub, into a folder of its own; any field can be given."""
     monkeypatch.setattr(arithmetic, "choose", arithmetic.choose)  # what the stub changes is changed back
@@ -112,10 +175,42 @@ def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.
     return make
 
 
+@pytest.fixture
+def settings(small: Callable[..., Settings], plain_arithmetic: None) -> Callable[..., Settings]:
+    """Those of a real search of seconds; any field can be given."""
+
+    def make(**fields: Any) -> Settings:
+        usual: dict[str, Any] = {"init": "scratch", "trials": 4, "steps": 4}
+        return small(**usual | fields)
+
+    return make
+
+
+@pytest.fixture
+def search_words(tmp_path: Path, teacher_file: Path, photos: Path, plain_arithmetic: None) -> list[object]:
+    """Of the command for a search of seconds."""
+    space = tmp_path / "small.yaml"
+    space.write_text(
+        """
+family: edsr
+parameters:
+  num_feat: {type: int, low: 2, high: 8, step: 2}
+  num_block: {type: int, low: 1, high: 2}
+"""
+    )
+    inputs = ["--teacher", teacher_file, "--train", photos, "--space", space, "--init", "scratch"]
+    return ["search", "--budget-flops", "0.4G", *inputs, "--trials", "3", "--steps", "4"]
+
+
+@pytest.fixture
+def searched(call: Call, here: Path, search_words: list[object]) -> Path:
+    """The folder of a search that the command line has run."""
+    assert call(*search_words, "--out", "run").code == 0
+    return Path("run")
+
+
 @pytest.fixture(scope="session")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Path
-) -> tuple[RunFolder, Outcome, Silent]:
+def finished(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Path) -> Finished:
     """One search, by projection, with its results written."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "small.yaml").write_text(SPACE)
@@ -137,6 +232,13 @@ def finished(
     return run, outcome, progress
 
 
+@pytest.fixture
+def copied(finished: Finished, tmp_path: Path) -> RunFolder:
+    """That search, to be changed."""
+    shutil.copytree(finished[0].path, tmp_path / "run")
+    return RunFolder(tmp_path / "run")
+
+
 def write_waves(path: Path, height: int, width: int, seed: int) -> None:
     """A PNG of some coloured waves with a little noise."""
     random = np.random.default_rng(seed)
@@ -156,6 +258,12 @@ def fvcore_total(network: torch.nn.Module, lr: torch.Tensor) -> float:
 
         analysis = FlopCountAnalysis(network, lr)
         return float(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
+
+
+def fvcore_flops(file: Path) -> int:
+    """fvcore's FLOPs of a stored network for an output of 1280x720, as anyone would load it."""
+    network = autocompress.load(file)
+    return round(fvcore_total(network, torch.zeros(1, 3, 20, 30)) / 600 * 1280 * 720 / network.scale**2)
 
 
 def random_swinir(config: SwinIRConfig, seed: int = 0) -> SwinIR:

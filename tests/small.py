@@ -4,7 +4,7 @@ import optuna
 
 from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSRConfig
-from autocompress.search import Progress, RunFolder
+from autocompress.search import Outcome, Progress, RunFolder
 from autocompress.search.space import Candidate
 from autocompress.search.storage import STUDY_NAME
 
@@ -38,6 +38,9 @@ class Silent(Progress):
 
     def failed(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.events.append(f"{trial} failed: {reason}")
+
+
+Finished = tuple[RunFolder, Outcome, Silent]
 
 
 def trials_of(run: RunFolder) -> list[optuna.trial.FrozenTrial]:

@@ -16,12 +16,13 @@ from types import ModuleType
 import pytest
 import torch
 import typer.main
+from command_line import Call
 from conftest import fvcore_total
 from documents import FENCE, IMAGES, PAGES, Stand, blocks, commands, load_family, made_small
 from typer.core import TyperGroup
 
 from autocompress import families, prune
-from autocompress.cli import app, main
+from autocompress.cli import app
 from autocompress.export import export_network
 from autocompress.families import FAMILIES
 from autocompress.families.base import Family, SRNetwork
@@ -100,11 +101,11 @@ def shortened(words: list[str]) -> list[str]:
     [pytest.param(command, id=command, marks=[pytest.mark.slow] * command.startswith(SLOW)) for command in RUN],
 )
 def test_a_command_runs(
+    call: Call,
     command: str,
     stand: Stand,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     here = tmp_path / "here"
     shutil.copytree(stand.folder, here)
@@ -113,17 +114,11 @@ def test_a_command_runs(
     arguments = shortened(shlex.split(words))
     if arguments[1] == "search" and "--join" not in arguments:
         shutil.rmtree("runs")  # where it is to write
-    monkeypatch.setattr(sys, "argv", arguments)
     assert arguments[0] == "autocompress", f"{command}: run it here, or list it in NOT_RUN"
-    code: object = 0
-    try:
-        main()
-    except SystemExit as end:
-        code = end.code or 0
-    captured = capsys.readouterr()
-    assert code == 0, captured.err
+    ended = call(*arguments[1:])
+    assert ended.code == 0, ended.err
     if file:
-        Path(file).write_text(captured.out)
+        Path(file).write_text(ended.out)
 
 
 def test_what_is_not_run_stands_in_a_page() -> None:

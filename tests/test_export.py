@@ -13,13 +13,14 @@ import onnx
 import pytest
 import torch
 import yaml
+from command_line import Call
 from conftest import random_swinir, write_waves
 from PIL import Image
 from typer.testing import CliRunner
 
 import autocompress
 from autocompress import onnx_export
-from autocompress.cli import app, main
+from autocompress.cli import app
 from autocompress.data.sources import open_folder
 from autocompress.errors import ExportFailed, InvalidInput
 from autocompress.evaluate import MIN_SIDE, evaluate, network_upscaler, pairs
@@ -111,19 +112,16 @@ def test_an_onnx_file_describes_itself_and_nothing_of_this_machine(tmp_path: Pat
 
 
 def test_an_onnx_file_that_computes_something_else_is_not_left(
-    tmp_path: Path, tiny_teacher: EDSR, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    call: Call, tmp_path: Path, tiny_teacher: EDSR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.save(tiny_teacher.state_dict(), tmp_path / "teacher.pth")
     other = onnx_export._converted(edsr(tiny_teacher.config))
     monkeypatch.setattr(onnx_export, "_converted", lambda network: other)
     with pytest.raises(ExportFailed, match=r"differ by up to .* on images of 37x53 pixels, but must agree to 1e-04"):
         write_onnx(tiny_teacher, tmp_path / "models" / "student.onnx")
-    command = ["export", tmp_path / "teacher.pth", "--out", tmp_path / "models", "--format", "onnx"]
-    monkeypatch.setattr(sys, "argv", ["autocompress", *map(str, command)])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 1
-    assert capsys.readouterr().err.startswith("error: ONNX Runtime")
+    ended = call("export", tmp_path / "teacher.pth", "--out", tmp_path / "models", "--format", "onnx")
+    assert ended.code == 1
+    assert ended.err.startswith("error: ONNX Runtime")
     assert not (tmp_path / "models").exists()
 
 

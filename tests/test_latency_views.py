@@ -4,13 +4,12 @@ import dataclasses
 import json
 import re
 import shutil
-import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from command_line import Call
 from made_up import LIMIT, MACHINE, made_up, milliseconds
 from optuna.trial import TrialState
 from playwright.sync_api import Browser
@@ -18,7 +17,6 @@ from small import SPACE, Silent, trials_of
 
 from autocompress import arithmetic
 from autocompress.api import open_run
-from autocompress.cli import main
 from autocompress.cli.tables import front_table, spare_of_front
 from autocompress.errors import InvalidInput
 from autocompress.families.edsr.network import EDSRConfig
@@ -224,13 +222,8 @@ def test_the_best_within_a_time(run: RunFolder, measured: RunFolder) -> None:
         open_run(measured.path).best(max_latency="30ms")
 
 
-def test_status_says_the_best_one_s_latency(
-    run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["autocompress", "status", str(run.path)])
-    with suppress(SystemExit):
-        main()
-    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("best ")]
+def test_status_says_the_best_one_s_latency(call: Call, run: RunFolder) -> None:
+    [line] = [line for line in call("status", run.path).out.splitlines() if line.startswith("best ")]
     assert line.endswith(f" FLOPs and {pick(students(run))[LATENCY_MS]:g} ms")
 
 

@@ -3,12 +3,12 @@
 import itertools
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from command_line import Call, Ended
 from numpy.typing import NDArray
 from pictures import write_image
 from PIL import ExifTags, Image, ImageCms
@@ -17,7 +17,6 @@ from test_images import png_16_bit
 
 import autocompress
 from autocompress import checkpoints, upscaling
-from autocompress.cli import main
 from autocompress.data import bicubic, pictures
 from autocompress.data.embedded import embedded
 from autocompress.data.images import read_image, read_size
@@ -30,7 +29,6 @@ from autocompress.search.results import pareto, pick
 from autocompress.teachers import load_teacher
 
 Samples = NDArray[np.uint8]
-Run = Callable[..., tuple[int, str, str]]
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -46,25 +44,17 @@ def photo() -> Samples:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, teacher_file: Path, tmp_path: Path) -> Run:
-    """Runs `autocompress upscale TEACHER ...` in an empty folder: exit code, stdout, stderr."""
+def run(call: Call, monkeypatch: pytest.MonkeyPatch, teacher_file: Path, tmp_path: Path) -> Call:
+    """Runs `autocompress upscale TEACHER ...` in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: object, student: object = teacher_file) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["autocompress", "upscale", str(student), *map(str, arguments)])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
+    def run(*arguments: object, student: object = teacher_file) -> Ended:
+        return call("upscale", student, *arguments)
 
     return run
 
 
-def refused(ended: tuple[int, str, str], *words: str) -> None:
+def refused(ended: Ended, *words: str) -> None:
     """One clear line, and exit code 2."""
     code, out, err = ended
     assert (code, out) == (2, "")
@@ -224,7 +214,7 @@ def test_damaged_exif_is_dropped(network: SRNetwork, photo: Samples) -> None:
         *itertools.product([".png", ".webp", ".tif", ".TIFF"], ["L", "LA", "RGB", "RGBA"]),
     ],
 )
-def test_a_file_holds_what_python_gives(run: Run, network: SRNetwork, photo: Samples, suffix: str, mode: str) -> None:
+def test_a_file_holds_what_python_gives(run: Call, network: SRNetwork, photo: Samples, suffix: str, mode: str) -> None:
     given = Image.fromarray(np.dstack([photo, np.arange(2000).reshape(40, 50) % 256]).astype(np.uint8)).convert(mode)
     given.save("in.png")
     code, out, err = run("in.png", f"made/here{suffix}")
@@ -237,7 +227,7 @@ def test_a_file_holds_what_python_gives(run: Run, network: SRNetwork, photo: Sam
     assert [path.name for path in Path("made").iterdir()] == [f"here{suffix}"]
 
 
-def test_jpeg_keeps_profile_and_exif(run: Run, network: SRNetwork, photo: Samples) -> None:
+def test_jpeg_keeps_profile_and_exif(run: Call, network: SRNetwork, photo: Samples) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x8298] = 3, "Ours"
     Image.fromarray(photo).save("in.jpg", exif=exif, icc_profile=SRGB, quality=98)
@@ -253,7 +243,7 @@ def test_jpeg_keeps_profile_and_exif(run: Run, network: SRNetwork, photo: Sample
 @pytest.mark.parametrize(
     ("colour_type", "channels", "mode"), [(0, 1, "L"), (2, 3, "RGB"), (4, 2, "LA"), (6, 4, "RGBA")]
 )
-def test_16_bits_become_8(run: Run, network: SRNetwork, colour_type: int, channels: int, mode: str) -> None:
+def test_16_bits_become_8(run: Call, network: SRNetwork, colour_type: int, channels: int, mode: str) -> None:
     samples = np.random.default_rng(0).integers(0, 65536, (20, 30, channels), dtype=np.uint16)
     png_16_bit(Path("deep.png"), samples, colour_type)
     assert run("deep.png", "out.png")[0] == 0
@@ -263,7 +253,7 @@ def test_16_bits_become_8(run: Run, network: SRNetwork, colour_type: int, channe
     assert np.array_equal(np.asarray(found.convert(mode)).reshape(40, 60, channels), network.upscale(high))
 
 
-def test_the_shipped_teacher_by_name_and_an_existing_folder(run: Run, photo: Samples) -> None:
+def test_the_shipped_teacher_by_name_and_an_existing_folder(run: Call, photo: Samples) -> None:
     write_image(Path("in.png"), photo)
     Path("out").mkdir()
     assert run("in.png", "out", "--tile", 32, student="edsr-baseline-x2")[:2] == (0, "out/in.png\n")
@@ -271,7 +261,7 @@ def test_the_shipped_teacher_by_name_and_an_existing_folder(run: Run, photo: Sam
     assert np.array_equal(read_image(Path("out/in.png")), expected)
 
 
-def test_opaque_alpha_may_become_jpeg_and_transparency_may_not(run: Run, photo: Samples) -> None:
+def test_opaque_alpha_may_become_jpeg_and_transparency_may_not(run: Call, photo: Samples) -> None:
     Image.fromarray(photo).convert("RGBA").save("opaque.png")
     Image.fromarray(np.dstack(disc(photo))).save("disc.png")
     assert run("opaque.png", "out.jpg")[0] == 0
@@ -280,7 +270,7 @@ def test_opaque_alpha_may_become_jpeg_and_transparency_may_not(run: Run, photo: 
     assert not list(Path().glob("disc.[jb]*"))
 
 
-def test_a_name_that_says_no_format_becomes_png(run: Run, network: SRNetwork, photo: Samples) -> None:
+def test_a_name_that_says_no_format_becomes_png(run: Call, network: SRNetwork, photo: Samples) -> None:
     for name in ("photo.jfif", "other"):
         write_image(Path("in.png"), photo)
         Path("in.png").rename(name)
@@ -290,7 +280,7 @@ def test_a_name_that_says_no_format_becomes_png(run: Run, network: SRNetwork, ph
     assert np.array_equal(read_image(Path("out/photo.png")), network.upscale(photo))
 
 
-def test_more_exif_than_a_jpeg_can_hold_is_left_out(run: Run, photo: Samples) -> None:
+def test_more_exif_than_a_jpeg_can_hold_is_left_out(run: Call, photo: Samples) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = 70_000 * "x"
     Image.fromarray(photo).save("in.png", exif=exif)
@@ -302,7 +292,7 @@ def test_more_exif_than_a_jpeg_can_hold_is_left_out(run: Run, photo: Samples) ->
         assert made.getexif() == exif
 
 
-def test_what_an_encoder_refuses_is_one_line(run: Run, photo: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_encoder_refuses_is_one_line(run: Call, photo: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ValueError("bad Huffman code")
 
@@ -326,13 +316,13 @@ def folder(tmp_path: Path, photo: Samples) -> Path:
     return folder
 
 
-def test_a_folder(run: Run, folder: Path, network: SRNetwork, photo: Samples) -> None:
+def test_a_folder(run: Call, folder: Path, network: SRNetwork, photo: Samples) -> None:
     assert run("in", "out/of/it")[:2] == (0, "out/of/it/a.png\nout/of/it/b.jpg\n")
     assert sorted(path.name for path in Path("out/of/it").iterdir()) == ["a.png", "b.jpg"]
     assert np.array_equal(read_image(Path("out/of/it/a.png")), network.upscale(photo))
 
 
-def test_what_exists_is_left_or_replaced(run: Run, folder: Path) -> None:
+def test_what_exists_is_left_or_replaced(run: Call, folder: Path) -> None:
     Path("out").mkdir()
     Path("out/a.png").write_text("mine")
     code, out, err = run("in", "out")
@@ -346,7 +336,7 @@ def test_what_exists_is_left_or_replaced(run: Run, folder: Path) -> None:
     assert run("in/a.png", "out/a.png", "--overwrite")[0] == 0
 
 
-def test_a_bad_image_in_a_folder(run: Run, folder: Path) -> None:
+def test_a_bad_image_in_a_folder(run: Call, folder: Path) -> None:
     (folder / "c.png").write_text("no image")
     refused(run("in", "out"), "in/c.png: is not a PNG")
     assert not Path("out").exists()
@@ -359,7 +349,7 @@ def test_a_bad_image_in_a_folder(run: Run, folder: Path) -> None:
     assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "b.jpg"]
 
 
-def test_a_folder_of_bad_images(run: Run, tmp_path: Path) -> None:
+def test_a_folder_of_bad_images(run: Call, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     refused(run("in", "out"), "in: no images in it", "subfolders are not searched")
     (tmp_path / "in/a.png").write_text("")
@@ -367,7 +357,7 @@ def test_a_folder_of_bad_images(run: Run, tmp_path: Path) -> None:
 
 
 def test_what_a_format_cannot_hold_becomes_png(
-    run: Run, folder: Path, photo: Samples, monkeypatch: pytest.MonkeyPatch
+    run: Call, folder: Path, photo: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_image(folder / "w.webp", photo)
     monkeypatch.setitem(pictures.LARGEST_SIDES, ".webp", 99)
@@ -379,7 +369,7 @@ def test_what_a_format_cannot_hold_becomes_png(
 # --- bad input ---
 
 
-def test_what_cannot_be_done(run: Run, folder: Path) -> None:
+def test_what_cannot_be_done(run: Call, folder: Path) -> None:
     refused(run("absent.png", "out.png"), "absent.png: no such file")
     refused(run("in/notes.txt", "out.png"), "notes.txt: is empty")
     refused(run("in/a.png", "out.gif"), "out.gif ends in '.gif'", ".png")
@@ -391,7 +381,7 @@ def test_what_cannot_be_done(run: Run, folder: Path) -> None:
     refused(run("in/a.png", "in/notes.txt/out.png"), "in/notes.txt/out.png: cannot be written")
 
 
-def test_a_run_upscales_by_its_pick(run: Run, folder: Path, finished: tuple[RunFolder, Outcome, Silent]) -> None:
+def test_a_run_upscales_by_its_pick(run: Call, folder: Path, finished: tuple[RunFolder, Outcome, Silent]) -> None:
     best = pick(pareto(finished[0]))["file"]
     assert run("in/a.png", "run.png", student=finished[0].path)[0] == 0
     assert run("in/a.png", "file.png", student=best)[0] == 0
@@ -399,14 +389,14 @@ def test_a_run_upscales_by_its_pick(run: Run, folder: Path, finished: tuple[RunF
     refused(run("in/a.png", "out.png", student=folder), "has no config.json, so it is no run")
 
 
-def test_large_pictures_are_no_reason_to_warn(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_pictures_are_no_reason_to_warn(run: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
     assert run("in/a.png", "out.png")[0] == 0
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 900)
     refused(run("in/a.png", "other.png"), "in/a.png: cannot be read as an image", "exceeds limit of 1800 pixels")
 
 
-def test_interrupted(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted(run: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the second file is being written."""
     write, written = checkpoints._write, []
 
@@ -424,12 +414,12 @@ def test_interrupted(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert run("in", "out")[:2] == (0, "out/b.jpg\n")
 
 
-def test_tiles_are_counted_in_a_pipe(run: Run, folder: Path) -> None:
+def test_tiles_are_counted_in_a_pipe(run: Call, folder: Path) -> None:
     err = run("in/a.png", "out.png", "--tile", 32)[2]
     assert "tile 4/4" in err
 
 
-def test_planar_tiff_is_refused_in_one_line(run: Run) -> None:
+def test_planar_tiff_is_refused_in_one_line(run: Call) -> None:
     tifffile.imwrite("planes.tif", np.zeros((3, 20, 30), np.uint16), photometric="rgb", planarconfig="separate")
     refused(run("planes.tif", "out.png"), "planes.tif", "save it interleaved")
 

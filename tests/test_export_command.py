@@ -1,0 +1,93 @@
+"""The command export: its files load in BasicSR and here, and compute what they should."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from command_line import Call, assert_refused
+from torch import Tensor, nn
+
+import autocompress
+
+
+class ResidualBlockNoBN(nn.Module):
+    def __init__(self, num_feat: int, res_scale: float) -> None:
+        super().__init__()
+        self.res_scale = res_scale
+        self.conv1 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+        self.conv2 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.conv2(F.relu(self.conv1(x)))
+        return x + out * self.res_scale
+
+
+class BasicSREDSR(nn.Module):
+    """Written after BasicSR's edsr_arch.py, independently of the package's; x2."""
+
+    def __init__(self, num_feat: int, num_block: int, res_scale: float = 1.0) -> None:
+        super().__init__()
+        self.mean = torch.Tensor((0.4488, 0.4371, 0.4040)).view(1, 3, 1, 1)
+        self.conv_first = nn.Conv2d(3, num_feat, 3, 1, 1)
+        self.body = nn.Sequential(*[ResidualBlockNoBN(num_feat, res_scale) for _ in range(num_block)])
+        self.conv_after_body = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+        self.upsample = nn.Sequential(nn.Conv2d(num_feat, 4 * num_feat, 3, 1, 1), nn.PixelShuffle(2))
+        self.conv_last = nn.Conv2d(num_feat, 3, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv_first((x - self.mean) * 255.0)
+        x = self.conv_last(self.upsample(self.conv_after_body(self.body(x)) + x))
+        return x / 255.0 + self.mean
+
+
+def check_in_basicsr(file: Path, expected: nn.Module) -> None:
+    """The file loads strictly into the official architecture and computes there what it should."""
+    content = torch.load(file, weights_only=True)
+    assert content.keys() == {"params"}
+    config = json.loads(file.with_suffix(".json").read_text())["config"]
+    network = BasicSREDSR(config["num_feat"], config["num_block"])
+    network.load_state_dict(content["params"], strict=True)
+    lr = torch.rand(1, 3, 17, 12)
+    torch.testing.assert_close(network(lr), expected(lr), atol=1e-5, rtol=0)
+
+
+def test_export_of_a_run_loads_in_basicsr(call: Call, searched: Path) -> None:
+    result = call("export", searched, "--out", "models", "--format", "pth")
+    assert result.code == 0
+    files = [Path(line) for line in result.out.splitlines()]
+    front = json.loads(call("pareto", searched, "--json").out)["students"]
+    assert [file.name for file in files] == [f"trial-{student['trial']:04d}.pth" for student in front]
+    for file, student in zip(files, front, strict=True):
+        check_in_basicsr(file, autocompress.load(student["file"]))
+        about = json.loads(file.with_suffix(".json").read_text())
+        assert about["metrics"]["psnr_y"] == student["psnr_y"]
+        assert about["flops"] == student["flops"]
+
+
+def test_export_folds_residual_scaling(call: Call, here: Path, tiny_teacher: nn.Module) -> None:
+    torch.save(tiny_teacher.state_dict(), here / "scaled.pth")
+    scaled = autocompress.load(here / "scaled.pth", res_scale=0.1)
+    torch.save({"params": scaled.state_dict()}, here / "plain.pth")
+    result = call("export", "scaled.pth", "--res-scale", "0.1", "--out", "models", "--format", "pth")
+    assert result.code == 0
+    check_in_basicsr(Path("models/scaled.pth"), scaled)
+
+
+def test_export_as_safetensors_loads_again(call: Call, searched: Path) -> None:
+    [file, *_] = sorted(searched.glob("trials/*/student.safetensors"))
+    result = call("export", file, "--out", "models")
+    assert (result.code, result.out) == (0, "models/student.safetensors\n")
+    lr = torch.rand(1, 3, 8, 9)
+    assert torch.equal(autocompress.load("models/student.safetensors")(lr), autocompress.load(file)(lr))
+    written = json.loads(Path("models/student.json").read_text())
+    assert written["provenance"] == json.loads(file.with_suffix(".json").read_text())["provenance"]
+
+
+@pytest.mark.parametrize("format", ["pth", "safetensors"])
+@pytest.mark.parametrize("out", ["/proc", "/proc/models", "file/models"])
+def test_export_where_nothing_can_be_written(call: Call, here: Path, teacher_file: Path, format: str, out: str) -> None:
+    (here / "file").write_text("a file")
+    result = call("export", teacher_file, "--out", out, "--format", format)
+    assert_refused(result, f"{out}: cannot be written to", "another folder")
