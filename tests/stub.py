@@ -23,10 +23,10 @@ from typing import Any
 from autocompress import arithmetic, checkpoints, search
 from autocompress.arithmetic import Arithmetic
 from autocompress.errors import AutocompressError, InvalidInput
-from autocompress.search import Progress, Settings
+from autocompress.search import OnRay, Progress, Settings
 from autocompress.search.costs import LATENCY_MS
 from autocompress.search.space import Budget
-from autocompress.search.work import AtRung, Failed, Finished, Job, Source, Step, Tell
+from autocompress.search.work import AtRung, Engine, Failed, Finished, Job, Source, Step, Tell
 from autocompress.search.workers import Work, Workers
 
 RUNGS = (33, 100, 300)
@@ -143,7 +143,11 @@ def join(settings: Settings, setup: StubSetup, here: bool = False) -> search.Out
 def _put_in(setup: StubSetup, here: bool) -> None:
     arithmetic.choose = Arithmetic
 
-    def engine(wanted: Settings, _: object) -> Workers | StubHere:
+    def engine(wanted: Settings, _: object) -> Engine:
+        if wanted.ray is not None:
+            from autocompress.search.ray_engine import RayEngine
+
+            return RayEngine(setup, wanted.ray, wanted.folder, wanted.trial_timeout)
         if here and wanted.workers == 1 and wanted.trial_timeout is None:
             return StubHere(setup)
         return Workers(setup, wanted.workers, wanted.trial_timeout)
@@ -164,6 +168,7 @@ def main() -> None:
     for name in ("train", "out"):
         wanted[name] = Path(wanted[name])
     wanted["budget"] = Budget(**wanted["budget"])
+    wanted["ray"] = wanted["ray"] and OnRay(**wanted["ray"])
     for name in ("spaces", "teachers"):
         wanted[name] = tuple(wanted[name])
     begin = join if sys.argv[2:] == ["join"] else run

@@ -37,7 +37,7 @@ class Node:
 
     def kill(self) -> None:
         """All at once, as a machine that loses its power."""
-        for pid in _descendants(self.process.pid):
+        for pid in descendants(self.process.pid):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -45,7 +45,7 @@ class Node:
         self.process.wait()
 
 
-def _descendants(root: int) -> list[int]:
+def descendants(root: int) -> list[int]:
     """And itself, the youngest last."""
     parents = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
