@@ -15,17 +15,35 @@ from autocompress.families.edsr import EDSRFamily
 from autocompress.families.edsr.network import EDSRConfig
 from autocompress.search import Settings, search
 from autocompress.search.inputs import open_task
+from autocompress.search.results import pareto, rows
 from autocompress.search.space import Budget
+from autocompress.search.trial import FIRST_RUNG
 
 
-def test_the_same_seed_gives_the_same_trials(settings: Callable[..., Settings], tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [1, pytest.param(3 * FIRST_RUNG, marks=pytest.mark.slow)])
+def test_the_same_seed_gives_the_same_trials_and_front(
+    settings: Callable[..., Settings], tmp_path: Path, steps: int
+) -> None:
+    """To the last bit of the students; some are stopped on their way where there is a rung."""
     found = []
     for name in ("a", "b"):
-        run, _ = search(settings(out=tmp_path / name, trials=11, steps=1, seed=3), Silent())
-        found.append([(trial.number, trial.params, trial.state, trial.values) for trial in trials_of(run)])
+        run, _ = search(settings(out=tmp_path / name, trials=12, steps=steps, seed=3), Silent())
+        trials = [(trial.number, trial.params, trial.state, trial.values) for trial in trials_of(run)]
+        weights = {file.parent.name: file.read_bytes() for file in run.path.glob("trials/*/student.safetensors")}
+        front = [{key: row[key] for key in row if key != "file"} for row in rows(pareto(run))]
+        found.append((trials, weights, front))
     assert found[0] == found[1]
-    run, _ = search(settings(out=tmp_path / "c", trials=11, steps=1, seed=4), Silent())
-    assert [trial.params for trial in trials_of(run)] != [params for _, params, *_ in found[0]]
+    trials, weights, front = found[0]
+    assert 0 < len(front) <= len(weights) <= len(trials) == 12
+    assert (len(weights) < 12) == (steps > 1)
+
+
+def test_another_seed_gives_other_trials(settings: Callable[..., Settings], tmp_path: Path) -> None:
+    first, second = (
+        [trial.params for trial in trials_of(search(settings(out=tmp_path / str(seed), seed=seed), Silent())[0])]
+        for seed in (3, 4)
+    )
+    assert first != second
 
 
 def test_a_small_space_is_used_up(settings: Callable[..., Settings], tmp_path: Path) -> None:
