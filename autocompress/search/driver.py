@@ -43,6 +43,7 @@ ETA = 2  # 1 in so many goes on at a rung...
 FIRST = 8  # ...and the first so many do in any case
 MAX_ATTEMPTS = 3
 LOOK_EVERY = 1.0  # seconds between looks whether there is anything to do again, where there was nothing
+TIMES_EVERY = 2.0  # seconds between writings of where the time goes
 TIME_IS_UP = "the time is used up"
 
 
@@ -100,6 +101,7 @@ class Driver:
         self._open: dict[int, _Open] = {}
         self._deadline: float | None = None
         self._look_again = 0.0
+        self._keep_again = 0.0
         bicubic = run.config["references"]["bicubic"]["psnr_y"]
         self._sampler = make_sampler(task.settings, task.branches, self._usable, bicubic, candidates.costs)
         with session.asking():
@@ -141,9 +143,17 @@ class Driver:
         return Outcome("every config that fits the budget has been tried")
 
     def check(self) -> None:
-        """See `Source.check`."""
+        """See `Source.check`; keeps the times, now and then."""
+        if time.monotonic() >= self._keep_again:
+            self.keep_times()
         if self._deadline is not None and time.monotonic() >= self._deadline and self._room() > 0:
             raise _TimeIsUp
+
+    def keep_times(self) -> None:
+        """Write down where this session's time went, up to now."""
+        with suppress(DiskFull), self._ledger.during("storing"), self._session.asking():
+            self._run.keep_times(self._session.id, self._ledger.to_dict())
+        self._keep_again = time.monotonic() + TIMES_EVERY
 
     def next_job(self) -> Job | None:
         """See `Source.next_job`."""
