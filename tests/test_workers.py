@@ -17,10 +17,10 @@ from autocompress import arithmetic, load, search
 from autocompress.arithmetic import Arithmetic
 from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError
-from autocompress.search import RunFolder, Settings, workers
+from autocompress.search import RunFolder, Settings, driver, workers
 from autocompress.search.crops import Pieces
 from autocompress.search.rungs import HalvingRungs
-from autocompress.search.work import Failed, Job, Report
+from autocompress.search.work import Failed, Job, Report, Source
 from autocompress.search.workers import Workers
 
 Make = Callable[..., Settings]
@@ -101,6 +101,28 @@ def test_a_trial_that_raises_fails_alone(settings: Make) -> None:
     assert counts(run)["FAIL"] == 1
     [failed] = [trial for trial in trials_of(run) if trial.state == TrialState.FAIL]
     assert failed.user_attrs["reason"] == "the stub raised"
+
+
+def test_what_fails_is_tried_again_at_once(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a worker that found nothing to do just before: it need not wait for its next look at what others did."""
+    monkeypatch.setattr(driver, "LOOK_EVERY", 10.0)
+    rounds: list[Source] = []
+    begun: list[Job] = []
+    beside: list[Job | None] = []
+
+    class Failing:
+        def run(self, source: Source) -> None:
+            rounds.append(source)
+            while (job := source.next_job()) is not None:
+                begun.append(job)
+                beside.append(source.next_job())
+                source.answer(Failed(job.number, "bad luck", again=True))
+
+    monkeypatch.setattr(search, "_engine", lambda *_: Failing())
+    search.search(settings(trials=1), Silent())
+    assert (len(rounds), len(begun)) == (1, 3)
+    assert beside == [None] * 3
+    assert counts(RunFolder(settings().folder)) == {"FAIL": 3}
 
 
 @pytest.mark.slow

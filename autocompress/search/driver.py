@@ -197,7 +197,8 @@ class Driver:
     def _ask(self) -> int | None:
         """The number of one more trial, unless there are enough, or nothing is left to try.
 
-        Where there was nothing to ask for, only another session can have changed that: it is seen a little later.
+        Where there was nothing to ask for, another session may have changed that, which is seen a little later, or the
+        end of a trial of this one (`_close`), which is seen at once.
         """
         if time.monotonic() < self._look_again:
             return None
