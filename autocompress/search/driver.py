@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -135,10 +136,10 @@ class Driver:
                 self._abandon("the search broke off")
             raise
         with self._session.asking():
-            sweep(self._run, self._study.get_trials(deepcopy=False))
+            sweep(self._run, self._trials())
             self._session.bury()
         trials = self._task.settings.trials
-        if len(ended(self._study.get_trials(deepcopy=False))) >= trials:
+        if self._room(self._trials()) <= 0:
             return Outcome(f"all {trials} trials are done")
         return Outcome("every config that fits the budget has been tried")
 
@@ -146,7 +147,7 @@ class Driver:
         """See `Source.check`; keeps the times, now and then."""
         if time.monotonic() >= self._keep_again:
             self.keep_times()
-        if self._deadline is not None and time.monotonic() >= self._deadline and self._room() > 0:
+        if self._deadline is not None and time.monotonic() >= self._deadline and self._room(self._trials()) > 0:
             raise _TimeIsUp
 
     def keep_times(self) -> None:
@@ -190,9 +191,13 @@ class Driver:
                 self._progress.failed(number, candidate, reason)
         return False
 
-    def _room(self) -> int:
+    def _trials(self) -> Sequence[FrozenTrial]:
+        """All of the study as they are now; each look asks the storage."""
+        return self._study.get_trials(deepcopy=False)
+
+    def _room(self, trials: Sequence[FrozenTrial]) -> int:
         """How many trials may still be asked for or ended."""
-        return self._task.settings.trials - len(ended(self._study.get_trials(deepcopy=False)))
+        return self._task.settings.trials - len(ended(trials))
 
     def _ask(self) -> int | None:
         """The number of one more trial, unless there are enough, or nothing is left to try.
@@ -203,21 +208,25 @@ class Driver:
         if time.monotonic() < self._look_again:
             return None
         with self._ledger.during("sampling"), self._session.asking():
-            running = sum(trial.state == TrialState.RUNNING for trial in self._look())
-            room = self._room()
+            trials = self._look()
+            states = Counter(trial.state for trial in trials)
+            room = self._room(trials)
             self._progress.to_go(room)
-            if room > running and (self._waiting() or self._sampler.any_usable() is not None):
+            free = room > states[TrialState.RUNNING]
+            if free and (states[TrialState.WAITING] or self._sampler.any_usable() is not None):
                 return self._ask_the_study()
         self._look_again = time.monotonic() + LOOK_EVERY
         return None
 
     def _look(self) -> Sequence[FrozenTrial]:
         """All trials as they are now, without any that a dead session left running."""
-        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        trials = self._trials()
+        running = (trial for trial in trials if trial.state == TrialState.RUNNING)
         theirs = [trial for trial in running if trial.number not in self._open]
         alive = {one for one in {trial.user_attrs.get(SESSION) for trial in theirs} if self._session.alive(one)}
-        self._recover(trial for trial in theirs if trial.user_attrs.get(SESSION) not in alive)
-        trials = self._study.get_trials(deepcopy=False)
+        if lost := [trial for trial in theirs if trial.user_attrs.get(SESSION) not in alive]:
+            self._recover(lost)
+            trials = self._trials()
         self._known.look(trials)
         return trials
 
@@ -227,7 +236,7 @@ class Driver:
     def _ask_the_study(self) -> int:
         asked = self._study.ask()
         asked.set_user_attr(SESSION, self._session.id)
-        place = ordinal(asked, self._study.get_trials(deepcopy=False))
+        place = ordinal(asked, self._trials())
         candidate = self._candidates.of(self._task.branches.suggest(asked), place)
         self._known.tried.add(self._task.branches.key(candidate))
         for name, value in self._showing.cost(candidate).items():
@@ -237,8 +246,9 @@ class Driver:
 
     def _others_work(self) -> bool:
         """Whether trials are in flight elsewhere, or were given up there just now: they may be left to this session."""
-        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return bool(running) or (self._waiting() and self._room() > 0)
+        trials = self._trials()
+        states = {trial.state for trial in trials}
+        return TrialState.RUNNING in states or (TrialState.WAITING in states and self._room(trials) > 0)
 
     def _judge(self, number: int, step: int, psnr: float) -> bool:
         """At a rung; before training only a projected student's score says anything."""
@@ -249,7 +259,7 @@ class Driver:
             self._journal(number).write(f"{psnr:.4f} dB after {step} steps")
         self._known.record(step, point)
         if not self._session.alone():
-            self._known.look(self._study.get_trials(deepcopy=False))
+            self._known.look(self._trials())
         if step == 0:
             self._progress.scored(number, candidate, psnr)
         else:
@@ -307,9 +317,6 @@ class Driver:
 
     def _usable(self, point: Values) -> bool:
         return self._candidates.usable(point, self._known.tried)
-
-    def _waiting(self) -> bool:
-        return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
     def _journal(self, number: int) -> Journal:
         return Journal(self._run.trial(number) / "log.txt")
