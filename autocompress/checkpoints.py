@@ -9,7 +9,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,15 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with room_for(path):
+            made = [folder for folder in path.parents if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary.touch()  # an OSError where nothing can be written: some writers raise others
             write(temporary)
             _sync(temporary)
             temporary.chmod(0o644)  # some writers make files that only their owner can read
             temporary.replace(path)
+            for folder in (path.parent, *(new.parent for new in made)):
+                _sync_folder(folder)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -61,6 +64,16 @@ def room_for(path: Path) -> Iterator[None]:
 def _sync(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    """Make names in it last; not where the system has no such thing, as Windows and some network disks."""
+    with suppress(OSError):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def write_text(path: Path, text: str) -> None:

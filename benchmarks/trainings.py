@@ -5,7 +5,8 @@
 Draws configs with their loss weights and learning rates from the space, spread evenly over log FLOPs up to 40 % of the
 teacher's, and trains each from its projected start on the default images; the first `repeats` a second time with
 another seed. One JSON line for each training: values, FLOPs, PSNR-Y on the default validation images at each rung. What
-is in the file already is not trained again. The first line says where and with which commit.
+is in the file already is not trained again, but for a last line that a kill has torn. The first line says where and
+with which commit.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import platform
 import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import torch
@@ -40,9 +43,9 @@ def main() -> None:
     out = options.out or Path(__file__).with_name(f"trainings-{options.space}.jsonl")
     task = open_task(Settings(budget=Budget(None, 10**9), spaces=(options.space,)))
     inputs = Inputs(task, print)
-    if not out.exists():
+    lines = whole_lines(out)
+    if not lines:
         append(out, about(inputs, options.steps))
-    lines = [json.loads(line) for line in out.read_text().splitlines()]
     done = {(line["config"], line["seed"]) for line in lines[1:]}
     drawn = candidates(inputs, options.count, Recipe(steps=options.steps))
     jobs = [(number, 0) for number in range(options.count)] + [(number, 1) for number in range(options.repeats)]
@@ -102,6 +105,25 @@ def about(inputs: Inputs, steps: int) -> dict[str, object]:
         "commit": commit.stdout.strip(),
         "versions": {"autocompress": autocompress.__version__, "torch": torch.__version__},
     }
+
+
+def whole_lines(out: Path) -> list[dict[str, Any]]:
+    """What is in the file, if there is one; a last line that is not whole is taken off it."""
+    if not out.exists():
+        return []
+    lines = out.read_bytes().splitlines(keepends=True)
+    if lines and not is_whole(lines[-1]):
+        os.truncate(out, out.stat().st_size - len(lines.pop()))
+    return [json.loads(line) for line in lines]
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether it was written to its end."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return line.endswith(b"\n")
 
 
 def append(out: Path, row: dict[str, object]) -> None:

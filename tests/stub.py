@@ -42,12 +42,15 @@ class StubSetup:
     raises_at: int | None = None
     always: bool = False
     dies_at_birth: bool = False
+    hangs_at_birth: bool = False
     sessions: int = 1  # the first trial waits for so many
 
     def open(self) -> Work:
         """See `Setup.open`."""
         if self.dies_at_birth:
             os._exit(3)
+        if self.hangs_at_birth:
+            time.sleep(1000)
         return self.work
 
     def work(self, job: Job, tell: Tell) -> None:

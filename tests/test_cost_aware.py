@@ -206,7 +206,7 @@ def test_a_retry_counts_as_what_it_tries_again() -> None:
         study.add_trial(trial)
     trials[5].user_attrs.update({"retry_of": 5, "origin": 5})
     study.add_trial(trials[5])
-    assert [config.psnr for config in history(study, study.trials[-1])] != []
+    assert [config.psnr for config in history(study.trials, study.trials[-1], {})] != []
     assert proposal(study, ALONE) == expected
     # and one that failed before it had its parameters gets those that it would have had
     study = copied(bench.study.get_trials(), list(range(11)), bench.sampler(0))

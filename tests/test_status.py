@@ -1,6 +1,7 @@
 """`autocompress status`: of a run that is over, of one that goes on, of one that was killed, of none."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from typer.testing import CliRunner
 
 from autocompress.cli import app
 from autocompress.errors import RunError
-from autocompress.search import RunFolder, Settings
+from autocompress.search import RunFolder, Settings, driver
 from autocompress.search.results import pareto, pick
-from autocompress.search.space import Budget
+from autocompress.search.space import Budget, Candidate
 from autocompress.search.status import status
 
 Make = Callable[..., Settings]
@@ -60,6 +61,49 @@ def test_of_a_finished_run(small: Make) -> None:
     assert "training" not in told(run.path).split("time")[0]
 
 
+def test_where_the_time_goes_is_seen_while_it_goes(small: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each session once, however often it is kept; at the end as the session itself counts it."""
+    monkeypatch.setattr(driver, "TIMES_EVERY", 0.0)
+    totals: list[list[float]] = []
+
+    class Looking(stub.Quiet):
+        """Looks when a trial has come to its end."""
+
+        def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+            about = status(run)["times"]
+            totals.append([about["sessions"], about["total"], sum(about["parts"].values())])
+
+    monkeypatch.setattr(stub, "Quiet", Looking)
+    run = RunFolder(small().folder)
+    stub.run(small(trials=3), StubSetup(seconds=0.05), here=True)
+    assert [sessions for sessions, *_ in totals] == [1] * len(totals)
+    assert 0 < totals[0][1] < totals[-1][1] < run.times[0]["total"]
+    assert all(total == pytest.approx(parts, abs=0.1) for _, total, parts in totals)
+    stub.run(small(trials=6), StubSetup(seconds=0.05), here=True)
+    assert len(totals) > 3
+    assert [sessions for sessions, *_ in totals[3:]] == [2] * len(totals[3:])
+    assert len(run.times) == len({session["session"] for session in run.times}) == 2
+
+
+def test_what_trials_take_is_said_of_workers_too(small: Make) -> None:
+    stub.run(small(trials=2, trial_timeout=60.0), StubSetup(seconds=0.1))
+    said = told(small().folder)
+    assert " in 1 session: " in said
+    assert re.search(r"\n +of the finished trials, \S+ in all: training 100%\n", said)
+
+
+def test_the_log_of_a_failed_trial_is_named(small: Make) -> None:
+    """And that of one that was stopped is not: there is nothing more to say."""
+    stub.run(small(trials=6), StubSetup(raises_at=33), here=True)
+    run = RunFolder(small().folder)
+    failed = next(trial for trial in status(run)["ended_early"] if trial["state"] == "failed")
+    assert Path(failed["log"]) == run.trial(failed["trial"]) / "log.txt"
+    assert "failed: the stub raised" in Path(failed["log"]).read_text()
+    said = told(run.path, "--all")
+    assert f"failed   trial {failed['trial']}: the stub raised ({failed['log']} says more)" in said
+    assert said.count("log.txt") == 1
+
+
 def test_the_best_is_the_pick_within_a_lower_budget(small: Make) -> None:
     stub.run(small(), StubSetup(), here=True)
     run = RunFolder(small().folder)
@@ -91,10 +135,13 @@ def test_of_a_run_that_goes_on_and_is_killed(small: Make) -> None:
     assert about["trials"]["running"] == 1
     assert sum(about["trials"].values()) == 2 * about["trials"]["wanted"]
     assert "1 session at work" in told(run.path)
+    assert "\ntime     " in told(run.path)
     program.kill()
     program.communicate()
     about = status(run)
     assert (about["sessions"], about["trials"]["running"]) == (0, 0)
+    assert about["times"]["sessions"] == 1
+    assert about["times"]["total"] > 1
     assert finish(start(settings, StubSetup())) == "all 6 trials are done"
 
 

@@ -1,6 +1,7 @@
 """Several workers: what they share, and what becomes of the work when one is killed, hangs or cannot begin."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,11 @@ from autocompress import arithmetic, load, search
 from autocompress.arithmetic import Arithmetic
 from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError
-from autocompress.search import RunFolder, Settings, workers
+from autocompress.search import RunFolder, Settings, driver, workers
 from autocompress.search.crops import Pieces
 from autocompress.search.rungs import HalvingRungs
-from autocompress.search.work import Job
+from autocompress.search.work import Failed, Job, Report, Source
+from autocompress.search.workers import Workers
 
 Make = Callable[..., Settings]
 
@@ -101,11 +103,65 @@ def test_a_trial_that_raises_fails_alone(settings: Make) -> None:
     assert failed.user_attrs["reason"] == "the stub raised"
 
 
+def test_what_fails_is_tried_again_at_once(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a worker that found nothing to do just before: it need not wait for its next look at what others did."""
+    monkeypatch.setattr(driver, "LOOK_EVERY", 10.0)
+    rounds: list[Source] = []
+    begun: list[Job] = []
+    beside: list[Job | None] = []
+
+    class Failing:
+        def run(self, source: Source) -> None:
+            rounds.append(source)
+            while (job := source.next_job()) is not None:
+                begun.append(job)
+                beside.append(source.next_job())
+                source.answer(Failed(job.number, "bad luck", again=True))
+
+    monkeypatch.setattr(search, "_engine", lambda *_: Failing())
+    search.search(settings(trials=1), Silent())
+    assert (len(rounds), len(begun)) == (1, 3)
+    assert beside == [None] * 3
+    assert counts(RunFolder(settings().folder)) == {"FAIL": 3}
+
+
 @pytest.mark.slow
 def test_workers_that_cannot_begin_end_the_search(settings: Make) -> None:
     with pytest.raises(AutocompressError, match="a worker ended before it could begin: its process ended with code 3"):
         stub.run(settings(workers=2), StubSetup(dies_at_birth=True))
     assert stub.run(settings(workers=2), StubSetup()).reason == "all 6 trials are done"
+
+
+class OneJob:
+    """A source of one job that is given up when it has failed; it waits for no longer than half a minute."""
+
+    def __init__(self) -> None:
+        self.jobs = [Job(0, None, Path(), Path())]  # type: ignore[arg-type]
+        self.heard: list[Report] = []
+        self._start = time.monotonic()
+
+    def next_job(self) -> Job | None:
+        return self.jobs.pop() if self.jobs else None
+
+    def answer(self, report: Report) -> bool:
+        self.heard.append(report)
+        return False
+
+    def check(self) -> None:
+        if time.monotonic() - self._start > 30:
+            raise TimeoutError
+
+
+@pytest.mark.parametrize(("opening", "limit"), [(0.0, "1s"), (2.0, "2s")])
+def test_a_worker_that_hangs_before_it_can_begin_is_ended(
+    monkeypatch: pytest.MonkeyPatch, opening: float, limit: str
+) -> None:
+    """It may take longer to begin than a trial may take, though not for ever."""
+    monkeypatch.setattr(workers, "OPENING", opening)
+    source = OneJob()
+    Workers(StubSetup(hangs_at_birth=True), 1, trial_timeout=1.0).run(source)
+    reason = f"its worker was not ready after {limit} (--trial-timeout)"
+    assert source.heard == [Failed(0, reason, again=True)]
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import typer
 from autocompress.errors import InvalidInput
 from autocompress.quantities import format_count, format_duration, format_milliseconds
 
+SEEN = 0.005  # of the time: the least that `status` shows
 FEW = 5  # trials of which `status` says why they ended early
 Run = Annotated[Path, typer.Argument(help="A run folder, as `search` printed it.", show_default=False)]
 
@@ -134,8 +135,12 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
         yield f"best     trial {best['trial']}: {best['psnr_y']:.2f} dB at {format_count(best['flops'])} FLOPs{latency}"
     if times["total"]:
         parts = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in [*times["parts"].items()][:5])
-        sessions = f"{times['sessions']} ended session{'s' * (times['sessions'] != 1)}"
+        sessions = f"{times['sessions']} session{'s' * (times['sessions'] != 1)}"
         yield f"time     {format_duration(times['total'])} in {sessions}: {parts}"
+    if total := sum(times["trials"].values()):
+        shares = ((name, seconds / total) for name, seconds in times["trials"].items())
+        parts = ", ".join(f"{name} {share:.0%}" for name, share in shares if share >= SEEN)
+        yield f"         of the finished trials, {format_duration(total)} in all: {parts}"
     for trial in about["running"]:
         score = "" if trial["step"] is None else f", {trial['psnr_y']:.2f} dB after {trial['step']} steps"
         yield f"running  trial {trial['trial']}: for {format_duration(trial['seconds'])}{score}"
@@ -144,4 +149,5 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
     if len(shown) < len(early):
         yield f"         the last {len(shown)} of {len(early)} trials that ended early; --all shows every one"
     for trial in shown:
-        yield f"{trial['state']:8} trial {trial['trial']}: {trial['reason']}"
+        log = f" ({trial['log']} says more)" if "log" in trial else ""
+        yield f"{trial['state']:8} trial {trial['trial']}: {trial['reason']}{log}"

@@ -49,7 +49,7 @@ def _volumes(story: Story, over: list[FrozenTrial]) -> list[float]:
 
 
 def _seconds(story: Story, over: list[FrozenTrial]) -> list[float]:
-    """When each trial ended, since its search began: with the first session that ended, or with the first trial."""
+    """When each trial ended, since its search began: with the first session, or with the first trial."""
     begun = [trial.datetime_start.timestamp() for trial in story.trials if trial.datetime_start is not None]
     start = min([*begun, *(session["started"] for session in story.run.times)])
     return [0.0, *(trial.datetime_complete.timestamp() - start for trial in over if trial.datetime_complete)]

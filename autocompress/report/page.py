@@ -157,7 +157,7 @@ def _importances(story: Story) -> list[dict[str, Any]]:
 
 
 def _times(story: Story) -> dict[str, Any]:
-    """Where the time of ended sessions went, the largest part first; what is hardly seen is put together."""
+    """Where the time of all sessions went, the largest part first; what is hardly seen is put together."""
     parts: dict[str, float] = {}
     for session in story.run.times:
         for name, seconds in session["parts"].items():

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from autocompress.errors import DiskFull, InvalidInput
+from autocompress.errors import InvalidInput
 from autocompress.latency import Machine
 from autocompress.search.candidates import Candidates
 from autocompress.search.costs import COUNTED, Costs
@@ -112,8 +112,7 @@ def _work(
             try:
                 return driver.run(_engine(settings, inputs), deadline)
             finally:
-                with suppress(DiskFull), session.asking():
-                    run.add_times(ledger.to_dict())
+                driver.keep_times()
 
 
 def _costs(task: Task, run: RunFolder, progress: Progress, ledger: Ledger) -> Costs:

@@ -14,13 +14,14 @@ from optuna.trial import FrozenTrial
 from autocompress.search.branches import Branches
 from autocompress.search.costs import COUNTED, Costs
 from autocompress.search.evidence import Evidence, Score
-from autocompress.search.history import asked_before, history, planned
+from autocompress.search.history import Over, history, planned
 from autocompress.search.improvement import Reference, expected_hypervolume_improvement
 from autocompress.search.options import Option, Options
 from autocompress.search.predictor import Predictor
 from autocompress.search.rungs import Point, front
 from autocompress.search.sampling import FeasibleSampler
 from autocompress.search.space import Budget, Values
+from autocompress.search.study import ordinal
 
 ENOUGH = 4  # scores, before which points are random
 ANYWHERE = 400  # options that are drawn from everywhere in the budget...
@@ -48,6 +49,7 @@ class CostAwareSampler(FeasibleSampler):
         super().__init__(lambda seed: RandomSampler(seed=seed), branches, usable, seed)
         self._reference = reference
         self._options = Options(branches, budget, costs)
+        self._over: Over = {}
         self._made: tuple[list[Score], Predictor] | None = None
 
     def sample_relative(
@@ -56,8 +58,9 @@ class CostAwareSampler(FeasibleSampler):
         """A usable point; there must be one, see `any_usable`. Nothing where a trial was queued with its point."""
         if self._branches.is_whole(planned(trial)):
             return {}
-        self._restart(asked_before(study, trial))
-        known = [config for config in history(study, trial) if self._branches.is_whole(config.point)]
+        trials = study.get_trials(deepcopy=False)
+        self._restart(ordinal(trial, trials))
+        known = [config for config in history(trials, trial, self._over) if self._branches.is_whole(config.point)]
         evidence = Evidence.of(known, self._options.at)
         if len(evidence.scores) >= ENOUGH:
             taken = [config.point for config in known]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ ETA = 2  # 1 in so many goes on at a rung...
 FIRST = 8  # ...and the first so many do in any case
 MAX_ATTEMPTS = 3
 LOOK_EVERY = 1.0  # seconds between looks whether there is anything to do again, where there was nothing
+TIMES_EVERY = 2.0  # seconds between writings of where the time goes
 TIME_IS_UP = "the time is used up"
 
 
@@ -100,6 +102,7 @@ class Driver:
         self._open: dict[int, _Open] = {}
         self._deadline: float | None = None
         self._look_again = 0.0
+        self._keep_again = 0.0
         bicubic = run.config["references"]["bicubic"]["psnr_y"]
         self._sampler = make_sampler(task.settings, task.branches, self._usable, bicubic, candidates.costs)
         with session.asking():
@@ -133,17 +136,25 @@ class Driver:
                 self._abandon("the search broke off")
             raise
         with self._session.asking():
-            sweep(self._run, self._study.get_trials(deepcopy=False))
+            sweep(self._run, self._trials())
             self._session.bury()
         trials = self._task.settings.trials
-        if len(ended(self._study.get_trials(deepcopy=False))) >= trials:
+        if self._room(self._trials()) <= 0:
             return Outcome(f"all {trials} trials are done")
         return Outcome("every config that fits the budget has been tried")
 
     def check(self) -> None:
-        """See `Source.check`."""
-        if self._deadline is not None and time.monotonic() >= self._deadline and self._room() > 0:
+        """See `Source.check`; keeps the times, now and then."""
+        if time.monotonic() >= self._keep_again:
+            self.keep_times()
+        if self._deadline is not None and time.monotonic() >= self._deadline and self._room(self._trials()) > 0:
             raise _TimeIsUp
+
+    def keep_times(self) -> None:
+        """Write down where this session's time went, up to now."""
+        with suppress(DiskFull), self._ledger.during("storing"), self._session.asking():
+            self._run.keep_times(self._session.id, self._ledger.to_dict())
+        self._keep_again = time.monotonic() + TIMES_EVERY
 
     def next_job(self) -> Job | None:
         """See `Source.next_job`."""
@@ -180,33 +191,42 @@ class Driver:
                 self._progress.failed(number, candidate, reason)
         return False
 
-    def _room(self) -> int:
+    def _trials(self) -> Sequence[FrozenTrial]:
+        """All of the study as they are now; each look asks the storage."""
+        return self._study.get_trials(deepcopy=False)
+
+    def _room(self, trials: Sequence[FrozenTrial]) -> int:
         """How many trials may still be asked for or ended."""
-        return self._task.settings.trials - len(ended(self._study.get_trials(deepcopy=False)))
+        return self._task.settings.trials - len(ended(trials))
 
     def _ask(self) -> int | None:
         """The number of one more trial, unless there are enough, or nothing is left to try.
 
-        Where there was nothing to ask for, only another session can have changed that: it is seen a little later.
+        Where there was nothing to ask for, another session may have changed that, which is seen a little later, or the
+        end of a trial of this one (`_close`), which is seen at once.
         """
         if time.monotonic() < self._look_again:
             return None
         with self._ledger.during("sampling"), self._session.asking():
-            running = sum(trial.state == TrialState.RUNNING for trial in self._look())
-            room = self._room()
+            trials = self._look()
+            states = Counter(trial.state for trial in trials)
+            room = self._room(trials)
             self._progress.to_go(room)
-            if room > running and (self._waiting() or self._sampler.any_usable() is not None):
+            free = room > states[TrialState.RUNNING]
+            if free and (states[TrialState.WAITING] or self._sampler.any_usable() is not None):
                 return self._ask_the_study()
         self._look_again = time.monotonic() + LOOK_EVERY
         return None
 
     def _look(self) -> Sequence[FrozenTrial]:
         """All trials as they are now, without any that a dead session left running."""
-        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        trials = self._trials()
+        running = (trial for trial in trials if trial.state == TrialState.RUNNING)
         theirs = [trial for trial in running if trial.number not in self._open]
         alive = {one for one in {trial.user_attrs.get(SESSION) for trial in theirs} if self._session.alive(one)}
-        self._recover(trial for trial in theirs if trial.user_attrs.get(SESSION) not in alive)
-        trials = self._study.get_trials(deepcopy=False)
+        if lost := [trial for trial in theirs if trial.user_attrs.get(SESSION) not in alive]:
+            self._recover(lost)
+            trials = self._trials()
         self._known.look(trials)
         return trials
 
@@ -216,7 +236,7 @@ class Driver:
     def _ask_the_study(self) -> int:
         asked = self._study.ask()
         asked.set_user_attr(SESSION, self._session.id)
-        place = ordinal(asked, self._study.get_trials(deepcopy=False))
+        place = ordinal(asked, self._trials())
         candidate = self._candidates.of(self._task.branches.suggest(asked), place)
         self._known.tried.add(self._task.branches.key(candidate))
         for name, value in self._showing.cost(candidate).items():
@@ -226,8 +246,9 @@ class Driver:
 
     def _others_work(self) -> bool:
         """Whether trials are in flight elsewhere, or were given up there just now: they may be left to this session."""
-        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return bool(running) or (self._waiting() and self._room() > 0)
+        trials = self._trials()
+        states = {trial.state for trial in trials}
+        return TrialState.RUNNING in states or (TrialState.WAITING in states and self._room(trials) > 0)
 
     def _judge(self, number: int, step: int, psnr: float) -> bool:
         """At a rung; before training only a projected student's score says anything."""
@@ -238,7 +259,7 @@ class Driver:
             self._journal(number).write(f"{psnr:.4f} dB after {step} steps")
         self._known.record(step, point)
         if not self._session.alone():
-            self._known.look(self._study.get_trials(deepcopy=False))
+            self._known.look(self._trials())
         if step == 0:
             self._progress.scored(number, candidate, psnr)
         else:
@@ -296,9 +317,6 @@ class Driver:
 
     def _usable(self, point: Values) -> bool:
         return self._candidates.usable(point, self._known.tried)
-
-    def _waiting(self) -> bool:
-        return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
     def _journal(self, number: int) -> Journal:
         return Journal(self._run.trial(number) / "log.txt")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,18 +28,28 @@ class KnownConfig:
         return self.psnr is None and not self.stopped
 
 
-def history(study: Study, asking: FrozenTrial) -> list[KnownConfig]:
+Over = dict[int, tuple[FrozenTrial, str, KnownConfig]]  # by number: with what its place is sorted by
+
+
+def history(trials: Sequence[FrozenTrial], asking: FrozenTrial, over: Over) -> list[KnownConfig]:
     """All configs but the asking trial's and those that failed for good, sorted by their parameters.
 
     Neither numbers nor the order of trials show in it, so that it is the same whether or not a search was cut off.
+    `trials` are all of a study; `over` keeps what is read of those that are over, which does not change any more.
     """
-    trials = study.get_trials(deepcopy=False)
     retried = {trial.user_attrs.get("retry_of") for trial in trials}
-    standing = [trial for trial in trials if trial.number not in retried and trial.number != asking.number]
-    known = [_known(trial) for trial in standing if trial.state != TrialState.FAIL]
-    return sorted(
-        (config for config in known if config.point), key=lambda config: sorted(config.point.items()).__repr__()
-    )
+    found = []
+    for trial in trials:
+        if trial.number in retried or trial.number == asking.number or trial.state == TrialState.FAIL:
+            continue
+        known = over.get(trial.number)
+        if known is None or known[0] is not trial:
+            config = _known(trial)
+            known = trial, repr(sorted(config.point.items())), config
+            if trial.state.is_finished():
+                over[trial.number] = known
+        found.append(known)
+    return [config for _, _, config in sorted(found, key=lambda known: known[1]) if config.point]
 
 
 def asked_before(study: Study, asking: FrozenTrial) -> int:

@@ -21,6 +21,7 @@ class Known:
         """`key_of` tells configs apart by a study's parameters; None where these are not whole."""
         self._key_of = key_of
         self._seen: set[int] = set()
+        self._over: set[int] = set()  # trials that are over, of which nothing is new any more
         self._scored: set[tuple[int, int]] = set()  # trial and rung
         self.tried: set[Key] = set()
         self.rungs = rungs
@@ -28,7 +29,7 @@ class Known:
     def look(self, trials: Iterable[FrozenTrial]) -> None:
         """Take in what is new."""
         for trial in trials:
-            if trial.state == TrialState.WAITING:
+            if trial.state == TrialState.WAITING or trial.number in self._over:
                 continue
             if trial.number not in self._seen and (key := self._key_of(trial.params)) is not None:
                 self._seen.add(trial.number)
@@ -38,6 +39,8 @@ class Known:
             else:
                 for rung, point in scores(trial):
                     self.record(rung, point)
+            if trial.state.is_finished():
+                self._over.add(trial.number)
 
     def record(self, rung: int, point: Point) -> None:
         """A trial has been scored at a rung, of which it may have been told before."""

@@ -51,13 +51,18 @@ class Options:
         self._budget = budget
         self._encoding = Encoding(branches)
         self._networks = {branch.name: _networks(branch, budget) for branch in branches}
+        self._known: dict[tuple[tuple[str, Value], ...], tuple[Branch, Values, _Network, list[float]]] = {}
 
     def at(self, point: Values) -> Option:
-        """The one at a study's point, within the budget or not."""
-        branch, values = self._branches.split(point)
-        counts = tuple(values[parameter.name] for parameter in _counts(branch))
-        network = self._networks[branch.name].get(counts)
-        return self._option(branch, values, network or _Network.of(self._branches.candidate(point, Recipe())))
+        """The one at a study's point, within the budget or not; kept but for its cost: a guess of that may change."""
+        key = tuple(point.items())
+        if key not in self._known:
+            branch, values = self._branches.split(point)
+            counts = tuple(values[parameter.name] for parameter in _counts(branch))
+            network = self._networks[branch.name].get(counts) or _Network.of(self._branches.candidate(point, Recipe()))
+            self._known[key] = branch, values, network, self._encoding.encode(branch, values, network.flops)
+        branch, values, network, features = self._known[key]
+        return Option(branch, values, network.flops, self._costs.guess(branch.family, network.config), features)
 
     def anywhere(self, random: np.random.Generator, number: int) -> list[Option]:
         """Up to so many, evenly over the branches, and over the networks of each."""

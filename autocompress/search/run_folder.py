@@ -100,13 +100,14 @@ class RunFolder:
 
     @property
     def times(self) -> list[dict[str, Any]]:
-        """Where the time of each session went that came to its end; see `Ledger`."""
+        """Where the time of each session went, up to its end or to when it last kept it; see `Ledger`."""
         path = self.path / TIMES
         return list(_read_json(path)["sessions"]) if path.is_file() else []
 
-    def add_times(self, session: dict[str, Any]) -> None:
-        """Keep those of one more session."""
-        checkpoints.write_json(self.path / TIMES, {"sessions": [*self.times, session]})
+    def keep_times(self, session: str, times: Mapping[str, Any]) -> None:
+        """Keep those of a session, in place of what it kept before; for one session of the run at a time."""
+        others = [kept for kept in self.times if kept.get("session") != session]
+        checkpoints.write_json(self.path / TIMES, {"sessions": [*others, {"session": session, **times}]})
 
     def check_writable(self, trials: Iterable[int]) -> None:
         """Before something is added to these trials: RunError where their folders, or the run's, cannot be written."""

@@ -44,11 +44,7 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
         },
         "best": _best(run, trials),
         "running": [_progress(trial) for trial in begun],
-        "ended_early": [
-            {"trial": trial.number, "state": NAMES[trial.state], "reason": trial.user_attrs.get("reason", "")}
-            for trial in over
-            if trial.state in NAMES
-        ],
+        "ended_early": [_ended_early(run, trial) for trial in over if trial.state in NAMES],
         "times": _times(run, trials),
     }
 
@@ -90,12 +86,20 @@ def _progress(trial: FrozenTrial) -> dict[str, Any]:
     return {"trial": trial.number, "since": since, "seconds": time.time() - since, "step": step, "psnr_y": psnr}
 
 
+def _ended_early(run: RunFolder, trial: FrozenTrial) -> dict[str, Any]:
+    """Why, and of one that failed, where more is said."""
+    about = {"trial": trial.number, "state": NAMES[trial.state], "reason": trial.user_attrs.get("reason", "")}
+    log = run.trial(trial.number) / "log.txt"
+    return about | {"log": str(log)} if trial.state == TrialState.FAIL and log.is_file() else about
+
+
 def _times(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
-    """Of all sessions that came to their end, and of the trials that finished."""
+    """Of all sessions, up to now or nearly, and of the trials that finished."""
+    sessions = run.times
     return {
-        "sessions": len(run.times),
-        "total": sum(session["total"] for session in run.times),
-        "parts": _sum([session["parts"] for session in run.times]),
+        "sessions": len(sessions),
+        "total": sum(session["total"] for session in sessions),
+        "parts": _sum([session["parts"] for session in sessions]),
         "trials": _sum([trial.user_attrs.get("seconds", {}) for trial in trials]),
     }
 

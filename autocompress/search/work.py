@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import torch
 
 from autocompress.errors import AutocompressError, DiskFull
 from autocompress.search.inputs import Inputs
 from autocompress.search.space import Candidate
 from autocompress.search.trial import Trial
 
-# what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix or when memory is short
-FAILURES = (AutocompressError, RuntimeError)
+# what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix
+FAILURES = (AutocompressError, RuntimeError, MemoryError)
+# what PyTorch says where memory is short and its RuntimeError has no type of its own: of the CPU (of Windows, and of
+# C++ everywhere), and of CUDA and its libraries
+NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "CUDA error: out of memory", "ALLOC_FAILED")
+LONG = 200  # characters of a reason: PyTorch adds pages of advice
 
 
 @dataclass(frozen=True)
@@ -115,4 +122,14 @@ def work(job: Job, inputs: Inputs, tell: Tell) -> None:
     except DiskFull:  # no other trial would fare better
         raise
     except FAILURES as error:
-        tell(Failed(number, str(error)))
+        if _out_of_memory(error):  # whoever took it may have given it back
+            tell(Failed(number, f"out of memory: {textwrap.shorten(str(error) or repr(error), LONG)}", again=True))
+        else:
+            tell(Failed(number, str(error)))
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether it says that there is too little memory, here or on the GPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in NO_MEMORY)

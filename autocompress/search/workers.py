@@ -24,6 +24,7 @@ from autocompress.search.work import AtRung, Failed, Finished, Job, Report, Sour
 
 POLL = 0.5  # seconds between looks at the clock
 STEP_EVERY = 0.1  # seconds between steps that a worker tells of
+OPENING = 120.0  # seconds that a worker has to open its setup at least: it imports PyTorch and reads the images
 MAX_STILLBORN = 3  # that many in a row, and the next would fare no better
 READY = "ready"
 
@@ -53,7 +54,10 @@ class TaskSetup:
 
 
 class _Worker:
-    """A process and the connection to it; `job` is what it works on, None while it has none."""
+    """A process and the connection to it; `job` is what it works on, None while it has none.
+
+    `started` is when that began, or when it was given to a worker that was not ready yet.
+    """
 
     def __init__(self, setup: Setup) -> None:
         self.job: Job | None = None
@@ -82,7 +86,10 @@ class _Worker:
 
 
 class Workers:
-    """`count` processes; a trial that takes longer than `trial_timeout` seconds is killed with its worker."""
+    """`count` processes; a trial that takes longer than `trial_timeout` seconds is killed with its worker.
+
+    So is a worker that is not ready after that time, or after OPENING where that is longer.
+    """
 
     def __init__(self, setup: Setup, count: int, trial_timeout: float | None = None) -> None:
         self._setup = setup
@@ -139,9 +146,10 @@ class Workers:
         if self._trial_timeout is None:
             return
         for worker in list(self._workers):
-            if worker.job is not None and worker.ready and time.monotonic() - worker.started > self._trial_timeout:
-                limit = format_duration(self._trial_timeout)
-                self._lose(worker, source, f"it took longer than {limit} (--trial-timeout)")
+            limit = self._trial_timeout if worker.ready else max(self._trial_timeout, OPENING)
+            if worker.job is not None and time.monotonic() - worker.started > limit:
+                what = "it took longer than" if worker.ready else "its worker was not ready after"
+                self._lose(worker, source, f"{what} {format_duration(limit)} (--trial-timeout)")
 
     def _lose(self, worker: _Worker, source: Source, reason: str) -> None:
         """A worker is gone, and what it worked on with it."""
