@@ -33,6 +33,15 @@ def wait_for(run: RunFolder, trials: int) -> None:
     pytest.fail("the search does not begin")
 
 
+def wait_for_sessions(run: RunFolder, storage: str | None, count: int) -> None:
+    """Until so many have taken a trial: one that is killed before has none to lose."""
+    for _ in range(300):
+        if len({trial.user_attrs.get("session") for trial in trials_in(run, storage)} - {None}) >= count:
+            return
+        time.sleep(0.2)
+    pytest.fail(f"no {count} sessions take part")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", [None, "search", "joined"])
 @pytest.mark.parametrize("kind", ["its own file", "postgresql", "redis"])
@@ -45,13 +54,13 @@ def test_four_processes_share_a_run(small: Make, kind: str, killed: str | None, 
     programs |= {name: start(wanted, setup, "join") for name in ("joined", "second", "third")}
     if killed is not None:
         wait_for(run, TRIALS // 3)
+        wait_for_sessions(run, storage, 4)
         programs[killed].kill()
         programs.pop(killed).communicate()
     assert {finish(program) for program in programs.values()} == {f"all {TRIALS} trials are done"}
     trials = trials_in(run, storage)
     print(f"four sessions, the study in {kind}, killed: {killed}: {check_whole(run, trials, TRIALS)}")
-    sessions = {trial.user_attrs["session"] for trial in trials}
-    assert len(sessions) == 4
+    assert len({trial.user_attrs["session"] for trial in trials}) == 4
     assert not list((run.path / "sessions").iterdir())
 
 
