@@ -2,9 +2,12 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -16,15 +19,32 @@ from autocompress.search import RunFolder, Settings
 from autocompress.search.storage import find_place
 from autocompress.search.study import ordinal
 
-PROGRAM = [sys.executable, "-W", "error", stub.__file__]
+PYTHON = [sys.executable, "-W", "error"]
+COMMAND = """
+from autocompress import arithmetic
+from autocompress.cli import main
+arithmetic.choose = arithmetic.Arithmetic  # the same whatever else the machine does
+main()
+"""
 
 
 def start(settings: Settings, setup: StubSetup, *words: str) -> subprocess.Popen[str]:
-    """Begin it, in a session of its own."""
+    """Begin the stub."""
     file = stub.write_settings(settings.folder.parent / f"{settings.folder.name}.json", settings, setup)
+    return _begin(stub.__file__, str(file), *words)
+
+
+def start_real(settings: Settings) -> subprocess.Popen[str]:
+    """Begin `autocompress search` itself, with these of its settings."""
+    words = [f"--{name}={getattr(settings, name)}" for name in ("train", "trials", "steps", "workers", "seed", "out")]
+    words += [f"--space={name}" for name in settings.spaces] + [f"--teacher={name}" for name in settings.teachers]
+    return _begin("-c", COMMAND, "search", f"--budget-flops={settings.budget.flops}", *words)
+
+
+def _begin(*words: str) -> subprocess.Popen[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*PROGRAM, str(file), *words], env=environment, text=True, **pipes)
+    return subprocess.Popen([*PYTHON, *words], env=environment, text=True, **pipes)
 
 
 def finish(program: subprocess.Popen[str], seconds: float = 120) -> str:
@@ -52,25 +72,40 @@ def config_of(trial: FrozenTrial) -> str:
     return json.dumps(trial.params, sort_keys=True)
 
 
-def check_whole(run: RunFolder, trials: list[FrozenTrial], wanted: int) -> None:
-    """Nothing lost, nothing twice, nothing torn."""
+def check_whole(run: RunFolder, trials: list[FrozenTrial], wanted: int) -> str:
+    """Nothing lost, nothing twice, nothing torn; returns that, in numbers."""
     states = Counter(trial.state.name for trial in trials)
-    assert not {"RUNNING", "WAITING"} & states.keys(), states
     retried = {trial.user_attrs.get("retry_of") for trial in trials}
     done = [trial for trial in trials if trial.number not in retried]
-    assert len(done) == wanted, states
-    twice = [config for config, times in Counter(map(config_of, done)).items() if times > 1]
-    assert not twice
-    for trial in trials:
-        written = run.objectives(trial.number)
-        assert (written is not None) == (trial.state == TrialState.COMPLETE), trial
-        assert written is None or written == trial.values
+    open_ = states["RUNNING"] + states["WAITING"]
+    lost = max(0, wanted - len(done)) + open_ + sum(not _is_kept(run, trial) for trial in trials)
+    doubled = max(0, len(done) - wanted) + sum(times - 1 for times in Counter(map(config_of, done)).values())
+    torn = _torn(run)
+    found = f"{lost} lost, {doubled} doubled, {len(torn)} torn"
+    assert not lost + doubled + len(torn), (found, states, torn)
+    return f"{len(trials)} attempts at {wanted} trials, {states['PRUNED']} of them stopped: {found}"
+
+
+def _is_kept(run: RunFolder, trial: FrozenTrial) -> bool:
+    """Whether what the study and the files say of a trial is the same."""
+    written = run.objectives(trial.number)
+    return written == trial.values and (written is not None) == (trial.state == TrialState.COMPLETE)
+
+
+def _torn(run: RunFolder) -> list[Path]:
+    """Files that are half there, or there for nobody."""
     torn = [path for path in run.path.rglob("*") if path.name.endswith(".tmp") or path.name == "state.pt"]
-    assert not torn
     for path in run.path.rglob("*.json"):
-        json.loads(path.read_text())
-    for path in run.path.glob("trials/*/student.safetensors"):
-        assert path.with_suffix(".json").is_file()
+        try:
+            json.loads(path.read_text())
+        except ValueError:
+            torn.append(path)
+    torn += [path for path in run.path.glob("trials/*/student.safetensors") if not path.with_suffix(".json").is_file()]
+    if run.database.is_file():
+        with closing(sqlite3.connect(run.database)) as connection:
+            if connection.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
+                torn.append(run.database)
+    return torn
 
 
 def end_of(run: RunFolder, trials: list[FrozenTrial]) -> set[tuple[int, str, str, str]]:

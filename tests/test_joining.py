@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import stub
 from programs import check_whole, finish, start, trials_in
+from servers import postgresql, redis
 from small import BUDGET
 from stub import StubSetup
 from typer.testing import CliRunner
@@ -16,6 +17,8 @@ from autocompress.cli import app
 from autocompress.errors import InvalidInput, RunError
 from autocompress.search import RunFolder, Settings
 from autocompress.search.joining import recorded_settings
+
+__all__ = ["postgresql", "redis"]  # fixtures
 
 Make = Callable[..., Settings]
 TRIALS = 24
@@ -30,23 +33,34 @@ def wait_for(run: RunFolder, trials: int) -> None:
     pytest.fail("the search does not begin")
 
 
+def wait_for_sessions(run: RunFolder, storage: str | None, count: int) -> None:
+    """Until so many have taken a trial: one that is killed before has none to lose."""
+    for _ in range(300):
+        if len({trial.user_attrs.get("session") for trial in trials_in(run, storage)} - {None}) >= count:
+            return
+        time.sleep(0.2)
+    pytest.fail(f"no {count} sessions take part")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", [None, "search", "joined"])
-def test_four_processes_share_a_run(small: Make, killed: str | None) -> None:
-    wanted, setup = small(trials=TRIALS), StubSetup(seconds=1.0, sessions=4)
+@pytest.mark.parametrize("kind", ["its own file", "postgresql", "redis"])
+def test_four_processes_share_a_run(small: Make, kind: str, killed: str | None, request: pytest.FixtureRequest) -> None:
+    storage = None if kind == "its own file" else request.getfixturevalue(kind).url
+    wanted, setup = small(trials=TRIALS, steps=300, storage=storage), StubSetup(seconds=1.0, sessions=4)
     run = RunFolder(wanted.folder)
     programs = {"search": start(wanted, setup)}
     wait_for(run, 1)  # it has been prepared
     programs |= {name: start(wanted, setup, "join") for name in ("joined", "second", "third")}
     if killed is not None:
         wait_for(run, TRIALS // 3)
+        wait_for_sessions(run, storage, 4)
         programs[killed].kill()
         programs.pop(killed).communicate()
     assert {finish(program) for program in programs.values()} == {f"all {TRIALS} trials are done"}
-    trials = trials_in(run)
-    check_whole(run, trials, TRIALS)
-    sessions = {trial.user_attrs["session"] for trial in trials}
-    assert len(sessions) == 4
+    trials = trials_in(run, storage)
+    print(f"four sessions, the study in {kind}, killed: {killed}: {check_whole(run, trials, TRIALS)}")
+    assert len({trial.user_attrs["session"] for trial in trials}) == 4
     assert not list((run.path / "sessions").iterdir())
 
 

@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import stub
 from optuna.trial import TrialState
-from programs import config_of, finish, start, trials_in
+from programs import config_of, end_of, finish, start, trials_in
 from small import BUDGET
 from stub import StubSetup
 
@@ -87,6 +88,31 @@ def test_a_study_is_made_again_from_its_students(small: Make, harm: Callable[[Ru
     assert status(run)["trials"]["failed"] == 0
     assert stub.run(wanted, StubSetup(), here=True).reason == "all 12 trials are done"
     assert len(trials_in(run)) == len(trials)
+
+
+def test_a_study_that_is_gone_from_its_storage_is_made_again(small: Make, tmp_path: Path) -> None:
+    """And the user is told, once; what another run keeps there stays."""
+    url = f"sqlite:///{tmp_path / 'all.db'}"
+    wanted, other = small(trials=12, steps=300, storage=url), small(trials=2, storage=url, out=tmp_path / "other")
+    finish(start(wanted, StubSetup()))
+    run = RunFolder(wanted.folder)
+    before = end_of(run, trials_in(run))
+    written = {path: path.stat().st_mtime_ns for path in run.path.glob("trials/*/student.*")}
+    for file in tmp_path.glob("all.db*"):
+        file.unlink()
+    stub.run(other, StubSetup(), here=True)
+    beside = end_of(RunFolder(other.folder), trials_in(RunFolder(other.folder)))
+    for told in (1, 0):
+        listening = Listening()
+        stub._put_in(StubSetup(), here=True)
+        assert search.search(wanted, listening)[1].reason == "all 12 trials are done"
+        lines = [fact for fact in listening.facts if fact.startswith("study ")]
+        assert lines == [f"study       gone from {url}; made again from {len(written) // 2} students"][:told]
+    students = {one for one in before if one[-1] != "PRUNED"}
+    assert 0 < len(students) < 12
+    assert students <= end_of(run, trials_in(run))
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    assert end_of(RunFolder(other.folder), trials_in(RunFolder(other.folder))) == beside
 
 
 def test_students_of_an_older_version_are_not_written_over(small: Make) -> None:

@@ -1,100 +1,24 @@
 """Studies in other storages: files, PostgreSQL and Redis, servers that die, and what is refused."""
 
 import json
-import os
-import pwd
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import stub
 from programs import check_whole, finish, start, trials_in
+from servers import Server, postgresql, redis
 from stub import StubSetup
 
 from autocompress.errors import InvalidInput, RunError
 from autocompress.search import RunFolder, Settings
 from autocompress.search.storage import masked
 
+__all__ = ["postgresql", "redis"]  # fixtures
+
 Make = Callable[..., Settings]
-
-
-class Server:
-    """A server that can be killed and started again on the same port and files."""
-
-    def __init__(self, command: list[str], port: int, url: str, **options: Any) -> None:
-        self.url = url
-        self._command, self._port, self._options = command, port, options
-        self.start()
-
-    def start(self) -> None:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-        self.process = subprocess.Popen(self._command, **quiet, **self._options)
-        for _ in range(300):
-            try:
-                socket.create_connection(("127.0.0.1", self._port), 1).close()
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return
-        pytest.fail(f"{self._command[0]} does not answer")
-
-    def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-@pytest.fixture
-def postgresql() -> Iterator[Server]:
-    pytest.importorskip("psycopg2", reason="psycopg2 is not installed: pip install 'autocompress[storage]'")
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    binary = shutil.which("postgres") or (installed[-1] / "postgres" if installed else None)
-    if binary is None:
-        pytest.skip("PostgreSQL is not installed")
-    folder = Path(tempfile.mkdtemp())  # not pytest's: a socket's path must be short, and another user goes there
-    options: dict[str, Any] = {}
-    if os.getuid() == 0:  # it refuses to run as root
-        try:
-            user = pwd.getpwnam("postgres")
-        except KeyError:
-            pytest.skip("PostgreSQL cannot run as root, and there is no user postgres")
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        options = {"user": user.pw_uid, "group": user.pw_gid, "cwd": folder}
-    data = folder / "data"
-    initdb = [str(Path(binary).with_name("initdb")), "-D", str(data), "-U", "tester", "-A", "trust", "--no-sync"]
-    subprocess.run(initdb, check=True, capture_output=True, **options)
-    port = free_port()
-    command = [str(binary), "-D", str(data), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1"]
-    server = Server(command, port, f"postgresql+psycopg2://tester:secret@127.0.0.1:{port}/postgres", **options)
-    yield server
-    server.kill()
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Server]:
-    pytest.importorskip("redis", reason="redis is not installed: pip install 'autocompress[storage]'")
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("redis-server is not installed")
-    port = free_port()
-    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--appendonly", "yes", "--dir", str(tmp_path)]
-    server = Server([*command, "--requirepass", "secret"], port, f"redis://:secret@127.0.0.1:{port}/0")
-    yield server
-    server.kill()
 
 
 @pytest.mark.slow
@@ -118,7 +42,6 @@ def test_a_search_on_a_server_that_is_killed_goes_on(small: Make, kind: str, req
     assert (refused.returncode, errors.count("\n")) == (2, 1)
     assert "secret" not in errors
     server.start()
-    time.sleep(2)  # it mends its files
     assert finish(start(wanted, StubSetup())) == "all 10 trials are done"
     check_whole(run, trials_in(run, server.url), 10)
     assert not run.database.exists()

@@ -20,13 +20,13 @@ from autocompress.search.inputs import Inputs, Task, open_task
 from autocompress.search.joining import recorded_settings
 from autocompress.search.ledger import Ledger
 from autocompress.search.progress import Progress
-from autocompress.search.rebuilding import set_damaged_aside
+from autocompress.search.rebuilding import note_of_lost, set_damaged_aside
 from autocompress.search.results import objective
 from autocompress.search.run_folder import RAY, RunFolder
 from autocompress.search.sessions import Session
 from autocompress.search.settings import OnRay, Settings
 from autocompress.search.starts import STARTS, first_points
-from autocompress.search.storage import find_place
+from autocompress.search.storage import Place, find_place
 from autocompress.search.work import Engine, Here
 from autocompress.search.workers import TaskSetup, Workers
 
@@ -95,10 +95,8 @@ def _work(
     place = find_place(settings.storage, run)
     session = Session(run.path, place)
     with place.kept():
-        if place.url is not None:
-            with ledger.during("opening the study"):
-                place.open(run)  # so that what cannot be reached is said before anything is written
-        notes = _mended(run) if place.url is None and not joins else []
+        with ledger.during("opening the study"):
+            notes = _looked_at(run, place, joins)
         inputs = Inputs(task, progress.stage, recorded_arithmetic(run), ledger, crops_of(run))
         costs = _costs(task, run, progress, ledger)
         if not joins:
@@ -127,8 +125,13 @@ def _costs(task: Task, run: RunFolder, progress: Progress, ledger: Ledger) -> Co
     return found
 
 
-def _mended(run: RunFolder) -> list[str]:
-    note = set_damaged_aside(run)
+def _looked_at(run: RunFolder, place: Place, joins: bool) -> list[str]:
+    """What a user should know of the study, before anything is written: raises where it cannot be reached."""
+    note = None
+    if place.url is not None:
+        note = note_of_lost(run, place)
+    elif not joins:
+        note = set_damaged_aside(run)
     return [] if note is None else [note]
 
 

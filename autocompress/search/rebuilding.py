@@ -14,6 +14,7 @@ from autocompress.search.branches import Branches
 from autocompress.search.known import AT_STEP
 from autocompress.search.run_folder import RunFolder
 from autocompress.search.showing import cost_attributes
+from autocompress.search.storage import Place
 from autocompress.search.study import LOST, ORDINAL
 
 NEEDED = {"point", "scores"}  # of a student's provenance
@@ -35,6 +36,19 @@ def set_damaged_aside(run: RunFolder) -> str | None:
         if file.exists():
             file.rename(aside.with_name(aside.name + suffix))
     return f"study       study.db is damaged and now called {aside.name}; made again from {students} students"
+
+
+def note_of_lost(run: RunFolder, place: Place) -> str | None:
+    """A line for the user where a run has students and its storage has no study; raises as `Place.open` does."""
+    kept = place.open(run)
+    try:
+        kept.get_study_id_from_name(place.study)
+        return None
+    except KeyError:
+        students = len(run.students())
+        return f"study       gone from {place.shown}; made again from {students} students" if students else None
+    finally:
+        kept.remove_session()
 
 
 def _names(run: RunFolder) -> Any:
