@@ -90,6 +90,7 @@ def test_a_study_is_made_again_from_its_students(small: Make, harm: Callable[[Ru
     assert len(trials_in(run)) == len(trials)
 
 
+@pytest.mark.slow
 def test_a_study_that_is_gone_from_its_storage_is_made_again(small: Make, tmp_path: Path) -> None:
     """And the user is told, once; what another run keeps there stays."""
     url = f"sqlite:///{tmp_path / 'all.db'}"

@@ -38,7 +38,7 @@ def told(folder: Path, *options: str) -> str:
 
 
 def test_of_a_finished_run(small: Make) -> None:
-    stub.run(small(trials=14, steps=300, trial_timeout=60.0), StubSetup(raises_at=100))  # stops some from the ninth on
+    stub.run(small(trials=14, steps=300), StubSetup(raises_at=100), here=True)  # stops some from the ninth on
     run = RunFolder(small().folder)
     before = files(run)
     about = status(run)
