@@ -1,5 +1,7 @@
 """Whom the desk gives a search's jobs on Ray, whatever becomes of workers and in whatever order it is told."""
 
+import pickle
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -216,3 +218,15 @@ def test_slots_of_a_gpu_s_share() -> None:
         assert _fit({"CPU": 64.0, "GPU": 1.0}, OnRay(gpus=share)) == fit
     assert _fit({"CPU": 7.0}, OnRay(cpus=2)) == 3
     assert _fit({"CPU": 7.0}, OnRay(gpus=1.0)) == 0
+
+
+def test_tune_can_write_down_what_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the desk has: a search holds locks and files."""
+    from autocompress.search.ray_engine import _Stopper
+
+    office = Office(0, monkeypatch)
+    stopper = _Stopper(office.desk)
+    assert not office.desk.employ("a")
+    assert stopper.stop_all()
+    office.desk.held = threading.Lock()  # cannot be pickled
+    pickle.dumps(stopper)

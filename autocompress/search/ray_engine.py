@@ -161,6 +161,10 @@ class _Stopper(Stopper):
         """When the last job has ended."""
         return self._desk.done
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune writes it down with its own state, of which no use is made, and a desk cannot be written."""
+        return {}
+
 
 class _Clock(Callback):
     """Tune comes by here several times a second."""
