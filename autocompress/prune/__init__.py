@@ -7,10 +7,12 @@ from autocompress.prune.shrinking import (
     INITS,
     NUM_PATCHES,
     PATCH_SIZE,
+    analyse,
     from_scratch,
     sample_patches,
     shrink,
     shrinker,
+    shrinker_from,
 )
 from autocompress.prune.sparsify import SparsifySettings, default_settings, paper_settings, sparsify
 
@@ -20,6 +22,7 @@ __all__ = [
     "PATCH_SIZE",
     "Pruned",
     "SparsifySettings",
+    "analyse",
     "default_settings",
     "densities_of",
     "from_scratch",
@@ -27,5 +30,6 @@ __all__ = [
     "sample_patches",
     "shrink",
     "shrinker",
+    "shrinker_from",
     "sparsify",
 ]

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from autocompress import cache
@@ -16,13 +15,13 @@ from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.errors import InvalidInput
 from autocompress.families import family_of
-from autocompress.families.base import Config, Family, Shrinker, SRNetwork, digest
+from autocompress.families.base import Config, Family, Shrinker, SRNetwork, digest, with_weights
+from autocompress.memory import aligned, has_aligned_weights, open_mapped, save_mappable
 
 INITS = ("projection", "density", "copy", "taylor", "scratch")
 NUM_PATCHES = 96
 PATCH_SIZE = 48  # LR pixels
-FILE = "analysis.safetensors"
-FORMAT = 1  # goes into the cache key: raise it when what a family finds in a teacher changes
+FORMAT = 2  # goes into the cache key: raise it when what a family finds in a teacher changes
 
 
 def shrinker(
@@ -52,17 +51,40 @@ def shrinker(
     if (init == "density") != (importance is not None):
         raise InvalidInput(f"init is {init!r}, but an importance goes with density, and density with an importance")
     rule = "projection" if init == "density" else init
+    analysis = _cached(teacher, patches, rule, seed) if cached else analyse(teacher, patches, rule, seed)
+    if importance is not None:
+        analysis = family.guided(teacher, analysis, importance)
+    return shrinker_from(teacher, patches, rule, analysis)
+
+
+def analyse(teacher: SRNetwork, patches: Tensor, rule: str = "projection", seed: int = 0) -> dict[str, Tensor]:
+    """All that shrinking `teacher` by `rule` needs to know of it; see `Family.analyse`."""
     with exact():
-        analysis = _cached(teacher, patches, rule, seed) if cached else family.analyse(teacher, patches, rule, seed)
-        if importance is not None:
-            analysis = family.guided(teacher, analysis, importance)
-        shrink = family.shrinker(teacher, patches, rule, analysis)
+        return family_of(teacher).analyse(_in_aligned_memory(teacher), aligned(patches), rule, seed)
+
+
+def shrinker_from(teacher: SRNetwork, patches: Tensor, rule: str, analysis: Mapping[str, Tensor]) -> Shrinker:
+    """What makes students of `teacher` by what `Family.analyse` found by the same rule; see `shrinker`.
+
+    The students are a function of the values alone: what lies elsewhere in memory is first copied into aligned memory.
+    """
+    teacher, patches = _in_aligned_memory(teacher), aligned(patches)
+    with exact():
+        analysis = {name: aligned(tensor) for name, tensor in analysis.items()}
+        shrink = family_of(teacher).shrinker(teacher, patches, rule, analysis)
 
     def exactly(config: Config) -> SRNetwork:
         with exact():
             return shrink(config)
 
     return exactly
+
+
+def _in_aligned_memory(teacher: SRNetwork) -> SRNetwork:
+    """The teacher itself, or where its weights lie in foreign memory an equal one."""
+    if has_aligned_weights(teacher):
+        return teacher
+    return with_weights(family_of(teacher), teacher.config, teacher.state_dict())
 
 
 def from_scratch(family: Family, config: Config, seed: int) -> SRNetwork:
@@ -76,11 +98,10 @@ def _cached(teacher: SRNetwork, patches: Tensor, init: str, seed: int) -> dict[s
     seen = hashlib.blake2b(patches.cpu().numpy().tobytes(), digest_size=16).hexdigest()
 
     def build(folder: Path) -> None:
-        found = family_of(teacher).analyse(teacher, patches, init, seed)
-        save_file({name: tensor.cpu().contiguous() for name, tensor in found.items()}, folder / FILE)
+        save_mappable(folder, analyse(teacher, patches, init, seed))
 
     folder = cache.entry("analyses", f"{digest(teacher)}-{seen}-{init}-{seed}-{FORMAT}", build)
-    return load_file(folder / FILE, device=str(patches.device))
+    return {name: tensor.to(patches.device) for name, tensor in open_mapped(folder).items()}
 
 
 def shrink(teacher: SRNetwork, config: Config, patches: Tensor, init: str = "projection", seed: int = 0) -> SRNetwork:
