@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from autocompress import api as api
     from autocompress.api import open_run as open_run
-    from autocompress.families import load as load
+    from autocompress.networks import load as load
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "api", "load", "open_run"]

@@ -17,17 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from autocompress import quantities
+from autocompress import units
 from autocompress.errors import InvalidInput
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-    from autocompress.display import Display
-    from autocompress.families import load
-    from autocompress.families.base import SRNetwork
+    from autocompress.networks import load
+    from autocompress.networks.base import SRNetwork
     from autocompress.search import OnRay, Outcome, RunFolder
+    from autocompress.terminal import Display
 
 __all__ = ["Result", "Student", "join", "load", "open_run", "search"]
 
@@ -57,7 +57,7 @@ class Student:
 
     def load(self) -> SRNetwork:
         """The network: (B, 3, H, W) RGB in [0, 1] to (B, 3, scale*H, scale*W), in eval mode."""
-        from autocompress.families import load
+        from autocompress.networks import load
 
         return load(self.file)
 
@@ -83,14 +83,14 @@ class Result:
 
         RunError where no trial has finished yet, or none within the budget.
         """
-        from autocompress.search.results import pareto
+        from autocompress.search.results.front import pareto
 
         return pareto(self.run)
 
     @property
     def students(self) -> pd.DataFrame:
         """Every student that was trained to the end, by cost; `on_front` says which are on the front."""
-        from autocompress.search.results import students
+        from autocompress.search.results.front import students
 
         return students(self.run)
 
@@ -103,8 +103,8 @@ class Result:
         measured are not within it. Raises RunError where no trial has finished yet, or none within the run's budget,
         and InvalidInput where none of those is so small.
         """
-        from autocompress.search.results import pick, within
-        from autocompress.search.space import Budget
+        from autocompress.search.results.front import pick, within
+        from autocompress.search.space.search_space import Budget
 
         flops, params = _count("max_flops", max_flops), _count("max_params", max_params)
         limit = Budget(flops, params, _milliseconds("max_latency", max_latency))
@@ -215,7 +215,7 @@ def search(
 
     from autocompress.search import Settings
     from autocompress.search import search as run_search
-    from autocompress.search.space import Budget
+    from autocompress.search.space.search_space import Budget
 
     settings = Settings(
         budget=Budget(flops, params, latency),
@@ -262,7 +262,7 @@ def join(
 
     from autocompress.search import RunFolder
     from autocompress.search import join as join_search
-    from autocompress.search.joining import recorded_settings
+    from autocompress.search.run.joining import recorded_settings
 
     settings = recorded_settings(RunFolder.existing(Path(run)))
     with _display(progress, settings.trials, settings.steps) as display:
@@ -271,7 +271,7 @@ def join(
 
 def __getattr__(name: str) -> Any:
     if name == "load":
-        from autocompress.families import load
+        from autocompress.networks import load
 
         return load
     raise AttributeError(f"module 'autocompress.api' has no attribute {name!r}")
@@ -280,7 +280,7 @@ def __getattr__(name: str) -> Any:
 def _written(run: RunFolder, outcome: Outcome, storage: str | None) -> Result:
     """The result, once report.html is written, if there are students, and pareto.csv and .json, if there is a front."""
     from autocompress.report import Story, write_report
-    from autocompress.search.results import remove_pareto, students, write_pareto
+    from autocompress.search.results.front import remove_pareto, students, write_pareto
 
     table = students(run)
     if table["on_front"].any():
@@ -293,7 +293,7 @@ def _written(run: RunFolder, outcome: Outcome, storage: str | None) -> Result:
 
 
 def _display(progress: bool, trials: int, steps: int) -> AbstractContextManager[Display]:
-    from autocompress.display import make_display
+    from autocompress.terminal import make_display
 
     return make_display(trials, steps, quiet=not progress)
 
@@ -321,11 +321,11 @@ def _path(given: File | None) -> Path | None:
 
 
 def _count(name: str, given: Amount | None) -> int | None:
-    return _parsed(name, given, quantities.parse_count)
+    return _parsed(name, given, units.parse_count)
 
 
 def _seconds(name: str, given: Time | None) -> float | None:
-    return _parsed(name, given, quantities.parse_duration)
+    return _parsed(name, given, units.parse_duration)
 
 
 def _milliseconds(name: str, given: Time | None) -> float | None:

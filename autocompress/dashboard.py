@@ -10,8 +10,8 @@ from optuna.artifacts import FileSystemArtifactStore
 from optuna_dashboard import wsgi
 
 from autocompress.errors import InvalidInput, RunError
-from autocompress.search.run_folder import RunFolder
-from autocompress.search.storage import find_place
+from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.storage import find_place
 
 HIGHEST_PORT = 65535
 

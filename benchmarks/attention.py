@@ -21,8 +21,8 @@ import torch
 from step_speed import alternate
 from torch import Tensor
 
-from autocompress.families.swinir import windows
-from autocompress.teachers import load_teacher
+from autocompress.networks.swinir import windows
+from autocompress.networks.teachers import load_teacher
 
 INPUTS = {"patches": (16, 48, 48), "image": (1, 128, 128)}
 MASKS = {"plain": None, "shifted": windows.SEPARATED, "shifted-100": windows.OFFICIAL_SEPARATED}

@@ -21,12 +21,12 @@ import optuna
 from scipy.stats import spearmanr
 
 import autocompress
-from autocompress import cost
+from autocompress.compute import flops
 from autocompress.data.embedded import embedded
-from autocompress.evaluate import network_upscaler
-from autocompress.search.run_folder import RunFolder
-from autocompress.search.storage import STUDY_NAME
-from autocompress.search.tiles import estimate_by_tiles
+from autocompress.evaluation.scores import network_upscaler
+from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.storage import STUDY_NAME
+from autocompress.search.trial.quick_score import estimate_by_tiles
 
 BUDGET = 20e9
 SMALLEST = 1_177_804_800  # FLOPs of the smallest network of the space, 8 features and 1 block
@@ -50,7 +50,7 @@ def main() -> None:
     states = [trial.state.name for trial in study.get_trials(deepcopy=False)]
     scored = [trial for trial in study.get_trials(deepcopy=False) if "psnr_y_at_step_0" in trial.user_attrs]
     front = json.loads((out / "pareto.json").read_text())["students"]
-    counted = [cost.count_flops(autocompress.load(row["file"]), 2) for row in front]
+    counted = [flops.count_flops(autocompress.load(row["file"]), 2) for row in front]
     best = max(row["psnr_y"] for row in front)
     bicubic, teacher = references["bicubic"]["psnr_y"], references["teacher"]["psnr_y"]
     spread = math.log(max(counted) / min(counted)) / math.log(BUDGET / SMALLEST)

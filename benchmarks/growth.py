@@ -61,9 +61,10 @@ def row(name: str, size: int) -> dict[str, float]:
 
 def trials(count: int, folder: Path) -> dict[str, Any]:
     """A search of so many trials whose scores are made up."""
-    from autocompress import checkpoints, search
-    from autocompress.search.space import Budget
-    from autocompress.search.work import AtRung, Finished, Job, Source
+    from autocompress import search
+    from autocompress.io import checkpoints
+    from autocompress.search.space.search_space import Budget
+    from autocompress.search.trial.work import AtRung, Finished, Job, Source
 
     def pretend(job: Job, source: Source) -> None:
         """Its PSNR grows with the logarithm of its FLOPs, less some noise."""
@@ -127,9 +128,9 @@ def scoring(pixels: int, folder: Path) -> dict[str, float]:
     import numpy as np
 
     from autocompress.data.sources import ImagePair
-    from autocompress.evaluate import evaluate, network_upscaler
-    from autocompress.families.edsr import EDSRConfig
-    from autocompress.families.edsr.network import EDSR
+    from autocompress.evaluation.scores import evaluate, network_upscaler
+    from autocompress.networks.edsr import EDSRConfig
+    from autocompress.networks.edsr.network import EDSR
 
     side = int(pixels**0.5)
     random = np.random.default_rng(0)

@@ -17,16 +17,17 @@ from typing import Any
 
 from torch import Tensor
 
-from autocompress import arithmetic, prune
+from autocompress import prune
+from autocompress.compute import precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
-from autocompress.evaluate import MIN_SIDE, evaluate, network_upscaler, pairs
-from autocompress.families.base import Shrinker, SRNetwork
-from autocompress.teachers import load_teacher
+from autocompress.evaluation.scores import MIN_SIDE, evaluate, network_upscaler, pairs
+from autocompress.networks.base import Shrinker, SRNetwork
+from autocompress.networks.teachers import load_teacher
 
 Row = dict[str, Any]
 TEACHERS = {"edsr": "edsr-baseline-x2", "swinir": "swinir-s-x2"}
@@ -48,7 +49,7 @@ class Laboratory:
     """Images and teachers on the device, and the log."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.used = arithmetic.choose()
+        self.used = precision.choose()
         source = open_folder(options.train, 2, min_size=128)
         self.bank = PixelBank.open(source.subset(range(0, len(source), options.every)))
         self._on_device = self.bank.to(self.used.device)

@@ -13,11 +13,11 @@ import argparse
 
 from scipy.stats import spearmanr
 
-from autocompress.families import family_of, find_family
-from autocompress.families.edsr import EDSRConfig
-from autocompress.families.presets import PRESETS
-from autocompress.families.swinir.network import SwinIRConfig
-from autocompress.latency import LIMIT, Machine, measure
+from autocompress.evaluation.latency import LIMIT, Machine, measure
+from autocompress.networks import family_of, find_family
+from autocompress.networks.edsr import EDSRConfig
+from autocompress.networks.presets import PRESETS
+from autocompress.networks.swinir.network import SwinIRConfig
 
 EDSRS = ((8, 1), (8, 16), (16, 4), (32, 1), (32, 8), (64, 2), (64, 16))  # features, blocks
 NETWORKS = {

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from autocompress.data.sources import ImageSource
 from autocompress.distill.losses import TEACHER_LOSSES, l1
 from autocompress.distill.recipe import Recipe
-from autocompress.families.base import SRNetwork
+from autocompress.networks.base import SRNetwork
 
 
 def write_pairs(source: ImageSource, folder: Path) -> None:

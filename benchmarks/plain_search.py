@@ -20,15 +20,16 @@ from pathlib import Path
 import optuna
 import torch
 
-from autocompress import arithmetic, prune
+from autocompress import prune
+from autocompress.compute import precision
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
-from autocompress.evaluate import network_upscaler
-from autocompress.families.base import SRNetwork
-from autocompress.families.edsr import EDSRConfig, EDSRFamily
-from autocompress.search.inputs import Inputs, open_task
+from autocompress.evaluation.scores import network_upscaler
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.edsr import EDSRConfig, EDSRFamily
 from autocompress.search.settings import Settings
-from autocompress.search.space import Budget, Candidate
+from autocompress.search.space.search_space import Budget, Candidate
+from autocompress.search.trial.context import Inputs, open_task
 
 TRIALS, BUDGET = 16, 20 * 10**9
 STEPS = (0, 100, 300, 600, 1000)
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("plain_search.jsonl"))
     options = parser.parse_args()
     task = open_task(Settings(budget=Budget(BUDGET, None)))
-    inputs = Inputs(task, print, replace(arithmetic.choose(), dtype="float32"))
+    inputs = Inputs(task, print, replace(precision.choose(), dtype="float32"))
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     known = {(row["seed"], row["trial"]): row for row in map(json.loads, lines)}
     for seed in options.seed or range(3):
@@ -90,7 +91,7 @@ def curves(inputs: Inputs, config: EDSRConfig, seed: int) -> dict[str, dict[str,
 
 def curve(inputs: Inputs, student: SRNetwork, recipe: Recipe, steps: tuple[int, ...] = STEPS) -> dict[str, float]:
     training = Training(
-        student, inputs.sampler(Candidate("edsr", {}, student.config, recipe, 0, 0)), recipe, inputs.arithmetic
+        student, inputs.sampler(Candidate("edsr", {}, student.config, recipe, 0, 0)), recipe, inputs.precision
     )
     psnr = {}
     for step in steps:

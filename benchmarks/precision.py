@@ -20,18 +20,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from autocompress import arithmetic, prune
-from autocompress.arithmetic import Arithmetic
+from autocompress import prune
+from autocompress.compute import precision
+from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import Batch, PatchSampler
 from autocompress.data.sources import open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
-from autocompress.evaluate import MIN_SIDE, evaluate, network_upscaler, pairs
-from autocompress.families.base import SRNetwork
-from autocompress.families.edsr import EDSRConfig
-from autocompress.teachers import load_teacher
+from autocompress.evaluation.scores import MIN_SIDE, evaluate, network_upscaler, pairs
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.edsr import EDSRConfig
+from autocompress.networks.teachers import load_teacher
 
 SIZES = {"16x8": (16, 8), "32x8": (32, 8)}
 
@@ -52,7 +53,7 @@ class Live:
 
 def main() -> None:
     options = parse()
-    chosen = arithmetic.choose()
+    chosen = precision.choose()
     exact = replace(chosen, dtype="float32")
     source = open_folder(options.train, 2, min_size=96)
     bank = PixelBank.open(source.subset(range(0, len(source), options.every)))
@@ -66,13 +67,13 @@ def main() -> None:
         "fp16": lambda: whole_outputs(teacher, bank, [(False, 0)]).half(),
         "8 bits, mean of 8": lambda: whole_outputs(teacher, bank, turns).mul(255).round().to(torch.uint8),
     }
-    cases: dict[str, tuple[str | None, Arithmetic]] = {"live": (None, exact)}
+    cases: dict[str, tuple[str | None, Precision]] = {"live": (None, exact)}
     cases |= {name: (name, exact) for name in targets}
     cases["8 bits, bf16 training"] = ("8 bits", replace(chosen, dtype="bfloat16"))
     options.size = options.size or list(SIZES)
     cases = {name: case for name, case in cases.items() if name in (options.case or cases)}
     needed = {name for name, _ in cases.values()}
-    with arithmetic.exact():
+    with precision.exact():
         stored = {name: target().to(chosen.device) for name, target in targets.items() if name in needed}
     print(f"{len(bank)} images, {chosen}, {options.steps} steps, {options.seeds} seeds", flush=True)
     scores: dict[tuple[str, str], list[dict[str, float]]] = {}
@@ -93,7 +94,7 @@ def main() -> None:
                     memory_format=used.memory_format,
                 )
                 stream = Live(sampler, teacher) if name is None else sampler
-                with contextlib.nullcontext() if used.dtype == "bfloat16" else arithmetic.exact():
+                with contextlib.nullcontext() if used.dtype == "bfloat16" else precision.exact():
                     training = Training(student, stream, recipe, used)  # type: ignore[arg-type]
                     training.run_to(recipe.steps)
                 upscale = network_upscaler(training.student)

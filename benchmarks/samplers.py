@@ -35,20 +35,20 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from autocompress.distill.recipe import Recipe
-from autocompress.search import cost_aware
-from autocompress.search.branches import Branch, Branches
-from autocompress.search.evidence import Evidence
-from autocompress.search.history import AT_STEP, KnownConfig
-from autocompress.search.hypervolume import hypervolume
-from autocompress.search.opening import open_branches
-from autocompress.search.options import Option, Options
-from autocompress.search.rungs import HalvingRungs, Point, Rungs
-from autocompress.search.samplers import make_sampler
-from autocompress.search.sampling import FeasibleSampler
+from autocompress.search.pareto import hypervolume
+from autocompress.search.run.history import AT_STEP, KnownConfig
+from autocompress.search.run.study import DIRECTIONS
+from autocompress.search.sampling import cost_aware
+from autocompress.search.sampling.factory import make_sampler
+from autocompress.search.sampling.feasible_sampler import FeasibleSampler
+from autocompress.search.sampling.initial import first_points
+from autocompress.search.sampling.observations import Evidence
+from autocompress.search.sampling.pool import Option, Options
 from autocompress.search.settings import Settings
-from autocompress.search.space import Budget, Values
-from autocompress.search.starts import first_points
-from autocompress.search.study import DIRECTIONS
+from autocompress.search.space.joint import Branch, Branches
+from autocompress.search.space.search_space import Budget, Values
+from autocompress.search.stopping import HalvingRungs, Point, Rungs
+from autocompress.search.task import open_branches
 
 Array = NDArray[np.float64]
 

@@ -22,11 +22,11 @@ from pathlib import Path
 
 from autocompress import search
 from autocompress.search import OnRay
-from autocompress.search.rungs import HalvingRungs
+from autocompress.search.backends.processes import Work, Workers
 from autocompress.search.settings import SAMPLERS
-from autocompress.search.space import Budget
-from autocompress.search.work import AtRung, Engine, Finished, Job, Report, Source, Tell
-from autocompress.search.workers import Work, Workers
+from autocompress.search.space.search_space import Budget
+from autocompress.search.stopping import HalvingRungs
+from autocompress.search.trial.work import AtRung, Engine, Finished, Job, Report, Source, Tell
 
 RUNGS = (33, 100, 300)
 
@@ -103,7 +103,7 @@ def main() -> None:
         if wanted is None:
             engines.append(Recorded(Workers(setup, options.at_once)))
         else:
-            from autocompress.search.ray_engine import RayEngine
+            from autocompress.search.backends.ray.engine import RayEngine
 
             engines.append(Recorded(RayEngine(setup, wanted, settings.folder)))
         return engines[0]

@@ -67,23 +67,23 @@ def step_times(counts: tuple[int, int]) -> Row:
 
     from autocompress.data.embedded import embedded
     from autocompress.distill.training import Training
-    from autocompress.families.edsr import EDSRConfig
-    from autocompress.families.edsr.network import EDSR
-    from autocompress.search.inputs import Inputs, open_task
+    from autocompress.networks.edsr import EDSRConfig
+    from autocompress.networks.edsr.network import EDSR
     from autocompress.search.settings import Settings
-    from autocompress.search.space import Budget, Candidate
+    from autocompress.search.space.search_space import Budget, Candidate
+    from autocompress.search.trial.context import Inputs, open_task
 
     inputs = Inputs(open_task(Settings(budget=Budget(BUDGET, None))), lambda _: None)
     student = EDSR(EDSRConfig(2, *counts))
     with tempfile.TemporaryDirectory() as folder:
         write_pairs(embedded("train", 2), Path(folder))
         (branch,) = inputs.task.branches
-        plain = PlainTraining(student, branch.teacher, Path(folder), RECIPE, inputs.arithmetic.device, 2)
+        plain = PlainTraining(student, branch.teacher, Path(folder), RECIPE, inputs.precision.device, 2)
         ours = Training(
-            student, inputs.sampler(Candidate(branch.name, {}, student.config, RECIPE, 0, 0)), RECIPE, inputs.arithmetic
+            student, inputs.sampler(Candidate(branch.name, {}, student.config, RECIPE, 0, 0)), RECIPE, inputs.precision
         )
         kinds = {"plain": repeated(plain.step), "ours": lambda steps: ours.run_to(ours.step + steps)}
-        return alternate(kinds, 3, 1, inputs.arithmetic.device, warm_up=1)
+        return alternate(kinds, 3, 1, inputs.precision.device, warm_up=1)
 
 
 def goal(recorded: list[Row], seed: int) -> list[tuple[float, float]]:
@@ -104,7 +104,7 @@ def search_in_process(seed: int, points: list[tuple[float, float]]) -> Row:
 def our_search(seed: int, wanted: list[tuple[float, float]]) -> None:
     """Run the default search until it is as good as the points; print when each student was finished, and its score."""
     from autocompress.search import Progress, RunFolder, Settings, search
-    from autocompress.search.space import Budget, Candidate
+    from autocompress.search.space.search_space import Budget, Candidate
 
     points: list[tuple[float, int, float]] = []
 
@@ -125,8 +125,8 @@ def our_search(seed: int, wanted: list[tuple[float, float]]) -> None:
 
 def volume(points: list[tuple[float, float]], references: Row) -> float:
     """Of (FLOPs, PSNR) points."""
-    from autocompress.search.hypervolume import hypervolume
-    from autocompress.search.rungs import Point
+    from autocompress.search.pareto import hypervolume
+    from autocompress.search.stopping import Point
 
     found = [Point(number, psnr, int(flops)) for number, (flops, psnr) in enumerate(points)]
     return hypervolume(found, references["teacher"]["flops"], references["bicubic"]["psnr_y"])

@@ -18,8 +18,8 @@ import itertools
 from laboratory import Laboratory, parser
 
 from autocompress.distill.recipe import Recipe, our_recipe
-from autocompress.families import find_family
-from autocompress.families.base import SRNetwork
+from autocompress.networks import find_family
+from autocompress.networks.base import SRNetwork
 
 STUDENTS = {
     "edsr-16x8": ("edsr", {"num_feat": 16, "num_block": 8}),

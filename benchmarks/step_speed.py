@@ -4,7 +4,7 @@
 
 Same student, teacher, batch (16 patches of 48x48 LR pixels) and recipe. *Plain* is benchmarks/plain.py, with the
 faster of no and two worker processes (on a GPU: with eight). *Bare* is forward, backward and a fused Adam step with an
-L1 loss on one constant batch in our arithmetic, captured as a CUDA graph where ours is. Prints milliseconds (the median
+L1 loss on one constant batch in our precision, captured as a CUDA graph where ours is. Prints milliseconds (the median
 over rounds), then plain / ours for each size, and ours / bare.
 """
 
@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from plain import PlainTraining, write_pairs
 
-from autocompress import arithmetic
-from autocompress.arithmetic import Arithmetic
-from autocompress.capture import CapturedStep, on_side_stream
+from autocompress.compute import precision
+from autocompress.compute.cuda_graphs import CapturedStep, on_side_stream
+from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.embedded import embedded
 from autocompress.data.patches import PatchSampler
@@ -30,10 +30,10 @@ from autocompress.data.sources import open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
-from autocompress.families.base import SRNetwork
-from autocompress.families.edsr import EDSRConfig
-from autocompress.families.edsr.network import EDSR
-from autocompress.teachers import load_teacher
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.edsr import EDSRConfig
+from autocompress.networks.edsr.network import EDSR
+from autocompress.networks.teachers import load_teacher
 
 SIZES = {"edsrmini": (16, 8), "edsr-32x8": (32, 8), "edsr-64x16": (64, 16)}
 RECIPE = Recipe(steps=10**6, patch_size=48)
@@ -45,7 +45,7 @@ Run = Callable[[int], None]  # so many steps
 
 def main() -> None:
     options = parse()
-    used = arithmetic.choose()
+    used = precision.choose()
     source = embedded("train", 2) if options.train is None else open_folder(options.train, 2, min_size=96)
     teacher = load_teacher("edsr-baseline-x2").requires_grad_(False)
     arithmetic_teacher = teacher.to(used.device)
@@ -86,7 +86,7 @@ def main() -> None:
         print(f"{name} {ratio:.2f}")
 
 
-def bare(student: SRNetwork, used: Arithmetic) -> Step:
+def bare(student: SRNetwork, used: Precision) -> Step:
     """Forward, backward, Adam, on one constant batch."""
     network = EDSR(student.config).train()  # type: ignore[arg-type]
     used.place(network)

@@ -29,10 +29,10 @@ import autocompress
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
 from autocompress.errors import TrainingDiverged
-from autocompress.evaluate import network_upscaler
-from autocompress.search.inputs import Inputs, open_task
+from autocompress.evaluation.scores import network_upscaler
 from autocompress.search.settings import Settings
-from autocompress.search.space import Budget, Candidate
+from autocompress.search.space.search_space import Budget, Candidate
+from autocompress.search.trial.context import Inputs, open_task
 
 POOL = 60  # random candidates, of which the nearest to each level of FLOPs is taken
 LARGEST = 0.4  # of the teacher's FLOPs
@@ -79,7 +79,7 @@ def candidates(inputs: Inputs, count: int, recipe: Recipe) -> list[Candidate]:
 
 def curve(inputs: Inputs, candidate: Candidate) -> dict[str, float | None]:
     """PSNR-Y at each rung; None from where the training diverged."""
-    training = Training(inputs.shrink(candidate), inputs.sampler(candidate), candidate.recipe, inputs.arithmetic)
+    training = Training(inputs.shrink(candidate), inputs.sampler(candidate), candidate.recipe, inputs.precision)
     psnr: dict[str, float | None] = {}
     for step in (0, *(candidate.recipe.steps // 3**power for power in (3, 2, 1, 0))):
         try:
@@ -93,14 +93,14 @@ def curve(inputs: Inputs, candidate: Candidate) -> dict[str, float | None]:
 
 def about(inputs: Inputs, steps: int) -> dict[str, object]:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    device = torch.cuda.get_device_name() if inputs.arithmetic.device == "cuda" else platform.processor()
+    device = torch.cuda.get_device_name() if inputs.precision.device == "cuda" else platform.processor()
     (branch,) = inputs.task.branches
     return {
         "space": branch.space.to_dict(),
         "steps": steps,
         "teacher": branch.teacher_name,
         "references": inputs.references,
-        "arithmetic": inputs.arithmetic.to_dict(),
+        "arithmetic": inputs.precision.to_dict(),
         "machine": device,
         "commit": commit.stdout.strip(),
         "versions": {"autocompress": autocompress.__version__, "torch": torch.__version__},

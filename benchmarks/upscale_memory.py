@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from autocompress.families.edsr.network import EDSR, EDSRConfig
+from autocompress.networks.edsr.network import EDSR, EDSRConfig
 
 TEACHERS = ("edsr-baseline-x2", "swinir-s-x2")
 LARGE, SMALL, START = (6000, 4000), (768, 512), (1, 1)

@@ -3,30 +3,27 @@
 import os
 import shutil
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from command_line import Call, Ended
+from generated import write_waves
 from pages import FRONT, Open
-from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from small import BUDGET, SPACE, Finished, Silent
 
-import autocompress
-from autocompress import arithmetic, search
+from autocompress import search
 from autocompress.cli import main
-from autocompress.families.edsr import EDSRFamily
-from autocompress.families.edsr.network import EDSR, EDSRConfig
-from autocompress.families.swinir.network import SwinIR, SwinIRConfig
+from autocompress.compute import precision
+from autocompress.networks.edsr import EDSRFamily
+from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.report import Story, write_report
 from autocompress.search import RunFolder, Settings
-from autocompress.search.results import write_pareto
-from autocompress.search.space import Budget
+from autocompress.search.results.front import write_pareto
+from autocompress.search.space.search_space import Budget
 
 os.environ["OMP_NUM_THREADS"] = "1"  # two processes test at once, and start others
 os.environ["RAY_AUTH_MODE"] = "disabled"  # a process reads it once, and a new head wants a token of whoever joins
@@ -148,15 +145,15 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def plain_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+def plain_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same on every machine, without the probe."""
-    monkeypatch.setattr(arithmetic, "choose", arithmetic.Arithmetic)
+    monkeypatch.setattr(precision, "choose", precision.Precision)
 
 
 @pytest.fixture
 def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Settings of a search with the stub, into a folder of its own; any field can be given."""
-    monkeypatch.setattr(arithmetic, "choose", arithmetic.choose)  # what the stub changes is changed back
+    monkeypatch.setattr(precision, "choose", precision.choose)  # what the stub changes is changed back
     monkeypatch.setattr(search, "_engine", search._engine)
     (tmp_path / "small.yaml").write_text(SPACE)
 
@@ -176,7 +173,7 @@ def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.
 
 
 @pytest.fixture
-def settings(small: Callable[..., Settings], plain_arithmetic: None) -> Callable[..., Settings]:
+def settings(small: Callable[..., Settings], plain_precision: None) -> Callable[..., Settings]:
     """Those of a real search of seconds; any field can be given."""
 
     def make(**fields: Any) -> Settings:
@@ -187,7 +184,7 @@ def settings(small: Callable[..., Settings], plain_arithmetic: None) -> Callable
 
 
 @pytest.fixture
-def search_words(tmp_path: Path, teacher_file: Path, photos: Path, plain_arithmetic: None) -> list[object]:
+def search_words(tmp_path: Path, teacher_file: Path, photos: Path, plain_precision: None) -> list[object]:
     """Of the command for a search of seconds."""
     space = tmp_path / "small.yaml"
     space.write_text(
@@ -225,7 +222,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photo
     )
     progress = Silent()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arithmetic, "choose", arithmetic.Arithmetic)
+        patch.setattr(precision, "choose", precision.Precision)
         run, outcome = search.search(wanted, progress)
     write_pareto(run)
     write_report(Story.of(run))
@@ -237,42 +234,3 @@ def copied(finished: Finished, tmp_path: Path) -> RunFolder:
     """That search, to be changed."""
     shutil.copytree(finished[0].path, tmp_path / "run")
     return RunFolder(tmp_path / "run")
-
-
-def write_waves(path: Path, height: int, width: int, seed: int) -> None:
-    """A PNG of some coloured waves with a little noise."""
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
-    image = 128 + random.normal(0, 2, (height, width, 3))
-    for _ in range(6):
-        along_y, along_x, phase = random.uniform((-0.6, -0.6, 0), (0.6, 0.6, 6))
-        image += random.uniform(-25, 25, 3) * np.sin(along_y * y + along_x * x + phase)[:, :, None]
-    Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(path)
-
-
-def fvcore_total(network: torch.nn.Module, lr: torch.Tensor) -> float:
-    """fvcore's FLOPs for this input."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # fvcore uses torch.jit
-        from fvcore.nn import FlopCountAnalysis
-
-        analysis = FlopCountAnalysis(network, lr)
-        return float(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
-
-
-def fvcore_flops(file: Path) -> int:
-    """fvcore's FLOPs of a stored network for an output of 1280x720, as anyone would load it."""
-    network = autocompress.load(file)
-    return round(fvcore_total(network, torch.zeros(1, 3, 20, 30)) / 600 * 1280 * 720 / network.scale**2)
-
-
-def random_swinir(config: SwinIRConfig, seed: int = 0) -> SwinIR:
-    """A random network whose attention is far from uniform and whose tensors are all different."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        made = SwinIR(config).eval()
-        with torch.no_grad():
-            for name, parameter in made.named_parameters():
-                noise = 0.5 if name.endswith("table") else 0.1
-                parameter.add_(noise * torch.randn_like(parameter))
-    return made

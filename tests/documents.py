@@ -11,15 +11,18 @@ from types import ModuleType
 
 import pytest
 import torch
-from conftest import random_swinir, write_waves
+from generated import random_swinir, write_waves
 
-from autocompress import arithmetic, checkpoints, latency, package_files, prune
+from autocompress import prune
+from autocompress.compute import precision
 from autocompress.data import embedded
-from autocompress.families import FAMILIES, describe
-from autocompress.families.base import SRNetwork
-from autocompress.families.edsr.network import EDSRConfig
-from autocompress.families.swinir.network import SwinIRConfig
-from autocompress.latency import timed
+from autocompress.evaluation import latency
+from autocompress.evaluation.latency import timed
+from autocompress.io import checkpoints, package_files
+from autocompress.networks import FAMILIES, describe
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.edsr.network import EDSRConfig
+from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.search import RunFolder
 
 ROOT = Path(__file__).parents[1]
@@ -93,7 +96,7 @@ def mini() -> SRNetwork:
 
 def load_family() -> ModuleType:
     """The module that docs/adding-a-family.md writes down, with its family among those that are known."""
-    module = ModuleType("autocompress.families.espcn")
+    module = ModuleType("autocompress.networks.espcn")
     source = "\n\n".join(blocks(ROOT / "docs" / "adding-a-family.md", "python"))
     sys.modules[module.__name__] = module  # dataclasses look their module up
     exec(compile(source, "docs/adding-a-family.md", "exec"), module.__dict__)
@@ -119,5 +122,5 @@ def made_small(folder: Path) -> Iterator[None]:
         patch.setattr(embedded, "NAMES", {"train": ("a.png", "b.png"), "valid": ("c.png",)})
         patch.setattr(embedded, "_folder", lambda: folder)
         patch.setattr(latency, "measure", lambda network, machine, **_: {"pytorch": timed(network, machine, 0.0)})
-        patch.setattr(arithmetic, "choose", arithmetic.Arithmetic)
+        patch.setattr(precision, "choose", precision.Precision)
         yield

@@ -4,8 +4,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from autocompress.families.edsr import EDSRFamily
-from autocompress.families.edsr.network import EDSRConfig
+from autocompress.networks.edsr import EDSRFamily
+from autocompress.networks.edsr.network import EDSRConfig
 
 FAMILY = EDSRFamily()
 GOLDEN = ["edsr_x2_f16_b4", "edsr_x3_f8_b2", "edsr_x4_f16_b3_res0.1", "edsr_pytorch_keys_x2_f16_b4"]

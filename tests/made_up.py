@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from autocompress.families.base import SRNetwork
-from autocompress.families.edsr.network import EDSR, EDSRConfig
-from autocompress.latency import Latency, Machine
+from autocompress.evaluation.latency import Latency, Machine
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.edsr.network import EDSR, EDSRConfig
 
 MACHINE = Machine("abacus", "cpu", 1)
 LIMIT = 27.0  # milliseconds: all of the small space but its largest network, 8 features and 2 blocks

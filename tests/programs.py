@@ -5,25 +5,27 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 import stub
 from optuna.trial import FrozenTrial, TrialState
 from stub import StubSetup
 
 from autocompress.search import RunFolder, Settings
-from autocompress.search.storage import find_place
-from autocompress.search.study import ordinal
+from autocompress.search.run.storage import find_place
+from autocompress.search.run.study import ordinal
 
 PYTHON = [sys.executable, "-W", "error"]
 COMMAND = """
-from autocompress import arithmetic
+from autocompress.compute import precision
 from autocompress.cli import main
-arithmetic.choose = arithmetic.Arithmetic  # the same whatever else the machine does
+precision.choose = precision.Precision  # the same whatever else the machine does
 main()
 """
 
@@ -120,3 +122,12 @@ def end_of(run: RunFolder, trials: list[FrozenTrial]) -> set[tuple[int, str, str
         how = "PRUNED" if trial.values is None else str(trial.values)
         found.add((ordinal(trial, trials), config_of(trial), recipe, how))
     return found
+
+
+def wait_for(run: RunFolder, trials: int) -> None:
+    """Until so many have begun."""
+    for _ in range(1200):
+        if len(list(run.path.glob("trials/*/log.txt"))) >= trials:
+            return
+        time.sleep(0.05)
+    pytest.fail("the search does not begin")

@@ -1,12 +1,14 @@
 """A small search: its space and budget, what it tells of itself, and the trials that it leaves."""
 
+from collections.abc import Callable
+
 import optuna
 
-from autocompress.families.edsr import EDSRFamily
-from autocompress.families.edsr.network import EDSRConfig
-from autocompress.search import Outcome, Progress, RunFolder
-from autocompress.search.space import Candidate
-from autocompress.search.storage import STUDY_NAME
+from autocompress.networks.edsr import EDSRFamily
+from autocompress.networks.edsr.network import EDSRConfig
+from autocompress.search import Outcome, Progress, RunFolder, Settings
+from autocompress.search.run.storage import STUDY_NAME
+from autocompress.search.space.search_space import Candidate
 
 SPACE = """
 family: edsr
@@ -40,6 +42,7 @@ class Silent(Progress):
         self.events.append(f"{trial} failed: {reason}")
 
 
+Make = Callable[..., Settings]
 Finished = tuple[RunFolder, Outcome, Silent]
 
 
@@ -49,3 +52,8 @@ def trials_of(run: RunFolder) -> list[optuna.trial.FrozenTrial]:
     study._storage.remove_session()
     study._storage._backend.engine.dispose()
     return trials
+
+
+def counts(run: RunFolder) -> dict[str, int]:
+    states = [trial.state.name for trial in trials_of(run)]
+    return {state: states.count(state) for state in set(states)}

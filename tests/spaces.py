@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from autocompress.families.edsr.network import EDSRConfig
-from autocompress.search.space import Space, load_space
+from autocompress.networks.edsr.network import EDSRConfig
+from autocompress.search.space.search_space import Space, load_space
 
 TEACHER = EDSRConfig(scale=2, num_feat=20, num_block=4, res_scale=0.1)
 

@@ -20,14 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autocompress import arithmetic, checkpoints, search
-from autocompress.arithmetic import Arithmetic
+from autocompress import search
+from autocompress.compute import precision
+from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError, InvalidInput
+from autocompress.io import checkpoints
 from autocompress.search import OnRay, Progress, Settings
-from autocompress.search.costs import LATENCY_MS
-from autocompress.search.space import Budget
-from autocompress.search.work import AtRung, Engine, Failed, Finished, Job, Source, Step, Tell
-from autocompress.search.workers import Work, Workers
+from autocompress.search.backends.processes import Work, Workers
+from autocompress.search.space.cost import LATENCY_MS
+from autocompress.search.space.search_space import Budget
+from autocompress.search.trial.work import AtRung, Engine, Failed, Finished, Job, Source, Step, Tell
 
 RUNGS = (33, 100, 300)
 
@@ -144,11 +146,11 @@ def join(settings: Settings, setup: StubSetup, here: bool = False) -> search.Out
 
 
 def _put_in(setup: StubSetup, here: bool) -> None:
-    arithmetic.choose = Arithmetic
+    precision.choose = Precision
 
     def engine(wanted: Settings, _: object) -> Engine:
         if wanted.ray is not None:
-            from autocompress.search.ray_engine import RayEngine
+            from autocompress.search.backends.ray.engine import RayEngine
 
             return RayEngine(setup, wanted.ray, wanted.folder, wanted.trial_timeout)
         if here and wanted.workers == 1 and wanted.trial_timeout is None:

@@ -4,8 +4,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from autocompress.families.swinir import SwinIRFamily
-from autocompress.families.swinir.network import SwinIRConfig
+from autocompress.networks.swinir import SwinIRFamily
+from autocompress.networks.swinir.network import SwinIRConfig
 
 FAMILY = SwinIRFamily()
 SMALL, MINI = SwinIRConfig(2), SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6))

@@ -27,10 +27,11 @@ from typer.testing import CliRunner
 from autocompress import search
 from autocompress.cli import app
 from autocompress.errors import InvalidInput, RunError
-from autocompress.search import Outcome, RunFolder, Settings, showing
-from autocompress.search.notes import PART, save_note
-from autocompress.search.space import Budget
-from autocompress.search.storage import STUDY_NAME, find_place
+from autocompress.search import Outcome, RunFolder, Settings
+from autocompress.search.run import showing
+from autocompress.search.run.notes import PART, save_note
+from autocompress.search.run.storage import STUDY_NAME, find_place
+from autocompress.search.space.search_space import Budget
 
 Finished = tuple[RunFolder, Outcome, Silent]
 Make = Callable[..., Settings]

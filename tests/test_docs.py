@@ -17,17 +17,17 @@ import pytest
 import torch
 import typer.main
 from command_line import Call
-from conftest import fvcore_total
 from documents import FENCE, IMAGES, PAGES, Stand, blocks, commands, load_family, made_small
+from generated import fvcore_total
 from typer.core import TyperGroup
 
-from autocompress import families, prune
+from autocompress import networks, prune
 from autocompress.cli import app
-from autocompress.export import export_network
-from autocompress.families import FAMILIES
-from autocompress.families.base import Family, SRNetwork
+from autocompress.export.files import export_network
+from autocompress.networks import FAMILIES
+from autocompress.networks.base import Family, SRNetwork
 from autocompress.search import Outcome, RunFolder
-from autocompress.search.space import load_space
+from autocompress.search.space.search_space import load_space
 
 NOT_RUN = {  # by how they begin: why not
     "python3 -m venv": "makes an environment",
@@ -203,7 +203,7 @@ def family(espcn: ModuleType) -> Family:
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_the_family_counts_as_fvcore_does(espcn: ModuleType, family: Family, scale: int) -> None:
     config = espcn.ESPCNConfig(scale, 12, 3)
-    described = families.describe(family.build(config))
+    described = networks.describe(family.build(config))
     assert described["flops"] == family.flops(config)
     assert described["params"] == family.params(config)
     per_pixel = fvcore_total(family.build(config), torch.zeros(1, 3, 10, 7)) / 70
@@ -229,7 +229,7 @@ def test_the_family_is_read(espcn: ModuleType, tmp_path: Path) -> None:
     made = network(espcn, 8, 3)
     file = export_network(made, "one", tmp_path, "pth", {})
     file.with_suffix(".json").unlink()
-    found = families.load(file)
+    found = networks.load(file)
     assert (found.family, found.config) == ("espcn", made.config)
     lr = torch.rand(1, 3, 9, 11)
     assert torch.equal(found(lr), made(lr))

@@ -22,9 +22,9 @@ def list_entries() -> None:
 
     from rich.table import Table
 
-    from autocompress import cache
     from autocompress.cli.tables import show
-    from autocompress.quantities import format_count
+    from autocompress.io import cache
+    from autocompress.units import format_count
 
     table = Table("kind", "key", "size", "last used")
     entries = cache.entries()
@@ -42,7 +42,7 @@ def clear() -> None:
 
     Example: autocompress cache clear
     """
-    from autocompress import cache
+    from autocompress.io import cache
 
     for entry in cache.clear():
         typer.echo(f"kept, because a running process uses it: {entry.kind} {entry.key}", err=True)

@@ -13,10 +13,10 @@ from autocompress.errors import ConfigError, InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autocompress.arithmetic import Arithmetic
+    from autocompress.compute.precision import Precision
     from autocompress.data.sources import ImageSource
     from autocompress.distill.recipe import Recipe
-    from autocompress.families.base import Family, Shrinker, SRNetwork
+    from autocompress.networks.base import Family, Shrinker, SRNetwork
 
 
 def register(app: typer.Typer) -> None:
@@ -74,16 +74,16 @@ def distill(
     """
     import dataclasses
 
-    from autocompress import arithmetic
     from autocompress.cli.networks import evaluate
+    from autocompress.compute import precision
     from autocompress.data.sources import open_folder
-    from autocompress.display import step_display
     from autocompress.distill.recipe import OUR_STEPS, PAPER_STEPS, VARIABLE, our_recipe, paper_recipe
     from autocompress.distill.teaching import Lesson, check_name, check_scales, open_training_images, teach
-    from autocompress.evaluate import MIN_SIDE
-    from autocompress.families import FAMILIES, family_of, parse_fields
-    from autocompress.families.presets import PRESETS
-    from autocompress.teachers import default_teacher, load_teacher
+    from autocompress.evaluation.scores import MIN_SIDE
+    from autocompress.networks import FAMILIES, family_of, parse_fields
+    from autocompress.networks.presets import PRESETS
+    from autocompress.networks.teachers import default_teacher, load_teacher
+    from autocompress.terminal import step_display
 
     check_name(out)
     if recipe not in ("ours", "paper"):
@@ -108,7 +108,7 @@ def distill(
     check_scales(learnt_from.scale, shrunk.scale)
     for folder in data or []:
         open_folder(folder, shrunk.scale, min_size=MIN_SIDE)
-    source, used = open_training_images(train, shrunk.scale, plan), arithmetic.choose()
+    source, used = open_training_images(train, shrunk.scale, plan), precision.choose()
     described = {"teacher": teacher or default_teacher(name), "target": target, "init": init}
     with step_display(plan.steps, quiet=quiet) as display:
         display.log(f"shrinking {described['teacher']} to {network}: {student}")
@@ -120,7 +120,7 @@ def distill(
     evaluate(str(out), data, quiet=quiet)
 
 
-def _shrinker(teacher: SRNetwork, source: ImageSource, init: str, seed: int, used: Arithmetic) -> Shrinker:
+def _shrinker(teacher: SRNetwork, source: ImageSource, init: str, seed: int, used: Precision) -> Shrinker:
     """What makes the student's start; pruning is scored on the embedded photographs."""
     from autocompress import prune
     from autocompress.data.bank import PixelBank

@@ -14,7 +14,7 @@ from autocompress.cli.timing import measure_network, measure_run
 from autocompress.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from autocompress.evaluate import Upscaler
+    from autocompress.evaluation.scores import Upscaler
 
 
 def register(app: typer.Typer) -> None:
@@ -85,10 +85,10 @@ def evaluate(
     from autocompress.cli.tables import SPARE_OF_SCORES, scores_table, show
     from autocompress.data.embedded import embedded
     from autocompress.data.sources import open_folder
-    from autocompress.display import counted
-    from autocompress.evaluate import MIN_SIDE, network_upscaler, pairs
-    from autocompress.evaluate import evaluate as score
-    from autocompress.teachers import load_teacher
+    from autocompress.evaluation.scores import MIN_SIDE, network_upscaler, pairs
+    from autocompress.evaluation.scores import evaluate as score
+    from autocompress.networks.teachers import load_teacher
+    from autocompress.terminal import counted
 
     network = None
     if model == "bicubic":
@@ -116,7 +116,7 @@ def evaluate(
 
 
 def _bicubic(scale: int | None, tile: int | None) -> tuple[int, Upscaler]:
-    from autocompress.evaluate import bicubic_upscaler
+    from autocompress.evaluation.scores import bicubic_upscaler
 
     scale = 2 if scale is None else scale
     if scale not in (2, 3, 4):
@@ -159,9 +159,9 @@ def export(
 
     Example: autocompress export runs/edsr-20G-seed0 --out models --format onnx --format pth
     """
-    from autocompress.export import check_formats, export_file
-    from autocompress.search.exporting import export_front, export_trial
-    from autocompress.search.run_folder import RunFolder
+    from autocompress.export.files import check_formats, export_file
+    from autocompress.search.results.export import export_front, export_trial
+    from autocompress.search.run.folder import RunFolder
 
     formats = format or ["safetensors"]
     check_formats(formats, fp16)

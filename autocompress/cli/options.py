@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from autocompress import package_files
+from autocompress.io import package_files
 
 OUTPUT = "Output"
 BUDGET, NETWORKS, DATA, SEARCH, RUNNING = "Budget", "Space and teacher", "Data", "Search", "Running"

@@ -58,12 +58,12 @@ def prune(
     """
     from dataclasses import replace
 
-    from autocompress import arithmetic
     from autocompress.cli.tables import densities_table, show, suggestion_table
+    from autocompress.compute import precision
     from autocompress.data.bank import PixelBank
-    from autocompress.display import step_display
+    from autocompress.networks.teachers import load_teacher
     from autocompress.prune import densities_of
-    from autocompress.teachers import load_teacher
+    from autocompress.terminal import step_display
 
     if out is not None and out.exists() and not out.is_dir():
         raise InvalidInput(f"--out {out} is a file, but must be a folder")
@@ -71,7 +71,7 @@ def prune(
     settings = _settings(recipe, network.family, steps, seed)
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
     source, valid = _images(train, val, network.scale, settings)
-    bank, used = PixelBank.open(source), replace(arithmetic.choose(), dtype="float32", graphs=False)
+    bank, used = PixelBank.open(source), replace(precision.choose(), dtype="float32", graphs=False)
     with step_display(settings.steps, quiet=quiet) as display:
         display.log(f"pruning {teacher} on {len(bank)} images of {source.name}; {used}")
         pruned = densities_of(network, bank, valid, settings, used, display.step)
@@ -100,7 +100,7 @@ def _images(
 ) -> tuple[ImageSource, ImageSource]:
     from autocompress.data.embedded import embedded
     from autocompress.data.sources import open_folder
-    from autocompress.evaluate import MIN_SIDE
+    from autocompress.evaluation.scores import MIN_SIDE
 
     size = settings.patch_size * scale
     source = embedded("train", scale) if train is None else open_folder(train, scale, min_size=size)
@@ -110,7 +110,7 @@ def _images(
 def _write(out: Path, pruned: Pruned, about: dict[str, Any]) -> None:
     import pandas as pd
 
-    from autocompress import checkpoints
+    from autocompress.io import checkpoints
     from autocompress.report import write_densities
 
     layers = [{**layer, "groups": " ".join(layer["groups"])} for layer in about["layers"]]

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.errors import InvalidInput
-from autocompress.quantities import format_count, format_duration, format_milliseconds
+from autocompress.units import format_count, format_duration, format_milliseconds
 
 SEEN = 0.005  # of the time: the least that `status` shows
 FEW = 5  # trials of which `status` says why they ended early
@@ -32,9 +32,9 @@ def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON 
     Example: autocompress pareto runs/edsr-20G-seed0
     """
     from autocompress.cli.tables import front_table, show, spare_of_front
-    from autocompress.search.results import as_json as to_json
-    from autocompress.search.results import pareto as read_front
-    from autocompress.search.run_folder import RunFolder
+    from autocompress.search.results.front import as_json as to_json
+    from autocompress.search.results.front import pareto as read_front
+    from autocompress.search.run.folder import RunFolder
 
     folder = RunFolder.existing(run)
     table = read_front(folder)
@@ -62,7 +62,7 @@ def report(
     Example: autocompress report runs/edsr-20G-seed0 --png front.png
     """
     from autocompress.report import Story, front_png, write_png, write_report
-    from autocompress.search.run_folder import RunFolder
+    from autocompress.search.run.folder import RunFolder
 
     if png is not None and png.suffix != ".png":
         raise InvalidInput(f"--png {png}: must end in .png; give such as front.png")
@@ -87,8 +87,8 @@ def status(
 
     Example: autocompress status runs/edsr-20G-seed0
     """
-    from autocompress.search.run_folder import RunFolder
-    from autocompress.search.status import status as read_status
+    from autocompress.search.results.status import status as read_status
+    from autocompress.search.run.folder import RunFolder
 
     about = read_status(RunFolder.existing(run), storage)
     if as_json:
@@ -117,7 +117,7 @@ def dashboard(
     Example: autocompress dashboard runs/edsr-20G-seed0
     """
     from autocompress.dashboard import serve
-    from autocompress.search.run_folder import RunFolder
+    from autocompress.search.run.folder import RunFolder
 
     with suppress(KeyboardInterrupt):  # the way to end it
         serve(RunFolder.existing(run), host, port, storage, listens=typer.echo)

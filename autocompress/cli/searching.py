@@ -24,7 +24,7 @@ from autocompress.cli.options import (
     complete_teacher,
 )
 from autocompress.errors import InvalidInput
-from autocompress.quantities import format_count, format_milliseconds
+from autocompress.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:
     from autocompress.api import Result
@@ -272,7 +272,7 @@ def _join(
 def _show(result: Result, quiet: bool) -> None:
     """The front, and where it is."""
     from autocompress.cli.tables import front_table, show, spare_of_front
-    from autocompress.search.results import budget
+    from autocompress.search.results.front import budget
 
     if not quiet:
         typer.echo(f"The search ended: {result.reason}.", err=True)

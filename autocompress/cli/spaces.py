@@ -29,8 +29,8 @@ def list_spaces() -> None:
     from rich.table import Table
 
     from autocompress.cli.tables import show
-    from autocompress.quantities import format_count
-    from autocompress.search.space import load_space, shipped_spaces
+    from autocompress.search.space.search_space import load_space, shipped_spaces
+    from autocompress.units import format_count
 
     table = Table("name", "family", "configs", "parameters")
     for name in shipped_spaces():
@@ -45,7 +45,7 @@ def show_space(space: NameOrFile) -> None:
 
     Example: autocompress spaces show edsr > mine.yaml
     """
-    from autocompress.search.space import read_space
+    from autocompress.search.space.search_space import read_space
 
     typer.echo(read_space(space)[1], nl=False)
 
@@ -56,8 +56,8 @@ def check_space(space: NameOrFile) -> None:
 
     Example: autocompress spaces check mine.yaml
     """
-    from autocompress.quantities import format_count
-    from autocompress.search.space import load_space
+    from autocompress.search.space.search_space import load_space
+    from autocompress.units import format_count
 
     found = load_space(space)
     typer.echo(f"{space}: good, {format_count(found.size)} configs of the family {found.family.name}")

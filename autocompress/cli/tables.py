@@ -9,13 +9,13 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from autocompress.evaluate import Scores
-from autocompress.families import shape
-from autocompress.latency import Latency
-from autocompress.quantities import format_count, format_milliseconds
-from autocompress.runtimes import RUNTIMES
-from autocompress.search.results import LATENCIES, cells, objective, pick, rows
-from autocompress.search.run_folder import RunFolder
+from autocompress.compute.runtimes import RUNTIMES
+from autocompress.evaluation.latency import Latency
+from autocompress.evaluation.scores import Scores
+from autocompress.networks import shape
+from autocompress.search.results.front import LATENCIES, cells, objective, pick, rows
+from autocompress.search.run.folder import RunFolder
+from autocompress.units import format_count, format_milliseconds
 
 
 def show(table: Table, spare: Sequence[str] = ()) -> None:

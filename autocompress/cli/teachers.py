@@ -12,7 +12,7 @@ from autocompress.cli.options import Quiet, complete_teacher
 from autocompress.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from autocompress.families.base import SRNetwork
+    from autocompress.networks.base import SRNetwork
 
 commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
 
@@ -31,8 +31,8 @@ def list_teachers() -> None:
     from rich.table import Table
 
     from autocompress.cli.tables import show
-    from autocompress.quantities import format_count
-    from autocompress.teachers import shipped
+    from autocompress.networks.teachers import shipped
+    from autocompress.units import format_count
 
     table = Table()
     for heading in ("name", "family", "scale", "FLOPs", "params", "PSNR-Y dB"):
@@ -56,8 +56,8 @@ def show_teacher(
 
     Example: autocompress teacher show swinir-s-x2
     """
-    from autocompress.families import describe
-    from autocompress.teachers import load_teacher, shipped
+    from autocompress.networks import describe
+    from autocompress.networks.teachers import load_teacher, shipped
 
     network = load_teacher(name, res_scale)
     about = shipped()[name].about if name in shipped() else {}
@@ -108,16 +108,17 @@ def train_teacher(
 
     Example: autocompress teacher train swinir --train DIV2K_train_HR --target edsr-baseline-x2 --out swinir.safetensors
     """
-    from autocompress import arithmetic, prune
+    from autocompress import prune
+    from autocompress.compute import precision
     from autocompress.data.embedded import embedded
     from autocompress.data.sources import open_folder
-    from autocompress.display import step_display
     from autocompress.distill.recipe import Recipe
     from autocompress.distill.teaching import Lesson, check_name, open_training_images, teach
-    from autocompress.evaluate import MIN_SIDE
-    from autocompress.families import find_family, parse_config
-    from autocompress.families.base import digest
-    from autocompress.teachers import load_teacher
+    from autocompress.evaluation.scores import MIN_SIDE
+    from autocompress.networks import find_family, parse_config
+    from autocompress.networks.base import digest
+    from autocompress.networks.teachers import load_teacher
+    from autocompress.terminal import step_display
 
     check_name(out)
     recipe = Recipe(
@@ -142,13 +143,13 @@ def train_teacher(
     described = {"target": target} | ({} if start is None else {"start": start, "start_digest": digest(network)})
     lesson = Lesson(network, source, None if target is None else load_teacher(target), recipe, described, valid)
     with step_display(steps, quiet=quiet) as display:
-        teach(lesson, out, arithmetic.choose(), display.log, display.step)
+        teach(lesson, out, precision.choose(), display.log, display.step)
     typer.echo(out)
 
 
 def _start(name_or_file: str, family: str, config: list[str] | None) -> SRNetwork:
     """The network to go on from, which has a config of its own."""
-    from autocompress.teachers import load_teacher
+    from autocompress.networks.teachers import load_teacher
 
     network = load_teacher(name_or_file)
     if network.family != family:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from autocompress.families.base import SRNetwork
-    from autocompress.latency import Latency
-    from autocompress.search.run_folder import RunFolder
+    from autocompress.evaluation.latency import Latency
+    from autocompress.networks.base import SRNetwork
+    from autocompress.search.run.folder import RunFolder
 
 
 def measure_network(
@@ -19,8 +19,8 @@ def measure_network(
 ) -> dict[str, Any]:
     """Cost and latency of a network, shown as a table unless they are for JSON."""
     from autocompress.cli.tables import latency_table, show
-    from autocompress.families import describe
-    from autocompress.latency import Machine, measure
+    from autocompress.evaluation.latency import Machine, measure
+    from autocompress.networks import describe
 
     machine = Machine.here(threads, device)
     if not quiet:
@@ -38,13 +38,13 @@ def measure_run(path: Path, threads: int | None, device: str | None, as_json: bo
 
     What was written of the front is written anew.
     """
-    from autocompress import checkpoints
     from autocompress.cli.tables import front_table, show, spare_of_front
-    from autocompress.families import load
-    from autocompress.latency import Machine, measure
-    from autocompress.search.results import as_json as to_json
-    from autocompress.search.results import pareto, rows, write_pareto
-    from autocompress.search.run_folder import LATENCY, RunFolder
+    from autocompress.evaluation.latency import Machine, measure
+    from autocompress.io import checkpoints
+    from autocompress.networks import load
+    from autocompress.search.results.front import as_json as to_json
+    from autocompress.search.results.front import pareto, rows, write_pareto
+    from autocompress.search.run.folder import LATENCY, RunFolder
 
     run = RunFolder.existing(path)
     front, machine = rows(pareto(run)), Machine.here(threads, device)
@@ -77,8 +77,8 @@ def _report_anew(run: RunFolder) -> None:
 
 
 def _tell_unsteady(measured: dict[str, Latency]) -> None:
-    from autocompress.quantities import format_milliseconds
-    from autocompress.runtimes import RUNTIMES
+    from autocompress.compute.runtimes import RUNTIMES
+    from autocompress.units import format_milliseconds
 
     for runtime, latency in measured.items():
         if not latency.steady:

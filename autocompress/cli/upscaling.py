@@ -11,8 +11,8 @@ import typer
 from autocompress.errors import DataError
 
 if TYPE_CHECKING:
-    from autocompress.families.base import SRNetwork
-    from autocompress.upscaling import Plan
+    from autocompress.evaluation.upscaling import Plan
+    from autocompress.networks.base import SRNetwork
 
 
 def register(app: typer.Typer) -> None:
@@ -56,9 +56,9 @@ def upscale(
     """
     import torch
 
-    from autocompress.families.upscaling import check_tile
-    from autocompress.teachers import load_teacher
-    from autocompress.upscaling import plan
+    from autocompress.evaluation.upscaling import plan
+    from autocompress.networks.teachers import load_teacher
+    from autocompress.networks.upscaling import check_tile
 
     check_tile(tile)
     network = load_teacher(_file(student), res_scale).to("cuda" if torch.cuda.is_available() else "cpu")
@@ -76,17 +76,17 @@ def _file(student: str) -> str:
     """Of a run the file of its pick; of anything else what it is."""
     if not Path(student).is_dir():
         return student
-    from autocompress.search.results import pareto, pick
-    from autocompress.search.run_folder import RunFolder
+    from autocompress.search.results.front import pareto, pick
+    from autocompress.search.run.folder import RunFolder
 
     return str(pick(pareto(RunFolder.existing(Path(student))))["file"])
 
 
 def _make(wanted: Plan, network: SRNetwork, tile: int | None, skip_bad_images: bool) -> list[Path]:
     """The files that were made, one after the other; DataError where none of those that were to be could be."""
-    from autocompress.display import step_display
-    from autocompress.families.upscaling import network_upscaler, used_tiling
-    from autocompress.upscaling import upscale_file
+    from autocompress.evaluation.upscaling import upscale_file
+    from autocompress.networks.upscaling import network_upscaler, used_tiling
+    from autocompress.terminal import step_display
 
     tiles = [used_tiling(network, *job.sides, tile).count(*job.sides) for job in wanted.jobs]
     done, made, reasons = 0, [], list(wanted.skipped)

@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from autocompress import cache
 from autocompress.data.images import read_size
 from autocompress.data.sources import ImageSource, sift
 from autocompress.errors import DataError
+from autocompress.io import cache
 
 FORMAT = 1  # goes into the cache key: raise it when the files below or the bicubic that fills them change
 

@@ -4,7 +4,7 @@ This is the bicubic of the super-resolution benchmarks: Keys' kernel with a = -0
 shrinking (antialiasing), symmetric borders, and rounding to 8 bits after each of the two passes,
 height first. PIL's and OpenCV's bicubic differ from it.
 
-For a whole-number scale all weights are ratios of small whole numbers, so the arithmetic here is that
+For a whole-number scale all weights are ratios of small whole numbers, so the precision here is that
 of integers: exact, and rounded half up as MATLAB's `uint8` does for what is not negative.
 """
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from autocompress import checkpoints
 from autocompress.distill.training import Training
 from autocompress.errors import CheckpointError, RunError
-from autocompress.families.base import SRNetwork
+from autocompress.io import checkpoints
+from autocompress.networks.base import SRNetwork
 
 SAVES = 50  # over a whole course
 WORTH_COMPILING = 2000  # steps; to compile takes as long as some hundred of them
@@ -41,7 +41,7 @@ def finish(
         training.load_state_dict(_read(state_file, identity))
     steps = training.recipe.steps
     every = max(1, steps // SAVES)
-    if training.arithmetic.device == "cuda" and steps - training.step >= WORTH_COMPILING:
+    if training.precision.device == "cuda" and steps - training.step >= WORTH_COMPILING:
         compile_if_faster(training, on_step)
     while training.step < steps:
         training.run_to(min(steps, training.step // every * every + every), on_step)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from autocompress.families.base import SRNetwork
-from autocompress.linalg import refit_linear
+from autocompress.networks.base import SRNetwork
+from autocompress.shrink.linalg import refit_linear
 
 RIDGE = 1e-3
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from autocompress.charbonnier import charbonnier
+from autocompress.compute.charbonnier import charbonnier
 from autocompress.errors import InvalidInput
 
 Loss = Callable[[Tensor, Tensor], Tensor]

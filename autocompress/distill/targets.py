@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from autocompress import cache
-from autocompress.arithmetic import Arithmetic
+from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
-from autocompress.families import tiling
-from autocompress.families.base import SRNetwork, digest
+from autocompress.io import cache
+from autocompress.networks import tiling
+from autocompress.networks.base import SRNetwork, digest
 
 FILE = "teacher.u8"
 FORMAT = 2  # goes into the cache key: raise it when what is stored changes
@@ -22,15 +22,13 @@ TILE = 256  # LR pixels a side
 OnTile = Callable[[int, int], None]
 
 
-def teacher_targets(
-    teacher: SRNetwork, bank: PixelBank, arithmetic: Arithmetic, on_tile: OnTile | None = None
-) -> Tensor:
+def teacher_targets(teacher: SRNetwork, bank: PixelBank, precision: Precision, on_tile: OnTile | None = None) -> Tensor:
     """The teacher's output for every HR pixel of the bank: uint8 (N, 3), aligned with `bank.hr`, memory-mapped.
 
-    The teacher runs in the training's own arithmetic, in eval mode and without a graph. `on_tile(done, total)` reports
+    The teacher runs in the training's own precision, in eval mode and without a graph. `on_tile(done, total)` reports
     progress while they are computed.
     """
-    key = f"{digest(teacher)}-{bank.key}-{arithmetic.dtype}-{FORMAT}"
+    key = f"{digest(teacher)}-{bank.key}-{precision.dtype}-{FORMAT}"
 
     def build(folder: Path) -> None:
         tiles, numbers = tiling(teacher, TILE), itertools.count(1)
@@ -40,9 +38,9 @@ def teacher_targets(
             if on_tile is not None:
                 on_tile(next(numbers), total)
 
-        with (folder / FILE).open("wb") as file, torch.inference_mode(), arithmetic.autocast():
+        with (folder / FILE).open("wb") as file, torch.inference_mode(), precision.autocast():
             for image in range(len(bank)):
-                lr = bank.lr_image(image).to(arithmetic.device)
+                lr = bank.lr_image(image).to(precision.device)
                 file.write(tiles.upscale(teacher, lr, teacher.scale, after_tile).numpy().data)
 
     folder = cache.entry("targets", key, build, size=bank.hr.numel())

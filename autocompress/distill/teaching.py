@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autocompress import checkpoints
-from autocompress.arithmetic import Arithmetic
+from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.embedded import embedded
 from autocompress.data.patches import PatchSampler
@@ -18,9 +17,10 @@ from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
 from autocompress.errors import InvalidInput
-from autocompress.evaluate import check_finite, evaluate, network_upscaler, pairs
-from autocompress.families import describe
-from autocompress.families.base import SRNetwork, digest
+from autocompress.evaluation.scores import check_finite, evaluate, network_upscaler, pairs
+from autocompress.io import checkpoints
+from autocompress.networks import describe
+from autocompress.networks.base import SRNetwork, digest
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def check_name(out: Path) -> None:
 
 
 def teach(
-    lesson: Lesson, out: Path, used: Arithmetic, log: Callable[[str], None], on_step: Callable[[int], None]
+    lesson: Lesson, out: Path, used: Precision, log: Callable[[str], None], on_step: Callable[[int], None]
 ) -> SRNetwork:
     """Train, write `out` (safetensors) with a side file that says how it was made, and return the network.
 

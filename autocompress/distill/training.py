@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autocompress.arithmetic import Arithmetic
-from autocompress.capture import CapturedStep, on_side_stream
+from autocompress.compute.cuda_graphs import CapturedStep, on_side_stream
+from autocompress.compute.precision import Precision
 from autocompress.data.patches import Batch, PatchSampler
 from autocompress.distill.features import FeatureTerm
 from autocompress.distill.losses import TEACHER_LOSSES, l1
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import InvalidInput, TrainingDiverged
-from autocompress.families.base import SRNetwork
+from autocompress.networks.base import SRNetwork
 
 CHECK_EVERY = 10  # steps between looks at the loss: a look waits for a GPU to finish its queue
 EXACT_SHARE = 0.1  # of the steps, the last, are in float32: students are scored and used so (benchmarks/precision.py)
@@ -37,24 +37,24 @@ class Training:
         student: SRNetwork,
         sampler: PatchSampler,
         recipe: Recipe,
-        arithmetic: Arithmetic,
+        precision: Precision,
         guide: SRNetwork | None = None,
     ) -> None:
         self.recipe = recipe
         self.step = 0
-        self.arithmetic = arithmetic
+        self.precision = precision
         self._sampler = sampler
         self._student = copy.deepcopy(student).train()
-        arithmetic.place(self._student)
+        precision.place(self._student)
         self._average = copy.deepcopy(self._student).eval().requires_grad_(False)
         self._features = None if recipe.feature_weight == 0 else self._feature_term(guide)
         self._parameters: list[Tensor] = list(self._student.parameters())
         self._learning = [*self._parameters, *([] if self._features is None else self._features.parameters())]
         self._averages: list[Tensor] = list(self._average.parameters())
         # The numbers that change from step to step are tensors: a captured step reads them anew at each replay.
-        self._learning_rate, self._towards = torch.zeros(2, device=arithmetic.device).unbind()
+        self._learning_rate, self._towards = torch.zeros(2, device=precision.device).unbind()
         self._adam = torch.optim.Adam(
-            self._learning, lr=self._learning_rate, betas=(0.9, 0.999), fused=True, capturable=arithmetic.graphs
+            self._learning, lr=self._learning_rate, betas=(0.9, 0.999), fused=True, capturable=precision.graphs
         )
         self._captured: CapturedStep | None = None
         self._steps_here = 0
@@ -100,7 +100,7 @@ class Training:
         self._learning_rate.fill_(self.recipe.learning_rate_at(self.step))
         self._towards.fill_(1 - self.recipe.ema_at(self.step))
         self._steps_here += 1
-        if not self.arithmetic.graphs:
+        if not self.precision.graphs:
             return self._step_on(batch)
         if self._steps_here <= STEPS_BEFORE_CAPTURE:
             return on_side_stream(step, tensors)
@@ -109,7 +109,7 @@ class Training:
         return self._captured(tensors)
 
     def _step_on(self, batch: Batch) -> Tensor:
-        with contextlib.nullcontext() if self._exact else self.arithmetic.autocast():
+        with contextlib.nullcontext() if self._exact else self.precision.autocast():
             features = self._student.features(batch.lr)
             sr = self._student.upsampled(features, *batch.lr.shape[-2:])
             term = None if self._features is None else self._features(features, batch.lr)

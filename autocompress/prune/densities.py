@@ -15,14 +15,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from autocompress import cache
-from autocompress.arithmetic import Arithmetic
+from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.sources import ImagePair, ImageSource
-from autocompress.evaluate import check_finite, evaluate, network_upscaler, pairs
-from autocompress.families import describe, family_of
-from autocompress.families.base import Config, SRNetwork, digest, with_weights
-from autocompress.families.density import Density, joined
+from autocompress.evaluation.scores import check_finite, evaluate, network_upscaler, pairs
+from autocompress.io import cache
+from autocompress.networks import describe, family_of
+from autocompress.networks.base import Config, SRNetwork, digest, with_weights
+from autocompress.networks.density import Density, joined
 from autocompress.prune.shrinking import from_scratch
 from autocompress.prune.sparsify import SparsifySettings, sparsify, weighted_layers
 
@@ -107,7 +107,7 @@ def densities_of(
     train: PixelBank,
     valid: ImageSource,
     settings: SparsifySettings,
-    arithmetic: Arithmetic,
+    precision: Precision,
     on_step: Callable[[int], None] | None = None,
     *,
     skip_bad_images: bool = False,
@@ -120,7 +120,7 @@ def densities_of(
     key = _key(digest(teacher), train.key, settings.to_dict())
 
     def retrain(folder: Path) -> None:
-        found = sparsify(teacher, train, settings, arithmetic, on_step)
+        found = sparsify(teacher, train, settings, precision, on_step)
         save_file({name: tensor.cpu().contiguous() for name, tensor in found.state_dict().items()}, folder / WEIGHTS)
 
     weights = load_file(cache.entry("pruned", key, retrain) / WEIGHTS)
@@ -128,15 +128,15 @@ def densities_of(
     def score(folder: Path) -> None:
         after = with_weights(family_of(teacher), teacher.config, weights)
         seen = list(pairs(valid, skip_bad_images))
-        scores = [_psnr(network, seen, arithmetic) for network in (copy.deepcopy(teacher).eval(), after)]
+        scores = [_psnr(network, seen, precision) for network in (copy.deepcopy(teacher).eval(), after)]
         (folder / SCORES).write_text(json.dumps(scores))
 
     scored = cache.entry("pruned-psnr", _key(key, valid.digest), score) / SCORES
     return Pruned(teacher, settings, weights, *json.loads(scored.read_text()))
 
 
-def _psnr(network: SRNetwork, valid: Sequence[ImagePair], arithmetic: Arithmetic) -> float:
-    scores = evaluate(network_upscaler(network.to(arithmetic.device)), valid, network.scale, ["psnr_y"])
+def _psnr(network: SRNetwork, valid: Sequence[ImagePair], precision: Precision) -> float:
+    scores = evaluate(network_upscaler(network.to(precision.device)), valid, network.scale, ["psnr_y"])
     check_finite(scores)
     return scores.mean["psnr_y"]
 

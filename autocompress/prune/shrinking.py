@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from autocompress import cache
-from autocompress.arithmetic import Arithmetic, exact
+from autocompress.compute.memory import aligned, has_aligned_weights, open_mapped, save_mappable
+from autocompress.compute.precision import Precision, exact
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.errors import InvalidInput
-from autocompress.families import family_of
-from autocompress.families.base import Config, Family, Shrinker, SRNetwork, digest, with_weights
-from autocompress.memory import aligned, has_aligned_weights, open_mapped, save_mappable
+from autocompress.io import cache
+from autocompress.networks import family_of
+from autocompress.networks.base import Config, Family, Shrinker, SRNetwork, digest, with_weights
 
 INITS = ("projection", "density", "copy", "taylor", "scratch")
 NUM_PATCHES = 96
@@ -109,8 +109,8 @@ def shrink(teacher: SRNetwork, config: Config, patches: Tensor, init: str = "pro
     return shrinker(teacher, patches, init, seed)(config)
 
 
-def sample_patches(bank: PixelBank, seed: int, arithmetic: Arithmetic) -> Tensor:
+def sample_patches(bank: PixelBank, seed: int, precision: Precision) -> Tensor:
     """LR patches of a bank to shrink by: (NUM_PATCHES, 3, p, p) in [0, 1], at most PATCH_SIZE a side."""
     size = min(PATCH_SIZE, int(bank.heights.min()), int(bank.widths.min()))
-    sampler = PatchSampler(bank, patch_size=size, batch_size=NUM_PATCHES, seed=seed, device=arithmetic.device)
+    sampler = PatchSampler(bank, patch_size=size, batch_size=NUM_PATCHES, seed=seed, device=precision.device)
     return sampler.sample().lr

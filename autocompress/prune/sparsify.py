@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autocompress.arithmetic import Arithmetic, exact
-from autocompress.charbonnier import charbonnier
+from autocompress.compute.charbonnier import charbonnier
+from autocompress.compute.precision import Precision, exact
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.errors import ConfigError, TrainingDiverged
-from autocompress.families.base import SRNetwork
+from autocompress.networks.base import SRNetwork
 from autocompress.prune.obproxsg import OBProxSG
 
 CHECK_EVERY = 10  # steps between looks at the loss: a look waits for a GPU to finish its queue
@@ -130,7 +130,7 @@ def sparsify(
     teacher: SRNetwork,
     bank: PixelBank,
     settings: SparsifySettings,
-    arithmetic: Arithmetic,
+    precision: Precision,
     on_step: Callable[[int], None] | None = None,
 ) -> SRNetwork:
     """A retrained copy of `teacher` with exact zeros among its weights, in eval mode; the teacher is left as it is.
@@ -139,14 +139,14 @@ def sparsify(
     TrainingDiverged when the loss is not finite.
     """
     network = copy.deepcopy(teacher).train().requires_grad_(True)
-    arithmetic.place(network)
+    precision.place(network)
     sampler = PatchSampler(
-        bank.to(arithmetic.device) if arithmetic.has_room(bank.hr.numel() + bank.lr.numel()) else bank,
+        bank.to(precision.device) if precision.has_room(bank.hr.numel() + bank.lr.numel()) else bank,
         patch_size=settings.patch_size,
         batch_size=settings.batch_size,
         seed=settings.seed,
-        device=arithmetic.device,
-        memory_format=arithmetic.memory_format,
+        device=precision.device,
+        memory_format=precision.memory_format,
     )
     descent = _descent(network, settings)
     with exact():

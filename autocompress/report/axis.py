@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from autocompress.quantities import format_count, format_milliseconds
-from autocompress.search.costs import LATENCY_MS
+from autocompress.search.space.cost import LATENCY_MS
+from autocompress.units import format_count, format_milliseconds
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autocompress.report.story import Story
-from autocompress.search.crops import Crop, Pieces, crops_of, student_crop
+from autocompress.search.run.crops import Crop, Pieces, crops_of, student_crop
 
 
 def comparison(story: Story) -> dict[str, Any] | None:

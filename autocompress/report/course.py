@@ -7,11 +7,11 @@ from typing import Any
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.quantities import format_duration
 from autocompress.report.story import Story
 from autocompress.report.theme import LIGHT
-from autocompress.search.hypervolume import hypervolume
-from autocompress.search.rungs import Point
+from autocompress.search.pareto import hypervolume
+from autocompress.search.stopping import Point
+from autocompress.units import format_duration
 
 UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 FEW = 3  # of a unit

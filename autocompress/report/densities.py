@@ -7,8 +7,8 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from autocompress import checkpoints
-from autocompress.families import family_of
+from autocompress.io import checkpoints
+from autocompress.networks import family_of
 from autocompress.prune import Pruned
 
 

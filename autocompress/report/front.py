@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from autocompress.quantities import format_count, format_milliseconds
 from autocompress.report.axis import Axis
 from autocompress.report.story import Story
 from autocompress.report.theme import LIGHT
-from autocompress.search.results import LATENCIES, rows
+from autocompress.search.results.front import LATENCIES, rows
+from autocompress.units import format_count, format_milliseconds
 
 # Jiang et al. 2024 (arXiv 2401.00523): mean PSNR-Y of Set5 and Set14 at x2, full training on DIV2K
 PUBLISHED = {

@@ -12,17 +12,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from autocompress import checkpoints
 from autocompress.errors import DiskFull, InvalidInput
-from autocompress.families import shape
-from autocompress.quantities import format_count, format_duration, format_milliseconds
+from autocompress.io import checkpoints
+from autocompress.networks import shape
 from autocompress.report.comparison import comparison
 from autocompress.report.course import growth_figures
 from autocompress.report.front import front_figure
 from autocompress.report.story import Story
 from autocompress.report.theme import DARK, LIGHT, variables
-from autocompress.search.importances import ENOUGH, importances
-from autocompress.search.space import Budget
+from autocompress.search.results.importances import ENOUGH, importances
+from autocompress.search.space.search_space import Budget
+from autocompress.units import format_count, format_duration, format_milliseconds
 
 FOLDER = Path(__file__).parent
 SEEN = 0.02  # of the time

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from autocompress import checkpoints
 from autocompress.errors import AutocompressError, DiskFull, InvalidInput
+from autocompress.io import checkpoints
 from autocompress.report.front import front_figure
 from autocompress.report.story import Story
 

@@ -10,25 +10,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from autocompress.errors import InvalidInput
-from autocompress.latency import Machine
-from autocompress.search.candidates import Candidates
-from autocompress.search.costs import COUNTED, Costs
-from autocompress.search.crops import copy_crops, crops_of
-from autocompress.search.description import describe, facts, identity, recorded_arithmetic
-from autocompress.search.driver import Driver, Outcome
-from autocompress.search.inputs import Inputs, Task, open_task
-from autocompress.search.joining import recorded_settings
-from autocompress.search.ledger import Ledger
-from autocompress.search.progress import Progress
-from autocompress.search.rebuilding import note_of_lost, set_damaged_aside
-from autocompress.search.results import objective
-from autocompress.search.run_folder import RAY, RunFolder
-from autocompress.search.sessions import Session
+from autocompress.evaluation.latency import Machine
+from autocompress.search.backends.processes import TaskSetup, Workers
+from autocompress.search.callbacks import Progress
+from autocompress.search.description import describe, facts, identity, recorded_precision
+from autocompress.search.results.front import objective
+from autocompress.search.run.crops import copy_crops, crops_of
+from autocompress.search.run.folder import RAY, RunFolder
+from autocompress.search.run.joining import recorded_settings
+from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
+from autocompress.search.run.sessions import Session
+from autocompress.search.run.storage import Place, find_place
+from autocompress.search.sampling.initial import STARTS, first_points
 from autocompress.search.settings import OnRay, Settings
-from autocompress.search.starts import STARTS, first_points
-from autocompress.search.storage import Place, find_place
-from autocompress.search.work import Engine, Here
-from autocompress.search.workers import TaskSetup, Workers
+from autocompress.search.space.cost import COUNTED, Costs
+from autocompress.search.space.feasible import Candidates
+from autocompress.search.timer import Ledger
+from autocompress.search.trial.context import Inputs, Task, open_task
+from autocompress.search.trial.work import Engine, Here
+from autocompress.search.tuner import Driver, Outcome
 
 __all__ = ["OnRay", "Outcome", "Progress", "RunFolder", "Settings", "join", "search"]
 
@@ -97,7 +97,7 @@ def _work(
     with place.kept():
         with ledger.during("opening the study"):
             notes = _looked_at(run, place, joins)
-        inputs = Inputs(task, progress.stage, recorded_arithmetic(run), ledger, crops_of(run))
+        inputs = Inputs(task, progress.stage, recorded_precision(run), ledger, crops_of(run))
         costs = _costs(task, run, progress, ledger)
         if not joins:
             run.settle(describe(inputs, wanted, place, costs))
@@ -117,7 +117,7 @@ def _costs(task: Task, run: RunFolder, progress: Progress, ledger: Ledger) -> Co
     """What students cost; where that is latency, measured of enough networks to guess it of others."""
     if task.settings.objective == "flops":
         return COUNTED
-    from autocompress.search.latencies import Latencies  # scikit-learn takes a second to import
+    from autocompress.search.space.latencies import Latencies  # scikit-learn takes a second to import
 
     with ledger.during("measuring latencies"):
         found = Latencies(task.branches, task.settings.budget, Machine.here(), run.path)
@@ -138,13 +138,13 @@ def _looked_at(run: RunFolder, place: Place, joins: bool) -> list[str]:
 def _engine(settings: Settings, inputs: Inputs) -> Engine:
     """This process for one worker, unless its trials may take too long: a process can be killed."""
     if settings.ray is not None:
-        from autocompress.search.ray_engine import RayEngine
-        from autocompress.search.ray_setup import SentTask
+        from autocompress.search.backends.ray.engine import RayEngine
+        from autocompress.search.backends.ray.setup import SentTask
 
         return RayEngine(SentTask.of(inputs, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
     if settings.workers == 1 and settings.trial_timeout is None:
         return Here(inputs)
-    share = replace(inputs.arithmetic, threads=max(1, inputs.arithmetic.threads // settings.workers))
+    share = replace(inputs.precision, threads=max(1, inputs.precision.threads // settings.workers))
     return Workers(TaskSetup(settings, share, inputs.crops), settings.workers, settings.trial_timeout)
 
 
@@ -156,10 +156,10 @@ def _on_ray(settings: Settings, progress: Progress, ledger: Ledger) -> Iterator[
             progress.stage("connecting to Ray")
             with ledger.during("connecting to Ray"):
                 try:
-                    from autocompress.search import ray_cluster
+                    from autocompress.search.backends.ray import cluster
                 except ImportError as error:
                     raise InvalidInput(
                         f"--backend ray: Ray is not installed ({error}); pip install 'autocompress[ray]' does it"
                     ) from error
-                stack.enter_context(ray_cluster.connected(settings.ray))
+                stack.enter_context(cluster.connected(settings.ray))
         yield

@@ -11,14 +11,14 @@ import optuna
 import torch
 
 import autocompress
-from autocompress.arithmetic import Arithmetic
-from autocompress.latency import Machine
-from autocompress.quantities import format_count
-from autocompress.search.branches import Branch
-from autocompress.search.costs import LATENCY_MS, Costs
-from autocompress.search.inputs import Inputs, Task
-from autocompress.search.run_folder import RunFolder
-from autocompress.search.storage import Place
+from autocompress.compute.precision import Precision
+from autocompress.evaluation.latency import Machine
+from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.storage import Place
+from autocompress.search.space.cost import LATENCY_MS, Costs
+from autocompress.search.space.joint import Branch
+from autocompress.search.trial.context import Inputs, Task
+from autocompress.units import format_count
 
 
 def identity(task: Task) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def describe(inputs: Inputs, search: dict[str, Any], place: Place, costs: Costs)
         "valid": {"name": task.valid.name, "images": len(inputs.valid)},
         "skipped_images": inputs.skipped,
         "references": inputs.references | {"teacher": inputs.references["teacher"] | _latency(best, costs)},
-        "arithmetic": inputs.arithmetic.to_dict(),
+        "arithmetic": inputs.precision.to_dict(),
         "versions": {
             "autocompress": autocompress.__version__,
             "torch": torch.__version__,
@@ -93,14 +93,14 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def recorded_arithmetic(run: RunFolder) -> Arithmetic | None:
+def recorded_precision(run: RunFolder) -> Precision | None:
     """What an earlier session of this run computed in, where this machine can do the same; else None."""
     if not run.exists():
         return None
-    arithmetic = Arithmetic(**run.config["arithmetic"])
-    if arithmetic.threads > torch.get_num_threads() or (arithmetic.device == "cuda" and not torch.cuda.is_available()):
+    precision = Precision(**run.config["arithmetic"])
+    if precision.threads > torch.get_num_threads() or (precision.device == "cuda" and not torch.cuda.is_available()):
         return None
-    return arithmetic
+    return precision
 
 
 def facts(inputs: Inputs) -> list[str]:
@@ -118,7 +118,7 @@ def facts(inputs: Inputs) -> list[str]:
     lines += [
         f"images      {len(inputs.bank)} of {task.train.name} to train on, "
         f"{len(inputs.valid)} of {task.valid.name} to choose by",
-        f"arithmetic  {inputs.arithmetic}",
+        f"arithmetic  {inputs.precision}",
     ]
     for name, reason in inputs.skipped.items():
         lines.append(f"skipped     {name}: {reason}")

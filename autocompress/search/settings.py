@@ -7,9 +7,9 @@ from pathlib import Path
 
 from autocompress.errors import InvalidInput
 from autocompress.prune import INITS
-from autocompress.quantities import format_count
-from autocompress.search.costs import OBJECTIVES
-from autocompress.search.space import Budget
+from autocompress.search.space.cost import OBJECTIVES
+from autocompress.search.space.search_space import Budget
+from autocompress.units import format_count
 
 SAMPLERS = ("cost-aware", "tpe", "nsga2", "gp", "random")
 MAX_SEED = 2**32 - 1  # what NumPy takes

@@ -1,0 +1,1 @@
+"""How a network is computed: number formats, CUDA graphs, aligned memory, tiles, FLOPs."""

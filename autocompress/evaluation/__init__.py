@@ -1,0 +1,1 @@
+"""Scores, latencies and upscaled files of anything that upscales."""

@@ -1,0 +1,277 @@
+"""How long a network takes on this machine, and how much memory: one image at a time, for an output of 1280x720.
+
+FLOPs say how much is computed, not how fast: a narrow network takes longer for each than a wide one
+(benchmarks/latency.py says how much).
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import platform
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from autocompress.compute.precision import exact
+from autocompress.errors import AutocompressError, InvalidInput
+from autocompress.export.onnx_files import onnx_is_here, write_onnx
+from autocompress.networks import find_family
+from autocompress.networks.base import Config, SRNetwork
+
+OUTPUT = (1280, 720)
+LIMIT = 10.0  # seconds of timed runs, where they do not agree before
+WARM_UP = 2  # runs that are not timed...
+WARM_UP_LIMIT = 5.0  # ...unless the first takes so many seconds: what it warmed up is little of that
+ENOUGH = 7  # runs, if they agree...
+STABLE = 0.01  # ...so well: the uncertainty of the median as a share of it
+UNSTEADY = 0.1  # between the quartiles, as a share of the median: something else runs
+SMALL = 64  # pixels a side, of the run before memory is looked at
+LINUX = Path("/proc/self")
+
+Run = Callable[[], object]
+Make = Callable[[int, int], Run]  # what runs a network once, on an image of this height and width
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What networks are timed on: a processor, of whose `threads` a network may use so many, or a GPU."""
+
+    name: str
+    device: str
+    threads: int = 1
+
+    @classmethod
+    def here(cls, threads: int | None = None, device: str | None = None) -> Machine:
+        """This one's GPU, or its processor where it has none, with PyTorch's number of threads; or as is asked for.
+
+        Raises InvalidInput for a GPU that is not there.
+        """
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if device not in ("cpu", "cuda"):
+            raise InvalidInput(f"device is {device!r}, but must be cpu or cuda")
+        if device == "cuda" and not torch.cuda.is_available():
+            raise InvalidInput("device is cuda, but PyTorch sees no GPU here; give cpu")
+        if threads is not None and threads < 1:
+            raise InvalidInput(f"threads is {threads}, but must be >= 1")
+        name = torch.cuda.get_device_name() if device == "cuda" else _processor()
+        return cls(name, device, threads or torch.get_num_threads())
+
+    def __str__(self) -> str:
+        return self.name if self.device == "cuda" else f"{self.name}, {self.threads} thread{'s' * (self.threads > 1)}"
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds that one image takes: the median of `runs`, and the quartiles around it.
+
+    `width` and `height` are the input's. `peak_memory` is in bytes, above what the process has with the network
+    loaded; None where it cannot be told.
+    """
+
+    runtime: str
+    version: str
+    machine: Machine
+    width: int
+    height: int
+    runs: int
+    median: float
+    quartiles: tuple[float, float]
+    peak_memory: int | None = None
+    dtype: str = "float32"
+
+    @property
+    def steady(self) -> bool:
+        """Whether the runs took about the same time, as they do where nothing else runs."""
+        lower, upper = self.quartiles
+        return upper - lower <= UNSTEADY * self.median
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON types."""
+        return asdict(self) | {"quartiles": list(self.quartiles)}
+
+
+def measure(
+    network: SRNetwork, machine: Machine, limit: float = LIMIT, *, on_failure: Callable[[str], None]
+) -> dict[str, Latency]:
+    """By runtime, as users run it: float32, the whole image at once, each in a process of its own.
+
+    With PyTorch, and with ONNX Runtime where that is installed; that one runs on the processor in any case. A network's
+    time follows from its config alone, so that its weights are random there. Why one of them cannot be measured,
+    `on_failure` is told: its process dies where memory is short. AutocompressError where none can.
+    """
+    job = _Job(network.family, network.config, machine, limit)
+    ways: dict[str, Callable[[], Latency]] = {"pytorch": lambda: _apart(job)}
+    if onnx_is_here():
+        ways["onnx"] = lambda: _as_onnx(network, job)
+    found, failed = dict[str, Latency](), dict[str, AutocompressError]()
+    for runtime, way in ways.items():
+        try:
+            found[runtime] = way()
+        except AutocompressError as error:
+            failed[runtime] = error
+    if not found:
+        raise next(iter(failed.values()))
+    for runtime, reason in failed.items():
+        on_failure(f"not measured with {runtime}: {reason}")
+    return found
+
+
+def _as_onnx(network: SRNetwork, job: _Job) -> Latency:
+    on_gpu = job.machine.device != "cpu"
+    processor = Machine.here(job.machine.threads, "cpu") if on_gpu else job.machine
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "network.onnx")
+        write_onnx(network, file)
+        return _apart(replace(job, machine=processor, file=file))
+
+
+def timed(network: SRNetwork, machine: Machine, limit: float = LIMIT) -> Latency:
+    """With PyTorch and in this process, of whose memory nothing can be told then."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(machine.threads)
+    try:
+        return _timed(_in_pytorch(network, machine), network.scale, ("pytorch", torch.__version__), machine, limit)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def repeated(run: Run, limit: float) -> list[float]:
+    """Seconds of each run after a warm-up, until their median is known well enough, or for `limit` seconds."""
+    start = time.perf_counter()
+    for _ in range(WARM_UP):
+        run()
+        if time.perf_counter() - start > WARM_UP_LIMIT:
+            break
+    start, seconds = time.perf_counter(), list[float]()
+    while not seconds or (time.perf_counter() - start < limit and not _agree(seconds)):
+        before = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - before)
+    return seconds
+
+
+def _agree(seconds: list[float]) -> bool:
+    """A median's standard error is near the distance of the quartiles over the square root of the count."""
+    lower, median, upper = np.percentile(seconds, [25, 50, 75])
+    return len(seconds) >= ENOUGH and bool(upper - lower < STABLE * median * math.sqrt(len(seconds)))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A measurement in a process of its own; with an ONNX `file` of the network it is ONNX Runtime's."""
+
+    family: str
+    config: Config
+    machine: Machine
+    limit: float
+    file: Path | None = None
+
+
+def _apart(job: _Job) -> Latency:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        try:
+            return process.submit(_work, job).result()
+        except BrokenProcessPool:
+            raise AutocompressError(
+                f"the process that measured {job.config} was killed, as systems do that run out of memory"
+            ) from None
+
+
+def _work(job: _Job) -> Latency:
+    torch.set_num_threads(job.machine.threads)
+    make, version = _in_onnx_runtime(job) if job.file is not None else _in_pytorch_anew(job)
+    make(SMALL, SMALL)()  # what a runtime loads at its first run is no network's
+    memory = _Memory(job.machine.device)
+    latency = _timed(make, job.config.scale, version, job.machine, job.limit)
+    return replace(latency, peak_memory=memory.peak())
+
+
+def _timed(make: Make, scale: int, version: tuple[str, str], machine: Machine, limit: float) -> Latency:
+    width, height = (math.ceil(side / scale) for side in OUTPUT)
+    seconds = repeated(make(height, width), limit)
+    lower, median, upper = (1000 * float(value) for value in np.percentile(seconds, [25, 50, 75]))
+    return Latency(*version, machine, width, height, len(seconds), median, (lower, upper))
+
+
+def _in_pytorch_anew(job: _Job) -> tuple[Make, tuple[str, str]]:
+    network = find_family(job.family).build(job.config)
+    return _in_pytorch(network, job.machine), ("pytorch", torch.__version__)
+
+
+def _in_pytorch(network: SRNetwork, machine: Machine) -> Make:
+    """As `network_upscaler` runs it, but for the conversion from and to 8 bits."""
+    network = network.to(machine.device).eval()
+
+    def make(height: int, width: int) -> Run:
+        lr = torch.rand(1, 3, height, width, device=machine.device).contiguous(memory_format=torch.channels_last)
+
+        def run() -> None:
+            with torch.inference_mode(), exact():
+                network(lr)
+            if machine.device == "cuda":
+                torch.cuda.synchronize()
+
+        return run
+
+    return make
+
+
+def _in_onnx_runtime(job: _Job) -> tuple[Make, tuple[str, str]]:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads, settings.inter_op_num_threads = job.machine.threads, 1
+    session = onnxruntime.InferenceSession(str(job.file), settings, providers=["CPUExecutionProvider"])
+
+    def make(height: int, width: int) -> Run:
+        lr = np.random.default_rng(0).random((1, 3, height, width), np.float32)
+        return lambda: session.run(None, {session.get_inputs()[0].name: lr})
+
+    return make, ("onnx", onnxruntime.__version__)
+
+
+class _Memory:
+    """The most that this process has in use from now on: on a GPU what PyTorch has reserved there of its memory.
+
+    Linux can forget the peak so far. What `getrusage` says is no help: a process begins with the peak of its parent.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        if device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        elif LINUX.is_dir():
+            with suppress(OSError):  # a sandbox may not let it; the peak is then at least what is told
+                Path(LINUX, "clear_refs").write_text("5")
+        self._before = self._now() or 0
+
+    def peak(self) -> int | None:
+        """In bytes, above what it was; None where the system does not tell."""
+        now = self._now()
+        return None if now is None else max(0, now - self._before)
+
+    def _now(self) -> int | None:
+        if self._device == "cuda":
+            return torch.cuda.max_memory_allocated()
+        if not LINUX.is_dir():
+            return None
+        found = re.search(r"VmHWM:\s*(\d+) kB", Path(LINUX, "status").read_text())
+        return int(found[1]) * 1024 if found else None
+
+
+def _processor() -> str:
+    """As Linux calls it, or else as Python does."""
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.is_file() else None
+    return found[1].strip() if found else platform.processor() or platform.machine()

@@ -1,0 +1,99 @@
+"""Scores of anything that upscales, on pairs of images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from autocompress.data import bicubic
+from autocompress.data.sources import ImagePair, ImageSource, sift
+from autocompress.errors import DataError
+from autocompress.evaluation import metrics
+from autocompress.networks.upscaling import Image, Upscaler, network_upscaler
+
+__all__ = [
+    "METRICS",
+    "MIN_SIDE",
+    "Image",
+    "Scores",
+    "Upscaler",
+    "bicubic_upscaler",
+    "check_finite",
+    "evaluate",
+    "network_upscaler",
+    "pairs",
+]
+
+OnImage = Callable[[str, Image], None]  # the name of an image, and what was made of it
+
+MIN_SIDE = 32  # HR pixels: enough for SSIM's window inside the border
+
+METRICS = {
+    "psnr_y": metrics.psnr_y,
+    "ssim_y": metrics.ssim_y,
+    "psnr_rgb": metrics.psnr_rgb,
+    "ssim_rgb": metrics.ssim_rgb,
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """PSNR in dB and SSIM, on luma (`_y`) and on RGB: of each image, and their means."""
+
+    images: dict[str, dict[str, float]]
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """The mean of each metric over the images."""
+        rows = list(self.images.values())
+        return {metric: float(np.mean([row[metric] for row in rows])) for metric in rows[0]}
+
+
+def bicubic_upscaler(scale: int) -> Upscaler:
+    """MATLAB's bicubic: what every network is compared with."""
+    return lambda lr: bicubic.upscale(lr, scale)
+
+
+def pairs(source: ImageSource, skip_bad_images: bool = False) -> Iterator[ImagePair]:
+    """The pairs of a source one after the other; one that cannot be read is a DataError, or left out.
+
+    That all are left out is a DataError too.
+    """
+    reasons: list[str] = []
+    for index, file in enumerate(source.files):
+        good, skipped = sift([(file.name, index)], source.read, skip_bad_images=skip_bad_images)
+        yield from good
+        reasons += [reason for _, reason in skipped]
+    if len(reasons) == len(source):
+        raise DataError(f"{source.name}: none of its images can be used; the first: {reasons[0]}")
+
+
+def evaluate(
+    upscale: Upscaler,
+    pairs: Iterable[ImagePair],
+    scale: int,
+    names: Iterable[str] = tuple(METRICS),
+    on_image: OnImage | None = None,
+) -> Scores:
+    """Score `upscale` on each pair, with a border of `scale` pixels left out, as the literature does."""
+    names = list(names)
+    images = {}
+    for pair in pairs:
+        sr = upscale(pair.lr)
+        if on_image is not None:
+            on_image(pair.name, sr)
+        images[pair.name] = {name: METRICS[name](sr, pair.hr, border=scale) for name in names}
+    return Scores(images)
+
+
+def check_finite(scores: Scores) -> None:
+    """Raise DataError where a PSNR is infinite, which no mean and no file can hold."""
+    for image, row in scores.images.items():
+        if math.inf in row.values():
+            raise DataError(
+                f"the validation image '{image}' is reproduced without any error (as a picture of one colour is), so "
+                "its PSNR is infinite and compares nothing; remove it"
+            )

@@ -1,0 +1,154 @@
+"""Model cards: what a network is, how good, made of what, and how to load it, in Markdown as model hubs show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+import autocompress
+from autocompress.compute.runtimes import RUNTIMES
+from autocompress.export import loading
+from autocompress.io import checkpoints
+from autocompress.networks import describe, family_of, shape
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.teachers import shipped
+from autocompress.units import format_count, format_milliseconds
+
+METRICS = {"psnr_y": "PSNR-Y dB", "ssim_y": "SSIM-Y", "psnr_rgb": "PSNR-RGB dB", "ssim_rgb": "SSIM-RGB"}
+
+
+def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path], half: bool) -> None:
+    """Write the card of a network that was exported to `files`, of whose making `about` tells (see student.json).
+
+    With `half`, its safetensors file holds float16.
+    """
+    provenance = about.get("provenance", {})
+    licence, licence_note = _licence(provenance)
+    plain = family_of(network).for_export(network)
+    sections = [
+        _front_matter(network, licence, files),
+        f"# {path.stem}\n\n"
+        f"Upscales photographs by {network.scale}: {shape(network.family, network.config.to_dict())}. "
+        "Exported by autocompress, which prunes and distills super-resolution networks.",
+        "## Network\n\n" + _network(plain, about),
+        "## Scores\n\n" + _scores(about.get("metrics", {}), provenance, network.scale),
+        "## Training\n\n" + _training(provenance),
+        "## Use\n\n" + loading.instructions(plain, [file.name for file in files], half),
+        "## Licence\n\n" + licence_note,
+        f"## Versions\n\n{_versions(provenance)}",
+    ]
+    checkpoints.write_text(path, "\n\n".join(sections) + "\n")
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _front_matter(network: SRNetwork, licence: str, files: Sequence[Path]) -> str:
+    """The YAML that model hubs read; `other` takes a name there."""
+    fields: dict[str, Any] = {"license": licence}
+    if licence == "other":
+        fields["license_name"] = "see-below"
+    fields |= {
+        "pipeline_tag": "image-to-image",
+        "tags": [
+            "super-resolution",
+            network.family,
+            f"x{network.scale}",
+            *sorted({"onnx" if file.suffix == ".onnx" else "pytorch" for file in files}),
+            "autocompress",
+        ],
+        "metrics": ["psnr", "ssim"],
+    }
+    return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---"
+
+
+def _network(network: SRNetwork, about: Mapping[str, Any]) -> str:
+    described = describe(network)
+    rows = [("family", described["family"]), *described["config"].items()]
+    rows += [
+        ("FLOPs", f"{format_count(described['flops'])} ({described['flops']:,}) for an output of 1280x720"),
+        ("parameters", f"{described['params']:,}"),
+    ]
+    measured = [runtime for runtime in RUNTIMES.values() if runtime.column in about]
+    if times := [f"{format_milliseconds(about[one.column])} ms with {one.name}" for one in measured]:
+        where = f", measured on {about['latency_on']}" if "latency_on" in about else ""
+        rows.append(("latency", f"{' and '.join(times)} for an output of 1280x720{where}"))
+    return (
+        table(["", ""], rows) + "\n\nFLOPs are fvcore's count, in which one fused multiply-add is one. "
+        "Images go in and out as RGB in [0, 1], of any size; what comes out is not clipped."
+    )
+
+
+def _scores(metrics: Mapping[str, Any], provenance: Mapping[str, Any], scale: int) -> str:
+    validation = provenance.get("validation", {})
+    if not metrics:
+        return "Nothing is recorded; `autocompress evaluate FILE --data DIR` measures it."
+    if all(isinstance(scores, Mapping) for scores in metrics.values()):  # of several sets of images
+        rows = [(name, *_cells(scores)) for name, scores in metrics.items()]
+        return table(["images", *METRICS.values()], rows)
+    kept = [
+        ("bicubic", validation.get("bicubic")),
+        ("**this network**", metrics),
+        (f"teacher {provenance.get('teacher', '')}", validation.get("teacher")),
+    ]
+    rows = [(name, *_cells(scores)) for name, scores in kept if scores]
+    return (
+        table(["", *METRICS.values()], rows) + f"\n\nMeans over {provenance.get('scored_on', 'unrecorded images')}, "
+        f"without a border of {scale} pixels; Y is BT.601's luma. Students were chosen by these images, "
+        "so scores on others tell more of what to expect."
+    )
+
+
+def _cells(scores: Mapping[str, float]) -> list[str]:
+    return [
+        f"{scores[metric]:.{2 if metric.startswith('psnr') else 4}f}" if metric in scores else "" for metric in METRICS
+    ]
+
+
+def _training(provenance: Mapping[str, Any]) -> str:
+    known = {
+        "teacher": provenance.get("teacher"),
+        "learnt from": provenance.get("target"),
+        "start": provenance.get("init"),
+        "images": provenance.get("trained_on") or provenance.get("data"),
+        "training": provenance.get("training"),
+        "trained by": provenance.get("trained_by"),
+    }
+    rows = [(name, value) for name, value in known.items() if value is not None]
+    rows += [(name.replace("_", " "), value) for name, value in provenance.get("recipe", {}).items()]
+    parts = [table(["", ""], rows)] if rows else ["Nothing is recorded of how it was trained."]
+    if "command" in provenance:
+        parts.append(f"Made by\n\n```\n{provenance['command']}\n```")
+    return "\n\n".join(parts)
+
+
+def _licence(provenance: Mapping[str, Any]) -> tuple[str, str]:
+    """For the front matter, and in words: a student derives from the networks that it was made from and learnt from."""
+    known, unknown = shipped(), "other"
+    if "licence" in provenance:
+        return "apache-2.0", f"{provenance['licence']}."
+    sources = sorted({provenance[key] for key in ("teacher", "target") if provenance.get(key)})
+    if not sources:
+        return (
+            unknown,
+            "Nothing is recorded of where these weights come from: check their licence before you share them.",
+        )
+    own = [source for source in sources if source not in known]
+    notes = [f"- {name}: {known[name].about['provenance']['licence']}." for name in sources if name in known]
+    notes += [f"- {name}: not one that ships with autocompress; its licence is yours to check." for name in own]
+    text = "These weights derive from\n\n" + "\n".join(notes)
+    text += "\n\nThe images that it was trained on may have terms of their own."
+    return unknown if own else "apache-2.0", text
+
+
+def _versions(provenance: Mapping[str, Any]) -> str:
+    trained = ", ".join(f"{name} {version}" for name, version in provenance.get("versions", {}).items())
+    exported = f"Exported with autocompress {autocompress.__version__}, torch {torch.__version__}."
+    return f"Trained with {trained}. {exported}" if trained else exported

@@ -1,0 +1,113 @@
+"""Students as files that other code loads, each with a JSON side file and a card that says what it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autocompress.errors import DiskFull, InvalidInput
+from autocompress.export.card import write_card
+from autocompress.export.onnx_files import require_onnx, write_onnx
+from autocompress.io import checkpoints
+from autocompress.networks import describe, family_of, load
+from autocompress.networks.base import SRNetwork
+
+FORMATS = ("safetensors", "pth", "onnx")
+
+
+def check_formats(formats: Sequence[str], half: bool) -> None:
+    """Raise InvalidInput for formats that cannot be written, before anything is."""
+    for format in formats:
+        if format not in FORMATS:
+            raise InvalidInput(f"--format is {format!r}, but must be one of {', '.join(FORMATS)}")
+    if len(set(formats)) < len(formats):
+        raise InvalidInput(f"--format is given as {', '.join(formats)}, but each format can be given once")
+    if half and "safetensors" not in formats:
+        raise InvalidInput("--fp16 is for safetensors; add --format safetensors, or leave --fp16 out")
+    if "onnx" in formats:
+        require_onnx()
+
+
+def export_network(
+    network: SRNetwork, name: str, out: Path, format: str, about: dict[str, Any], half: bool = False
+) -> Path:
+    """Write one network under official key names, every setting folded into its tensors; returns the file.
+
+    `pth` is one dict under `params`, which loads with strict=True in the official code, where that has such a
+    network. `onnx` runs without any of this code: see `write_onnx`. With `half`, safetensors holds float16; it is
+    loaded and computed as float32. `about` goes into the JSON side file beside it.
+    """
+    check_formats([format], half)
+    family = family_of(network)
+    plain = family.for_export(network)
+    path = out / f"{name}.{format}"
+    with writing_to(out):
+        if format == "onnx":
+            write_onnx(plain, path)
+        elif format == "pth":
+            checkpoints.save_pth(path, family.official_tensors(plain))
+        else:
+            tensors = family.official_tensors(plain)
+            if half:
+                _check_half(tensors, name)
+            checkpoints.save_tensors(path, tensors, torch.float16 if half else torch.float32)
+        checkpoints.write_json(path.with_suffix(".json"), about | describe(plain))
+    return path
+
+
+@contextmanager
+def writing_to(out: Path) -> Iterator[None]:
+    """Around what writes into the folder `out`: InvalidInput where that cannot be; DiskFull stays what it is."""
+    try:
+        yield
+    except DiskFull:
+        raise
+    except OSError as error:
+        raise InvalidInput(f"{out}: cannot be written to ({error.strerror}); give another folder") from error
+
+
+def _check_half(tensors: dict[str, torch.Tensor], name: str) -> None:
+    for key, tensor in tensors.items():
+        largest = float(tensor.abs().max())
+        if largest > torch.finfo(torch.float16).max:
+            raise InvalidInput(f"{name}: {key} has a weight of {largest:.3g}, too large for float16; leave --fp16 out")
+
+
+def export_formats(
+    network: SRNetwork, name: str, out: Path, formats: Sequence[str], about: dict[str, Any], half: bool = False
+) -> list[Path]:
+    """`export_network` in each format, and one card beside them, NAME.md; returns the files of weights."""
+    check_formats(formats, half)
+    files = [export_network(network, name, out, format, about, half and format == "safetensors") for format in formats]
+    with writing_to(out):
+        write_card(out / f"{name}.md", network, about, files, half)
+    return files
+
+
+def export_file(
+    file: Path,
+    name: str,
+    out: Path,
+    formats: Sequence[str],
+    res_scale: float | None = None,
+    half: bool = False,
+    known: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Export the network in a file (see `load`), with what its side file says of it, and what else is `known`."""
+    network = load(file, res_scale)
+    about, more = _about(file), dict(known or {})
+    provenance = about.get("provenance", {}) | more.pop("provenance", {})
+    about |= more | ({"provenance": provenance} if provenance else {})
+    return export_formats(network, name, out, formats, about, half)
+
+
+def _about(file: Path) -> dict[str, Any]:
+    """What our own side file says; nothing where there is none."""
+    side_file = file.with_suffix(".json")
+    about = json.loads(side_file.read_text(encoding="utf-8")) if side_file.is_file() else None
+    return about if isinstance(about, dict) and {"family", "config"} <= about.keys() else {}

@@ -1,0 +1,1 @@
+"""Files: the cache, checkpoints, what ships with the package."""

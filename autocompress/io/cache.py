@@ -1,0 +1,230 @@
+"""The user's cache folder: what is expensive to compute and the same for every run, kept between runs.
+
+An entry is a folder `<cache>/<kind>/<key>`, where the key is a hash of all that its content depends on, so an
+entry never changes. It is built once, by one process, while the others wait; it appears whole or not at all.
+Entries that a living process uses are never removed; of the others, the least recently used go first when
+the limit is reached.
+
+Beside the entries the folder has `.building` (unfinished ones), `.locks` (held while an entry is built,
+opened or removed) and `.users` (one file for each process and entry, locked while the process lives). The
+locks are the operating system's, so a process that dies, however it dies, holds none.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_dir
+
+from autocompress.errors import InvalidInput
+from autocompress.units import format_count, parse_count
+
+FOLDER_VARIABLE = "AUTOCOMPRESS_CACHE"
+LIMIT_VARIABLE = "AUTOCOMPRESS_CACHE_LIMIT"
+DEFAULT_LIMIT = "20G"
+
+_in_use: dict[Path, FileLock] = {}  # the entries that this process has opened
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """One folder of the cache; `last_used` in seconds since 1970."""
+
+    kind: str
+    key: str
+    bytes: int
+    last_used: float
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return folder() / self.kind / self.key
+
+
+def folder() -> Path:
+    """The cache folder: $AUTOCOMPRESS_CACHE, or the platform's place for a user's caches."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or user_cache_dir("autocompress")).absolute()
+
+
+def limit() -> int:
+    """How many bytes the cache may have, by $AUTOCOMPRESS_CACHE_LIMIT (such as 20G); raises InvalidInput."""
+    try:
+        return parse_count(os.environ.get(LIMIT_VARIABLE) or DEFAULT_LIMIT)
+    except InvalidInput as error:
+        raise InvalidInput(f"{LIMIT_VARIABLE}: {error}") from error
+
+
+def entry(kind: str, key: str, build: Callable[[Path], None], *, size: int = 0) -> Path:
+    """The folder of entry (kind, key); where it is absent, `build` fills it first, given an empty folder.
+
+    `size` says how many bytes it will have, as far as that is known: room for it is made before it is built.
+    From here on the entry counts as in use until this process ends. Raises InvalidInput where the folder
+    can't be written, or has no room within the limit or on the disk; what `build` raises goes through.
+    """
+    path = folder() / kind / key
+    with _locked(path):
+        if not path.is_dir():
+            _build(path, build, size)
+        os.utime(path)
+        _mark_as_in_use(path)
+    return path
+
+
+def entries() -> list[CacheEntry]:
+    """All entries, the least recently used first."""
+    found = []
+    # Only what has a lock is ours: the user may have chosen a folder that holds other things as well.
+    for lock in (folder() / ".locks").glob("*+*"):
+        kind, key = lock.name.split("+")
+        path = folder() / kind / key
+        try:
+            found.append(CacheEntry(kind, key, _bytes_in(path), path.stat().st_mtime))
+        except FileNotFoundError:  # removed, earlier or just now
+            continue
+    return sorted(found, key=lambda item: item.last_used)
+
+
+def clear() -> list[CacheEntry]:
+    """Remove every entry that no living process uses; returns those that stay."""
+    if folder().is_dir():
+        _remove_leftovers()
+    return [item for item in entries() if not _remove(item.path)]
+
+
+def _build(path: Path, build: Callable[[Path], None], size: int) -> None:
+    """Build an entry whose lock is held; what builders that were killed have left is removed first."""
+    unfinished = folder() / ".building" / _lock_name(path)
+    _remove_leftovers()
+    shutil.rmtree(unfinished, ignore_errors=True)
+    _make_room(path, size, size)
+    unfinished.mkdir(parents=True)
+    try:
+        build(unfinished)
+        _make_room(path, _bytes_in(unfinished), 0)
+        path.parent.mkdir(exist_ok=True)
+        unfinished.rename(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InvalidInput(
+            f"{path}: the disk is full; free some space, or set {FOLDER_VARIABLE} to a folder on a larger one"
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _make_room(path: Path, more: int, more_on_disk: int) -> None:
+    """Remove the least recently used entries until `more` bytes fit into the limit and on the disk."""
+    known = entries()
+    used = sum(item.bytes for item in known)
+    for item in known:
+        if used + more <= limit() and more_on_disk <= _free():
+            return
+        if _remove(item.path):
+            used -= item.bytes
+    if used + more > limit():
+        raise InvalidInput(
+            f"{path}: {_readable(more)} do not fit into the cache beside {_readable(used)} in use; "
+            f"its limit is {_readable(limit())}: "
+            f"set {LIMIT_VARIABLE} to at least {ceil((used + more) / 10**6)}M"
+        )
+    if more_on_disk > _free():
+        raise InvalidInput(
+            f"{path}: {_readable(more_on_disk)} do not fit on the disk, which has {_readable(_free())} free; "
+            f"free some space, or set {FOLDER_VARIABLE} to a folder on a larger disk"
+        )
+
+
+def _remove(path: Path) -> bool:
+    """Remove an entry unless a living process builds, opens or uses it; says whether it is gone."""
+    try:
+        with _locked(path, wait=False):
+            if _is_in_use(path):
+                return False
+            # Out of sight in one step; what a kill leaves of it is swept with the unfinished ones.
+            doomed = folder() / ".building" / _lock_name(path)
+            doomed.parent.mkdir(exist_ok=True)
+            shutil.rmtree(doomed, ignore_errors=True)
+            path.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+            return True
+    except Timeout:
+        return False
+    except OSError:  # Windows doesn't rename a folder with open files; or another process was faster
+        return not path.exists()
+
+
+def _remove_leftovers() -> None:
+    """Remove what killed processes left unfinished: that whose lock is free."""
+    for unfinished in (folder() / ".building").glob("*"):
+        kind, key = unfinished.name.split("+")
+        try:
+            with _locked(folder() / kind / key, wait=False):
+                shutil.rmtree(unfinished, ignore_errors=True)
+        except Timeout:
+            continue
+
+
+def _mark_as_in_use(path: Path) -> None:
+    if path not in _in_use:
+        users = folder() / ".users" / _lock_name(path)
+        users.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(users / uuid4().hex)
+        lock.acquire()
+        _in_use[path] = lock
+
+
+def _is_in_use(path: Path) -> bool:
+    """Whether a living process has opened the entry; forgets the dead ones. The entry's lock must be held."""
+    for user in (folder() / ".users" / _lock_name(path)).glob("*"):
+        try:
+            with FileLock(user, blocking=False):
+                pass
+        except Timeout:
+            return True
+        user.unlink(missing_ok=True)
+    return False
+
+
+@contextmanager
+def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an entry's lock; without `wait`, raises Timeout where another process has it."""
+    locks = folder() / ".locks"
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(locks / _lock_name(path), blocking=wait)
+        lock.acquire()
+    except Timeout:
+        raise
+    except OSError as error:
+        raise InvalidInput(
+            f"{folder()}: the cache folder cannot be written ({error.strerror}); "
+            f"set {FOLDER_VARIABLE} to a folder that can"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock_name(path: Path) -> str:
+    return f"{path.parent.name}+{path.name}"
+
+
+def _bytes_in(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def _free() -> int:
+    return shutil.disk_usage(folder()).free
+
+
+def _readable(size: int) -> str:
+    return f"{format_count(size)}B"

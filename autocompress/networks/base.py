@@ -1,0 +1,254 @@
+"""What a family of networks offers to the rest of the package.
+
+A family is the one place that knows an architecture. Everything else speaks to it through
+`Family`, and to its networks through `SRNetwork`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from autocompress.errors import CheckpointError, ConfigError
+from autocompress.networks.density import Densities
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+Weights = Mapping[str, Tensor]
+Picture = TypeVar("Picture", "Image.Image", "NDArray[np.uint8]")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base of the families' configurations: plain numbers, hashable, checked when made."""
+
+    scale: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON types."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """The configuration with these fields; a field that the family does not know is a ConfigError."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in fields:
+            if key not in known:
+                raise ConfigError(f"{cls.__name__} has no field {key!r}; its fields are {', '.join(known)}")
+        plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+        return cls(**plain)
+
+
+class SRNetwork(nn.Module, ABC):
+    """A super-resolution network: (B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W), any size.
+
+    It computes features at LR, and upsamples them.
+    """
+
+    family: ClassVar[str]
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def scale(self) -> int:
+        """The factor between input and output size."""
+        return self.config.scale
+
+    @abstractmethod
+    def features(self, lr: Tensor) -> Tensor:
+        """What is upsampled: (B, C, h, w) of images (B, 3, H, W) in [0, 1]; h and w are H and W, or padded."""
+
+    @abstractmethod
+    def upsampled(self, features: Tensor, height: int, width: int) -> Tensor:
+        """The (B, 3, scale*height, scale*width) images that are made of them."""
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W)."""
+        return self.upsampled(self.features(lr), *lr.shape[-2:])
+
+    def upscale(self, image: Picture, tile: int | None = None) -> Picture:
+        """Upscale a PIL image or a uint8 array (h, w[, 1 to 4]) to the same kind: see `data.pictures.upscaled_like`.
+
+        It runs on the network's device, on tiles of `tile` LR pixels a side: see `families.upscaling`.
+        """
+        from autocompress.data.pictures import upscaled_like
+        from autocompress.networks.upscaling import network_upscaler
+
+        return upscaled_like(image, network_upscaler(self, tile), self.scale)
+
+    @abstractmethod
+    def repeated(self) -> list[nn.Module]:
+        """The parts that the network is a repetition of: what is compiled, once for all of them."""
+
+    def __call__(self, lr: Tensor) -> Tensor:
+        """Upscale (B, 3, H, W) images in [0, 1]."""
+        sr: Tensor = super().__call__(lr)
+        return sr
+
+
+Shrinker = Callable[[Config], SRNetwork]
+"""Makes the student of a configuration; what depends on the teacher alone is already computed."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """What a search space may vary of a config (see `Family.counts_of`), from `low` up to the teacher's, or to `high`.
+
+    A count, or a ratio where it is not `whole`. Where a space leaves out an `optional` one, students have the
+    teacher's.
+    """
+
+    field: str
+    low: int
+    what: str
+    whole: bool = True
+    high: int | None = None
+    optional: bool = False
+
+
+class Family(ABC):
+    """An architecture: how it is configured, built, counted, read and shrunk."""
+
+    name: ClassVar[str]
+    config_class: ClassVar[type[Config]]
+    counts: ClassVar[tuple[Count, ...]]
+
+    @abstractmethod
+    def build(self, config: Config) -> SRNetwork:
+        """A network with random weights (from torch's global generator)."""
+
+    @abstractmethod
+    def flops(self, config: Config) -> int:
+        """Fused multiply-adds for a 1280x720 output, in closed form, equal to fvcore's count."""
+
+    @abstractmethod
+    def params(self, config: Config) -> int:
+        """Number of parameters, in closed form."""
+
+    @abstractmethod
+    def read(self, tensors: Weights, res_scale: float | None = None) -> tuple[Config, dict[str, Tensor]] | None:
+        """Config and official weights from the tensors of any known file, or None if they are no such network.
+
+        Raises CheckpointError, saying what was found, when they look like this family but cannot be read.
+        """
+
+    @abstractmethod
+    def for_export(self, network: SRNetwork) -> SRNetwork:
+        """An equal network whose every setting is in its tensors, so that official code computes the same."""
+
+    def official_tensors(self, network: SRNetwork) -> dict[str, Tensor]:
+        """What official code stores for a network: its state dict, and any buffers that ours has no need to store."""
+        return dict(network.state_dict())
+
+    def official_code(self, config: Config) -> tuple[str, str] | None:
+        """Python that imports, and that builds as `network`, what `for_export` gives, from official code.
+
+        None where that has no such network.
+        """
+        return None
+
+    @abstractmethod
+    def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
+        """All that shrinking `teacher` by the rule `init` needs to know of it, seen on LR patches (B, 3, h, w).
+
+        The patches are in [0, 1]. It is computed once and serves for students of any size.
+        """
+
+    @abstractmethod
+    def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
+        """What `analyse` found for projection, but with an importance of each weight to say what is kept.
+
+        The channels and blocks with the largest sums stay, instead of the subspaces and blocks that matter most to the
+        output; layers are fitted by least squares as ever. `importance` is by parameter name.
+        """
+
+    @abstractmethod
+    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
+        """What makes students of `teacher` by the rule `init`, from the patches and what `analyse` found."""
+
+    @abstractmethod
+    def groups_of(self, layer: str) -> tuple[str, ...]:
+        """The repeated parts that a layer (a module path) is in, outermost first; none for the head and the tail."""
+
+    @abstractmethod
+    def suggest(self, teacher: Config, layers: Densities) -> Config:
+        """The student's config that the densities of a pruned teacher's layers suggest: see `families.density`."""
+
+    @abstractmethod
+    def size_multiple(self, config: Config) -> int:
+        """Input sizes that need no padding are multiples of this."""
+
+    @abstractmethod
+    def margin(self, config: Config) -> int:
+        """LR pixels around a tile that the network must also see, so that the tile looks as in the whole image.
+
+        At least `size_multiple`, unless that is 1. Equal to the bit is best; a seam that 8 bits do not show is enough.
+        """
+
+    def counts_of(self, config: Config) -> dict[str, float]:
+        """The `counts` of a config by name, which are its fields unless a family says otherwise."""
+        return {count.field: getattr(config, count.field) for count in self.counts}
+
+    def limits(self, teacher: Config) -> dict[str, float]:
+        """The most of each of the `counts` that a student of `teacher` may have, by name."""
+        theirs = self.counts_of(teacher)
+        return {count.field: theirs[count.field] if count.high is None else count.high for count in self.counts}
+
+    def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> Config:
+        """The config of a student of `teacher` with these counts; one larger than its limit is a ConfigError."""
+        config = dataclasses.replace(teacher, **fields)
+        ours_by_name, limits = self.counts_of(config), self.limits(teacher)
+        for count in self.counts:
+            ours, high = ours_by_name[count.field], limits[count.field]
+            if not count.low <= ours <= high:
+                raise ConfigError(
+                    f"{count.field} is {ours}, but a student of this teacher has {count.low} to {high} {count.what}"
+                )
+        return config
+
+
+def with_weights(family: Family, config: Config, weights: Weights) -> SRNetwork:
+    """The network of `config` with these weights (float32, copied), in eval mode."""
+    network = family.build(config)
+    network.load_state_dict({key: value.to(torch.float32) for key, value in weights.items()}, strict=True)
+    return network.eval()
+
+
+def check_tensors(build: Callable[[], nn.Module], weights: Weights, described: str) -> None:
+    """Raise CheckpointError, naming the first differences, unless keys and shapes are those of what `build` makes."""
+    with torch.device("meta"):
+        expected = {key: tuple(value.shape) for key, value in build().state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in weights.items()}
+    differences = [
+        f"{key} is {found.get(key, 'missing')} where {expected.get(key, 'nothing')} is expected"
+        for key in sorted(expected.keys() | found.keys())
+        if found.get(key) != expected.get(key)
+    ]
+    if differences:
+        more = f" (and {len(differences) - 2} more)" if len(differences) > 2 else ""
+        raise CheckpointError(f"this looks like {described}, but {'; '.join(differences[:2])}{more}")
+
+
+def digest(network: SRNetwork) -> str:
+    """A hex hash of a network's family, config and weights: the same for the same function, whatever file it was in."""
+    described = json.dumps([network.family, network.config.to_dict()], sort_keys=True)
+    total = hashlib.blake2b(described.encode(), digest_size=16)
+    for key, value in sorted(network.state_dict().items()):
+        total.update(key.encode())
+        total.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+    return total.hexdigest()

@@ -1,0 +1,151 @@
+"""EDSR: the network and its configuration.
+
+Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution" (CVPRW 2017), in the
+layout and under the key names of BasicSR's `edsr_arch.py`. EDSR-baseline is 64 features, 16 blocks. The official
+network has 2 convolutions in each block; 1 and 3 are ours, and load nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autocompress.compute.convolution import Conv3x3
+from autocompress.errors import ConfigError
+from autocompress.networks.base import Config, SRNetwork
+
+IMG_RANGE = 255.0
+RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, as in both official implementations
+OFFICIAL_LAYERS = 2  # convolutions in each residual block
+MAX_LAYERS = 3
+
+
+@dataclass(frozen=True)
+class EDSRConfig(Config):
+    """`num_feat` channels in each of `num_block` residual blocks of `num_layer` 3x3 convolutions."""
+
+    num_feat: int = 64
+    num_block: int = 16
+    num_layer: int = OFFICIAL_LAYERS
+    res_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.scale not in (2, 3, 4):
+            raise ConfigError(f"scale is {self.scale}, but EDSR upscales by 2, 3 or 4")
+        for name in ("num_feat", "num_block"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{name} is {value!r}, but must be a whole number >= 1")
+        if not isinstance(self.num_layer, int) or not 1 <= self.num_layer <= MAX_LAYERS:
+            raise ConfigError(f"num_layer is {self.num_layer!r}, but must be a whole number from 1 to {MAX_LAYERS}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """See `Config.to_dict`; `num_layer` only where it is not the official one.
+
+        So an ordinary network is described, hashed and recognised as it was when there was no other.
+        """
+        fields = super().to_dict()
+        if self.num_layer == OFFICIAL_LAYERS:
+            del fields["num_layer"]
+        return fields
+
+
+def shuffle_factors(scale: int) -> tuple[int, ...]:
+    """The upscaling factors of the PixelShuffle stages, in order: x4 is done as x2 twice."""
+    return (2, 2) if scale == 4 else (scale,)
+
+
+class ResidualBlock(nn.Module):
+    """x + res_scale * conv2(relu(conv1(x))), without normalisation; a third convolution is behind one more ReLU.
+
+    One convolution has its ReLU in front, x + res_scale * conv1(relu(x)), as in He et al., "Identity Mappings in Deep
+    Residual Networks" (ECCV 2016): behind it nothing negative could be added, and without one the body were linear.
+    """
+
+    conv1: Conv3x3
+    conv2: Conv3x3  # of 2 or 3 layers
+    conv3: Conv3x3  # of 3 layers
+
+    def __init__(self, num_feat: int, num_layer: int, res_scale: float) -> None:
+        super().__init__()
+        self.res_scale = res_scale
+        self.num_layer = num_layer
+        for layer in range(1, num_layer + 1):
+            setattr(self, f"conv{layer}", Conv3x3(num_feat, num_feat))
+
+    @property
+    def last(self) -> Conv3x3:
+        """The convolution that writes to the stream."""
+        conv: Conv3x3 = getattr(self, f"conv{self.num_layer}")
+        return conv
+
+    def pass_through(self) -> None:
+        """Make the middle one of 3 convolutions the identity: its inputs are >= 0, so that the ReLU lets them pass."""
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)
+        nn.init.dirac_(self.conv2.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, num_feat, H, W) to the same shape."""
+        residual = self._residual(x)
+        return x + residual if self.res_scale == 1 else x + self.res_scale * residual
+
+    def _residual(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.conv1(F.relu(x) if self.num_layer == 1 else x)
+        if self.num_layer >= 2:
+            residual = self.conv2(F.relu(residual))
+        if self.num_layer == 3:
+            residual = self.conv3(F.relu(residual))
+        return residual
+
+
+class EDSR(SRNetwork):
+    """EDSR for RGB images; the mean shift and the range of 255 are inside."""
+
+    family = "edsr"
+    config: EDSRConfig
+    mean: Tensor
+
+    def __init__(self, config: EDSRConfig) -> None:
+        super().__init__(config)
+        feat = config.num_feat
+        self.register_buffer("mean", torch.tensor(RGB_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.conv_first = Conv3x3(3, feat)
+        blocks = (ResidualBlock(feat, config.num_layer, config.res_scale) for _ in range(config.num_block))
+        self.body = nn.Sequential(*blocks)
+        self.conv_after_body = Conv3x3(feat, feat)
+        stages: list[nn.Module] = []
+        for factor in shuffle_factors(config.scale):
+            stages += [Conv3x3(feat, feat * factor**2), nn.PixelShuffle(factor)]
+        self.upsample = nn.Sequential(*stages)
+        self.conv_last = Conv3x3(feat, 3)
+
+    def repeated(self) -> list[nn.Module]:
+        """The residual blocks."""
+        return list(self.body)
+
+    def features(self, lr: Tensor) -> Tensor:
+        """See `SRNetwork.features`: the residual stream after the long skip."""
+        first = self.conv_first((lr - self.mean) * IMG_RANGE)
+        stream: Tensor = self.conv_after_body(self.body(first)) + first
+        return stream
+
+    def upsampled(self, features: Tensor, height: int, width: int) -> Tensor:
+        """See `SRNetwork.upsampled`."""
+        sr: Tensor = self.conv_last(self.upsample(features))
+        return sr / IMG_RANGE + self.mean
+
+
+def conv_shapes(config: EDSRConfig) -> list[tuple[int, int, int]]:
+    """(inputs, outputs, output pixels for each LR pixel) of every convolution, in order."""
+    feat = config.num_feat
+    shapes = [(3, feat, 1)] + [(feat, feat, 1)] * (config.num_layer * config.num_block + 1)
+    pixels = 1
+    for factor in shuffle_factors(config.scale):
+        shapes.append((feat, feat * factor**2, pixels))
+        pixels *= factor**2
+    return [*shapes, (feat, 3, pixels)]

@@ -1,0 +1,268 @@
+"""Shrinking an EDSR by projecting its streams on subspaces and refitting its convolutions by least squares.
+
+EDSR's residual stream is only added to, so any invertible change of its basis can be absorbed by the convolutions
+around it. A student therefore keeps the best subspace of the stream, not the best channels. Its convolutions are fitted
+one after the other, on what the student itself computes up to there, to what the teacher computes; so each also makes
+up for the errors before it, and for the blocks that are left out.
+
+The teacher's blocks have two convolutions. A student's of one is fitted to what both write; of a student's three, the
+middle one begins as the identity, so that such a student starts as the one with two does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autocompress.networks.edsr.network import EDSR, IMG_RANGE, EDSRConfig, ResidualBlock, shuffle_factors
+from autocompress.shrink.linalg import Pixels, Subspace, covariance, refit, subspace
+
+RIDGE = 1e-4
+FITTED_PIXELS = 30_000  # of each layer; twice as many take twice as long, and gain 0.02 dB before training
+STREAM_EXPONENT = 0.5  # of the sensitivity: errors in the stream are partly mended by later layers...
+HR_EXPONENT = 1.0  # ...those behind the last block are not
+SENSED_PATCHES = 12
+ORDERED_PATCHES = 6  # by which blocks are ranked
+CHUNK = 16  # patches that the teacher computes at a time
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What an EDSR computes on its way: each (B, C, H, W), or, at chosen pixels, (N, C)."""
+
+    stream: list[Tensor]  # the residual stream before, between and after the blocks, and after the long skip
+    inner: list[Tensor]  # in each block, before the activation
+    wide: list[Tensor]  # before each PixelShuffle
+    hr: list[Tensor]  # after each PixelShuffle
+    output: Tensor  # before the mean and the range are put back
+
+
+@dataclass(frozen=True)
+class _Importance:
+    """What decides which directions of a stream are kept; see `subspace`."""
+
+    covariance: Tensor
+    sensitivity: Tensor
+    exponent: float
+
+    def subspace(self, size: int) -> Subspace:
+        return subspace(self.covariance, self.sensitivity, size, self.exponent)
+
+
+def trace(network: EDSR, lr: Tensor) -> Trace:
+    """Run `network`, of two convolutions per block, on (B, 3, h, w) images in [0, 1], keeping what it computes."""
+    first = _head(network, lr)
+    stream, inner = [first], []
+    for block in _blocks(network):
+        inner.append(block.conv1(stream[-1]))
+        stream.append(stream[-1] + block.conv2(F.relu(inner[-1])))
+    stream.append(network.conv_after_body(stream[-1]) + first)
+    wide: list[Tensor] = []
+    hr: list[Tensor] = []
+    for stage, factor in enumerate(shuffle_factors(network.scale)):
+        wide.append(network.upsample[2 * stage](hr[-1] if hr else stream[-1]))
+        hr.append(F.pixel_shuffle(wide[-1], factor))
+    return Trace(stream, inner, wide, hr, network.conv_last(hr[-1]))
+
+
+def analyse(teacher: EDSR, lr: Tensor, seed: int) -> dict[str, Tensor]:
+    """All that a projection needs and that depends on the teacher and the LR patches (B, 3, h, w) in [0, 1] alone.
+
+    By name: `pixels.N`, those that are fitted at LR and after each PixelShuffle; `stream.N`, `inner.N`, `wide.N` and
+    `output`, the teacher's trace there; `order`, its blocks by importance; `covariance` and `sensitivity` of the stream
+    (`main.`) and of what comes after each PixelShuffle (`hr.N.`).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    lr = lr.contiguous(memory_format=torch.channels_last)
+    count = FITTED_PIXELS * 64 // max(64, teacher.config.num_feat)  # wide ones would fill the memory
+    pixels = _choose_pixels(lr, teacher.scale, count, generator)
+    with torch.no_grad():
+        seen = _observe(teacher, lr, pixels)
+        order = _block_order(teacher, lr[:ORDERED_PATCHES])
+    main, *hr = _sensitivity(teacher, lr[:SENSED_PATCHES], generator)
+    found = {"order": order, "main.sensitivity": main, "output": seen.output}
+    # of the residual stream, all depths together
+    found["main.covariance"] = torch.stack([covariance(rows) for rows in seen.stream]).sum(0)
+    for stage, sensitivity in enumerate(hr):
+        found |= {f"hr.{stage}.covariance": covariance(seen.hr[stage]), f"hr.{stage}.sensitivity": sensitivity}
+    for level, at in enumerate(pixels):
+        found[f"pixels.{level}"] = torch.stack([at.image, at.row, at.column])
+    for kind in ("stream", "inner", "wide"):
+        found |= {f"{kind}.{index}": rows for index, rows in enumerate(getattr(seen, kind))}
+    return found
+
+
+class Projection:
+    """Makes students of `teacher`, an EDSR with res_scale 1, from LR patches and what `analyse` found of both."""
+
+    def __init__(self, teacher: EDSR, lr: Tensor, analysis: Mapping[str, Tensor]) -> None:
+        self._teacher = teacher
+        self._lr = lr.contiguous(memory_format=torch.channels_last)
+        self._pixels = [Pixels(*found.to(lr.device)) for found in _numbered(analysis, "pixels")]
+        self._stream, self._inner, self._wide = (_numbered(analysis, kind) for kind in ("stream", "inner", "wide"))
+        self._output = analysis["output"]
+        self._order: list[int] = analysis["order"].tolist()
+        self._main = _Importance(analysis["main.covariance"], analysis["main.sensitivity"], STREAM_EXPONENT)
+        self._hr = [
+            _Importance(analysis[f"hr.{stage}.covariance"], analysis[f"hr.{stage}.sensitivity"], HR_EXPONENT)
+            for stage in range(len(shuffle_factors(teacher.scale)))
+        ]
+
+    @torch.no_grad()
+    def __call__(self, config: EDSRConfig) -> EDSR:
+        """The student of this configuration, in eval mode."""
+        main, *hr = (importance.subspace(config.num_feat) for importance in (self._main, *self._hr))
+        student, teacher = EDSR(config).to(self._lr.device).eval(), self._teacher
+        self._set(student.conv_first, _write(teacher.conv_first.weight, main), main.encoder @ _bias(teacher.conv_first))
+        first = x = _head(student, self._lr)
+        kept = sorted(self._order[: config.num_block])
+        ends = [*kept[1:], len(self._order)]
+        for block, source, end in zip(_blocks(student), kept, ends, strict=True):
+            x = self._fit_block(block, main, x, source, end)
+        at = self._pixels[0]
+        prior = _write(_read(teacher.conv_after_body.weight, main), main)
+        target = self._stream[-1] @ main.encoder.T - at.of(first)
+        x = first + self._fit(
+            student.conv_after_body, prior, main.encoder @ _bias(teacher.conv_after_body), x, at, target
+        )
+        space = main
+        for stage, (factor, to) in enumerate(zip(shuffle_factors(config.scale), hr, strict=True)):
+            x = self._fit_upsample(student.upsample[2 * stage], space, to, x, stage, factor)
+            space = to
+        last = teacher.conv_last
+        self._fit(student.conv_last, _read(last.weight, space), _bias(last), x, self._pixels[-1], self._output)
+        return student
+
+    def _fit_block(self, block: ResidualBlock, main: Subspace, x: Tensor, source: int, end: int) -> Tensor:
+        """Fit a student's block in the place of the teacher's blocks from `source` up to `end`."""
+        at = self._pixels[0]
+        target = self._stream[end] @ main.encoder.T - at.of(x)
+        if block.num_layer == 1:
+            weight, bias = torch.zeros_like(block.conv1.weight), torch.zeros_like(_bias(block.conv1))
+            return x + self._fit(block.conv1, weight, bias, F.relu(x), at, target)
+        old, inner = _blocks(self._teacher)[source], self._inner[source]
+        written = _write(old.conv2.weight, main)
+        importance = F.relu(inner).square().mean(0) * written.square().sum((0, 2, 3))
+        kept = importance.topk(len(main.encoder)).indices.sort().values
+        prior = _read(old.conv1.weight[kept], main)
+        y = F.relu(self._fit(block.conv1, prior, _bias(old.conv1)[kept], x, at, inner[:, kept]))
+        if block.num_layer == 3:
+            block.pass_through()
+        return x + self._fit(block.last, written[:, kept], main.encoder @ _bias(old.conv2), y, at, target)
+
+    def _fit_upsample(
+        self, conv: nn.Module, space: Subspace, to: Subspace, x: Tensor, stage: int, factor: int
+    ) -> Tensor:
+        """PixelShuffle makes `factor`^2 channels one: all of them are projected alike."""
+        old = self._teacher.upsample[2 * stage]
+        assert isinstance(old, nn.Conv2d)
+        weight = _read(old.weight, space).view(-1, factor**2, len(space.encoder), 3, 3)
+        weight = torch.einsum("nc,cs...->ns...", to.encoder, weight).flatten(0, 1)
+        bias = (to.encoder @ _bias(old).view(-1, factor**2)).flatten()
+        wide = self._wide[stage]
+        target = (to.encoder @ wide.view(len(wide), -1, factor**2)).flatten(1)
+        return F.pixel_shuffle(self._fit(conv, weight, bias, x, self._pixels[stage], target), factor)
+
+    def _fit(self, conv: nn.Module, weight: Tensor, bias: Tensor, x: Tensor, at: Pixels, target: Tensor) -> Tensor:
+        """Set `conv` to the given weights, refitted to `target`, and return what it makes of `x`."""
+        self._set(conv, *refit(weight, bias, at.taps(x), target, RIDGE))
+        result: Tensor = conv(x)
+        return result
+
+    @staticmethod
+    def _set(conv: nn.Module, weight: Tensor, bias: Tensor) -> None:
+        conv.load_state_dict({"weight": weight, "bias": bias})
+
+
+def _observe(teacher: EDSR, lr: Tensor, pixels: Sequence[Pixels]) -> Trace:
+    """The teacher's trace at the pixels that are fitted."""
+    chunks = []
+    for first in range(0, len(lr), CHUNK):
+        full = trace(teacher, lr[first : first + CHUNK])
+        at_lr, *at_hr = (at.within(first, first + CHUNK) for at in pixels)
+        chunks.append(
+            Trace(
+                [at_lr.of(features) for features in full.stream],
+                [at_lr.of(features) for features in full.inner],
+                [at.of(features) for at, features in zip((at_lr, *at_hr), full.wide, strict=False)],
+                [at.of(features) for at, features in zip(at_hr, full.hr, strict=True)],
+                at_hr[-1].of(full.output),
+            )
+        )
+    return _concatenated(chunks)
+
+
+def _numbered(tensors: Mapping[str, Tensor], kind: str) -> list[Tensor]:
+    """`kind.0`, `kind.1` and so on."""
+    return [tensors[f"{kind}.{index}"] for index in range(sum(name.startswith(f"{kind}.") for name in tensors))]
+
+
+def _choose_pixels(lr: Tensor, scale: int, count: int, generator: torch.Generator) -> list[Pixels]:
+    """At LR, and after each PixelShuffle."""
+    images, _, height, width = lr.shape
+    sizes = [(height, width)]
+    for factor in shuffle_factors(scale):
+        sizes.append((sizes[-1][0] * factor, sizes[-1][1] * factor))
+    return [Pixels.choose(images, *size, count, generator) for size in sizes]
+
+
+def _sensitivity(teacher: EDSR, lr: Tensor, generator: torch.Generator) -> list[Tensor]:
+    """Mean g g^T, (C, C), of the stream, summed over depths, and after each PixelShuffle; g: gradients of probes."""
+    with torch.enable_grad():
+        full = trace(teacher, lr.clone().requires_grad_())
+        probe = torch.randn(full.output.shape, generator=generator).to(lr.device)
+        gradients = torch.autograd.grad(full.output, [*full.stream, *full.hr], probe)
+    rows = [gradient.movedim(1, -1).flatten(0, -2) for gradient in gradients]
+    moments = [(row.T @ row / len(row)).double() for row in rows]
+    depths = len(full.stream)
+    return [torch.stack(moments[:depths]).sum(0), *moments[depths:]]
+
+
+def _block_order(teacher: EDSR, lr: Tensor) -> Tensor:
+    """The blocks' numbers, first the one whose removal alone changes the output most."""
+    full, blocks = trace(teacher, lr), _blocks(teacher)
+    changes = []
+    for removed in range(len(blocks)):
+        x = full.stream[removed]
+        for block in blocks[removed + 1 :]:
+            x = block(x)
+        x = teacher.upsample(teacher.conv_after_body(x) + full.stream[0])
+        changes.append(F.mse_loss(teacher.conv_last(x), full.output).item())
+    return torch.tensor(changes).argsort(descending=True, stable=True)
+
+
+def _concatenated(chunks: Sequence[Trace]) -> Trace:
+    """The pixels of all chunks as one."""
+    stream, inner, wide, hr = (
+        [torch.cat(parts) for parts in zip(*(getattr(chunk, kind) for chunk in chunks), strict=True)]
+        for kind in ("stream", "inner", "wide", "hr")
+    )
+    return Trace(stream, inner, wide, hr, torch.cat([chunk.output for chunk in chunks]))
+
+
+def _blocks(network: EDSR) -> list[ResidualBlock]:
+    return [block for block in network.body if isinstance(block, ResidualBlock)]
+
+
+def _head(network: EDSR, lr: Tensor) -> Tensor:
+    first: Tensor = network.conv_first((lr - network.mean) * IMG_RANGE)
+    return first
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
+
+
+def _read(weight: Tensor, space: Subspace) -> Tensor:
+    """A convolution's weight that reads `space` instead of the stream."""
+    return torch.einsum("oixy,in->onxy", weight, space.decoder)
+
+
+def _write(weight: Tensor, space: Subspace) -> Tensor:
+    """A convolution's weight that writes to `space` instead of the stream."""
+    return torch.einsum("no,oixy->nixy", space.encoder, weight)

@@ -1,0 +1,246 @@
+"""SwinIR: the network and its configuration.
+
+Liang et al., "SwinIR: Image Restoration Using Swin Transformer" (ICCVW 2021), under the key names and with the
+precision of the official `network_swinir.py` at img_range 1. SwinIR-S ("lightweight") is the default configuration.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autocompress.compute.convolution import Conv3x3
+from autocompress.errors import ConfigError
+from autocompress.networks.base import Config, SRNetwork
+from autocompress.networks.swinir.windows import WindowAttention, edge_masks, linear, padded, shift_mask
+
+RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K
+UPSAMPLERS = ("pixelshuffledirect", "pixelshuffle")
+NUM_FEAT = 64  # channels after `conv_before_upsample`; no setting in the official code either
+_DERIVED = (".relative_position_index", ".attn_mask")  # buffers of official files, which follow from the sizes
+
+
+@dataclass(frozen=True)
+class SwinIRConfig(Config):
+    """`depths[i]` transformer layers of `num_heads[i]` heads in residual block i, on `embed_dim` channels."""
+
+    embed_dim: int = 60
+    depths: tuple[int, ...] = (6, 6, 6, 6)
+    num_heads: tuple[int, ...] = (6, 6, 6, 6)
+    window_size: int = 8
+    mlp_ratio: float = 2.0
+    upsampler: str = "pixelshuffledirect"
+
+    def __post_init__(self) -> None:
+        if self.scale not in (2, 3, 4):
+            raise ConfigError(f"scale is {self.scale}, but SwinIR upscales by 2, 3 or 4")
+        if self.upsampler not in UPSAMPLERS:
+            raise ConfigError(f"upsampler is {self.upsampler!r}, but must be one of {', '.join(UPSAMPLERS)}")
+        for name, low in (("embed_dim", 1), ("window_size", 2)):
+            _check_whole(name, getattr(self, name), low)
+        for name in ("depths", "num_heads"):
+            counts = getattr(self, name)
+            if not isinstance(counts, tuple) or not counts:
+                raise ConfigError(f"{name} is {counts!r}, but must be one whole number for each residual block")
+            for count in counts:
+                _check_whole(name, count, 1)
+        if len(self.depths) != len(self.num_heads):
+            raise ConfigError(
+                f"depths is {self.depths} and num_heads {self.num_heads}, but both must have one number for each block"
+            )
+        for heads in self.num_heads:
+            if self.embed_dim % heads:
+                raise ConfigError(
+                    f"embed_dim is {self.embed_dim}, but must be a multiple of num_heads, which is {heads}"
+                )
+        ratio = self.mlp_ratio
+        number = isinstance(ratio, int | float) and math.isfinite(ratio)
+        if not number or int(self.embed_dim * ratio) < 1:
+            raise ConfigError(
+                f"mlp_ratio is {ratio!r}, but must be a number that leaves an MLP of {self.embed_dim} channels one unit"
+            )
+
+    @property
+    def hidden_dim(self) -> int:
+        """Units inside each MLP."""
+        return int(self.embed_dim * self.mlp_ratio)
+
+    @property
+    def direct(self) -> bool:
+        """Whether the body's features become sub-pixels of RGB at once."""
+        return self.upsampler == "pixelshuffledirect"
+
+    @property
+    def shuffle_factors(self) -> tuple[int, ...]:
+        """The upscaling factors of the PixelShuffle stages, in order: the indirect x4 is done as x2 twice."""
+        return (2, 2) if self.scale == 4 and not self.direct else (self.scale,)
+
+
+def _check_whole(name: str, value: object, low: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise ConfigError(f"{name} is {value!r}, but must be a whole number >= {low}")
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between them."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = linear(dim, hidden)
+        self.fc2 = linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., C) to the same shape."""
+        result: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return result
+
+
+class TransformerLayer(nn.Module):
+    """x + attention(norm1(x)), then x + mlp(norm2(x)); every second one has its windows shifted by half a window."""
+
+    def __init__(self, config: SwinIRConfig, num_heads: int, shifted: bool) -> None:
+        super().__init__()
+        dim = config.embed_dim
+        self.shift = config.window_size // 2 if shifted else 0
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, config.window_size, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = Mlp(dim, config.hidden_dim)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, H, W, C) to the same shape; `mask` (windows, 1, N, N) is for shifted windows."""
+        x = x + self.attn.proj(self.mixed(x, mask))
+        result: Tensor = x + self.mlp(self.norm2(x))
+        return result
+
+    def mixed(self, x: Tensor, mask: Tensor) -> Tensor:
+        """What the attention's projection reads, of (B, H, W, C): the same shape."""
+        if not self.shift:
+            return self.attn.mixed(self.norm1(x), None)
+        rolled = torch.roll(self.norm1(x), (-self.shift, -self.shift), (1, 2))
+        return torch.roll(self.attn.mixed(rolled, mask), (self.shift, self.shift), (1, 2))
+
+
+class LayerGroup(nn.Module):
+    """The transformer layers of a residual block, which the official code calls blocks too."""
+
+    def __init__(self, config: SwinIRConfig, depth: int, num_heads: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(TransformerLayer(config, num_heads, shifted=i % 2 == 1) for i in range(depth))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, H, W, C) to the same shape; `mask` (windows, 1, N, N) is for shifted windows."""
+        for layer in self.blocks:
+            x = layer(x, mask)
+        return x
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(transformer layers(x)): an RSTB with one convolution."""
+
+    def __init__(self, config: SwinIRConfig, depth: int, num_heads: int) -> None:
+        super().__init__()
+        self.residual_group = LayerGroup(config, depth, num_heads)
+        self.conv = Conv3x3(config.embed_dim, config.embed_dim)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, H, W, C) to the same shape; `mask` (windows, 1, N, N) is for shifted windows."""
+        layers: Tensor = self.residual_group(x, mask)
+        residual: Tensor = self.conv(layers.permute(0, 3, 1, 2))
+        return x + residual.permute(0, 2, 3, 1)
+
+
+class SwinIR(SRNetwork):
+    """SwinIR for RGB images; the mean shift, and padding by reflection to whole windows, are inside."""
+
+    family = "swinir"
+    config: SwinIRConfig
+    mean: Tensor
+    edges: Tensor
+
+    def __init__(self, config: SwinIRConfig) -> None:
+        super().__init__(config)
+        dim = config.embed_dim
+        self.register_buffer("mean", torch.tensor(RGB_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("edges", edge_masks(config.window_size), persistent=False)
+        self.conv_first = Conv3x3(3, dim)
+        self.patch_embed = nn.Sequential(OrderedDict(norm=nn.LayerNorm(dim)))
+        counts = zip(config.depths, config.num_heads, strict=True)
+        self.layers = nn.ModuleList(ResidualBlock(config, depth, heads) for depth, heads in counts)
+        self.norm = nn.LayerNorm(dim)
+        self.conv_after_body = Conv3x3(dim, dim)
+        if not config.direct:
+            self.conv_before_upsample = nn.Sequential(Conv3x3(dim, NUM_FEAT), nn.LeakyReLU())
+            self.conv_last = Conv3x3(NUM_FEAT, 3)
+        self.upsample = nn.Sequential(*_upsample_stages(config))
+
+    def repeated(self) -> list[nn.Module]:
+        """The transformer layers."""
+        return [module for module in self.modules() if isinstance(module, TransformerLayer)]
+
+    def features(self, lr: Tensor) -> Tensor:
+        """See `SRNetwork.features`: what comes after the long skip, padded to whole windows."""
+        first: Tensor = self.conv_first(padded(lr, self.config.window_size) - self.mean)
+        deep: Tensor = self.conv_after_body(self.body(first.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+        return deep + first
+
+    def upsampled(self, features: Tensor, height: int, width: int) -> Tensor:
+        """See `SRNetwork.upsampled`."""
+        direct = self.config.direct
+        sr = self.upsample(features) if direct else self.conv_last(self.upsample(self.conv_before_upsample(features)))
+        result: Tensor = (sr + self.mean)[..., : height * self.scale, : width * self.scale]
+        return result
+
+    def body(self, x: Tensor) -> Tensor:
+        """The residual blocks between two norms: (B, H, W, C) to the same shape, in whole windows."""
+        side = self.config.window_size
+        mask = shift_mask(self.edges, x.shape[1] // side, x.shape[2] // side)[:, None]
+        x = self.patch_embed(x)
+        for block in self.layers:
+            x = block(x, mask)
+        result: Tensor = self.norm(x)
+        return result
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """See `nn.Module.load_state_dict`; the buffers of official files, which follow from the sizes, are left out."""
+        return super().load_state_dict(without_buffers(state_dict), strict, assign)
+
+
+def without_buffers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors that are weights."""
+    return {key: value for key, value in tensors.items() if not key.endswith(_DERIVED)}
+
+
+def _upsample_stages(config: SwinIRConfig) -> list[nn.Module]:
+    inputs, outputs = (config.embed_dim, 3) if config.direct else (NUM_FEAT, NUM_FEAT)
+    stages: list[nn.Module] = []
+    for factor in config.shuffle_factors:
+        stages += [Conv3x3(inputs, outputs * factor**2), nn.PixelShuffle(factor)]
+    return stages
+
+
+def conv_shapes(config: SwinIRConfig) -> list[tuple[int, int, int]]:
+    """(inputs, outputs, pixels an LR pixel is worth) of every convolution."""
+    dim = config.embed_dim
+    shapes = [(3, dim, 1)] + [(dim, dim, 1)] * (len(config.depths) + 1)
+    if config.direct:
+        return [*shapes, (dim, 3 * config.scale**2, 1)]
+    shapes.append((dim, NUM_FEAT, 1))
+    pixels = 1
+    for factor in config.shuffle_factors:
+        shapes.append((NUM_FEAT, NUM_FEAT * factor**2, pixels))
+        pixels *= factor**2
+    return [*shapes, (NUM_FEAT, 3, pixels)]
+
+
+def linear_shapes(config: SwinIRConfig) -> list[tuple[int, int]]:
+    """(inputs, outputs) of the linear maps of one transformer layer."""
+    dim, hidden = config.embed_dim, config.hidden_dim
+    return [(dim, 3 * dim), (dim, dim), (dim, hidden), (hidden, dim)]

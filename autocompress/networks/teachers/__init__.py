@@ -1,0 +1,56 @@
+"""The trained networks that ship with the package, and what a user may name as a teacher."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autocompress.errors import CheckpointError
+from autocompress.io import package_files
+from autocompress.networks import load
+from autocompress.networks.base import SRNetwork
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A teacher in the package: its file, and what is known of it (scores, training, licence)."""
+
+    name: str
+    file: Path
+    about: dict[str, Any]
+
+
+def shipped() -> dict[str, Shipped]:
+    """The teachers in the package, by name."""
+    found = {}
+    for name, file in package_files.teachers().items():
+        found[name] = Shipped(name, file, json.loads(file.with_suffix(".json").read_text(encoding="utf-8")))
+    return found
+
+
+def default_teacher(family: str) -> str:
+    """The name of the teacher that a search over this family takes when none is named."""
+    for name, teacher in shipped().items():
+        if teacher.about["family"] == family:
+            return name
+    raise CheckpointError(f"no teacher of the family {family} ships with the package; give one with --teacher FILE")
+
+
+def teacher_file(name_or_file: str) -> Path:
+    """The file of a shipped teacher by its name, or the given file; CheckpointError where neither exists."""
+    known = shipped()
+    if name_or_file in known:
+        return known[name_or_file].file
+    path = Path(name_or_file)
+    if not path.is_file():
+        raise CheckpointError(
+            f"{name_or_file}: no such file, and no shipped teacher of that name; shipped: {', '.join(known)}"
+        )
+    return path
+
+
+def load_teacher(name_or_file: str, res_scale: float | None = None) -> SRNetwork:
+    """A shipped teacher by name, or the network in a file; see `load`."""
+    return load(teacher_file(name_or_file), res_scale)

@@ -1,0 +1,60 @@
+"""A network as a function of 8-bit images, tile by tile: the one precision that is scored and that people get."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from autocompress.compute.precision import exact
+from autocompress.compute.tiling import OnTile, Tiling
+from autocompress.errors import InvalidInput
+from autocompress.networks import tiling
+from autocompress.networks.base import SRNetwork
+
+Image = NDArray[np.uint8]
+Upscaler = Callable[[Image], Image]
+
+MIN_TILE = 32  # LR pixels a side: of smaller tiles nearly all that the network sees is margin
+# LR pixels a side, where none are asked for: the first for networks that see so little around a tile that tiles which
+# fit the processor's caches pay (benchmarks/upscale_memory.py). EDSR-baseline then needs some 750 MB.
+TILE, LARGE_TILE = 256, 512
+FEW = 24  # LR pixels of margin
+LARGE = 512**2  # LR pixels: larger images are tiled without being asked for
+
+
+def network_upscaler(network: SRNetwork, tile: int | None = None, on_tile: OnTile | None = None) -> Upscaler:
+    """A network on its own device, in float32, for uint8 images (h, w, 3).
+
+    It runs on tiles of `tile` LR pixels a side, which bounds its memory. By default only large images are tiled. That
+    changes nothing that 8 bits show (see `Family.margin`). A tile too small is InvalidInput.
+    """
+    check_tile(tile)
+    device = next(network.parameters()).device
+
+    def upscale(lr: Image) -> Image:
+        tiles = used_tiling(network, lr.shape[0], lr.shape[1], tile)
+        with torch.inference_mode(), exact():
+            sr = tiles.upscale(network, torch.from_numpy(lr).to(device), network.scale, on_tile)
+        result: Image = sr.numpy()
+        return result
+
+    return upscale
+
+
+def check_tile(tile: int | None) -> None:
+    """Raise InvalidInput for a tile that is too small."""
+    if tile is not None and tile < MIN_TILE:
+        raise InvalidInput(f"tile is {tile}, but must be at least {MIN_TILE} LR pixels")
+
+
+def used_tiling(network: SRNetwork, height: int, width: int, tile: int | None = None) -> Tiling:
+    """The tiles that `network_upscaler` takes an image of this size apart into."""
+    if tile is not None:
+        return tiling(network, tile)
+    if height * width <= LARGE:
+        return tiling(network, max(height, width))
+    small = tiling(network, TILE)
+    return small if small.margin <= FEW else tiling(network, LARGE_TILE)

@@ -1,0 +1,68 @@
+"""How a search's task comes to another node: networks and spaces are sent, images are read there and compared."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from autocompress.compute.precision import Precision
+from autocompress.errors import AutocompressError
+from autocompress.search.backends.processes import Work
+from autocompress.search.run.crops import Pieces
+from autocompress.search.settings import OnRay, Settings
+from autocompress.search.space.joint import Branches
+from autocompress.search.trial.context import Inputs, Task, open_task
+from autocompress.search.trial.work import work
+
+
+@dataclass(frozen=True)
+class SentTask:
+    """A task, pickled: `digests` are those of its images, `precision` None where a node chooses its own.
+
+    Of `crops` a node needs where they are, not their files.
+    """
+
+    settings: Settings
+    branches: Branches
+    digests: tuple[str, str]
+    precision: Precision | None
+    threads: int
+    crops: Pieces
+
+    @classmethod
+    def of(cls, inputs: Inputs, wanted: OnRay) -> SentTask:
+        """The same as the search's, in its precision if trials have the same kind of device."""
+        task, precision = inputs.task, inputs.precision
+        settings = replace(task.settings, train=_absolute(task.settings.train), val=_absolute(task.settings.val))
+        branches = copy.deepcopy(task.branches)  # the search's own stay on its device
+        for branch in branches:
+            branch.teacher.cpu()
+            branch.target.cpu()
+        same = (precision.device == "cuda") == bool(wanted.gpus)
+        theirs = replace(precision, threads=wanted.cpus) if same else None
+        return cls(settings, branches, (task.train.digest, task.valid.digest), theirs, wanted.cpus, inputs.crops)
+
+    def open(self) -> Work:
+        """See `Setup.open`. AutocompressError where the images are not here, or not the same."""
+        torch.set_num_threads(self.threads)
+        for folder in (self.settings.train, self.settings.val):
+            if folder is not None and not folder.is_dir():
+                raise AutocompressError(
+                    f"{folder}: no such folder here; images must have the same path on every node of the cluster"
+                )
+        task = open_task(self.settings, self.branches)
+        self._check(task)
+        inputs = Inputs(task, lambda _: None, self.precision, crops=self.crops)
+        return lambda job, tell: work(job, inputs, tell)
+
+    def _check(self, task: Task) -> None:
+        for source, digest in zip((task.train, task.valid), self.digests, strict=True):
+            if source.digest != digest:
+                raise AutocompressError(f"{source.name}: other images here than the search has; copy them anew")
+
+
+def _absolute(folder: Path | None) -> Path | None:
+    return None if folder is None else folder.absolute()

@@ -1,0 +1,201 @@
+"""The front of a run: from the students that it wrote, so it can be read at any time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from autocompress.compute.runtimes import RUNTIMES
+from autocompress.errors import InvalidInput, RunError
+from autocompress.evaluation.latency import Machine
+from autocompress.io import checkpoints
+from autocompress.networks import shape
+from autocompress.search.run.folder import RunFolder
+from autocompress.search.space.cost import LATENCY_MS, cost_of
+from autocompress.search.space.search_space import Budget
+from autocompress.search.stopping import Point, front
+from autocompress.units import format_count, format_milliseconds
+
+CSV, JSON = "pareto.csv", "pareto.json"
+LATENCIES = {one.heading: one.column for one in RUNTIMES.values()}  # what people call columns of a front
+COLUMNS = (
+    "trial",
+    "family",
+    "psnr_y",
+    "ssim_y",
+    "flops",
+    "params",
+    "flops_share",
+    "gain_over_bicubic",
+    "loss_to_teacher",
+    *LATENCIES.values(),
+    "latency_on",
+    "config",
+    "file",
+)
+
+
+def students(run: RunFolder) -> pd.DataFrame:
+    """Every finished student by its cost; `on_front` says which no other within the budget dominates.
+
+    `flops_share` is of the teacher's FLOPs, of the best one where there are several; `gain_over_bicubic` and
+    `loss_to_teacher` are in dB of PSNR-Y on the validation images. `latency_ms`, with PyTorch, `latency_onnx_ms`, with
+    ONNX Runtime, and `latency_on`, the machine, are missing where nobody has measured them.
+    """
+    references = run.config["references"]
+    measured = run.students()
+    machine = run.config["search"].get("machine")
+    found = [_row(one, references) | _latency(one, run.latency(one["trial"]), machine) for one in measured]
+    by_cost = [LATENCY_MS if objective(run) == "latency" else "flops", "trial"]
+    table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
+    points = [Point(student["trial"], student["metrics"]["psnr_y"], cost_of(student)) for student in measured]
+    limit = budget(run)  # another session may have had a larger one
+    allowed = {row["trial"] for row in found if allows(limit, row)}
+    best = {point.trial for point in front([point for point in points if point.trial in allowed])}
+    table["on_front"] = table["trial"].isin(best)
+    return table
+
+
+def objective(run: RunFolder) -> str:
+    """What PSNR is weighed against in a run: one of OBJECTIVES."""
+    return str(run.config["search"].get("objective", "flops"))
+
+
+def budget(run: RunFolder) -> Budget:
+    """That of a run's latest session."""
+    return Budget(**run.config["search"]["budget"])
+
+
+def allows(limit: Budget, costs: Mapping[str, Any]) -> bool:
+    """Whether a student's row, or its trial's attributes, are within it; what nobody has measured is in no time."""
+    measured = costs.get(LATENCY_MS)
+    in_time = limit.latency is None or (measured is not None and measured <= limit.latency)
+    return in_time and limit.allows(costs["flops"], costs["params"])
+
+
+def pareto(run: RunFolder) -> pd.DataFrame:
+    """The front of a run by what it costs; RunError where no trial has finished, or none within its budget."""
+    table = _within_budget(run)
+    return table[table["on_front"]].drop(columns="on_front").reset_index(drop=True)
+
+
+def _within_budget(run: RunFolder) -> pd.DataFrame:
+    """The students within the run's budget, dominated ones too; RunError where there are none."""
+    table, limit = students(run), budget(run)
+    if table.empty:
+        raise RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
+    inside = [allows(limit, row) for row in rows(table)]
+    if not any(inside):
+        raise RunError(
+            f"{run.path}: none of its {len(table)} students is within {limit}, so there is no front; "
+            "let the search go on with more --trials, or give it a larger budget with --extend"
+        )
+    return table[inside].reset_index(drop=True)
+
+
+def within(run: RunFolder, limit: Budget) -> pd.DataFrame:
+    """The students of a run within its budget and this limit, by cost, dominated ones too.
+
+    RunError as `pareto`; InvalidInput where none of those within the budget is so small, or none was measured.
+    """
+    table = _within_budget(run)
+    if limit.latency is not None and table[LATENCY_MS].isna().all():
+        raise InvalidInput(
+            f"{run.path}: no student's latency is known, so none is within {limit}; "
+            "`autocompress evaluate RUN --latency` measures those of the front"
+        )
+    small = [allows(limit, row) for row in rows(table)]
+    if not any(small):
+        least = [f"{format_count(table['flops'].min())} FLOPs", f"{format_count(table['params'].min())} parameters"]
+        if limit.latency is not None:
+            least.append(f"{format_milliseconds(table[LATENCY_MS].min())} ms")
+        raise InvalidInput(f"{run.path}: no student is within {limit}; the fewest are {', '.join(least)}")
+    return table[small].reset_index(drop=True)
+
+
+def write_pareto(run: RunFolder) -> pd.DataFrame:
+    """Write pareto.csv and pareto.json, and return the front; raises as `pareto`."""
+    table = pareto(run)
+    checkpoints.write_text(run.path / CSV, table.drop(columns=["config"]).to_csv(index=False))
+    checkpoints.write_json(run.path / JSON, as_json(run, table))
+    return table
+
+
+def remove_pareto(run: RunFolder) -> None:
+    """Where there is no front: what was written of one within another budget."""
+    for name in (CSV, JSON):
+        (run.path / name).unlink(missing_ok=True)
+
+
+def as_json(run: RunFolder, table: pd.DataFrame) -> dict[str, Any]:
+    """The front with what it is compared with, as plain JSON types."""
+    config = run.config
+    return {
+        "objective": objective(run),
+        "budget": config["search"]["budget"],
+        "references": config["references"],
+        "pick": pick(table)["trial"],
+        "students": rows(table),
+    }
+
+
+def pick(table: pd.DataFrame) -> dict[str, Any]:
+    """The student to take from a front: the best PSNR-Y. Everything on it is within the budget."""
+    return max(rows(table), key=lambda row: float(row["psnr_y"]))
+
+
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """A student for a table: its shape, PSNR-Y, SSIM-Y, FLOPs, parameters and share of the teacher's FLOPs."""
+    return (
+        shape(row["family"], row["config"]),
+        f"{row['psnr_y']:.2f}",
+        f"{row['ssim_y']:.4f}",
+        format_count(row["flops"]),
+        format_count(row["params"]),
+        f"{row['flops_share']:.1%}",
+    )
+
+
+def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table of students as dicts, with None where something is missing."""
+    return [
+        {str(key): None if _is_missing(value) else value for key, value in row.items()}
+        for row in table.to_dict(orient="records")
+    ]
+
+
+def _is_missing(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _row(student: dict[str, Any], references: dict[str, Any]) -> dict[str, Any]:
+    metrics = student["metrics"]
+    return {
+        "trial": student["trial"],
+        "family": student["family"],
+        "psnr_y": metrics["psnr_y"],
+        "ssim_y": metrics["ssim_y"],
+        "flops": student["flops"],
+        "params": student["params"],
+        "flops_share": student["flops"] / references["teacher"]["flops"],
+        "gain_over_bicubic": metrics["psnr_y"] - references["bicubic"]["psnr_y"],
+        "loss_to_teacher": references["teacher"]["psnr_y"] - metrics["psnr_y"],
+        "config": student["config"],
+        "file": str(Path(student["file"])),
+    }
+
+
+def _latency(student: dict[str, Any], measured: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
+    """As a search for it has measured it, on the machine that `here` describes, or else as it was measured last."""
+    medians = {runtime: latency["median"] for runtime, latency in measured.items()}
+    machines = {runtime: str(Machine(**latency["machine"])) for runtime, latency in measured.items()}
+    if here is not None:
+        medians["pytorch"], machines["pytorch"] = student[LATENCY_MS], str(Machine(**here))
+    return {
+        **{one.column: medians.get(name) for name, one in RUNTIMES.items()},
+        "latency_on": " and ".join(sorted(set(machines.values()))) or None,
+    }

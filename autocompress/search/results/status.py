@@ -1,0 +1,111 @@
+"""How a run stands, also while it goes on: read from its study and its files, without writing to either."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from autocompress.search.results.front import allows, budget
+from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.known import scores
+from autocompress.search.run.sessions import is_held, locks
+from autocompress.search.run.storage import find_place
+from autocompress.search.run.study import BEGUN, SESSION, ended
+from autocompress.search.space.cost import LATENCY_MS, cost_of
+
+
+def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
+    """How many trials are how far, the best, where the time went, and who works on it, as plain JSON types.
+
+    Times are in seconds. `storage` is needed where its URL has a password; raises InvalidInput where the study cannot
+    be read.
+    """
+    trials = trials_of(run, storage)
+    alive = [path.stem for path in locks(run.path) if is_held(path)]
+    running = [t for t in trials if t.state == TrialState.RUNNING and t.user_attrs.get(SESSION) in alive]
+    begun = [trial for trial in running if BEGUN in trial.user_attrs]
+    over = ended(trials)
+    states = Counter(trial.state for trial in over)
+    wanted = run.config.get("settings", {}).get("trials")  # older versions did not keep it
+    return {
+        "run": str(run.path),
+        "sessions": len(alive),
+        "trials": {
+            **({} if wanted is None else {"wanted": wanted}),
+            "finished": states[TrialState.COMPLETE],
+            "stopped": states[TrialState.PRUNED],
+            "failed": states[TrialState.FAIL],
+            "running": len(begun),
+            **({} if wanted is None else {"waiting": max(0, wanted - len(over) - len(begun))}),
+        },
+        "best": _best(run, trials),
+        "running": [_progress(trial) for trial in begun],
+        "ended_early": [_ended_early(run, trial) for trial in over if trial.state in NAMES],
+        "times": _times(run, trials),
+    }
+
+
+NAMES = {TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
+
+
+def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTrial]:
+    """All of a run's study as they are now; none where it has not been made yet."""
+    place = find_place(storage, run)
+    if place.url is None and not run.database.is_file():
+        return []
+    with place.kept():
+        kept = place.open(run)
+        try:
+            found: list[FrozenTrial] = kept.get_all_trials(kept.get_study_id_from_name(place.study), deepcopy=False)
+        except KeyError:
+            return []
+        finally:
+            kept.remove_session()
+    return found
+
+
+def _best(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
+    """The pick of `results`, so far; None where no trial has finished within the budget."""
+    limit = budget(run)
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and allows(limit, trial.user_attrs)]
+    if not complete:
+        return None
+    best = max(complete, key=lambda trial: (float(trial.values[0]), -cost_of(trial.user_attrs)))
+    costs = {name: best.user_attrs[name] for name in ("flops", LATENCY_MS) if name in best.user_attrs}
+    return {"trial": best.number, "psnr_y": best.values[0]} | costs
+
+
+def _progress(trial: FrozenTrial) -> dict[str, Any]:
+    """Since when a trial is worked on, and its score at its last rung, if it has come to one."""
+    step, psnr = max(((rung, point.psnr) for rung, point in scores(trial)), default=(None, None))
+    since = trial.user_attrs[BEGUN]
+    return {"trial": trial.number, "since": since, "seconds": time.time() - since, "step": step, "psnr_y": psnr}
+
+
+def _ended_early(run: RunFolder, trial: FrozenTrial) -> dict[str, Any]:
+    """Why, and of one that failed, where more is said."""
+    about = {"trial": trial.number, "state": NAMES[trial.state], "reason": trial.user_attrs.get("reason", "")}
+    log = run.trial(trial.number) / "log.txt"
+    return about | {"log": str(log)} if trial.state == TrialState.FAIL and log.is_file() else about
+
+
+def _times(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
+    """Of all sessions, up to now or nearly, and of the trials that finished."""
+    sessions = run.times
+    return {
+        "sessions": len(sessions),
+        "total": sum(session["total"] for session in sessions),
+        "parts": _sum([session["parts"] for session in sessions]),
+        "trials": _sum([trial.user_attrs.get("seconds", {}) for trial in trials]),
+    }
+
+
+def _sum(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """By name, the largest first."""
+    names = {name for one in parts for name in one}
+    total = {name: round(sum(one.get(name, 0.0) for one in parts), 2) for name in names}
+    return dict(sorted(total.items(), key=lambda item: -item[1]))

@@ -1,0 +1,180 @@
+"""Small pieces of validation images that show what numbers do not: as they are, by bicubic, teachers and students."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autocompress.data.images import png
+from autocompress.data.sources import ImagePair
+from autocompress.errors import RunError
+from autocompress.evaluation.scores import Image, Upscaler
+from autocompress.io import cache, checkpoints
+from autocompress.search.run.folder import RunFolder
+
+SIDE = 192  # HR pixels, where the image has as many
+IMAGES = 4
+HARDEST = 4  # of an image's pieces are upscaled by the teacher, to choose one
+CONTEXT = 32  # LR pixels around a piece, which the teacher sees as well
+FORMAT = 1  # goes into the cache key: raise it when other pieces are chosen or files are named otherwise
+INDEX = "crops.json"
+CROPS = "crops"  # in the run folder
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A piece of the validation image of this name, in HR pixels; `number` is in the names of its files."""
+
+    number: int
+    image: str
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def of(self, image: Image) -> Image:
+        """Cut out of an HR image (H, W, 3)."""
+        return image[self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The crops of a run as files: the ground truth's and those of `names` are in `folder`, see `file`."""
+
+    folder: Path
+    crops: tuple[Crop, ...]
+    names: tuple[str, ...]  # bicubic and teachers
+
+    @classmethod
+    def read(cls, folder: Path) -> Pieces | None:
+        """Those that were written there; RunError where their index is damaged."""
+        index = folder / INDEX
+        if not index.is_file():
+            return None
+        try:
+            content = json.loads(index.read_text(encoding="utf-8"))
+            return cls(folder, tuple(Crop(**crop) for crop in content["crops"]), tuple(content["names"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{index}: no index of crops ({error}); restore it, or remove {folder}") from error
+
+    def write_index(self) -> None:
+        """When all files are there."""
+        content = {"crops": [asdict(crop) for crop in self.crops], "names": self.names}
+        checkpoints.write_json(self.folder / INDEX, content)
+
+    def truth(self, crop: Crop) -> Path:
+        """The ground truth."""
+        return self.folder / f"{crop.number}-truth.png"
+
+    def file(self, crop: Crop, name: str) -> Path:
+        """What one of `names` makes of it."""
+        return self.folder / f"{crop.number}-{self.names.index(name)}.png"
+
+    def keep(self, image: str, sr: Image, folder: Path) -> None:
+        """Write what a student made of a validation image, where that is one of these, into its trial's folder."""
+        for crop in self.crops:
+            if crop.image == image:
+                checkpoints.write_bytes(student_crop(folder, crop), png(crop.of(sr)))
+
+
+def student_crop(folder: Path, crop: Crop) -> Path:
+    """Where a trial's folder has what its student makes of a crop; trials of older versions have none."""
+    return folder / f"crop-{crop.number}.png"
+
+
+def crops_of(run: RunFolder) -> Pieces | None:
+    """The crops of a run; None where an older version made it."""
+    return Pieces.read(run.path / CROPS)
+
+
+def copy_crops(pieces: Pieces, run: RunFolder, digests: Mapping[str, str]) -> None:
+    """Into the run folder, unless it has some; `digests` are those of the teachers, by name.
+
+    What a run has stays: the students of its earlier sessions are cut to it.
+    """
+    if crops_of(run) is not None:
+        return
+    before = {name: name for name in pieces.names if name not in digests.values()}
+    before |= {name: digest for name, digest in digests.items() if digest in pieces.names}
+    names = sorted(before, key=lambda name: pieces.names.index(before[name]))
+    copy = Pieces(run.path / CROPS, pieces.crops, tuple(names))
+    for crop in pieces.crops:
+        checkpoints.write_bytes(copy.truth(crop), pieces.truth(crop).read_bytes())
+        for name in names:
+            checkpoints.write_bytes(copy.file(crop, name), pieces.file(crop, before[name]).read_bytes())
+    copy.write_index()
+
+
+def make_crops(
+    valid: Sequence[ImagePair], valid_key: str, scale: int, bicubic: Upscaler, teachers: Mapping[str, Upscaler]
+) -> Pieces:
+    """Of the first IMAGES images those pieces that the first teacher improves most over bicubic, from the cache."""
+
+    def build(folder: Path) -> None:
+        upscalers = {"bicubic": bicubic, **teachers}
+        crops = []
+        for number, pair in enumerate(valid[:IMAGES]):
+            top, left, height, width = _most_improved(pair, scale, bicubic, next(iter(teachers.values())))
+            crop = Crop(number, pair.name, top, left, height, width)
+            pieces = Pieces(folder, (crop,), tuple(upscalers))
+            checkpoints.write_bytes(pieces.truth(crop), png(crop.of(pair.hr)))
+            for name, upscale in upscalers.items():
+                piece = _piece(pair, scale, upscale, (top, left, height, width))
+                checkpoints.write_bytes(pieces.file(crop, name), png(piece))
+            crops.append(crop)
+        Pieces(folder, tuple(crops), tuple(upscalers)).write_index()
+
+    names = hashlib.sha256("\n".join(teachers).encode()).hexdigest()[:16]
+    pieces = Pieces.read(cache.entry("crops", f"{names}-{valid_key}-{FORMAT}", build))
+    assert pieces is not None  # the entry is complete
+    return pieces
+
+
+Window = tuple[int, int, int, int]  # top, left, height, width in HR pixels
+
+
+def _most_improved(pair: ImagePair, scale: int, bicubic: Upscaler, teacher: Upscaler) -> Window:
+    """Of the pieces that are hardest for bicubic, the one whose mean square error the teacher lowers most."""
+    error = _squares(bicubic(pair.lr), pair.hr)
+    windows = sorted(_windows(pair, scale), key=lambda window: -_mean(error, window))[:HARDEST]
+
+    def improvement(window: Window) -> float:
+        top, left, height, width = window
+        truth = pair.hr[top : top + height, left : left + width]
+        return _mean(error, window) - float(_squares(_piece(pair, scale, teacher, window), truth).mean())
+
+    return max(windows, key=improvement)
+
+
+def _windows(pair: ImagePair, scale: int) -> Iterable[Window]:
+    """Side by side, at multiples of the scale; one in each direction where the image is smaller."""
+    rows, columns = pair.hr.shape[:2]
+    side = SIDE // scale * scale
+    for top in range(0, max(1, rows - side + 1), side):
+        for left in range(0, max(1, columns - side + 1), side):
+            yield top, left, min(side, rows), min(side, columns)
+
+
+def _piece(pair: ImagePair, scale: int, upscale: Upscaler, window: Window) -> Image:
+    """What an upscaler makes of a window, seeing CONTEXT pixels more."""
+    top, left, height, width = window
+    above, before = min(top // scale, CONTEXT), min(left // scale, CONTEXT)
+    rows = slice(top // scale - above, (top + height) // scale + CONTEXT)
+    columns = slice(left // scale - before, (left + width) // scale + CONTEXT)
+    sr = upscale(np.ascontiguousarray(pair.lr[rows, columns]))
+    return sr[above * scale : above * scale + height, before * scale : before * scale + width]
+
+
+def _squares(image: Image, other: Image) -> Any:
+    return (image.astype(np.float32) - other.astype(np.float32)) ** 2
+
+
+def _mean(squares: Any, window: Window) -> float:
+    top, left, height, width = window
+    return float(squares[top : top + height, left : left + width].mean())

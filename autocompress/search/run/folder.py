@@ -1,0 +1,224 @@
+"""A run on disk: one folder in which everything about a search can be found."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from autocompress.errors import DiskFull, RunError
+from autocompress.io import checkpoints
+from autocompress.search.space.cost import cost_of
+
+CONFIG = "config.json"
+LOCK = ".lock"
+TIMES = "times.json"
+LATENCY = "latency.json"
+RAY = ".ray"  # Tune's own files while it runs
+THREADS = "machine.threads"  # in what a search for latency is
+OLD = 60  # seconds in which any file is written
+
+
+class RunFolder:
+    """One search: config.json, times.json, study.db, and what is written of the front, beside
+
+    - trials/0007/: student.safetensors + .json, crop-0.png..., latency.json where it was measured, log.txt, and
+      state.pt while there is something to go on with;
+    - crops/: pieces of validation images, by bicubic and the teachers; artifacts/: the dashboard's pictures;
+    - latencies.json, of a search for latency.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def existing(cls, path: Path) -> RunFolder:
+        """The run in a folder; RunError where there is none."""
+        run = cls(path)
+        if not run.exists():
+            what = "has no config.json, so it is no run of autocompress search" if path.is_dir() else "no such folder"
+            raise RunError(f"{path}: {what}; give the folder that `autocompress search` printed")
+        _ = run.config
+        return run
+
+    @property
+    def database(self) -> Path:
+        """The Optuna study."""
+        return self.path / "study.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """The pictures that belong to the study's trials, as an Optuna artifact store."""
+        return self.path / "artifacts"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What config.json holds; RunError where it is not that of a search."""
+        content = _read_json(self.path / CONFIG)
+        if not {"search", "references"} <= content.keys():
+            raise RunError(f"{self.path / CONFIG}: describes no run of autocompress search; give another folder")
+        return content
+
+    def trial(self, number: int) -> Path:
+        """The folder of a trial."""
+        return self.path / "trials" / f"{number:04d}"
+
+    def remove_state(self, number: int) -> None:
+        """What an attempt at a trial left to go on from, when there is nothing more to go on with."""
+        (self.trial(number) / "state.pt").unlink(missing_ok=True)
+
+    def objectives(self, number: int) -> list[float] | None:
+        """PSNR-Y and cost of a trial whose student is written, else None."""
+        content = self.student(number)
+        return None if content is None else [content["metrics"]["psnr_y"], cost_of(content)]
+
+    def student(self, number: int) -> dict[str, Any] | None:
+        """The student.json of a trial, if it is written."""
+        side_file = self.trial(number) / "student.json"
+        return _read_json(side_file) if side_file.is_file() else None
+
+    def latency(self, number: int) -> dict[str, Any]:
+        """By runtime, how long a trial's student took where it was last measured; see `Latency`."""
+        file = self.trial(number) / LATENCY
+        return _read_json(file) if file.is_file() else {}
+
+    def students(self) -> list[dict[str, Any]]:
+        """The student.json of every finished trial, in order, each with its `trial` number and `file`."""
+        found = []
+        for side_file in sorted(self.path.glob("trials/*/student.json")):
+            content = _read_json(side_file)
+            content["trial"] = int(side_file.parent.name)
+            content["file"] = str(side_file.with_suffix(".safetensors"))
+            found.append(content)
+        return found
+
+    @property
+    def times(self) -> list[dict[str, Any]]:
+        """Where the time of each session went, up to its end or to when it last kept it; see `Ledger`."""
+        path = self.path / TIMES
+        return list(_read_json(path)["sessions"]) if path.is_file() else []
+
+    def keep_times(self, session: str, times: Mapping[str, Any]) -> None:
+        """Keep those of a session, in place of what it kept before; for one session of the run at a time."""
+        others = [kept for kept in self.times if kept.get("session") != session]
+        checkpoints.write_json(self.path / TIMES, {"sessions": [*others, {"session": session, **times}]})
+
+    def check_writable(self, trials: Iterable[int]) -> None:
+        """Before something is added to these trials: RunError where their folders, or the run's, cannot be written."""
+        for folder in (self.path, *map(self.trial, trials)):
+            try:
+                with checkpoints.room_for(folder), tempfile.TemporaryFile(dir=folder):
+                    pass
+            except DiskFull:
+                raise
+            except OSError as error:
+                raise RunError(
+                    f"{folder}: cannot be written to ({error.strerror}); make it writable, or copy the run elsewhere"
+                ) from error
+
+    def exists(self) -> bool:
+        """Whether a search has been here."""
+        return (self.path / CONFIG).is_file()
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """The folder made and locked, for one search at a time; what was made is gone again if it fails before then.
+
+        RunError where the folder cannot be written, holds something else, or another search is running in it (one that
+        died keeps no lock).
+        """
+        made = self._make()
+        lock = FileLock(self.path / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(
+                f"{self.path}: another search is running in this folder; wait for it, or give another --out"
+            ) from None
+        try:
+            self._sweep()
+            yield
+        finally:
+            if not self.exists():
+                (self.path / LOCK).unlink()
+                with suppress(OSError):  # another search has made something in one of them
+                    for folder in made:
+                        folder.rmdir()
+            lock.release()
+
+    def _sweep(self) -> None:
+        """Remove half-written files of dead processes: config.json's, which only a search writes, and old ones."""
+        for left in self.path.glob(".*.tmp"):
+            with suppress(FileNotFoundError):
+                if left.name.startswith(f".{CONFIG}.") or time.time() - left.stat().st_mtime > OLD:
+                    left.unlink()
+
+    def _make(self) -> list[Path]:
+        """Make the folder and the lock's file; returns the folders that were not there before, the innermost first."""
+        absent = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not self.exists() and any(not _may_be_there(entry.name) for entry in self.path.iterdir()):
+                raise RunError(f"{self.path}: not empty, and no run of autocompress; give a new folder with --out")
+            if self.exists():
+                _ = self.config
+            (self.path / LOCK).touch()
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be written to ({error.strerror}); give another folder with --out"
+            ) from None
+        return absent
+
+    def check(self, search: Mapping[str, Any], extend: bool = False) -> None:
+        """RunError, with what differs, if the folder holds a search of other settings; `extend`: but for its budget."""
+        if not self.exists():
+            return
+        before, now = _flat(self.config["search"]), _flat(search)
+        other = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+        only_budget = all(key.startswith("budget.") for key in other)
+        if other and not (only_budget and extend):
+            remedy = "give another folder with --out"
+            if only_budget:
+                remedy += ", or go on within the new budget with --extend"
+            if other == [THREADS]:
+                remedy = f"set OMP_NUM_THREADS={before[THREADS]}, as it was, or {remedy}"
+            listed = (f"{key} was {before.get(key, 'absent')} and is now {now.get(key, 'absent')}" for key in other)
+            raise RunError(f"{self.path}: holds a search of other settings ({'; '.join(listed)}); {remedy}")
+
+    def settle(self, config: Mapping[str, Any]) -> None:
+        """Write config.json; what an earlier session of the same search wrote stays, but for its settings."""
+        if self.exists():
+            config = self.config | {key: config[key] for key in ("search", "settings", "started_in")}
+            if config == self.config:
+                return
+        checkpoints.write_json(self.path / CONFIG, config)
+
+
+def _may_be_there(name: str) -> bool:
+    """What a search leaves that was killed before it had prepared."""
+    return name == LOCK or (name.startswith(f".{CONFIG}.") and name.endswith(".tmp"))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path}: not readable as JSON ({error}); remove it or restore it") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

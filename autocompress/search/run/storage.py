@@ -1,0 +1,163 @@
+"""Where a study is kept: in a file of the run folder, or in a database that several machines share."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalRedisBackend
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from autocompress.errors import InvalidInput, RunError, StorageError
+from autocompress.search.run.folder import RunFolder
+
+STUDY_NAME = "autocompress"  # in a file of its own
+REDIS = ("redis", "rediss", "unix")  # schemes
+SECRETS = ("password", "sslpassword")  # of a URL's query
+HIDDEN = "***"
+WAIT = 60  # seconds for another process that writes to the same SQLite file
+REACH = 10  # seconds for a server to answer
+
+
+@dataclass(frozen=True)
+class Place:
+    """An Optuna RDB URL, or `redis://` for a journal there, or None for the run's own file; and the study's name."""
+
+    url: str | None
+    study: str
+
+    @property
+    def shown(self) -> str:
+        """The URL without its password, for people and for config.json."""
+        return "its own study.db" if self.url is None else masked(self.url)
+
+    def record(self) -> dict[str, str | None]:
+        """What config.json keeps."""
+        return {"url": None if self.url is None else masked(self.url), "study": self.study}
+
+    def open(self, run: RunFolder) -> BaseStorage:
+        """Connect; raises InvalidInput, with the remedy, where that cannot be done."""
+        if self.url is None:
+            return _sqlite(f"sqlite:///{run.database.absolute()}")
+        try:
+            if make_url(self.url).drivername in REDIS:
+                return _redis(self.url)
+            return _sqlite(self.url) if self.url.startswith("sqlite") else _server(self.url)
+        except ImportError as error:
+            raise InvalidInput(
+                f"the storage {self.shown} needs a Python package that is not installed ({_reason(error)}); "
+                "pip install 'autocompress[storage]' has those for PostgreSQL and Redis"
+            ) from error
+        except _lost() + (RuntimeError, ValueError, OSError) as error:  # noqa: RUF005
+            raise InvalidInput(
+                f"the storage {self.shown} cannot be used ({_reason(error)}); check its address, and that it is running"
+            ) from error
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Around all that a search does with its study: StorageError, with what to do, when it goes away."""
+        try:
+            yield
+        except _lost() as error:
+            raise StorageError(
+                f"the study in {self.shown} cannot be read or written any more ({_reason(error)}); "
+                "mend that, and the same command goes on"
+            ) from error
+
+
+def find_place(url: str | None, run: RunFolder) -> Place:
+    """Where a run's study is: as it was, or, for a new run, as wanted; RunError where it is another than it was."""
+    wanted = None if url is None else _absolute(url)
+    if not run.exists():
+        name = STUDY_NAME if wanted is None else f"{run.path.absolute().name}-{secrets.token_hex(4)}"
+        return Place(wanted, name)
+    recorded = run.config.get("storage") or Place(None, STUDY_NAME).record()
+    was, study = recorded["url"], recorded["study"]
+    if wanted is None and was is not None and HIDDEN in was:
+        raise RunError(
+            f"{run.path}: its study is in {was}, and passwords are not kept; give --storage with the password again"
+        )
+    if wanted is None or (was is not None and masked(wanted) == was):
+        return Place(wanted or was, str(study))
+    there = "its own study.db" if was is None else was
+    remedy = "leave --storage out" if was is None else f"give --storage {was}"
+    raise RunError(
+        f"{run.path}: its study is in {there}, not in {masked(wanted)}; {remedy}, or give another folder with --out"
+    )
+
+
+def masked(url: str) -> str:
+    """A URL with stars for its passwords."""
+    parsed = make_url(url)
+    hidden = {key: HIDDEN for key in parsed.query if key in SECRETS}
+    return parsed.update_query_dict(hidden).render_as_string(hide_password=True)
+
+
+def _absolute(url: str) -> str:
+    """The same URL from any folder."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise InvalidInput(
+            "--storage is no URL; give one such as sqlite:////data/studies.db, "
+            "postgresql://user:password@host/database or redis://host:6379"
+        ) from None
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise InvalidInput(f"the storage {url} keeps nothing; give the URL of a file, as in sqlite:///studies.db")
+        parsed = parsed.set(database=str(Path(str(parsed.database)).absolute()))
+    return parsed.render_as_string(hide_password=False)
+
+
+def _sqlite(url: str) -> RDBStorage:
+    """Write-ahead logging lets a dashboard read while a search writes; FULL loses nothing in a power cut."""
+    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": WAIT}})
+
+    def configure(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    sqlalchemy.event.listen(storage.engine, "connect", configure)
+    storage.engine.dispose()  # what was connected before this rule
+    return storage
+
+
+def _server(url: str) -> RDBStorage:
+    """A connection that the server closed in the hours of a training is made anew."""
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if make_url(url).get_backend_name() in ("postgresql", "mysql"):
+        options["connect_args"] = {"connect_timeout": REACH}
+    return RDBStorage(url, engine_kwargs=options)
+
+
+def _redis(url: str) -> JournalStorage:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return JournalStorage(JournalRedisBackend(url))
+
+
+def _lost() -> tuple[type[Exception], ...]:
+    """What storages raise when they cannot be reached."""
+    errors: tuple[type[Exception], ...] = (StorageInternalError, SQLAlchemyError)
+    if "redis" in sys.modules:
+        from redis.exceptions import RedisError
+
+        errors += (RedisError,)
+    return errors
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what is at the bottom of an error."""
+    while (cause := getattr(error, "orig", None) or error.__cause__) is not None:
+        error = cause
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,239 @@
+"""Search spaces: a YAML file that names a family, what may vary in its config, and how students are trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autocompress.distill.recipe import VARIABLE, Recipe
+from autocompress.errors import ConfigError, SpaceError
+from autocompress.io import package_files
+from autocompress.networks import FAMILIES, find_family
+from autocompress.networks.base import Config, Family
+from autocompress.search.space.parameter import Parameter, Value, capped, parse_parameter
+from autocompress.units import format_count
+
+Values = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Hard limits; None is no limit.
+
+    `flops` are fused multiply-adds for a 1280x720 output; `latency` is in milliseconds, for the same.
+    """
+
+    flops: int | None = None
+    params: int | None = None
+    latency: float | None = None
+
+    def allows(self, flops: int, params: int) -> bool:
+        """Whether a network with so many is within the budget, but for its latency."""
+        return (self.flops is None or flops <= self.flops) and (self.params is None or params <= self.params)
+
+    def __str__(self) -> str:
+        limits = [(self.flops, "FLOPs"), (self.params, "parameters")]
+        said = [f"{format_count(limit)} {what}" for limit, what in limits if limit is not None]
+        return " and ".join(said if self.latency is None else [f"{self.latency:g} ms", *said])
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One point of a space: the student's config, how it is trained, and what it costs."""
+
+    space: str
+    values: Values
+    config: Config
+    recipe: Recipe
+    flops: int
+    params: int
+    latency: float | None = None  # milliseconds, where they are what counts
+
+    @property
+    def cost(self) -> float:
+        """What PSNR is weighed against: latency where it is measured, else FLOPs."""
+        return self.flops if self.latency is None else self.latency
+
+    @property
+    def key(self) -> tuple[Config, Recipe]:
+        """Equal for two points that are the same training but for its seed.
+
+        Without a teacher's share its loss says nothing.
+        """
+        recipe = dataclasses.replace(self.recipe, seed=0)
+        return self.config, recipe if recipe.teacher_share else dataclasses.replace(recipe, teacher_loss="l1")
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a search may vary. `defaults` are the values that the first trials take beside the counts."""
+
+    name: str
+    family: Family
+    parameters: tuple[Parameter, ...]
+    defaults: Values
+
+    def for_teacher(self, teacher: Config) -> Space:
+        """The same space without counts above their limits, which are mostly the teacher's own."""
+        limits = self.family.limits(teacher)
+        return dataclasses.replace(
+            self,
+            parameters=tuple(
+                capped(parameter, limits[parameter.name]) if parameter.name in limits else parameter
+                for parameter in self.parameters
+            ),
+        )
+
+    def candidate(self, values: Values, teacher: Config, recipe: Recipe) -> Candidate:
+        """The point with these values, trained by `recipe` but for what the values say.
+
+        Raises ConfigError where the family has no such network: its counts may depend on each other.
+        """
+        fields = {name: value for name, value in values.items() if name not in VARIABLE}
+        training: dict[str, Any] = {name: value for name, value in values.items() if name in VARIABLE}
+        config = self.family.student_config(teacher, fields)
+        return Candidate(
+            self.name,
+            values,
+            config,
+            dataclasses.replace(recipe, **training),
+            self.family.flops(config),
+            self.family.params(config),
+        )
+
+    def sizes(self, teacher: Config) -> Iterator[tuple[Values, Config]]:
+        """Every network of the space that there is, with the defaults for the rest: what its FLOPs can be."""
+        counts = [parameter for parameter in self.parameters if parameter.name not in VARIABLE]
+        for combination in itertools.product(*(parameter.values for parameter in counts)):
+            values = {**dict(zip((p.name for p in counts), combination, strict=True)), **self.rest}
+            fields = {p.name: values[p.name] for p in counts}
+            with suppress(ConfigError):
+                yield values, self.family.student_config(teacher, fields)
+
+    def nearest(self, config: Config) -> Values:
+        """The point next to a network of this size, with the defaults for the rest."""
+        values = {**self.family.counts_of(config), **self.rest}
+        return {parameter.name: parameter.nearest(values[parameter.name]) for parameter in self.parameters}
+
+    @property
+    def rest(self) -> Values:
+        """What the first trials take for the parameters that a network's size does not depend on."""
+        return {p.name: self.defaults.get(p.name, p.values[0]) for p in self.parameters if p.name in VARIABLE}
+
+    @property
+    def size(self) -> int:
+        """The number of points."""
+        return math.prod(len(parameter.values) for parameter in self.parameters)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What tells this space from another, as plain JSON types."""
+        return {
+            "family": self.family.name,
+            "parameters": {parameter.name: list(parameter.values) for parameter in self.parameters},
+            "defaults": dict(self.defaults),
+        }
+
+
+def shipped_spaces() -> dict[str, Path]:
+    """The spaces that come with the package, by name."""
+    return package_files.spaces()
+
+
+def read_space(name_or_file: str) -> tuple[Path, str]:
+    """File and text of a shipped space by its name, or of the given file; SpaceError where there is no such text."""
+    known = shipped_spaces()
+    path = known.get(name_or_file, Path(name_or_file))
+    if not path.is_file():
+        raise SpaceError(
+            f"{name_or_file}: no such file, and no shipped search space of that name; shipped: {', '.join(known)}"
+        )
+    try:
+        return path, path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SpaceError(f"{path}: not readable as YAML: {error}") from error
+
+
+def load_space(name_or_file: str) -> Space:
+    """A shipped space by its name, or one from a YAML file; SpaceError names the file, the key and the rule."""
+    path, text = read_space(name_or_file)
+    try:
+        return _parse(path.stem, yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise SpaceError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
+    except (SpaceError, ConfigError) as error:
+        raise SpaceError(f"{path}: {error}") from error
+
+
+def _parse(name: str, content: object) -> Space:
+    if not isinstance(content, dict):
+        raise SpaceError("must be a mapping with `family` and `parameters`")
+    for key in content:
+        if key not in ("family", "parameters", "defaults"):
+            raise SpaceError(f"{key} is not known; known here: family, parameters, defaults")
+    if "family" not in content:
+        raise SpaceError(f"family is missing; known: {', '.join(FAMILIES)}")
+    family = find_family(str(content["family"]))
+    specs = content.get("parameters")
+    if not isinstance(specs, dict) or not specs:
+        raise SpaceError("parameters is missing or empty, but must name what may vary")
+    _check_names(family, specs)
+    parameters = tuple(parse_parameter(str(key), spec) for key, spec in specs.items())
+    for parameter in parameters:
+        _check_values(family, parameter)
+    defaults = content.get("defaults") or {}
+    _check_defaults(defaults, parameters)
+    return Space(name, family, parameters, defaults)
+
+
+def _check_names(family: Family, specs: Mapping[str, object]) -> None:
+    counts = [count.field for count in family.counts]
+    known = [*counts, *VARIABLE]
+    for key in specs:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise SpaceError(
+                f"parameters.{key} is nothing that {family.name} can vary{hint} (it can: {', '.join(known)})"
+            )
+    for count in family.counts:
+        if count.field not in specs and not count.optional:
+            raise SpaceError(f"parameters.{count.field} is missing; give it a range, or one value to keep it fixed")
+
+
+def _check_values(family: Family, parameter: Parameter) -> None:
+    for count in family.counts:
+        if parameter.name == count.field:
+            high = math.inf if count.high is None else count.high
+            for value in parameter.values:
+                number = isinstance(value, int if count.whole else int | float) and not isinstance(value, bool)
+                if not number or not count.low <= value <= high:  # type: ignore[operator]
+                    what = "whole numbers" if count.whole else "numbers"
+                    rule = f">= {count.low}" if count.high is None else f"from {count.low} to {count.high}"
+                    raise SpaceError(f"parameters.{parameter.name} has the value {value!r}, but must be {what} {rule}")
+            return
+    for value in parameter.values:
+        try:
+            Recipe(**{parameter.name: value})  # type: ignore[arg-type]
+        except TypeError as error:
+            raise SpaceError(f"parameters.{parameter.name} has the value {value!r} of a wrong type") from error
+
+
+def _check_defaults(defaults: object, parameters: tuple[Parameter, ...]) -> None:
+    if not isinstance(defaults, dict):
+        raise SpaceError(f"defaults is {defaults!r}, but must be a mapping")
+    by_name = {parameter.name: parameter for parameter in parameters}
+    for key, value in defaults.items():
+        if key not in by_name:
+            raise SpaceError(f"defaults.{key} is no parameter of this space")
+        if value not in by_name[key].values:
+            values = ", ".join(map(str, by_name[key].values))
+            raise SpaceError(f"defaults.{key} is {value!r}, but its values are {values}")

@@ -1,0 +1,138 @@
+"""From what a user names to the branches of a search: its spaces, each with its teacher and what it learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autocompress.errors import InvalidInput
+from autocompress.networks import FAMILIES
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.teachers import default_teacher, load_teacher
+from autocompress.search.settings import Settings
+from autocompress.search.space.joint import Branch, Branches
+from autocompress.search.space.search_space import Space, load_space
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A teacher as a user gave it: for the space or the family `key`, or for all spaces of its own family."""
+
+    key: str
+    name: str
+    network: SRNetwork
+
+    def fits(self, space: Space) -> bool:
+        return self.key in (space.name, space.family.name)
+
+
+def open_branches(settings: Settings) -> Branches:
+    """The branches that settings name; raises InvalidInput for what cannot be used."""
+    spaces = [load_space(name) for name in settings.spaces]
+    for index, space in enumerate(spaces):
+        if space.name in [other.name for other in spaces[:index]]:
+            raise InvalidInput(f"two spaces are called {space.name}; give each once, or rename one's file")
+    load = _Loader(settings.res_scale)
+    given = [_given(text, spaces, load) for text in settings.teachers]
+    target = None if settings.target is None else load(settings.target)
+    load.check()
+    branches = []
+    for space in spaces:
+        name, teacher = _teacher_of(space, given) or _shipped(space)
+        learnt_from = (name, teacher) if target is None else (str(settings.target), target)
+        branches.append(Branch(space.for_teacher(teacher.config), name, teacher, *learnt_from))
+    _check_used(given, branches)
+    _check_scales(branches, settings.scale)
+    return Branches(branches)
+
+
+class _Loader:
+    """Loads what a user names, with the residual scaling for those that have one."""
+
+    def __init__(self, res_scale: float | None) -> None:
+        self._res_scale = res_scale
+        self._taken = False
+
+    def __call__(self, name: str) -> SRNetwork:
+        network = load_teacher(name)
+        if self._res_scale is None or "res_scale" not in network.config.to_dict():
+            return network
+        self._taken = True
+        return load_teacher(name, self._res_scale)
+
+    def check(self) -> None:
+        """Raise InvalidInput where there was nothing to take it."""
+        if self._res_scale is not None and not self._taken:
+            raise InvalidInput(
+                f"res_scale {self._res_scale} was given, but no --teacher or --target is an EDSR, which has one; "
+                "leave it out"
+            )
+
+
+def _given(text: str, spaces: Sequence[Space], load: _Loader) -> _Given:
+    """From `FILE` or `KEY=FILE`; a name with `=` of which the first part is no space and no family is a file's."""
+    key, equals, name = text.partition("=")
+    keys = [*FAMILIES, *(space.name for space in spaces)]
+    if not equals or key not in keys:
+        key, name = "", text
+    network = load(name)
+    given = _Given(key or network.family, name, network)
+    for space in spaces:
+        if given.fits(space) and space.family.name != network.family:
+            raise _misfit(name, network, space)
+    return given
+
+
+def _teacher_of(space: Space, given: Sequence[_Given]) -> tuple[str, SRNetwork] | None:
+    """The one given for this space, or else for its family."""
+    fitting = [teacher for teacher in given if teacher.fits(space)]
+    own = [teacher for teacher in fitting if teacher.key == space.name] or fitting
+    if len(own) > 1:
+        raise InvalidInput(
+            f"{own[0].name} and {own[1].name} are both teachers for the space {space.name}; leave one out, or say "
+            f"which is whose, as in --teacher {space.name}=FILE"
+        )
+    return (own[0].name, own[0].network) if own else None
+
+
+def _shipped(space: Space) -> tuple[str, SRNetwork]:
+    name = default_teacher(space.family.name)
+    return name, load_teacher(name)
+
+
+def _check_used(given: Sequence[_Given], branches: Sequence[Branch]) -> None:
+    for teacher in given:
+        if any(branch.teacher is teacher.network for branch in branches):
+            continue
+        for branch in branches:
+            if branch.family.name != teacher.network.family:
+                raise _misfit(teacher.name, teacher.network, branch.space)
+        raise InvalidInput(f"the teacher {teacher.name} is for no space that is searched; leave it out")
+
+
+def _misfit(name: str, network: SRNetwork, space: Space) -> InvalidInput:
+    return InvalidInput(
+        f"the teacher {name} is {network.family}, but the space {space.name} is of the family {space.family.name}; "
+        "give a teacher or a space of the same family"
+    )
+
+
+def _check_scales(branches: Sequence[Branch], asked: int | None) -> None:
+    first = branches[0]
+    for branch in branches:
+        scale = branch.teacher.scale
+        if asked not in (None, scale):
+            raise InvalidInput(
+                f"scale {asked} was asked for, but the teacher {branch.teacher_name} upscales by {scale}; "
+                f"leave --scale out or give a teacher of x{asked}"
+            )
+        if scale != first.teacher.scale:
+            raise InvalidInput(
+                f"the teacher {first.teacher_name} upscales by {first.teacher.scale}, but {branch.teacher_name} by "
+                f"{scale}; give teachers of one scale"
+            )
+        if branch.target.scale != scale:
+            raise InvalidInput(
+                f"the target {branch.target_name} upscales by {branch.target.scale}, but the teacher "
+                f"{branch.teacher_name} by {scale}; give a target of the same scale"
+            )

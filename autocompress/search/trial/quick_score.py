@@ -1,0 +1,70 @@
+"""A quick estimate of a mean PSNR-Y, from some tiles of the images.
+
+Full validation of a student on large images can take longer than a stretch of its training. What a rung needs is only
+how students rank, so they are scored on few tiles, the same for all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autocompress.data import bicubic
+from autocompress.data.sources import ImagePair
+from autocompress.evaluation.metrics import rgb_to_y
+from autocompress.evaluation.scores import Image, Upscaler
+
+TILE = 64  # LR pixels a side
+NUM_TILES = 16
+WORTH_IT = 2  # images of fewer than so many times the tiles' pixels are taken whole
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Scores by tiles; made by `estimate_by_tiles`."""
+
+    images: list[list[ImagePair]]  # the tiles of each image that has some
+    scale: int
+
+    def psnr_y(self, upscale: Upscaler) -> float:
+        """The mean over images of the PSNR-Y in dB of each one's tiles together."""
+        return float(np.mean([self._image(upscale, tiles) for tiles in self.images]))
+
+    def _image(self, upscale: Upscaler, tiles: list[ImagePair]) -> float:
+        mse = float(np.mean([_mse(upscale(tile.lr), tile.hr, self.scale) for tile in tiles]))
+        return 10 * math.log10(255**2 / mse) if mse else math.inf
+
+
+def estimate_by_tiles(pairs: Sequence[ImagePair], scale: int) -> Estimate | None:
+    """Tiles of the images, evenly over how hard they are to bicubic; None where the images are hardly more than those.
+
+    Where there are more images than tiles, evenly spaced ones have a tile each.
+    """
+    if sum(pair.lr.shape[0] * pair.lr.shape[1] for pair in pairs) < WORTH_IT * NUM_TILES * TILE**2:
+        return None
+    count = min(len(pairs), NUM_TILES)
+    chosen = [pairs[index * len(pairs) // count] for index in range(count)]
+    shares = [NUM_TILES * (index + 1) // count - NUM_TILES * index // count for index in range(count)]
+    return Estimate([_tiles(pair, scale, share) for pair, share in zip(chosen, shares, strict=True)], scale)
+
+
+def _tiles(pair: ImagePair, scale: int, count: int) -> list[ImagePair]:
+    height, width = pair.lr.shape[:2]
+    tiles = []
+    for top in range(0, max(1, height - TILE + 1), TILE):
+        for left in range(0, max(1, width - TILE + 1), TILE):
+            lr = pair.lr[top : top + TILE, left : left + TILE]
+            hr = pair.hr[top * scale : (top + TILE) * scale, left * scale : (left + TILE) * scale]
+            tiles.append(ImagePair(f"{pair.name}+{left}+{top}", np.ascontiguousarray(lr), np.ascontiguousarray(hr)))
+    errors = [_mse(bicubic.upscale(tile.lr, scale), tile.hr, scale) for tile in tiles]
+    ranked = [tiles[index] for index in np.argsort(errors, kind="stable")]
+    count = min(count, len(ranked))
+    return [ranked[(2 * index + 1) * len(ranked) // (2 * count)] for index in range(count)]
+
+
+def _mse(sr: Image, hr: Image, border: int) -> float:
+    inner = np.s_[border:-border, border:-border]
+    return float(np.square(rgb_to_y(sr[inner]) - rgb_to_y(hr[inner])).mean())

@@ -1,0 +1,262 @@
+"""How a running search looks: live lines on a terminal, plain lines in a pipe or a log file. All on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeVar
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from autocompress.distill.recipe import VARIABLE
+from autocompress.search import Progress
+from autocompress.search.space.search_space import Candidate
+from autocompress.units import format_count, format_duration
+
+Item = TypeVar("Item")
+LINE_EVERY = 10  # seconds
+
+
+def make_display(trials: int, steps: int, quiet: bool = False) -> Display:
+    """A live one on a terminal that can draw anew, a plain one elsewhere; a quiet one shows nothing."""
+    console = _console(quiet)
+    return LiveDisplay(console, trials, steps) if _can_draw(console) else Display(console, trials, steps)
+
+
+def step_display(steps: int, what: str = "step", quiet: bool = False) -> StepDisplay:
+    """For a single training, or what else goes on for so many of `what`."""
+    return StepDisplay(_console(quiet), steps, what)
+
+
+def counted(items: Iterable[Item], total: int, what: str, quiet: bool = False) -> Iterator[Item]:
+    """The items, with how many there have been: a bar on a terminal, elsewhere a line every ten seconds at most."""
+    console, told = _console(quiet), time.monotonic()
+    with _bars(console, TextColumn("{task.description}")) as bar:
+        task = bar.add_task(what, total=total)
+        for index, item in enumerate(items):
+            yield item
+            bar.update(task, completed=index + 1)
+            if not _can_draw(console) and time.monotonic() - told > LINE_EVERY:
+                told = time.monotonic()
+                console.print(f"{what}: {index + 1}/{total}", soft_wrap=True, markup=False)
+
+
+def _console(quiet: bool = False) -> Console:
+    """In a notebook too it writes to stderr."""
+    return Console(stderr=True, highlight=False, quiet=quiet, force_jupyter=False)
+
+
+def _can_draw(console: Console) -> bool:
+    """Whether lines can be drawn anew."""
+    return console.is_terminal and not console.is_dumb_terminal and not console.quiet
+
+
+def _bars(console: Console, *first: ProgressColumn) -> Bars:
+    columns = (*first, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Bars(*columns, console=console, transient=True, disable=not _can_draw(console))
+
+
+class StepDisplay:
+    """Lines for a training of so many steps, or the like, on a terminal with a bar below them."""
+
+    LINES = 20  # over a whole training, where nothing can be drawn anew
+
+    def __init__(self, console: Console, steps: int, what: str = "step") -> None:
+        self._steps, self._console, self._what = steps, console, what
+        self._first: tuple[int, float] | None = None
+        self._bar = _bars(console)
+        self._task = self._bar.add_task("", total=steps)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def log(self, text: str) -> None:
+        """One line."""
+        self._console.print(text, soft_wrap=True, markup=False)
+
+    def step(self, step: int) -> None:
+        """So many steps are done."""
+        self._bar.update(self._task, completed=step)
+        now = time.monotonic()
+        if self._first is None:
+            self._first = step, now
+        elif not _can_draw(self._console) and step * self.LINES // self._steps > (step - 1) * self.LINES // self._steps:
+            first, start = self._first
+            left = (now - start) / (step - first) * (self._steps - step)
+            times = f"{format_duration(now - start)} gone, about {format_duration(left)} left"
+            self.log(f"{self._what} {step}/{self._steps}  {times}")
+
+
+class Display(Progress):
+    """A line for each thing that happens."""
+
+    def __init__(self, console: Console, trials: int, steps: int) -> None:
+        self.console = console
+        self.trials = trials
+        self.steps = steps
+        self.left = trials
+        self.best = float("-inf")
+        self.started = time.monotonic()
+        self._pace: tuple[int, float] | None = None  # how many were left when the first one began here, and when
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+    def log(self, text: str, style: str | None = None) -> None:
+        """One line, never wrapped: a log file has no width."""
+        self.console.print(text, style=style, soft_wrap=True, markup=False)
+
+    def stage(self, what: str) -> None:
+        """See `Progress`; as are all that follow."""
+        self.log(f"... {what}", "dim")
+
+    def prepared(self, facts: list[str]) -> None:
+        for fact in facts:
+            self.log(fact)
+
+    def to_go(self, trials: int) -> None:
+        self.left = trials
+        if self._pace is None:
+            self._pace = trials, time.monotonic()
+
+    def scored(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self.log(f"{_name(trial, candidate)}  {psnr:6.2f} dB before training", "dim")
+
+    def training(self, trial: int, candidate: Candidate) -> None:
+        self.log(f"{_name(trial, candidate)}  training: {_recipe(candidate)}")
+
+    def step(self, trial: int, step: int) -> None:
+        return None
+
+    def at_rung(self, trial: int, step: int, psnr: float) -> None:
+        self.log(f"trial {trial:3}  step {step}/{self.steps}  {psnr:6.2f} dB  {self.time_left()}")
+
+    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self.left -= 1
+        self.best = max(self.best, psnr)
+        self.log(f"{_name(trial, candidate)}  {psnr:6.2f} dB after {self.steps} steps  {self.time_left()}", "bold")
+
+    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self.left -= 1
+        self.log(f"{_name(trial, candidate)}  stopped: {reason}", "dim")
+
+    def failed(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self.left -= 1
+        self.log(f"{_name(trial, candidate)}  FAILED: {reason}", "red")
+
+    def time_left(self, done: float = 0.0) -> str:
+        """From the pace of the trials since the first one of this session; so much of those that run is `done`."""
+        now = time.monotonic()
+        first, start = self._pace or (self.left, now)
+        ended = first - self.left + done
+        left = format_duration((now - start) / ended * max(0.0, self.left - done)) if ended > 0 else "?"
+        return f"{format_duration(now - self.started)} gone, about {left} left"
+
+
+@dataclass
+class _Running:
+    """A trial that is worked on."""
+
+    text: str
+    so_far: str
+    step: int = 0
+
+
+class LiveDisplay(Display):
+    """The same lines, with what is going on now below them: a line for each trial that is worked on."""
+
+    def __init__(self, console: Console, trials: int, steps: int) -> None:
+        super().__init__(console, trials, steps)
+        self._stage = ""
+        self._running: dict[int, _Running] = {}
+        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def stage(self, what: str) -> None:
+        self._stage = what
+
+    def prepared(self, facts: list[str]) -> None:
+        super().prepared(facts)
+        self._stage = "making students and scoring them before training"
+
+    def scored(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self._running[trial] = _Running(_name(trial, candidate), f"{psnr:.2f} dB before training")
+
+    def training(self, trial: int, candidate: Candidate) -> None:
+        self._at_work(trial).text = f"{_name(trial, candidate)}  {_recipe(candidate)}"
+
+    def step(self, trial: int, step: int) -> None:
+        self._at_work(trial).step = step
+
+    def at_rung(self, trial: int, step: int, psnr: float) -> None:
+        self._at_work(trial).so_far = f"{psnr:.2f} dB so far"
+
+    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self._running.pop(trial, None)
+        super().finished(trial, candidate, psnr)
+
+    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self._running.pop(trial, None)
+        super().stopped(trial, candidate, reason)
+
+    def failed(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self._running.pop(trial, None)
+        super().failed(trial, candidate, reason)
+
+    def _at_work(self, trial: int) -> _Running:
+        """One that goes on from its last rung was not scored before training in this session."""
+        return self._running.setdefault(trial, _Running(f"trial {trial:3}", ""))
+
+    def _render(self) -> Group:
+        now = sorted(self._running.items())
+        lines: list[RenderableType] = []
+        if not now and self.left > 0:
+            lines.append(Text(self._stage, overflow="ellipsis", no_wrap=True))
+        for _, running in now:
+            bar = Table.grid(padding=(0, 1))
+            bar.add_row(
+                ProgressBar(self.steps, running.step, width=30), f"step {running.step}/{self.steps}", running.so_far
+            )
+            lines += [Text(running.text, overflow="ellipsis", no_wrap=True), bar]
+        shares = sum(running.step / self.steps for _, running in now)
+        overall = f"trial {self.trials - self.left}/{self.trials}, {self.time_left(shares)}"
+        if self.best > 0:
+            overall += f", best {self.best:.2f} dB"
+        return Group(*lines, Text(overall, style="cyan"))
+
+
+def _name(trial: int, candidate: Candidate) -> str:
+    counts = " ".join(f"{k}={v}" for k, v in candidate.values.items() if k not in VARIABLE)
+    latency = "" if candidate.latency is None else f" {candidate.latency:7.1f} ms"
+    return f"trial {trial:3}  {candidate.space} {counts:24} {format_count(candidate.flops):>7} FLOPs{latency}"
+
+
+def _recipe(candidate: Candidate) -> str:
+    return " ".join(f"{k}={v}" for k, v in candidate.values.items() if k in VARIABLE)

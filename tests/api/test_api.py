@@ -1,0 +1,259 @@
+"""The search from Python: what it gives, what it refuses, and that it and the command line have the same options."""
+
+import inspect
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+import torch
+from generated import write_waves
+from small import BUDGET, SPACE, Silent
+
+import autocompress
+from autocompress import api
+from autocompress.api import Result, open_run
+from autocompress.cli.searching import search as command
+from autocompress.compute import precision
+from autocompress.errors import InvalidInput, RunError
+from autocompress.report import story
+from autocompress.search import Outcome, RunFolder
+from autocompress.terminal import Display
+from autocompress.units import format_count
+
+Search = Callable[..., Result]
+PAGE = Path(__file__).parents[2] / "docs" / "python.md"
+
+
+@pytest.fixture
+def search(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+    """A search of seconds; any keyword can be given."""
+    monkeypatch.setattr(precision, "choose", precision.Precision)
+    (tmp_path / "small.yaml").write_text(SPACE)
+    usual: dict[str, Any] = {
+        "budget_flops": BUDGET,
+        "space": tmp_path / "small.yaml",
+        "teacher": teacher_file,
+        "train": photos,
+        "init": "scratch",
+        "trials": 3,
+        "steps": 2,
+        "out": tmp_path / "run",
+    }
+    real = api.search
+    return lambda **given: real(**usual | given)
+
+
+@pytest.fixture
+def result(finished: tuple[RunFolder, Outcome, Silent]) -> Result:
+    return open_run(finished[0].path)
+
+
+def test_a_search_gives_its_front_and_writes_it(search: Search, capsys: pytest.CaptureFixture[str]) -> None:
+    result = search()
+    assert (result.reason, result.interrupted) == ("all 3 trials are done", False)
+    assert len(result.students) == 3
+    assert result.front["psnr_y"].is_monotonic_increasing
+    for name in ("pareto.csv", "pareto.json", "report.html"):
+        assert (result.path / name).is_file()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "dB before training" in captured.err
+    assert "\x1b" not in captured.err
+
+
+def test_without_progress_it_says_nothing(search: Search, capsys: pytest.CaptureFixture[str]) -> None:
+    search(progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_quantities_are_texts_or_numbers(search: Search) -> None:
+    assert search(budget_flops="0.4G", timeout="10m").run.config["search"]["budget"]["flops"] == 400_000_000
+    again = search(budget_flops=0.4e9, timeout=600)
+    assert again.reason == "all 3 trials are done"
+
+
+def test_an_interrupt_gives_the_result_so_far(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    def finished(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Display, "finished", finished)
+        result = search(workers=1)
+    assert result.interrupted
+    assert len(result.students) == 1
+    assert (result.path / "pareto.csv").is_file()
+    assert len(search().students) == 3
+
+
+def test_a_resumed_search_tells_how_many_trials_are_to_go(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(Display, "to_go", lambda _, trials: told.append(trials))
+    search()
+    assert told == [3, 2, 1, 0]
+    told.clear()
+    search(trials=5)
+    assert told == [2, 1, 0]
+
+
+def test_where_no_student_is_trained_there_is_no_front(search: Search) -> None:
+    result = search(timeout="1ms")
+    assert result.students.empty
+    assert result.reason == "the time is used up"
+    for ask in (lambda: result.front, result.best):
+        with pytest.raises(RunError, match="no trial has finished yet"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"budget_flops": None}, "no budget is given"),
+        ({"budget_flops": "plenty"}, "--budget-flops: 'plenty' is no amount"),
+        ({"budget_flops": -1}, "--budget-flops: '-1' is no amount"),
+        ({"budget_flops": float("nan")}, "--budget-flops: 'nan' is no amount"),
+        ({"budget_params": "5X"}, "--budget-params: '5X' is no amount"),
+        ({"timeout": 0}, "--timeout: '0' is no duration"),
+        ({"trial_timeout": "soon"}, "--trial-timeout: 'soon' is no duration"),
+        ({"trials": 0}, "trials is 0"),
+        ({"teacher": "nobody"}, "nobody: no such file"),
+        ({"backend": "slurm"}, "--backend slurm: no such backend"),
+        ({"gpus_per_trial": 0.5}, "add --backend ray"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(search: Search, tmp_path: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(message)):
+        search(**given)
+    assert not (tmp_path / "run").exists()
+
+
+def test_join_helps_a_run(search: Search, tmp_path: Path) -> None:
+    search(timeout="1ms")
+    joined = api.join(tmp_path / "run", progress=False)
+    assert (joined.reason, len(joined.students)) == ("all 3 trials are done", 3)
+    with pytest.raises(InvalidInput, match="--timeout: 'soon'"):
+        api.join(tmp_path / "run", timeout="soon")
+
+
+def test_the_best_within_limits(result: Result) -> None:
+    table = result.students
+    best = result.best()
+    assert best.psnr_y == result.front["psnr_y"].max()
+    assert best.metrics.keys() == {"psnr_y", "ssim_y"}
+    smallest = table.loc[table["params"].idxmin()]
+    found = result.best(max_params=int(smallest["params"]))
+    assert found.params == smallest["params"]
+    limit = int(table["flops"].median())
+    assert result.best(max_flops=limit).psnr_y == table[table["flops"] <= limit]["psnr_y"].max()
+    with pytest.raises(InvalidInput, match="no student is within 5 FLOPs and 1K parameters; the fewest are"):
+        result.best(max_flops=5, max_params="1K")
+    with pytest.raises(InvalidInput, match="max_flops: 'few' is no amount"):
+        result.best(max_flops="few")
+
+
+def test_the_best_of_a_run_with_none_in_its_budget(result: Result, tmp_path: Path) -> None:
+    """And what is blamed is the limit that leaves nothing."""
+    shutil.copytree(result.path, tmp_path / "run")
+    config, flops = result.run.config, sorted(set(result.students["flops"].tolist()))
+    assert len(flops) > 2
+
+    def within(budget: int) -> Result:
+        config["search"]["budget"]["flops"] = budget
+        (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+        return open_run(tmp_path / "run")
+
+    none = within(flops[0] - 1)
+    for ask in (lambda: none.front, none.best, lambda: none.best(max_params="1K")):
+        with pytest.raises(
+            RunError, match=f"none of its {len(none.students)} students is within .* FLOPs, so there is"
+        ):
+            ask()
+    table = within(flops[1]).students
+    fewest = int(table[table["flops"] <= flops[1]]["params"].min())
+    with pytest.raises(InvalidInput, match=f"the fewest are .* FLOPs, {format_count(fewest)} parameters"):
+        within(flops[1]).best(max_params=1)
+
+
+def test_a_student_loads(result: Result) -> None:
+    student = result.best()
+    network = student.load()
+    assert isinstance(network, torch.nn.Module)
+    assert (network.scale, network.family, network.config.to_dict()) == (2, student.family, student.config)
+    assert network(torch.rand(1, 3, 8, 9)).shape == (1, 3, 16, 18)
+    assert student.file == result.path / "trials" / f"{student.trial:04d}" / "student.safetensors"
+
+
+def test_a_result_says_what_it_is_and_plots(result: Result) -> None:
+    assert repr(result) == f"<Result of {result.path}: {len(result.students)} students>"
+    figure = result.plot()
+    assert isinstance(figure, go.Figure)
+    assert "front" in {trace.name for trace in figure.data}
+
+
+def test_a_picture_is_from_the_storage_that_was_given(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+    monkeypatch.setattr(story, "trials_of", lambda _, storage: asked.append(storage) or [])
+    open_run(result.path, storage="redis://:secret@host").plot()
+    open_run(result.path).plot()
+    assert asked == ["redis://:secret@host", None]
+
+
+def test_open_run_where_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such folder"):
+        open_run(tmp_path / "nowhere")
+
+
+def test_the_command_line_and_python_have_the_same_options() -> None:
+    options = inspect.signature(command).parameters
+    keywords = inspect.signature(api.search).parameters
+    assert options.keys() - {"context", "join", "quiet"} == keywords.keys() - {"progress"}
+    for name in options.keys() & keywords.keys() - {"space"}:  # a list has no place in a signature
+        assert options[name].default == keywords[name].default, name
+
+
+def test_every_keyword_is_described() -> None:
+    described = inspect.getdoc(api.search) or ""
+    for name in inspect.signature(api.search).parameters:
+        assert re.search(rf"(^|`|, ){name}[:`,]", described, re.MULTILINE), name
+
+
+def test_the_package_is_imported_without_torch() -> None:
+    code = (
+        "import sys, autocompress; autocompress.api.search, autocompress.open_run\n"
+        "assert not {'torch', 'optuna', 'pandas', 'plotly', 'typer'} & set(sys.modules)\n"
+        "from autocompress.api import load; assert load is autocompress.load\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = autocompress.nothing
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = api.nothing
+
+
+def test_the_page_runs(
+    search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All blocks of docs/python.md, in order, with a search of seconds in place of the page's."""
+    real = api.search
+
+    def short(**given: Any) -> Result:
+        inspect.signature(real).bind(**given)
+        amount = {} if given["budget_flops"] == "20G" else {"budget_flops": given["budget_flops"]}
+        return search(**amount, out=given.get("out", "runs/other"))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(api, "search", short)
+    write_waves(tmp_path / "photo.png", 20, 24, seed=0)
+    namespace: dict[str, Any] = {}
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    for block in blocks:
+        exec(block.replace("workers=2", "workers=1"), namespace)
+    assert len(blocks) == 6
+    assert (tmp_path / "photo_x2.png").is_file()
+    assert "--budget-flops: 'plenty' is no amount; write a number >= 1 with" in capsys.readouterr().out

@@ -1,0 +1,149 @@
+"""How the command line behaves on terminals and in pipes."""
+
+import io
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from command_line import Call
+from rich.table import Table
+from small import Finished
+
+from autocompress import __version__
+from autocompress.cli.tables import front_table, spare_of_front
+from autocompress.cli.tables import show as show_table
+from autocompress.search.results.front import pareto
+
+FOLDER = Path(__file__).parents[2]
+
+
+def program(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "autocompress", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | variables, cwd=FOLDER, check=False, timeout=60
+    )
+
+
+def test_it_runs_as_a_module_and_says_its_version() -> None:
+    ended = program("--version")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"autocompress {__version__}\n", "")
+
+
+@pytest.mark.parametrize("words", [["teacher", "list"], ["evaluate", "bicubic"], ["prune", "edsr-baseline-x2"]])
+def test_ctrl_c_in_any_command_is_one_line_and_code_130(
+    call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    loading = ("autocompress.networks.teachers.shipped", "autocompress.networks.teachers.load_teacher")
+    for place in (*loading, "autocompress.evaluation.scores.pairs"):
+        monkeypatch.setattr(place, interrupted)
+    assert call(*words) == (130, "", "Interrupted.\n")
+
+
+@pytest.mark.parametrize("words", [["pareto", "RUN"], ["--version"], ["--help"]])
+def test_a_reader_that_goes_away_is_no_traceback(finished: Finished, words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    arguments = [str(finished[0].path) if word == "RUN" else word for word in words]
+    with os.fdopen(writing, "w") as out:
+        ended = subprocess.run(
+            [sys.executable, "-m", "autocompress", *arguments],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=FOLDER,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
+def on_a_terminal(*arguments: object, **variables: str) -> str:
+    """What a terminal gets of it."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "autocompress", *map(str, arguments)]
+    own = ("NO_COLOR", "FORCE_COLOR", "COLUMNS")
+    kept = {name: value for name, value in os.environ.items() if name not in own} | {"TERM": "xterm-256color"}
+    process = subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=kept | {"TERM": "xterm-256color"} | variables,
+        cwd=FOLDER,
+    )
+    os.close(theirs)
+    shown = b""
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        while True:
+            try:
+                part = screen.read(65536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            shown += part
+    assert process.wait() == 0
+    return shown.decode()
+
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
+
+
+def test_colours_are_for_terminals_that_want_them() -> None:
+    assert COLOUR.search(on_a_terminal("--help"))
+    assert not COLOUR.search(on_a_terminal("--help", NO_COLOR="1"))
+    assert "\x1b" not in on_a_terminal("--help", TERM="dumb")
+    assert "\x1b" not in program("--help").stdout
+
+
+@contextmanager
+def terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> Iterator[io.StringIO]:
+    """A terminal of this width on stdout."""
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True, raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", screen)
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("NO_COLOR", "1")
+        yield screen
+
+
+@pytest.mark.parametrize(
+    ("width", "there", "absent"),
+    [
+        (60, ["trial", "student", "PSNR-Y dB", "FLOPs", "params"], ["SSIM-Y", "of teacher"]),
+        (80, ["trial", "student", "PSNR-Y dB", "FLOPs", "params"], ["of teacher", "over bicubic"]),
+        (120, ["SSIM-Y", "of teacher", "under teacher"], ["over bicubic"]),
+        (140, ["SSIM-Y", "of teacher", "over bicubic", "under teacher"], []),
+    ],
+)
+def test_the_front_fits_the_terminal(
+    finished: Finished,
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
+    there: list[str],
+    absent: list[str],
+) -> None:
+    run_folder = finished[0]
+    table = front_table(run_folder, pareto(run_folder))
+    with terminal(monkeypatch, width) as screen:
+        show_table(table, spare_of_front(run_folder))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
+    assert max(map(len, shown.splitlines())) <= width
+    assert all(heading in shown for heading in there)
+    assert not any(heading in shown for heading in absent)
+    assert "…" not in shown
+
+
+def test_a_pipe_gets_every_column(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    show_table(Table(*(f"a long heading {index}" for index in range(6))), ["a long heading 0"])
+    assert "a long heading 0" in capsys.readouterr().out

@@ -1,0 +1,454 @@
+"""`autocompress upscale` and `network.upscale(picture)`: every kind of picture, files and folders, and bad input."""
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from command_line import Call, Ended
+from generated import png_16_bit
+from numpy.typing import NDArray
+from pictures import write_image
+from PIL import ExifTags, Image, ImageCms
+from small import Silent
+
+import autocompress
+from autocompress.data import bicubic, pictures
+from autocompress.data.embedded import embedded
+from autocompress.data.images import read_image, read_size
+from autocompress.errors import DataError
+from autocompress.evaluation import upscaling
+from autocompress.evaluation.scores import network_upscaler
+from autocompress.io import checkpoints
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.edsr.network import EDSR, EDSRConfig
+from autocompress.networks.teachers import load_teacher
+from autocompress.search import Outcome, RunFolder
+from autocompress.search.results.front import pareto, pick
+
+Samples = NDArray[np.uint8]
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.fixture(scope="module")
+def network(teacher_file: Path) -> SRNetwork:
+    return autocompress.load(teacher_file)
+
+
+@pytest.fixture(scope="module")
+def photo() -> Samples:
+    return embedded("valid", 2).read(2).lr[20:60, 30:80]
+
+
+@pytest.fixture
+def run(call: Call, monkeypatch: pytest.MonkeyPatch, teacher_file: Path, tmp_path: Path) -> Call:
+    """Runs `autocompress upscale TEACHER ...` in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object, student: object = teacher_file) -> Ended:
+        return call("upscale", student, *arguments)
+
+    return run
+
+
+def refused(ended: Ended, *words: str) -> None:
+    """One clear line, and exit code 2."""
+    code, out, err = ended
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith("error: ")
+    for word in words:
+        assert word in err
+
+
+def disc(photo: Samples) -> tuple[Samples, Samples]:
+    """A photograph within a disc, and nothing but black around it; and its alpha."""
+    y, x = np.mgrid[: photo.shape[0], : photo.shape[1]]
+    alpha = (255 * (np.hypot(y - 20, x - 25) < 15)).astype(np.uint8)
+    return np.where(alpha[:, :, None] > 0, photo, 0).astype(np.uint8), alpha
+
+
+# --- arrays ---
+
+
+def test_rgb_is_what_evaluate_scores(network: SRNetwork, photo: Samples) -> None:
+    assert np.array_equal(network.upscale(photo), network_upscaler(network)(photo))
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_a_grey_array(network: SRNetwork, photo: Samples, shape: tuple[int, ...]) -> None:
+    grey = photo[:, :, 1].reshape(40, 50, *shape)
+    sr = network.upscale(grey)
+    assert sr.shape == (80, 100, *shape)
+    rgb = network.upscale(np.repeat(photo[:, :, 1:2], 3, axis=2))
+    assert np.array_equal(sr.reshape(80, 100), np.asarray(Image.fromarray(rgb).convert("L")))
+
+
+def test_alpha_is_bicubic_and_opaque_colours_are_as_without_it(network: SRNetwork, photo: Samples) -> None:
+    alpha = np.full((40, 50, 1), 255, np.uint8)
+    assert np.array_equal(network.upscale(np.dstack([photo, alpha]))[:, :, :3], network.upscale(photo))
+    alpha[:, 20:] = 0
+    expected = bicubic.upscale(alpha, 2)
+    assert np.array_equal(network.upscale(np.dstack([photo, alpha]))[:, :, 3:], expected)
+    assert np.array_equal(network.upscale(np.dstack([photo[:, :, :1], alpha]))[:, :, 1:], expected)
+
+
+def test_what_is_hidden_does_not_bleed_into_what_is_seen(photo: Samples) -> None:
+    network = load_teacher("edsr-baseline-x2")
+    colours, alpha = disc(photo)
+    sr = network.upscale(np.dstack([colours, alpha])).astype(int)
+    painted = network.upscale(np.dstack([np.where(alpha[:, :, None] > 0, colours, 255).astype(np.uint8), alpha]))
+    assert np.array_equal(sr, painted)
+    seen = sr[:, :, 3] > 0
+    error = np.abs(sr[:, :, :3] - network.upscale(photo)).max(axis=2)[seen]
+    bled = np.abs(network.upscale(colours).astype(int) - network.upscale(photo)).max(axis=2)[seen]
+    assert error.mean() < bled.mean() / 3
+
+
+def test_a_picture_of_which_nothing_is_seen(network: SRNetwork) -> None:
+    assert np.array_equal(network.upscale(np.zeros((3, 4, 4), np.uint8))[:, :, 3], np.zeros((6, 8)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 2)])
+@pytest.mark.parametrize("name", ["edsr-baseline-x2", "swinir-s-x2"])
+def test_small_sizes(name: str, size: tuple[int, int]) -> None:
+    assert load_teacher(name).upscale(np.full((*size, 3), 90, np.uint8)).shape == (2 * size[0], 2 * size[1], 3)
+
+
+def test_tiles_are_equal_to_the_whole(network: SRNetwork, photo: Samples) -> None:
+    assert np.array_equal(network.upscale(photo, tile=32), network.upscale(photo))
+
+
+def test_what_is_given_stays_as_it_is(network: SRNetwork, photo: Samples) -> None:
+    before = photo.copy()
+    frozen = photo[:, ::-1]
+    assert np.array_equal(network.upscale(frozen), network.upscale(np.ascontiguousarray(frozen)))
+    assert np.array_equal(photo, before)
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros((4, 5, 3)), r"not float64 \(4, 5, 3\); of numbers in \[0, 1\], give \(255"),
+        (np.zeros((4, 5), np.uint16), "not uint16"),
+        (np.zeros((4, 5, 5), np.uint8), r"\(4, 5, 5\)"),
+        (np.zeros((0, 5, 3), np.uint8), "no pixels"),
+        ("photo.png", "not str"),
+        (Image.new("F", (3, 3)), "convert it to 8 or 16 bits"),
+    ],
+)
+def test_what_is_no_picture(network: SRNetwork, array: Samples, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        network.upscale(array)
+
+
+# --- PIL images ---
+
+
+@pytest.mark.parametrize(
+    ("mode", "becomes"),
+    [
+        *(("1", "L"), ("L", "L"), ("LA", "LA"), ("La", "LA"), ("P", "RGB"), ("RGB", "RGB"), ("RGBA", "RGBA")),
+        *(("CMYK", "RGB"), ("YCbCr", "RGB"), ("HSV", "RGB"), ("I;16", "L")),
+    ],
+)
+def test_modes(network: SRNetwork, photo: Samples, mode: str, becomes: str) -> None:
+    rgb = Image.fromarray(photo)
+    image = rgb.convert("LA").convert("La") if mode == "La" else rgb.convert("L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    sr = network.upscale(image)
+    assert (sr.mode, sr.size) == (becomes, (100, 80))
+    expected = network.upscale(np.asarray(rgb.convert("L") if mode == "I;16" else image.convert(becomes)))
+    assert np.array_equal(np.asarray(sr), expected)
+
+
+def test_a_palette_with_a_transparent_colour(network: SRNetwork, photo: Samples) -> None:
+    image = Image.fromarray(photo).quantize(16)
+    image.info["transparency"] = 3
+    sr = network.upscale(image)
+    assert sr.mode == "RGBA"
+    assert sr.getextrema()[3] == (0, 255)
+
+
+def test_orientation_is_carried_out_and_the_rest_kept(network: SRNetwork, photo: Samples) -> None:
+    image = Image.fromarray(photo)
+    exif = Image.Exif()
+    exif[0x0112], exif[0x013B] = 6, "Somebody"
+    exif[0x8769] = {0x9003: "2024:05:06 07:08:09", 0xA002: 50, 0xA003: 40}
+    exif[0x8825] = {1: "N"}
+    image.info["exif"], image.info["icc_profile"] = exif.tobytes(), SRGB
+    sr = network.upscale(image)
+    assert np.array_equal(np.asarray(sr), network.upscale(np.ascontiguousarray(np.rot90(photo, -1))))
+    kept = sr.getexif()
+    assert dict(kept).keys() == {0x013B, 0x8769, 0x8825}
+    assert kept.get_ifd(0x8769) == {0x9003: "2024:05:06 07:08:09"}
+    assert kept.get_ifd(0x8825) == {1: "N"}
+    assert sr.info["icc_profile"] == SRGB
+    assert image.getexif()[0x0112] == 6  # as it was
+
+
+def test_a_profile_of_other_colours_is_dropped(network: SRNetwork, photo: Samples) -> None:
+    image = Image.fromarray(photo).convert("CMYK")
+    image.info["icc_profile"] = SRGB[:16] + b"CMYK" + SRGB[20:]
+    assert "icc_profile" not in network.upscale(image).info
+
+
+def test_damaged_exif_is_dropped(network: SRNetwork, photo: Samples) -> None:
+    image = Image.fromarray(photo)
+    image.info["exif"] = b"Exif\0\0II*\0\xff\xff\xff\xff"
+    assert "exif" not in network.upscale(image).info
+
+
+# --- files ---
+
+
+@pytest.mark.parametrize(
+    ("suffix", "mode"),
+    [
+        (".bmp", "L"),
+        (".bmp", "RGB"),
+        *itertools.product([".png", ".webp", ".tif", ".TIFF"], ["L", "LA", "RGB", "RGBA"]),
+    ],
+)
+def test_a_file_holds_what_python_gives(run: Call, network: SRNetwork, photo: Samples, suffix: str, mode: str) -> None:
+    given = Image.fromarray(np.dstack([photo, np.arange(2000).reshape(40, 50) % 256]).astype(np.uint8)).convert(mode)
+    given.save("in.png")
+    code, out, err = run("in.png", f"made/here{suffix}")
+    assert (code, out, err) == (0, f"made/here{suffix}\n", "")
+    expected = network.upscale(given)
+    with Image.open(f"made/here{suffix}") as made:
+        found, expected = np.array(made.convert("RGBA")), np.array(expected.convert("RGBA"))
+    assert np.array_equal(found[:, :, 3], expected[:, :, 3])
+    assert np.array_equal(found[expected[:, :, 3] > 0], expected[expected[:, :, 3] > 0])
+    assert [path.name for path in Path("made").iterdir()] == [f"here{suffix}"]
+
+
+def test_jpeg_keeps_profile_and_exif(run: Call, network: SRNetwork, photo: Samples) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x8298] = 3, "Ours"
+    Image.fromarray(photo).save("in.jpg", exif=exif, icc_profile=SRGB, quality=98)
+    assert run("in.jpg", "out.jpg")[0] == 0
+    with Image.open("out.jpg") as made:
+        assert made.info["icc_profile"] == SRGB
+        assert dict(made.getexif()) == {0x8298: "Ours"}
+        assert made.layer[0][1:3] == (1, 1)  # type: ignore[attr-defined]  # colours in full
+        close = np.abs(np.asarray(made).astype(int) - network.upscale(read_image(Path("in.jpg"))))
+    assert close.mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("colour_type", "channels", "mode"), [(0, 1, "L"), (2, 3, "RGB"), (4, 2, "LA"), (6, 4, "RGBA")]
+)
+def test_16_bits_become_8(run: Call, network: SRNetwork, colour_type: int, channels: int, mode: str) -> None:
+    samples = np.random.default_rng(0).integers(0, 65536, (20, 30, channels), dtype=np.uint16)
+    png_16_bit(Path("deep.png"), samples, colour_type)
+    assert run("deep.png", "out.png")[0] == 0
+    with Image.open("out.png") as made:
+        found = made.copy()
+    high = (samples >> 8).astype(np.uint8)
+    assert np.array_equal(np.asarray(found.convert(mode)).reshape(40, 60, channels), network.upscale(high))
+
+
+def test_the_shipped_teacher_by_name_and_an_existing_folder(run: Call, photo: Samples) -> None:
+    write_image(Path("in.png"), photo)
+    Path("out").mkdir()
+    assert run("in.png", "out", "--tile", 32, student="edsr-baseline-x2")[:2] == (0, "out/in.png\n")
+    expected = load_teacher("edsr-baseline-x2").upscale(photo)
+    assert np.array_equal(read_image(Path("out/in.png")), expected)
+
+
+def test_opaque_alpha_may_become_jpeg_and_transparency_may_not(run: Call, photo: Samples) -> None:
+    Image.fromarray(photo).convert("RGBA").save("opaque.png")
+    Image.fromarray(np.dstack(disc(photo))).save("disc.png")
+    assert run("opaque.png", "out.jpg")[0] == 0
+    refused(run("disc.png", "disc.jpg"), "disc.png: it is transparent in places", ".jpg", "write a .png file")
+    refused(run("disc.png", "disc.bmp"), "it is transparent in places, which a .bmp file cannot hold")
+    assert not list(Path().glob("disc.[jb]*"))
+
+
+def test_a_name_that_says_no_format_becomes_png(run: Call, network: SRNetwork, photo: Samples) -> None:
+    for name in ("photo.jfif", "other"):
+        write_image(Path("in.png"), photo)
+        Path("in.png").rename(name)
+    Path("out").mkdir()
+    assert run("photo.jfif", "out")[:2] == (0, "out/photo.png\n")
+    assert run("other", "out")[:2] == (0, "out/other.png\n")
+    assert np.array_equal(read_image(Path("out/photo.png")), network.upscale(photo))
+
+
+def test_more_exif_than_a_jpeg_can_hold_is_left_out(run: Call, photo: Samples) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = 70_000 * "x"
+    Image.fromarray(photo).save("in.png", exif=exif)
+    assert run("in.png", "out.jpg")[0] == 0
+    assert run("in.png", "out.png")[0] == 0
+    with Image.open("out.jpg") as made:
+        assert len(made.getexif()) == 0
+    with Image.open("out.png") as made:
+        assert made.getexif() == exif
+
+
+def test_what_an_encoder_refuses_is_one_line(run: Call, photo: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("bad Huffman code")
+
+    write_image(Path("in.png"), photo)
+    monkeypatch.setattr(Image.Image, "save", fail)
+    refused(run("in.png", "out.jpg"), "out.jpg: cannot be encoded (bad Huffman code)")
+    assert not Path("out.jpg").exists()
+
+
+# --- folders ---
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photo: Samples) -> Path:
+    """`in`, with a PNG, a JPEG, and what is not taken: a text, a hidden image, a subfolder."""
+    folder = tmp_path / "in"
+    (folder / "deeper").mkdir(parents=True)
+    for name in ("a.png", "b.jpg", ".hidden.png", "deeper/c.png"):
+        write_image(folder / name, photo)
+    (folder / "notes.txt").write_text("")
+    return folder
+
+
+def test_a_folder(run: Call, folder: Path, network: SRNetwork, photo: Samples) -> None:
+    assert run("in", "out/of/it")[:2] == (0, "out/of/it/a.png\nout/of/it/b.jpg\n")
+    assert sorted(path.name for path in Path("out/of/it").iterdir()) == ["a.png", "b.jpg"]
+    assert np.array_equal(read_image(Path("out/of/it/a.png")), network.upscale(photo))
+
+
+def test_what_exists_is_left_or_replaced(run: Call, folder: Path) -> None:
+    Path("out").mkdir()
+    Path("out/a.png").write_text("mine")
+    code, out, err = run("in", "out")
+    assert (code, out) == (0, "out/b.jpg\n")
+    assert "1 exist already and are left as they are; --overwrite replaces them" in err
+    assert Path("out/a.png").read_text() == "mine"
+    assert run("in", "out")[:2] == (0, "")
+    assert run("in", "out", "--overwrite")[:2] == (0, "out/a.png\nout/b.jpg\n")
+    assert read_image(Path("out/a.png")).shape == (80, 100, 3)
+    refused(run("in/a.png", "out/a.png"), "out/a.png exists already; add --overwrite")
+    assert run("in/a.png", "out/a.png", "--overwrite")[0] == 0
+
+
+def test_a_bad_image_in_a_folder(run: Call, folder: Path) -> None:
+    (folder / "c.png").write_text("no image")
+    refused(run("in", "out"), "in/c.png: is not a PNG")
+    assert not Path("out").exists()
+    data = (folder / "a.png").read_bytes()
+    (folder / "d.png").write_bytes(data[: len(data) // 2])
+    code, out, err = run("in", "out", "--skip-bad-images")
+    assert (code, out) == (0, "out/a.png\nout/b.jpg\n")
+    assert "left out: in/c.png: is not a PNG" in err
+    assert "left out: in/d.png: cannot be read" in err
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.png", "b.jpg"]
+
+
+def test_a_folder_of_bad_images(run: Call, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    refused(run("in", "out"), "in: no images in it", "subfolders are not searched")
+    (tmp_path / "in/a.png").write_text("")
+    refused(run("in", "out", "--skip-bad-images"), "in: none of its 1 images can be used; the first: in/a.png")
+
+
+def test_what_a_format_cannot_hold_becomes_png(
+    run: Call, folder: Path, photo: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(folder / "w.webp", photo)
+    monkeypatch.setitem(pictures.LARGEST_SIDES, ".webp", 99)
+    assert run("in", "out")[1] == "out/a.png\nout/b.jpg\nout/w.png\n"
+    write_image(folder / "w.png", photo)
+    refused(run("in", "other"), "in/w.png and in/w.webp would both become other/w.png")
+
+
+# --- bad input ---
+
+
+def test_what_cannot_be_done(run: Call, folder: Path) -> None:
+    refused(run("absent.png", "out.png"), "absent.png: no such file")
+    refused(run("in/notes.txt", "out.png"), "notes.txt: is empty")
+    refused(run("in/a.png", "out.gif"), "out.gif ends in '.gif'", ".png")
+    refused(run("in/a.png", "in/a.png", "--overwrite"), "in/a.png would be replaced by what is made of it")
+    refused(run("in", "in", "--overwrite"), "would be replaced")
+    refused(run("in", "in/notes.txt"), "in is a folder, but in/notes.txt is a file")
+    refused(run("in/a.png", "out.png", "--tile", 31), "tile is 31, but must be at least 32")
+    refused(run("in/a.png", "out.png", student="nobody"), "nobody: no such file, and no shipped teacher")
+    refused(run("in/a.png", "in/notes.txt/out.png"), "in/notes.txt/out.png: cannot be written")
+
+
+def test_a_run_upscales_by_its_pick(run: Call, folder: Path, finished: tuple[RunFolder, Outcome, Silent]) -> None:
+    best = pick(pareto(finished[0]))["file"]
+    assert run("in/a.png", "run.png", student=finished[0].path)[0] == 0
+    assert run("in/a.png", "file.png", student=best)[0] == 0
+    assert Path("run.png").read_bytes() == Path("file.png").read_bytes()
+    refused(run("in/a.png", "out.png", student=folder), "has no config.json, so it is no run")
+
+
+def test_large_pictures_are_no_reason_to_warn(run: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
+    assert run("in/a.png", "out.png")[0] == 0
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 900)
+    refused(run("in/a.png", "other.png"), "in/a.png: cannot be read as an image", "exceeds limit of 1800 pixels")
+
+
+def test_interrupted(run: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the second file is being written."""
+    write, written = checkpoints._write, []
+
+    def interrupted(path: Path, content: bytes) -> None:
+        write(path, content)
+        written.append(path)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "_write", interrupted)
+    code, out, err = run("in", "out")
+    assert (code, out) == (130, "")
+    assert "Interrupted; what is written is whole." in err
+    assert [path.name for path in Path("out").iterdir()] == ["a.png"]
+    assert run("in", "out")[:2] == (0, "out/b.jpg\n")
+
+
+def test_tiles_are_counted_in_a_pipe(run: Call, folder: Path) -> None:
+    err = run("in/a.png", "out.png", "--tile", 32)[2]
+    assert "tile 4/4" in err
+
+
+def test_planar_tiff_is_refused_in_one_line(run: Call) -> None:
+    tifffile.imwrite("planes.tif", np.zeros((3, 20, 30), np.uint16), photometric="rgb", planarconfig="separate")
+    refused(run("planes.tif", "out.png"), "planes.tif", "save it interleaved")
+
+
+def test_a_plan_knows_sizes(folder: Path, tmp_path: Path) -> None:
+    made = upscaling.plan(folder, tmp_path / "out", 2, overwrite=False, skip_bad_images=False)
+    assert [job.sides for job in made.jobs] == [(50, 40), (50, 40)]
+
+
+# --- memory ---
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_24_megapixels_within_2_gigabytes(tmp_path: Path, suffix: str) -> None:
+    """The whole command, in a process of its own; the picture is smooth, which makes no difference to memory."""
+    student, source, target = tmp_path / "student.pth", tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    checkpoints.save_pth(student, EDSR(EDSRConfig(2, 16, 8)).state_dict())
+    Image.linear_gradient("L").resize((6000, 4000)).convert("RGB").save(source)
+    code = (
+        "import resource, sys\nfrom autocompress.cli import main\n"
+        "status = 0\ntry:\n    main()\nexcept SystemExit as end:\n    status = end.code or 0\n"
+        "print(status, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", code, "upscale", str(student), str(source), str(target)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    status, peak = ended.stdout.split()[-2:]
+    assert status == "0", ended.stderr
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    assert int(peak) * unit < 2e9
+    assert read_size(target) == (12000, 8000)

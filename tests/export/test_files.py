@@ -1,0 +1,389 @@
+"""Exports: ONNX files that run alone, halves, cards whose code works, and a run's front with its index."""
+
+import json
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+import yaml
+from command_line import Call
+from generated import random_swinir, write_waves
+from PIL import Image
+from typer.testing import CliRunner
+
+import autocompress
+from autocompress.cli import app
+from autocompress.data.sources import open_folder
+from autocompress.errors import ExportFailed, InvalidInput
+from autocompress.evaluation.scores import MIN_SIDE, evaluate, network_upscaler, pairs
+from autocompress.export import onnx_files
+from autocompress.export.files import export_file, export_formats, export_network
+from autocompress.export.onnx_files import write_onnx
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.edsr import EDSRFamily
+from autocompress.networks.edsr.network import EDSR, EDSRConfig
+from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
+from autocompress.networks.teachers import shipped
+from autocompress.search import RunFolder
+from autocompress.search.results.front import pareto, pick, rows
+from autocompress.search.run.command import command
+from autocompress.units import parse_duration
+
+ALONE = """
+import sys
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1])
+images = np.load(sys.argv[2])
+np.savez(sys.argv[3], **{name: session.run(["sr"], {"lr": images[name]})[0] for name in images})
+assert not {"torch", "autocompress"} & sys.modules.keys()
+"""
+SIZES = [(1, 37, 53), (2, 64, 41), (1, 8, 8), (3, 5, 19), (1, 1, 1)]
+
+
+def edsr(config: EDSRConfig) -> SRNetwork:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return EDSRFamily().build(config).eval()
+
+
+def invoke(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+
+
+def refused(message: str, *arguments: object) -> None:
+    result = invoke(*arguments)
+    assert isinstance(result.exception, InvalidInput)
+    assert message in str(result.exception)
+    assert result.stdout == ""
+
+
+# --- ONNX ---
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        edsr(EDSRConfig(2, 6, 2, num_layer=1)),
+        edsr(EDSRConfig(3, 6, 2, res_scale=0.1)),
+        edsr(EDSRConfig(4, 6, 1, num_layer=3)),
+        pytest.param(random_swinir(SwinIRConfig(2, 12, (2,), (2,))), marks=pytest.mark.slow),
+        pytest.param(
+            random_swinir(SwinIRConfig(3, 12, (1, 2), (3, 2), 4, upsampler="pixelshuffle")), marks=pytest.mark.slow
+        ),
+    ],
+    ids=["edsr-x2-1", "edsr-x3-2", "edsr-x4-3", "swinir-direct", "swinir-pixelshuffle"],
+)
+def test_onnx_runs_alone_on_images_of_any_size(tmp_path: Path, network: SRNetwork) -> None:
+    file = tmp_path / "models" / "student.onnx"
+    write_onnx(network, file)
+    assert [path.name for path in file.parent.iterdir()] == ["student.onnx"]
+    images = {str(size): torch.rand(size[0], 3, *size[1:]).numpy() for size in SIZES}
+    np.savez(tmp_path / "lr.npz", **images)  # type: ignore[arg-type]
+    paths = [str(file), str(tmp_path / "lr.npz"), str(tmp_path / "sr.npz")]
+    subprocess.run([sys.executable, "-c", ALONE, *paths], check=True, cwd=tmp_path)
+    found = np.load(tmp_path / "sr.npz")
+    for name, lr in images.items():
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(lr))
+        torch.testing.assert_close(torch.from_numpy(found[name]), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_an_onnx_file_describes_itself_and_nothing_of_this_machine(tmp_path: Path, tiny_teacher: EDSR) -> None:
+    write_onnx(tiny_teacher, tmp_path / "student.onnx")
+    model = onnx.load(tmp_path / "student.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
+    about = {entry.key: entry.value for entry in model.metadata_props}
+    assert (about["family"], about["scale"], about["autocompress"]) == ("edsr", "2", autocompress.__version__)
+    assert json.loads(about["config"]) == tiny_teacher.config.to_dict()
+    [lr], [sr] = model.graph.input, model.graph.output
+    assert [dim.dim_param or dim.dim_value for dim in lr.type.tensor_type.shape.dim] == ["batch", 3, "height", "width"]
+    assert (lr.name, sr.name) == ("lr", "sr")
+    content = (tmp_path / "student.onnx").read_bytes()
+    assert str(Path(autocompress.__file__).parent).encode() not in content
+    assert b"stack_trace" not in content
+
+
+def test_an_onnx_file_that_computes_something_else_is_not_left(
+    call: Call, tmp_path: Path, tiny_teacher: EDSR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(tiny_teacher.state_dict(), tmp_path / "teacher.pth")
+    other = onnx_files._converted(edsr(tiny_teacher.config))
+    monkeypatch.setattr(onnx_files, "_converted", lambda network: other)
+    with pytest.raises(ExportFailed, match=r"differ by up to .* on images of 37x53 pixels, but must agree to 1e-04"):
+        write_onnx(tiny_teacher, tmp_path / "models" / "student.onnx")
+    ended = call("export", tmp_path / "teacher.pth", "--out", tmp_path / "models", "--format", "onnx")
+    assert ended.code == 1
+    assert ended.err.startswith("error: ONNX Runtime")
+    assert not (tmp_path / "models").exists()
+
+
+def test_what_pytorch_cannot_convert_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.onnx.errors.OnnxExporterError("no such operator\nand a page more")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(ExportFailed, match=r"cannot export this network to ONNX: no such operator$"):
+        write_onnx(edsr(EDSRConfig(2, 4, 1)), tmp_path / "student.onnx")
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript"])
+def test_without_onnx_the_remedy_is_named(
+    tmp_path: Path, teacher_file: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    refused(
+        "pip install 'autocompress[onnx]'",
+        *(teacher_file, "--out", tmp_path / "there", "--format", "pth", "--format", "onnx"),
+    )
+    assert not (tmp_path / "there").exists()
+
+
+# --- float16 ---
+
+
+@pytest.mark.parametrize("name", ["edsr-baseline-x2", "swinir-s-x2"])
+def test_halves_score_the_same(tmp_path: Path, name: str) -> None:
+    network = autocompress.load(shipped()[name].file)
+    with torch.no_grad():  # the shipped files hold halves already
+        for parameter in network.parameters():
+            parameter.mul_(1 + 1e-3 * torch.rand_like(parameter))
+    (tmp_path / "photo").mkdir()
+    write_waves(tmp_path / "photo" / "waves.png", 96, 96, seed=5)
+    source = open_folder(tmp_path / "photo", 2, min_size=MIN_SIDE)
+    whole = export_network(network, "whole", tmp_path, "safetensors", {})
+    half = export_network(network, "half", tmp_path, "safetensors", {}, half=True)
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    loaded = autocompress.load(half)
+    assert next(loaded.parameters()).dtype == torch.float32
+    psnr = [evaluate(network_upscaler(made), pairs(source), 2, ["psnr_y"]).mean["psnr_y"] for made in (network, loaded)]
+    assert not torch.equal(next(loaded.parameters()), next(network.parameters()))
+    assert psnr[1] == pytest.approx(psnr[0], abs=0.01)
+
+
+def test_a_weight_too_large_for_a_half_is_refused(tmp_path: Path) -> None:
+    network = edsr(EDSRConfig(2, 4, 1))
+    with torch.no_grad():
+        network.get_parameter("conv_last.bias")[0] = 1e5
+    with pytest.raises(InvalidInput, match=r"conv_last.bias has a weight of 1e\+05, too large for float16"):
+        export_network(network, "student", tmp_path / "there", "safetensors", {}, half=True)
+    assert not (tmp_path / "there").exists()
+
+
+# --- cards ---
+
+
+def snippets(card: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+
+
+def front_matter(card: str) -> dict[str, Any]:
+    fields: dict[str, Any] = yaml.safe_load(card.split("---\n")[1])
+    return fields
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        edsr(EDSRConfig(3, 5, 2, res_scale=0.3)),
+        random_swinir(SwinIRConfig(2, 12, (2, 1), (3, 2), 4)),
+        random_swinir(SwinIRConfig(4, 12, (1,), (3,), 4, upsampler="pixelshuffle")),
+    ],
+    ids=["edsr", "swinir-direct", "swinir-pixelshuffle"],
+)
+def test_the_code_of_a_card_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: SRNetwork) -> None:
+    """All but the official architectures, for which ours stand in."""
+
+    def official_edsr(*channels: int, num_feat: int, num_block: int, upscale: int, res_scale: float) -> EDSR:
+        assert channels == (3, 3)
+        return EDSR(EDSRConfig(upscale, num_feat, num_block, res_scale=res_scale))
+
+    def official_swinir(upscale: int, img_size: int, img_range: float, **fields: Any) -> SwinIR:
+        assert img_range == 1
+        assert img_size % fields["window_size"] == 0
+        return SwinIR(SwinIRConfig.from_dict({"scale": upscale, **fields}))
+
+    for module, name, stand_in in (
+        ("basicsr.archs.edsr_arch", "EDSR", official_edsr),
+        ("models.network_swinir", "SwinIR", official_swinir),
+    ):
+        parts = module.split(".")
+        for end in range(1, len(parts) + 1):
+            monkeypatch.setitem(sys.modules, ".".join(parts[:end]), types.ModuleType(".".join(parts[:end])))
+        monkeypatch.setattr(sys.modules[module], name, stand_in, raising=False)
+    monkeypatch.chdir(tmp_path)
+    write_waves(tmp_path / "small.png", 21, 18, seed=0)
+    formats = ["safetensors", "pth", *(["onnx"] if network.family == "edsr" else [])]  # SwinIR's takes seconds
+    export_formats(network, "student", Path(), formats, {})
+    lr = torch.from_numpy(np.array(Image.open("small.png"))).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        expected = network(lr)
+    codes = snippets(Path("student.md").read_text())
+    assert len(codes) == 4 + ("onnx" in formats)
+    for code in codes:
+        names: dict[str, Any] = {"lr": lr}
+        exec(code, names)
+        sr = torch.as_tensor(names["sr"]) if "sr" in names else names["network"](lr).detach()
+        torch.testing.assert_close(sr, expected, atol=1e-4, rtol=1e-4)
+    if "onnx" in formats:
+        large = np.asarray(Image.open("large.png"), np.int16)
+        rounded = (expected[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()
+        assert abs(large - rounded).max() <= 1
+
+
+def test_the_card_of_a_student_tells_where_it_comes_from(
+    tmp_path: Path, finished: tuple[RunFolder, object, object], teacher_file: Path
+) -> None:
+    run = finished[0]
+    best = pick(pareto(run))
+    result = invoke(run.path, "--out", tmp_path, "--trial", "pick", "--fp16")
+    name = f"trial-{best['trial']:04d}"
+    assert result.stdout == f"{tmp_path / name}.safetensors\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{name}.json", f"{name}.md", f"{name}.safetensors"]
+    card = (tmp_path / f"{name}.md").read_text()
+    assert front_matter(card)["license"] == "other"
+    assert front_matter(card)["pipeline_tag"] == "image-to-image"
+    assert f"{teacher_file}: not one that ships with autocompress; its licence is yours to check." in card
+    references = run.config["references"]
+    for scores in (references["bicubic"], best, references["teacher"]):
+        assert f" {scores['psnr_y']:.2f} | {scores['ssim_y']:.4f} |" in card
+    assert f"{best['flops']:,}) for an output of 1280x720" in card
+    assert f"| parameters | {best['params']:,} |" in card
+    assert f"of {run.config['valid']['name']}" in card
+    assert command(run.config["settings"]) in card
+    assert "float16; computed in float32" in card
+    about = json.loads((tmp_path / f"{name}.json").read_text())
+    assert about["provenance"]["command"] == command(run.config["settings"])
+
+
+def test_students_of_shipped_teachers_have_their_licence(tmp_path: Path) -> None:
+    about = {"provenance": {"teacher": "edsr-baseline-x2", "target": "swinir-s-x2"}}
+    export_formats(edsr(EDSRConfig(2, 4, 1)), "student", tmp_path, ["pth"], about)
+    card = (tmp_path / "student.md").read_text()
+    assert front_matter(card)["license"] == "apache-2.0"
+    for name in ("edsr-baseline-x2", "swinir-s-x2"):
+        assert f"- {name}: {shipped()[name].about['provenance']['licence']}." in card
+
+
+def test_the_card_of_a_shipped_teacher(tmp_path: Path) -> None:
+    teacher = shipped()["edsr-baseline-x2"]
+    export_file(teacher.file, "teacher", tmp_path, ["pth"])
+    card = (tmp_path / "teacher.md").read_text()
+    assert "| Set5 | 37.70 |" in card
+    assert "BSDS500 was released for research" in card
+
+
+@pytest.mark.parametrize("num_layer", [2, 3])
+def test_the_card_of_a_file_of_which_nothing_is_known(tmp_path: Path, num_layer: int) -> None:
+    file = tmp_path / "net_g.pth"
+    torch.save({"params": edsr(EDSRConfig(2, 4, 1, num_layer)).state_dict()}, file)
+    file.with_suffix(".json").write_text('{"provenance": "mine"}')  # of something else
+    export_file(file, "net_g", tmp_path / "there", ["pth"])
+    card = (tmp_path / "there" / "net_g.md").read_text()
+    assert "check their licence before you share them" in card
+    assert "Nothing is recorded of how it was trained." in card
+    assert ("The official code has no such network." in card) == (num_layer == 3)
+
+
+# --- a run ---
+
+
+def test_a_front_is_exported_with_its_index(tmp_path: Path, finished: tuple[RunFolder, object, object]) -> None:
+    run, front = finished[0], rows(pareto(finished[0]))
+    result = invoke(run.path, "--out", tmp_path, "--format", "pth", "--format", "safetensors")
+    assert result.exit_code == 0
+    names = [f"trial-{row['trial']:04d}" for row in front]
+    files = [f"{name}.{format}" for name in names for format in ("pth", "safetensors")]
+    assert [Path(line).name for line in result.stdout.splitlines()] == files
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {
+        "index.json",
+        "README.md",
+        *files,
+        *(f"{name}.{end}" for name in names for end in ("json", "md")),
+    }
+    index = json.loads((tmp_path / "index.json").read_text())
+    assert [row["files"] for row in index["students"]] == [files[i : i + 2] for i in range(0, len(files), 2)]
+    assert [row["psnr_y"] for row in index["students"]] == [row["psnr_y"] for row in front]
+    assert [row["trial"] for row in index["students"] if row["pick"]] == [index["pick"]] == [pick(pareto(run))["trial"]]
+    readme = (tmp_path / "README.md").read_text()
+    assert readme.count("**pick**") == 1
+    for row, name in zip(front, names, strict=True):
+        assert f"[{row['trial']}]({name}.md)" in readme
+        assert f"| {row['psnr_y']:.2f} |" in readme
+
+
+def test_any_trial_with_a_student_can_be_exported(tmp_path: Path, finished: tuple[RunFolder, object, object]) -> None:
+    run = finished[0]
+    on_front = {row["trial"] for row in rows(pareto(run))}
+    other = next(student for student in run.students() if student["trial"] not in on_front)
+    result = invoke(run.path, "--out", tmp_path, "--trial", other["trial"], "--format", "pth")
+    lr = torch.rand(1, 3, 9, 7)
+    exported = autocompress.load(result.stdout.strip())
+    torch.testing.assert_close(exported(lr), autocompress.load(other["file"])(lr))
+
+
+def test_what_cannot_be_exported_is_refused(
+    tmp_path: Path, finished: tuple[RunFolder, object, object], teacher_file: Path
+) -> None:
+    run, out = finished[0].path, ["--out", tmp_path / "there"]
+    refused(
+        "trial 99 has no student: there is no such trial, or it was not trained to its end; these have: ",
+        run,
+        *out,
+        "--trial",
+        "99",
+    )
+    refused("--trial is 'best', but must be the number of a trial, or pick", run, *out, "--trial", "best")
+    refused("is a file; leave --trial out", teacher_file, *out, "--trial", "1")
+    refused("--res-scale is for a file from elsewhere", run, *out, "--res-scale", "1")
+    refused("--format is 'tflite', but must be one of safetensors, pth, onnx", run, *out, "--format", "tflite")
+    refused("each format can be given once", run, *out, "--format", "pth", "--format", "pth")
+    refused("--fp16 is for safetensors", run, *out, "--format", "pth", "--fp16")
+    assert not (tmp_path / "there").exists()
+
+
+def test_a_folder_that_cannot_take_the_index_or_the_card_is_refused(
+    tmp_path: Path, finished: tuple[RunFolder, object, object], teacher_file: Path
+) -> None:
+    for name, source in (("README.md", finished[0].path), (f"{teacher_file.stem}.md", teacher_file)):
+        (tmp_path / name).mkdir()
+        result = invoke(source, "--out", tmp_path)
+        assert isinstance(result.exception, InvalidInput)
+        assert f"{tmp_path}: cannot be written to (Is a directory)" in str(result.exception)
+
+
+def test_the_command_is_made_again_from_the_settings() -> None:
+    settings = {
+        "budget": {"flops": 20_000_000_000, "params": 123_456_789},
+        "spaces": ["edsr", "my space.yaml"],
+        "teachers": [],
+        "train": "DIV2K",
+        "prune": True,
+        "trials": 24,
+        "timeout": 600.0,
+        "workers": 4,
+        "ray": {"address": "head:6379", "workers": 4, "cpus": 1, "gpus": 0.5},
+        "storage": "postgresql://me:secret@host/db",
+        "extend": False,
+    }
+    assert command(settings) == (
+        "autocompress search --budget-flops 20G --budget-params 123456789 --space edsr --space 'my space.yaml' "
+        "--train DIV2K --prune --timeout 10m --backend ray --cpus-per-trial 1 --gpus-per-trial 0.5 "
+        "--address head:6379 --workers 4"
+    )
+    del settings["ray"]
+    assert command(settings).endswith("--timeout 10m --workers 4")
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(90.0, "90s"), (0.5, "0.5s"), (5400.0, "90m"), (7200.0, "2h")])
+def test_the_command_s_times_are_read_again(seconds: float, said: str) -> None:
+    assert command({"budget": {}, "trial_timeout": seconds}) == f"autocompress search --trial-timeout {said}"
+    assert parse_duration(said) == seconds

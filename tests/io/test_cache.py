@@ -1,0 +1,270 @@
+"""The cache folder: built once, by one of many processes; whole or not at all; bounded."""
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from autocompress.errors import InvalidInput
+from autocompress.io import cache
+
+OPEN = """
+import sys, time
+from pathlib import Path
+from autocompress.io import cache
+
+def build(folder):
+    log = Path(sys.argv[1])
+    (folder / "half").write_bytes(bytes(1000))
+    with log.open("a") as file:
+        file.write("start\\n")
+    time.sleep(float(sys.argv[2]))
+    (folder / "whole").write_bytes(bytes(500))
+    with log.open("a") as file:
+        file.write("end\\n")
+
+print(cache.entry("kind", "key", build), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AUTOCOMPRESS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+def opener(log: Path, seconds: float) -> subprocess.Popen[str]:
+    """A process that opens the entry (building takes `seconds`), prints its path and lives until ended."""
+    command = [sys.executable, "-c", OPEN, str(log), str(seconds)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def file_of(size: int) -> Callable[[Path], None]:
+
+    def build(path: Path) -> None:
+        (path / "data").write_bytes(bytes(size))
+
+    return build
+
+
+def fail(path: Path) -> None:
+    (path / "data").write_bytes(b"half")
+    raise RuntimeError("no luck")
+
+
+def never(path: Path) -> None:
+    raise AssertionError("built again")
+
+
+def forget() -> None:
+    """As if the process that opened the entries had ended."""
+    for lock in cache._in_use.values():
+        lock.release()
+    cache._in_use.clear()
+
+
+def put(key: str, size: int, age: float = 0) -> Path:
+    """An entry nobody uses, last used `age` seconds ago."""
+    path = cache.entry("kind", key, file_of(size))
+    os.utime(path, (time.time() - age,) * 2)
+    forget()
+    return path
+
+
+def keys() -> list[str]:
+    return [item.key for item in cache.entries()]
+
+
+def test_built_once(folder: Path) -> None:
+    path = cache.entry("kind", "key", file_of(10))
+    assert path == folder / "kind/key"
+    assert (path / "data").stat().st_size == 10
+    assert cache.entry("kind", "key", never) == path
+    [item] = cache.entries()
+    assert (item.kind, item.key, item.bytes, item.path) == ("kind", "key", 10, path)
+    assert item.last_used == pytest.approx(time.time(), abs=10)
+
+
+def test_failed_build_leaves_nothing(folder: Path) -> None:
+    with pytest.raises(RuntimeError, match="no luck"):
+        cache.entry("kind", "key", fail)
+    assert cache.entries() == []
+    assert list((folder / ".building").iterdir()) == []
+    assert (cache.entry("kind", "key", file_of(10)) / "data").stat().st_size == 10
+
+
+def test_two_processes_build_once(log: Path) -> None:
+    with opener(log, 0.3) as first, opener(log, 0.3) as second:
+        paths = [process.stdout.readline() for process in (first, second) if process.stdout]
+        assert paths[0] == paths[1] != ""
+        assert log.read_text() == "start\nend\n"
+        assert {path.name for path in Path(paths[0].strip()).iterdir()} == {"half", "whole"}
+
+
+def test_killed_builder_is_replaced(folder: Path, log: Path) -> None:
+    with opener(log, 60) as killed:
+        wait_for(log.exists)
+        with opener(log, 0) as waiting:
+            time.sleep(0.2)
+            assert waiting.poll() is None
+            assert not (folder / "kind/key").exists()
+            killed.kill()
+            assert waiting.stdout
+            assert waiting.stdout.readline()
+    assert log.read_text() == "start\nstart\nend\n"
+    assert {path.name for path in (folder / "kind/key").iterdir()} == {"half", "whole"}
+    assert list((folder / ".building").iterdir()) == []
+
+
+def test_leftover_of_a_killed_builder_is_swept_by_another_build(folder: Path, log: Path) -> None:
+    with opener(log, 60) as killed:
+        wait_for(log.exists)
+        put("other", 10)
+        assert (folder / ".building/kind+key/half").exists()  # still being built
+        killed.kill()
+    put("third", 10)
+    assert list((folder / ".building").iterdir()) == []
+    assert keys() == ["other", "third"]
+
+
+def test_least_recently_used_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOCOMPRESS_CACHE_LIMIT", "3K")
+    for key, age in (("a", 300), ("b", 200), ("c", 100)):
+        put(key, 1000, age)
+    cache.entry("kind", "a", never)
+    forget()
+    put("d", 1000)
+    assert keys() == ["c", "a", "d"]
+    put("e", 2500)
+    assert keys() == ["e"]
+
+
+def test_known_size_makes_room_before_building(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOCOMPRESS_CACHE_LIMIT", "3K")
+    put("a", 2000)
+
+    def build(path: Path) -> None:
+        assert keys() == []
+        file_of(2000)(path)
+
+    cache.entry("kind", "b", build, size=2000)
+    assert keys() == ["b"]
+
+
+def test_what_a_living_process_uses_stays(folder: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOCOMPRESS_CACHE_LIMIT", "2M")
+    with opener(log, 0) as user:
+        assert user.stdout
+        assert user.stdout.readline()
+        message = r"kind/big: 2MB do not fit .* beside 1.5KB in use; its limit is 2MB: set .*_LIMIT to at least 3M"
+        with pytest.raises(InvalidInput, match=message):
+            cache.entry("kind", "big", never, size=2_000_000)
+        assert [item.key for item in cache.clear()] == ["key"]
+        assert (folder / "kind/key/whole").exists()
+        user.kill()
+    cache.entry("kind", "big", file_of(10), size=2_000_000)
+    assert keys() == ["big"]
+
+
+def test_own_entries_are_in_use() -> None:
+    path = cache.entry("kind", "key", file_of(10))
+    assert [item.key for item in cache.clear()] == ["key"]
+    assert path.exists()
+    forget()
+    assert cache.clear() == []
+    assert not path.exists()
+    assert cache.entries() == []
+    assert cache.entry("kind", "key", file_of(20)).exists()
+
+
+def test_larger_than_the_limit_after_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOCOMPRESS_CACHE_LIMIT", "1M")
+    with pytest.raises(InvalidInput, match=r"kind/key: 1.5MB do not fit .* limit is 1MB: .* at least 2M"):
+        cache.entry("kind", "key", file_of(1_500_000))
+    assert cache.entries() == []
+    assert list((folder / ".building").iterdir()) == []
+
+
+def test_disk_too_small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put("a", 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=5_000_000))
+    with pytest.raises(
+        InvalidInput, match=r"kind/key: 6MB do not fit on the disk, which has 5MB free; .*AUTOCOMPRESS_CACHE"
+    ):
+        cache.entry("kind", "key", never, size=6_000_000)
+
+    def fill(path: Path) -> None:
+        (path / "data").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(InvalidInput, match="kind/key: the disk is full; free some space"):
+        cache.entry("kind", "key", fill)
+    assert list((folder / ".building").iterdir()) == []
+
+
+def test_other_things_in_the_folder_are_never_touched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "photos/holiday").mkdir(parents=True)
+    (folder / "photos/holiday/1.jpg").write_bytes(bytes(5000))
+    (folder / "kind").mkdir()
+    (folder / "kind/notes").write_text("mine")
+    monkeypatch.setenv("AUTOCOMPRESS_CACHE_LIMIT", "2K")
+    put("a", 1500)
+    put("b", 1500)
+    assert keys() == ["b"]
+    cache.clear()
+    assert (folder / "photos/holiday/1.jpg").exists()
+    assert (folder / "kind/notes").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("20G", 20 * 10**9), ("1.5t", 15 * 10**11), ("300 M", 3 * 10**8), ("7", 7), ("", 20 * 10**9)],
+)
+def test_limit_is_read(monkeypatch: pytest.MonkeyPatch, text: str, size: int) -> None:
+    monkeypatch.setenv("AUTOCOMPRESS_CACHE_LIMIT", text)
+    assert cache.limit() == size
+
+
+@pytest.mark.parametrize("text", ["lots", "-5G", "0", "G"])
+def test_unreadable_limit(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("AUTOCOMPRESS_CACHE_LIMIT", text)
+    with pytest.raises(InvalidInput, match=f"AUTOCOMPRESS_CACHE_LIMIT: '{text}' is no amount"):
+        cache.entry("kind", "key", never)
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("AUTOCOMPRESS_CACHE", str(tmp_path / "file"))
+    with pytest.raises(InvalidInput, match=r"file: the cache folder cannot be written .*; set AUTOCOMPRESS_CACHE to"):
+        cache.entry("kind", "key", never)
+
+
+def test_empty_cache(folder: Path) -> None:
+    assert cache.entries() == []
+    assert cache.clear() == []
+    assert not folder.exists()
+
+
+def test_default_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AUTOCOMPRESS_CACHE")
+    assert cache.folder().name == "autocompress"

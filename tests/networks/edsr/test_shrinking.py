@@ -1,0 +1,319 @@
+"""Shrinking EDSR: by projection, and by keeping whole channels and blocks."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autocompress import load, prune
+from autocompress.data.bicubic import upscale
+from autocompress.data.embedded import embedded
+from autocompress.data.sources import ImagePair
+from autocompress.errors import ConfigError
+from autocompress.evaluation.metrics import psnr_y
+from autocompress.networks.edsr import EDSRFamily
+from autocompress.networks.edsr.network import EDSR, EDSRConfig
+from autocompress.networks.edsr.selection import Selection, norm_scores, taylor_scores
+from autocompress.networks.teachers import load_teacher
+
+SCALES = (2, 3, 4)
+INITS = ("projection", "copy", "taylor")
+
+Shrink = Callable[[EDSRConfig], EDSR]
+
+
+@cache
+def photograph(part: str, index: int) -> ImagePair:
+    """An embedded photograph at x2."""
+    return embedded("train" if part == "train" else "valid", 2).read(index)
+
+
+def as_tensor(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+
+
+def photo_patches(count: int, size: int, seed: int = 0) -> Tensor:
+    """LR patches (count, 3, size, size) of the embedded training photographs."""
+    random = np.random.default_rng(seed)
+    patches = []
+    for index in range(count):
+        image = photograph("train", index % len(embedded("train", 2))).lr
+        y, x = random.integers(image.shape[0] - size + 1), random.integers(image.shape[1] - size + 1)
+        patches.append(as_tensor(image[y : y + size, x : x + size]))
+    return torch.cat(patches)
+
+
+def random_teacher(scale: int, num_feat: int = 16, num_block: int = 4) -> EDSR:
+    """A random network, with residual blocks strong enough to matter."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(scale)
+        network = EDSR(EDSRConfig(scale, num_feat, num_block))
+    with torch.no_grad():
+        for block in network.body:
+            for parameter in block.parameters():
+                parameter.mul_(2)
+    return network.eval()
+
+
+def shrinker(teacher: EDSR, lr: Tensor, init: str, seed: int = 0) -> Shrink:
+    family = EDSRFamily()
+    return family.shrinker(teacher, lr, init, family.analyse(teacher, lr, init, seed))
+
+
+@torch.no_grad()
+def largest_difference(a: EDSR, b: EDSR, lr: Tensor) -> float:
+    return float((a(lr) - b(lr)).abs().max())
+
+
+@torch.no_grad()
+def psnr_between(a: EDSR, b: EDSR, lr: Tensor) -> float:
+    return float(-10 * (a(lr) - b(lr)).square().mean().log10())
+
+
+@torch.no_grad()
+def psnr_on(network: EDSR, pair: ImagePair) -> float:
+    sr = network(as_tensor(pair.lr)).clamp(0, 1)[0].permute(1, 2, 0)
+    return psnr_y((sr * 255).round().to(torch.uint8).numpy(), pair.hr, network.scale)
+
+
+@pytest.fixture(scope="module")
+def real_teacher() -> EDSR:
+    """The shipped EDSR-baseline x2."""
+    network = load_teacher("edsr-baseline-x2")
+    assert isinstance(network, EDSR)
+    return network
+
+
+@pytest.fixture(scope="module")
+def real_projection(real_teacher: EDSR) -> Shrink:
+    return shrinker(real_teacher, photo_patches(12, 32), "projection")
+
+
+@pytest.fixture(scope="module")
+def held_out() -> ImagePair:
+    """A piece of a validation photograph, rich in detail."""
+    pair = photograph("valid", 2)
+    return ImagePair(pair.name, pair.lr[20:116, 60:188].copy(), pair.hr[40:232, 120:376].copy())
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("num_feat", "num_block"), [(16, 4), (5, 2), (1, 1), (16, 1), (3, 4)])
+def test_students_have_exactly_the_shapes_of_their_config(init: str, scale: int, num_feat: int, num_block: int) -> None:
+    config = EDSRConfig(scale, num_feat, num_block)
+    student = shrinker(random_teacher(scale), photo_patches(4, 24), init)(config)
+    assert student.config == config
+    assert not student.training
+    EDSR(config).load_state_dict(student.state_dict(), strict=True)
+    with torch.no_grad():
+        sr = student(photo_patches(1, 24)[..., :13, :17])
+    assert sr.shape == (1, 3, 13 * scale, 17 * scale)
+    assert sr.isfinite().all()
+    assert all(p.requires_grad and p.grad is None for p in student.parameters())
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("num_layer", [1, 3])
+def test_students_of_other_numbers_of_convolutions(init: str, num_layer: int) -> None:
+    """One of three starts as the one of two does; one of one is still a good deal better than chance."""
+    teacher, lr = random_teacher(2), photo_patches(4, 24)
+    shrink = shrinker(teacher, lr, init)
+    student = shrink(EDSRConfig(2, 6, 2, num_layer))
+    EDSR(EDSRConfig(2, 6, 2, num_layer)).load_state_dict(student.state_dict(), strict=True)
+    assert all(p.requires_grad and p.grad is None for p in student.parameters())
+    unseen = photo_patches(2, 24, seed=1)
+    if num_layer == 3:
+        assert largest_difference(student, shrink(EDSRConfig(2, 6, 2)), unseen) < 1e-4
+    elif init == "projection":
+        copied = shrinker(teacher, lr, "copy")(student.config)
+        assert psnr_between(student, teacher, unseen) > psnr_between(copied, teacher, unseen) + 3
+    else:
+        assert all(not parameter.any() for block in student.body for parameter in block.parameters())
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("num_layer", [1, 3])
+def test_only_teachers_of_two_convolutions_per_block_are_shrunk(init: str, num_layer: int) -> None:
+    teacher, lr = EDSR(EDSRConfig(2, 6, 2, num_layer)), photo_patches(2, 24)
+    for cached in (False, True):
+        with pytest.raises(ConfigError, match=f"has num_layer {num_layer}, but only teachers with 2 convolutions per"):
+            prune.shrinker(teacher, lr, init, cached=cached)
+    assert prune.shrinker(teacher, lr, "scratch")(EDSRConfig(2, 4, 1, num_layer)).config.num_feat == 4  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_full_size_computes_what_the_teacher_does(init: str, scale: int) -> None:
+    teacher = random_teacher(scale)
+    student = shrinker(teacher, photo_patches(4, 24), init)(teacher.config)
+    assert largest_difference(student, teacher, photo_patches(2, 31, seed=1)) < 1e-3
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("file", ["edsr_x2_f16_b4.pt", "edsr_x3_f8_b2.pt", "edsr_x4_f16_b3_res0.1.pt"])
+def test_the_full_size_of_a_foreign_teacher_folds_its_res_scale(init: str, file: str, shared: Path) -> None:
+    golden = torch.load(shared / "golden" / file, weights_only=True)
+    teacher = load(shared / "golden" / file, res_scale=golden["res_scale"])
+    family = EDSRFamily()
+    full_size = family.student_config(teacher.config, {})
+    student = shrinker(teacher, photo_patches(4, 24), init)(full_size)
+    with torch.no_grad():
+        assert (student(golden["x"]) - golden["y"]).abs().max() < 1e-3
+    assert isinstance(student.config, EDSRConfig)
+    assert student.config.res_scale == 1
+
+
+def test_the_full_size_of_the_real_teacher_computes_what_it_does(
+    real_teacher: EDSR, real_projection: Shrink, held_out: ImagePair
+) -> None:
+    student = real_projection(real_teacher.config)
+    assert largest_difference(student, real_teacher, as_tensor(held_out.lr)) < 1e-3
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_the_same_seed_gives_the_same_student(init: str) -> None:
+    teacher, lr, config = random_teacher(2), photo_patches(4, 24), EDSRConfig(2, 6, 2)
+    first = shrinker(teacher, lr, init, seed=3)
+    weights = first(config).state_dict()
+    first(EDSRConfig(2, 3, 1))  # what was made before leaves no trace
+    for again in (first(config), shrinker(teacher, lr, init, seed=3)(config)):
+        assert all(torch.equal(value, weights[key]) for key, value in again.state_dict().items())
+
+
+def test_the_global_generator_does_not_decide() -> None:
+    teacher, lr, config = random_teacher(2), photo_patches(4, 24), EDSRConfig(2, 6, 2)
+    students = []
+    for seed in (1, 2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            students.append(shrinker(teacher, lr, "projection")(config))
+    assert largest_difference(students[0], students[1], lr) == 0
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("num_feat", "num_block"), [(12, 3), (6, 2), (16, 2), (8, 4)])
+def test_projection_is_nearer_to_the_teacher_than_copied_channels(scale: int, num_feat: int, num_block: int) -> None:
+    teacher, lr, unseen = random_teacher(scale), photo_patches(8, 32), photo_patches(4, 32, seed=1)
+    config = EDSRConfig(scale, num_feat, num_block)
+    projected, copied = (shrinker(teacher, lr, init)(config) for init in ("projection", "copy"))
+    assert psnr_between(projected, teacher, unseen) > psnr_between(copied, teacher, unseen) + 3
+
+
+@pytest.mark.parametrize(("num_feat", "num_block"), [(8, 1), (8, 16), (64, 1), (16, 8), (24, 4)])
+def test_students_of_the_real_teacher_start_above_bicubic(
+    num_feat: int, num_block: int, real_projection: Shrink, held_out: ImagePair
+) -> None:
+    bicubic = psnr_y(upscale(held_out.lr, 2), held_out.hr, 2)
+    assert psnr_on(real_projection(EDSRConfig(2, num_feat, num_block)), held_out) > bicubic
+
+
+@pytest.mark.parametrize("num_layer", [1, 3])
+@pytest.mark.parametrize(("num_feat", "num_block"), [(8, 2), (16, 4)])
+def test_so_do_those_of_other_numbers_of_convolutions(
+    num_feat: int, num_block: int, num_layer: int, real_projection: Shrink, held_out: ImagePair
+) -> None:
+    bicubic = psnr_y(upscale(held_out.lr, 2), held_out.hr, 2)
+    found, ordinary = (
+        psnr_on(real_projection(EDSRConfig(2, num_feat, num_block, layers)), held_out) for layers in (num_layer, 2)
+    )
+    assert found > bicubic
+    assert num_layer == 1 or found > ordinary - 0.01
+
+
+def test_projection_beats_copy_and_taylor_on_the_real_teacher(
+    real_teacher: EDSR, real_projection: Shrink, held_out: ImagePair
+) -> None:
+    config = EDSRConfig(2, 16, 8)
+    projected = psnr_on(real_projection(config), held_out)
+    for init in ("copy", "taylor"):
+        assert projected > psnr_on(shrinker(real_teacher, photo_patches(4, 40), init)(config), held_out) + 5
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_the_teacher_is_left_as_it_is(init: str) -> None:
+    teacher = random_teacher(2)
+    teacher.conv_last.bias.requires_grad_(False)
+    teacher.train()
+    before = {key: value.clone() for key, value in teacher.state_dict().items()}
+    lr = photo_patches(4, 24)
+    patches = lr.clone()
+    shrinker(teacher, lr, init)(EDSRConfig(2, 6, 2)).conv_first.weight.data.zero_()
+    assert all(torch.equal(value, before[key]) for key, value in teacher.state_dict().items())
+    assert [key for key, p in teacher.named_parameters() if not p.requires_grad] == ["conv_last.bias"]
+    assert all(p.grad is None for p in teacher.parameters())
+    assert all(module.training for module in teacher.modules())
+    assert torch.equal(lr, patches)
+    assert not lr.requires_grad
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_shrinking_works_where_gradients_are_off(init: str) -> None:
+    with torch.no_grad():
+        student = shrinker(random_teacher(2), photo_patches(4, 24), init)(EDSRConfig(2, 6, 2))
+    assert student.config.num_feat == 6
+
+
+def test_copied_channels_keep_what_is_used() -> None:
+    """Of a teacher with idle channels and one idle block, the working part is found, whatever its place."""
+    small, teacher = random_teacher(4, num_feat=4, num_block=2), random_teacher(4, num_feat=7, num_block=3)
+    places, sub_pixels = torch.tensor([1, 3, 4, 6]), torch.arange(4)
+    pixel_places = (places[:, None] * 4 + sub_pixels).flatten()
+    rgb = torch.arange(3)
+    into = {"conv_first": (places, rgb), "conv_last": (rgb, places)}
+    into |= {f"upsample.{stage}": (pixel_places, places) for stage in (0, 2)}
+    with torch.no_grad():
+        for parameter in teacher.parameters():
+            parameter.zero_()
+        for name, module in small.named_modules():
+            if not isinstance(module, torch.nn.Conv2d):
+                continue
+            outputs, inputs = into.get(name, (places, places))
+            target = teacher.get_submodule(name.replace("body.1", "body.2"))
+            target.weight[outputs[:, None], inputs] = module.weight
+            target.bias[outputs] = module.bias
+    lr = photo_patches(4, 24)
+    for init in ("copy", "taylor"):
+        scores = EDSRFamily().analyse(teacher, lr, init, 0)
+        selection = Selection(teacher, scores)
+        assert largest_difference(selection(small.config), small, lr) < 1e-5
+        assert selection.blocks[1] == 0
+
+
+def test_taylor_scores_are_squares_of_weight_times_gradient() -> None:
+    teacher = random_teacher(3, num_feat=4, num_block=1)
+    lr = photo_patches(2, 25)  # not a multiple of 3: the last row and column are left out
+    scores = taylor_scores(teacher, lr)
+    assert scores.keys() == norm_scores(teacher).keys()
+    truth = lr[..., :24, :24]
+    small = F.interpolate(truth, scale_factor=1 / 3, mode="bicubic", antialias=True).clamp(0, 1)
+    loss = (teacher(small) - truth).abs().mean()
+    weight = teacher.body[0].conv1.weight
+    (gradient,) = torch.autograd.grad(loss, [weight])
+    torch.testing.assert_close(scores["body.0.conv1"], (weight * gradient).square().detach())
+
+
+def test_prune_offers_every_init(tiny_teacher: EDSR) -> None:
+    config = EDSRConfig(2, 4, 1)
+    for init in prune.INITS:
+        importance = {name: weight.abs() for name, weight in tiny_teacher.state_dict().items()}
+        guide = importance if init == "density" else None
+        student = prune.shrinker(tiny_teacher, photo_patches(4, 24), init, importance=guide)(config)
+        assert student.config == config
+        assert not student.training
+
+
+def test_a_cached_analysis_makes_the_same_students(tiny_teacher: EDSR, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, lr = EDSRConfig(2, 4, 1), photo_patches(4, 24)
+    plain = prune.shrinker(tiny_teacher, lr)(config).state_dict()
+    first = prune.shrinker(tiny_teacher, lr, cached=True)(config).state_dict()
+    monkeypatch.setattr(EDSRFamily, "analyse", lambda *_: pytest.fail("analysed again"))
+    again = prune.shrinker(tiny_teacher, lr, cached=True)(config).state_dict()
+    for found in (first, again):
+        assert all(torch.equal(value, plain[key]) for key, value in found.items())
+    with pytest.raises(pytest.fail.Exception, match="analysed again"):
+        prune.shrinker(tiny_teacher, lr, seed=1, cached=True)

@@ -1,0 +1,264 @@
+"""Shrinking SwinIR by projection."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from generated import random_swinir as network
+from torch import Tensor
+
+from autocompress import prune
+from autocompress.data.bicubic import upscale
+from autocompress.data.embedded import embedded
+from autocompress.data.sources import ImagePair
+from autocompress.evaluation.metrics import psnr_y
+from autocompress.networks.base import digest
+from autocompress.networks.swinir import SwinIRFamily
+from autocompress.networks.swinir.heads import choose_heads
+from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
+from autocompress.networks.swinir.projection import kept_layers, normed_subspace
+from autocompress.networks.teachers import load_teacher
+from autocompress.shrink.linalg import refit_linear
+
+FAMILY = SwinIRFamily()
+TINY = SwinIRConfig(2, 12, (2, 3), (2, 3), window_size=4)
+MINI = SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6))
+
+Shrink = Callable[[SwinIRConfig], SwinIR]
+
+
+def as_tensor(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+
+
+def photo_patches(count: int, size: int, seed: int = 0) -> Tensor:
+    """LR patches (count, 3, size, size) of embedded training photographs."""
+    random = np.random.default_rng(seed)
+    photos = [embedded("train", 2).read(index).lr for index in (5, 7)]
+    patches = []
+    for index in range(count):
+        image = photos[index % 2]
+        y, x = random.integers(image.shape[0] - size + 1), random.integers(image.shape[1] - size + 1)
+        patches.append(as_tensor(image[y : y + size, x : x + size]))
+    return torch.cat(patches)
+
+
+def shrinker(teacher: SwinIR, lr: Tensor, init: str = "projection", seed: int = 0) -> Shrink:
+    return FAMILY.shrinker(teacher, lr, init, FAMILY.analyse(teacher, lr, init, seed))
+
+
+@torch.no_grad()
+def largest_difference(a: SwinIR, b: SwinIR, lr: Tensor) -> float:
+    return float((a(lr) - b(lr)).abs().max())
+
+
+@torch.no_grad()
+def psnr_between(a: SwinIR, b: SwinIR, lr: Tensor) -> float:
+    return float(-10 * (a(lr) - b(lr)).square().mean().log10())
+
+
+@torch.no_grad()
+def psnr_on(made: SwinIR, pair: ImagePair) -> float:
+    sr = made(as_tensor(pair.lr)).clamp(0, 1)[0].permute(1, 2, 0)
+    return psnr_y((sr * 255).round().to(torch.uint8).numpy(), pair.hr, made.scale)
+
+
+@pytest.fixture(scope="module")
+def real_teacher() -> SwinIR:
+    """The shipped SwinIR-S x2."""
+    made = load_teacher("swinir-s-x2")
+    assert isinstance(made, SwinIR)
+    return made
+
+
+@pytest.fixture(scope="module")
+def real_projection(real_teacher: SwinIR) -> Shrink:
+    return shrinker(real_teacher, photo_patches(8, 32))
+
+
+@pytest.fixture(scope="module")
+def held_out() -> ImagePair:
+    """A piece of a validation photograph, rich in detail."""
+    pair = embedded("valid", 2).read(2)
+    return ImagePair(pair.name, pair.lr[20:84, 60:140].copy(), pair.hr[40:168, 120:280].copy())
+
+
+# --- what it is made of ---
+
+
+def test_a_normed_subspace_keeps_the_mean_of_the_channels() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(400, 10, generator=generator) @ torch.randn(10, 10, generator=generator)
+    moment = (rows.T @ rows).double() / len(rows)
+    for size in (1, 4, 9, 10):
+        space = normed_subspace(moment, torch.eye(10).double(), size, 0.5)
+        reduced = rows @ space.encoder.T
+        torch.testing.assert_close(reduced.mean(1) * size**0.5, rows.mean(1) * 10**0.5, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(space.encoder @ space.decoder, torch.eye(size), atol=1e-4, rtol=0)
+    torch.testing.assert_close(reduced.var(1), rows.var(1), atol=1e-3, rtol=1e-3)  # all of it: as a norm sees it
+
+
+def test_a_linear_layer_is_refitted_to_what_is_exact() -> None:
+    rows, weight, bias = torch.randn(200, 5), torch.randn(3, 5), torch.randn(3)
+    fitted = refit_linear(torch.zeros(3, 5), torch.zeros(3), rows, rows @ weight.T + bias, 1e-9)
+    for found, wanted in zip(fitted, (weight, bias), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "count", "kept"),
+    [
+        ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 6, (0, 1, 2, 3, 4, 5)),
+        ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, (4, 5)),
+        ([1.0, 9.0, 3.0, 4.0, 5.0, 6.0], 4, (0, 1, 4, 5)),
+        ([1.0, 9.0, 3.0], 1, (2,)),
+    ],
+)
+def test_plain_and_shifted_layers_keep_their_turns(changes: list[float], count: int, kept: tuple[int, ...]) -> None:
+    assert kept_layers(changes, count) == kept
+
+
+def test_narrower_heads_lose_what_scores_do_not_need() -> None:
+    """Scores made of 3 of 6 directions, and values of which 3 are read, are the same in heads half as wide."""
+    generator = torch.Generator().manual_seed(0)
+    qkv = torch.randn(500, 3, 2, 6, generator=generator)
+    qkv[:, 0, :, ::2] = 0  # no query asks for these, whatever the keys
+    written = torch.randn(6, 2, 6, generator=generator)
+    written[:, :, 1::2] = 0
+    heads = choose_heads(qkv.flatten(1), torch.eye(12).double(), written.flatten(1), (2, 2), 6)
+    reduced = (qkv.flatten(1) @ heads.encoder.T).view(500, 3, 2, 3)
+    ours, theirs = ((x[:, 0] * x[:, 1]).sum(-1) / x.shape[-1] ** 0.5 for x in (reduced, qkv))
+    torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
+    values = reduced[:, 2].flatten(1) @ (written.flatten(1) @ heads.decoder).T
+    torch.testing.assert_close(values, qkv[:, 2].flatten(1) @ written.flatten(1).T, atol=1e-2, rtol=1e-2)
+
+
+# --- students ---
+
+
+@pytest.mark.parametrize("upsampler", ["pixelshuffledirect", "pixelshuffle"])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_full_size_computes_what_the_teacher_does(scale: int, upsampler: str) -> None:
+    teacher = network(SwinIRConfig(scale, 12, (2, 3), (2, 3), 4, upsampler=upsampler), seed=scale)
+    student = shrinker(teacher, photo_patches(3, 21))(teacher.config)  # padded to whole windows
+    assert student is not teacher
+    assert largest_difference(student, teacher, photo_patches(2, 27, seed=1)) < 1e-4
+
+
+def test_the_full_size_of_the_real_teacher_computes_what_it_does(real_teacher: SwinIR, real_projection: Shrink) -> None:
+    student = real_projection(real_teacher.config)
+    assert largest_difference(student, real_teacher, photo_patches(1, 24, seed=1)) < 1e-4
+
+
+@pytest.mark.parametrize("upsampler", ["pixelshuffledirect", "pixelshuffle"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"embed_dim": 6, "num_heads": 2},  # heads half as wide
+        {"embed_dim": 8, "num_heads": 1},  # and fewer, but wider
+        {"num_heads": 1},
+        {"mlp_ratio": 1},
+        {"mlp_ratio": 1.25},
+        {"depth": 1},
+        {"num_block": 1},
+        {"embed_dim": 1, "num_block": 1, "depth": 1, "num_heads": 1, "mlp_ratio": 1},
+        {"embed_dim": 2, "num_heads": 2},
+    ],
+)
+def test_students_have_the_shapes_of_their_config(fields: dict[str, Any], upsampler: str) -> None:
+    teacher = network(SwinIRConfig(2, 12, (3, 3), (2, 2), 4, upsampler=upsampler))
+    config = FAMILY.student_config(teacher.config, fields)
+    assert isinstance(config, SwinIRConfig)
+    student = shrinker(teacher, photo_patches(2, 16))(config)
+    assert student.config == config
+    assert not student.training
+    SwinIR(config).load_state_dict(student.state_dict(), strict=True)
+    with torch.no_grad():
+        assert student(photo_patches(1, 16)[..., :9, :5]).isfinite().all()
+    assert all(p.requires_grad and p.grad is None for p in student.parameters())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"embed_dim": 8, "num_heads": 2},
+        {"embed_dim": 10, "num_heads": 1},
+        {"num_heads": 1},
+        {"mlp_ratio": 1},
+        {"depth": 2},
+        {"num_block": 1},
+    ],
+)
+def test_projection_is_nearer_to_the_teacher_than_copied_channels(fields: dict[str, Any]) -> None:
+    teacher = network(SwinIRConfig(2, 12, (3, 3), (2, 2), 4))
+    lr, unseen = photo_patches(6, 32), photo_patches(3, 32, seed=1)
+    config = FAMILY.student_config(teacher.config, fields)
+    assert isinstance(config, SwinIRConfig)
+    projected, copied = (shrinker(teacher, lr, init)(config) for init in ("projection", "copy"))
+    assert psnr_between(projected, teacher, unseen) > psnr_between(copied, teacher, unseen) + 3
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MINI,
+        SwinIRConfig(2, 12, (1,), (3,)),
+        SwinIRConfig(2, 12, (2, 2), (6, 6), mlp_ratio=1),
+        SwinIRConfig(2, 36, (2,) * 4, (3,) * 4, mlp_ratio=1),
+    ],
+)
+def test_students_of_the_real_teacher_start_above_bicubic(
+    config: SwinIRConfig, real_projection: Shrink, held_out: ImagePair
+) -> None:
+    assert psnr_on(real_projection(config), held_out) > psnr_y(upscale(held_out.lr, 2), held_out.hr, 2)
+
+
+def test_projection_beats_copy_on_the_real_teacher(
+    real_teacher: SwinIR, real_projection: Shrink, held_out: ImagePair
+) -> None:
+    copied = shrinker(real_teacher, photo_patches(1, 16), "copy")(MINI)
+    assert psnr_on(real_projection(MINI), held_out) > psnr_on(copied, held_out) + 5
+
+
+# --- manners ---
+
+
+def test_the_same_seed_gives_the_same_student() -> None:
+    teacher, lr, config = network(TINY), photo_patches(2, 16), SwinIRConfig(2, 6, (2, 2), (1, 1), 4)
+    first = shrinker(teacher, lr, seed=3)
+    expected = digest(first(config))
+    first(SwinIRConfig(2, 4, (1,), (1,), 4))  # what was made before leaves no trace
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(99)
+        assert digest(first(config)) == digest(shrinker(teacher, lr, seed=3)(config)) == expected
+
+
+def test_the_teacher_is_left_as_it_is() -> None:
+    teacher, lr = network(TINY), photo_patches(2, 16)
+    teacher.conv_after_body.bias.requires_grad_(False)
+    teacher.train()
+    before, patches = digest(teacher), lr.clone()
+    with torch.no_grad():  # where gradients are off, too
+        shrinker(teacher, lr)(TINY).conv_first.weight.zero_()
+    assert digest(teacher) == before
+    assert [name for name, p in teacher.named_parameters() if not p.requires_grad] == ["conv_after_body.bias"]
+    assert all(p.grad is None for p in teacher.parameters())
+    assert all(module.training for module in teacher.modules())
+    assert torch.equal(lr, patches)
+
+
+def test_what_wider_heads_get_can_learn() -> None:
+    teacher = network(SwinIRConfig(2, 12, (2,), (2,), 4))
+    student = shrinker(teacher, photo_patches(2, 16))(SwinIRConfig(2, 12, (2,), (1,), 4))
+    torch.autograd.backward(student(photo_patches(1, 8)).square().mean())
+    attention = student.layers[0].residual_group.blocks[0].attn
+    assert (attention.qkv.weight.grad.view(3, 12, 12)[0].abs().sum(1) > 0).all()
+    assert (attention.proj.weight.grad.abs().sum(0) > 0).all()
+
+
+def test_a_cached_analysis_makes_the_same_students() -> None:
+    teacher, lr, config = network(TINY), photo_patches(2, 16), SwinIRConfig(2, 6, (1,), (2,), 4)
+    students = [prune.shrinker(teacher, lr, cached=cached)(config) for cached in (False, True, True)]
+    assert len({digest(student) for student in students}) == 1

@@ -1,0 +1,101 @@
+"""Students of a SwinIR by selection: the controls."""
+
+from typing import Any
+
+import pytest
+import torch
+from generated import random_swinir as network
+from swinirs import FAMILY, images
+
+from autocompress import prune
+from autocompress.networks.base import digest
+from autocompress.networks.swinir import SwinIRFamily
+from autocompress.networks.swinir.network import SwinIRConfig
+from autocompress.networks.swinir.selection import Selection
+
+INITS = ("copy", "taylor")
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("upsampler", ["pixelshuffledirect", "pixelshuffle"])
+def test_the_full_size_computes_what_the_teacher_does(init: str, upsampler: str) -> None:
+    teacher = network(SwinIRConfig(3, 12, (2, 3), (2, 3), 4, upsampler=upsampler))
+    student = prune.shrink(teacher, teacher.config, images(24, 24, count=2), init)
+    lr = images(11, 9)
+    torch.testing.assert_close(student(lr), teacher(lr), atol=1e-5, rtol=0)
+    assert student is not teacher
+    assert all(p.requires_grad and p.grad is None for p in teacher.parameters())
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"embed_dim": 6, "num_block": 1, "depth": 1, "num_heads": 1, "mlp_ratio": 1},
+        {"embed_dim": 12, "num_heads": 1},  # heads wider than the teacher's
+        {"embed_dim": 6, "num_heads": 2, "depth": 2},
+        {"mlp_ratio": 0.5},
+    ],
+)
+def test_students_have_the_shapes_of_their_config(init: str, fields: dict[str, Any]) -> None:
+    teacher = network(SwinIRConfig(2, 12, (2, 2), (2, 2), 4))
+    config = FAMILY.student_config(teacher.config, {**fields, "mlp_ratio": max(fields.get("mlp_ratio", 2), 1)})
+    student, again = (prune.shrink(teacher, config, images(16, 16, count=2), init) for _ in range(2))
+    assert student.config == config
+    assert not student.training
+    assert digest(student) == digest(again)
+    assert student(images(9, 5)).isfinite().all()
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_dead_parts_are_the_ones_that_go(keep: int) -> None:
+    """Whatever of a teacher does nothing can be left out without any change."""
+    teacher = network(SwinIRConfig(2, 12, (2, 2, 2), (3, 3, 3), 4))
+    with torch.no_grad():
+        for name, parameter in teacher.named_parameters():
+            if name.startswith("layers.1."):
+                parameter.zero_()  # adds nothing to the stream
+            if name.endswith("attn.qkv.weight"):
+                parameter.view(3, 3, 4, 12)[:, keep] = 0
+            if name.endswith("attn.qkv.bias"):
+                parameter.view(3, 3, 4)[:, keep] = 0
+            if name.endswith("attn.proj.weight"):
+                parameter.view(12, 3, 4)[:, keep] = 0
+            if name.endswith("table"):
+                parameter[:, keep] = 0
+            if name.endswith(("fc1.weight", "fc1.bias")):
+                parameter[::2] = 0
+            if name.endswith("fc2.weight"):
+                parameter[:, ::2] = 0
+    config = SwinIRConfig(2, 12, (2, 2), (2, 2), 4, mlp_ratio=1)
+    student = Selection(teacher, SwinIRFamily().analyse(teacher, images(16, 16), "copy", 0))(config)
+    lr = images(8, 13)
+    torch.testing.assert_close(student(lr), teacher(lr), atol=1e-5, rtol=0)
+
+
+def test_narrower_heads_keep_their_scores() -> None:
+    """Channels of queries, keys and values that are 0 can go, though scores are divided by another root."""
+    teacher = network(SwinIRConfig(2, 12, (2,), (2,), 4))
+    dead = torch.tensor([0, 2, 5])
+    with torch.no_grad():
+        for layer in teacher.layers[0].residual_group.blocks:
+            layer.attn.qkv.weight.view(3, 2, 6, 12)[:, :, dead] = 0
+            layer.attn.qkv.bias.view(3, 2, 6)[:, :, dead] = 0
+            layer.attn.proj.weight.view(12, 2, 6)[:, :, dead] = 0
+    selection = Selection(teacher, SwinIRFamily().analyse(teacher, images(16, 16), "copy", 0))
+    student = selection(SwinIRConfig(2, 6, (2,), (2,), 4))
+    stream = selection.stream.topk(6).indices.sort().values
+    ours, theirs = (net.layers[0].residual_group.blocks[1].attn for net in (student, teacher))
+    with torch.no_grad():
+        x = torch.zeros(1, 4, 4, 12)
+        x[..., stream] = torch.randn(1, 4, 4, 6)
+        torch.testing.assert_close(ours(x[..., stream], None), theirs(x, None)[..., stream], atol=1e-5, rtol=0)
+
+
+def test_what_wider_heads_get_can_learn() -> None:
+    teacher = network(SwinIRConfig(2, 12, (2,), (2,), 4))
+    student = prune.shrink(teacher, SwinIRConfig(2, 12, (2,), (1,), 4), images(16, 16), "copy")
+    torch.autograd.backward(student(images(8, 8)).square().mean())
+    attention = student.layers[0].residual_group.blocks[0].attn
+    assert (attention.qkv.weight.grad.view(3, 12, 12)[0].abs().sum(1) > 0).all()
+    assert (attention.proj.weight.grad.abs().sum(0) > 0).all()

@@ -1,0 +1,209 @@
+"""What a report tells, and what it goes without."""
+
+import copy
+import json
+import re
+import shutil
+import warnings
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from filelock import FileLock
+from optuna.exceptions import ExperimentalWarning
+from optuna.trial import TrialState, create_trial
+from pages import Open, column
+from small import Finished
+from typer.testing import CliRunner
+
+from autocompress.cli import app
+from autocompress.errors import RunError
+from autocompress.report import Story, front_figure, write_report
+from autocompress.report.course import growth_figures
+from autocompress.search import RunFolder
+from autocompress.search.results.export import export_trial
+from autocompress.search.results.front import pareto
+from autocompress.search.results.importances import importances
+from autocompress.search.results.status import status
+from autocompress.search.run.sessions import lock_of
+from autocompress.search.run.storage import find_place
+
+TROUBLE = """'"><img src=x onerror=alert(1)></script><b>&amp;"""
+
+
+def traces(run: RunFolder) -> dict[str, Any]:
+    return {trace.name: trace for trace in front_figure(Story.of(run)).data}
+
+
+def page_of(run: RunFolder) -> str:
+    html = write_report(Story.of(run)).read_text(encoding="utf-8")
+    return re.sub(r"<script.*?</script>|<style>.*?</style>", "", html, flags=re.DOTALL)
+
+
+# --- what there is to tell ---
+
+
+def test_names_are_text_and_nothing_else(copied: RunFolder, opened: Open) -> None:
+    """Names that no file system has, in every place where a page shows one."""
+    content = (copied.path / "config.json").read_text()
+    config = json.loads(content)
+    config["train"]["name"] = config["valid"]["name"] = TROUBLE
+    config["search"]["spaces"] = {TROUBLE: {}}
+    for branch in config["branches"].values():
+        branch["teacher"]["name"] = TROUBLE
+    (copied.path / "config.json").write_text(json.dumps(config))
+    index = copied.path / "crops" / "crops.json"
+    crops = json.loads(index.read_text())
+    crops["names"][1] = crops["crops"][0]["image"] = TROUBLE
+    index.write_text(json.dumps(crops))
+    page = opened(write_report(Story.of(copied)))
+    assert page.locator("#others button").nth(1).inner_text() == f"teacher {TROUBLE}"
+    assert page.locator("#crops button").inner_text() == TROUBLE
+    assert TROUBLE in page.locator(".lead").inner_text()
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_the_front_and_what_it_is_seen_against(finished: Finished) -> None:
+    run = finished[0]
+    drawn, table = traces(run), pareto(run)
+    assert list(drawn["front"].x) == table["flops"].tolist()
+    assert list(drawn["front"].customdata) == table["trial"].tolist()
+    for text, config in zip(drawn["front"].hovertext, table["config"], strict=True):
+        assert all(f"{key} {value}" in text for key, value in config.items())
+        assert "learning_rate" in text
+    (published,) = (trace for name, trace in drawn.items() if name.startswith("published"))
+    assert published.visible == "legendonly"
+    assert list(published.text) == ["EDSRmini", "SwinIRmini", "SwinIR-S", "EDSR-baseline"]
+    assert any(name.startswith("teacher ") for name in drawn)
+
+
+def test_published_points_are_of_x2_alone(copied: RunFolder) -> None:
+    config = copied.config | {"scale": 4}
+    (copied.path / "config.json").write_text(json.dumps(config))
+    assert not any(name.startswith("published") for name in traces(copied))
+
+
+def test_the_hypervolume_never_falls(copied: RunFolder) -> None:
+    config = copied.config
+    config["references"]["bicubic"]["psnr_y"] = 1.0  # students of a few steps are worse than the real one
+    (copied.path / "config.json").write_text(json.dumps(config))
+    story = Story.of(copied)
+    figures = growth_figures(story)
+    volumes = list(figures["trials"].data[0].y)
+    assert len(volumes) == len(story.over) + 1
+    assert volumes == sorted(volumes)
+    assert volumes[0] == 0 < volumes[-1]
+    times = list(figures["time"].data[0].x)
+    assert times == sorted(times)
+    assert times[-1] <= copied.times[0]["total"] + 1
+
+
+def test_importances_are_shares_of_each_space(finished: Finished) -> None:
+    trials = Story.of(finished[0]).trials
+    complete = [trial for trial in trials if trial.values]
+    found = importances(complete * 2 if len(complete) < 8 else complete)
+    ((names, (count, shares)),) = found.items()
+    assert set(names) == {"num_feat", "num_block", "teacher_share", "learning_rate"}
+    assert count >= 8
+    assert sum(shares.values()) == pytest.approx(1)
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)
+    assert importances(complete[:7]) == {}
+
+
+def test_a_space_whose_students_all_score_the_same_has_no_importances(finished: Finished) -> None:
+    trials = [copy.deepcopy(trial) for trial in Story.of(finished[0]).trials if trial.values] * 2
+    for trial in trials:
+        trial.values = [30.0, trial.values[1]]
+    assert importances(trials) == {}
+
+
+def test_a_run_of_an_older_version_without_its_settings(copied: RunFolder, tmp_path: Path) -> None:
+    content = json.loads((copied.path / "config.json").read_text())
+    del content["settings"]
+    (copied.path / "config.json").write_text(json.dumps(content))
+    assert re.search(r"<d[td]>\s*\d+: \d+ finished", page_of(copied))
+    assert {"wanted", "waiting"}.isdisjoint(status(copied)["trials"])
+    said = CliRunner().invoke(app, ["status", str(copied.path)])
+    assert re.search(r"trials   \d+ finished", said.output)
+    (file,) = export_trial(copied, "pick", tmp_path / "out", ["pth"])
+    assert "Made by" not in file.with_suffix(".md").read_text()
+
+
+def test_stopped_trials_and_why(copied: RunFolder, opened: Open) -> None:
+    place = find_place(None, copied)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study = optuna.load_study(study_name=place.study, storage=place.open(copied))
+        attributes = {"reason": TROUBLE, "flops": 123456, "psnr_y_at_step_0": 20.5, "psnr_y_at_step_2": 21.5}
+        now = datetime.now()
+        trial = create_trial(state=TrialState.PRUNED, user_attrs=attributes)
+        trial.datetime_start = trial.datetime_complete = now
+        study.add_trial(trial)
+    stopped = traces(copied)["stopped: last score"]
+    assert (stopped.visible, stopped.x[-1], stopped.y[-1]) == ("legendonly", 123456, 21.5)
+    assert "after 2 steps" in stopped.hovertext[-1]
+    page = opened(write_report(Story.of(copied)))
+    page.locator("summary").click()
+    assert page.locator("details li").last.inner_text().endswith(f"stopped: {TROUBLE}")
+    assert "stopped" in page.locator(".facts").inner_text()
+
+
+def test_a_run_that_goes_on_says_so(copied: RunFolder) -> None:
+    with FileLock(lock_of(copied.path, "somebody")):
+        assert "still running" in page_of(copied)
+    assert "still running" not in page_of(copied)
+
+
+# --- what is not there ---
+
+
+def test_without_crops(copied: RunFolder, opened: Open) -> None:
+    shutil.rmtree(copied.path / "crops")
+    assert "kept none" in page_of(copied)
+    page = opened(copied.path / "report.html", 360)
+    assert page.locator("#comparison").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_without_a_student_s_crops(copied: RunFolder, opened: Open) -> None:
+    first = pareto(copied)["trial"].iloc[0]
+    for file in copied.trial(first).glob("crop-*.png"):
+        file.unlink()
+    page = opened(write_report(Story.of(copied)))
+    page.locator("#student").select_option(str(first))
+    assert page.locator(".missing").is_visible()
+    assert not page.locator("#right").is_visible()
+
+
+@pytest.mark.parametrize("storage", [None, "sqlite:////not/there/study.db", "postgresql://me:***@nowhere/studies"])
+def test_without_the_study(copied: RunFolder, opened: Open, storage: str | None) -> None:
+    copied.database.unlink()
+    config = copied.config | {"storage": {"url": storage, "study": "autocompress"}}
+    (copied.path / "config.json").write_text(json.dumps(config))
+    assert page_of(copied).count("for want of the study: ") == 3
+    page = opened(copied.path / "report.html")
+    assert page.locator("#figure-trials").count() == 0
+
+
+def test_with_one_student(copied: RunFolder, opened: Open) -> None:
+    for folder in sorted((copied.path / "trials").glob("*/student.json"))[1:]:
+        folder.unlink()
+    page = opened(write_report(Story.of(copied)))
+    assert len(column(page, 0)) == 1
+    assert page.locator("#student option").count() == 1
+
+
+def test_with_all_students_over_the_budget(copied: RunFolder, opened: Open) -> None:
+    config = copied.config
+    config["search"]["budget"] = {"flops": None, "params": 1}
+    (copied.path / "config.json").write_text(json.dumps(config))
+    page = opened(write_report(Story.of(copied)))
+    assert "No student is within the budget" in page.locator("main").inner_text()
+
+
+def test_with_no_student_there_is_no_report(copied: RunFolder) -> None:
+    shutil.rmtree(copied.path / "trials")
+    with pytest.raises(RunError, match="no trial has finished yet"):
+        Story.of(copied)

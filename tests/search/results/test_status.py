@@ -1,0 +1,152 @@
+"""`autocompress status`: of a run that is over, of one that goes on, of one that was killed, of none."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stub
+from programs import finish, start, wait_for
+from stub import StubSetup
+from typer.testing import CliRunner
+
+from autocompress.cli import app
+from autocompress.errors import RunError
+from autocompress.search import RunFolder, Settings, tuner
+from autocompress.search.results.front import pareto, pick
+from autocompress.search.results.status import status
+from autocompress.search.space.search_space import Budget, Candidate
+
+Make = Callable[..., Settings]
+
+
+def files(run: RunFolder) -> dict[Path, int]:
+    """What would change if anything were written."""
+    return {path: path.stat().st_mtime_ns for path in run.path.rglob("*.json")} | {
+        run.database: run.database.stat().st_mtime_ns
+    }
+
+
+def told(folder: Path, *options: str) -> str:
+    result = CliRunner().invoke(app, ["status", str(folder), *options])
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+def test_of_a_finished_run(small: Make) -> None:
+    stub.run(small(trials=14, steps=300), StubSetup(raises_at=100), here=True)  # stops some from the ninth on
+    run = RunFolder(small().folder)
+    before = files(run)
+    about = status(run)
+    assert files(run) == before
+    counts = about["trials"]
+    assert counts["wanted"] == 14
+    assert counts["failed"] == 1
+    assert counts["stopped"] > 0
+    assert counts["finished"] + counts["stopped"] == 13
+    assert counts["running"] == counts["waiting"] == about["sessions"] == 0
+    best = max(run.students(), key=lambda student: float(student["metrics"]["psnr_y"]))
+    assert (about["best"]["trial"], about["best"]["flops"]) == (best["trial"], best["flops"])
+    assert about["times"]["sessions"] == 1
+    assert about["times"]["total"] == pytest.approx(run.times[0]["total"])
+    assert any(trial["reason"] == "the stub raised" for trial in about["ended_early"])
+    assert json.loads(told(run.path, "--json"))["trials"] == counts
+    said = told(run.path, "--all")
+    assert "nobody works on it" in said
+    assert f"trials   14: {counts['finished']} finished, {counts['stopped']} stopped, 1 failed" in said
+    assert said.count("of which 1 in 2 goes on") == counts["stopped"]
+    assert "training" not in told(run.path).split("time")[0]
+
+
+def test_where_the_time_goes_is_seen_while_it_goes(small: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each session once, however often it is kept; at the end as the session itself counts it."""
+    monkeypatch.setattr(tuner, "TIMES_EVERY", 0.0)
+    totals: list[list[float]] = []
+
+    class Looking(stub.Quiet):
+        """Looks when a trial has come to its end."""
+
+        def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+            about = status(run)["times"]
+            totals.append([about["sessions"], about["total"], sum(about["parts"].values())])
+
+    monkeypatch.setattr(stub, "Quiet", Looking)
+    run = RunFolder(small().folder)
+    stub.run(small(trials=3), StubSetup(seconds=0.05), here=True)
+    assert [sessions for sessions, *_ in totals] == [1] * len(totals)
+    assert 0 < totals[0][1] < totals[-1][1] < run.times[0]["total"]
+    assert all(total == pytest.approx(parts, abs=0.1) for _, total, parts in totals)
+    stub.run(small(trials=6), StubSetup(seconds=0.05), here=True)
+    assert len(totals) > 3
+    assert [sessions for sessions, *_ in totals[3:]] == [2] * len(totals[3:])
+    assert len(run.times) == len({session["session"] for session in run.times}) == 2
+
+
+def test_what_trials_take_is_said_of_workers_too(small: Make) -> None:
+    stub.run(small(trials=2, trial_timeout=60.0), StubSetup(seconds=0.1))
+    said = told(small().folder)
+    assert " in 1 session: " in said
+    assert re.search(r"\n +of the finished trials, \S+ in all: training 100%\n", said)
+
+
+def test_the_log_of_a_failed_trial_is_named(small: Make) -> None:
+    """And that of one that was stopped is not: there is nothing more to say."""
+    stub.run(small(trials=6), StubSetup(raises_at=33), here=True)
+    run = RunFolder(small().folder)
+    failed = next(trial for trial in status(run)["ended_early"] if trial["state"] == "failed")
+    assert Path(failed["log"]) == run.trial(failed["trial"]) / "log.txt"
+    assert "failed: the stub raised" in Path(failed["log"]).read_text()
+    said = told(run.path, "--all")
+    assert f"failed   trial {failed['trial']}: the stub raised ({failed['log']} says more)" in said
+    assert said.count("log.txt") == 1
+
+
+def test_the_best_is_the_pick_within_a_lower_budget(small: Make) -> None:
+    stub.run(small(), StubSetup(), here=True)
+    run = RunFolder(small().folder)
+    before = status(run)["best"]["trial"]
+    assert before == pick(pareto(run))["trial"]
+    largest = max(student["flops"] for student in run.students())
+    lower = {"budget": Budget(largest - 1), "extend": True}
+    stub.run(small(**lower), StubSetup(), here=True)
+    assert status(run)["best"]["trial"] == pick(pareto(run))["trial"] != before
+    config = run.config
+    config["search"]["budget"] = {"flops": None, "params": 1}
+    (run.path / "config.json").write_text(json.dumps(config))
+    assert status(run)["best"] is None
+    assert "\nbest" not in told(run.path)
+
+
+@pytest.mark.slow
+def test_of_a_run_that_goes_on_and_is_killed(small: Make) -> None:
+    settings = small(trials=6)
+    run = RunFolder(settings.folder)
+    program = start(settings, StubSetup(seconds=6.0))
+    wait_for(run, 1)
+    about: dict[str, Any] = {"running": []}
+    while not about["running"] or about["running"][0]["step"] in (None, 0):
+        about = status(run)
+    assert about["sessions"] == 1
+    assert about["running"][0]["step"] in (33, 100)
+    assert about["running"][0]["psnr_y"] > 20
+    assert about["trials"]["running"] == 1
+    assert sum(about["trials"].values()) == 2 * about["trials"]["wanted"]
+    assert "1 session at work" in told(run.path)
+    assert "\ntime     " in told(run.path)
+    program.kill()
+    program.communicate()
+    about = status(run)
+    assert (about["sessions"], about["trials"]["running"]) == (0, 0)
+    assert about["times"]["sessions"] == 1
+    assert about["times"]["total"] > 1
+    assert finish(start(settings, StubSetup())) == "all 6 trials are done"
+
+
+def test_of_no_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such folder"):
+        told(tmp_path / "none")
+    with pytest.raises(RunError, match=r"no config\.json"):
+        told(tmp_path)

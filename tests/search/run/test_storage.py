@@ -1,0 +1,112 @@
+"""Studies in other storages: files, PostgreSQL and Redis, servers that die, and what is refused."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import stub
+from programs import check_whole, finish, start, trials_in
+from servers import Server, postgresql, redis
+from stub import StubSetup
+
+from autocompress.errors import InvalidInput, RunError
+from autocompress.search import RunFolder, Settings
+from autocompress.search.run.storage import masked
+
+__all__ = ["postgresql", "redis"]  # fixtures
+
+Make = Callable[..., Settings]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["postgresql", "redis"])
+def test_a_search_on_a_server_that_is_killed_goes_on(small: Make, kind: str, request: pytest.FixtureRequest) -> None:
+    """The study is on a server; no password is written; the server dies in the middle and comes back."""
+    server: Server = request.getfixturevalue(kind)
+    wanted = small(storage=server.url, trials=10)
+    run = RunFolder(wanted.folder)
+    program = start(wanted, StubSetup(seconds=0.6))
+    while len(list(run.path.glob("trials/*/log.txt"))) < 3 and program.poll() is None:
+        time.sleep(0.05)
+    server.kill()
+    _, errors = program.communicate(timeout=60)
+    assert program.returncode == 1, errors
+    assert errors.count("\n") == 1
+    assert "cannot be read or written any more" in errors
+    assert "the same command goes on" in errors
+    refused = start(wanted, StubSetup())
+    _, errors = refused.communicate(timeout=60)
+    assert (refused.returncode, errors.count("\n")) == (2, 1)
+    assert "secret" not in errors
+    server.start()
+    assert finish(start(wanted, StubSetup())) == "all 10 trials are done"
+    check_whole(run, trials_in(run, server.url), 10)
+    assert not run.database.exists()
+    assert "secret" not in (run.path / "config.json").read_text()
+    assert run.config["storage"]["study"].startswith("run-")
+    with pytest.raises(RunError, match="give --storage with the password again"):
+        stub.run(small(trials=10), StubSetup())
+
+
+def test_several_searches_share_a_file(small: Make, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'all.db'}"
+    for name in ("one", "two"):
+        wanted = small(storage=url, trials=2, out=tmp_path / name)
+        assert stub.run(wanted, StubSetup(), here=True).reason == "all 2 trials are done"
+        assert not (tmp_path / name / "study.db").exists()
+        check_whole(RunFolder(wanted.folder), trials_in(RunFolder(wanted.folder)), 2)
+    # without a password in it, the URL need not be given again
+    assert stub.run(small(trials=3, out=tmp_path / "one"), StubSetup(), here=True).reason == "all 3 trials are done"
+    other = small(trials=3, out=tmp_path / "one", storage=f"sqlite:///{tmp_path / 'other.db'}")
+    with pytest.raises(RunError, match=r"its study is in .*all\.db, not in .*other\.db; give --storage"):
+        stub.run(other, StubSetup(), here=True)
+    assert not (tmp_path / "other.db").exists()
+
+
+def test_a_run_does_not_move_to_a_storage(small: Make, tmp_path: Path) -> None:
+    stub.run(small(trials=1), StubSetup(), here=True)
+    with pytest.raises(RunError, match=r"its own study\.db, not in .*; leave --storage out"):
+        stub.run(small(trials=2, storage=f"sqlite:///{tmp_path / 'all.db'}"), StubSetup(), here=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense", "--storage is no URL"),
+        ("sqlite:///:memory:", "keeps nothing"),
+        ("sqlite:////nowhere/at/all.db", "check its address"),
+        ("magic://host/db", "check its address"),
+        ("postgresql+psycopg2://me:secret@127.0.0.1:1/db?password=secret", "me:***@127.0.0.1:1/db"),
+        ("redis://:secret@127.0.0.1:1", "redis://:***@127.0.0.1:1"),
+    ],
+)
+def test_what_cannot_be_reached_is_refused(small: Make, url: str, said: str) -> None:
+    wanted = small(storage=url)
+    with pytest.raises(InvalidInput) as caught:
+        stub.run(wanted, StubSetup(), here=True)
+    assert said in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not wanted.folder.exists()
+
+
+@pytest.mark.parametrize(("package", "url"), [("psycopg2", "postgresql://host/db"), ("redis", "redis://host:1")])
+def test_a_missing_package_is_named(small: Make, package: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if package == "psycopg2":
+        monkeypatch.setitem(sys.modules, "psycopg2", None)
+    else:
+        from optuna.storages.journal import _redis
+
+        broken = ImportError("redis is missing")
+        monkeypatch.setattr(_redis._imports, "_deferred", (broken, "redis is missing"))
+    with pytest.raises(InvalidInput, match=r"pip install 'autocompress\[storage\]'"):
+        stub.run(small(storage=url), StubSetup(), here=True)
+
+
+def test_passwords_are_hidden() -> None:
+    assert masked("postgresql://me:pass@host/db?sslpassword=pass&password=pass").count("pass") == 2
+    assert "pass" not in masked("redis://:pass@host:1/0")
+    assert json.dumps(masked("mysql://me@host/db")) == '"mysql://me@host/db"'

@@ -1,0 +1,248 @@
+"""Sampling inside the budget, with a real study; and the first trials."""
+
+import itertools
+import math
+from collections.abc import Callable
+
+import optuna
+import pytest
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import TrialState
+
+from autocompress.distill.recipe import Recipe
+from autocompress.errors import SpaceError
+from autocompress.networks import FAMILIES
+from autocompress.networks.edsr.network import EDSR, EDSRConfig
+from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
+from autocompress.search.run.study import DIRECTIONS
+from autocompress.search.sampling.factory import OPTUNAS
+from autocompress.search.sampling.feasible_sampler import FeasibleSampler
+from autocompress.search.sampling.initial import first_points, starts
+from autocompress.search.space.joint import WHICH, Branch, Branches
+from autocompress.search.space.parameter import Value, parse_parameter
+from autocompress.search.space.search_space import Budget, Space, Values, load_space
+
+FAMILY = FAMILIES["edsr"]
+TEACHER = EDSRConfig(2)
+BUDGET = Budget(20 * 10**9)
+COUNTS = {
+    "num_feat": parse_parameter("num_feat", {"type": "int", "low": 8, "high": 64, "step": 4}),
+    "num_block": parse_parameter("num_block", {"type": "int", "low": 1, "high": 16}),
+}
+RATE = parse_parameter("learning_rate", {"type": "float", "low": 1e-4, "high": 1e-2, "log": True, "num": 5})
+LOSS = parse_parameter("teacher_loss", {"type": "categorical", "choices": ["l1", "multilap"]})
+SPACE = Space("test", FAMILY, (*COUNTS.values(), RATE, LOSS), {"learning_rate": 1e-3})
+
+Point = tuple[Value, ...]
+
+
+def branches(*spaces: Space) -> Branches:
+    """Of one teacher, which sampling does not look at."""
+    teacher = EDSR(EDSRConfig(2, 8, 1))
+    return Branches(Branch(space, "teacher", teacher, "teacher", teacher) for space in spaces)
+
+
+def flops(values: Values) -> int:
+    return FAMILY.flops(FAMILY.student_config(TEACHER, {name: values[name] for name in COUNTS}))
+
+
+def run(
+    trials: int,
+    seed: int = 0,
+    inner: Callable[[int], BaseSampler] = OPTUNAS["tpe"],
+    budget: Budget = BUDGET,
+    space: Space = SPACE,
+) -> list[Point]:
+    """The points of a study whose score grows with the FLOPs."""
+    tried: set[Point] = set()
+
+    def point(values: Values) -> Point:
+        return tuple(values[parameter.name] for parameter in space.parameters)
+
+    def usable(values: Values) -> bool:
+        return point(values) not in tried and budget.allows(flops(values), 0)
+
+    sampler = FeasibleSampler(inner, branches(space), usable, seed)
+    study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+    found = []
+    for _ in range(trials):
+        if sampler.any_usable() is None:
+            break
+        trial = study.ask()
+        branches(space).suggest(trial)
+        found.append(point(trial.params))
+        tried.add(found[-1])
+        cost = flops(trial.params)
+        if len(found) % 5 == 4:
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, [30 + math.log10(cost), float(cost)])
+    return found
+
+
+@pytest.mark.parametrize("inner", [OPTUNAS[name] for name in ("tpe", "random", "nsga2")])
+def test_points_are_on_the_grid_within_the_budget_and_never_twice(inner: Callable[[int], BaseSampler]) -> None:
+    found = run(30, inner=inner)
+    assert len(set(found)) == len(found) == 30
+    for values in found:
+        for parameter, value in zip(SPACE.parameters, values, strict=True):
+            assert value in parameter.values
+        assert flops(dict(zip(COUNTS, values, strict=False))) <= 20 * 10**9
+
+
+def test_the_same_seed_gives_the_same_points() -> None:
+    assert run(20, seed=1) == run(20, seed=1)
+    assert run(20, seed=1) != run(20, seed=2)
+
+
+def test_a_narrow_budget_in_a_large_space_is_found() -> None:
+    cheapest = FAMILY.flops(EDSRConfig(2, 8, 1))
+    found = run(20, budget=Budget(cheapest))
+    assert len(found) == 10  # 5 learning rates, 2 losses
+    assert {values[:2] for values in found} == {(8, 1)}
+
+
+def test_a_small_space_is_exhausted() -> None:
+    small = Space("small", FAMILY, (COUNTS["num_feat"], parse_parameter("num_block", 1)), {})
+    found = run(99, space=small, budget=Budget(None))
+    assert sorted(found) == [(feat, 1) for feat in range(8, 65, 4)]
+
+
+def test_nothing_usable_is_none() -> None:
+    sampler = FeasibleSampler(OPTUNAS["random"], branches(SPACE), lambda _: False, 0)
+    assert sampler.any_usable() is None
+
+
+def test_one_usable_point_among_thousands_is_found() -> None:
+    wanted = {"num_feat": 60, "num_block": 13, "learning_rate": RATE.values[3], "teacher_loss": "multilap"}
+    sampler = FeasibleSampler(OPTUNAS["random"], branches(SPACE), lambda values: dict(values) == wanted, 0)
+    assert sampler.any_usable() == wanted
+
+
+def test_the_inner_sampler_hears_of_every_trial() -> None:
+    heard: list[TrialState] = []
+
+    class Listener(RandomSampler):
+        def after_trial(
+            self,
+            study: optuna.Study,
+            trial: optuna.trial.FrozenTrial,
+            state: TrialState,
+            values: object,
+        ) -> None:
+            heard.append(state)
+
+    run(5, inner=lambda seed: Listener(seed=seed))
+    assert heard == [TrialState.COMPLETE] * 3 + [TrialState.PRUNED, TrialState.COMPLETE]
+
+
+# --- several spaces in one study ---
+
+
+def joint_run(trials: int, usable: Callable[[Values], bool]) -> list[Values]:
+    """A study over SPACE and a small SwinIR space, in which SwinIR students are better."""
+    both = branches(SPACE, load_space("swinir"))
+    tried: list[Values] = []
+    sampler = FeasibleSampler(OPTUNAS["tpe"], both, lambda point: usable(point) and point not in tried, 0)
+    study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+    for _ in range(trials):
+        trial = study.ask()
+        tried.append(both.suggest(trial))
+        assert trial.params == tried[-1]
+        assert both.is_whole(trial.params)
+        study.tell(trial, [35.0 + (tried[-1][WHICH] == "swinir"), 1e9])
+    return tried
+
+
+def test_every_point_of_several_spaces_is_whole_and_new() -> None:
+    found = joint_run(30, lambda _: True)
+    assert {point[WHICH] for point in found} == {"test", "swinir"}
+    for point in found:
+        own = {name.partition(".")[0] for name in point if name != WHICH}
+        assert own == {point[WHICH]}
+    assert sum(point[WHICH] == "swinir" for point in found[15:]) > 9  # the better one, by now
+
+
+def test_when_one_space_is_used_up_the_other_goes_on() -> None:
+    found = joint_run(20, lambda point: point[WHICH] == "swinir" or point["test.num_feat"] == 8)
+    assert len(found) == 20
+    none = FeasibleSampler(OPTUNAS["random"], branches(SPACE, load_space("swinir")), lambda _: False, 0)
+    assert none.any_usable() is None
+
+
+def test_a_point_that_lacks_something_is_not_whole() -> None:
+    both = branches(SPACE, load_space("swinir"))
+    point = dict(both.in_study(both["test"], {p.name: p.values[0] for p in SPACE.parameters}))
+    assert both.is_whole(point)
+    assert both.candidate(point, Recipe()).config == EDSRConfig(2, 8, 1)
+    del point["test.num_block"]
+    assert not both.is_whole(point)
+    assert not both.is_whole({})
+    assert not both.is_whole({WHICH: "other"})
+
+
+# --- the first trials ---
+
+
+def test_the_first_points_have_the_papers_students_and_all_spaces() -> None:
+    teachers = {"edsr": EDSR(TEACHER), "swinir": SwinIR(SwinIRConfig(2))}
+    both = Branches(
+        Branch(load_space(name).for_teacher(teacher.config), name, teacher, name, teacher)
+        for name, teacher in teachers.items()
+    )
+    points = first_points(both, Budget(30 * 10**9), 8)
+    assert len(points) == 8
+    configs = [both.candidate(point, Recipe()).config for point in points]
+    assert EDSRConfig(2, 16, 8) in configs
+    assert SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6)) in configs
+    assert len({id(both[str(point[WHICH])]) for point in points}) == 2
+    cheap = first_points(both, Budget(8 * 10**9), 8)  # below both of the paper's
+    assert EDSRConfig(2, 16, 8) not in [both.candidate(point, Recipe()).config for point in cheap]
+
+
+@pytest.mark.parametrize("budget", [Budget(2 * 10**9), BUDGET, Budget(10**12), Budget(None, 50_000)])
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 12])
+def test_starts_are_different_and_within_the_budget(budget: Budget, count: int) -> None:
+    found = starts(SPACE, TEACHER, budget, count)
+    assert 1 <= len(found) <= count
+    points = [tuple(values.items()) for values in found]
+    assert len(set(points)) == len(points)
+    for values in found:
+        config = FAMILY.student_config(TEACHER, {name: values[name] for name in COUNTS})
+        assert budget.allows(FAMILY.flops(config), FAMILY.params(config))
+        assert values["learning_rate"] == 1e-3
+        assert all(value in p.values for p, value in zip(SPACE.parameters, values.values(), strict=True))
+
+
+def test_starts_are_spread_up_to_the_budget_in_two_shapes() -> None:
+    space = load_space("edsr")
+    found = starts(space, TEACHER, BUDGET, 8)
+    assert len(found) >= 6  # at the ends both shapes may be the same network
+    places = sorted(math.log(flops(values)) for values in found)
+    low, high = math.log(FAMILY.flops(EDSRConfig(2, 8, 1))), math.log(20 * 10**9)
+    assert places[0] <= low + 0.05 * (high - low)
+    assert places[-1] >= high - 0.05 * (high - low)
+    assert max(b - a for a, b in itertools.pairwise(places)) < 0.45 * (high - low)
+    shapes = [values["num_feat"] / 64 - values["num_block"] / 16 for values in found]  # type: ignore[operator]
+    assert min(shapes) < -0.4
+    assert max(shapes) > -0.1
+
+
+def test_starts_where_the_number_of_layers_varies() -> None:
+    space = load_space("edsr-layers")
+    found = starts(space, TEACHER, BUDGET, 8)
+    assert len(found) >= 6
+    assert len({values["num_layer"] for values in found}) >= 2
+    configs = [space.candidate(values, TEACHER, Recipe()) for values in found]
+    assert all(BUDGET.allows(candidate.flops, candidate.params) for candidate in configs)
+    with pytest.raises(SpaceError, match=r"the smallest \(num_feat 8, num_block 1, num_layer 1\) has"):
+        starts(space, TEACHER, Budget(10**9), 8)
+
+
+def test_a_budget_below_the_smallest_names_it() -> None:
+    smallest = FAMILY.flops(EDSRConfig(2, 8, 1))
+    assert starts(SPACE, TEACHER, Budget(smallest), 8)
+    with pytest.raises(
+        SpaceError, match=r"the smallest \(num_feat 8, num_block 1\) has 1\.178G FLOPs and 4\.531K param"
+    ):
+        starts(SPACE, TEACHER, Budget(smallest - 1), 8)

@@ -1,0 +1,94 @@
+"""A disk that is full when a file is written."""
+
+import errno
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stub
+import torch
+from programs import check_whole, trials_in
+from stub import StubSetup
+
+from autocompress.errors import DiskFull
+from autocompress.io import checkpoints
+from autocompress.search import RunFolder
+from autocompress.search.run.showing import Pictures
+from autocompress.search.run.sweeping import sweep
+from autocompress.search.run.trial_log import Journal
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Nothing can be synced."""
+
+    def no_room(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_room)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: checkpoints.write_json(path, {}),
+        lambda path: checkpoints.save_tensors(path, {"a": torch.ones(2)}),
+        lambda path: checkpoints.save_pth(path, {"a": torch.ones(2)}),
+    ],
+)
+@pytest.mark.usefixtures("full")
+def test_it_is_said_in_one_line_and_nothing_is_left(tmp_path: Path, write: Any) -> None:
+    with pytest.raises(DiskFull, match=r"file: cannot be written \(No space left on device\); make room") as caught:
+        write(tmp_path / "file")
+    assert caught.value.errno == errno.ENOSPC
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("full")
+def test_a_picture_for_the_dashboard_is_whole_or_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DiskFull):
+        Pictures(tmp_path).write("an-id", BytesIO(b"a picture"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["artifacts", "crops"])
+def test_what_a_kill_left_of_a_picture_is_swept(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    old, new, whole = (tmp_path / folder / name for name in (".a.1.tmp", ".b.2.tmp", "c"))
+    for file in (old, new, whole):
+        file.touch()
+    os.utime(old, (0, 0))
+    os.utime(whole, (0, 0))
+    sweep(RunFolder(tmp_path), [])
+    assert set((tmp_path / folder).iterdir()) == {new, whole}
+
+
+def test_a_log_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Journal, "_append", no_room)
+    with pytest.raises(DiskFull, match=r"log\.txt: cannot be written"):
+        Journal(tmp_path / "log.txt").write("something")
+
+
+@pytest.mark.parametrize("file", ["student.json", "state.pt"])
+def test_a_search_ends_and_goes_on(small: Any, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    write = checkpoints.write_atomically
+
+    def no_room(path: Path, how: Any) -> None:
+        with checkpoints.room_for(path):
+            if path.name == file:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            write(path, how)
+
+    monkeypatch.setattr(checkpoints, "write_atomically", no_room)
+    with pytest.raises(DiskFull, match="the same command goes on"):
+        stub.run(small(), StubSetup(), here=True)
+    monkeypatch.setattr(checkpoints, "write_atomically", write)
+    assert stub.run(small(), StubSetup(), here=True).reason == "all 6 trials are done"
+    run = RunFolder(small().folder)
+    check_whole(run, trials_in(run), 6)

@@ -1,0 +1,90 @@
+"""A search in the folder of an earlier one: the same goes on, another is refused."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from generated import write_waves
+from small import BUDGET, Silent, trials_of
+
+from autocompress.errors import RunError
+from autocompress.search import RunFolder, Settings, search
+from autocompress.search.space.search_space import Budget
+
+
+def test_a_finished_search_goes_on_with_more_trials(settings: Callable[..., Settings]) -> None:
+    run, _ = search(settings(trials=3), Silent())
+    before = {file: file.stat().st_mtime_ns for file in run.path.glob("trials/*/*")}
+    assert search(settings(trials=3), Silent())[1].reason == "all 3 trials are done"
+    run, outcome = search(settings(trials=5), Silent())
+    assert outcome.reason == "all 5 trials are done"
+    assert [trial.number for trial in trials_of(run)][:5] == [0, 1, 2, 3, 4]
+    assert sum(trial.state.is_finished() for trial in trials_of(run)) == 5
+    for file, changed in before.items():
+        assert file.stat().st_mtime_ns == changed
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 1}, "seed was 0 and is now 1"),
+        ({"steps": 5}, "recipe.steps was 4 and is now 5"),
+        ({"budget": Budget(BUDGET - 1)}, f"budget.flops was {BUDGET} and is now {BUDGET - 1}"),
+        ({"init": "projection"}, "init was scratch and is now projection"),
+    ],
+)
+def test_a_run_of_other_settings_is_refused(
+    settings: Callable[..., Settings], change: dict[str, Any], named: str
+) -> None:
+    run = RunFolder(settings().folder)
+    search(settings(trials=1, steps=4), Silent())
+    before = {file: file.read_bytes() for file in run.path.rglob("*") if file.suffix == ".json"}
+    with pytest.raises(RunError, match=re.escape(named)):
+        search(settings(**change), Silent())
+    assert {file: file.read_bytes() for file in run.path.rglob("*") if file.suffix == ".json"} == before
+
+
+def test_other_images_or_another_teacher_are_refused(
+    settings: Callable[..., Settings], tmp_path: Path, tiny_teacher: torch.nn.Module
+) -> None:
+    search(settings(trials=1, steps=1), Silent())
+    other = tmp_path / "other.pth"
+    torch.save({key: value * 1.01 for key, value in tiny_teacher.state_dict().items()}, other)
+    with pytest.raises(RunError, match="teacher was"):
+        search(settings(trials=1, steps=1, teachers=(str(other),)), Silent())
+    images = tmp_path / "images"
+    images.mkdir()
+    for seed in range(3):
+        write_waves(images / f"waves{seed}.png", 96, 96, seed=seed + 7)
+    with pytest.raises(RunError, match=r"train was .* valid was"):
+        search(settings(trials=1, steps=1, train=images), Silent())
+
+
+def test_the_same_teacher_from_another_file_is_the_same(
+    settings: Callable[..., Settings], tmp_path: Path, tiny_teacher: torch.nn.Module
+) -> None:
+    search(settings(trials=1, steps=1), Silent())
+    bare = tmp_path / "bare.pt"
+    torch.save({f"module.{key}": value for key, value in tiny_teacher.state_dict().items()}, bare)
+    assert search(settings(trials=1, steps=1, teachers=(str(bare),)), Silent())[1].reason == "all 1 trials are done"
+
+
+def test_a_second_search_in_the_same_folder_is_refused(settings: Callable[..., Settings]) -> None:
+    wanted = settings(trials=1)
+    with RunFolder(wanted.folder).opened():
+        with pytest.raises(RunError, match="another search is running in this folder"):
+            search(wanted, Silent())
+        assert not (wanted.folder / "config.json").exists()
+    search(wanted, Silent())
+
+
+def test_a_folder_of_other_things_is_refused(settings: Callable[..., Settings]) -> None:
+    wanted = settings()
+    wanted.folder.mkdir()
+    (wanted.folder / "thesis.tex").write_text("all I have")
+    with pytest.raises(RunError, match="not empty"):
+        search(wanted, Silent())
+    assert [entry.name for entry in wanted.folder.iterdir()] == ["thesis.tex"]

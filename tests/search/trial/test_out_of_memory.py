@@ -1,0 +1,108 @@
+"""A trial that runs out of memory: it is tried again, as one whose worker the system killed for that is."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small import Silent, trials_of
+
+from autocompress import search
+from autocompress.compute import precision
+from autocompress.compute.precision import Precision
+from autocompress.distill.training import Training
+from autocompress.errors import TrainingDiverged
+from autocompress.search import Settings
+from autocompress.search.trial import work
+from autocompress.search.trial.work import Failed, Job
+
+Make = Callable[..., Settings]
+
+
+def too_much_of_numpy() -> Any:
+    return np.empty(10**16)
+
+
+def too_much_of_pytorch() -> Any:
+    return torch.empty(10**16)
+
+
+def of_the_gpu() -> Any:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. " + "GPU 0 has a capacity. " * 50)
+
+
+def of_a_library() -> Any:
+    raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+
+def of_python() -> Any:
+    raise MemoryError
+
+
+def singular() -> Any:
+    return torch.linalg.inv(torch.zeros(2, 2))
+
+
+def diverged() -> Any:
+    raise TrainingDiverged("the loss is nan")
+
+
+def failure(monkeypatch: pytest.MonkeyPatch, fault: Callable[[], Any]) -> Failed:
+    """What is told of a trial that this happens to."""
+    monkeypatch.setattr(work, "Trial", lambda *_: fault())
+    told: list[Any] = []
+    job: Any = Job(7, None, Path(), Path())  # type: ignore[arg-type]
+    work.work(job, None, lambda report: bool(told.append(report)))  # type: ignore[arg-type, func-returns-value]
+    [failed] = told
+    assert isinstance(failed, Failed)
+    assert failed.number == 7
+    return failed
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (too_much_of_numpy, "Unable to allocate"),
+        (too_much_of_pytorch, "can't allocate memory"),
+        (of_the_gpu, "Tried to allocate 20.00 GiB"),
+        (of_a_library, "CUBLAS_STATUS_ALLOC_FAILED"),
+        (of_python, "MemoryError()"),
+    ],
+)
+def test_it_is_to_be_tried_again(monkeypatch: pytest.MonkeyPatch, fault: Callable[[], Any], said: str) -> None:
+    failed = failure(monkeypatch, fault)
+    assert failed.again
+    assert failed.reason.startswith("out of memory: ")
+    assert said in failed.reason
+    assert len(failed.reason) < 250
+
+
+@pytest.mark.parametrize(("fault", "said"), [(singular, "singular"), (diverged, "the loss is nan")])
+def test_what_would_happen_again_is_not(monkeypatch: pytest.MonkeyPatch, fault: Callable[[], Any], said: str) -> None:
+    failed = failure(monkeypatch, fault)
+    assert not failed.again
+    assert said in failed.reason
+    assert "memory" not in failed.reason
+
+
+@pytest.mark.parametrize(("times", "states"), [(1, ["FAIL", "COMPLETE"]), (99, ["FAIL"] * 3)])
+def test_a_search_tries_it_twice_more(
+    small: Make, monkeypatch: pytest.MonkeyPatch, times: int, states: list[str]
+) -> None:
+    monkeypatch.setattr(precision, "choose", Precision)
+    update, left = Training._update, [times]
+
+    def short_of_memory(training: Training) -> torch.Tensor:
+        if left[0] > 0:
+            left[0] -= 1
+            raise MemoryError("Unable to allocate 3 GiB")
+        return update(training)
+
+    monkeypatch.setattr(Training, "_update", short_of_memory)
+    run, outcome = search.search(small(trials=1, steps=4), Silent())
+    assert outcome.reason == "all 1 trials are done"
+    trials = trials_of(run)
+    assert [trial.state.name for trial in trials] == states
+    assert trials[0].user_attrs["reason"] == "out of memory: Unable to allocate 3 GiB"

@@ -1,0 +1,96 @@
+"""Numbers as people write them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autocompress.errors import InvalidInput
+from autocompress.units import format_count, format_duration, format_milliseconds, parse_count, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("20G", 20_000_000_000),
+        ("1.5T", 1_500_000_000_000),
+        ("300m", 300_000_000),
+        ("500K", 500_000),
+        (" 7 k ", 7_000),
+        (".5M", 500_000),
+        ("42", 42),
+        ("2e9", 2_000_000_000),
+    ],
+)
+def test_counts(text: str, count: int) -> None:
+    assert parse_count(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "G", "-5G", "0", "0.2", "5X", "20 GB", "1e999", "nan", "inf", "5G 5G", "1_000"])
+def test_what_is_no_amount(text: str) -> None:
+    with pytest.raises(InvalidInput, match="is no amount; write a number >= 1") as caught:
+        parse_count(text)
+    assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("10m", 600),
+        ("2h", 7200),
+        ("1d", 86400),
+        ("30ms", 0.03),
+        ("45", 45),
+        ("1.5H", 5400),
+        ("1e3s", None),
+    ],
+)
+def test_durations(text: str, seconds: float | None) -> None:
+    if seconds is None:
+        with pytest.raises(InvalidInput):
+            parse_duration(text)
+    else:
+        assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "-10m", "0s", "ten", "5w", "9" * 400])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(InvalidInput, match="is no duration; write a number > 0"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (11_650_000_000, "11.65G"),
+        (20 * 10**9, "20G"),
+        (316_250_000_000, "316.2G"),
+        (49_603, "49.6K"),
+        (1_369_859, "1.37M"),
+        (999, "999"),
+        (1, "1"),
+        (999_999, "1M"),
+        (999_999_999, "1G"),
+        (0, "0"),
+    ],
+)
+def test_format_count(count: int, text: str) -> None:
+    assert format_count(count) == text
+
+
+@given(st.integers(1, 10**15))
+def test_a_formatted_count_reads_back_nearly(count: int) -> None:
+    assert parse_count(format_count(count)) == pytest.approx(count, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (45.4, "45s"), (59.9, "1m00s"), (200, "3m20s"), (3599.7, "1h00m"), (7500, "2h05m"), (90061, "25h01m")],
+)
+def test_format_duration(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(("ms", "text"), [(23.42, "23.4"), (0.257, "0.257"), (1204.4, "1204"), (None, "")])
+def test_milliseconds(ms: float | None, text: str) -> None:
+    assert format_milliseconds(ms) == text
