@@ -11,7 +11,7 @@ from optuna_dashboard import wsgi
 
 from autocompress.errors import InvalidInput, RunError
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.storage import find_place
+from autocompress.search.run.storage import find_storage
 
 HIGHEST_PORT = 65535
 
@@ -39,7 +39,7 @@ def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Ca
     """
     if not 0 <= port <= HIGHEST_PORT:
         raise InvalidInput(f"--port is {port}, but must be from 0 (any that is free) to {HIGHEST_PORT}")
-    place = find_place(storage, run)
+    place = find_storage(storage, run)
     if place.url is None and not run.database.is_file():
         raise RunError(f"{run.path}: has no study.db yet; wait until its search has begun its first trial")
     with place.kept():

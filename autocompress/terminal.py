@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autocompress.distill.recipe import VARIABLE
-from autocompress.search import Progress
+from autocompress.search import SearchCallback
 from autocompress.search.space.search_space import Candidate
 from autocompress.units import format_count, format_duration
 
@@ -101,7 +101,7 @@ class StepDisplay:
             self.log(f"{self._what} {step}/{self._steps}  {times}")
 
 
-class Display(Progress):
+class Display(SearchCallback):
     """A line for each thing that happens."""
 
     def __init__(self, console: Console, trials: int, steps: int) -> None:

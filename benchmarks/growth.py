@@ -64,12 +64,12 @@ def trials(count: int, folder: Path) -> dict[str, Any]:
     from autocompress import search
     from autocompress.io import checkpoints
     from autocompress.search.space.search_space import Budget
-    from autocompress.search.trial.work import AtRung, Finished, Job, Source
+    from autocompress.search.trial.work import Finished, Job, RungReached, Source
 
     def pretend(job: Job, source: Source) -> None:
         """Its PSNR grows with the logarithm of its FLOPs, less some noise."""
         psnr = 20 + 1.5 * len(str(job.candidate.flops)) - hash(job.candidate.key) % 97 / 50
-        if all(source.answer(AtRung(job.number, step, psnr + step / 100)) for step in (0, 33, 100)):
+        if all(source.answer(RungReached(job.number, step, psnr + step / 100)) for step in (0, 33, 100)):
             metrics = {"psnr_y": psnr + 1.5, "ssim_y": 0.9}
             student = {"metrics": metrics, "flops": job.candidate.flops, "provenance": {}}
             checkpoints.write_json(job.folder / "student.json", student)
@@ -82,7 +82,7 @@ def trials(count: int, folder: Path) -> dict[str, Any]:
             while (job := source.next_job()) is not None:
                 pretend(job, source)
 
-    class Quiet(search.Progress):
+    class Quiet(search.SearchCallback):
         """Tells nothing."""
 
     search._engine = lambda *_: Pretending()

@@ -29,7 +29,7 @@ from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr import EDSRConfig, EDSRFamily
 from autocompress.search.settings import Settings
 from autocompress.search.space.search_space import Budget, Candidate
-from autocompress.search.trial.context import Inputs, open_task
+from autocompress.search.trial.context import TrialContext, open_task
 
 TRIALS, BUDGET = 16, 20 * 10**9
 STEPS = (0, 100, 300, 600, 1000)
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("plain_search.jsonl"))
     options = parser.parse_args()
     task = open_task(Settings(budget=Budget(BUDGET, None)))
-    inputs = Inputs(task, print, replace(precision.choose(), dtype="float32"))
+    inputs = TrialContext(task, print, replace(precision.choose(), dtype="float32"))
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     known = {(row["seed"], row["trial"]): row for row in map(json.loads, lines)}
     for seed in options.seed or range(3):
@@ -74,7 +74,7 @@ def main() -> None:
             print(json.dumps(row), flush=True)
 
 
-def curves(inputs: Inputs, config: EDSRConfig, seed: int) -> dict[str, dict[str, float]]:
+def curves(inputs: TrialContext, config: EDSRConfig, seed: int) -> dict[str, dict[str, float]]:
     """PSNR-Y by step: from scratch at the better learning rate, and from projection."""
     (branch,) = inputs.task.branches
     scratch = prune.shrinker(branch.teacher, torch.empty(0), "scratch", seed)(config)
@@ -89,7 +89,7 @@ def curves(inputs: Inputs, config: EDSRConfig, seed: int) -> dict[str, dict[str,
     return {"scratch": best, "projection": projected}
 
 
-def curve(inputs: Inputs, student: SRNetwork, recipe: Recipe, steps: tuple[int, ...] = STEPS) -> dict[str, float]:
+def curve(inputs: TrialContext, student: SRNetwork, recipe: Recipe, steps: tuple[int, ...] = STEPS) -> dict[str, float]:
     training = Training(
         student, inputs.sampler(Candidate("edsr", {}, student.config, recipe, 0, 0)), recipe, inputs.precision
     )

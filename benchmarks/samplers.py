@@ -42,10 +42,10 @@ from autocompress.search.sampling import cost_aware
 from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
 from autocompress.search.sampling.initial import first_points
-from autocompress.search.sampling.observations import Evidence
-from autocompress.search.sampling.pool import Option, Options
+from autocompress.search.sampling.observations import Observations
+from autocompress.search.sampling.pool import CandidatePool, PoolCandidate
 from autocompress.search.settings import Settings
-from autocompress.search.space.joint import Branch, Branches
+from autocompress.search.space.joint import JointSpace, StudentSpace
 from autocompress.search.space.search_space import Budget, Values
 from autocompress.search.stopping import HalvingRungs, Point, Rungs
 from autocompress.search.task import open_branches
@@ -117,7 +117,7 @@ class Table:
     def _curve(row: dict[str, Any]) -> Array:
         return np.array([row["psnr_y"][str(step)] for step in STEPS])
 
-    def fit(self, options: Options) -> None:
+    def fit(self, options: CandidatePool) -> None:
         """The processes: of scores at 0 and at the end, and of the gains from one rung to the next."""
         self._x = np.array([options.at(row["values"]).features for row in self.rows])
         curves = np.array([self._curve(row) for row in self.rows])
@@ -186,12 +186,14 @@ class _Process:
         return np.asarray(np.polyval(self._trend, x[:, 0]) + self._scale * rest)
 
 
-class _Whole(Evidence):
+class _Whole(Observations):
     """Of the students alone that were trained to their ends."""
 
     @classmethod
-    def of(cls, known: Sequence[KnownConfig], option_at: Callable[[Values], Option], partial: bool = False) -> Evidence:
-        return Evidence.of(known, option_at, partial)
+    def of(
+        cls, known: Sequence[KnownConfig], option_at: Callable[[Values], PoolCandidate], partial: bool = False
+    ) -> Observations:
+        return Observations.of(known, option_at, partial)
 
 
 class World:
@@ -199,12 +201,12 @@ class World:
 
     def __init__(self, table: Table, budget: Budget, seed: int) -> None:
         self.settings = Settings(budget=budget, seed=seed, trials=CHECKPOINTS[-1])
-        self.branches: Branches = open_branches(self.settings)
+        self.branches: JointSpace = open_branches(self.settings)
         (self._branch,) = self.branches
         self.bicubic = table.references["bicubic"]["psnr_y"]
         self.teacher = table.references["teacher"]["flops"]
         self._table, self._seed = table, seed
-        self.options = Options(self.branches, budget)
+        self.options = CandidatePool(self.branches, budget)
         found = list(_all(self._branch, budget))
         self._names = [parameter.name for parameter in self._branch.space.parameters]
         self._index = {self._name(values): index for index, (values, _) in enumerate(found)}
@@ -251,12 +253,12 @@ class World:
     def sampler(self, name: str) -> FeasibleSampler:
         """As a search would have it, or WHOLE."""
         known = "cost-aware" if name == WHOLE else name
-        cost_aware.Evidence = _Whole if name == WHOLE else Evidence
+        cost_aware.Observations = _Whole if name == WHOLE else Observations
         settings = Settings(budget=self.settings.budget, seed=self.settings.seed, sampler=known)
         return make_sampler(settings, self.branches, self.usable, self.bicubic)
 
 
-def _all(branch: Branch, budget: Budget) -> Iterator[tuple[Values, object]]:
+def _all(branch: StudentSpace, budget: Budget) -> Iterator[tuple[Values, object]]:
     """Every point within the budget, and what tells its training from others."""
     counts = [parameter for parameter in branch.space.parameters if parameter.name in ("num_feat", "num_block")]
     rest = [parameter for parameter in branch.space.parameters if parameter not in counts]
@@ -331,7 +333,7 @@ def simulate(world: World, name: str, rule: Rule, trials: int) -> Course:
 def main() -> None:
     options = parse()
     table = Table()
-    table.fit(Options(open_branches(Settings(budget=Budget(None, 10**9))), Budget()))
+    table.fit(CandidatePool(open_branches(Settings(budget=Budget(None, 10**9))), Budget()))
     for billions in options.budget:
         worlds = [World(table, Budget(billions * 10**9), seed) for seed in range(options.seeds)]
         times = [statistics.mean(count * world.training for world in worlds) for count in TIMES]

@@ -22,11 +22,11 @@ from pathlib import Path
 
 from autocompress import search
 from autocompress.search import OnRay
-from autocompress.search.backends.processes import Work, Workers
+from autocompress.search.backends.processes import ProcessBackend, Work
 from autocompress.search.settings import SAMPLERS
 from autocompress.search.space.search_space import Budget
 from autocompress.search.stopping import HalvingRungs
-from autocompress.search.trial.work import AtRung, Engine, Finished, Job, Report, Source, Tell
+from autocompress.search.trial.work import Backend, Finished, Job, Report, RungReached, Source, Tell
 
 RUNGS = (33, 100, 300)
 
@@ -44,11 +44,11 @@ class Asleep:
     def work(self, job: Job, tell: Tell) -> None:
         """The dearer the better."""
         quality, began = math.log10(job.candidate.flops), time.time()
-        tell(AtRung(job.number, 0, quality))
+        tell(RungReached(job.number, 0, quality))
         for rung in RUNGS:
             time.sleep(self.seconds / len(RUNGS))
             if rung < RUNGS[-1]:
-                tell(AtRung(job.number, rung, quality + rung / 1000))
+                tell(RungReached(job.number, rung, quality + rung / 1000))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         facts = {"pid": float(os.getpid()), "began": began, "ended": time.time(), "memory": memory}
         tell(Finished(job.number, {"psnr_y": quality + 1, "ssim_y": 1.0}, facts))
@@ -57,7 +57,7 @@ class Asleep:
 class Recorded:
     """An engine, and what its trials told at their ends."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Backend) -> None:
         self.engine = engine
         self.told: list[dict[str, float]] = []
         self._source: Source
@@ -82,7 +82,7 @@ class Recorded:
         self._source.check()
 
 
-class Quiet(search.Progress):
+class Quiet(search.SearchCallback):
     """Tells nothing."""
 
 
@@ -101,11 +101,11 @@ def main() -> None:
 
     def engine(settings: search.Settings, _: object) -> Recorded:
         if wanted is None:
-            engines.append(Recorded(Workers(setup, options.at_once)))
+            engines.append(Recorded(ProcessBackend(setup, options.at_once)))
         else:
-            from autocompress.search.backends.ray.engine import RayEngine
+            from autocompress.search.backends.ray.engine import RayBackend
 
-            engines.append(Recorded(RayEngine(setup, wanted, settings.folder)))
+            engines.append(Recorded(RayBackend(setup, wanted, settings.folder)))
         return engines[0]
 
     search._engine = engine

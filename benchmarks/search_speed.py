@@ -71,9 +71,9 @@ def step_times(counts: tuple[int, int]) -> Row:
     from autocompress.networks.edsr.network import EDSR
     from autocompress.search.settings import Settings
     from autocompress.search.space.search_space import Budget, Candidate
-    from autocompress.search.trial.context import Inputs, open_task
+    from autocompress.search.trial.context import TrialContext, open_task
 
-    inputs = Inputs(open_task(Settings(budget=Budget(BUDGET, None))), lambda _: None)
+    inputs = TrialContext(open_task(Settings(budget=Budget(BUDGET, None))), lambda _: None)
     student = EDSR(EDSRConfig(2, *counts))
     with tempfile.TemporaryDirectory() as folder:
         write_pairs(embedded("train", 2), Path(folder))
@@ -103,12 +103,12 @@ def search_in_process(seed: int, points: list[tuple[float, float]]) -> Row:
 
 def our_search(seed: int, wanted: list[tuple[float, float]]) -> None:
     """Run the default search until it is as good as the points; print when each student was finished, and its score."""
-    from autocompress.search import Progress, RunFolder, Settings, search
+    from autocompress.search import RunFolder, SearchCallback, Settings, search
     from autocompress.search.space.search_space import Budget, Candidate
 
     points: list[tuple[float, int, float]] = []
 
-    class Watch(Progress):
+    class Watch(SearchCallback):
         """Interrupts the search when it is there."""
 
         def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:

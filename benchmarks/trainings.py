@@ -32,7 +32,7 @@ from autocompress.errors import TrainingDiverged
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.search.settings import Settings
 from autocompress.search.space.search_space import Budget, Candidate
-from autocompress.search.trial.context import Inputs, open_task
+from autocompress.search.trial.context import TrialContext, open_task
 
 POOL = 60  # random candidates, of which the nearest to each level of FLOPs is taken
 LARGEST = 0.4  # of the teacher's FLOPs
@@ -42,7 +42,7 @@ def main() -> None:
     options = parse()
     out = options.out or Path(__file__).with_name(f"trainings-{options.space}.jsonl")
     task = open_task(Settings(budget=Budget(None, 10**9), spaces=(options.space,)))
-    inputs = Inputs(task, print)
+    inputs = TrialContext(task, print)
     lines = whole_lines(out)
     if not lines:
         append(out, about(inputs, options.steps))
@@ -61,7 +61,7 @@ def main() -> None:
         print(json.dumps(row), flush=True)
 
 
-def candidates(inputs: Inputs, count: int, recipe: Recipe) -> list[Candidate]:
+def candidates(inputs: TrialContext, count: int, recipe: Recipe) -> list[Candidate]:
     """Spread over log FLOPs, in an order of their own, so that the first ones are spread as well."""
     (branch,) = inputs.task.branches
     space, teacher, family = branch.space, branch.teacher, branch.family
@@ -77,7 +77,7 @@ def candidates(inputs: Inputs, count: int, recipe: Recipe) -> list[Candidate]:
     return found
 
 
-def curve(inputs: Inputs, candidate: Candidate) -> dict[str, float | None]:
+def curve(inputs: TrialContext, candidate: Candidate) -> dict[str, float | None]:
     """PSNR-Y at each rung; None from where the training diverged."""
     training = Training(inputs.shrink(candidate), inputs.sampler(candidate), candidate.recipe, inputs.precision)
     psnr: dict[str, float | None] = {}
@@ -91,7 +91,7 @@ def curve(inputs: Inputs, candidate: Candidate) -> dict[str, float | None]:
     return psnr
 
 
-def about(inputs: Inputs, steps: int) -> dict[str, object]:
+def about(inputs: TrialContext, steps: int) -> dict[str, object]:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     device = torch.cuda.get_device_name() if inputs.precision.device == "cuda" else platform.processor()
     (branch,) = inputs.task.branches

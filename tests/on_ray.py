@@ -12,10 +12,10 @@ from autocompress.search.backends.processes import Setup
 
 def on_ray(wanted: Settings, setup: Setup, progress: Any = None) -> search.Outcome:
     """A whole search over the stub."""
-    from autocompress.search.backends.ray.engine import RayEngine
+    from autocompress.search.backends.ray.engine import RayBackend
 
     assert wanted.ray is not None
-    engine = RayEngine(setup, wanted.ray, wanted.folder, wanted.trial_timeout)
+    engine = RayBackend(setup, wanted.ray, wanted.folder, wanted.trial_timeout)
     search._engine = lambda *_: engine
     return search.search(wanted, progress or Silent())[1]
 

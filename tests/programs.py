@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from stub import StubSetup
 
 from autocompress.search import RunFolder, Settings
-from autocompress.search.run.storage import find_place
+from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study import ordinal
 
 PYTHON = [sys.executable, "-W", "error"]
@@ -58,7 +58,7 @@ def finish(program: subprocess.Popen[str], seconds: float = 120) -> str:
 
 def trials_in(run: RunFolder, storage: str | None = None) -> list[FrozenTrial]:
     """All of the study, wherever it is."""
-    place = find_place(storage, run)
+    place = find_storage(storage, run)
     kept = place.open(run)
     trials = optuna.load_study(study_name=place.study, storage=kept).get_trials()
     kept.remove_session()

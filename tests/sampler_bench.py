@@ -16,7 +16,7 @@ from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.sampling.improvement import Reference
 from autocompress.search.sampling.initial import first_points
 from autocompress.search.settings import Settings
-from autocompress.search.space.joint import Branch, Branches
+from autocompress.search.space.joint import JointSpace, StudentSpace
 from autocompress.search.space.search_space import Budget, Values, load_space
 from autocompress.search.stopping import Point
 
@@ -24,11 +24,11 @@ BUDGET = Budget(40 * 10**9)
 REFERENCE = Reference(316e9, 30.0)
 
 
-def joint(*names: str) -> Branches:
+def joint(*names: str) -> JointSpace:
     """Shipped spaces, with teachers as large as the shipped ones."""
     teachers: dict[str, SRNetwork] = {"edsr": EDSR(EDSRConfig(2)), "swinir": SwinIR(SwinIRConfig(2))}
-    return Branches(
-        Branch(load_space(name).for_teacher(teachers[name].config), name, teachers[name], name, teachers[name])
+    return JointSpace(
+        StudentSpace(load_space(name).for_teacher(teachers[name].config), name, teachers[name], name, teachers[name])
         for name in names
     )
 
@@ -39,7 +39,7 @@ ALONE, BOTH = joint("edsr"), joint("edsr", "swinir")
 class Bench:
     """A study whose scores follow from the points."""
 
-    def __init__(self, branches: Branches = ALONE, seed: int = 0, name: str = "cost-aware") -> None:
+    def __init__(self, branches: JointSpace = ALONE, seed: int = 0, name: str = "cost-aware") -> None:
         self.branches = branches
         self.tried: list[Values] = []
         self.study = optuna.create_study(directions=DIRECTIONS, sampler=self.sampler(seed, name))
@@ -76,7 +76,7 @@ class Bench:
         return hypervolume(points, 316 * 10**9, REFERENCE.psnr)
 
 
-def score(branches: Branches, point: Values) -> list[float]:
+def score(branches: JointSpace, point: Values) -> list[float]:
     candidate = branches.candidate(point, Recipe())
     recipe = candidate.recipe
     loss = abs(recipe.teacher_share - 0.75) + 0.5 * abs(math.log(recipe.learning_rate / 2e-3))

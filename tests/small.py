@@ -6,7 +6,7 @@ import optuna
 
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSRConfig
-from autocompress.search import Outcome, Progress, RunFolder, Settings
+from autocompress.search import Outcome, RunFolder, SearchCallback, Settings
 from autocompress.search.run.storage import STUDY_NAME
 from autocompress.search.space.search_space import Candidate
 
@@ -22,7 +22,7 @@ defaults: {teacher_share: 0.5, learning_rate: 1.0e-3}
 BUDGET = EDSRFamily().flops(EDSRConfig(2, 6, 2))
 
 
-class Silent(Progress):
+class Silent(SearchCallback):
     """Remembers what happened, in words."""
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from autocompress.networks.edsr.network import EDSRConfig
-from autocompress.search.space.search_space import Space, load_space
+from autocompress.search.space.search_space import SearchSpace, load_space
 
 TEACHER = EDSRConfig(scale=2, num_feat=20, num_block=4, res_scale=0.1)
 
@@ -19,7 +19,7 @@ defaults: {teacher_share: 0.5, learning_rate: 1.0e-3}
 """
 
 
-def parse(tmp_path: Path, text: str) -> Space:
+def parse(tmp_path: Path, text: str) -> SearchSpace:
     """The space of a file with this text."""
     (tmp_path / "mine.yaml").write_text(text)
     return load_space(str(tmp_path / "mine.yaml"))

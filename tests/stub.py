@@ -25,11 +25,11 @@ from autocompress.compute import precision
 from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.io import checkpoints
-from autocompress.search import OnRay, Progress, Settings
-from autocompress.search.backends.processes import Work, Workers
+from autocompress.search import OnRay, SearchCallback, Settings
+from autocompress.search.backends.processes import ProcessBackend, Work
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.search.space.search_space import Budget
-from autocompress.search.trial.work import AtRung, Engine, Failed, Finished, Job, Source, Step, Tell
+from autocompress.search.trial.work import Backend, Failed, Finished, Job, RungReached, Source, Step, Tell
 
 RUNGS = (33, 100, 300)
 
@@ -59,7 +59,7 @@ class StubSetup:
         """As a real trial: scores at rungs, a state after each, and a student at the end."""
         self._gather(job.folder.parent.parent)
         state = json.loads(job.state_file.read_text()) if job.state_file.is_file() else {}
-        if not tell(AtRung(job.number, 0, score(job, 0))):
+        if not tell(RungReached(job.number, 0, score(job, 0))):
             return
         for rung in RUNGS:
             if str(rung) not in state:
@@ -71,7 +71,7 @@ class StubSetup:
                 state[str(rung)] = score(job, rung)
                 if rung < RUNGS[-1]:
                     checkpoints.write_json(job.state_file, state)
-            if rung < RUNGS[-1] and not tell(AtRung(job.number, rung, state[str(rung)])):
+            if rung < RUNGS[-1] and not tell(RungReached(job.number, rung, state[str(rung)])):
                 return
         metrics = {name: state[str(RUNGS[-1])] for name in ("psnr_y", "ssim_y")}
         candidate = job.candidate
@@ -118,7 +118,7 @@ def score(job: Job, step: int) -> float:
     return 30 + math.log10(candidate.flops / 1e9) + step / 1000 + 0.2 * chance
 
 
-class Quiet(Progress):
+class Quiet(SearchCallback):
     """Tells nothing."""
 
 
@@ -148,14 +148,14 @@ def join(settings: Settings, setup: StubSetup, here: bool = False) -> search.Out
 def _put_in(setup: StubSetup, here: bool) -> None:
     precision.choose = Precision
 
-    def engine(wanted: Settings, _: object) -> Engine:
+    def engine(wanted: Settings, _: object) -> Backend:
         if wanted.ray is not None:
-            from autocompress.search.backends.ray.engine import RayEngine
+            from autocompress.search.backends.ray.engine import RayBackend
 
-            return RayEngine(setup, wanted.ray, wanted.folder, wanted.trial_timeout)
+            return RayBackend(setup, wanted.ray, wanted.folder, wanted.trial_timeout)
         if here and wanted.workers == 1 and wanted.trial_timeout is None:
             return StubHere(setup)
-        return Workers(setup, wanted.workers, wanted.trial_timeout)
+        return ProcessBackend(setup, wanted.workers, wanted.trial_timeout)
 
     search._engine = engine
 

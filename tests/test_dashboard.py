@@ -30,7 +30,7 @@ from autocompress.errors import InvalidInput, RunError
 from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.run import showing
 from autocompress.search.run.notes import PART, save_note
-from autocompress.search.run.storage import STUDY_NAME, find_place
+from autocompress.search.run.storage import STUDY_NAME, find_storage
 from autocompress.search.space.search_space import Budget
 
 Finished = tuple[RunFolder, Outcome, Silent]
@@ -41,7 +41,7 @@ class Shown:
     """A run's study as the dashboard has it."""
 
     def __init__(self, run: RunFolder) -> None:
-        self.storage = find_place(None, run).open(run)
+        self.storage = find_storage(None, run).open(run)
         self.study = optuna.load_study(study_name=STUDY_NAME, storage=self.storage)
         self.trials = self.study.get_trials()
         self._attributes = self.storage.get_study_system_attrs(self.study._study_id)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from autocompress.errors import InvalidInput
 from autocompress.evaluation.latency import Machine
-from autocompress.search.backends.processes import TaskSetup, Workers
-from autocompress.search.callbacks import Progress
+from autocompress.search.backends.processes import ProcessBackend, TaskSetup
+from autocompress.search.callbacks import SearchCallback
 from autocompress.search.description import describe, facts, identity, recorded_precision
 from autocompress.search.results.front import objective
 from autocompress.search.run.crops import copy_crops, crops_of
@@ -20,20 +20,20 @@ from autocompress.search.run.folder import RAY, RunFolder
 from autocompress.search.run.joining import recorded_settings
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
 from autocompress.search.run.sessions import Session
-from autocompress.search.run.storage import Place, find_place
+from autocompress.search.run.storage import StudyStorage, find_storage
 from autocompress.search.sampling.initial import STARTS, first_points
 from autocompress.search.settings import OnRay, Settings
 from autocompress.search.space.cost import COUNTED, Costs
-from autocompress.search.space.feasible import Candidates
-from autocompress.search.timer import Ledger
-from autocompress.search.trial.context import Inputs, Task, open_task
-from autocompress.search.trial.work import Engine, Here
-from autocompress.search.tuner import Driver, Outcome
+from autocompress.search.space.feasible import FeasibleSet
+from autocompress.search.timer import PhaseTimer
+from autocompress.search.trial.context import Task, TrialContext, open_task
+from autocompress.search.trial.work import Backend, SerialBackend
+from autocompress.search.tuner import Outcome, Tuner
 
-__all__ = ["OnRay", "Outcome", "Progress", "RunFolder", "Settings", "join", "search"]
+__all__ = ["OnRay", "Outcome", "RunFolder", "SearchCallback", "Settings", "join", "search"]
 
 
-def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
+def search(settings: Settings, progress: SearchCallback) -> tuple[RunFolder, Outcome]:
     """Run a search to its end, or go on with the one in the same folder.
 
     Everything is checked before anything is written; raises InvalidInput for what cannot be used, StorageError and
@@ -41,7 +41,7 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
     flight are queued again, and the outcome says so.
     """
     run = RunFolder(settings.folder)
-    ledger = Ledger()
+    ledger = PhaseTimer()
     deadline = _deadline(settings.timeout)
     with _on_ray(settings, progress, ledger):
         task = _open(settings, progress, ledger)
@@ -54,7 +54,7 @@ def search(settings: Settings, progress: Progress) -> tuple[RunFolder, Outcome]:
 
 def join(
     path: Path,
-    progress: Progress,
+    progress: SearchCallback,
     workers: int = 1,
     timeout: float | None = None,
     storage: str | None = None,
@@ -69,7 +69,7 @@ def join(
             f"{path}: its latencies are measured while nothing else runs, so it has one session at a time; "
             "give its own command instead of --join"
         )
-    ledger = Ledger()
+    ledger = PhaseTimer()
     deadline = _deadline(timeout)
     wanted = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage, ray=None)
     return run, _work(_open(wanted, progress, ledger), run, progress, ledger, deadline, joins=True)
@@ -79,25 +79,30 @@ def _deadline(timeout: float | None) -> float | None:
     return None if timeout is None else time.monotonic() + timeout
 
 
-def _open(settings: Settings, progress: Progress, ledger: Ledger) -> Task:
+def _open(settings: Settings, progress: SearchCallback, ledger: PhaseTimer) -> Task:
     progress.stage("opening teacher and images")
     with ledger.during("opening teacher and images"):
         return open_task(settings)
 
 
 def _work(
-    task: Task, run: RunFolder, progress: Progress, ledger: Ledger, deadline: float | None, joins: bool = False
+    task: Task,
+    run: RunFolder,
+    progress: SearchCallback,
+    ledger: PhaseTimer,
+    deadline: float | None,
+    joins: bool = False,
 ) -> Outcome:
     """One session, from the preparation to its end."""
     settings = task.settings
     wanted = identity(task)
     run.check(wanted, settings.extend)
-    place = find_place(settings.storage, run)
+    place = find_storage(settings.storage, run)
     session = Session(run.path, place)
     with place.kept():
         with ledger.during("opening the study"):
             notes = _looked_at(run, place, joins)
-        inputs = Inputs(task, progress.stage, recorded_precision(run), ledger, crops_of(run))
+        inputs = TrialContext(task, progress.stage, recorded_precision(run), ledger, crops_of(run))
         costs = _costs(task, run, progress, ledger)
         if not joins:
             run.settle(describe(inputs, wanted, place, costs))
@@ -106,14 +111,14 @@ def _work(
         first = first_points(task.branches, settings.budget, min(STARTS, settings.trials), inputs.suggested, costs)
         with session.entered():
             with ledger.during("opening the study"):
-                driver = Driver(Candidates(task, costs), run, progress, first, ledger, session)
+                driver = Tuner(FeasibleSet(task, costs), run, progress, first, ledger, session)
             try:
                 return driver.run(_engine(settings, inputs), deadline)
             finally:
                 driver.keep_times()
 
 
-def _costs(task: Task, run: RunFolder, progress: Progress, ledger: Ledger) -> Costs:
+def _costs(task: Task, run: RunFolder, progress: SearchCallback, ledger: PhaseTimer) -> Costs:
     """What students cost; where that is latency, measured of enough networks to guess it of others."""
     if task.settings.objective == "flops":
         return COUNTED
@@ -125,7 +130,7 @@ def _costs(task: Task, run: RunFolder, progress: Progress, ledger: Ledger) -> Co
     return found
 
 
-def _looked_at(run: RunFolder, place: Place, joins: bool) -> list[str]:
+def _looked_at(run: RunFolder, place: StudyStorage, joins: bool) -> list[str]:
     """What a user should know of the study, before anything is written: raises where it cannot be reached."""
     note = None
     if place.url is not None:
@@ -135,21 +140,21 @@ def _looked_at(run: RunFolder, place: Place, joins: bool) -> list[str]:
     return [] if note is None else [note]
 
 
-def _engine(settings: Settings, inputs: Inputs) -> Engine:
+def _engine(settings: Settings, inputs: TrialContext) -> Backend:
     """This process for one worker, unless its trials may take too long: a process can be killed."""
     if settings.ray is not None:
-        from autocompress.search.backends.ray.engine import RayEngine
+        from autocompress.search.backends.ray.engine import RayBackend
         from autocompress.search.backends.ray.setup import SentTask
 
-        return RayEngine(SentTask.of(inputs, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
+        return RayBackend(SentTask.of(inputs, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
     if settings.workers == 1 and settings.trial_timeout is None:
-        return Here(inputs)
+        return SerialBackend(inputs)
     share = replace(inputs.precision, threads=max(1, inputs.precision.threads // settings.workers))
-    return Workers(TaskSetup(settings, share, inputs.crops), settings.workers, settings.trial_timeout)
+    return ProcessBackend(TaskSetup(settings, share, inputs.crops), settings.workers, settings.trial_timeout)
 
 
 @contextmanager
-def _on_ray(settings: Settings, progress: Progress, ledger: Ledger) -> Iterator[None]:
+def _on_ray(settings: Settings, progress: SearchCallback, ledger: PhaseTimer) -> Iterator[None]:
     """What a search on Ray is within; nothing for any other. Ray is imported when it is asked for: few have it."""
     with ExitStack() as stack:
         if settings.ray is not None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from autocompress.search.space.search_space import Candidate
 
 
-class Progress(Protocol):
+class SearchCallback(Protocol):
     """Called from the search, in order; a `reason` is for people."""
 
     def stage(self, what: str) -> None:

@@ -14,10 +14,10 @@ import autocompress
 from autocompress.compute.precision import Precision
 from autocompress.evaluation.latency import Machine
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.storage import Place
+from autocompress.search.run.storage import StudyStorage
 from autocompress.search.space.cost import LATENCY_MS, Costs
-from autocompress.search.space.joint import Branch
-from autocompress.search.trial.context import Inputs, Task
+from autocompress.search.space.joint import StudentSpace
+from autocompress.search.trial.context import Task, TrialContext
 from autocompress.units import format_count
 
 
@@ -47,7 +47,7 @@ def identity(task: Task) -> dict[str, Any]:
     }
 
 
-def describe(inputs: Inputs, search: dict[str, Any], place: Place, costs: Costs) -> dict[str, Any]:
+def describe(inputs: TrialContext, search: dict[str, Any], place: StudyStorage, costs: Costs) -> dict[str, Any]:
     """What config.json records."""
     task, best = inputs.task, inputs.best_branch
     return {
@@ -79,11 +79,11 @@ def describe(inputs: Inputs, search: dict[str, Any], place: Place, costs: Costs)
     }
 
 
-def _teacher(branch: Branch) -> dict[str, Any]:
+def _teacher(branch: StudentSpace) -> dict[str, Any]:
     return {"name": branch.teacher_name, "family": branch.family.name, "config": branch.teacher.config.to_dict()}
 
 
-def _latency(branch: Branch, costs: Costs) -> dict[str, float]:
+def _latency(branch: StudentSpace, costs: Costs) -> dict[str, float]:
     """The teacher's, where that is what counts."""
     latency = costs.latency(branch.family, branch.teacher.config)
     return {} if latency is None else {LATENCY_MS: latency}
@@ -103,7 +103,7 @@ def recorded_precision(run: RunFolder) -> Precision | None:
     return precision
 
 
-def facts(inputs: Inputs) -> list[str]:
+def facts(inputs: TrialContext) -> list[str]:
     """Lines for the user about what the search works with."""
     task = inputs.task
     lines = []

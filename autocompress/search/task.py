@@ -10,8 +10,8 @@ from autocompress.networks import FAMILIES
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.teachers import default_teacher, load_teacher
 from autocompress.search.settings import Settings
-from autocompress.search.space.joint import Branch, Branches
-from autocompress.search.space.search_space import Space, load_space
+from autocompress.search.space.joint import JointSpace, StudentSpace
+from autocompress.search.space.search_space import SearchSpace, load_space
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class _Given:
     name: str
     network: SRNetwork
 
-    def fits(self, space: Space) -> bool:
+    def fits(self, space: SearchSpace) -> bool:
         return self.key in (space.name, space.family.name)
 
 
-def open_branches(settings: Settings) -> Branches:
+def open_branches(settings: Settings) -> JointSpace:
     """The branches that settings name; raises InvalidInput for what cannot be used."""
     spaces = [load_space(name) for name in settings.spaces]
     for index, space in enumerate(spaces):
@@ -40,10 +40,10 @@ def open_branches(settings: Settings) -> Branches:
     for space in spaces:
         name, teacher = _teacher_of(space, given) or _shipped(space)
         learnt_from = (name, teacher) if target is None else (str(settings.target), target)
-        branches.append(Branch(space.for_teacher(teacher.config), name, teacher, *learnt_from))
+        branches.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, *learnt_from))
     _check_used(given, branches)
     _check_scales(branches, settings.scale)
-    return Branches(branches)
+    return JointSpace(branches)
 
 
 class _Loader:
@@ -69,7 +69,7 @@ class _Loader:
             )
 
 
-def _given(text: str, spaces: Sequence[Space], load: _Loader) -> _Given:
+def _given(text: str, spaces: Sequence[SearchSpace], load: _Loader) -> _Given:
     """From `FILE` or `KEY=FILE`; a name with `=` of which the first part is no space and no family is a file's."""
     key, equals, name = text.partition("=")
     keys = [*FAMILIES, *(space.name for space in spaces)]
@@ -83,7 +83,7 @@ def _given(text: str, spaces: Sequence[Space], load: _Loader) -> _Given:
     return given
 
 
-def _teacher_of(space: Space, given: Sequence[_Given]) -> tuple[str, SRNetwork] | None:
+def _teacher_of(space: SearchSpace, given: Sequence[_Given]) -> tuple[str, SRNetwork] | None:
     """The one given for this space, or else for its family."""
     fitting = [teacher for teacher in given if teacher.fits(space)]
     own = [teacher for teacher in fitting if teacher.key == space.name] or fitting
@@ -95,12 +95,12 @@ def _teacher_of(space: Space, given: Sequence[_Given]) -> tuple[str, SRNetwork] 
     return (own[0].name, own[0].network) if own else None
 
 
-def _shipped(space: Space) -> tuple[str, SRNetwork]:
+def _shipped(space: SearchSpace) -> tuple[str, SRNetwork]:
     name = default_teacher(space.family.name)
     return name, load_teacher(name)
 
 
-def _check_used(given: Sequence[_Given], branches: Sequence[Branch]) -> None:
+def _check_used(given: Sequence[_Given], branches: Sequence[StudentSpace]) -> None:
     for teacher in given:
         if any(branch.teacher is teacher.network for branch in branches):
             continue
@@ -110,14 +110,14 @@ def _check_used(given: Sequence[_Given], branches: Sequence[Branch]) -> None:
         raise InvalidInput(f"the teacher {teacher.name} is for no space that is searched; leave it out")
 
 
-def _misfit(name: str, network: SRNetwork, space: Space) -> InvalidInput:
+def _misfit(name: str, network: SRNetwork, space: SearchSpace) -> InvalidInput:
     return InvalidInput(
         f"the teacher {name} is {network.family}, but the space {space.name} is of the family {space.family.name}; "
         "give a teacher or a space of the same family"
     )
 
 
-def _check_scales(branches: Sequence[Branch], asked: int | None) -> None:
+def _check_scales(branches: Sequence[StudentSpace], asked: int | None) -> None:
     first = branches[0]
     for branch in branches:
         scale = branch.teacher.scale

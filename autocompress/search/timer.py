@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Ledger:
+class PhaseTimer:
     """At any moment the time of a session goes into one part, so the parts add up to the whole."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.errors import DiskFull
-from autocompress.search.callbacks import Progress
+from autocompress.search.callbacks import SearchCallback
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.known import AT_STEP, Known
 from autocompress.search.run.recovery import rebuild
@@ -31,14 +31,14 @@ from autocompress.search.run.study import (
     recover,
 )
 from autocompress.search.run.sweeping import sweep
-from autocompress.search.run.trial_log import Journal
+from autocompress.search.run.trial_log import TrialLog
 from autocompress.search.sampling.factory import make_sampler
-from autocompress.search.space.feasible import Candidates
+from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.search_space import Candidate, Values
 from autocompress.search.stopping import HalvingRungs, Point
-from autocompress.search.timer import Ledger
+from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.trial import rung_steps
-from autocompress.search.trial.work import AtRung, Engine, Failed, Finished, Job, Report, Step
+from autocompress.search.trial.work import Backend, Failed, Finished, Job, Report, RungReached, Step
 
 ETA = 2  # 1 in so many goes on at a rung...
 FIRST = 8  # ...and the first so many do in any case
@@ -73,7 +73,7 @@ class _Open:
         return origin(self.asked)
 
 
-class Driver:
+class Tuner:
     """Asks the study for candidates and tells it what became of them: the only one in its session that does.
 
     An engine works on them and reports; see `Source`. Other sessions may work on the same study: what is asked for, and
@@ -82,11 +82,11 @@ class Driver:
 
     def __init__(
         self,
-        candidates: Candidates,
+        candidates: FeasibleSet,
         run: RunFolder,
-        progress: Progress,
+        progress: SearchCallback,
         starts: Iterable[Values],
-        ledger: Ledger,
+        ledger: PhaseTimer,
         session: Session,
     ) -> None:
         """`starts` are the first points, as the study has them; the session is to be entered by now."""
@@ -115,7 +115,7 @@ class Driver:
             sweep(run, self._look())
             session.bury()
 
-    def run(self, engine: Engine, deadline: float | None) -> Outcome:
+    def run(self, engine: Backend, deadline: float | None) -> Outcome:
         """Until the trials, the time or the space are used up, or the user interrupts. Nothing stays open."""
         self._deadline = deadline
         try:
@@ -176,7 +176,7 @@ class Driver:
                 self._progress.step(number, step)
                 self.check()
                 return True
-            case AtRung(number, step, psnr):
+            case RungReached(number, step, psnr):
                 return self._judge(number, step, psnr)
             case Finished(number, metrics, seconds):
                 self._finish(number, metrics, seconds)
@@ -318,5 +318,5 @@ class Driver:
     def _usable(self, point: Values) -> bool:
         return self._candidates.usable(point, self._known.tried)
 
-    def _journal(self, number: int) -> Journal:
-        return Journal(self._run.trial(number) / "log.txt")
+    def _journal(self, number: int) -> TrialLog:
+        return TrialLog(self._run.trial(number) / "log.txt")

@@ -10,7 +10,7 @@ from command_line import Call, assert_refused
 
 from autocompress import terminal
 from autocompress.search import Outcome, RunFolder
-from autocompress.search.tuner import Driver
+from autocompress.search.tuner import Tuner
 from autocompress.terminal import Display
 
 
@@ -101,7 +101,7 @@ def test_a_budget_that_no_student_is_within(
             shutil.rmtree(Path(student["file"]).parent)
     before = (searched / "report.html").read_text()
     if interrupted:
-        monkeypatch.setattr(Driver, "run", lambda *_: Outcome("interrupted", interrupted=True))
+        monkeypatch.setattr(Tuner, "run", lambda *_: Outcome("interrupted", interrupted=True))
     result = call(*search_words, "--out", searched, "--budget-flops", largest["flops"] - 1, "--extend")
     assert result.code == (130 if interrupted else 1)
     [said] = [line for line in result.err.splitlines() if "no front" in line]

@@ -28,7 +28,7 @@ from autocompress.search.results.front import pareto
 from autocompress.search.results.importances import importances
 from autocompress.search.results.status import status
 from autocompress.search.run.sessions import lock_of
-from autocompress.search.run.storage import find_place
+from autocompress.search.run.storage import find_storage
 
 TROUBLE = """'"><img src=x onerror=alert(1)></script><b>&amp;"""
 
@@ -132,7 +132,7 @@ def test_a_run_of_an_older_version_without_its_settings(copied: RunFolder, tmp_p
 
 
 def test_stopped_trials_and_why(copied: RunFolder, opened: Open) -> None:
-    place = find_place(None, copied)
+    place = find_storage(None, copied)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         study = optuna.load_study(study_name=place.study, storage=place.open(copied))

@@ -17,7 +17,7 @@ from autocompress.io import checkpoints
 from autocompress.search import RunFolder
 from autocompress.search.run.showing import Pictures
 from autocompress.search.run.sweeping import sweep
-from autocompress.search.run.trial_log import Journal
+from autocompress.search.run.trial_log import TrialLog
 
 
 @pytest.fixture
@@ -70,9 +70,9 @@ def test_a_log_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def no_room(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Journal, "_append", no_room)
+    monkeypatch.setattr(TrialLog, "_append", no_room)
     with pytest.raises(DiskFull, match=r"log\.txt: cannot be written"):
-        Journal(tmp_path / "log.txt").write("something")
+        TrialLog(tmp_path / "log.txt").write("something")
 
 
 @pytest.mark.parametrize("file", ["student.json", "state.pt"])

@@ -25,10 +25,10 @@ from autocompress.report import Story, front_figure
 from autocompress.search import Settings, search
 from autocompress.search.results.front import pareto
 from autocompress.search.sampling.initial import first_points
-from autocompress.search.space.joint import Branches
+from autocompress.search.space.joint import JointSpace
 from autocompress.search.space.search_space import Budget
 from autocompress.search.task import open_branches
-from autocompress.search.trial.context import Inputs, open_task
+from autocompress.search.trial.context import TrialContext, open_task
 
 EDSR_SPACE = """
 family: edsr
@@ -229,13 +229,13 @@ def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[...,
     wanted = settings(prune=True, trials=8, steps=1)
     run, _ = search(wanted, Silent())
     task = open_task(wanted)
-    suggested = Inputs(task, lambda _: None).suggested
+    suggested = TrialContext(task, lambda _: None).suggested
     assert suggested.keys() == {"small", "windows"}
     tried = [json.dumps([student["family"], student["config"]]) for student in run.students()]
     for name, config in suggested.items():
         branch = task.branches[name]
-        alone = first_points(Branches([branch]), wanted.budget, 1, {name: config})[0]
-        nearest = Branches([branch]).candidate(alone, Recipe()).config
+        alone = first_points(JointSpace([branch]), wanted.budget, 1, {name: config})[0]
+        nearest = JointSpace([branch]).candidate(alone, Recipe()).config
         assert json.dumps([branch.family.name, nearest.to_dict()]) in tried
     with pytest.raises(RunError, match="prune was True and is now False"):
         search(settings(prune=False, steps=1), Silent())

@@ -18,8 +18,8 @@ from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError, DiskFull
 from autocompress.search.run.crops import Pieces
 from autocompress.search.settings import Settings
-from autocompress.search.trial.context import Inputs, open_task
-from autocompress.search.trial.work import AtRung, Failed, Finished, Job, Report, Source, Step, Tell, work
+from autocompress.search.trial.context import TrialContext, open_task
+from autocompress.search.trial.work import Failed, Finished, Job, Report, RungReached, Source, Step, Tell, work
 from autocompress.units import format_duration
 
 POLL = 0.5  # seconds between looks at the clock
@@ -49,7 +49,7 @@ class TaskSetup:
 
     def open(self) -> Work:
         """See `Setup.open`."""
-        inputs = Inputs(open_task(self.settings), lambda _: None, self.precision, crops=self.crops)
+        inputs = TrialContext(open_task(self.settings), lambda _: None, self.precision, crops=self.crops)
         return lambda job, tell: work(job, inputs, tell)
 
 
@@ -85,7 +85,7 @@ class _Worker:
         self.connection.close()
 
 
-class Workers:
+class ProcessBackend:
     """`count` processes; a trial that takes longer than `trial_timeout` seconds is killed with its worker.
 
     So is a worker that is not ready after that time, or after OPENING where that is longer.
@@ -139,7 +139,7 @@ class Workers:
         goes_on = source.answer(report)
         if isinstance(report, Finished | Failed) or not goes_on:
             worker.job = None
-        if isinstance(report, AtRung):
+        if isinstance(report, RungReached):
             worker.say(goes_on)
 
     def _end_the_late(self, source: Source) -> None:
@@ -191,7 +191,7 @@ def serve(connection: Connection, setup: Setup) -> None:
                 return True
             told = time.monotonic()
         connection.send(report)
-        return bool(connection.recv()) if isinstance(report, AtRung) else True
+        return bool(connection.recv()) if isinstance(report, RungReached) else True
 
     try:
         do = setup.open()

@@ -13,7 +13,7 @@ from autocompress.search.results.front import allows, budget
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.known import scores
 from autocompress.search.run.sessions import is_held, locks
-from autocompress.search.run.storage import find_place
+from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study import BEGUN, SESSION, ended
 from autocompress.search.space.cost import LATENCY_MS, cost_of
 
@@ -54,7 +54,7 @@ NAMES = {TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
 
 def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTrial]:
     """All of a run's study as they are now; none where it has not been made yet."""
-    place = find_place(storage, run)
+    place = find_storage(storage, run)
     if place.url is None and not run.database.is_file():
         return []
     with place.kept():

@@ -13,9 +13,9 @@ from autocompress.errors import RunError
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.known import AT_STEP
 from autocompress.search.run.showing import cost_attributes
-from autocompress.search.run.storage import Place
+from autocompress.search.run.storage import StudyStorage
 from autocompress.search.run.study import LOST, ORDINAL
-from autocompress.search.space.joint import Branches
+from autocompress.search.space.joint import JointSpace
 
 NEEDED = {"point", "scores"}  # of a student's provenance
 
@@ -38,7 +38,7 @@ def set_damaged_aside(run: RunFolder) -> str | None:
     return f"study       study.db is damaged and now called {aside.name}; made again from {students} students"
 
 
-def note_of_lost(run: RunFolder, place: Place) -> str | None:
+def note_of_lost(run: RunFolder, place: StudyStorage) -> str | None:
     """A line for the user where a run has students and its storage has no study; raises as `Place.open` does."""
     kept = place.open(run)
     try:
@@ -66,7 +66,7 @@ def _is_whole(run: RunFolder) -> bool:
         return False
 
 
-def rebuild(study: Study, run: RunFolder, branches: Branches, seed: int) -> bool:
+def rebuild(study: Study, run: RunFolder, branches: JointSpace, seed: int) -> bool:
     """Put into a study the trials that it lacks and that have students; returns whether there were any.
 
     They are left running, as if a session had died there: how they ended is then told as of all such trials.
@@ -90,7 +90,7 @@ def rebuild(study: Study, run: RunFolder, branches: Branches, seed: int) -> bool
     return True
 
 
-def _at_its_end(student: dict[str, Any], branches: Branches, seed: int, config: dict[str, Any]) -> FrozenTrial:
+def _at_its_end(student: dict[str, Any], branches: JointSpace, seed: int, config: dict[str, Any]) -> FrozenTrial:
     """As it was at its end, before that was told."""
     provenance = student["provenance"]
     known = branches.distributions()

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from autocompress.errors import RunError
-from autocompress.search.run.storage import Place
+from autocompress.search.run.storage import StudyStorage
 
 ASKING = ".asking.lock"
 SUFFIX = ".lock"
@@ -22,7 +22,7 @@ BLINK = 0.02  # seconds; another process that looks whether a session lives hold
 class Session:
     """One process's part in a run: an id, and where the study is."""
 
-    def __init__(self, folder: Path, place: Place) -> None:
+    def __init__(self, folder: Path, place: StudyStorage) -> None:
         self.id = secrets.token_hex(6)
         self.place = place
         self._folder = folder

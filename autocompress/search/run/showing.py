@@ -30,7 +30,7 @@ from autocompress.search.run.notes import (
     study_note,
 )
 from autocompress.search.run.pictures import side_by_side
-from autocompress.search.run.trial_log import Journal
+from autocompress.search.run.trial_log import TrialLog
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.search.space.joint import WHICH
 from autocompress.search.space.search_space import Candidate
@@ -136,7 +136,7 @@ class Showing:
             save_note(self._storage, self._study_id, self._trial_id(number), write(self._trial(number)))
         except Exception as error:
             with suppress(OSError):
-                Journal(self._run.trial(number) / "log.txt").write(f"not shown in the dashboard: {error!r}")
+                TrialLog(self._run.trial(number) / "log.txt").write(f"not shown in the dashboard: {error!r}")
 
     def _finished_note(self, trial: FrozenTrial) -> str:
         branches, references = self._config["branches"], self._config["references"]

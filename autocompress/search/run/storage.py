@@ -30,7 +30,7 @@ REACH = 10  # seconds for a server to answer
 
 
 @dataclass(frozen=True)
-class Place:
+class StudyStorage:
     """An Optuna RDB URL, or `redis://` for a journal there, or None for the run's own file; and the study's name."""
 
     url: str | None
@@ -75,20 +75,20 @@ class Place:
             ) from error
 
 
-def find_place(url: str | None, run: RunFolder) -> Place:
+def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
     """Where a run's study is: as it was, or, for a new run, as wanted; RunError where it is another than it was."""
     wanted = None if url is None else _absolute(url)
     if not run.exists():
         name = STUDY_NAME if wanted is None else f"{run.path.absolute().name}-{secrets.token_hex(4)}"
-        return Place(wanted, name)
-    recorded = run.config.get("storage") or Place(None, STUDY_NAME).record()
+        return StudyStorage(wanted, name)
+    recorded = run.config.get("storage") or StudyStorage(None, STUDY_NAME).record()
     was, study = recorded["url"], recorded["study"]
     if wanted is None and was is not None and HIDDEN in was:
         raise RunError(
             f"{run.path}: its study is in {was}, and passwords are not kept; give --storage with the password again"
         )
     if wanted is None or (was is not None and masked(wanted) == was):
-        return Place(wanted or was, str(study))
+        return StudyStorage(wanted or was, str(study))
     there = "its own study.db" if was is None else was
     remedy = "leave --storage out" if was is None else f"give --storage {was}"
     raise RunError(

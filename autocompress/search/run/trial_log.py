@@ -10,7 +10,7 @@ from autocompress.io.checkpoints import room_for
 
 
 @dataclass(frozen=True)
-class Journal:
+class TrialLog:
     """Lines in a file, each with the time (UTC) and what happened."""
 
     path: Path

@@ -15,11 +15,11 @@ from autocompress.search.run.history import Over, history, planned
 from autocompress.search.run.study import ordinal
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
 from autocompress.search.sampling.improvement import Reference, expected_hypervolume_improvement
-from autocompress.search.sampling.observations import Evidence, Score
-from autocompress.search.sampling.pool import Option, Options
-from autocompress.search.sampling.surrogate import Predictor
+from autocompress.search.sampling.observations import Observations, Score
+from autocompress.search.sampling.pool import CandidatePool, PoolCandidate
+from autocompress.search.sampling.surrogate import Surrogate
 from autocompress.search.space.cost import COUNTED, Costs
-from autocompress.search.space.joint import Branches
+from autocompress.search.space.joint import JointSpace
 from autocompress.search.space.search_space import Budget, Values
 from autocompress.search.stopping import Point, front
 
@@ -39,7 +39,7 @@ class CostAwareSampler(FeasibleSampler):
 
     def __init__(
         self,
-        branches: Branches,
+        branches: JointSpace,
         usable: Callable[[Values], bool],
         seed: int,
         budget: Budget,
@@ -48,9 +48,9 @@ class CostAwareSampler(FeasibleSampler):
     ) -> None:
         super().__init__(lambda seed: RandomSampler(seed=seed), branches, usable, seed)
         self._reference = reference
-        self._options = Options(branches, budget, costs)
+        self._options = CandidatePool(branches, budget, costs)
         self._over: Over = {}
-        self._made: tuple[list[Score], Predictor] | None = None
+        self._made: tuple[list[Score], Surrogate] | None = None
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -61,7 +61,7 @@ class CostAwareSampler(FeasibleSampler):
         trials = study.get_trials(deepcopy=False)
         self._restart(ordinal(trial, trials))
         known = [config for config in history(trials, trial, self._over) if self._branches.is_whole(config.point)]
-        evidence = Evidence.of(known, self._options.at)
+        evidence = Observations.of(known, self._options.at)
         if len(evidence.scores) >= ENOUGH:
             taken = [config.point for config in known]
             for option in self._ranked(evidence):
@@ -70,7 +70,7 @@ class CostAwareSampler(FeasibleSampler):
                     return dict(point)
         return dict(self.any_usable() or {})
 
-    def _ranked(self, evidence: Evidence) -> Iterator[Option]:
+    def _ranked(self, evidence: Observations) -> Iterator[PoolCandidate]:
         """Options, the most promising first."""
         points = [Point(number, psnr, option.cost) for number, (option, psnr) in enumerate(evidence.trained)]
         best = [evidence.trained[point.trial][0] for point in front(points)]
@@ -91,9 +91,9 @@ class CostAwareSampler(FeasibleSampler):
         for index in np.argsort(-gains, kind="stable"):
             yield pool[index]
 
-    def _predictor(self, scores: list[Score]) -> Predictor:
+    def _predictor(self, scores: list[Score]) -> Surrogate:
         """Made once for the same scores: several trials may be asked for between two that end."""
         if self._made is None or self._made[0] != scores:
             features, psnr, variance = (np.array(column) for column in zip(*scores, strict=True))
-            self._made = scores, Predictor(features, psnr, variance)
+            self._made = scores, Surrogate(features, psnr, variance)
         return self._made[1]

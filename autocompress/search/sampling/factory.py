@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from autocompress.search.sampling.feasible_sampler import ATTEMPTS, LEAST_ATTEMPTS, FeasibleSampler
 from autocompress.search.settings import Settings
 from autocompress.search.space.cost import COUNTED, Costs
-from autocompress.search.space.joint import Branches
+from autocompress.search.space.joint import JointSpace
 from autocompress.search.space.search_space import Values
 
 STARTUP = 8  # trials before Optuna's samplers look at any score
@@ -41,7 +41,7 @@ OPTUNAS: dict[str, Callable[[int], BaseSampler]] = {
 
 def make_sampler(
     settings: Settings,
-    branches: Branches,
+    branches: JointSpace,
     usable: Callable[[Values], bool],
     bicubic: float,
     costs: Costs = COUNTED,

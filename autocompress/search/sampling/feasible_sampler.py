@@ -12,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.run.history import asked_before
-from autocompress.search.space.joint import WHICH, Branch, Branches
+from autocompress.search.space.joint import WHICH, JointSpace, StudentSpace
 from autocompress.search.space.search_space import Values
 
 ENUMERABLE = 100_000  # points: a larger space is not gone through to the last one
@@ -36,7 +36,7 @@ class FeasibleSampler(BaseSampler):
     def __init__(
         self,
         inner: Callable[[int], BaseSampler],
-        branches: Branches,
+        branches: JointSpace,
         usable: Callable[[Values], bool],
         seed: int,
         attempts: int = ATTEMPTS,
@@ -78,7 +78,7 @@ class FeasibleSampler(BaseSampler):
         proposal = self._ask(study, trial, {name: p.distribution for name, p in parameters.items()})
         return self._branches.in_study(branch, {p.name: p.nearest(proposal[name]) for name, p in parameters.items()})
 
-    def _choose_branch(self, study: Study, trial: FrozenTrial) -> Branch:
+    def _choose_branch(self, study: Study, trial: FrozenTrial) -> StudentSpace:
         if self._branches.which is None:
             return next(iter(self._branches))
         return self._branches[self._ask(study, trial, {WHICH: self._branches.which})[WHICH]]
@@ -105,7 +105,7 @@ class FeasibleSampler(BaseSampler):
             self._used_up.add(branches[index].name)
         return None
 
-    def _any_of(self, branch: Branch, random: np.random.Generator) -> Values | None:
+    def _any_of(self, branch: StudentSpace, random: np.random.Generator) -> Values | None:
         """By chance while they are many, else by going through all."""
         space = branch.space
         sizes = [len(parameter.values) for parameter in space.parameters]
@@ -122,7 +122,7 @@ class FeasibleSampler(BaseSampler):
                 return point
         return None
 
-    def _point(self, branch: Branch, indices: Sequence[int]) -> Values:
+    def _point(self, branch: StudentSpace, indices: Sequence[int]) -> Values:
         parameters = zip(branch.space.parameters, indices, strict=True)
         return self._branches.in_study(branch, {p.name: p.values[index] for p, index in parameters})
 

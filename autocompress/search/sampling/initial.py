@@ -12,8 +12,8 @@ from autocompress.errors import ConfigError, SpaceError
 from autocompress.networks.base import Config
 from autocompress.networks.presets import PRESETS
 from autocompress.search.space.cost import COUNTED, Costs
-from autocompress.search.space.joint import Branch, Branches
-from autocompress.search.space.search_space import Budget, Space, Values
+from autocompress.search.space.joint import JointSpace, StudentSpace
+from autocompress.search.space.search_space import Budget, SearchSpace, Values
 from autocompress.units import format_count
 
 STARTS = 8  # first trials, before the sampler is asked
@@ -29,7 +29,7 @@ class _Size:
 
 
 def first_points(
-    branches: Branches,
+    branches: JointSpace,
     budget: Budget,
     count: int,
     suggested: Mapping[str, Config] | None = None,
@@ -51,7 +51,7 @@ def first_points(
     return fast
 
 
-def _in_time(branches: Branches, point: Values, budget: Budget, costs: Costs) -> bool:
+def _in_time(branches: JointSpace, point: Values, budget: Budget, costs: Costs) -> bool:
     if budget.latency is None:
         return True
     candidate = branches.candidate(point, Recipe())
@@ -60,7 +60,7 @@ def _in_time(branches: Branches, point: Values, budget: Budget, costs: Costs) ->
 
 
 def _chosen(
-    branches: Branches, budget: Budget, count: int, suggested: Mapping[str, Config], costs: Costs
+    branches: JointSpace, budget: Budget, count: int, suggested: Mapping[str, Config], costs: Costs
 ) -> list[Values]:
     each = -(-count // len(list(branches)))
     columns = []
@@ -79,7 +79,7 @@ def _chosen(
     return list(found.values())[:count]
 
 
-def _nearest(space: Space, teacher: Config, budget: Budget, config: Config, costs: Costs) -> Values:
+def _nearest(space: SearchSpace, teacher: Config, budget: Budget, config: Config, costs: Costs) -> Values:
     """The network within the budget whose cost and shape are the nearest to another's."""
     sizes = _inside(space, teacher, budget, costs)
     target = min(math.log(costs.guess(space.family, config)), math.log(sizes[-1].cost))
@@ -87,7 +87,7 @@ def _nearest(space: Space, teacher: Config, budget: Budget, config: Config, cost
     return min(sizes, key=lambda size: 2 * abs(math.log(size.cost) - target) + abs(size.lean - lean)).values
 
 
-def _allowed(branch: Branch, point: Values, budget: Budget, costs: Costs) -> bool:
+def _allowed(branch: StudentSpace, point: Values, budget: Budget, costs: Costs) -> bool:
     try:
         candidate = branch.space.candidate(point, branch.teacher.config, Recipe())
     except ConfigError:  # this teacher has no such student
@@ -96,7 +96,7 @@ def _allowed(branch: Branch, point: Values, budget: Budget, costs: Costs) -> boo
     return in_time and budget.allows(candidate.flops, candidate.params)
 
 
-def starts(space: Space, teacher: Config, budget: Budget, count: int, costs: Costs = COUNTED) -> list[Values]:
+def starts(space: SearchSpace, teacher: Config, budget: Budget, count: int, costs: Costs = COUNTED) -> list[Values]:
     """Up to `count` points: for each of half as many costs, a narrow-and-deep network and a balanced one.
 
     Which shape is better is not known before; a score before training tells. Raises SpaceError, naming the smallest
@@ -114,7 +114,7 @@ def starts(space: Space, teacher: Config, budget: Budget, count: int, costs: Cos
     return list(chosen.values())[:count]
 
 
-def _inside(space: Space, teacher: Config, budget: Budget, costs: Costs) -> list[_Size]:
+def _inside(space: SearchSpace, teacher: Config, budget: Budget, costs: Costs) -> list[_Size]:
     """The networks of the space within the budget, by what they cost."""
     family, sizes = space.family, []
     smallest: tuple[int, int, Values] | None = None
@@ -136,7 +136,7 @@ def _inside(space: Space, teacher: Config, budget: Budget, costs: Costs) -> list
     return sorted(sizes, key=lambda size: size.cost)
 
 
-def _lean(space: Space, teacher: Config, config: Config) -> float:
+def _lean(space: SearchSpace, teacher: Config, config: Config) -> float:
     """How much more of its first count than of its others a student keeps: a difference of shares of the teacher's.
 
     Optional counts are left aside: a space may leave them out, and a student may have more of them than its teacher.

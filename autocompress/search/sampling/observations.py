@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autocompress.search.run.history import KnownConfig
-from autocompress.search.sampling.pool import Option
+from autocompress.search.sampling.pool import PoolCandidate
 from autocompress.search.space.search_space import Values
 from autocompress.search.stopping import Point, front
 
@@ -21,15 +21,17 @@ Costed = tuple[float, Score]  # with what PSNR is weighed against
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Observations:
     """`scores` have the trained students, and those stopped on their way, for whom the rest of the way is guessed."""
 
-    trained: list[tuple[Option, float]]  # with PSNR-Y in dB
-    pending: list[Option]
+    trained: list[tuple[PoolCandidate, float]]  # with PSNR-Y in dB
+    pending: list[PoolCandidate]
     scores: list[Score]
 
     @classmethod
-    def of(cls, known: Sequence[KnownConfig], option_at: Callable[[Values], Option], partial: bool = True) -> Evidence:
+    def of(
+        cls, known: Sequence[KnownConfig], option_at: Callable[[Values], PoolCandidate], partial: bool = True
+    ) -> Observations:
         """From configs in an order of their own; `partial`: whether stopped students say anything."""
         found = [(option_at(config.point), config) for config in known]
         trained = [(o, c.psnr) for o, c in found if c.psnr is not None and math.isfinite(c.psnr)]
@@ -39,7 +41,7 @@ class Evidence:
         return cls(trained, [option for option, config in found if config.pending], _thinned(scores, trained))
 
 
-def _guessed(whole: Sequence[KnownConfig], found: Sequence[tuple[Option, KnownConfig]]) -> list[Costed]:
+def _guessed(whole: Sequence[KnownConfig], found: Sequence[tuple[PoolCandidate, KnownConfig]]) -> list[Costed]:
     """What stopped students would have scored: their last score, and what others gained from there to the end."""
     stopped = [(max(config.at_step), option, config) for option, config in found if config.stopped and config.at_step]
     gains = {step: _gains(whole, step) for step in {step for step, _, _ in stopped}}
@@ -56,7 +58,7 @@ def _gains(whole: Sequence[KnownConfig], step: int) -> tuple[float, float] | Non
     return (float(np.mean(gains)), float(np.var(gains))) if len(gains) >= PAIRS else None
 
 
-def _thinned(scores: list[Costed], trained: Sequence[tuple[Option, float]]) -> list[Score]:
+def _thinned(scores: list[Costed], trained: Sequence[tuple[PoolCandidate, float]]) -> list[Score]:
     """At most MOST: the front's, and of the others evenly from the nearly as good to the worst."""
     if len(scores) <= MOST:
         return [score for _, score in scores]

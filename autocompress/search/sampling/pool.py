@@ -12,7 +12,7 @@ from autocompress.distill.recipe import VARIABLE, Recipe
 from autocompress.networks.base import Config
 from autocompress.search.sampling.surrogate import Encoding
 from autocompress.search.space.cost import COUNTED, Costs
-from autocompress.search.space.joint import Branch, Branches
+from autocompress.search.space.joint import JointSpace, StudentSpace
 from autocompress.search.space.parameter import Parameter, Value
 from autocompress.search.space.search_space import Budget, Candidate, Values
 
@@ -22,10 +22,10 @@ Counts = tuple[Value, ...]  # those of a network, in the order of its space's pa
 
 
 @dataclass(frozen=True)
-class Option:
+class PoolCandidate:
     """A point of a branch, under the names of its space."""
 
-    branch: Branch
+    branch: StudentSpace
     values: Values
     flops: int
     cost: float  # the same, or a latency: measured or guessed
@@ -42,18 +42,18 @@ class _Network:
         return cls(candidate.config, candidate.flops)
 
 
-class Options:
+class CandidatePool:
     """All that a search may propose: each network within the budget, with any recipe of its space."""
 
-    def __init__(self, branches: Branches, budget: Budget, costs: Costs = COUNTED) -> None:
+    def __init__(self, branches: JointSpace, budget: Budget, costs: Costs = COUNTED) -> None:
         self._branches = branches
         self._costs = costs
         self._budget = budget
         self._encoding = Encoding(branches)
         self._networks = {branch.name: _networks(branch, budget) for branch in branches}
-        self._known: dict[tuple[tuple[str, Value], ...], tuple[Branch, Values, _Network, list[float]]] = {}
+        self._known: dict[tuple[tuple[str, Value], ...], tuple[StudentSpace, Values, _Network, list[float]]] = {}
 
-    def at(self, point: Values) -> Option:
+    def at(self, point: Values) -> PoolCandidate:
         """The one at a study's point, within the budget or not; kept but for its cost: a guess of that may change."""
         key = tuple(point.items())
         if key not in self._known:
@@ -62,9 +62,9 @@ class Options:
             network = self._networks[branch.name].get(counts) or _Network.of(self._branches.candidate(point, Recipe()))
             self._known[key] = branch, values, network, self._encoding.encode(branch, values, network.flops)
         branch, values, network, features = self._known[key]
-        return Option(branch, values, network.flops, self._costs.guess(branch.family, network.config), features)
+        return PoolCandidate(branch, values, network.flops, self._costs.guess(branch.family, network.config), features)
 
-    def anywhere(self, random: np.random.Generator, number: int) -> list[Option]:
+    def anywhere(self, random: np.random.Generator, number: int) -> list[PoolCandidate]:
         """Up to so many, evenly over the branches, and over the networks of each."""
         inside = {branch.name: self._inside(branch) for branch in self._branches}
         able = [branch for branch in self._branches if inside[branch.name]]
@@ -78,7 +78,7 @@ class Options:
                 found.append(self._option(branch, values | recipe, network))
         return found
 
-    def near(self, options: Sequence[Option], random: np.random.Generator, number: int) -> list[Option]:
+    def near(self, options: Sequence[PoolCandidate], random: np.random.Generator, number: int) -> list[PoolCandidate]:
         """Up to so many that differ from one of these in one or two parameters."""
         found = []
         for index in random.integers(len(options), size=number):
@@ -93,20 +93,20 @@ class Options:
                 found.append(self._option(start.branch, values, network))
         return found
 
-    def _inside(self, branch: Branch) -> list[tuple[Counts, _Network]]:
+    def _inside(self, branch: StudentSpace) -> list[tuple[Counts, _Network]]:
         return [item for item in self._networks[branch.name].items() if self._allows(branch, item[1])]
 
-    def _allows(self, branch: Branch, network: _Network) -> bool:
+    def _allows(self, branch: StudentSpace, network: _Network) -> bool:
         """Whether it is within the budget, as far as can be guessed."""
         limit = self._budget.latency
         return limit is None or self._costs.guess(branch.family, network.config) <= limit
 
-    def _option(self, branch: Branch, values: Values, network: _Network) -> Option:
+    def _option(self, branch: StudentSpace, values: Values, network: _Network) -> PoolCandidate:
         cost = self._costs.guess(branch.family, network.config)
-        return Option(branch, values, network.flops, cost, self._encoding.encode(branch, values, network.flops))
+        return PoolCandidate(branch, values, network.flops, cost, self._encoding.encode(branch, values, network.flops))
 
 
-def _networks(branch: Branch, budget: Budget) -> dict[Counts, _Network]:
+def _networks(branch: StudentSpace, budget: Budget) -> dict[Counts, _Network]:
     """Each network of a branch within the budget's FLOPs and parameters, by its counts."""
     family, names = branch.family, [parameter.name for parameter in _counts(branch)]
     return {
@@ -116,7 +116,7 @@ def _networks(branch: Branch, budget: Budget) -> dict[Counts, _Network]:
     }
 
 
-def _counts(branch: Branch) -> list[Parameter]:
+def _counts(branch: StudentSpace) -> list[Parameter]:
     """What a network's size depends on."""
     return [parameter for parameter in branch.space.parameters if parameter.name not in VARIABLE]
 

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from autocompress.search.space.joint import Branch, Branches
+from autocompress.search.space.joint import JointSpace, StudentSpace
 from autocompress.search.space.parameter import Parameter, Value
 from autocompress.search.space.search_space import Values
 
@@ -38,7 +38,7 @@ class Encoding:
     Parameters of one name in several branches share a feature; which branch it is, is one-hot too.
     """
 
-    def __init__(self, branches: Branches) -> None:
+    def __init__(self, branches: JointSpace) -> None:
         self._names = [branch.name for branch in branches] if branches.which else []
         self._absent: dict[str, float] = {}
         # of the values of each branch's parameters: a pool has thousands
@@ -51,7 +51,7 @@ class Encoding:
             for features in table.values():
                 self._absent |= dict.fromkeys(next(iter(features.values())), ABSENT)
 
-    def encode(self, branch: Branch, values: Values, flops: int) -> list[float]:
+    def encode(self, branch: StudentSpace, values: Values, flops: int) -> list[float]:
         """A branch's point (under the names of its space) as numbers."""
         vector = dict(self._absent)
         table = self._tables[branch.name]
@@ -79,7 +79,7 @@ def _features(parameter: Parameter, value: Value) -> dict[str, float]:
     return {parameter.name: (place(float(value)) - place(low)) / (place(high) - place(low))}
 
 
-class Predictor:
+class Surrogate:
     """A Gaussian process around a straight line in log10 FLOPs; made from scores, and of those alone."""
 
     def __init__(self, features: Array, psnr: Array, variance: Array) -> None:
@@ -100,11 +100,11 @@ class Predictor:
             warnings.simplefilter("ignore", ConvergenceWarning)
             return process.fit(self._features, self._rest)
 
-    def expecting(self, features: Array) -> Predictor:
+    def expecting(self, features: Array) -> Surrogate:
         """The same with points [m, d] whose scores are on their way, taken to be what is expected of them."""
         if not len(features):
             return self
-        other = object.__new__(Predictor)
+        other = object.__new__(Surrogate)
         other._slope, other._offset, other._scale = self._slope, self._offset, self._scale
         other._features = np.concatenate([self._features, features])
         other._rest = np.concatenate([self._rest, self._process.predict(features)])

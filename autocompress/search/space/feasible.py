@@ -16,7 +16,7 @@ from autocompress.search.trial.context import Task
 SURELY = 1.5  # times the budget: a network whose latency is guessed to be above is not measured
 
 
-class Candidates:
+class FeasibleSet:
     """Those of a task, at these costs."""
 
     def __init__(self, task: Task, costs: Costs) -> None:

@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from autocompress.distill.recipe import Recipe
 from autocompress.networks.base import Config, Family, SRNetwork, digest
 from autocompress.search.space.parameter import Parameter, Value
-from autocompress.search.space.search_space import Candidate, Space, Values
+from autocompress.search.space.search_space import Candidate, SearchSpace, Values
 
 WHICH = "space"  # the parameter that says which
 
@@ -25,10 +25,10 @@ Key = tuple[str, str, Config, Recipe]  # of teacher, target, student and trainin
 
 
 @dataclass(frozen=True)
-class Branch:
+class StudentSpace:
     """A space without what its teacher hasn't, that teacher, and the network whose outputs its students learn from."""
 
-    space: Space
+    space: SearchSpace
     teacher_name: str
     teacher: SRNetwork
     target_name: str
@@ -55,16 +55,16 @@ class Branch:
         return digest(self.target)
 
 
-class Branches:
+class JointSpace:
     """All branches of a search as one: what the parameters of an Optuna trial are, and what they stand for."""
 
-    def __init__(self, branches: Iterable[Branch]) -> None:
+    def __init__(self, branches: Iterable[StudentSpace]) -> None:
         self._by_name = {branch.name: branch for branch in branches}
 
-    def __iter__(self) -> Iterator[Branch]:
+    def __iter__(self) -> Iterator[StudentSpace]:
         return iter(self._by_name.values())
 
-    def __getitem__(self, name: str) -> Branch:
+    def __getitem__(self, name: str) -> StudentSpace:
         return self._by_name[name]
 
     @property
@@ -72,7 +72,7 @@ class Branches:
         """How it is sampled which branch a trial is of, where there are several."""
         return CategoricalDistribution(tuple(sorted(self._by_name))) if len(self._by_name) > 1 else None
 
-    def parameters(self, branch: Branch) -> dict[str, Parameter]:
+    def parameters(self, branch: StudentSpace) -> dict[str, Parameter]:
         """Those of a branch, by their names in the study."""
         prefix = f"{branch.name}." if self.which else ""
         return {prefix + parameter.name: parameter for parameter in branch.space.parameters}
@@ -84,7 +84,7 @@ class Branches:
             found |= {name: parameter.distribution for name, parameter in self.parameters(branch).items()}
         return found
 
-    def in_study(self, branch: Branch, values: Values) -> Values:
+    def in_study(self, branch: StudentSpace, values: Values) -> Values:
         """A point of a branch as a study has it."""
         point = {name: values[parameter.name] for name, parameter in self.parameters(branch).items()}
         return point if self.which is None else {WHICH: branch.name} | point
@@ -94,7 +94,7 @@ class Branches:
         branch = self._branch_of(point)
         return branch is not None and self.parameters(branch).keys() == point.keys() - {WHICH}
 
-    def split(self, point: Mapping[str, Any]) -> tuple[Branch, Values]:
+    def split(self, point: Mapping[str, Any]) -> tuple[StudentSpace, Values]:
         """A study's point as its branch has it: the other way round than `in_study`."""
         branch = self._branch_of(point)
         assert branch is not None
@@ -118,7 +118,7 @@ class Branches:
         own = {name: _suggest(trial, name, p.distribution) for name, p in self.parameters(branch).items()}
         return {**which, **own}
 
-    def _branch_of(self, point: Mapping[str, Any]) -> Branch | None:
+    def _branch_of(self, point: Mapping[str, Any]) -> StudentSpace | None:
         if self.which is None:
             return next(iter(self))
         return self._by_name.get(point.get(WHICH, ""))

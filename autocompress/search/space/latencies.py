@@ -16,9 +16,9 @@ from autocompress.evaluation.latency import Machine, timed
 from autocompress.io import checkpoints
 from autocompress.networks import find_family
 from autocompress.networks.base import Config, Family
-from autocompress.search.sampling.surrogate import Encoding, Predictor
+from autocompress.search.sampling.surrogate import Encoding, Surrogate
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.search.space.joint import Branch, Branches
+from autocompress.search.space.joint import JointSpace, StudentSpace
 from autocompress.search.space.search_space import Budget
 
 FILE = "latencies.json"
@@ -38,7 +38,7 @@ class Latencies:
 
     metric = "latency (ms)"
 
-    def __init__(self, branches: Branches, budget: Budget, machine: Machine, folder: Path) -> None:
+    def __init__(self, branches: JointSpace, budget: Budget, machine: Machine, folder: Path) -> None:
         """RunError where what is kept in the folder cannot be read."""
         self.machine = machine
         self._branches = branches
@@ -89,7 +89,7 @@ class Latencies:
                 if self._budget.latency is not None and min(found) > FAR * self._budget.latency:
                     break
 
-    def _ladder(self, branch: Branch) -> list[list[Config]]:
+    def _ladder(self, branch: StudentSpace) -> list[list[Config]]:
         """At each of LEVELS of FLOPs within the budget the networks next to it with the most and the least parameters.
 
         At equal FLOPs more parameters are more channels and fewer layers.
@@ -110,7 +110,7 @@ class Latencies:
             ladder.append(list(ends))
         return ladder
 
-    def _check(self, branch: Branch, smallest: Config) -> None:
+    def _check(self, branch: StudentSpace, smallest: Config) -> None:
         found, limit = self.latency(branch.family, smallest), self._budget.latency
         if limit is not None and found > limit:
             counts = branch.family.counts_of(smallest)
@@ -133,7 +133,7 @@ class Latencies:
         known = [(self._features[network], ms) for network, ms in self._measured.items() if network in self._features]
         features = np.array([row for row, _ in known])
         logarithms = np.log10([ms for _, ms in known])
-        predictor = Predictor(features, logarithms, np.zeros(len(known)))
+        predictor = Surrogate(features, logarithms, np.zeros(len(known)))
         means, _ = predictor(np.array(list(self._features.values())))
         return {network: float(10**mean) for network, mean in zip(self._features, means, strict=True)}
 

@@ -74,7 +74,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Space:
+class SearchSpace:
     """What a search may vary. `defaults` are the values that the first trials take beside the counts."""
 
     name: str
@@ -82,7 +82,7 @@ class Space:
     parameters: tuple[Parameter, ...]
     defaults: Values
 
-    def for_teacher(self, teacher: Config) -> Space:
+    def for_teacher(self, teacher: Config) -> SearchSpace:
         """The same space without counts above their limits, which are mostly the teacher's own."""
         limits = self.family.limits(teacher)
         return dataclasses.replace(
@@ -162,7 +162,7 @@ def read_space(name_or_file: str) -> tuple[Path, str]:
         raise SpaceError(f"{path}: not readable as YAML: {error}") from error
 
 
-def load_space(name_or_file: str) -> Space:
+def load_space(name_or_file: str) -> SearchSpace:
     """A shipped space by its name, or one from a YAML file; SpaceError names the file, the key and the rule."""
     path, text = read_space(name_or_file)
     try:
@@ -173,7 +173,7 @@ def load_space(name_or_file: str) -> Space:
         raise SpaceError(f"{path}: {error}") from error
 
 
-def _parse(name: str, content: object) -> Space:
+def _parse(name: str, content: object) -> SearchSpace:
     if not isinstance(content, dict):
         raise SpaceError("must be a mapping with `family` and `parameters`")
     for key in content:
@@ -191,7 +191,7 @@ def _parse(name: str, content: object) -> Space:
         _check_values(family, parameter)
     defaults = content.get("defaults") or {}
     _check_defaults(defaults, parameters)
-    return Space(name, family, parameters, defaults)
+    return SearchSpace(name, family, parameters, defaults)
 
 
 def _check_names(family: Family, specs: Mapping[str, object]) -> None:

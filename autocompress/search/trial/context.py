@@ -35,10 +35,10 @@ from autocompress.io import cache, checkpoints
 from autocompress.networks.base import Config, Family, Shrinker, SRNetwork
 from autocompress.search.run.crops import Pieces, make_crops
 from autocompress.search.settings import Settings
-from autocompress.search.space.joint import Branch, Branches
+from autocompress.search.space.joint import JointSpace, StudentSpace
 from autocompress.search.space.search_space import Candidate
 from autocompress.search.task import open_branches
-from autocompress.search.timer import Ledger
+from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.quick_score import estimate_by_tiles
 
 SCORES_FORMAT = 2  # goes into the cache key: raise it when metrics or networks compute something else
@@ -53,7 +53,7 @@ class Task:
     """The spaces, the teachers and the images that settings name, opened and checked, before anything is computed."""
 
     settings: Settings
-    branches: Branches
+    branches: JointSpace
     train: ImageSource
     valid: ImageSource
 
@@ -68,7 +68,7 @@ class Task:
         return next(iter(self.branches)).teacher.scale
 
 
-def open_task(settings: Settings, branches: Branches | None = None) -> Task:
+def open_task(settings: Settings, branches: JointSpace | None = None) -> Task:
     """Check everything that settings name, unless `branches` are open; raises InvalidInput for what cannot be used."""
     branches = branches or open_branches(settings)
     scale = next(iter(branches)).teacher.scale
@@ -96,7 +96,7 @@ class Prepared:
     suggested: Config | None  # by the densities, where these are asked for
 
 
-class Inputs:
+class TrialContext:
     """A task with everything computed that its trials share."""
 
     def __init__(
@@ -104,12 +104,12 @@ class Inputs:
         task: Task,
         on_stage: OnStage,
         precision: Precision | None = None,
-        ledger: Ledger | None = None,
+        ledger: PhaseTimer | None = None,
         crops: Pieces | None = None,
     ) -> None:
         """`crops` are those that students are cut to, where they are chosen by now."""
         self.task = task
-        self.ledger = ledger or Ledger()
+        self.ledger = ledger or PhaseTimer()
         self._on_stage = on_stage
         skip = task.settings.skip_bad_images
         with self._stage("decoding images"):
@@ -143,14 +143,14 @@ class Inputs:
         upscalers = {branch.teacher_digest: network_upscaler(self._placed(branch.teacher)) for branch in branches}
         return make_crops(self.valid, self._valid_key, self.task.scale, bicubic_upscaler(self.task.scale), upscalers)
 
-    def _targets(self, branch: Branch) -> Tensor:
+    def _targets(self, branch: StudentSpace) -> Tensor:
         """The outputs of what a branch learns from, for all training images."""
         with self._stage("running the teacher on the training images"):
             network = self._placed(branch.target)
             on_tile = _every_tenth(self._on_stage, "running the teacher on the training images")
             return teacher_targets(network, self.bank, self.precision, on_tile)
 
-    def _prepare(self, branch: Branch, targets: Tensor) -> Prepared:
+    def _prepare(self, branch: StudentSpace, targets: Tensor) -> Prepared:
         teacher, settings = self._placed(branch.teacher), self.task.settings
         with self._stage("scoring teacher and bicubic"):
             scores = self._reference(branch.teacher_digest, network_upscaler(teacher))

@@ -19,7 +19,7 @@ from autocompress.networks.base import SRNetwork
 from autocompress.prune import from_scratch
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.search.space.search_space import Candidate
-from autocompress.search.trial.context import Inputs
+from autocompress.search.trial.context import TrialContext
 
 OnStep = Callable[[int], object]
 GoesOn = Callable[[int, float], bool]  # of a step and the PSNR-Y there
@@ -37,7 +37,7 @@ def rung_steps(steps: int) -> list[int]:
 class Trial:
     """A student of one candidate on its way: from what an earlier attempt left in `state_file`, if there is such."""
 
-    def __init__(self, candidate: Candidate, inputs: Inputs, state_file: Path) -> None:
+    def __init__(self, candidate: Candidate, inputs: TrialContext, state_file: Path) -> None:
         self.candidate = candidate
         self._inputs = inputs
         self._state_file = state_file

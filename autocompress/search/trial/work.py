@@ -12,7 +12,7 @@ import torch
 
 from autocompress.errors import AutocompressError, DiskFull
 from autocompress.search.space.search_space import Candidate
-from autocompress.search.trial.context import Inputs
+from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.trial import Trial
 
 # what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix
@@ -42,7 +42,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class AtRung:
+class RungReached:
     """The PSNR-Y in dB after so many steps; 0 is before training. Whoever hears it says whether to go on."""
 
     number: int
@@ -72,7 +72,7 @@ class Failed:
     ends_search: bool = False
 
 
-Report = Step | AtRung | Finished | Failed
+Report = Step | RungReached | Finished | Failed
 Tell = Callable[[Report], bool]  # whether to go on
 
 
@@ -89,7 +89,7 @@ class Source(Protocol):
         """Raise what ends the search, if it is time for it; to be called at least every second."""
 
 
-class Engine(Protocol):
+class Backend(Protocol):
     """Where the work is done."""
 
     def run(self, source: Source) -> None:
@@ -99,10 +99,10 @@ class Engine(Protocol):
         """
 
 
-class Here:
+class SerialBackend:
     """The engine that works in this process, on one job after the other."""
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: TrialContext) -> None:
         self._inputs = inputs
 
     def run(self, source: Source) -> None:
@@ -111,12 +111,12 @@ class Here:
             work(job, self._inputs, source.answer)
 
 
-def work(job: Job, inputs: Inputs, tell: Tell) -> None:
+def work(job: Job, inputs: TrialContext, tell: Tell) -> None:
     """Make, score and train a job's student, and tell how it goes; the end is told too, unless a rung stopped it."""
     number = job.number
     try:
         trial = Trial(job.candidate, inputs, job.state_file)
-        if trial.train(lambda step: tell(Step(number, step)), lambda step, psnr: tell(AtRung(number, step, psnr))):
+        if trial.train(lambda step: tell(Step(number, step)), lambda step, psnr: tell(RungReached(number, step, psnr))):
             metrics = trial.finish(job.folder)
             tell(Finished(number, metrics, trial.seconds))
     except DiskFull:  # no other trial would fare better

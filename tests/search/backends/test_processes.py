@@ -18,7 +18,7 @@ from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError
 from autocompress.search import RunFolder, tuner
 from autocompress.search.backends import processes
-from autocompress.search.backends.processes import Workers
+from autocompress.search.backends.processes import ProcessBackend
 from autocompress.search.run.crops import Pieces
 from autocompress.search.stopping import HalvingRungs
 from autocompress.search.trial.work import Failed, Job, Report, Source
@@ -145,7 +145,7 @@ def test_a_worker_that_hangs_before_it_can_begin_is_ended(
     """It may take longer to begin than a trial may take, though not for ever."""
     monkeypatch.setattr(processes, "OPENING", opening)
     source = OneJob()
-    Workers(StubSetup(hangs_at_birth=True), 1, trial_timeout=1.0).run(source)
+    ProcessBackend(StubSetup(hangs_at_birth=True), 1, trial_timeout=1.0).run(source)
     reason = f"its worker was not ready after {limit} (--trial-timeout)"
     assert source.heard == [Failed(0, reason, again=True)]
 
@@ -187,7 +187,7 @@ def test_ctrl_c_ends_the_workers_and_the_search_goes_on(settings: Make, monkeypa
             raise KeyboardInterrupt
 
     wanted = settings(workers=2)
-    monkeypatch.setattr(search, "_engine", lambda *_: stub.Workers(StubSetup(), 2))
+    monkeypatch.setattr(search, "_engine", lambda *_: stub.ProcessBackend(StubSetup(), 2))
     run, outcome = search.search(wanted, Interrupting())
     assert outcome.interrupted
     assert set(counts(run)) <= {"FAIL", "WAITING", "COMPLETE", "PRUNED"}

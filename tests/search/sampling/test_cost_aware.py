@@ -20,12 +20,12 @@ from autocompress.search.run.history import KnownConfig, history
 from autocompress.search.run.study import DIRECTIONS
 from autocompress.search.sampling.cost_aware import CostAwareSampler
 from autocompress.search.sampling.improvement import expected_hypervolume_improvement
-from autocompress.search.sampling.observations import MOST, Evidence
-from autocompress.search.sampling.pool import Options
-from autocompress.search.sampling.surrogate import Predictor
+from autocompress.search.sampling.observations import MOST, Observations
+from autocompress.search.sampling.pool import CandidatePool
+from autocompress.search.sampling.surrogate import Surrogate
 from autocompress.search.settings import SAMPLERS
 from autocompress.search.space.cost import Flops
-from autocompress.search.space.joint import WHICH, Branches
+from autocompress.search.space.joint import WHICH, JointSpace
 from autocompress.search.space.search_space import Values
 from autocompress.search.stopping import Point, front
 
@@ -57,7 +57,7 @@ def test_the_expected_improvement_is_that_of_the_hypervolume(
 
 
 @pytest.mark.parametrize("branches", [ALONE, BOTH], ids=["one space", "two spaces"])
-def test_points_are_whole_usable_and_never_twice(branches: Branches) -> None:
+def test_points_are_whole_usable_and_never_twice(branches: JointSpace) -> None:
     bench = Bench(branches)
     bench.start()
     bench.run(30)  # `ask` asserts that each is usable
@@ -106,14 +106,14 @@ def copied(trials: list[FrozenTrial], order: list[int], sampler: CostAwareSample
     return study
 
 
-def proposal(study: Study, branches: Branches, **attributes: int) -> Values:
+def proposal(study: Study, branches: JointSpace, **attributes: int) -> Values:
     if attributes:
         study.enqueue_trial({}, user_attrs=attributes)
     return branches.suggest(study.ask())
 
 
 @pytest.mark.parametrize("branches", [ALONE, BOTH], ids=["one space", "two spaces"])
-def test_a_search_that_goes_on_proposes_what_it_would_have(branches: Branches) -> None:
+def test_a_search_that_goes_on_proposes_what_it_would_have(branches: JointSpace) -> None:
     bench = Bench(branches)
     bench.start()
     bench.run(11)
@@ -159,7 +159,7 @@ def test_each_sampler_proposes_the_same_again(name: str) -> None:
 
 
 def known(count: int, stopped: Callable[[int], bool] = lambda _: False) -> list[KnownConfig]:
-    points = [option.values for option in Options(ALONE, BUDGET).anywhere(np.random.default_rng(0), count)]
+    points = [option.values for option in CandidatePool(ALONE, BUDGET).anywhere(np.random.default_rng(0), count)]
     return [
         KnownConfig(
             point, None if stopped(n) else score(ALONE, point)[0], {0: 30.0, 33: score(ALONE, point)[0] - 1}, stopped(n)
@@ -169,21 +169,21 @@ def known(count: int, stopped: Callable[[int], bool] = lambda _: False) -> list[
 
 
 def test_of_stopped_students_the_rest_of_the_way_is_guessed() -> None:
-    option_at = Options(ALONE, BUDGET).at
+    option_at = CandidatePool(ALONE, BUDGET).at
     configs = known(12, stopped=lambda n: n >= 8)
-    evidence = Evidence.of(configs, option_at)
+    evidence = Observations.of(configs, option_at)
     assert len(evidence.trained) == 8
     assert len(evidence.scores) == 12
     for config, (_, psnr, variance) in zip(configs[8:], evidence.scores[8:], strict=True):
         assert psnr == pytest.approx(config.at_step[33] + 1)  # what all others gained from there
         assert variance == pytest.approx(0, abs=1e-9)
-    assert len(Evidence.of(configs, option_at, partial=False).scores) == 8
-    assert not Evidence.of(known(5, stopped=lambda _: True), option_at).scores
+    assert len(Observations.of(configs, option_at, partial=False).scores) == 8
+    assert not Observations.of(known(5, stopped=lambda _: True), option_at).scores
 
 
 def test_of_many_scores_the_front_and_some_others_count() -> None:
     configs = known(3 * MOST)
-    evidence = Evidence.of(configs, Options(ALONE, BUDGET).at)
+    evidence = Observations.of(configs, CandidatePool(ALONE, BUDGET).at)
     assert len(evidence.trained) == 3 * MOST
     assert len(evidence.scores) == MOST
     assert max(psnr for _, psnr, _ in evidence.scores) == max(psnr for _, psnr in evidence.trained)
@@ -197,7 +197,7 @@ def test_of_many_scores_the_front_by_what_counts_is_kept() -> None:
         def guess(self, family: Family, config: Config) -> float:
             return 10.0 * config.to_dict()["num_block"] + config.to_dict()["num_feat"]
 
-    evidence = Evidence.of(known(3 * MOST), Options(ALONE, BUDGET, Slow()).at)
+    evidence = Observations.of(known(3 * MOST), CandidatePool(ALONE, BUDGET, Slow()).at)
     best = front([Point(number, psnr, option.cost) for number, (option, psnr) in enumerate(evidence.trained)])
     assert len(best) > 5
     for option, psnr in (evidence.trained[point.trial] for point in best):
@@ -205,10 +205,10 @@ def test_of_many_scores_the_front_by_what_counts_is_kept() -> None:
 
 
 def test_the_predictor_knows_what_it_has_seen_and_doubts_the_rest() -> None:
-    options = Options(ALONE, BUDGET).anywhere(np.random.default_rng(0), 60)
+    options = CandidatePool(ALONE, BUDGET).anywhere(np.random.default_rng(0), 60)
     features = np.array([option.features for option in options])
     psnr = np.array([score(ALONE, option.values)[0] for option in options])
-    predictor = Predictor(features[:40], psnr[:40], np.zeros(40))
+    predictor = Surrogate(features[:40], psnr[:40], np.zeros(40))
     mean, deviation = predictor(features)
     assert abs(mean - psnr)[:40].max() < 0.1
     assert np.sqrt(np.mean((mean - psnr)[40:] ** 2)) < 0.5 * psnr.std()

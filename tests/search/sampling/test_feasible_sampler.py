@@ -18,9 +18,9 @@ from autocompress.search.run.study import DIRECTIONS
 from autocompress.search.sampling.factory import OPTUNAS
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
 from autocompress.search.sampling.initial import first_points, starts
-from autocompress.search.space.joint import WHICH, Branch, Branches
+from autocompress.search.space.joint import WHICH, JointSpace, StudentSpace
 from autocompress.search.space.parameter import Value, parse_parameter
-from autocompress.search.space.search_space import Budget, Space, Values, load_space
+from autocompress.search.space.search_space import Budget, SearchSpace, Values, load_space
 
 FAMILY = FAMILIES["edsr"]
 TEACHER = EDSRConfig(2)
@@ -31,15 +31,15 @@ COUNTS = {
 }
 RATE = parse_parameter("learning_rate", {"type": "float", "low": 1e-4, "high": 1e-2, "log": True, "num": 5})
 LOSS = parse_parameter("teacher_loss", {"type": "categorical", "choices": ["l1", "multilap"]})
-SPACE = Space("test", FAMILY, (*COUNTS.values(), RATE, LOSS), {"learning_rate": 1e-3})
+SPACE = SearchSpace("test", FAMILY, (*COUNTS.values(), RATE, LOSS), {"learning_rate": 1e-3})
 
 Point = tuple[Value, ...]
 
 
-def branches(*spaces: Space) -> Branches:
+def branches(*spaces: SearchSpace) -> JointSpace:
     """Of one teacher, which sampling does not look at."""
     teacher = EDSR(EDSRConfig(2, 8, 1))
-    return Branches(Branch(space, "teacher", teacher, "teacher", teacher) for space in spaces)
+    return JointSpace(StudentSpace(space, "teacher", teacher, "teacher", teacher) for space in spaces)
 
 
 def flops(values: Values) -> int:
@@ -51,7 +51,7 @@ def run(
     seed: int = 0,
     inner: Callable[[int], BaseSampler] = OPTUNAS["tpe"],
     budget: Budget = BUDGET,
-    space: Space = SPACE,
+    space: SearchSpace = SPACE,
 ) -> list[Point]:
     """The points of a study whose score grows with the FLOPs."""
     tried: set[Point] = set()
@@ -103,7 +103,7 @@ def test_a_narrow_budget_in_a_large_space_is_found() -> None:
 
 
 def test_a_small_space_is_exhausted() -> None:
-    small = Space("small", FAMILY, (COUNTS["num_feat"], parse_parameter("num_block", 1)), {})
+    small = SearchSpace("small", FAMILY, (COUNTS["num_feat"], parse_parameter("num_block", 1)), {})
     found = run(99, space=small, budget=Budget(None))
     assert sorted(found) == [(feat, 1) for feat in range(8, 65, 4)]
 
@@ -186,8 +186,8 @@ def test_a_point_that_lacks_something_is_not_whole() -> None:
 
 def test_the_first_points_have_the_papers_students_and_all_spaces() -> None:
     teachers = {"edsr": EDSR(TEACHER), "swinir": SwinIR(SwinIRConfig(2))}
-    both = Branches(
-        Branch(load_space(name).for_teacher(teacher.config), name, teacher, name, teacher)
+    both = JointSpace(
+        StudentSpace(load_space(name).for_teacher(teacher.config), name, teacher, name, teacher)
         for name, teacher in teachers.items()
     )
     points = first_points(both, Budget(30 * 10**9), 8)

@@ -15,7 +15,7 @@ import ray
 from autocompress.errors import AutocompressError
 from autocompress.io import checkpoints
 from autocompress.search.backends.ray.mailbox import CannotBegin, Free, Letter, Parcel, Told
-from autocompress.search.trial.work import AtRung, Failed, Job, Report, Source
+from autocompress.search.trial.work import Failed, Job, Report, RungReached, Source
 from autocompress.units import format_duration
 
 BIRTHS = 3  # workers one after the other that may die before they begin, beside all that were begun at once
@@ -152,7 +152,7 @@ class Desk:
                 goes_on = self._source.answer(report)
                 if not goes_on:
                     self._forget(worker)
-                if isinstance(report, AtRung):
+                if isinstance(report, RungReached):
                     self.mailbox.decide.remote(worker, goes_on)
 
     def _has(self, worker: str, report: Report) -> bool:

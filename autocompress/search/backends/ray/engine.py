@@ -31,7 +31,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from autocompress.search.backends.processes import Setup
 from autocompress.search.backends.ray.cluster import Slots
 from autocompress.search.backends.ray.desk import Desk
-from autocompress.search.backends.ray.mailbox import Mailbox
+from autocompress.search.backends.ray.mailbox import Broker
 from autocompress.search.backends.ray.trainable import Worker
 from autocompress.search.run.folder import RAY
 from autocompress.search.settings import OnRay
@@ -40,7 +40,7 @@ from autocompress.search.trial.work import Source
 MARKER = "marker"
 
 
-class RayEngine:
+class RayBackend:
     """Trials on the Ray that this process is connected to; `folder` is the run's, `trial_timeout` in seconds."""
 
     def __init__(self, setup: Setup, wanted: OnRay, folder: Path, trial_timeout: float | None = None) -> None:
@@ -96,7 +96,7 @@ def _own_folder(run: Path) -> Iterator[Path]:
 def _mailbox() -> Any:
     """On this node: it ends with the search and with nothing else."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(Mailbox).options(num_cpus=0, max_concurrency=1000, scheduling_strategy=here).remote()
+    return ray.remote(Broker).options(num_cpus=0, max_concurrency=1000, scheduling_strategy=here).remote()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autocompress.search.trial.work import AtRung, Job, Report
+from autocompress.search.trial.work import Job, Report, RungReached
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Told:
 Letter = CannotBegin | Free | Told
 
 
-class Mailbox:
+class Broker:
     """The actor. Its methods run in one event loop, so none is interrupted but where it waits."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Mailbox:
     async def tell(self, letter: Letter) -> bool:
         """Leave a letter; at a rung, come back with the decision whether to go on."""
         self._letters.append(letter)
-        if not (isinstance(letter, Told) and isinstance(letter.report, AtRung)):
+        if not (isinstance(letter, Told) and isinstance(letter.report, RungReached)):
             return True
         worker = letter.worker
         async with self._changed:

@@ -13,8 +13,8 @@ from autocompress.errors import AutocompressError
 from autocompress.search.backends.processes import Work
 from autocompress.search.run.crops import Pieces
 from autocompress.search.settings import OnRay, Settings
-from autocompress.search.space.joint import Branches
-from autocompress.search.trial.context import Inputs, Task, open_task
+from autocompress.search.space.joint import JointSpace
+from autocompress.search.trial.context import Task, TrialContext, open_task
 from autocompress.search.trial.work import work
 
 
@@ -26,14 +26,14 @@ class SentTask:
     """
 
     settings: Settings
-    branches: Branches
+    branches: JointSpace
     digests: tuple[str, str]
     precision: Precision | None
     threads: int
     crops: Pieces
 
     @classmethod
-    def of(cls, inputs: Inputs, wanted: OnRay) -> SentTask:
+    def of(cls, inputs: TrialContext, wanted: OnRay) -> SentTask:
         """The same as the search's, in its precision if trials have the same kind of device."""
         task, precision = inputs.task, inputs.precision
         settings = replace(task.settings, train=_absolute(task.settings.train), val=_absolute(task.settings.val))
@@ -55,7 +55,7 @@ class SentTask:
                 )
         task = open_task(self.settings, self.branches)
         self._check(task)
-        inputs = Inputs(task, lambda _: None, self.precision, crops=self.crops)
+        inputs = TrialContext(task, lambda _: None, self.precision, crops=self.crops)
         return lambda job, tell: work(job, inputs, tell)
 
     def _check(self, task: Task) -> None:

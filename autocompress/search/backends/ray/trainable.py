@@ -16,7 +16,7 @@ from ray.tune import Trainable
 from autocompress.errors import DiskFull
 from autocompress.search.backends.processes import Setup
 from autocompress.search.backends.ray.mailbox import CannotBegin, Parcel, Told
-from autocompress.search.trial.work import AtRung, Failed, Finished, Job, Report, Step
+from autocompress.search.trial.work import Failed, Finished, Job, Report, RungReached, Step
 
 STEP_EVERY = 0.5  # seconds between steps that a worker tells of: each is a message
 
@@ -85,7 +85,7 @@ class _Line:
                 self._told = time.monotonic()
                 self._mailbox.tell.remote(Told(self._worker, report))  # nobody need wait for it
             return True
-        files = self._post.collect() if isinstance(report, AtRung | Finished) else {}
+        files = self._post.collect() if isinstance(report, RungReached | Finished) else {}
         return bool(ray.get(self._mailbox.tell.remote(Told(self._worker, report, files))))
 
 

@@ -17,7 +17,7 @@ from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.search import OnRay, RunFolder
 from autocompress.search.backends.processes import Work
 from autocompress.search.stopping import HalvingRungs
-from autocompress.search.trial.work import AtRung, Job, Tell
+from autocompress.search.trial.work import Job, RungReached, Tell
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 pytest.importorskip("ray.tune", reason="Ray Tune is not installed")
@@ -168,7 +168,7 @@ class Elsewhere(StubSetup):
 
         def dying(report: Any) -> bool:
             goes_on = tell(report)
-            if isinstance(report, AtRung) and report.step == 100 and goes_on and not resumed:
+            if isinstance(report, RungReached) and report.step == 100 and goes_on and not resumed:
                 os.kill(os.getpid(), 9)
             return goes_on
 

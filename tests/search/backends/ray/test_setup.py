@@ -12,7 +12,7 @@ from autocompress.errors import AutocompressError
 from autocompress.search import OnRay, Settings
 from autocompress.search.run.crops import crops_of
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.trial.context import Inputs, open_task
+from autocompress.search.trial.context import TrialContext, open_task
 
 SentTask = pytest.importorskip("autocompress.search.backends.ray.setup", reason="Ray is not installed").SentTask
 
@@ -22,7 +22,7 @@ def sent(settings: Callable[..., Settings], photos: Path, tmp_path: Path) -> byt
     """A task on its way, whose images can be changed."""
     own = shutil.copytree(photos, tmp_path / "own")
     wanted = settings(train=own)
-    inputs = Inputs(open_task(wanted), lambda _: None, None, crops=crops_of(RunFolder(wanted.folder)))
+    inputs = TrialContext(open_task(wanted), lambda _: None, None, crops=crops_of(RunFolder(wanted.folder)))
     return pickle.dumps(SentTask.of(inputs, OnRay(cpus=1)))
 
 
