@@ -29,7 +29,7 @@ from autocompress.search.results.export import export_front, export_trial
 from autocompress.search.results.front import pareto, pick, rows, students, write_pareto
 from autocompress.search.run.command import command
 from autocompress.search.run.folder import LATENCY
-from autocompress.search.run.known import AT_STEP
+from autocompress.search.run.record import AT_STEP
 from autocompress.search.space import latencies
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.search.space.search_space import Budget
