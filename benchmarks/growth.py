@@ -63,7 +63,7 @@ def trials(count: int, folder: Path) -> dict[str, Any]:
     """A search of so many trials whose scores are made up."""
     from autocompress import search
     from autocompress.io import checkpoints
-    from autocompress.search.space.search_space import Budget
+    from autocompress.search.space.budget import Budget
     from autocompress.search.trial.work import Finished, Job, RungReached, Source
 
     def pretend(job: Job, source: Source) -> None:
