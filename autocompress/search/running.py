@@ -1,4 +1,4 @@
-"""Search over students: `search(settings, progress)` runs one, or goes on with one, in a run folder; `join` helps."""
+"""Running a search: `search(settings, progress)` runs one, or goes on with one, in a run folder; `join` helps one."""
 
 from __future__ import annotations
 
@@ -22,15 +22,13 @@ from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.storage import StudyStorage, find_storage
 from autocompress.search.sampling.initial import STARTS, first_points
-from autocompress.search.settings import OnRay, Settings
+from autocompress.search.settings import Settings
 from autocompress.search.space.cost import COUNTED, Costs
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.context import Task, TrialContext, open_task
 from autocompress.search.trial.work import Backend, SerialBackend
 from autocompress.search.tuner import Outcome, Tuner
-
-__all__ = ["OnRay", "Outcome", "RunFolder", "SearchCallback", "Settings", "join", "search"]
 
 
 def search(settings: Settings, progress: SearchCallback) -> tuple[RunFolder, Outcome]:
