@@ -1,0 +1,36 @@
+"""Search over students: `search(settings, progress)` runs one, or goes on with one, in a run folder; `join` helps one.
+
+What is public is imported when it is asked for, so that `autocompress.search.settings`, from which the command line is
+made, is there at once, without torch and Optuna.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autocompress.search.callbacks import SearchCallback as SearchCallback
+    from autocompress.search.run.folder import RunFolder as RunFolder
+    from autocompress.search.running import join as join
+    from autocompress.search.running import search as search
+    from autocompress.search.settings import OnRay as OnRay
+    from autocompress.search.settings import Settings as Settings
+    from autocompress.search.tuner import Outcome as Outcome
+
+_MODULES = {
+    "OnRay": "settings",
+    "Outcome": "tuner",
+    "RunFolder": "run.folder",
+    "SearchCallback": "callbacks",
+    "Settings": "settings",
+    "join": "running",
+    "search": "running",
+}
+__all__ = ["OnRay", "Outcome", "RunFolder", "SearchCallback", "Settings", "join", "search"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'autocompress.search' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"autocompress.search.{_MODULES[name]}"), name)
