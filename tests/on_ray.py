@@ -6,7 +6,7 @@ from typing import Any
 from small import Silent
 
 from autocompress import search
-from autocompress.search import Settings
+from autocompress.search import Settings, running
 from autocompress.search.backends.processes import Setup
 
 
@@ -16,7 +16,7 @@ def on_ray(wanted: Settings, setup: Setup, progress: Any = None) -> search.Outco
 
     assert wanted.ray is not None
     engine = RayBackend(setup, wanted.ray, wanted.folder, wanted.trial_timeout)
-    search._engine = lambda *_: engine
+    running._engine = lambda *_: engine
     return search.search(wanted, progress or Silent())[1]
 
 

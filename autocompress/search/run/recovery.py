@@ -14,7 +14,7 @@ from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.storage import StudyStorage
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.search.space.joint import JointSpace
+from autocompress.search.space.joint_space import JointSpace
 
 NEEDED = {"point", "scores"}  # of a student's provenance
 
