@@ -63,7 +63,8 @@ def trials(count: int, folder: Path) -> dict[str, Any]:
     """A search of so many trials whose scores are made up."""
     from autocompress import search
     from autocompress.io import checkpoints
-    from autocompress.search.space.search_space import Budget
+    from autocompress.search import running
+    from autocompress.search.space.budget import Budget
     from autocompress.search.trial.work import Finished, Job, RungReached, Source
 
     def pretend(job: Job, source: Source) -> None:
@@ -85,7 +86,7 @@ def trials(count: int, folder: Path) -> dict[str, Any]:
     class Quiet(search.SearchCallback):
         """Tells nothing."""
 
-    search._engine = lambda *_: Pretending()
+    running._engine = lambda *_: Pretending()
     settings = search.Settings(budget=Budget(100 * 10**9, None), trials=count, out=folder / "run")
     run, _ = search.search(settings, Quiet())
     parts = run.times[-1]["parts"]

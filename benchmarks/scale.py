@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autocompress import search
-from autocompress.search import OnRay
+from autocompress.search import OnRay, running
 from autocompress.search.backends.processes import ProcessBackend, Work
 from autocompress.search.settings import SAMPLERS
-from autocompress.search.space.search_space import Budget
+from autocompress.search.space.budget import Budget
 from autocompress.search.stopping import HalvingRungs
 from autocompress.search.trial.work import Backend, Finished, Job, Report, RungReached, Source, Tell
 
@@ -108,7 +108,7 @@ def main() -> None:
             engines.append(Recorded(RayBackend(setup, wanted, settings.folder)))
         return engines[0]
 
-    search._engine = engine
+    running._engine = engine
     with tempfile.TemporaryDirectory() as folder:
         settings = search.Settings(
             budget=Budget(50 * 10**9),

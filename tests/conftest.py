@@ -19,9 +19,9 @@ from autocompress.cli import main
 from autocompress.compute import precision
 from autocompress.networks.edsr.network import EDSR
 from autocompress.report import Story, write_report
-from autocompress.search import RunFolder, Settings
+from autocompress.search import RunFolder, Settings, running
 from autocompress.search.results.front import write_pareto
-from autocompress.search.space.search_space import Budget
+from autocompress.search.space.budget import Budget
 
 os.environ["OMP_NUM_THREADS"] = "1"  # two processes test at once, and start others
 os.environ["RAY_AUTH_MODE"] = "disabled"  # a process reads it once, and a new head wants a token of whoever joins
@@ -105,7 +105,7 @@ def plain_precision(monkeypatch: pytest.MonkeyPatch) -> None:
 def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Settings of a search with the stub, into a folder of its own; any field can be given."""
     monkeypatch.setattr(precision, "choose", precision.choose)  # what the stub changes is changed back
-    monkeypatch.setattr(search, "_engine", search._engine)
+    monkeypatch.setattr(running, "_engine", running._engine)
     (tmp_path / "small.yaml").write_text(SPACE)
 
     def make(**fields: Any) -> Settings:

@@ -25,10 +25,10 @@ from autocompress.compute import precision
 from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.io import checkpoints
-from autocompress.search import OnRay, SearchCallback, Settings
+from autocompress.search import OnRay, SearchCallback, Settings, running
 from autocompress.search.backends.processes import ProcessBackend, Work
+from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.search.space.search_space import Budget
 from autocompress.search.trial.work import Backend, Failed, Finished, Job, RungReached, Source, Step, Tell
 
 RUNGS = (33, 100, 300)
@@ -157,7 +157,7 @@ def _put_in(setup: StubSetup, here: bool) -> None:
             return StubHere(setup)
         return ProcessBackend(setup, wanted.workers, wanted.trial_timeout)
 
-    search._engine = engine
+    running._engine = engine
 
 
 def write_settings(file: Path, settings: Settings, setup: StubSetup) -> Path:

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from stub import StubSetup
 
 from autocompress import search
-from autocompress.search import RunFolder, Settings
+from autocompress.search import RunFolder, Settings, running
 from autocompress.search.backends.processes import Setup
 from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study import ordinal
@@ -142,7 +142,7 @@ def search_on_ray(wanted: Settings, setup: Setup, progress: Any = None) -> searc
 
     assert wanted.ray is not None
     engine = RayBackend(setup, wanted.ray, wanted.folder, wanted.trial_timeout)
-    search._engine = lambda *_: engine
+    running._engine = lambda *_: engine
     return search.search(wanted, progress or Recorder())[1]
 
 

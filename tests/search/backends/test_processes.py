@@ -16,7 +16,7 @@ from autocompress import load, search
 from autocompress.compute.precision import Precision
 from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError
-from autocompress.search import RunFolder, tuner
+from autocompress.search import RunFolder, running, tuner
 from autocompress.search.backends import processes
 from autocompress.search.backends.processes import ProcessBackend
 from autocompress.search.run.crops import Pieces
@@ -41,7 +41,7 @@ def test_each_worker_has_its_share_of_the_threads(settings: MakeSettings) -> Non
         precision = Precision(threads=5)
         crops = Pieces(Path(), (), ())
 
-    engine = search._engine(settings(workers=2), Fake())  # type: ignore[arg-type]
+    engine = running._engine(settings(workers=2), Fake())  # type: ignore[arg-type]
     assert engine._setup.precision.threads == 2  # type: ignore[attr-defined]
 
 
@@ -104,7 +104,7 @@ def test_what_fails_is_tried_again_at_once(settings: MakeSettings, monkeypatch: 
                 beside.append(source.next_job())
                 source.answer(Failed(job.number, "bad luck", again=True))
 
-    monkeypatch.setattr(search, "_engine", lambda *_: Failing())
+    monkeypatch.setattr(running, "_engine", lambda *_: Failing())
     search.search(settings(trials=1), Recorder())
     assert (len(rounds), len(begun)) == (1, 3)
     assert beside == [None] * 3
@@ -191,7 +191,7 @@ def test_ctrl_c_ends_the_workers_and_the_search_goes_on(
             raise KeyboardInterrupt
 
     wanted = settings(workers=2)
-    monkeypatch.setattr(search, "_engine", lambda *_: stub.ProcessBackend(StubSetup(), 2))
+    monkeypatch.setattr(running, "_engine", lambda *_: stub.ProcessBackend(StubSetup(), 2))
     run, outcome = search.search(wanted, Interrupting())
     assert outcome.interrupted
     assert set(counts(run)) <= {"FAIL", "WAITING", "COMPLETE", "PRUNED"}
