@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.browser import browser, open_page  # noqa: F401 (fixtures)
 from helpers.command_line import Call, Ended
 from helpers.edsr_networks import pixel_repeating_edsr
 from helpers.images import write_waves
