@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.programs import check_whole, end_of, finish, start, start_real, trials_in
+from helpers.servers import Server, children_of, postgresql, redis
 from optuna.trial import FrozenTrial, TrialState
-from programs import check_whole, end_of, finish, start, start_real, trials_in
-from servers import Server, children_of, postgresql, redis
 from stub import StubSetup
 
 from autocompress.search import RunFolder, Settings

@@ -5,8 +5,8 @@ from typing import Any
 
 import optuna
 import pytest
+from helpers.sampling_study import Bench
 from optuna.trial import TrialState, create_trial
-from sampler_bench import Bench
 
 from autocompress.search.run import history, known
 from autocompress.search.run.history import Over
