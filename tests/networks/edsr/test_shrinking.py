@@ -91,7 +91,7 @@ def real_teacher() -> EDSR:
 
 @pytest.fixture(scope="module")
 def real_projection(real_teacher: EDSR) -> Shrink:
-    return shrinker(real_teacher, photo_patches(12, 32), "projection")
+    return shrinker(real_teacher, photo_patches(6, 32), "projection")
 
 
 @pytest.fixture(scope="module")
