@@ -42,7 +42,7 @@ def format_count(count: float) -> str:
 
 
 def format_milliseconds(milliseconds: float | None) -> str:
-    """Three digits, or all before the point: `23.4` or `1204`; nothing where nobody has measured them."""
+    """Three digits, or all before the point: `23.4` or `1204`; an empty text if not measured."""
     if milliseconds is None:
         return ""
     return f"{milliseconds:.3g}" if milliseconds < 100 else f"{milliseconds:.0f}"
