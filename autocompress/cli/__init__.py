@@ -1,7 +1,7 @@
 """The command line: it reads options, calls `autocompress.api`, and prints; the work itself is done in the rooms below.
 
-Commands import what they need when they run, so that `--help` answers at once. This room may import every other
-one, and it alone imports Typer.
+Commands import what they need when they run, so that `--help` answers at once. This room may import every other one,
+and it alone imports Typer.
 """
 
 from __future__ import annotations
