@@ -17,21 +17,6 @@ from autocompress.io import checkpoints
 from autocompress.networks import describe, family_of, load
 from autocompress.networks.base import SRNetwork
 
-FORMATS = ("safetensors", "pth", "onnx")
-
-
-def check_formats(formats: Sequence[str], half: bool) -> None:
-    """Raise InvalidInput for formats that cannot be written, before anything is."""
-    for format in formats:
-        if format not in FORMATS:
-            raise InvalidInput(f"--format is {format!r}, but must be one of {', '.join(FORMATS)}")
-    if len(set(formats)) < len(formats):
-        raise InvalidInput(f"--format is given as {', '.join(formats)}, but each format can be given once")
-    if half and "safetensors" not in formats:
-        raise InvalidInput("--fp16 is for safetensors; add --format safetensors, or leave --fp16 out")
-    if "onnx" in formats:
-        require_onnx()
-
 
 def export_network(
     network: SRNetwork, name: str, out: Path, format: str, about: dict[str, Any], half: bool = False
