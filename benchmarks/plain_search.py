@@ -28,8 +28,9 @@ from autocompress.evaluation.scores import network_upscaler
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr import EDSRConfig, EDSRFamily
 from autocompress.search.settings import Settings
-from autocompress.search.space.search_space import Budget, Candidate
-from autocompress.search.trial.context import TrialContext, open_task
+from autocompress.search.space.search_space import Candidate
+from autocompress.search.task import open_task
+from autocompress.search.trial.context import TrialContext
 
 TRIALS, BUDGET = 16, 20 * 10**9
 STEPS = (0, 100, 300, 600, 1000)
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, action="append", help="0, 1 and 2 by default")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("plain_search.jsonl"))
     options = parser.parse_args()
-    task = open_task(Settings(budget=Budget(BUDGET, None)))
+    task = open_task(Settings(budget_flops=BUDGET))
     inputs = TrialContext(task, print, replace(precision.choose(), dtype="float32"))
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     known = {(row["seed"], row["trial"]): row for row in map(json.loads, lines)}
@@ -76,7 +77,7 @@ def main() -> None:
 
 def curves(inputs: TrialContext, config: EDSRConfig, seed: int) -> dict[str, dict[str, float]]:
     """PSNR-Y by step: from scratch at the better learning rate, and from projection."""
-    (branch,) = inputs.task.branches
+    (branch,) = inputs.task.joint_space
     scratch = prune.shrinker(branch.teacher, torch.empty(0), "scratch", seed)(config)
     found = [
         curve(inputs, scratch, Recipe(steps=STEPS[-1], patch_size=48, learning_rate=rate, seed=seed))

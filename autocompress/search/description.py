@@ -15,9 +15,11 @@ from autocompress.compute.precision import Precision
 from autocompress.evaluation.latency import Machine
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.storage import StudyStorage
+from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import LATENCY_MS, Costs
-from autocompress.search.space.joint import StudentSpace
-from autocompress.search.trial.context import Task, TrialContext
+from autocompress.search.space.joint_space import StudentSpace
+from autocompress.search.task import Task
+from autocompress.search.trial.context import TrialContext
 from autocompress.units import format_count
 
 
@@ -31,10 +33,10 @@ def identity(task: Task) -> dict[str, Any]:
     if machine["device"] == "cuda":
         del machine["threads"]
     measured = {"objective": "latency", "machine": machine}
-    return (measured if settings.objective == "latency" else {}) | {
+    return (measured if settings.objective is Objective.LATENCY else {}) | {
         "spaces": {
             branch.name: branch.space.to_dict() | {"teacher": branch.teacher_digest, "target": branch.target_digest}
-            for branch in task.branches
+            for branch in task.joint_space
         },
         "train": task.train.digest,
         "valid": task.valid.digest,
@@ -52,8 +54,7 @@ def describe(inputs: TrialContext, search: dict[str, Any], place: StudyStorage, 
     task, best = inputs.task, inputs.best_branch
     return {
         "search": search,
-        "settings": {key: _plain(value) for key, value in dataclasses.asdict(task.settings).items()}
-        | {"storage": place.record()["url"]},
+        "settings": task.settings.to_dict() | {"storage": place.record()["url"]},
         "started_in": str(Path.cwd()),  # what paths in the settings are relative to
         "storage": place.record(),
         "scale": task.scale,
@@ -63,7 +64,7 @@ def describe(inputs: TrialContext, search: dict[str, Any], place: StudyStorage, 
                 "teacher": _teacher(branch) | inputs.teachers[branch.name] | _latency(branch, costs),
                 "target": branch.target_name,
             }
-            for branch in task.branches
+            for branch in task.joint_space
         },
         "train": {"name": task.train.name, "images": len(inputs.bank)},
         "valid": {"name": task.valid.name, "images": len(inputs.valid)},
@@ -89,10 +90,6 @@ def _latency(branch: StudentSpace, costs: Costs) -> dict[str, float]:
     return {} if latency is None else {LATENCY_MS: latency}
 
 
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Path) else value
-
-
 def recorded_precision(run: RunFolder) -> Precision | None:
     """What an earlier session of this run computed in, where this machine can do the same; else None."""
     if not run.exists():
@@ -107,7 +104,7 @@ def facts(inputs: TrialContext) -> list[str]:
     """Lines for the user about what the search works with."""
     task = inputs.task
     lines = []
-    for branch in task.branches:
+    for branch in task.joint_space:
         teacher = inputs.teachers[branch.name]
         taught = "" if branch.target is branch.teacher else f", students learn from {branch.target_name}"
         lines += [

@@ -96,8 +96,8 @@ class Option:
     """An option of the command line, which is a keyword in Python and a field of a dataclass.
 
     `keyword` is its name where that is not the field's, `many` whether it can be given several times. `unset` says
-    what holds where nothing is given, and `shows_default` whether the help has that, or else the default. `resumes`: the
-    command line that goes on with a run has it.
+    what holds where nothing is given, and `shows_default` whether the help has that, or else the default. `resumes`: it
+    belongs on the command line that goes on with a run.
     """
 
     kind: Kind
@@ -127,7 +127,8 @@ class Option:
     @property
     def python(self) -> Any:
         """What a caller from Python may give."""
-        accepted = self.kind.python | Sequence[self.kind.python] if self.many else self.kind.python
+        one = self.kind.python
+        accepted = one | Sequence[one] if self.many else one  # type: ignore[valid-type]
         return accepted if self.usual is not None else accepted | None
 
     def read(self, given: Any) -> Any:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from autocompress.errors import InvalidInput
+from autocompress.errors import InvalidInput, RunError
 from autocompress.evaluation.latency import Machine
 from autocompress.search.backends.processes import ProcessBackend, TaskSetup
 from autocompress.search.callbacks import SearchCallback
@@ -17,16 +17,17 @@ from autocompress.search.description import describe, facts, identity, recorded_
 from autocompress.search.results.front import objective
 from autocompress.search.run.crops import copy_crops, crops_of
 from autocompress.search.run.folder import RAY, RunFolder
-from autocompress.search.run.joining import recorded_settings
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.storage import StudyStorage, find_storage
 from autocompress.search.sampling.initial import STARTS, first_points
 from autocompress.search.settings import Settings
+from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import COUNTED, Costs
 from autocompress.search.space.feasible import FeasibleSet
+from autocompress.search.task import Task, open_task
 from autocompress.search.timer import PhaseTimer
-from autocompress.search.trial.context import Task, TrialContext, open_task
+from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.work import Backend, SerialBackend
 from autocompress.search.tuner import Outcome, Tuner
 
@@ -44,7 +45,7 @@ def search(settings: Settings, progress: SearchCallback) -> tuple[RunFolder, Out
     with _on_ray(settings, progress, ledger):
         task = _open(settings, progress, ledger)
         counted = replace(settings.budget, latency=None)
-        first_points(task.branches, counted, 1)  # raises where nothing fits
+        first_points(task.joint_space, counted, 1)  # raises where nothing fits
         with run.opened():
             shutil.rmtree(run.path / RAY, ignore_errors=True)  # of a search that was killed
             return run, _work(task, run, progress, ledger, deadline)
@@ -69,8 +70,20 @@ def join(
         )
     ledger = PhaseTimer()
     deadline = _deadline(timeout)
-    wanted = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage, ray=None)
+    wanted = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage)
     return run, _work(_open(wanted, progress, ledger), run, progress, ledger, deadline, joins=True)
+
+
+def recorded_settings(run: RunFolder) -> Settings:
+    """What a session that joins is to search: as the latest session that was started with `search` was asked.
+
+    RunError where that is not recorded.
+    """
+    config = run.config
+    if not {"settings", "started_in"} <= config.keys():
+        raise RunError(f"{run.path}: an older version made it; let its own command go on once, then join")
+    asked = Settings.from_dict(config["settings"]).for_joining(Path(config["started_in"]))
+    return replace(asked, out=run.path)
 
 
 def _deadline(timeout: float | None) -> float | None:
@@ -104,9 +117,9 @@ def _work(
         costs = _costs(task, run, progress, ledger)
         if not joins:
             run.settle(describe(inputs, wanted, place, costs))
-            copy_crops(inputs.crops, run, {branch.teacher_name: branch.teacher_digest for branch in task.branches})
+            copy_crops(inputs.crops, run, {branch.teacher_name: branch.teacher_digest for branch in task.joint_space})
         progress.prepared([*facts(inputs), *costs.settled(), *notes])
-        first = first_points(task.branches, settings.budget, min(STARTS, settings.trials), inputs.suggested, costs)
+        first = first_points(task.joint_space, settings.budget, min(STARTS, settings.trials), inputs.suggested, costs)
         with session.entered():
             with ledger.during("opening the study"):
                 driver = Tuner(FeasibleSet(task, costs), run, progress, first, ledger, session)
@@ -118,12 +131,12 @@ def _work(
 
 def _costs(task: Task, run: RunFolder, progress: SearchCallback, ledger: PhaseTimer) -> Costs:
     """What students cost; where that is latency, measured of enough networks to guess it of others."""
-    if task.settings.objective == "flops":
+    if task.settings.objective is Objective.FLOPS:
         return COUNTED
     from autocompress.search.space.latencies import Latencies  # scikit-learn takes a second to import
 
     with ledger.during("measuring latencies"):
-        found = Latencies(task.branches, task.settings.budget, Machine.here(), run.path)
+        found = Latencies(task.joint_space, task.settings.budget, Machine.here(), run.path)
         found.calibrate(progress.stage)
     return found
 
@@ -145,10 +158,10 @@ def _engine(settings: Settings, inputs: TrialContext) -> Backend:
         from autocompress.search.backends.ray.setup import SentTask
 
         return RayBackend(SentTask.of(inputs, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
-    if settings.workers == 1 and settings.trial_timeout is None:
+    if settings.processes == 1 and settings.trial_timeout is None:
         return SerialBackend(inputs)
-    share = replace(inputs.precision, threads=max(1, inputs.precision.threads // settings.workers))
-    return ProcessBackend(TaskSetup(settings, share, inputs.crops), settings.workers, settings.trial_timeout)
+    share = replace(inputs.precision, threads=max(1, inputs.precision.threads // settings.processes))
+    return ProcessBackend(TaskSetup(settings, share, inputs.crops), settings.processes, settings.trial_timeout)
 
 
 @contextmanager

@@ -92,9 +92,7 @@ class Settings:
         Panel.BUDGET,
         shows_default=False,
     )
-    budget_params: int | None = option(
-        None, COUNT, "Most parameters, such as 500K.", Panel.BUDGET, shows_default=False
-    )
+    budget_params: int | None = option(None, COUNT, "Most parameters, such as 500K.", Panel.BUDGET, shows_default=False)
     budget_latency: float | None = option(
         None,
         MILLISECONDS,
