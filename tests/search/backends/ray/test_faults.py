@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from on_ray import descendants
-from programs import check_whole, finish, start, trials_in
+from helpers.programs import check_whole, descendants, finish, start, trials_in
 from stub import StubSetup, run
 
 from autocompress.search import RunFolder, Settings
