@@ -104,7 +104,7 @@ def _work(
         inputs = TrialContext(task, progress.stage, recorded_precision(run), ledger, crops_of(run))
         costs = _costs(task, run, progress, ledger)
         if not joins:
-            run.settle(describe(inputs, wanted, place, costs))
+            run.write_config(describe(inputs, wanted, place, costs))
             copy_crops(inputs.crops, run, {branch.teacher_name: branch.teacher_digest for branch in task.joint_space})
         progress.prepared([*facts(inputs), *costs.settled(), *notes])
         first = first_points(task.joint_space, settings.budget, min(STARTS, settings.trials), inputs.suggested, costs)

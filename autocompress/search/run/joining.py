@@ -18,9 +18,9 @@ from autocompress.search.space.search_space import shipped_spaces
 def recorded_settings(run: RunFolder) -> Settings:
     """Those of the latest session that was started with `search`; RunError where they are not recorded."""
     config = run.config
-    if not {"settings", "started_in"} <= config.keys():
+    if config.settings is None or config.started_in is None:
         raise RunError(f"{run.path}: an older version made it; let its own command go on once, then join")
-    recorded, base = config["settings"], Path(config["started_in"])
+    recorded, base = config.settings, Path(config.started_in)
     known = {field.name for field in dataclasses.fields(Settings)}
     fields: dict[str, Any] = {key: value for key, value in recorded.items() if key in known - {"ray"}}
     fields["budget"] = Budget(**recorded["budget"])
