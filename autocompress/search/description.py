@@ -24,6 +24,7 @@ from autocompress.search.run.config import (
 )
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.storage import StudyStorage
+from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import Costs
 from autocompress.search.space.joint_space import StudentSpace
 from autocompress.search.task import Task
@@ -53,18 +54,17 @@ def identity(task: Task) -> SearchIdentity:
         prune=settings.prune,
         sampler=settings.sampler,
         seed=settings.seed,
-        objective=settings.objective,
-        machine=machine if settings.objective == "latency" else None,
+        objective=str(settings.objective),
+        machine=machine if settings.objective is Objective.LATENCY else None,
     )
 
 
 def describe(context: TrialContext, search: SearchIdentity, storage: StudyStorage, costs: Costs) -> RunConfig:
     """What config.json records."""
     task, best = context.task, context.best_branch
-    settings = {key: _plain(value) for key, value in dataclasses.asdict(task.settings).items()}
     return RunConfig(
         search=search,
-        settings=settings | {"storage": storage.record()["url"]},
+        settings=task.settings.to_dict() | {"storage": storage.record()["url"]},
         started_in=str(Path.cwd()),
         storage=storage.record(),
         scale=task.scale,
@@ -95,10 +95,6 @@ def _reference(context: TrialContext, space: StudentSpace, costs: Costs) -> Teac
     """The teacher's; with its latency where that is what counts."""
     reference = TeacherReference.from_dict(context.teachers[space.name])
     return dataclasses.replace(reference, latency_ms=costs.latency(space.family, space.teacher.config))
-
-
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Path) else value
 
 
 def recorded_precision(run: RunFolder) -> Precision | None:
