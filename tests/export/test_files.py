@@ -329,7 +329,7 @@ def test_any_trial_with_a_student_can_be_exported(tmp_path: Path, finished: tupl
     result = invoke(run.path, "--out", tmp_path, "--trial", other.trial, "--format", "pth")
     lr = torch.rand(1, 3, 9, 7)
     exported = autocompress.load(result.stdout.strip())
-    torch.testing.assert_close(exported(lr), autocompress.load(other["file"])(lr))
+    torch.testing.assert_close(exported(lr), autocompress.load(other.file)(lr))
 
 
 def test_what_cannot_be_exported_is_refused(

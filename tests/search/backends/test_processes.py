@@ -175,7 +175,7 @@ def test_a_trial_goes_on_from_its_last_rung(
     [one], [other] = whole.students(), run.students()
     ours, theirs = (load(student.file).state_dict() for student in (one, other))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    assert one["metrics"] == other["metrics"]
+    assert one.metrics == other.metrics
     assert one.provenance.recipe == other.provenance.recipe
     log = (run.trial(other.trial) / "log.txt").read_text()
     assert "after 30 steps" in log
