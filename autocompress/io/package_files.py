@@ -1,4 +1,4 @@
-"""The files that ship with the package (teachers, search spaces, overrides); neither torch nor networks are imported."""
+"""The files that ship with the package (teachers, search spaces, overrides); this module does not import torch."""
 
 from __future__ import annotations
 
