@@ -34,9 +34,9 @@ def measure_network(
 
 
 def measure_run(path: Path, threads: int | None, device: str | None, as_json: bool, quiet: bool) -> None:
-    """Measure each student on a run's front, keep that in its trial's folder, and show the front.
+    """Measure each student on a run's front, store the latencies in the trials' folders, and show the front.
 
-    What was written of the front is written anew.
+    Files of the front that the run has (pareto.csv, pareto.json, report.html) are written again.
     """
     from autocompress.cli.tables import front_table, show, spare_of_front
     from autocompress.evaluation.latency import Machine, measure
@@ -64,7 +64,7 @@ def measure_run(path: Path, threads: int | None, device: str | None, as_json: bo
 
 
 def _report_anew(run: RunFolder) -> None:
-    """Not without the study, which may need a password: a report that has it is worth more than a new one."""
+    """Write the report again, unless the study cannot be read (no password is given): then the old one tells more."""
     from autocompress.report import Story, write_report
 
     story = Story.of(run)
