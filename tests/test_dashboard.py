@@ -99,16 +99,16 @@ def address(finished: Finished) -> Iterator[str]:
 
 def test_trials_have_readable_attributes(finished: Finished, show: Callable[[RunFolder], Shown]) -> None:
     run = finished[0]
-    teacher = run.config["references"]["teacher"]["flops"]
+    teacher = run.config.references.teacher.flops
     for trial in show(run).trials:
         about = trial.user_attrs
         assert about["config"] == f"edsr num_feat={trial.params['num_feat']} num_block={trial.params['num_block']}"
         assert about["flops_share"] == pytest.approx(about["flops"] / teacher, abs=1e-4)
         student = run.student(trial.number)
         assert student is not None
-        assert about["seed"] == student["provenance"]["recipe"]["seed"]
+        assert about["seed"] == student.provenance.recipe["seed"]
         assert about["steps"] == 4
-        assert student["metrics"].items() <= about.items()
+        assert student.metrics.items() <= about.items()
 
 
 def test_students_have_a_note_with_a_picture(finished: Finished, show: Callable[[RunFolder], Shown]) -> None:

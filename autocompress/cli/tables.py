@@ -45,8 +45,8 @@ def spare_of_front(run: RunFolder) -> tuple[str, ...]:
 
 def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
     """The front with bicubic and the (best) teacher around it; the pick is marked."""
-    references = run.config["references"]
-    table = Table(title=f"Pareto front on {run.config['valid']['images']} validation images", title_justify="left")
+    config = run.config
+    table = Table(title=f"Pareto front on {config.valid.images} validation images", title_justify="left")
     for heading in ("trial", "student"):
         table.add_column(heading)
     for heading in ("PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher", "over bicubic", "under teacher"):
@@ -56,8 +56,8 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     if timed:
         table.caption = "measured on " + "; ".join(sorted(front["latency_on"].dropna().unique()))
-    bicubic, teacher = references["bicubic"], references["teacher"]
-    table.add_row("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *[""] * 5, style="dim")
+    bicubic, teacher = config.references.bicubic, config.references.teacher
+    table.add_row("", "bicubic", f"{bicubic.psnr_y:.2f}", f"{bicubic.ssim_y:.4f}", *[""] * 5, style="dim")
     best = pick(front)["trial"]
     for row in rows(front):
         table.add_row(
@@ -70,15 +70,15 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         )
     table.add_row(
         "",
-        f"teacher {shape(run.config['teacher']['family'], run.config['teacher']['config'])}",
-        f"{teacher['psnr_y']:.2f}",
-        f"{teacher['ssim_y']:.4f}",
-        format_count(teacher["flops"]),
-        format_count(teacher["params"]),
+        f"teacher {shape(config.teacher.family, config.teacher.config)}",
+        f"{teacher.psnr_y:.2f}",
+        f"{teacher.ssim_y:.4f}",
+        format_count(teacher.flops),
+        format_count(teacher.params),
         "100.0%",
-        f"{teacher['psnr_y'] - bicubic['psnr_y']:+.2f}",
+        f"{teacher.psnr_y - bicubic.psnr_y:+.2f}",
         "",
-        *(format_milliseconds(teacher.get(column)) for _, column in timed),
+        *(format_milliseconds(teacher.to_dict().get(column)) for _, column in timed),
         style="dim",
     )
     return table

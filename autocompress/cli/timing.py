@@ -40,11 +40,10 @@ def measure_run(path: Path, threads: int | None, device: str | None, as_json: bo
     """
     from autocompress.cli.tables import front_table, show, spare_of_front
     from autocompress.evaluation.latency import Machine, measure
-    from autocompress.io import checkpoints
     from autocompress.networks import load
     from autocompress.search.results.front import as_json as to_json
     from autocompress.search.results.front import pareto, rows, write_pareto
-    from autocompress.search.run.folder import LATENCY, RunFolder
+    from autocompress.search.run.folder import RunFolder
 
     run = RunFolder.existing(path)
     front, machine = rows(pareto(run)), Machine.here(threads, device)
@@ -55,8 +54,7 @@ def measure_run(path: Path, threads: int | None, device: str | None, as_json: bo
         network = load(run.trial(row["trial"]) / "student.safetensors")
         measured = measure(network, machine, on_failure=_tell)
         _tell_unsteady(measured)
-        content = {runtime: latency.to_dict() for runtime, latency in measured.items()}
-        checkpoints.write_json(run.trial(row["trial"]) / LATENCY, content)
+        run.write_latency(row["trial"], measured)
     table = write_pareto(run)
     _report_anew(run)
     if as_json:

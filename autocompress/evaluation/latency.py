@@ -12,7 +12,7 @@ import platform
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -95,6 +95,12 @@ class Latency:
         """Whether the runs took about the same time, as they do where nothing else runs."""
         lower, upper = self.quartiles
         return upper - lower <= UNSTEADY * self.median
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Latency:
+        """The other way round than `to_dict`; KeyError or TypeError where something is missing."""
+        machine, (lower, upper) = Machine(**content["machine"]), content["quartiles"]
+        return cls(**{**content, "machine": machine, "quartiles": (lower, upper)})
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types."""

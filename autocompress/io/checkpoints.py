@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from autocompress.errors import CheckpointError, DiskFull
+from autocompress.errors import CheckpointError, DiskFull, RunError
 
 PYTORCH_SUFFIXES = (".pt", ".pth", ".ckpt")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -84,6 +84,15 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, complete or not at all."""
     write_atomically(path, lambda temporary: _write(temporary, content))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds, where that is an object, else nothing; RunError where it is not JSON."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path}: not readable as JSON ({error}); remove it or restore it") from error
+    return content if isinstance(content, dict) else {}
 
 
 def write_json(path: Path, content: Any) -> None:
