@@ -76,7 +76,7 @@ def distill(
     if name not in FAMILIES:
         raise InvalidInput(f"{network} is no preset and no family; known: {', '.join([*PRESETS, *FAMILIES])}")
     teacher = str(teacher or default_teacher(name))
-    shrunk = load_teacher(teacher, res_scale)
+    shrunk = load_teacher(teacher, res_scale=res_scale)
     family = family_of(shrunk)
     if family.name != name:
         raise InvalidInput(f"the teacher is {family.name}, but the student {network} is {name}; give one of its family")

@@ -96,7 +96,7 @@ def evaluate(
             raise InvalidInput("--latency is for networks, and bicubic is none; leave --latency out")
         scale, upscale = _bicubic(scale, tile)
     else:
-        network = load_teacher(model, res_scale)
+        network = load_teacher(model, res_scale=res_scale)
         if scale not in (None, network.scale):
             raise InvalidInput(f"--scale is {scale}, but {model} upscales by {network.scale}; leave --scale out")
         scale, upscale = network.scale, network_upscaler(network, tile)

@@ -38,7 +38,7 @@ def export(
     if source.is_file():
         if trial is not None:
             raise InvalidInput(f"--trial is for a run folder, and {source} is a file; leave --trial out")
-        return export_file(source, source.stem, out, formats, res_scale, fp16)
+        return export_file(source, source.stem, out, formats, {"res_scale": res_scale}, fp16)
     run = RunFolder.existing(source)
     if res_scale is not None:
         raise InvalidInput("--res-scale is for a file from elsewhere, and students have none; leave it out")

@@ -59,7 +59,7 @@ def prune(
     folder = None if out is None else Path(out)
     if folder is not None and folder.exists() and not folder.is_dir():
         raise InvalidInput(f"--out {folder} is a file, but must be a folder")
-    network = load_teacher(str(teacher), res_scale)
+    network = load_teacher(str(teacher), res_scale=res_scale)
     settings = _settings(recipe, network.family, steps, seed)
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
     source, valid = _images(train, val, network.scale, settings)

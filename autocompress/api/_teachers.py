@@ -36,7 +36,7 @@ def describe_teacher(name: str | Path, *, res_scale: float | None = None) -> dic
     from autocompress.networks import describe
     from autocompress.networks.teachers import load_teacher, shipped
 
-    network = load_teacher(str(name), res_scale)
+    network = load_teacher(str(name), res_scale=res_scale)
     about = shipped()[str(name)].about if str(name) in shipped() else {}
     return about | describe(network)
 

@@ -49,7 +49,8 @@ def upscale(
     from autocompress.networks.upscaling import check_tile
 
     check_tile(tile)
-    network = load_teacher(_weights(str(student)), res_scale).to("cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = load_teacher(_weights(str(student)), res_scale=res_scale).to(device)
     wanted = plan(Path(source), Path(out), network.scale, overwrite=overwrite, skip_bad_images=skip_bad_images)
     return _upscaled(wanted, network, tile, skip_bad_images, progress)
 

@@ -82,12 +82,12 @@ def export_file(
     name: str,
     out: Path,
     formats: Sequence[str],
-    res_scale: float | None = None,
+    overrides: Mapping[str, float | None] | None = None,
     half: bool = False,
     known: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Export the network in a file (see `load`), with what its side file says of it, and what else is `known`."""
-    network = load(file, res_scale)
+    network = load(file, **(overrides or {}))
     about, more = _about(file), dict(known or {})
     provenance = about.get("provenance", {}) | more.pop("provenance", {})
     about |= more | ({"provenance": provenance} if provenance else {})
