@@ -113,12 +113,13 @@ def evaluate(
 def measure_latency(
     run: str | Path, *, threads: int | None = None, device: str | None = None, progress: bool = True
 ) -> Result:
-    """Measure each student on a run's front, keep that in its trial's folder, and write the front anew."""
+    """Measure each student on a run's front, store the latencies in the trials' folders, and write the front again.
+
+    Its files are pareto.csv, pareto.json and report.html. Raises RunError where there is no front.
+    """
     from autocompress.evaluation.latency import Machine, measure
-    from autocompress.io import checkpoints
     from autocompress.networks import load
     from autocompress.search.results.front import pareto, rows, write_pareto
-    from autocompress.search.run.folder import LATENCY
 
     result = open_run(run)
     folder = result.run
@@ -130,10 +131,9 @@ def measure_latency(
         network = load(folder.trial(row["trial"]) / "student.safetensors")
         measured = measure(network, machine, on_failure=_tell)
         _tell_unsteady(measured)
-        content = {runtime: latency.to_dict() for runtime, latency in measured.items()}
-        checkpoints.write_json(folder.trial(row["trial"]) / LATENCY, content)
+        folder.write_latency(row["trial"], measured)
     write_pareto(folder)
-    _write_report_anew(folder)
+    _write_report_again(folder)
     return result
 
 
@@ -165,8 +165,8 @@ def _measured(network: SRNetwork, threads: int | None, device: str | None, progr
     return NetworkCost(described["flops"], described["params"], measured)
 
 
-def _write_report_anew(run: RunFolder) -> None:
-    """Not without the study, which may need a password: a report that has it is worth more than a new one."""
+def _write_report_again(run: RunFolder) -> None:
+    """Write the report again, unless the study cannot be read (no password is given): then the old one tells more."""
     from autocompress.report import Story, write_report
 
     story = Story.of(run)

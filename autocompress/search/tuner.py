@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from autocompress.errors import DiskFull
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.pareto import Point
-from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.folder import RunFolder, SessionTimes, TrialLog
 from autocompress.search.run.known import Known
 from autocompress.search.run.record import TrialRecord, update
 from autocompress.search.run.recovery import rebuild
@@ -30,7 +30,6 @@ from autocompress.search.run.study import (
     recover,
 )
 from autocompress.search.run.sweeping import sweep
-from autocompress.search.run.trial_log import TrialLog
 from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.search_space import Candidate, Values
@@ -102,7 +101,7 @@ class Tuner:
         self._deadline: float | None = None
         self._look_again = 0.0
         self._keep_again = 0.0
-        bicubic = run.config["references"]["bicubic"]["psnr_y"]
+        bicubic = run.config.references.bicubic.psnr_y
         self._sampler = make_sampler(task.settings, task.joint_space, self._usable, bicubic, candidates.costs)
         with session.asking():
             storage = session.place.open(run)
@@ -152,7 +151,7 @@ class Tuner:
     def keep_times(self) -> None:
         """Write down where this session's time went, up to now."""
         with suppress(DiskFull), self._ledger.during("storing"), self._session.asking():
-            self._run.keep_times(self._session.id, self._ledger.to_dict())
+            self._run.write_times(SessionTimes(session=self._session.id, **self._ledger.to_dict()))
         self._keep_again = time.monotonic() + TIMES_EVERY
 
     def next_job(self) -> Job | None:
@@ -184,8 +183,8 @@ class Tuner:
                 if ends_search:
                     raise DiskFull(reason)
                 if (student := self._run.student(number)) is not None:  # it died after its end, before it said so
-                    seconds = student["provenance"].get("seconds", {})
-                    return self.answer(Finished(number, student["metrics"], seconds))
+                    finished = Finished(number, dict(student.metrics), dict(student.provenance.seconds))
+                    return self.answer(finished)
                 self._fail(number, reason, again)
                 self._progress.failed(number, candidate, reason)
         return False
@@ -319,4 +318,4 @@ class Tuner:
         return self._candidates.usable(point, self._known.tried)
 
     def _journal(self, number: int) -> TrialLog:
-        return TrialLog(self._run.trial(number) / "log.txt")
+        return self._run.log(number)
