@@ -15,7 +15,7 @@ from autocompress.errors import DiskFull
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.pareto import Point
 from autocompress.search.run.folder import RunFolder, SessionTimes, TrialLog
-from autocompress.search.run.known import Known
+from autocompress.search.run.history import TrialHistory
 from autocompress.search.run.record import TrialRecord, update
 from autocompress.search.run.recovery import rebuild
 from autocompress.search.run.sessions import Session
@@ -96,7 +96,7 @@ class Tuner:
         self._candidates = candidates
         # at a third of the training alone: what scores before say is right too rarely (benchmarks/samplers.py)
         rungs = HalvingRungs(ETA, FIRST, at=rung_steps(task.settings.steps)[-2:-1])
-        self._known = Known(self._candidates.key_of, rungs)
+        self._history = TrialHistory(self._candidates.key_of, rungs)
         self._open: dict[int, _Open] = {}
         self._deadline: float | None = None
         self._look_again = 0.0
@@ -226,7 +226,7 @@ class Tuner:
         if lost := [trial for trial in theirs if sessions[trial.number] not in alive]:
             self._recover(lost)
             trials = self._trials()
-        self._known.look(trials)
+        self._history.update(trials)
         return trials
 
     def _recover(self, lost: Iterable[FrozenTrial]) -> None:
@@ -237,7 +237,7 @@ class Tuner:
         update(asked, TrialRecord(session=self._session.id))
         place = ordinal(asked, self._trials())
         candidate = self._candidates.of(self._task.joint_space.suggest(asked), place)
-        self._known.tried.add(self._task.joint_space.key(candidate))
+        self._history.tried.add(self._task.joint_space.key(candidate))
         update(asked, self._showing.cost(candidate))
         self._open[asked.number] = _Open(asked, candidate, place)
         return asked.number
@@ -255,15 +255,15 @@ class Tuner:
         with self._ledger.during("storing"):
             update(trial.asked, TrialRecord(at_step={step: psnr}))
             self._journal(number).write(f"{psnr:.4f} dB after {step} steps")
-        self._known.record(step, point)
+        self._history.add_score(step, point)
         if not self._session.alone():
-            self._known.look(self._trials())
+            self._history.update(self._trials())
         if step == 0:
             self._progress.scored(number, candidate, psnr)
         else:
             self._progress.at_rung(number, step, psnr)
         judged = step > 0 or self._task.settings.init == "projection"
-        reason = self._known.rungs.stops(step, point) if judged else None
+        reason = self._history.rungs.stops(step, point) if judged else None
         if reason is not None:
             self._stop(number, reason)
             self._progress.stopped(number, candidate, reason)
@@ -291,7 +291,7 @@ class Tuner:
             trial = self._close(number, f"failed: {reason}")
             again = again and TrialRecord.of(trial.asked).attempts + 1 < MAX_ATTEMPTS
             self._showing.failed(number, reason, again)
-            self._known.forget(number)
+            self._history.forget_scores(number)
             fail(self._study, number, again=again, failed_attempt=True)
             if not again:
                 self._run.remove_state(trial.origin)
@@ -307,7 +307,7 @@ class Tuner:
             for number, trial in self._open.items():
                 update(trial.asked, TrialRecord(reason=reason))
                 self._journal(number).write(reason)
-                self._known.forget(number)
+                self._history.forget_scores(number)
             running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             # one without a session was being asked for, and that was here
             ours = (self._session.id, None)
@@ -315,7 +315,7 @@ class Tuner:
         self._open.clear()
 
     def _usable(self, point: Values) -> bool:
-        return self._candidates.usable(point, self._known.tried)
+        return self._candidates.usable(point, self._history.tried)
 
     def _journal(self, number: int) -> TrialLog:
         return self._run.log(number)
