@@ -9,8 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.pareto import Point
 from autocompress.search.space.cost import cost_of
-from autocompress.search.space.joint_space import Key
-from autocompress.search.stopping import Rungs
+from autocompress.search.stopping import StoppingRule
 
 AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at each rung
 
@@ -18,23 +17,21 @@ AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at 
 class Known:
     """The configs that were tried, and the scores at rungs; `look` brings it up to date."""
 
-    def __init__(self, key_of: Callable[[Mapping[str, Any]], Key | None], rungs: Rungs) -> None:
-        """`key_of` tells configs apart by a study's parameters; None where these are not whole."""
-        self._key_of = key_of
+    def __init__(self, mark_tried: Callable[[Mapping[str, Any]], bool], rule: StoppingRule) -> None:
+        """`mark_tried` is told of each trial's parameters, and says whether they are whole."""
+        self._mark_tried = mark_tried
         self._seen: set[int] = set()
         self._over: set[int] = set()  # trials that are over, of which nothing is new any more
         self._scored: set[tuple[int, int]] = set()  # trial and rung
-        self.tried: set[Key] = set()
-        self.rungs = rungs
+        self.rule = rule
 
     def look(self, trials: Iterable[FrozenTrial]) -> None:
         """Take in what is new."""
         for trial in trials:
             if trial.state == TrialState.WAITING or trial.number in self._over:
                 continue
-            if trial.number not in self._seen and (key := self._key_of(trial.params)) is not None:
+            if trial.number not in self._seen and self._mark_tried(trial.params):
                 self._seen.add(trial.number)
-                self.tried.add(key)
             if trial.state == TrialState.FAIL:
                 self.forget(trial.number)
             else:
@@ -47,14 +44,14 @@ class Known:
         """A trial has been scored at a rung, of which it may have been told before."""
         if (point.trial, rung) not in self._scored:
             self._scored.add((point.trial, rung))
-            self.rungs.record(rung, point)
+            self.rule.record(rung, point)
 
     def forget(self, number: int) -> None:
-        """A trial has failed: see `Rungs.forget`."""
+        """A trial has failed: see `StoppingRule.forget`."""
         known = {(trial, rung) for trial, rung in self._scored if trial == number}
         if known:
             self._scored -= known
-            self.rungs.forget(number)
+            self.rule.forget(number)
 
 
 def scores(trial: FrozenTrial) -> list[tuple[int, Point]]:
