@@ -36,7 +36,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from autocompress.search.pareto import Point, Reference, hypervolume
-from autocompress.search.run.history import AT_STEP
+from autocompress.search.run.record import TrialRecord, update
 from autocompress.search.run.study import DIRECTIONS
 from autocompress.search.sampling.cost_aware import CostAwareSampler
 from autocompress.search.sampling.factory import make_sampler
@@ -191,7 +191,7 @@ class World:
     """All points of the space within a budget, and what trainings of them give under one seed."""
 
     def __init__(self, table: Table, budget: Budget, seed: int) -> None:
-        self.settings = Settings(budget=budget, seed=seed, trials=CHECKPOINTS[-1])
+        self.settings = Settings(budget_flops=budget.flops, seed=seed, trials=CHECKPOINTS[-1])
         self.joint_space = open_joint_space(self.settings)
         (student_space,) = self.joint_space
         self.reference = Reference(table.references["teacher"]["flops"], table.references["bicubic"]["psnr_y"])
@@ -289,7 +289,7 @@ def simulate(world: World, name: str, rule: Rule, trials: int) -> Course:
                     study.tell(trial, [float(psnr), float(flops)])
                     trained.append(Point(trial.number, truth, flops))
                     break
-                trial.set_user_attr(f"{AT_STEP}{step}", float(psnr))
+                update(trial, TrialRecord(at_step={step: float(psnr)}))
                 stopping.record(step, point)
                 if step in rule.at and stopping.stops(step, point):
                     study.tell(trial, state=TrialState.PRUNED)
@@ -303,7 +303,7 @@ def simulate(world: World, name: str, rule: Rule, trials: int) -> Course:
 def main() -> None:
     options = parse()
     table = Table()
-    table.fit(CandidatePool(FeasibleSet(open_joint_space(Settings(budget=Budget(None, 10**9))), Budget())))
+    table.fit(CandidatePool(FeasibleSet(open_joint_space(Settings(budget_params=10**9)), Budget())))
     for billions in options.budget:
         worlds = [World(table, Budget(billions * 10**9), seed) for seed in range(options.seeds)]
         times = [statistics.mean(count * world.training for world in worlds) for count in TIMES]

@@ -159,7 +159,8 @@ def export(
 
     Example: autocompress export runs/edsr-20G-seed0 --out models --format onnx --format pth
     """
-    from autocompress.export.files import check_formats, export_file
+    from autocompress.export.files import export_file
+    from autocompress.export.formats import check_formats
     from autocompress.search.results.export import export_front, export_trial
     from autocompress.search.run.folder import RunFolder
 

@@ -20,6 +20,7 @@ from stub import StubSetup
 from autocompress import search
 from autocompress.search import RunFolder, Settings, running
 from autocompress.search.backends.processes import Setup
+from autocompress.search.run.record import retried
 from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study import ordinal
 from helpers.small_search import Recorder
@@ -80,8 +81,8 @@ def config_of(trial: FrozenTrial) -> str:
 def check_whole(run: RunFolder, trials: list[FrozenTrial], wanted: int) -> str:
     """Nothing lost, nothing twice, nothing torn; returns that, in numbers."""
     states = Counter(trial.state.name for trial in trials)
-    retried = {trial.user_attrs.get("retry_of") for trial in trials}
-    done = [trial for trial in trials if trial.number not in retried]
+    again = retried(trials)
+    done = [trial for trial in trials if trial.number not in again]
     open_ = states["RUNNING"] + states["WAITING"]
     lost = max(0, wanted - len(done)) + open_ + sum(not _is_kept(run, trial) for trial in trials)
     doubled = max(0, len(done) - wanted) + sum(times - 1 for times in Counter(map(config_of, done)).values())
@@ -115,10 +116,10 @@ def _torn(run: RunFolder) -> list[Path]:
 
 def end_of(run: RunFolder, trials: list[FrozenTrial]) -> set[tuple[int, str, str, str]]:
     """What came out: of each config its place, itself, how it was trained and how it ended."""
-    retried = {trial.user_attrs.get("retry_of") for trial in trials}
+    again = retried(trials)
     found = set()
     for trial in trials:
-        if trial.number in retried:
+        if trial.number in again:
             continue
         student = run.student(trial.number)
         recipe = "" if student is None else json.dumps(student["provenance"]["recipe"], sort_keys=True)

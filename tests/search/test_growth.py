@@ -10,7 +10,8 @@ from optuna.trial import TrialState, create_trial
 
 from autocompress.search.run import history, known
 from autocompress.search.run.history import Over
-from autocompress.search.run.known import AT_STEP, Known
+from autocompress.search.run.known import Known
+from autocompress.search.run.record import AT_STEP
 from autocompress.search.sampling.cost_aware import CostAwareSampler
 from autocompress.search.sampling.pool import CandidatePool, PoolCandidate
 from autocompress.search.space import cost

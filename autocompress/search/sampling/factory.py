@@ -10,6 +10,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 
 from autocompress.search.pareto import Reference
 from autocompress.search.sampling.feasible_sampler import ATTEMPTS, LEAST_ATTEMPTS, FeasibleSampler
+from autocompress.search.settings import SamplerName
 from autocompress.search.space.feasible import FeasibleSet
 
 STARTUP = 8  # trials before Optuna's samplers look at any score
@@ -29,18 +30,18 @@ def _gp(seed: int) -> BaseSampler:
         return GPSampler(seed=seed, n_startup_trials=STARTUP)
 
 
-OPTUNAS: dict[str, Callable[[int], BaseSampler]] = {
-    "tpe": _tpe,
-    "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=POPULATION),
-    "gp": _gp,
-    "random": lambda seed: RandomSampler(seed=seed),
+OPTUNAS: dict[SamplerName, Callable[[int], BaseSampler]] = {
+    SamplerName.TPE: _tpe,
+    SamplerName.NSGA2: lambda seed: NSGAIISampler(seed=seed, population_size=POPULATION),
+    SamplerName.GP: _gp,
+    SamplerName.RANDOM: lambda seed: RandomSampler(seed=seed),
 }
 
 
-def make_sampler(name: str, feasible: FeasibleSet, seed: int, bicubic: float) -> FeasibleSampler:
-    """The sampler of this name, one of settings.SAMPLERS; `bicubic` is the PSNR-Y in dB where a front begins."""
+def make_sampler(name: SamplerName, feasible: FeasibleSet, seed: int, bicubic: float) -> FeasibleSampler:
+    """The sampler of this name; `bicubic` is the PSNR-Y in dB where a front begins."""
     if name in OPTUNAS:
-        attempts = LEAST_ATTEMPTS if name == "gp" else ATTEMPTS  # an attempt of the GP takes a second
+        attempts = LEAST_ATTEMPTS if name is SamplerName.GP else ATTEMPTS  # an attempt of the GP takes a second
         return FeasibleSampler(OPTUNAS[name], feasible, seed, attempts)
     from autocompress.search.sampling.cost_aware import CostAwareSampler  # scikit-learn takes a second to import
 

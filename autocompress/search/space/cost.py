@@ -11,7 +11,6 @@ from typing_extensions import override
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.networks.base import Config, Family
 
-OBJECTIVES = ("flops", "latency")
 LATENCY_MS = RUNTIMES["pytorch"].column  # of a student.json and a trial's user attributes, where latency is what counts
 
 
