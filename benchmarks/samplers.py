@@ -35,7 +35,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from autocompress.search.pareto import Point, Reference, hypervolume
+from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.search.run.record import TrialRecord, update
 from autocompress.search.run.study import DIRECTIONS
 from autocompress.search.sampling.cost_aware import CostAwareSampler
@@ -194,7 +194,7 @@ class World:
         self.settings = Settings(budget_flops=budget.flops, seed=seed, trials=CHECKPOINTS[-1])
         self.joint_space = open_joint_space(self.settings)
         (student_space,) = self.joint_space
-        self.reference = Reference(table.references["teacher"]["flops"], table.references["bicubic"]["psnr_y"])
+        self.reference = ReferencePoint(table.references["teacher"]["flops"], table.references["bicubic"]["psnr_y"])
         self._table, self._seed = table, seed
         self.begin()
         pool, points = CandidatePool(self.feasible), list(_all(self.feasible, student_space))

@@ -25,7 +25,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferencePoint:
     """What a front is measured from: the (largest) teacher's cost, and bicubic's PSNR-Y in dB."""
 
     cost: float
@@ -87,7 +87,7 @@ def _crowding_distances(points: Sequence[Point]) -> dict[int, float]:
     return distances
 
 
-def hypervolume(points: Iterable[Point], reference: Reference) -> float:
+def hypervolume(points: Iterable[Point], reference: ReferencePoint) -> float:
     """The area (log10 cost, dB) between the points' front and the reference.
 
     Points that are not better than the reference in both add nothing.

@@ -81,9 +81,9 @@ def recorded_settings(run: RunFolder) -> Settings:
     RunError where that is not recorded.
     """
     config = run.config
-    if not {"settings", "started_in"} <= config.keys():
+    if config.settings is None or config.started_in is None:
         raise RunError(f"{run.path}: an older version made it; let its own command go on once, then join")
-    asked = Settings.from_dict(config["settings"]).for_joining(Path(config["started_in"]))
+    asked = Settings.from_dict(config.settings).for_joining(Path(config.started_in))
     return replace(asked, out=run.path)
 
 
@@ -117,7 +117,7 @@ def _work(
         inputs = TrialContext(task, progress.stage, recorded_precision(run), ledger, crops_of(run))
         costs = _costs(task, run, progress, ledger)
         if not joins:
-            run.settle(describe(inputs, wanted, place, costs))
+            run.write_config(describe(inputs, wanted, place, costs))
             copy_crops(inputs.crops, run, {branch.teacher_name: branch.teacher_digest for branch in task.joint_space})
         costs.store()
         progress.prepared([*facts(inputs), *costs.facts(), *notes])

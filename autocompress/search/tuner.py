@@ -14,8 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 from autocompress.errors import DiskFull
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.pareto import Point
-from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.known import Known
+from autocompress.search.run.folder import RunFolder, SessionTimes, TrialLog
+from autocompress.search.run.history import TrialHistory
 from autocompress.search.run.record import TrialRecord, update
 from autocompress.search.run.recovery import rebuild
 from autocompress.search.run.sessions import Session
@@ -30,7 +30,6 @@ from autocompress.search.run.study import (
     recover,
 )
 from autocompress.search.run.sweeping import sweep
-from autocompress.search.run.trial_log import TrialLog
 from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.search_space import Candidate, Values
@@ -99,12 +98,12 @@ class Tuner:
         self._feasible = feasible
         # at a third of the training alone: what scores before say is right too rarely (benchmarks/samplers.py)
         rule = MOASHARule(ETA, FIRST, at=rung_steps(task.settings.steps)[-2:-1])
-        self._known = Known(feasible.mark_tried, rule)
+        self._history = TrialHistory(feasible.mark_tried, rule)
         self._open: dict[int, _Open] = {}
         self._deadline: float | None = None
         self._look_again = 0.0
         self._keep_again = 0.0
-        bicubic = run.config["references"]["bicubic"]["psnr_y"]
+        bicubic = run.config.references.bicubic.psnr_y
         self._sampler = make_sampler(task.settings.sampler, feasible, task.settings.seed, bicubic)
         with session.asking():
             storage = session.place.open(run)
@@ -154,7 +153,7 @@ class Tuner:
     def keep_times(self) -> None:
         """Write down where this session's time went, up to now."""
         with suppress(DiskFull), self._ledger.during("storing"), self._session.asking():
-            self._run.keep_times(self._session.id, self._ledger.to_dict())
+            self._run.write_times(SessionTimes(session=self._session.id, **self._ledger.to_dict()))
         self._keep_again = time.monotonic() + TIMES_EVERY
 
     def next_job(self) -> Job | None:
@@ -186,8 +185,8 @@ class Tuner:
                 if ends_search:
                     raise DiskFull(reason)
                 if (student := self._run.student(number)) is not None:  # it died after its end, before it said so
-                    seconds = student["provenance"].get("seconds", {})
-                    return self.answer(Finished(number, student["metrics"], seconds))
+                    finished = Finished(number, dict(student.metrics), dict(student.provenance.seconds))
+                    return self.answer(finished)
                 self._fail(number, reason, again)
                 self._progress.failed(number, candidate, reason)
         return False
@@ -229,7 +228,7 @@ class Tuner:
         if lost := [trial for trial in theirs if sessions[trial.number] not in alive]:
             self._recover(lost)
             trials = self._trials()
-        self._known.look(trials)
+        self._history.update(trials)
         return trials
 
     def _recover(self, lost: Iterable[FrozenTrial]) -> None:
@@ -259,15 +258,15 @@ class Tuner:
         with self._ledger.during("storing"):
             update(trial.asked, TrialRecord(at_step={step: psnr}))
             self._journal(number).write(f"{psnr:.4f} dB after {step} steps")
-        self._known.record(step, point)
+        self._history.add_score(step, point)
         if not self._session.alone():
-            self._known.look(self._trials())
+            self._history.update(self._trials())
         if step == 0:
             self._progress.scored(number, candidate, psnr)
         else:
             self._progress.at_rung(number, step, psnr)
         judged = step > 0 or self._task.settings.init == "projection"
-        reason = self._known.rule.stops(step, point) if judged else None
+        reason = self._history.rule.stops(step, point) if judged else None
         if reason is not None:
             self._stop(number, reason)
             self._progress.stopped(number, candidate, reason)
@@ -295,7 +294,7 @@ class Tuner:
             trial = self._close(number, f"failed: {reason}")
             again = again and TrialRecord.of(trial.asked).attempts + 1 < MAX_ATTEMPTS
             self._showing.failed(number, reason, again)
-            self._known.forget(number)
+            self._history.forget_scores(number)
             fail(self._study, number, again=again, failed_attempt=True)
             if not again:
                 self._run.remove_state(trial.origin)
@@ -311,7 +310,7 @@ class Tuner:
             for number, trial in self._open.items():
                 update(trial.asked, TrialRecord(reason=reason))
                 self._journal(number).write(reason)
-                self._known.forget(number)
+                self._history.forget_scores(number)
             running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             # one without a session was being asked for, and that was here
             ours = (self._session.id, None)
@@ -319,4 +318,4 @@ class Tuner:
         self._open.clear()
 
     def _journal(self, number: int) -> TrialLog:
-        return TrialLog(self._run.trial(number) / "log.txt")
+        return self._run.log(number)

@@ -9,18 +9,19 @@ from autocompress.distill.recipe import Recipe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
-from autocompress.search.pareto import Point, Reference, hypervolume
+from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.search.run.study import DIRECTIONS
 from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
 from autocompress.search.sampling.initial import first_points
+from autocompress.search.settings import SamplerName
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.joint_space import JointSpace, StudentSpace
 from autocompress.search.space.search_space import Values, load_space
 
 BUDGET = Budget(40 * 10**9)
-REFERENCE = Reference(316e9, 30.0)
+REFERENCE = ReferencePoint(316e9, 30.0)
 
 
 def joint(*names: str) -> JointSpace:
@@ -46,7 +47,7 @@ class Bench:
 
     def sampler(self, seed: int, name: str = "cost-aware") -> FeasibleSampler:
         """Another one, which has asked for nothing yet."""
-        return make_sampler(name, self.feasible, seed, REFERENCE.psnr)
+        return make_sampler(SamplerName(name), self.feasible, seed, REFERENCE.psnr)
 
     def start(self) -> None:
         """Queue the first points."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna._hypervolume import compute_hypervolume
 
-from autocompress.search.pareto import Point, Reference, front, hypervolume, ranked
+from autocompress.search.pareto import Point, ReferencePoint, front, hypervolume, ranked
 from autocompress.search.stopping import DominanceRule, MOASHARule
 
 # Few different values, so that ties are common.
@@ -75,7 +75,7 @@ def test_the_hypervolume_is_the_area_that_is_dominated(values: list[tuple[int, i
     points = [Point(number, psnr, flops) for number, (flops, psnr) in enumerate(values)]
     inside = np.array([(math.log10(flops), -psnr) for flops, psnr in values if flops < 800 and psnr > 30])
     expected = compute_hypervolume(inside, np.array([math.log10(800), -30])) if len(inside) else 0.0
-    assert hypervolume(points, Reference(800, 30)) == pytest.approx(expected, abs=1e-9)
+    assert hypervolume(points, ReferencePoint(800, 30)) == pytest.approx(expected, abs=1e-9)
 
 
 # --- MO-ASHA ---

@@ -14,8 +14,8 @@ from optuna.trial import FrozenTrial
 from scipy.special import ndtr
 from typing_extensions import override
 
-from autocompress.search.pareto import Point, Reference, front
-from autocompress.search.run.history import Over, history
+from autocompress.search.pareto import Point, ReferencePoint, front
+from autocompress.search.run.history import TrialHistory
 from autocompress.search.run.record import parameters_of
 from autocompress.search.run.study import ordinal
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
@@ -44,7 +44,7 @@ class CostAwareSampler(FeasibleSampler):
         self,
         feasible: FeasibleSet,
         seed: int,
-        reference: Reference,
+        reference: ReferencePoint,
         pool: CandidatePool | None = None,
         use_stopped: bool = True,
     ) -> None:
@@ -53,7 +53,7 @@ class CostAwareSampler(FeasibleSampler):
         self._reference = reference
         self._use_stopped = use_stopped
         self._pool = pool or CandidatePool(feasible)
-        self._over: Over = {}
+        self._history = TrialHistory()
         self._fitted: tuple[list[Score], Surrogate] | None = None
 
     @override
@@ -65,7 +65,7 @@ class CostAwareSampler(FeasibleSampler):
             return {}
         trials = study.get_trials(deepcopy=False)
         self._restart(ordinal(trial, trials))
-        configs = [c for c in history(trials, trial, self._over) if self._joint_space.is_whole(c.point)]
+        configs = [c for c in self._history.configs(trials, trial) if self._joint_space.is_whole(c.point)]
         observations = Observations.of(configs, self._pool.at, self._use_stopped)
         if len(observations.scores) >= MIN_SCORES:
             taken = [config.point for config in configs]
@@ -114,7 +114,7 @@ def expected_improvement(mean: Array, deviation: Array, level: Array) -> Array:
 
 
 def expected_hypervolume_improvement(
-    cost: Array, mean: Array, deviation: Array, points: list[Point], reference: Reference
+    cost: Array, mean: Array, deviation: Array, points: list[Point], reference: ReferencePoint
 ) -> Array:
     """By how much [candidates] each is expected to enlarge the hypervolume of `points`, in log10 cost times dB.
 

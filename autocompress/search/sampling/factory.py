@@ -8,7 +8,7 @@ from collections.abc import Callable
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
-from autocompress.search.pareto import Reference
+from autocompress.search.pareto import ReferencePoint
 from autocompress.search.sampling.feasible_sampler import ATTEMPTS, LEAST_ATTEMPTS, FeasibleSampler
 from autocompress.search.settings import SamplerName
 from autocompress.search.space.feasible import FeasibleSet
@@ -46,4 +46,4 @@ def make_sampler(name: SamplerName, feasible: FeasibleSet, seed: int, bicubic: f
     from autocompress.search.sampling.cost_aware import CostAwareSampler  # scikit-learn takes a second to import
 
     teacher = max(feasible.costs.guess(space.family, space.teacher.config) for space in feasible.joint_space)
-    return CostAwareSampler(feasible, seed, Reference(teacher, bicubic))
+    return CostAwareSampler(feasible, seed, ReferencePoint(teacher, bicubic))

@@ -12,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from typing_extensions import override
 
-from autocompress.search.run.history import asked_before
+from autocompress.search.run.study import ordinal
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.joint_space import SPACE_PARAM, StudentSpace
 from autocompress.search.space.search_space import Values
@@ -63,7 +63,7 @@ class FeasibleSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """A point that is allowed; there must be one, see `any_allowed`."""
-        count = asked_before(study, trial)
+        count = ordinal(trial, study.get_trials(deepcopy=False))
         self._restart(count)
         for _ in range(max(LEAST_ATTEMPTS, self._attempts * FULL_ATTEMPTS // max(FULL_ATTEMPTS, count))):
             point = self._propose(study, trial)

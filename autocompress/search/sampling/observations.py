@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autocompress.search.pareto import Point, front
-from autocompress.search.run.history import KnownConfig
+from autocompress.search.run.history import TriedConfig
 from autocompress.search.sampling.pool import PoolCandidate
 from autocompress.search.space.search_space import Values
 
@@ -31,7 +31,7 @@ class Observations:
     @classmethod
     def of(
         cls,
-        configs: Sequence[KnownConfig],
+        configs: Sequence[TriedConfig],
         candidate_at: Callable[[Values], PoolCandidate],
         use_stopped: bool = True,
     ) -> Observations:
@@ -45,7 +45,7 @@ class Observations:
 
 
 def _scores_of_stopped(
-    trained: Sequence[KnownConfig], pairs: Sequence[tuple[PoolCandidate, KnownConfig]]
+    trained: Sequence[TriedConfig], pairs: Sequence[tuple[PoolCandidate, TriedConfig]]
 ) -> list[Costed]:
     """What stopped students would have scored: their last score, and what trained ones gained from there to the end."""
     stopped = [(max(c.at_step), candidate, c) for candidate, c in pairs if c.stopped and c.at_step]
@@ -57,7 +57,7 @@ def _scores_of_stopped(
     return scores
 
 
-def _gain(trained: Sequence[KnownConfig], step: int) -> tuple[float, float] | None:
+def _gain(trained: Sequence[TriedConfig], step: int) -> tuple[float, float] | None:
     """Mean and variance of what a training gains from this step to its end; None where too few say."""
     gains = [config.psnr - config.at_step[step] for config in trained if config.psnr and step in config.at_step]
     return (float(np.mean(gains)), float(np.var(gains))) if len(gains) >= MIN_GAINS else None

@@ -136,13 +136,13 @@ def test_another_budget_needs_leave(small: Make) -> None:
         stub.run(small(**larger), StubSetup(), here=True)
     with pytest.raises(RunError, match=r"seed was 0 and is now 1\); give another folder with --out$"):
         stub.run(small(**larger, seed=1, extend=True), StubSetup(), here=True)
-    assert run.config["search"]["budget"]["flops"] == BUDGET
+    assert run.config.search.budget.flops == BUDGET
     assert stub.run(small(**larger, extend=True), StubSetup(), here=True).reason == "all 12 trials are done"
-    assert run.config["search"]["budget"]["flops"] == 2 * BUDGET
+    assert run.config.search.budget.flops == 2 * BUDGET
     assert max(trial.user_attrs["flops"] for trial in trials_in(run)) > BUDGET
     # from now on this is its budget
     assert stub.run(small(**larger), StubSetup(), here=True).reason == "all 12 trials are done"
-    smallest = min(student["flops"] for student in run.students())
+    smallest = min(student.flops for student in run.students())
     stub.run(small(budget_flops=smallest, trials=12, extend=True), StubSetup(), here=True)
     assert set(pareto(run)["flops"]) == {smallest}
     assert not list(run.path.rglob("*.tmp"))
