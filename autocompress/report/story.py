@@ -120,7 +120,7 @@ class Story:
     def last_scores(self) -> list[tuple[int, Point]]:
         """Of stopped trials: the step of the last score, and the score."""
         stopped = [trial for trial in self.trials if trial.state == TrialState.PRUNED]
-        return [max(found, key=lambda score: score[0]) for trial in stopped if (found := points_at_rungs(trial))]
+        return [max(scores, key=lambda score: score[0]) for trial in stopped if (scores := points_at_rungs(trial))]
 
 
 def _end(trial: FrozenTrial) -> float:

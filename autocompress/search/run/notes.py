@@ -135,7 +135,10 @@ def study_note(run: RunFolder) -> str:
         "",
         f"Within {search.budget}. Every trial shrinks a teacher to a student, distills it, and scores it.",
         "",
-        *(f"- teacher `{name}`: {one.psnr_y:.2f} dB at {_cost(one.to_dict())}" for name, one in teachers.items()),
+        *(
+            f"- teacher `{name}`: {teacher.psnr_y:.2f} dB at {_cost(teacher.to_dict())}"
+            for name, teacher in teachers.items()
+        ),
         f"- bicubic: {config.references.bicubic.psnr_y:.2f} dB",
         *(f"- space `{name}`: {_ranges(space['parameters'])}" for name, space in search.spaces.items()),
         f"- {config.train} to train on, "
