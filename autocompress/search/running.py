@@ -111,7 +111,7 @@ def _work(
     run.check(wanted, settings.extend)
     place = find_storage(settings.storage, run)
     session = Session(run.path, place)
-    with place.kept():
+    with place.errors_explained():
         with ledger.during("opening the study"):
             notes = _looked_at(run, place, joins)
         inputs = TrialContext(task, progress.stage, recorded_precision(run), ledger, crops_of(run))

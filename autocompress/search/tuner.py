@@ -14,12 +14,12 @@ from optuna.trial import FrozenTrial, TrialState
 from autocompress.errors import DiskFull
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.pareto import Point
+from autocompress.search.run.dashboard_writer import DashboardWriter
 from autocompress.search.run.folder import RunFolder, SessionTimes, TrialLog
 from autocompress.search.run.history import TrialHistory
 from autocompress.search.run.record import TrialRecord, update
-from autocompress.search.run.recovery import rebuild
+from autocompress.search.run.recovery import rebuild, sweep
 from autocompress.search.run.sessions import Session
-from autocompress.search.run.showing import Showing
 from autocompress.search.run.study import (
     ended,
     enqueue,
@@ -29,7 +29,6 @@ from autocompress.search.run.study import (
     origin,
     recover,
 )
-from autocompress.search.run.sweeping import sweep
 from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.search_space import Candidate, Values
@@ -108,12 +107,12 @@ class Tuner:
         with session.asking():
             storage = session.place.open(run)
             self._study = open_study(storage, session.place.study, self._sampler, feasible.costs.metric)
-            self._showing = Showing(storage, session.place.study, run)
-            self._showing.study(again=task.settings.extend)
+            self._dashboard = DashboardWriter(storage, session.place.study, run)
+            self._dashboard.describe_study(again=task.settings.extend)
             if not rebuild(self._study, run, task.joint_space, task.settings.seed):
                 enqueue(self._study, starts)
             sweep(run, self._look())
-            session.bury()
+            session.remove_stale_locks()
 
     def run(self, engine: Backend, deadline: float | None) -> Outcome:
         """Until the trials, the time or the space are used up, or the user interrupts. Nothing stays open."""
@@ -137,7 +136,7 @@ class Tuner:
             raise
         with self._session.asking():
             sweep(self._run, self._trials())
-            self._session.bury()
+            self._session.remove_stale_locks()
         trials = self._task.settings.trials
         if self._room(self._trials()) <= 0:
             return Outcome(f"all {trials} trials are done")
@@ -232,7 +231,7 @@ class Tuner:
         return trials
 
     def _recover(self, lost: Iterable[FrozenTrial]) -> None:
-        recover(self._study, lost, self._showing.recovered, self._task.joint_space.is_whole)
+        recover(self._study, lost, self._dashboard.recovered, self._task.joint_space.is_whole)
 
     def _ask_the_study(self) -> int:
         asked = self._study.ask()
@@ -241,7 +240,7 @@ class Tuner:
         point = self._task.joint_space.suggest(asked)
         candidate = self._feasible.candidate(point, self._task.recipe_of(place))
         self._feasible.mark_tried(point)
-        update(asked, self._showing.cost(candidate))
+        update(asked, self._dashboard.record_of(candidate))
         self._open[asked.number] = _Open(asked, candidate, place)
         return asked.number
 
@@ -277,14 +276,14 @@ class Tuner:
     def _finish(self, number: int, metrics: dict[str, float], seconds: dict[str, float]) -> None:
         with self._ledger.during("storing"):
             trial = self._close(number, f"finished with {metrics['psnr_y']:.4f} dB")
-            self._showing.finished(number, metrics, seconds)
+            self._dashboard.finished(number, metrics, seconds)
             self._study.tell(number, [metrics["psnr_y"], float(trial.candidate.cost)])
             self._run.remove_state(trial.origin)
 
     def _stop(self, number: int, reason: str) -> None:
         with self._ledger.during("storing"):
             trial = self._close(number, f"stopped: {reason}")
-            self._showing.stopped(number, reason)
+            self._dashboard.stopped(number, reason)
             self._study.tell(number, state=TrialState.PRUNED)
             self._run.remove_state(trial.origin)
 
@@ -293,7 +292,7 @@ class Tuner:
         with self._ledger.during("storing"), self._session.asking():
             trial = self._close(number, f"failed: {reason}")
             again = again and TrialRecord.of(trial.asked).attempts + 1 < MAX_ATTEMPTS
-            self._showing.failed(number, reason, again)
+            self._dashboard.failed(number, reason, again)
             self._history.forget_scores(number)
             fail(self._study, number, again=again, failed_attempt=True)
             if not again:
