@@ -25,7 +25,7 @@ from autocompress import search
 from autocompress.cli import main
 from autocompress.compute import precision
 from autocompress.networks.edsr.network import EDSR
-from autocompress.report import Story, write_report
+from autocompress.report import ReportData, write_report
 from autocompress.search import RunFolder, Settings, running
 from autocompress.search.results.front import write_pareto
 
@@ -182,7 +182,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photo
         patch.setattr(precision, "choose", precision.Precision)
         run, outcome = search.search(wanted, progress)
     write_pareto(run)
-    write_report(Story.of(run))
+    write_report(ReportData.of(run))
     return run, outcome, progress
 
 

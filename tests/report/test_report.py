@@ -16,7 +16,7 @@ from helpers.small_search import BUDGET, SPACE, Recorder
 from playwright.sync_api import Browser, Page
 
 from autocompress.compute import precision
-from autocompress.report import Story, write_report
+from autocompress.report import ReportData, write_report
 from autocompress.search import RunFolder, Settings, search
 from autocompress.search.results.front import pareto, pick
 
@@ -45,7 +45,7 @@ def varied(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(precision, "choose", precision.Precision)
         run, _ = search(wanted, Recorder())
-    write_report(Story.of(run))
+    write_report(ReportData.of(run))
     return run
 
 

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from autocompress.distill.training import Training
 from autocompress.errors import RunError, TrainingDiverged
-from autocompress.report import Story
+from autocompress.report import ReportData
 from autocompress.search import Outcome, RunFolder, Settings, search
 from autocompress.search.results.front import pareto, students
 from autocompress.search.run.storage import STUDY_NAME
@@ -199,4 +199,4 @@ def test_a_search_in_which_every_trial_fails_ends(
     with pytest.raises(RunError, match="no trial has finished yet"):
         pareto(run)
     with pytest.raises(RunError, match="no trial has finished yet"):
-        Story.of(run)
+        ReportData.of(run)
