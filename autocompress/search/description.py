@@ -48,9 +48,9 @@ def identity(task: Task) -> dict[str, Any]:
     }
 
 
-def describe(inputs: TrialContext, search: dict[str, Any], place: StudyStorage, costs: Costs) -> dict[str, Any]:
+def describe(context: TrialContext, search: dict[str, Any], place: StudyStorage, costs: Costs) -> dict[str, Any]:
     """What config.json records."""
-    task, best = inputs.task, inputs.best_branch
+    task, best = context.task, context.best_student_space
     return {
         "search": search,
         "settings": {key: _plain(value) for key, value in dataclasses.asdict(task.settings).items()}
@@ -61,16 +61,16 @@ def describe(inputs: TrialContext, search: dict[str, Any], place: StudyStorage, 
         "teacher": _teacher(best),
         "branches": {
             branch.name: {
-                "teacher": _teacher(branch) | inputs.teachers[branch.name] | _latency(branch, costs),
+                "teacher": _teacher(branch) | context.teachers[branch.name] | _latency(branch, costs),
                 "target": branch.target_name,
             }
             for branch in task.joint_space
         },
-        "train": {"name": task.train.name, "images": len(inputs.bank)},
-        "valid": {"name": task.valid.name, "images": len(inputs.valid)},
-        "skipped_images": inputs.skipped,
-        "references": inputs.references | {"teacher": inputs.references["teacher"] | _latency(best, costs)},
-        "arithmetic": inputs.precision.to_dict(),
+        "train": {"name": task.train.name, "images": len(context.bank)},
+        "valid": {"name": task.valid.name, "images": len(context.valid)},
+        "skipped_images": context.skipped,
+        "references": context.references | {"teacher": context.references["teacher"] | _latency(best, costs)},
+        "arithmetic": context.precision.to_dict(),
         "versions": {
             "autocompress": autocompress.__version__,
             "torch": torch.__version__,
@@ -104,23 +104,23 @@ def recorded_precision(run: RunFolder) -> Precision | None:
     return precision
 
 
-def facts(inputs: TrialContext) -> list[str]:
+def facts(context: TrialContext) -> list[str]:
     """Lines for the user about what the search works with."""
-    task = inputs.task
+    task = context.task
     lines = []
     for branch in task.joint_space:
-        teacher = inputs.teachers[branch.name]
+        teacher = context.teachers[branch.name]
         taught = "" if branch.target is branch.teacher else f", students learn from {branch.target_name}"
         lines += [
             f"space       {branch.name}: {format_count(branch.space.size)} configs; budget {task.settings.budget}",
             f"teacher     {branch.teacher_name}: x{task.scale}, {format_count(teacher['flops'])} FLOPs, "
-            f"{teacher['psnr_y']:.2f} dB (bicubic {inputs.references['bicubic']['psnr_y']:.2f} dB){taught}",
+            f"{teacher['psnr_y']:.2f} dB (bicubic {context.references['bicubic']['psnr_y']:.2f} dB){taught}",
         ]
     lines += [
-        f"images      {len(inputs.bank)} of {task.train.name} to train on, "
-        f"{len(inputs.valid)} of {task.valid.name} to choose by",
-        f"arithmetic  {inputs.precision}",
+        f"images      {len(context.bank)} of {task.train.name} to train on, "
+        f"{len(context.valid)} of {task.valid.name} to choose by",
+        f"arithmetic  {context.precision}",
     ]
-    for name, reason in inputs.skipped.items():
+    for name, reason in context.skipped.items():
         lines.append(f"skipped     {name}: {reason}")
     return lines
