@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from autocompress.distill.losses import TEACHER_LOSSES
+from autocompress.compute.losses import TEACHER_LOSSES
 from autocompress.errors import ConfigError
 
 # what a search may vary, and a user may set

@@ -13,22 +13,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.pareto import Point
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.known import AT_STEP, Known
+from autocompress.search.run.known import Known
+from autocompress.search.run.record import TrialRecord, update
 from autocompress.search.run.recovery import rebuild
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.showing import Showing
-from autocompress.search.run.study import (
-    BEGUN,
-    SESSION,
-    attempts,
-    ended,
-    enqueue,
-    fail,
-    open_study,
-    ordinal,
-    origin,
-    recover,
-)
+from autocompress.search.run.study import ended, enqueue, fail, open_study, ordinal, origin, recover
 from autocompress.search.run.sweeping import sweep
 from autocompress.search.run.trial_log import TrialLog
 from autocompress.search.sampling.factory import make_sampler
@@ -83,7 +73,7 @@ class AskTell:
     def report(self, number: int, step: int, psnr: float) -> None:
         """A trial has this PSNR-Y in dB at a rung; 0 is before training."""
         trial = self.open[number]
-        trial.asked.set_user_attr(f"{AT_STEP}{step}", psnr)
+        update(trial.asked, TrialRecord(at_step={step: psnr}))
         self._log(number, f"{psnr:.4f} dB after {step} steps")
         self.known.record(step, Point(number, psnr, trial.candidate.cost))
         if not self.session.alone():
@@ -115,7 +105,7 @@ class AskTell:
         """For good, or where `again`, and if it was not too often by now, to be tried again from its last rung."""
         with self.session.asking():
             trial = self._close(number, f"failed: {reason}")
-            again = again and attempts(trial.asked) + 1 < MAX_ATTEMPTS
+            again = again and TrialRecord.of(trial.asked).attempts + 1 < MAX_ATTEMPTS
             self.showing.failed(number, reason, again)
             self.known.forget(number)
             fail(self.study, number, again=again, failed_attempt=True)
@@ -127,12 +117,13 @@ class AskTell:
         """Fail what is open and queue it again, for the next time that this run goes on."""
         with self.session.asking():
             for number, trial in self.open.items():
-                trial.asked.set_user_attr("reason", reason)
+                update(trial.asked, TrialRecord(reason=reason))
                 self._log(number, reason)
                 self.known.forget(number)
             running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             # one without a session was being asked for, and that was here
-            self._recover(trial for trial in running if trial.user_attrs.get(SESSION) in (self.session.id, None))
+            ours = (self.session.id, None)
+            self._recover(trial for trial in running if TrialRecord.of(trial).session in ours)
         self.open.clear()
 
     def clean_up(self) -> None:
@@ -163,9 +154,9 @@ class AskTell:
         trials = self._trials()
         running = (trial for trial in trials if trial.state == TrialState.RUNNING)
         theirs = [trial for trial in running if trial.number not in self.open]
-        sessions = {trial.user_attrs.get(SESSION) for trial in theirs}
-        alive = {session for session in sessions if self.session.alive(session)}
-        if lost := [trial for trial in theirs if trial.user_attrs.get(SESSION) not in alive]:
+        sessions = {trial.number: TrialRecord.of(trial).session for trial in theirs}
+        alive = {session for session in set(sessions.values()) if self.session.alive(session)}
+        if lost := [trial for trial in theirs if sessions[trial.number] not in alive]:
             self._recover(lost)
             trials = self._trials()
         self.known.look(trials)
@@ -176,19 +167,18 @@ class AskTell:
 
     def _ask(self) -> OpenTrial:
         asked = self.study.ask()
-        asked.set_user_attr(SESSION, self.session.id)
+        update(asked, TrialRecord(session=self.session.id))
         joint_space = self.feasible.task.joint_space
         candidate = self.feasible.of(joint_space.suggest(asked), ordinal(asked, self._trials()))
         self.known.tried.add(joint_space.key(candidate))
-        for name, value in self.showing.cost(candidate).items():
-            asked.set_user_attr(name, value)
+        update(asked, self.showing.cost(candidate))
         self.open[asked.number] = OpenTrial(asked, candidate)
         return self.open[asked.number]
 
     def _job(self, trial: OpenTrial) -> Job:
         number = trial.asked.number
-        trial.asked.set_user_attr(BEGUN, time.time())
-        self._log(number, f"begins, attempt {attempts(trial.asked) + 1}: {trial.candidate}")
+        update(trial.asked, TrialRecord(begun=time.time()))
+        self._log(number, f"begins, attempt {TrialRecord.of(trial.asked).attempts + 1}: {trial.candidate}")
         state_file = self.run.trial(origin(trial.asked)) / "state.pt"
         return Job(number, trial.candidate, self.run.trial(number), state_file)
 

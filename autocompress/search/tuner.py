@@ -116,6 +116,8 @@ class Tuner:
         return job
 
     def _handle(self, message: Message, backend: Backend) -> None:
+        if message.number not in self._trials.open:  # stopped just now: what comes of it is nobody's
+            return
         match message:
             case StepDone(number, step):
                 self._callback.on_step(number, step)

@@ -13,14 +13,13 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 import torch
-from generated import write_waves
-from small import BUDGET, SPACE, Silent
+from helpers.images import write_waves
+from helpers.small_search import BUDGET, SPACE, Recorder
 
 import autocompress
 from autocompress import api
 from autocompress.api import Result, open_run
 from autocompress.cli.searching import search as command
-from autocompress.compute import precision
 from autocompress.errors import InvalidInput, RunError
 from autocompress.report import story
 from autocompress.search import Outcome, RunFolder
@@ -32,9 +31,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 
 
 @pytest.fixture
-def search(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+def search(tmp_path: Path, teacher_file: Path, photos: Path) -> Search:
     """A search of seconds; any keyword can be given."""
-    monkeypatch.setattr(precision, "choose", precision.Precision)
     (tmp_path / "small.yaml").write_text(SPACE)
     usual: dict[str, Any] = {
         "budget_flops": BUDGET,
@@ -51,7 +49,7 @@ def search(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest
 
 
 @pytest.fixture
-def result(finished: tuple[RunFolder, Outcome, Silent]) -> Result:
+def result(finished: tuple[RunFolder, Outcome, Recorder]) -> Result:
     return open_run(finished[0].path)
 
 

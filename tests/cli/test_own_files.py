@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from edsrs import FAMILY, weights
+from helpers.edsr_networks import FAMILY, weights
 from safetensors.torch import save_file
 
 import autocompress
 from autocompress.errors import CheckpointError
 from autocompress.export.files import export_network
 from autocompress.io import checkpoints
-from autocompress.networks.base import digest
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
+from autocompress.networks.weights import digest
 
 
 def store(path: Path, network: EDSR) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from edsrs import FAMILY as EDSR_FAMILY
+from helpers.edsr_networks import FAMILY as EDSR_FAMILY
+from helpers.swinir_networks import FAMILY as SWINIR_FAMILY
+from helpers.swinir_networks import TINY
 from safetensors.torch import load_file, save_file
-from swinirs import FAMILY as SWINIR_FAMILY
-from swinirs import TINY
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
@@ -27,9 +27,10 @@ from autocompress.distill.training import Training
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.io.checkpoints import save_objects
 from autocompress.networks import FAMILIES, family_of
-from autocompress.networks.base import Config, Family, SRNetwork, digest, with_weights
+from autocompress.networks.base import Config, Family, SRNetwork
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.networks.teachers import default_teacher, load_teacher
+from autocompress.networks.weights import digest, with_weights
 from autocompress.search.space.search_space import load_space
 
 OFFSETS = (4, 8, 16, 32, 48)  # bytes

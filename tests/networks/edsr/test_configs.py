@@ -2,17 +2,17 @@
 
 import pytest
 import torch
-from edsrs import FAMILY, configs
-from generated import fvcore_total
+from helpers.edsr_networks import FAMILY, configs
+from helpers.network_files import fvcore_total
 from hypothesis import given, settings
 
 from autocompress.cli.tables import shape
 from autocompress.compute import flops
 from autocompress.errors import ConfigError
 from autocompress.networks import FAMILIES, find_family
-from autocompress.networks.base import digest
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.networks.teachers import load_teacher
+from autocompress.networks.weights import digest
 
 
 def test_baseline_costs_what_the_literature_says() -> None:

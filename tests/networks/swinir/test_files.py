@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from generated import random_swinir as network
-from golden import golden
+from helpers.network_files import golden
+from helpers.swinir_networks import FAMILY, MINI, TINY, configs, images
+from helpers.swinir_networks import random_swinir as network
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from swinirs import FAMILY, MINI, TINY, configs, images
 from torch import Tensor
 
 import autocompress
 from autocompress.errors import CheckpointError
 from autocompress.export.files import export_network
 from autocompress.io import checkpoints
-from autocompress.networks.base import digest
 from autocompress.networks.swinir.network import SwinIRConfig
+from autocompress.networks.weights import digest
 
 
 @settings(max_examples=12, deadline=None)

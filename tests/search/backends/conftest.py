@@ -1,14 +1,10 @@
 """Of all backends."""
 
 import pytest
-from small import Make
-
-from autocompress.compute import precision
-from autocompress.compute.precision import Precision
+from helpers.small_search import MakeSettings
 
 
 @pytest.fixture
-def settings(small: Make, monkeypatch: pytest.MonkeyPatch) -> Make:
+def settings(small: MakeSettings) -> MakeSettings:
     """Of a search of seconds; any field can be given."""
-    monkeypatch.setattr(precision, "choose", Precision)
     return small

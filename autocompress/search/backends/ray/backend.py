@@ -35,7 +35,7 @@ from autocompress.units import format_duration
 
 MAX_NOT_READY = 3  # workers one after the other that may end before they are ready, beside all that were there at once
 SHUTDOWN = 5.0  # seconds to wait for workers to be dead
-IDLE = 5.0  # seconds without a job after which a worker gives back what it holds of the cluster
+IDLE = 5.0  # seconds
 PROGRESS_EVERY = 1.0  # seconds between questions to a worker how far it is
 
 
@@ -57,7 +57,7 @@ class RayBackend(Backend):
 
     A worker is started for each job while there is room, but Ray may take long to place it, or never do: so that job is
     for whoever is free first. Workers that do not see the run folder, as none does where it is not `shared`, send the
-    files that they write.
+    files that they write. One without a job for `idle` seconds gives back what it holds of the cluster.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class RayBackend(Backend):
         folder: Path,
         trial_timeout: float | None = None,
         shared: bool = True,
+        idle: float = IDLE,
     ) -> None:
         self._setup = setup
         self._wanted = wanted
@@ -75,6 +76,7 @@ class RayBackend(Backend):
         self._marker = self._folder / uuid.uuid4().hex
         self._trial_timeout = trial_timeout
         self._shared = shared
+        self._idle = idle
         self._slots = Slots(wanted)
         self._sent_setup: Any | None = None  # where Ray has it
         self._workers: list[_Worker] = []
@@ -214,7 +216,7 @@ class RayBackend(Backend):
     def _dismiss_the_idle(self) -> None:
         """What they hold of the cluster may be what another session's trials wait for."""
         now = time.monotonic()
-        idle = [worker for worker in self._workers if worker.job is None and now - worker.since > IDLE]
+        idle = [worker for worker in self._workers if worker.job is None and now - worker.since > self._idle]
         if idle and not self._waiting:
             self._kill(idle)
             self._workers = [worker for worker in self._workers if worker not in idle]

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from on_ray import descendants, on_ray
-from small import Make, Silent, counts, trials_of
-from stub import StubSetup
+from helpers import fake_trials
+from helpers.fake_trials import FakeSetup
+from helpers.programs import descendants
+from helpers.small_search import MakeSettings, Recorder, counts, trials_of
 
 from autocompress.search import OnRay, RunFolder
 from autocompress.search.space.search_space import Candidate
@@ -80,7 +81,7 @@ else:
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=120)
 
 
-class Killing(Silent):
+class Killing(Recorder):
     """Kills a node when two trials are in the middle: as each node has one CPU, one of them is there."""
 
     def __init__(self, node: Node) -> None:
@@ -88,23 +89,23 @@ class Killing(Silent):
         self.node = node
         self.in_the_middle: set[int] = set()
 
-    def at_rung(self, trial: int, step: int, psnr: float) -> None:
+    def on_rung(self, trial: int, step: int, psnr: float) -> None:
         self.in_the_middle.add(trial)
         if len(self.in_the_middle) == 2 and self.node.process.poll() is None:
             self.node.kill()
 
-    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+    def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.in_the_middle.discard(trial)
 
-    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
+    def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.in_the_middle.discard(trial)
 
 
-def test_a_search_outlives_a_node(settings: Make, cluster: tuple[str, Node]) -> None:
+def test_a_search_outlives_a_node(settings: MakeSettings, cluster: tuple[str, Node]) -> None:
     address, node = cluster
     wanted = settings(ray=OnRay(address), trials=6)
     progress = Killing(node)
-    assert on_ray(wanted, StubSetup(seconds=6), progress).reason == "all 6 trials are done"
+    assert fake_trials.run(wanted, FakeSetup(seconds=6), callback=progress).reason == "all 6 trials are done"
     assert node.process.poll() is not None
     run = RunFolder(wanted.folder)
     states = counts(run)

@@ -1,4 +1,4 @@
-"""The stub as a program of its own, and what must hold of a run however often it was killed."""
+"""Searches over fake trials, as programs and on Ray, and what must hold of a run however often it was killed."""
 
 import json
 import os
@@ -13,34 +13,38 @@ from typing import Any
 
 import optuna
 import pytest
-import stub
 from optuna.trial import FrozenTrial, TrialState
-from stub import StubSetup
 
 from autocompress.search import RunFolder, Settings
+from autocompress.search.run.record import retried
 from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study import ordinal
+from helpers import fake_trials
+from helpers.fake_trials import FakeSetup
 
 PYTHON = [sys.executable, "-W", "error"]
+# in float32, whatever a probe would find: that may depend on what else the machine does
 COMMAND = """
-from autocompress.compute import precision
-from autocompress.cli import main
-precision.choose = precision.Precision  # the same whatever else the machine does
-main()
+from pathlib import Path
+from autocompress.compute.precision import Precision
+from autocompress.search import SearchCallback, Settings, search
+from autocompress.search.space.budget import Budget
+if __name__ == "__main__":
+    print(search({settings}, SearchCallback(), precision=Precision())[1].reason)
 """
 
 
-def start(settings: Settings, setup: StubSetup, *words: str) -> subprocess.Popen[str]:
-    """Begin the stub."""
-    file = stub.write_settings(settings.folder.parent / f"{settings.folder.name}.json", settings, setup)
-    return _begin(stub.__file__, str(file), *words)
+def start(settings: Settings, setup: FakeSetup, *words: str) -> subprocess.Popen[str]:
+    """Begin it with fake trials."""
+    file = fake_trials.write_settings(settings.folder.parent / f"{settings.folder.name}.json", settings, setup)
+    return _begin(fake_trials.__file__, str(file), *words)
 
 
 def start_real(settings: Settings) -> subprocess.Popen[str]:
-    """Begin `autocompress search` itself, with these of its settings."""
-    words = [f"--{name}={getattr(settings, name)}" for name in ("train", "trials", "steps", "workers", "seed", "out")]
-    words += [f"--space={name}" for name in settings.spaces] + [f"--teacher={name}" for name in settings.teachers]
-    return _begin("-c", COMMAND, "search", f"--budget-flops={settings.budget.flops}", *words)
+    """Begin a search that trains."""
+    file = settings.folder.parent / f"{settings.folder.name}.py"
+    file.write_text(COMMAND.format(settings=repr(settings).replace("PosixPath", "Path")))
+    return _begin(str(file))
 
 
 def _begin(*words: str) -> subprocess.Popen[str]:
@@ -77,8 +81,8 @@ def config_of(trial: FrozenTrial) -> str:
 def check_whole(run: RunFolder, trials: list[FrozenTrial], wanted: int) -> str:
     """Nothing lost, nothing twice, nothing torn; returns that, in numbers."""
     states = Counter(trial.state.name for trial in trials)
-    retried = {trial.user_attrs.get("retry_of") for trial in trials}
-    done = [trial for trial in trials if trial.number not in retried]
+    again = retried(trials)
+    done = [trial for trial in trials if trial.number not in again]
     open_ = states["RUNNING"] + states["WAITING"]
     lost = max(0, wanted - len(done)) + open_ + sum(not _is_kept(run, trial) for trial in trials)
     doubled = max(0, len(done) - wanted) + sum(times - 1 for times in Counter(map(config_of, done)).values())
@@ -112,10 +116,10 @@ def _torn(run: RunFolder) -> list[Path]:
 
 def end_of(run: RunFolder, trials: list[FrozenTrial]) -> set[tuple[int, str, str, str]]:
     """What came out: of each config its place, itself, how it was trained and how it ended."""
-    retried = {trial.user_attrs.get("retry_of") for trial in trials}
+    again = retried(trials)
     found = set()
     for trial in trials:
-        if trial.number in retried:
+        if trial.number in again:
             continue
         student = run.student(trial.number)
         recipe = "" if student is None else json.dumps(student["provenance"]["recipe"], sort_keys=True)
@@ -131,3 +135,17 @@ def wait_for(run: RunFolder, trials: int) -> None:
             return
         time.sleep(0.05)
     pytest.fail("the search does not begin")
+
+
+def descendants(root: int) -> list[int]:
+    """All processes that `root` and its children have started, and itself; the youngest last."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found

@@ -1,14 +1,18 @@
 """A small search: its space and budget, what it tells of itself, and the trials that it leaves."""
 
 from collections.abc import Callable
+from typing import Any
 
 import optuna
 
+from autocompress import search
+from autocompress.compute.precision import Precision
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.search import Outcome, RunFolder, SearchCallback, Settings
 from autocompress.search.run.storage import STUDY_NAME
 from autocompress.search.space.search_space import Candidate
+from autocompress.search.stopping import HalvingRungs, Rungs
 
 SPACE = """
 family: edsr
@@ -22,28 +26,38 @@ defaults: {teacher_share: 0.5, learning_rate: 1.0e-3}
 BUDGET = EDSRFamily().flops(EDSRConfig(2, 6, 2))
 
 
-class Silent(SearchCallback):
-    """Remembers what happened, in words."""
+class Recorder(SearchCallback):
+    """Writes down in words what happens, and shows nothing."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
         self.facts: list[str] = []
 
-    def prepared(self, facts: list[str]) -> None:
+    def on_prepared(self, facts: list[str]) -> None:
         self.facts = facts
 
-    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+    def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.events.append(f"{trial} finished")
 
-    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
+    def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.events.append(f"{trial} stopped: {reason}")
 
-    def failed(self, trial: int, candidate: Candidate, reason: str) -> None:
+    def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.events.append(f"{trial} failed: {reason}")
 
 
-Make = Callable[..., Settings]
-Finished = tuple[RunFolder, Outcome, Silent]
+def none_stops() -> Rungs:
+    """Every trial trains to its last step, whatever the others reach."""
+    return HalvingRungs(2, at=())
+
+
+def run_search(settings: Settings, callback: SearchCallback | None = None, **own: Any) -> tuple[RunFolder, Outcome]:
+    """A real search, computed the same way on every machine, without a probe; `own` are keywords of `search`."""
+    return search.search(settings, callback or SearchCallback(), **{"precision": Precision()} | own)
+
+
+MakeSettings = Callable[..., Settings]
+FinishedSearch = tuple[RunFolder, Outcome, Recorder]
 
 
 def trials_of(run: RunFolder) -> list[optuna.trial.FrozenTrial]:
