@@ -15,9 +15,10 @@ from rich.progress import Progress as Bars
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
 
 from autocompress.distill.recipe import VARIABLE
-from autocompress.search import SearchCallback
+from autocompress.search.callbacks import SearchCallback
 from autocompress.search.space.search_space import Candidate
 from autocompress.units import format_count, format_duration
 
@@ -125,40 +126,45 @@ class Display(SearchCallback):
         """One line, never wrapped: a log file has no width."""
         self.console.print(text, style=style, soft_wrap=True, markup=False)
 
+    @override
     def on_stage(self, what: str) -> None:
-        """See `Progress`; as are all that follow."""
         self.log(f"... {what}", "dim")
 
+    @override
     def on_prepared(self, facts: list[str]) -> None:
         for fact in facts:
             self.log(fact)
 
+    @override
     def on_trials_left(self, trials: int) -> None:
         self.left = trials
         if self._pace is None:
             self._pace = trials, time.monotonic()
 
+    @override
     def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.log(f"{_name(trial, candidate)}  {psnr:6.2f} dB before training", "dim")
 
+    @override
     def on_training_start(self, trial: int, candidate: Candidate) -> None:
         self.log(f"{_name(trial, candidate)}  training: {_recipe(candidate)}")
 
-    def on_step(self, trial: int, step: int) -> None:
-        return None
-
+    @override
     def on_rung(self, trial: int, step: int, psnr: float) -> None:
         self.log(f"trial {trial:3}  step {step}/{self.steps}  {psnr:6.2f} dB  {self.time_left()}")
 
+    @override
     def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.left -= 1
         self.best = max(self.best, psnr)
         self.log(f"{_name(trial, candidate)}  {psnr:6.2f} dB after {self.steps} steps  {self.time_left()}", "bold")
 
+    @override
     def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.left -= 1
         self.log(f"{_name(trial, candidate)}  stopped: {reason}", "dim")
 
+    @override
     def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.left -= 1
         self.log(f"{_name(trial, candidate)}  FAILED: {reason}", "red")
@@ -199,33 +205,42 @@ class LiveDisplay(Display):
     ) -> None:
         self._live.stop()
 
+    @override
     def on_stage(self, what: str) -> None:
         self._stage = what
 
+    @override
     def on_prepared(self, facts: list[str]) -> None:
         super().on_prepared(facts)
         self._stage = "making students and scoring them before training"
 
+    @override
     def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self._running[trial] = _Running(_name(trial, candidate), f"{psnr:.2f} dB before training")
 
+    @override
     def on_training_start(self, trial: int, candidate: Candidate) -> None:
         self._at_work(trial).text = f"{_name(trial, candidate)}  {_recipe(candidate)}"
 
+    @override
     def on_step(self, trial: int, step: int) -> None:
         self._at_work(trial).step = step
 
+    @override
     def on_rung(self, trial: int, step: int, psnr: float) -> None:
         self._at_work(trial).so_far = f"{psnr:.2f} dB so far"
 
+    @override
     def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self._running.pop(trial, None)
         super().on_trial_complete(trial, candidate, psnr)
 
+    @override
     def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
         self._running.pop(trial, None)
         super().on_trial_pruned(trial, candidate, reason)
 
+    @override
     def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         self._running.pop(trial, None)
         super().on_trial_fail(trial, candidate, reason)

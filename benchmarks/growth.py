@@ -61,18 +61,15 @@ def row(name: str, size: int) -> dict[str, float]:
 
 def trials(count: int, folder: Path) -> dict[str, Any]:
     """A search of so many trials whose scores are made up."""
-    from autocompress.search.trial.work import Job
-
     from autocompress.search import SearchCallback, Settings, search
     from autocompress.search.backends.in_memory import InMemoryBackend
-    from autocompress.search.space.budget import Budget
     from autocompress.search.trial.messages import Job
 
     def score(job: Job, step: int) -> float:
         """It grows with the logarithm of its FLOPs, less some noise."""
         return 20 + 1.5 * len(str(job.candidate.flops)) - hash(job.candidate.key) % 97 / 50 + step / 100
 
-    settings = Settings(budget=Budget(100 * 10**9, None), trials=count, out=folder / "run")
+    settings = Settings(budget_flops=100 * 10**9, trials=count, out=folder / "run")
     run, _ = search(settings, SearchCallback(), backend=InMemoryBackend(score))
     parts = run.times[-1]["parts"]
     return {

@@ -23,11 +23,10 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from autocompress.search import OnRay, SearchCallback, Settings, search
+from autocompress.search import SearchCallback, Settings, search
 from autocompress.search.backends.base import Backend
 from autocompress.search.backends.processes import ProcessBackend
-from autocompress.search.settings import SAMPLERS
-from autocompress.search.space.budget import Budget
+from autocompress.search.settings import SamplerName
 from autocompress.search.stopping import HalvingRungs
 from autocompress.search.trial.messages import Finished, Job, Message, RungReached, Work
 
@@ -41,6 +40,7 @@ class Asleep:
     seconds: float
 
     def open(self) -> Work:
+        """Ready at once."""
         return self.work
 
     def work(self, job: Job) -> Iterator[Message]:
@@ -96,17 +96,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="a trial")
     parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--trials", type=int, default=64)
-    parser.add_argument("--sampler", choices=SAMPLERS, default=Settings.sampler)
+    parser.add_argument("--sampler", choices=list(SamplerName), default=SamplerName.COST_AWARE)
     parser.add_argument("--address", help="of a Ray cluster; without, one on this machine")
     options = parser.parse_args()
-    wanted = OnRay(options.address, options.at_once) if options.backend == "ray" else None
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
-            budget=Budget(50 * 10**9),
+            budget_flops=50 * 10**9,
             sampler=options.sampler,
             trials=options.trials,
             workers=options.at_once,
-            ray=wanted,
+            backend=options.backend,
+            address=options.address,
             out=Path(folder, "run"),
         )
         recorded = Recorded(make_backend(settings, Asleep(options.seconds)))
@@ -126,7 +126,7 @@ def main() -> None:
 
 def make_backend(settings: Settings, setup: Asleep) -> Backend:
     if settings.ray is None:
-        return ProcessBackend(setup, settings.workers)
+        return ProcessBackend(setup, settings.processes)
     from autocompress.search.backends.ray.backend import RayBackend
 
     return RayBackend(setup, settings.ray, settings.folder)

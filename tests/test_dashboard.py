@@ -212,7 +212,7 @@ def test_a_note_of_ours_is_replaced_where_the_budget_is_another(
     fake_trials.run(small(trials=2), FakeSetup(), here=True)
     run = RunFolder(small().folder)
     before = get_note(show(run).study)
-    fake_trials.run(small(trials=2, budget=Budget(BUDGET // 2), extend=True), FakeSetup(), here=True)
+    fake_trials.run(small(trials=2, budget_flops=BUDGET // 2, extend=True), FakeSetup(), here=True)
     after = get_note(show(run).study)
     assert str(Budget(BUDGET)) in before
     assert str(Budget(BUDGET // 2)) in after

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autocompress.compute.precision import Precision
-from autocompress.errors import InvalidInput
+from autocompress.errors import InvalidInput, RunError
 from autocompress.evaluation.latency import Machine
 from autocompress.search.ask_tell import open_ask_tell
 from autocompress.search.backends.base import Backend
@@ -21,12 +21,12 @@ from autocompress.search.description import describe, facts, identity, recorded_
 from autocompress.search.results.front import objective
 from autocompress.search.run.crops import copy_crops, crops_of
 from autocompress.search.run.folder import RAY, RunFolder
-from autocompress.search.run.joining import recorded_settings
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.storage import StudyStorage, find_storage
 from autocompress.search.sampling.initial import STARTS, first_points
 from autocompress.search.settings import Settings
+from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import COUNTED, Costs
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.stopping import HalvingRungs, Rungs
@@ -96,8 +96,20 @@ def join(
         )
     own = _Own(backend, precision)
     session = _Progress(callback, PhaseTimer(), _deadline(timeout, own.clock))
-    settings = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage, ray=None)
+    settings = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage)
     return run, _run_session(_open(settings, session), run, session, own, joins=True)
+
+
+def recorded_settings(run: RunFolder) -> Settings:
+    """What a session that joins is to search: as the latest session that was started with `search` was asked.
+
+    RunError where that is not recorded.
+    """
+    config = run.config
+    if not {"settings", "started_in"} <= config.keys():
+        raise RunError(f"{run.path}: an older version made it; let its own command go on once, then join")
+    asked = Settings.from_dict(config["settings"]).for_joining(Path(config["started_in"]))
+    return replace(asked, out=run.path)
 
 
 @dataclass(frozen=True)
@@ -176,7 +188,7 @@ def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[
 
 def _find_costs(task: Task, run: RunFolder, progress: _Progress) -> Costs:
     """What students cost; where that is latency, measured of enough networks to guess it of others."""
-    if task.settings.objective == "flops":
+    if task.settings.objective is Objective.FLOPS:
         return COUNTED
     from autocompress.search.space.latencies import Latencies  # scikit-learn takes a second to import
 
@@ -198,10 +210,10 @@ def make_backend(settings: Settings, context: TrialContext) -> Backend:
         from autocompress.search.backends.ray.setup import SentTask
 
         return RayBackend(SentTask.of(context, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
-    if settings.workers == 1 and settings.trial_timeout is None:
+    if settings.processes == 1 and settings.trial_timeout is None:
         return SerialBackend(lambda job: run_trial(job, context))
-    share = replace(context.precision, threads=max(1, context.precision.threads // settings.workers))
-    return ProcessBackend(TaskSetup(settings, share, context.crops), settings.workers, settings.trial_timeout)
+    share = replace(context.precision, threads=max(1, context.precision.threads // settings.processes))
+    return ProcessBackend(TaskSetup(settings, share, context.crops), settings.processes, settings.trial_timeout)
 
 
 @contextmanager

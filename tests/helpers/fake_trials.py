@@ -25,12 +25,11 @@ from autocompress import search
 from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.io import checkpoints
-from autocompress.search import OnRay, SearchCallback, Settings
+from autocompress.search import SearchCallback, Settings
 from autocompress.search.backends.base import Backend
 from autocompress.search.backends.in_memory import RUNGS, write_student
 from autocompress.search.backends.processes import ProcessBackend
 from autocompress.search.backends.serial import SerialBackend
-from autocompress.search.space.budget import Budget
 from autocompress.search.trial.messages import Failed, Finished, Job, Message, RungReached, StepDone, Work
 
 
@@ -114,7 +113,7 @@ def run(
 def join(settings: Settings, setup: FakeSetup, here: bool = False) -> search.Outcome:
     """One more session of it."""
     own: dict[str, Any] = {"backend": make_backend(settings, setup, here), "precision": Precision()}
-    return search.join(settings.folder, SearchCallback(), settings.workers, storage=settings.storage, **own)[1]
+    return search.join(settings.folder, SearchCallback(), settings.processes, storage=settings.storage, **own)[1]
 
 
 def make_backend(settings: Settings, setup: FakeSetup, here: bool = False) -> Backend:
@@ -123,30 +122,24 @@ def make_backend(settings: Settings, setup: FakeSetup, here: bool = False) -> Ba
         from autocompress.search.backends.ray.backend import RayBackend
 
         return RayBackend(setup, settings.ray, settings.folder, settings.trial_timeout)
-    if here and settings.workers == 1 and settings.trial_timeout is None:
+    if here and settings.processes == 1 and settings.trial_timeout is None:
         return SerialBackend(setup.open())
-    return ProcessBackend(setup, settings.workers, settings.trial_timeout)
+    return ProcessBackend(setup, settings.processes, settings.trial_timeout)
 
 
 def write_settings(file: Path, settings: Settings, setup: FakeSetup) -> Path:
     """For the program."""
-    content = dataclasses.asdict(settings) | {"setup": dataclasses.asdict(setup)}
-    file.write_text(json.dumps(content, default=str))
+    content = settings.to_dict() | {"setup": dataclasses.asdict(setup)}
+    file.write_text(json.dumps(content))
     return file
 
 
 def main() -> None:
     wanted: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     setup = FakeSetup(**wanted.pop("setup"))
-    for name in ("train", "out"):
-        wanted[name] = Path(wanted[name])
-    wanted["budget"] = Budget(**wanted["budget"])
-    wanted["ray"] = wanted["ray"] and OnRay(**wanted["ray"])
-    for name in ("spaces", "teachers"):
-        wanted[name] = tuple(wanted[name])
     begin = join if sys.argv[2:] == ["join"] else run
     try:
-        print(begin(Settings(**wanted), setup, here=True).reason)
+        print(begin(Settings.from_dict(wanted), setup, here=True).reason)
     except AutocompressError as error:  # as the command line does
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InvalidInput) else 1)

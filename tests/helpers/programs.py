@@ -25,12 +25,10 @@ from helpers.fake_trials import FakeSetup
 PYTHON = [sys.executable, "-W", "error"]
 # in float32, whatever a probe would find: that may depend on what else the machine does
 COMMAND = """
-from pathlib import Path
 from autocompress.compute.precision import Precision
 from autocompress.search import SearchCallback, Settings, search
-from autocompress.search.space.budget import Budget
 if __name__ == "__main__":
-    print(search({settings}, SearchCallback(), precision=Precision())[1].reason)
+    print(search(Settings.from_dict({settings}), SearchCallback(), precision=Precision())[1].reason)
 """
 
 
@@ -43,7 +41,7 @@ def start(settings: Settings, setup: FakeSetup, *words: str) -> subprocess.Popen
 def start_real(settings: Settings) -> subprocess.Popen[str]:
     """Begin a search that trains."""
     file = settings.folder.parent / f"{settings.folder.name}.py"
-    file.write_text(COMMAND.format(settings=repr(settings).replace("PosixPath", "Path")))
+    file.write_text(COMMAND.format(settings=settings.to_dict()))
     return _begin(str(file))
 
 

@@ -15,7 +15,6 @@ from playwright.sync_api import Page
 from autocompress.report import Story, write_report
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import pareto, pick
-from autocompress.search.space.budget import Budget
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def varied(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos:
     teacher = folder / "it's <i>mine<i>.pth"
     shutil.copy(teacher_file, teacher)
     wanted = Settings(
-        budget=Budget(BUDGET),
+        budget_flops=BUDGET,
         spaces=(str(folder / "small.yaml"),),
         teachers=(str(teacher),),
         train=photos,

@@ -20,7 +20,7 @@ CONFIG = "config.json"
 LOCK = ".lock"
 TIMES = "times.json"
 LATENCY = "latency.json"
-RAY = ".ray"  # Tune's own files while it runs
+RAY = ".ray"  # a file by which workers on Ray see that they have this folder before them
 THREADS = "machine.threads"  # in what a search for latency is
 OLD = 60  # seconds in which any file is written
 

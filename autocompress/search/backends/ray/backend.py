@@ -50,6 +50,7 @@ class _Worker:
     since: float = field(default_factory=time.monotonic)  # when it got its job, or has none
     progress: Any | None = None  # how far it is, on its way
     asked: float = 0.0  # when
+    told: StepDone | None = None
 
 
 class RayBackend(Backend):
@@ -209,8 +210,10 @@ class RayBackend(Backend):
             if worker.progress is None and now - worker.asked > PROGRESS_EVERY:
                 worker.progress, worker.asked = worker.actor.progress.remote(), now
             elif worker.progress is not None and ray.wait([worker.progress], timeout=0)[0]:
-                messages += _step_of(worker.job.number, worker.progress)
-                worker.progress = None
+                step, worker.progress = _step_of(worker.progress), None
+                if step is not None and step.number == worker.job.number and step != worker.told:
+                    messages.append(step)
+                    worker.told = step
         return messages
 
     def _dismiss_the_idle(self) -> None:
@@ -251,12 +254,12 @@ def _last_message(worker: _Worker, reason: str) -> Message:
     return _accepted(answer)
 
 
-def _step_of(number: int, progress: Any) -> list[Message]:
+def _step_of(progress: Any) -> StepDone | None:
     try:
         step: StepDone | None = ray.get(progress)
     except ray.exceptions.RayError:  # that its worker is gone is seen where its message is awaited
-        return []
-    return [] if step is None or step.number != number else [step]
+        return None
+    return step
 
 
 def _last_line(error: BaseException) -> str:

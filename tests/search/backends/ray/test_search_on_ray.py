@@ -3,8 +3,8 @@
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import fake_trials
@@ -21,7 +21,7 @@ ray = pytest.importorskip("ray", reason="Ray is not installed")
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings
 
-TWO = OnRay(workers=2)
+TWO: dict[str, Any] = {"backend": "ray", "workers": 2}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,8 +42,8 @@ def points(run: RunFolder) -> set[str]:
 def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path) -> None:
     """Real trials, nothing stopped: the same first points and the same students; and nothing of Tune's is left."""
     found = []
-    for name, where in (("here", None), ("ray", TWO)):
-        run, outcome = run_search(settings(out=tmp_path / name, steps=4, trials=3, ray=where), stopping=none_stops())
+    for name, where in (("here", {}), ("ray", TWO)):
+        run, outcome = run_search(settings(out=tmp_path / name, steps=4, trials=3, **where), stopping=none_stops())
         assert outcome.reason == "all 3 trials are done"
         found.append(points(run))
     assert found[0] == found[1]
@@ -58,7 +58,7 @@ class OddOnes(Rungs):
 
 
 def test_a_trial_that_is_stopped_is_pruned(settings: MakeSettings) -> None:
-    wanted = settings(ray=TWO, trials=4)
+    wanted = settings(**TWO, trials=4)
     assert fake_trials.run(wanted, FakeSetup(), stopping=OddOnes()).reason == "all 4 trials are done"
     run = RunFolder(wanted.folder)
     assert counts(run) == {"COMPLETE": 2, "PRUNED": 2}
@@ -78,7 +78,7 @@ def test_one_bad_trial_is_one_failure(
     settings: MakeSettings, setup: FakeSetup, timeout: float | None, reason: str, again: int
 ) -> None:
     """And it is tried again where another attempt may have better luck, from its last rung, and only once."""
-    wanted = settings(ray=TWO, trial_timeout=timeout)
+    wanted = settings(**TWO, trial_timeout=timeout)
     assert fake_trials.run(wanted, setup).reason == "all 6 trials are done"
     run = RunFolder(wanted.folder)
     assert counts(run)["FAIL"] == 1
@@ -94,13 +94,13 @@ def test_one_bad_trial_is_one_failure(
 
 
 def test_a_trial_that_kills_every_worker_is_given_up(settings: MakeSettings) -> None:
-    wanted = settings(ray=TWO, trials=1)
+    wanted = settings(**TWO, trials=1)
     fake_trials.run(wanted, FakeSetup(kills_itself_at=33, always=True))
     assert counts(RunFolder(wanted.folder)) == {"FAIL": 3}
 
 
 def test_workers_that_die_before_they_are_ready_end_the_search(settings: MakeSettings) -> None:
-    wanted = settings(ray=TWO)
+    wanted = settings(**TWO)
     with pytest.raises(AutocompressError, match="4 workers on Ray ended before they could begin"):
         fake_trials.run(wanted, FakeSetup(dies_first=True))
     assert fake_trials.run(wanted, FakeSetup()).reason == "all 6 trials are done"
@@ -115,7 +115,7 @@ class Lacking(FakeSetup):
 
 def test_a_node_that_lacks_something_says_so(settings: MakeSettings) -> None:
     with pytest.raises(AutocompressError, match=r"on node [0-9.]+: AutocompressError: /data/HR: no such folder here"):
-        fake_trials.run(settings(ray=TWO), Lacking())
+        fake_trials.run(settings(**TWO), Lacking())
 
 
 class Interrupting(Recorder):
@@ -124,7 +124,7 @@ class Interrupting(Recorder):
 
 
 def test_ctrl_c_ends_the_trials_and_the_search_goes_on(settings: MakeSettings) -> None:
-    wanted = settings(ray=TWO)
+    wanted = settings(**TWO)
     assert fake_trials.run(wanted, FakeSetup(seconds=0.3), callback=Interrupting()).interrupted
     run = RunFolder(wanted.folder)
     assert set(counts(run)) <= {"FAIL", "WAITING", "COMPLETE", "PRUNED"}
@@ -135,7 +135,7 @@ def test_ctrl_c_ends_the_trials_and_the_search_goes_on(settings: MakeSettings) -
 
 
 def test_time_that_is_up_ends_the_search(settings: MakeSettings) -> None:
-    wanted = settings(ray=TWO, timeout=5.0, trials=12)
+    wanted = settings(**TWO, timeout=5.0, trials=12)
     assert fake_trials.run(wanted, FakeSetup(seconds=60)).reason == "the time is used up"
     assert "RUNNING" not in counts(RunFolder(wanted.folder))
 
@@ -159,8 +159,8 @@ def test_a_node_without_the_run_folder_sends_its_files(settings: MakeSettings, t
     """Students and states: every trial's first worker dies here, and its second goes on from the state."""
     from autocompress.search.backends.ray.backend import RayBackend
 
-    wanted = settings(ray=TWO, trials=2)
-    backend = RayBackend(ElsewhereSetup(str(tmp_path / "once")), TWO, wanted.folder, shared=False)
+    wanted = settings(**TWO, trials=2)
+    backend = RayBackend(ElsewhereSetup(str(tmp_path / "once")), OnRay(workers=2), wanted.folder, shared=False)
     run, outcome = run_search(wanted, backend=backend, stopping=none_stops())
     assert outcome.reason == "all 2 trials are done"
     assert counts(run) == {"FAIL": 2, "COMPLETE": 2}
@@ -181,7 +181,7 @@ class ElsewhereSetup:
 
 def test_what_cannot_be_is_said(settings: MakeSettings) -> None:
     with pytest.raises(InvalidInput, match="no node of the Ray cluster has 99 CPUs and 0 GPUs"):
-        run_search(settings(ray=replace(TWO, cpus=99)))
+        run_search(settings(**TWO, cpus_per_trial=99))
     with pytest.raises(InvalidInput, match=r"GPUs per trial are 1\.5"):
         OnRay(gpus=1.5)
     with pytest.raises(InvalidInput, match="Ray's client is not enough"):
