@@ -48,7 +48,7 @@ def format_count(count: float) -> str:
 
 
 def format_milliseconds(milliseconds: float | None) -> str:
-    """Three digits, or all before the point: `23.4` or `1204`; nothing where nobody has measured them."""
+    """Three digits, or all before the point: `23.4` or `1204`; an empty text if not measured."""
     if milliseconds is None:
         return ""
     return f"{milliseconds:.3g}" if milliseconds < 100 else f"{milliseconds:.0f}"
@@ -65,13 +65,13 @@ def format_duration(seconds: float) -> str:
 
 
 def exact_count(count: int) -> str:
-    """As `parse_count` reads it back: short where that is exact, `20G`, else every digit."""
+    """A text that `parse_count` reads back exactly: short if possible, `20G`, else with every digit."""
     short = format_count(count)
     return short if parse_count(short) == count else str(count)
 
 
 def exact_duration(seconds: float) -> str:
-    """As `parse_duration` reads it back, to the microsecond, in the largest unit of which it is a whole number."""
+    """A text that `parse_duration` reads back exactly, to the microsecond, in the largest unit that makes it whole."""
     for unit in ("h", "m"):
         if seconds % _SECONDS[unit] == 0:
             return f"{seconds // _SECONDS[unit]:.0f}{unit}"
@@ -79,29 +79,29 @@ def exact_duration(seconds: float) -> str:
 
 
 def exact_milliseconds(milliseconds: float) -> str:
-    """As `read_milliseconds` reads it back."""
+    """A text that `read_milliseconds` reads back exactly."""
     return f"{_without_exponent(milliseconds)}ms"
 
 
 def read_count(name: str, given: Amount) -> int:
-    """From a number or a text, 20e9 or "20G"; InvalidInput says what was called `name`."""
+    """Read a number or a text, 20e9 or "20G"; InvalidInput, with `name`, if it is no amount."""
     return _read(name, given, parse_count)
 
 
 def read_duration(name: str, given: Time) -> float:
-    """In seconds, from a number of them or a text, 600 or "10m"; InvalidInput says what was called `name`."""
+    """Read a time in seconds from a number or a text, 600 or "10m"; InvalidInput, with `name`, if it is none."""
     return _read(name, given, parse_duration)
 
 
 def read_milliseconds(name: str, given: Time) -> float:
-    """From a number of seconds, or a text, which must have its unit: 0.03 or "30ms"."""
+    """Read a time in milliseconds from a number of seconds, or a text with a unit: 0.03 or "30ms"."""
     if isinstance(given, str) and given.strip()[-1:].isdigit():
         raise InvalidInput(f"{name}: {given!r} has no unit; write {given.strip()}ms or {given.strip()}s")
-    return round(1000 * read_duration(name, given), 6)  # without what a float adds on the way from seconds
+    return round(1000 * read_duration(name, given), 6)  # rounded: 0.03 s would be 30.000000000000004 ms or the like
 
 
 def _read(name: str, given: float | str, parse: Callable[[str], Number]) -> Number:
-    """A number is checked as its text is."""
+    """Parse what is given; a number is written as a text first, so that both are checked in the same way."""
     text = given if isinstance(given, str) else _without_exponent(given)
     try:
         return parse(text)
@@ -110,5 +110,5 @@ def _read(name: str, given: float | str, parse: Callable[[str], Number]) -> Numb
 
 
 def _without_exponent(number: float) -> str:
-    """As no amount and no duration has one."""
+    """The number as a text without an exponent, which amounts and durations never have."""
     return f"{number:.6f}".rstrip("0").rstrip(".")

@@ -71,7 +71,7 @@ def trials(count: int, folder: Path) -> dict[str, Any]:
 
     settings = Settings(budget_flops=100 * 10**9, trials=count, out=folder / "run")
     run, _ = search(settings, SearchCallback(), backend=InMemoryBackend(score))
-    parts = run.times[-1]["parts"]
+    parts = run.times[-1].parts
     return {
         "seconds": sum(parts[part] for part in ("sampling", "storing", "other")),
         "ms a trial of sampling": 1000 * parts["sampling"] / count,

@@ -117,9 +117,9 @@ def main() -> None:
     report(recorded.told, options.at_once, options.seconds)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"whole          {times['total']:.1f} s, opening teacher and images included\n"
-        f"asking         {1000 * times['parts']['sampling'] / options.trials:.0f} ms a trial\n"
-        f"storing        {1000 * times['parts']['storing'] / options.trials:.0f} ms a trial\n"
+        f"whole          {times.total:.1f} s, opening teacher and images included\n"
+        f"asking         {1000 * times.parts['sampling'] / options.trials:.0f} ms a trial\n"
+        f"storing        {1000 * times.parts['storing'] / options.trials:.0f} ms a trial\n"
         f"memory         {own:.0f} MiB the search"
     )
 

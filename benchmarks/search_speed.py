@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -117,13 +118,13 @@ def our_search(seed: int, wanted: list[tuple[float, float]]) -> None:
 
         def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
             points.append((round(time.perf_counter() - STARTED, 2), candidate.flops, psnr))
-            references = RunFolder(Path(folder) / "run").config["references"]
+            references = RunFolder(Path(folder) / "run").config.references.to_dict()
             if volume([point[1:] for point in points], references) >= volume(wanted, references):
                 raise KeyboardInterrupt
 
     with tempfile.TemporaryDirectory() as folder:
         run, _ = search(Settings(budget_flops=BUDGET, seed=seed, out=Path(folder) / "run"), Watch())
-        references, times = run.config["references"], run.times
+        references, times = run.config.references.to_dict(), [asdict(session) for session in run.times]
     print(json.dumps({"points": points, "references": references, "times": times}))
 
 

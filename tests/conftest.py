@@ -1,6 +1,12 @@
 """Fixtures for all tests."""
 
 import os
+
+# Before anything loads a BLAS, which reads it once: threads that wait for small products burn more time than they save,
+# and two processes test at once and start others.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["RAY_AUTH_MODE"] = "disabled"  # also read once; a new head would want a token of whoever joins
+
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -21,8 +27,6 @@ from autocompress.report import Story, write_report
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import write_pareto
 
-os.environ["OMP_NUM_THREADS"] = "1"  # two processes test at once, and start others
-os.environ["RAY_AUTH_MODE"] = "disabled"  # a process reads it once, and a new head wants a token of whoever joins
 torch.set_num_threads(1)
 
 

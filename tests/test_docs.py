@@ -40,7 +40,7 @@ NOT_RUN = {  # by how they begin: why not
 }
 FEW = {  # option: what it is given, and the commands that are given it also where they do not have it
     "--steps": ("2", ("search", "distill", "prune", "teacher train")),
-    "--trials": ("2", ("search",)),
+    "--trials": ("1", ("search",)),
     "--batch-size": ("2", ("teacher train",)),
     "--patch-size": ("16", ("teacher train",)),
     "--workers": ("1", ()),

@@ -1,4 +1,4 @@
-"""`autocompress cache`: what is kept between runs."""
+"""`autocompress cache`: list and clear what is kept between runs."""
 
 from __future__ import annotations
 

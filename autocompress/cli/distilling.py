@@ -151,7 +151,7 @@ def _changed(recipe: Recipe, numbers: Mapping[str, Any]) -> Recipe:
 
 
 def _check_counts(family: Family, fields: Mapping[str, Any]) -> None:
-    """Raises ConfigError unless these are counts of the family's, with numbers that they can have."""
+    """Raise ConfigError unless these fields are counts of the family, with values that a count may have."""
     from autocompress.distill.recipe import VARIABLE
 
     counts = {count.field: count for count in family.counts}

@@ -127,7 +127,7 @@ def _bicubic(scale: int | None, tile: int | None) -> tuple[int, Upscaler]:
 
 
 def _finite(row: dict[str, float]) -> dict[str, float | None]:
-    """Scores as JSON can hold them: the infinite PSNR of equal images is null."""
+    """Scores as JSON can hold them: the infinite PSNR of equal images becomes null."""
     return {metric: score if math.isfinite(score) else None for metric, score in row.items()}
 
 

@@ -34,17 +34,16 @@ def measure_network(
 
 
 def measure_run(path: Path, threads: int | None, device: str | None, as_json: bool, quiet: bool) -> None:
-    """Measure each student on a run's front, keep that in its trial's folder, and show the front.
+    """Measure each student on a run's front, store the latencies in the trials' folders, and show the front.
 
-    What was written of the front is written anew.
+    Files of the front that the run has (pareto.csv, pareto.json, report.html) are written again.
     """
     from autocompress.cli.tables import front_table, show, spare_of_front
     from autocompress.evaluation.latency import Machine, measure
-    from autocompress.io import checkpoints
     from autocompress.networks import load
     from autocompress.search.results.front import as_json as to_json
     from autocompress.search.results.front import pareto, rows, write_pareto
-    from autocompress.search.run.folder import LATENCY, RunFolder
+    from autocompress.search.run.folder import RunFolder
 
     run = RunFolder.existing(path)
     front, machine = rows(pareto(run)), Machine.here(threads, device)
@@ -55,8 +54,7 @@ def measure_run(path: Path, threads: int | None, device: str | None, as_json: bo
         network = load(run.trial(row["trial"]) / "student.safetensors")
         measured = measure(network, machine, on_failure=_tell)
         _tell_unsteady(measured)
-        content = {runtime: latency.to_dict() for runtime, latency in measured.items()}
-        checkpoints.write_json(run.trial(row["trial"]) / LATENCY, content)
+        run.write_latency(row["trial"], measured)
     table = write_pareto(run)
     _report_anew(run)
     if as_json:
@@ -66,7 +64,7 @@ def measure_run(path: Path, threads: int | None, device: str | None, as_json: bo
 
 
 def _report_anew(run: RunFolder) -> None:
-    """Not without the study, which may need a password: a report that has it is worth more than a new one."""
+    """Write the report again, unless the study cannot be read (no password is given): then the old one tells more."""
     from autocompress.report import Story, write_report
 
     story = Story.of(run)

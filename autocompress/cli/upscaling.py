@@ -73,7 +73,7 @@ def upscale(
 
 
 def _file(student: str) -> str:
-    """Of a run the file of its pick; of anything else what it is."""
+    """The file to load: for a run its pick's, for anything else the argument itself."""
     if not Path(student).is_dir():
         return student
     from autocompress.search.results.front import pareto, pick

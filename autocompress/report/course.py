@@ -38,7 +38,7 @@ def growth_figures(story: Story) -> dict[str, go.Figure]:
 
 def _volumes(story: Story, over: list[FrozenTrial]) -> list[float]:
     """Before any trial, and after each."""
-    limits = story.references["teacher"][story.axis.key], story.references["bicubic"]["psnr_y"]
+    limits = getattr(story.references.teacher, story.axis.key), story.references.bicubic.psnr_y
     points, volumes = list[Point](), [0.0]
     for trial in over:
         if trial.state == TrialState.COMPLETE:
@@ -50,7 +50,7 @@ def _volumes(story: Story, over: list[FrozenTrial]) -> list[float]:
 def _seconds(story: Story, over: list[FrozenTrial]) -> list[float]:
     """When each trial ended, since its search began: with the first session, or with the first trial."""
     begun = [trial.datetime_start.timestamp() for trial in story.trials if trial.datetime_start is not None]
-    start = min([*begun, *(session["started"] for session in story.run.times)])
+    start = min([*begun, *(session.started for session in story.run.times)])
     return [0.0, *(trial.datetime_complete.timestamp() - start for trial in over if trial.datetime_complete)]
 
 

@@ -38,8 +38,8 @@ def front_figure(story: Story) -> go.Figure:
         figure.data[-1].update(customdata=[story.pick["trial"]], hovertext=[_text(story.pick)])
     for name, teacher in story.teachers.items():
         diamond = {"size": 12, "symbol": "diamond", "color": LIGHT["teacher"]}
-        _draw(figure, f"teacher {escape(name)}", [teacher[axis.key]], [teacher["psnr_y"]], "teacher", diamond)
-        text = f"teacher {escape(name)}: {teacher['psnr_y']:.2f} dB<br>{_costs(teacher)}"
+        _draw(figure, f"teacher {escape(name)}", [getattr(teacher, axis.key)], [teacher.psnr_y], "teacher", diamond)
+        text = f"teacher {escape(name)}: {teacher.psnr_y:.2f} dB<br>{_costs(teacher.to_dict())}"
         figure.data[-1].update(hovertext=[text])
     if story.has_published:
         _draw_published(figure)
@@ -101,9 +101,9 @@ def _draw_published(figure: go.Figure) -> None:
 
 def _draw_limits(figure: go.Figure, story: Story) -> None:
     """Lines for bicubic, with a little room below, and for the budget."""
-    axis, bicubic = story.axis, story.references["bicubic"]["psnr_y"]
-    budget = story.config["search"]["budget"][axis.budget]
-    below = 0.05 * (story.references["teacher"]["psnr_y"] - bicubic)
+    axis, bicubic = story.axis, story.references.bicubic.psnr_y
+    budget = getattr(story.config.search.budget, axis.budget)
+    below = 0.05 * (story.references.teacher.psnr_y - bicubic)
     line = {"line_width": 1.5, "line_color": LIGHT["muted"]}
     figure.add_hline(y=bicubic, line_dash="dot", **line)
     note = {"showarrow": False, "yanchor": "bottom"}

@@ -21,7 +21,6 @@ from autocompress.report.front import front_figure
 from autocompress.report.story import Story
 from autocompress.report.theme import DARK, LIGHT, variables
 from autocompress.search.results.importances import ENOUGH, importances
-from autocompress.search.space.budget import Budget
 from autocompress.units import format_count, format_duration, format_milliseconds
 
 FOLDER = Path(__file__).parent
@@ -48,7 +47,7 @@ def _page(story: Story) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    axis, limit = story.axis, story.config["search"]["budget"][story.axis.budget]
+    axis, limit = story.axis, getattr(story.config.search.budget, story.axis.budget)
     environment.filters |= {"count": format_count, "duration": format_duration, "shape": _shape}
     environment.filters["ms"] = format_milliseconds
     crops = comparison(story)
@@ -87,32 +86,30 @@ def _shape(row: dict[str, Any]) -> str:
 
 def _facts(story: Story) -> dict[str, str]:
     """What was searched, and with what."""
-    config, versions = story.config, story.config["versions"]
+    config, search = story.config, story.config.search
     teachers = (
-        f"{name}: {teacher['psnr_y']:.2f} dB, {format_count(teacher['flops'])} FLOPs, "
-        f"{format_count(teacher['params'])} parameters"
+        f"{name}: {teacher.psnr_y:.2f} dB, {format_count(teacher.flops)} FLOPs, "
+        f"{format_count(teacher.params)} parameters"
         for name, teacher in story.teachers.items()
     )
-    search, images = config["search"], {name: config[name] for name in ("train", "valid")}
-    started = min((session["started"] for session in story.run.times), default=None)
+    started = min((session.started for session in story.run.times), default=None)
     return {
-        "Space": ", ".join(search["spaces"]),
+        "Space": ", ".join(search.spaces),
         "Teacher": "; ".join(teachers),
-        "Budget": str(Budget(**search["budget"])),
-        "Trained on": f"{images['train']['images']} images of {images['train']['name']}",
-        "Scored on": f"{images['valid']['images']} images of {images['valid']['name']} (validation images), "
-        f"where bicubic has {story.references['bicubic']['psnr_y']:.2f} dB",
-        "Training": f"{search['recipe']['steps']} steps, started by {search['init']}",
-        "Sampler": f"{search['sampler']}, seed {search['seed']}",
+        "Budget": str(search.budget),
+        "Trained on": str(config.train),
+        "Scored on": f"{config.valid} (validation images), where bicubic has {story.references.bicubic.psnr_y:.2f} dB",
+        "Training": f"{search.recipe['steps']} steps, started by {search.init}",
+        "Sampler": f"{search.sampler}, seed {search.seed}",
         "Trials": _trials(story),
         **({} if started is None else {"Started": time.strftime("%Y-%m-%d %H:%M", time.localtime(started))}),
-        "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "Versions": ", ".join(f"{name} {version}" for name, version in config.versions.items()),
     }
 
 
 def _trials(story: Story) -> str:
     """How many ended how, and whether there are more to come."""
-    wanted = story.config.get("settings", {}).get("trials")  # older versions did not keep it
+    wanted = story.config.trials
     if story.without_study is not None:
         return f"{len(story.students)} finished" + ("" if wanted is None else f", of {wanted} wanted")
     ends = [state for _, state, _ in story.early]
@@ -127,7 +124,7 @@ def _commands(story: Story) -> dict[str, str]:
     if story.pick is None:
         return {}
     file, run = (shlex.quote(str(Path(path).absolute())) for path in (story.pick["file"], story.run.path))
-    trial, scale = story.pick["trial"], story.config["scale"]
+    trial, scale = story.pick["trial"], story.config.scale
     return {
         "Write it as files that other code loads": f"autocompress export {run} --trial {trial} --out models",
         "Upscale a photo with it": f"autocompress upscale {run} photo.jpg photo-x{scale}.png",
@@ -147,7 +144,7 @@ def _recipes(story: Story) -> dict[int, str]:
 
 def _importances(story: Story) -> list[dict[str, Any]]:
     """A table for each space: what it says above, and the shares."""
-    spaces = story.config["search"]["spaces"]
+    spaces = story.config.search.spaces
     tables = []
     for names, (count, shares) in importances(story.trials).items():
         own = {name.rpartition(".")[2]: float(share) for name, share in shares.items() if name != "space"}
@@ -160,7 +157,7 @@ def _times(story: Story) -> dict[str, Any]:
     """Where the time of all sessions went, the largest part first; what is hardly seen is put together."""
     parts: dict[str, float] = {}
     for session in story.run.times:
-        for name, seconds in session["parts"].items():
+        for name, seconds in session.parts.items():
             parts[name] = parts.get(name, 0.0) + seconds
     total = sum(parts.values())
     large = {name: seconds for name, seconds in parts.items() if name != "other" and seconds >= SEEN * total}

@@ -23,7 +23,7 @@ def front_png(story: Story) -> bytes:
     figure.update_traces(line_width=4, selector={"mode": "lines+markers"})
     hidden = {"visible": "legendonly"}
     figure.update_traces(showlegend=False, selector=hidden)  # nobody can click here
-    title = f"Students of {' and '.join(story.teachers)}, x{story.config['scale']}"
+    title = f"Students of {' and '.join(story.teachers)}, x{story.config.scale}"
     figure.update_layout(
         title={"text": title, "x": 0.06, "font": {"size": 32}},
         font={"size": 22},

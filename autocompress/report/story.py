@@ -15,6 +15,7 @@ from autocompress.report.axis import AXES, Axis
 from autocompress.search.pareto import Point
 from autocompress.search.results.front import LATENCIES, objective, pick, rows, students
 from autocompress.search.results.status import NAMES, trials_of
+from autocompress.search.run.config import References, RunConfig, TeacherReference
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.known import scores
 from autocompress.search.run.record import TrialRecord
@@ -30,7 +31,7 @@ class Story:
     """
 
     run: RunFolder
-    config: dict[str, Any]
+    config: RunConfig
     students: pd.DataFrame
     trials: Sequence[FrozenTrial]
     without_study: str | None
@@ -41,8 +42,8 @@ class Story:
         table = students(run)
         if table.empty:
             raise RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
-        content = {student["trial"]: student for student in run.students()}
-        table["recipe"] = [content[trial]["provenance"]["recipe"] for trial in table["trial"]]
+        recipes = {student.trial: student.provenance.recipe for student in run.students()}
+        table["recipe"] = table["trial"].map(recipes)
         try:
             trials, reason = trials_of(run, storage), None
         except AutocompressError as error:
@@ -59,7 +60,7 @@ class Story:
     @property
     def has_published(self) -> bool:
         """Whether the published networks have a place in the picture."""
-        return self.axis.key == "flops" and self.config["scale"] == 2
+        return self.axis.key == "flops" and self.config.scale == 2
 
     @property
     def latencies(self) -> dict[str, str]:
@@ -72,14 +73,14 @@ class Story:
         return sorted(self.students["latency_on"].dropna().unique())
 
     @property
-    def references(self) -> dict[str, Any]:
+    def references(self) -> References:
         """Bicubic and the (best) teacher on the validation images."""
-        return dict(self.config["references"])
+        return self.config.references
 
     @property
-    def teachers(self) -> dict[str, dict[str, Any]]:
+    def teachers(self) -> dict[str, TeacherReference]:
         """All teachers by name, with their costs and scores."""
-        return {branch["teacher"]["name"]: branch["teacher"] for branch in self.config["branches"].values()}
+        return self.config.teachers
 
     @cached_property
     def front(self) -> pd.DataFrame:

@@ -20,7 +20,6 @@ from autocompress.search.run.sessions import Session
 from autocompress.search.run.showing import Showing
 from autocompress.search.run.study import ended, enqueue, fail, open_study, ordinal, origin, recover
 from autocompress.search.run.sweeping import sweep
-from autocompress.search.run.trial_log import TrialLog
 from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
 from autocompress.search.space.feasible import FeasibleSet
@@ -187,7 +186,7 @@ class AskTell:
         return self.open.pop(number)
 
     def _log(self, number: int, what: str) -> None:
-        TrialLog(self.run.trial(number) / "log.txt").write(what)
+        self.run.log(number).write(what)
 
 
 def open_ask_tell(
@@ -199,7 +198,7 @@ def open_ask_tell(
     """
     task = feasible.task
     known = Known(feasible.key_of, rungs)
-    bicubic = run.config["references"]["bicubic"]["psnr_y"]
+    bicubic = run.config.references.bicubic.psnr_y
     sampler = make_sampler(
         task.settings, task.joint_space, lambda point: feasible.usable(point, known.tried), bicubic, feasible.costs
     )

@@ -106,9 +106,9 @@ def recorded_settings(run: RunFolder) -> Settings:
     RunError where that is not recorded.
     """
     config = run.config
-    if not {"settings", "started_in"} <= config.keys():
+    if config.settings is None or config.started_in is None:
         raise RunError(f"{run.path}: an older version made it; let its own command go on once, then join")
-    asked = Settings.from_dict(config["settings"]).for_joining(Path(config["started_in"]))
+    asked = Settings.from_dict(config.settings).for_joining(Path(config.started_in))
     return replace(asked, out=run.path)
 
 
@@ -160,7 +160,7 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
         context = prepare(task, progress.callback.on_stage, precision=precision, timer=timer, crops=crops_of(run))
         costs = _find_costs(task, run, progress)
         if not joins:
-            run.settle(describe(context, wanted, storage, costs))
+            run.write_config(describe(context, wanted, storage, costs))
             copy_crops(context.crops, run, {space.teacher_name: space.teacher_digest for space in task.joint_space})
         progress.callback.on_prepared([*facts(context), *costs.settled(), *notes])
         starts = min(STARTS, settings.trials)

@@ -11,6 +11,7 @@ from autocompress.errors import DiskFull
 from autocompress.search.ask_tell import AskTell
 from autocompress.search.backends.base import Backend
 from autocompress.search.callbacks import SearchCallback
+from autocompress.search.run.folder import SessionTimes
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.messages import Failed, Finished, Job, Message, RungReached, StepDone
 
@@ -79,7 +80,7 @@ class Tuner:
         """Write down where this session's time went, up to now."""
         trials = self._trials
         with suppress(DiskFull), self._timer.during("storing"), trials.session.asking():
-            trials.run.keep_times(trials.session.id, self._timer.to_dict())
+            trials.run.write_times(SessionTimes(session=trials.session.id, **self._timer.to_dict()))
         self._write_times_again = self._clock() + TIMES_EVERY
 
     def _loop(self, backend: Backend) -> None:
@@ -131,8 +132,7 @@ class Tuner:
                 if student is None:
                     self._fail(message)
                 else:
-                    seconds = student["provenance"].get("seconds", {})
-                    self._complete(Finished(number, student["metrics"], seconds))
+                    self._complete(Finished(number, dict(student.metrics), dict(student.provenance.seconds)))
             case Failed(reason=reason):
                 raise DiskFull(reason)
 

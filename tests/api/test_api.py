@@ -71,7 +71,7 @@ def test_without_progress_it_says_nothing(search: Search, capsys: pytest.Capture
 
 
 def test_quantities_are_texts_or_numbers(search: Search) -> None:
-    assert search(budget_flops="0.4G", timeout="10m").run.config["search"]["budget"]["flops"] == 400_000_000
+    assert search(budget_flops="0.4G", timeout="10m").run.config.search.budget.flops == 400_000_000
     again = search(budget_flops=0.4e9, timeout=600)
     assert again.reason == "all 3 trials are done"
 
@@ -157,7 +157,7 @@ def test_the_best_within_limits(result: Result) -> None:
 def test_the_best_of_a_run_with_none_in_its_budget(result: Result, tmp_path: Path) -> None:
     """And what is blamed is the limit that leaves nothing."""
     shutil.copytree(result.path, tmp_path / "run")
-    config, flops = result.run.config, sorted(set(result.students["flops"].tolist()))
+    config, flops = result.run.config.to_dict(), sorted(set(result.students["flops"].tolist()))
     assert len(flops) > 2
 
     def within(budget: int) -> Result:

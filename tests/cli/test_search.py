@@ -18,8 +18,8 @@ def test_a_search_shows_the_front_and_its_pick(call: Call, here: Path, search_wo
     result = call(*search_words, "--out", "run", "--budget-params", "5K")
     assert result.code == 0
     students = RunFolder(here / "run").students()
-    best = max(students, key=lambda student: float(student["metrics"]["psnr_y"]))
-    assert f"Pick: trial {best['trial']}, {best['metrics']['psnr_y']:.2f} dB" in result.out
+    best = max(students, key=lambda student: float(student.metrics["psnr_y"]))
+    assert f"Pick: trial {best.trial}, {best.metrics['psnr_y']:.2f} dB" in result.out
     assert "run/pareto.csv" in result.out
     assert "run/report.html" in result.out
     assert "bicubic" in result.out
@@ -95,14 +95,14 @@ def test_a_budget_that_no_student_is_within(
     call: Call, searched: Path, search_words: list[object], interrupted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was written of the front of another budget goes, and every command says why there is none."""
-    largest = max(RunFolder(searched).students(), key=lambda student: int(student["flops"]))
+    largest = max(RunFolder(searched).students(), key=lambda student: int(student.flops))
     for student in RunFolder(searched).students():
-        if student["flops"] < largest["flops"]:
-            shutil.rmtree(Path(student["file"]).parent)
+        if student.flops < largest.flops:
+            shutil.rmtree(Path(student.file).parent)
     before = (searched / "report.html").read_text()
     if interrupted:
         monkeypatch.setattr(Tuner, "run", lambda *_: Outcome("interrupted", interrupted=True))
-    result = call(*search_words, "--out", searched, "--budget-flops", largest["flops"] - 1, "--extend")
+    result = call(*search_words, "--out", searched, "--budget-flops", largest.flops - 1, "--extend")
     assert result.code == (130 if interrupted else 1)
     [said] = [line for line in result.err.splitlines() if "no front" in line]
     assert re.match(r"None of the 1 students is within .* FLOPs, so there is no front yet\. Run folder: run$", said)
@@ -121,7 +121,7 @@ def test_a_budget_that_no_student_is_within(
         "evaluate run --latency",
     ):
         assert_refused(call(*command.split()), "run: none of its 1 students is within", "--extend")
-    assert call("export", searched, "--out", "there", "--trial", int(Path(largest["file"]).parent.name)).code == 0
+    assert call("export", searched, "--out", "there", "--trial", largest.trial).code == 0
     assert call("status", searched).code == 0
 
 

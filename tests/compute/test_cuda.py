@@ -197,8 +197,8 @@ def test_a_search_runs_and_goes_on(teacher_file: Path, photos: Path, tmp_path: P
         out=tmp_path / "run",
     )
     run, _ = run_search(settings)
-    assert run.config["arithmetic"]["device"] == "cuda"
-    assert run.config["arithmetic"]["graphs"]
+    assert run.config.precision.device == "cuda"
+    assert run.config.precision.graphs
     before = run.students()
     assert before
     run, _ = run_search(replace(settings, trials=6))

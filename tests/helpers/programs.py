@@ -21,6 +21,7 @@ from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study import ordinal
 from helpers import fake_trials
 from helpers.fake_trials import FakeSetup
+from helpers.small_search import objectives
 
 PYTHON = [sys.executable, "-W", "error"]
 # in float32, whatever a probe would find: that may depend on what else the machine does
@@ -92,7 +93,7 @@ def check_whole(run: RunFolder, trials: list[FrozenTrial], wanted: int) -> str:
 
 def _is_kept(run: RunFolder, trial: FrozenTrial) -> bool:
     """Whether what the study and the files say of a trial is the same."""
-    written = run.objectives(trial.number)
+    written = objectives(run, trial.number)
     return written == trial.values and (written is not None) == (trial.state == TrialState.COMPLETE)
 
 
@@ -120,7 +121,7 @@ def end_of(run: RunFolder, trials: list[FrozenTrial]) -> set[tuple[int, str, str
         if trial.number in again:
             continue
         student = run.student(trial.number)
-        recipe = "" if student is None else json.dumps(student["provenance"]["recipe"], sort_keys=True)
+        recipe = "" if student is None else json.dumps(student.provenance.recipe, sort_keys=True)
         how = "PRUNED" if trial.values is None else str(trial.values)
         found.add((ordinal(trial, trials), config_of(trial), recipe, how))
     return found

@@ -68,6 +68,12 @@ def trials_of(run: RunFolder) -> list[optuna.trial.FrozenTrial]:
     return trials
 
 
+def objectives(run: RunFolder, number: int) -> list[float] | None:
+    """PSNR-Y and cost of a trial whose student is written, else None."""
+    student = run.student(number)
+    return None if student is None else student.objectives
+
+
 def counts(run: RunFolder) -> dict[str, int]:
     states = [trial.state.name for trial in trials_of(run)]
     return {state: states.count(state) for state in set(states)}

@@ -26,7 +26,7 @@ from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.pareto import Point, hypervolume
 from autocompress.search.results.export import export_front, export_trial
 from autocompress.search.results.front import pareto, pick, rows, students, write_pareto
-from autocompress.search.run.folder import LATENCY
+from autocompress.search.run.config import Reference
 from autocompress.search.run.record import AT_STEP
 from autocompress.search.space import latencies
 from autocompress.search.space.cost import LATENCY_MS
@@ -68,9 +68,9 @@ def measured(finished: tuple[RunFolder, Outcome, Recorder], tmp_path: Path) -> R
     shutil.copytree(finished[0].path, tmp_path / "run")
     found = RunFolder(tmp_path / "run")
     for row in rows(pareto(found)):
-        machine = {"name": "abacus", "device": "cpu", "threads": 2}
-        content = {"onnx": {"median": 2.5 * row["trial"] + 1, "machine": machine}}
-        (found.trial(row["trial"]) / LATENCY).write_text(json.dumps(content))
+        median = 2.5 * row["trial"] + 1
+        latency = Latency("onnx", "1.0", Machine("abacus", "cpu", 2), 640, 360, 7, median, (median, median))
+        found.write_latency(row["trial"], {"onnx": latency})
     return found
 
 
@@ -102,8 +102,8 @@ def test_the_picture_is_over_milliseconds(run: RunFolder) -> None:
 def test_the_hypervolume_is_from_the_teacher_s_latency(run: RunFolder) -> None:
     found = students(run)
     points = [Point(row.trial, row.psnr_y, row.latency_ms) for row in found.itertuples()]
-    story, low = Story.of(run), {"psnr_y": 1.0}  # which all of them are above
-    config = story.config | {"references": story.references | {"bicubic": low}}
+    story, low = Story.of(run), Reference({"psnr_y": 1.0})  # which all of them are above
+    config = dataclasses.replace(story.config, references=dataclasses.replace(story.references, bicubic=low))
     last = growth_figures(dataclasses.replace(story, config=config))["trials"].data[0].y[-1]
     assert last > 1
     assert last == pytest.approx(hypervolume(points, TEACHER, 1.0))
@@ -174,7 +174,8 @@ def test_what_was_measured_afterwards_is_in_the_card_too(measured: RunFolder, tm
 
 
 def test_the_command_line_of_a_search_for_latency(run: RunFolder) -> None:
-    words = Settings.from_dict(run.config["settings"]).command.split()
+    assert run.config.settings is not None
+    words = Settings.from_dict(run.config.settings).command.split()
     assert words[:4] == ["autocompress", "search", "--budget-latency", "27ms"]
     assert words[words.index("--objective") + 1] == "latency"
     for ms, said in ((33.3, "33.3ms"), (1500.0, "1500ms"), (0.25, "0.25ms")):

@@ -15,9 +15,9 @@ from helpers.programs import check_whole, trials_in
 from autocompress.errors import DiskFull
 from autocompress.io import checkpoints
 from autocompress.search import RunFolder
+from autocompress.search.run.folder import TrialLog
 from autocompress.search.run.showing import Pictures
 from autocompress.search.run.sweeping import sweep
-from autocompress.search.run.trial_log import TrialLog
 
 
 @pytest.fixture

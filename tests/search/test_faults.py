@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 Make = Callable[..., Settings]
 Program = subprocess.Popen[str]
 SCORED = f"{AT_STEP}0"
-STOPPING: dict[str, Any] = {"trials": 20, "steps": 300}  # with the stub's rungs, so that some trials are stopped
+STOPPING: dict[str, Any] = {"trials": 20, "steps": 300}  # with the fake trials' rungs, so that some trials are stopped
 
 
 def begun(run: RunFolder, word: str = "\n") -> int:

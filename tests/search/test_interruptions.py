@@ -66,10 +66,7 @@ def test_an_interrupted_trial_is_trained_as_it_would_have_been(
     parts, _ = run_search(settings(out=tmp_path / "parts"))
 
     def scores(run: RunFolder) -> set[tuple[Any, ...]]:
-        return {
-            (tuple(s["config"].items()), s["provenance"]["recipe"]["seed"], s["metrics"]["psnr_y"])
-            for s in run.students()
-        }
+        return {(tuple(s.config.items()), s.provenance.recipe["seed"], s.metrics["psnr_y"]) for s in run.students()}
 
     assert scores(whole) == scores(parts)
 

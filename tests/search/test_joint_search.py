@@ -86,18 +86,19 @@ def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: C
     progress = Recorder()
     run, outcome = run_search(settings(), progress)
     assert outcome.reason == "all 10 trials are done"
-    families = {student["family"] for student in run.students()}
+    families = {student.family for student in run.students()}
     assert families == {"edsr", "swinir"}
     for student in run.students():
-        assert load(student["file"]).family == student["family"]
-        about = student["provenance"]
-        assert about["space"] == {"edsr": "small", "swinir": "windows"}[student["family"]]
-        assert about["teacher"] == about["target"]
-        own = run.config["branches"][about["space"]]["teacher"]
-        assert about["validation"]["teacher"]["psnr_y"] == own["psnr_y"]
-    best = max(run.config["branches"].values(), key=lambda branch: branch["teacher"]["psnr_y"])
-    assert run.config["teacher"]["name"] == best["teacher"]["name"]
-    assert run.config["references"]["teacher"]["psnr_y"] == best["teacher"]["psnr_y"]
+        assert load(student.file).family == student.family
+        about = student.provenance
+        assert about.space == {"edsr": "small", "swinir": "windows"}[student.family]
+        assert about.teacher == about.target
+        own = run.config.taught_spaces[about.space].reference
+        assert about.validation is not None
+        assert about.validation["teacher"]["psnr_y"] == own.psnr_y
+    best = max(run.config.taught_spaces.values(), key=lambda space: space.reference.psnr_y)
+    assert run.config.teacher == best.teacher
+    assert run.config.references.teacher == best.reference
     table = pareto(run)
     assert front_table(run, table).row_count == len(table) + 2
     assert front_figure(Story.of(run)).data
@@ -105,12 +106,12 @@ def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: C
 
 
 def test_a_joint_search_goes_on(settings: Callable[..., Settings]) -> None:
-    run, _ = run_search(settings(trials=5))
-    kept = {student["file"] for student in run.students()}
-    again, outcome = run_search(settings(trials=9))
+    run, _ = run_search(settings(trials=5), Recorder())
+    kept = {student.file for student in run.students()}
+    again, outcome = run_search(settings(trials=9), Recorder())
     assert outcome.reason == "all 9 trials are done"
-    assert kept <= {student["file"] for student in again.students()}
-    configs = [json.dumps([s["config"], s["provenance"]["recipe"] | {"seed": 0}]) for s in again.students()]
+    assert kept <= {student.file for student in again.students()}
+    configs = [json.dumps([s.config, {**s.provenance.recipe, "seed": 0}]) for s in again.students()]
     assert len(set(configs)) == len(configs)
 
 
@@ -119,7 +120,7 @@ def test_all_learn_from_the_target(settings: Callable[..., Settings], teacher_fi
     branches = open_joint_space(settings(target=str(teacher_file)))
     assert {branch.target_digest for branch in branches} == {branches["small"].teacher_digest}
     for student in run.students():
-        assert student["provenance"]["target"] == str(teacher_file)
+        assert student.provenance.target == str(teacher_file)
 
 
 def test_a_teacher_goes_to_the_spaces_of_its_family(
@@ -229,7 +230,7 @@ def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[...,
     task = open_task(wanted)
     suggested = prepare(task, precision=Precision()).suggested
     assert suggested.keys() == {"small", "windows"}
-    tried = [json.dumps([student["family"], student["config"]]) for student in run.students()]
+    tried = [json.dumps([student.family, student.config]) for student in run.students()]
     for name, config in suggested.items():
         branch = task.joint_space[name]
         alone = first_points(JointSpace([branch]), wanted.budget, 1, {name: config})[0]
@@ -243,4 +244,4 @@ def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[...,
 def test_densities_can_be_the_guide(settings: Callable[..., Settings]) -> None:
     run, outcome = run_search(settings(init="density", trials=2, steps=1))
     assert outcome.reason == "all 2 trials are done"
-    assert all(student["provenance"]["init"] == "density" for student in run.students())
+    assert all(student.provenance.init == "density" for student in run.students())

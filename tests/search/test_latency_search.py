@@ -9,7 +9,7 @@ import pytest
 from helpers import fake_trials
 from helpers.fake_trials import FakeSetup
 from helpers.latencies import LIMIT, MACHINE, invent_latencies, milliseconds
-from helpers.small_search import run_search, trials_of
+from helpers.small_search import objectives, run_search, trials_of
 from optuna.trial import TrialState
 
 from autocompress.cli.tables import front_table
@@ -73,7 +73,7 @@ def test_trials_are_weighed_by_what_was_measured(wanted: Make, measured: Measure
     for trial in trials:
         assert milliseconds(config_of(trial)) == trial.user_attrs[LATENCY_MS] <= LIMIT
         if trial.state == TrialState.COMPLETE:
-            assert trial.values == run.objectives(trial.number)
+            assert trial.values == objectives(run, trial.number)
             assert trial.values[1] == trial.user_attrs[LATENCY_MS]
     study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database}")
     assert study.metric_names == ["PSNR-Y (dB)", "latency (ms)"]
@@ -106,7 +106,7 @@ def test_the_front_is_of_latency_and_psnr(wanted: Make) -> None:
     for one in everyone[~everyone["on_front"]].itertuples():
         assert ((front["latency_ms"] <= one.latency_ms) & (front["psnr_y"] >= one.psnr_y)).any()
     assert set(front["latency_on"]) == {"abacus, 1 thread"}
-    assert run.config["references"]["teacher"][LATENCY_MS] == milliseconds(EDSRConfig(2, 8, 2))
+    assert run.config.references.teacher.latency_ms == milliseconds(EDSRConfig(2, 8, 2))
     table = front_table(run, front)
     assert table.columns[-1].header == "PyTorch ms"
     assert list(table.columns[-1].cells)[-1] == "28"
@@ -187,5 +187,6 @@ def test_a_real_search_for_latency(small: Make) -> None:
     run, outcome = run_search(settings)
     assert outcome.reason == "all 2 trials are done"
     for student in run.students():
-        assert student[LATENCY_MS] > 0
-    assert [trial.values[1] for trial in trials_of(run)] == [student[LATENCY_MS] for student in run.students()]
+        assert student.latency_ms is not None
+        assert student.latency_ms > 0
+    assert [trial.values[1] for trial in trials_of(run)] == [student.latency_ms for student in run.students()]

@@ -113,7 +113,7 @@ def test_bad_images_are_named_or_skipped(settings: Callable[..., Settings], tmp_
     progress = Recorder()
     wanted = settings(train=images, val=valid, trials=1, steps=1, skip_bad_images=True)
     run, _ = run_search(wanted, progress)
-    assert set(run.config["skipped_images"]) == {"text", "tiny"}
+    assert set(run.config.skipped_images) == {"text", "tiny"}
     assert sum(fact.startswith("skipped") for fact in progress.facts) == 2
     assert len(run.students()) == 1
 

@@ -30,7 +30,7 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
     begun = {n: record for n, record in running.items() if record.session in alive and record.begun is not None}
     over = ended(trials)
     states = Counter(trial.state for trial in over)
-    wanted = run.config.get("settings", {}).get("trials")  # older versions did not keep it
+    wanted = run.config.trials
     return {
         "run": str(run.path),
         "sessions": len(alive),
@@ -99,8 +99,8 @@ def _times(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
     sessions = run.times
     return {
         "sessions": len(sessions),
-        "total": sum(session["total"] for session in sessions),
-        "parts": _sum([session["parts"] for session in sessions]),
+        "total": sum(session.total for session in sessions),
+        "parts": _sum([session.parts for session in sessions]),
         "trials": _sum([TrialRecord.of(trial).seconds for trial in trials]),
     }
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 
+from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
-from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.units import format_count, format_duration, format_milliseconds
 
@@ -49,16 +49,21 @@ def _hash(note: str) -> str:
     return hashlib.sha256(note.encode()).hexdigest()
 
 
-def finished_note(record: TrialRecord, references: Mapping[str, Any], picture: str | None) -> str:
+def finished_note(record: TrialRecord, references: References, picture: str | None) -> str:
     """Of a trial that came to its end: its record, what it is compared with, and where its picture is."""
-    student = record.to_attributes()
+    student, bicubic = record.to_attributes(), references.bicubic.to_dict()
     lines = [
         f"**{record.config}**: **{record.metrics['psnr_y']:.2f} dB** PSNR-Y at "
         f"{_cost(student)}, {record.flops_share:.1%} of the teacher's",
     ]
     if picture is not None:
         lines += ["", f"![student, teacher, ground truth and bicubic]({picture})"]
-    lines += ["", *_table({"student": student, **references}), "", *_training(record)]
+    lines += [
+        "",
+        *_table({"student": student, "teacher": references.teacher.to_dict(), "bicubic": bicubic}),
+        "",
+        *_training(record),
+    ]
     return "\n".join(lines)
 
 
@@ -109,32 +114,33 @@ def _training(record: TrialRecord) -> Iterable[str]:
 def study_attributes(run: RunFolder) -> dict[str, Any]:
     """The few facts that what is shown of a study's trials is to be seen beside."""
     config = run.config
-    teachers = [branch["teacher"] for branch in config["branches"].values()]
     return {
-        "budget": str(Budget(**config["search"]["budget"])),
-        "teacher": "; ".join(f"{one['name']}: {one['psnr_y']:.2f} dB, {_cost(one)}" for one in teachers),
-        "bicubic": f"{config['references']['bicubic']['psnr_y']:.2f} dB",
-        "images": f"{config['train']['name']} to train on, {config['valid']['name']} to choose by",
-        "seed": config["search"]["seed"],
+        "budget": str(config.search.budget),
+        "teacher": "; ".join(
+            f"{space.teacher.name}: {space.reference.psnr_y:.2f} dB, {_cost(space.reference.to_dict())}"
+            for space in config.taught_spaces.values()
+        ),
+        "bicubic": f"{config.references.bicubic.psnr_y:.2f} dB",
+        "images": f"{config.train.name} to train on, {config.valid.name} to choose by",
+        "seed": config.search.seed,
     }
 
 
 def study_note(run: RunFolder) -> str:
     """What was searched, and how to read what is shown of it."""
     config = run.config
-    asked, references = config["search"], config["references"]
-    teachers = {branch["teacher"]["name"]: branch["teacher"] for branch in config["branches"].values()}
+    search, teachers = config.search, config.teachers
     lines = [
-        f"## Small networks of {' and '.join(teachers)}, x{config['scale']}",
+        f"## Small networks of {' and '.join(teachers)}, x{config.scale}",
         "",
-        f"Within {Budget(**asked['budget'])}. Every trial shrinks a teacher to a student, distills it, and scores it.",
+        f"Within {search.budget}. Every trial shrinks a teacher to a student, distills it, and scores it.",
         "",
-        *(f"- teacher `{name}`: {teacher['psnr_y']:.2f} dB at {_cost(teacher)}" for name, teacher in teachers.items()),
-        f"- bicubic: {references['bicubic']['psnr_y']:.2f} dB",
-        *(f"- space `{name}`: {_ranges(space['parameters'])}" for name, space in asked["spaces"].items()),
-        f"- {config['train']['images']} images of {config['train']['name']} to train on, "
-        f"{config['valid']['images']} of {config['valid']['name']} to choose by: all scores here are of these",
-        f"- {asked['recipe']['steps']} steps of training, sampler {asked['sampler']}, seed {asked['seed']}",
+        *(f"- teacher `{name}`: {one.psnr_y:.2f} dB at {_cost(one.to_dict())}" for name, one in teachers.items()),
+        f"- bicubic: {config.references.bicubic.psnr_y:.2f} dB",
+        *(f"- space `{name}`: {_ranges(space['parameters'])}" for name, space in search.spaces.items()),
+        f"- {config.train} to train on, "
+        f"{config.valid.images} of {config.valid.name} to choose by: all scores here are of these",
+        f"- {search.recipe['steps']} steps of training, sampler {search.sampler}, seed {search.seed}",
         "",
         _READING.replace("RUN", str(run.path)),
     ]

@@ -13,10 +13,8 @@ from autocompress.errors import RunError
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.storage import StudyStorage
-from autocompress.search.space.cost import LATENCY_MS
+from autocompress.search.run.student import StoredStudent
 from autocompress.search.space.joint_space import JointSpace
-
-NEEDED = {"point", "scores"}  # of a student's provenance
 
 
 def set_damaged_aside(run: RunFolder) -> str | None:
@@ -74,40 +72,44 @@ def rebuild(study: Study, run: RunFolder, branches: JointSpace, seed: int) -> bo
     stands for it, which is not counted. RunError where an older version wrote the students.
     """
     there = len(study.get_trials(deepcopy=False))
-    students = {student["trial"]: student for student in run.students() if student["trial"] >= there}
+    students = {student.trial: student for student in run.students() if student.trial >= there}
     if not students:
         return False
     for student in students.values():
-        if not student["provenance"].keys() >= NEEDED:
+        if student.provenance.point is None or student.provenance.scores is None:
             raise RunError(
-                f"{run.path}: the study is lost, and trial {student['trial']} was written by an older version, which "
+                f"{run.path}: the study is lost, and trial {student.trial} was written by an older version, which "
                 "did not say enough to make it again; restore study.db, or give another folder with --out"
             )
-    config = run.config
+    teacher_flops = run.config.references.teacher.flops
     for number in range(there, max(students) + 1):
-        study.add_trial(_at_its_end(students[number], branches, seed, config) if number in students else _placeholder())
+        written = students.get(number)
+        study.add_trial(_placeholder() if written is None else _at_its_end(written, branches, seed, teacher_flops))
     return True
 
 
-def _at_its_end(student: dict[str, Any], branches: JointSpace, seed: int, config: dict[str, Any]) -> FrozenTrial:
+def _at_its_end(student: StoredStudent, branches: JointSpace, seed: int, teacher_flops: int) -> FrozenTrial:
     """As it was at its end, before that was told."""
-    provenance = student["provenance"]
+    point, scores = student.provenance.point, student.provenance.scores
+    assert point is not None
+    assert scores is not None
+    own_seed = student.provenance.recipe["seed"]
     record = TrialRecord.of_candidate(
-        student["family"],
-        student["config"],
-        flops=student["flops"],
-        params=student["params"],
-        latency_ms=student.get(LATENCY_MS),
-        seed=provenance["recipe"]["seed"],
-        teacher_flops=config["references"]["teacher"]["flops"],
-        ordinal=provenance["recipe"]["seed"] - seed,
-        at_step={int(step): psnr for step, psnr in provenance["scores"].items()},
+        student.family,
+        student.config,
+        flops=student.flops,
+        params=student.params,
+        latency_ms=student.latency_ms,
+        seed=own_seed,
+        teacher_flops=teacher_flops,
+        ordinal=own_seed - seed,
+        at_step=scores,
     )
-    known = branches.distributions()
+    distributions = branches.distributions()
     return create_trial(
         state=TrialState.RUNNING,
-        params=provenance["point"],
-        distributions={name: known[name] for name in provenance["point"]},
+        params=dict(point),
+        distributions={name: distributions[name] for name in point},
         user_attrs=record.to_attributes(),
     )
 

@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from autocompress.io import checkpoints
+from autocompress.search.run.config import References
 from autocompress.search.run.crops import crops_of
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.notes import (
@@ -29,7 +30,6 @@ from autocompress.search.run.notes import (
 )
 from autocompress.search.run.pictures import side_by_side
 from autocompress.search.run.record import TrialRecord, scores_at_rungs, update_stored
-from autocompress.search.run.trial_log import TrialLog
 from autocompress.search.space.joint_space import SPACE_PARAM
 from autocompress.search.space.search_space import Candidate
 
@@ -73,18 +73,18 @@ class Showing:
     def cost(self, candidate: Candidate) -> TrialRecord:
         """What is known of a trial that is asked for."""
         return TrialRecord.of_candidate(
-            self._config["search"]["spaces"][candidate.space]["family"],
+            self._config.search.spaces[candidate.space]["family"],
             candidate.config.to_dict(),
             flops=candidate.flops,
             params=candidate.params,
             latency_ms=candidate.latency,
             seed=candidate.recipe.seed,
-            teacher_flops=self._config["references"]["teacher"]["flops"],
+            teacher_flops=self._config.references.teacher.flops,
         )
 
     def finished(self, number: int, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
         """A trial has been trained to its end."""
-        steps = self._config["search"]["recipe"]["steps"]
+        steps = self._config.search.recipe["steps"]
         self._set(number, TrialRecord(metrics=metrics, seconds=dict(seconds), steps=steps))
         self._show(number, self._finished_note)
 
@@ -106,8 +106,8 @@ class Showing:
         if student is None:
             self.failed(number, TrialRecord.of(self._trial(number)).reason or CUT_OFF, again=True)
             return None
-        self.finished(number, student["metrics"], student.get("provenance", {}).get("seconds", {}))
-        return self._run.objectives(number)
+        self.finished(number, student.metrics, student.provenance.seconds)
+        return student.objectives
 
     def _trial_id(self, number: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
@@ -123,14 +123,15 @@ class Showing:
             save_note(self._storage, self._study_id, self._trial_id(number), write(self._trial(number)))
         except Exception as error:
             with suppress(OSError):
-                TrialLog(self._run.trial(number) / "log.txt").write(f"not shown in the dashboard: {error!r}")
+                self._run.log(number).write(f"not shown in the dashboard: {error!r}")
 
     def _finished_note(self, trial: FrozenTrial) -> str:
-        branches, references = self._config["branches"], self._config["references"]
-        teacher = branches[trial.params.get(SPACE_PARAM, next(iter(branches)))]["teacher"]
-        artifact = self._upload(trial, teacher["name"])
+        spaces = self._config.taught_spaces
+        taught = spaces[trial.params.get(SPACE_PARAM, next(iter(spaces)))]
+        artifact = self._upload(trial, taught.teacher.name)
         path = None if artifact is None else f"/artifacts/{self._study_id}/{self._trial_id(trial.number)}/{artifact}"
-        return finished_note(TrialRecord.of(trial), {"teacher": teacher, "bicubic": references["bicubic"]}, path)
+        references = References(self._config.references.bicubic, taught.reference)
+        return finished_note(TrialRecord.of(trial), references, path)
 
     def _upload(self, trial: FrozenTrial, teacher: str) -> str | None:
         """The id of the trial's picture in the artifact store; None where there is nothing to see."""

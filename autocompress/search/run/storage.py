@@ -81,7 +81,7 @@ def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
     if not run.exists():
         name = STUDY_NAME if wanted is None else f"{run.path.absolute().name}-{secrets.token_hex(4)}"
         return StudyStorage(wanted, name)
-    recorded = run.config.get("storage") or StudyStorage(None, STUDY_NAME).record()
+    recorded = run.config.storage or StudyStorage(None, STUDY_NAME).record()
     was, study = recorded["url"], recorded["study"]
     if wanted is None and was is not None and HIDDEN in was:
         raise RunError(

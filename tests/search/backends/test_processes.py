@@ -33,7 +33,7 @@ def test_two_workers_do_what_one_does(settings: MakeSettings, tmp_path: Path) ->
             settings(out=tmp_path / name, workers=count, steps=4, trials=3), stopping=none_stops()
         )
         assert outcome.reason == "all 3 trials are done"
-        found.append({s["trial"]: (s["config"], s["provenance"]["recipe"], s["metrics"]) for s in run.students()})
+        found.append({s.trial: (s.config, s.provenance.recipe, s.metrics) for s in run.students()})
     assert found[0] == found[1]
     assert len(found[0]) == 3
 
@@ -146,11 +146,11 @@ def test_a_trial_goes_on_from_its_last_rung(
     assert taken[:50] == list(range(50))
     assert taken[50:] == list(range(30, 90))
     [one], [other] = whole.students(), run.students()
-    ours, theirs = (load(student["file"]).state_dict() for student in (one, other))
+    ours, theirs = (load(student.file).state_dict() for student in (one, other))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    assert one["metrics"] == other["metrics"]
-    assert one["provenance"]["recipe"] == other["provenance"]["recipe"]
-    log = (run.trial(other["trial"]) / "log.txt").read_text()
+    assert one.metrics == other.metrics
+    assert one.provenance.recipe == other.provenance.recipe
+    log = (run.trial(other.trial) / "log.txt").read_text()
     assert "after 30 steps" in log
     assert "finished with" in log
 

@@ -49,10 +49,10 @@ def test_of_a_finished_run(small: Make) -> None:
     assert counts["stopped"] > 0
     assert counts["finished"] + counts["stopped"] == 13
     assert counts["running"] == counts["waiting"] == about["sessions"] == 0
-    best = max(run.students(), key=lambda student: float(student["metrics"]["psnr_y"]))
-    assert (about["best"]["trial"], about["best"]["flops"]) == (best["trial"], best["flops"])
+    best = max(run.students(), key=lambda student: float(student.metrics["psnr_y"]))
+    assert (about["best"]["trial"], about["best"]["flops"]) == (best.trial, best.flops)
     assert about["times"]["sessions"] == 1
-    assert about["times"]["total"] == pytest.approx(run.times[0]["total"])
+    assert about["times"]["total"] == pytest.approx(run.times[0].total)
     assert any(trial["reason"] == "the fake trial raised" for trial in about["ended_early"])
     assert json.loads(told(run.path, "--json"))["trials"] == counts
     said = told(run.path, "--all")
@@ -77,12 +77,12 @@ def test_where_the_time_goes_is_seen_while_it_goes(small: Make) -> None:
     run = RunFolder(small().folder)
     fake_trials.run(small(trials=3), FakeSetup(seconds=0.05), here=True, **own)
     assert [sessions for sessions, *_ in totals] == [1] * len(totals)
-    assert 0 < totals[0][1] < totals[-1][1] < run.times[0]["total"]
+    assert 0 < totals[0][1] < totals[-1][1] < run.times[0].total
     assert all(total == pytest.approx(parts, abs=0.1) for _, total, parts in totals)
     fake_trials.run(small(trials=6), FakeSetup(seconds=0.05), here=True, **own)
     assert len(totals) > 3
     assert [sessions for sessions, *_ in totals[3:]] == [2] * len(totals[3:])
-    assert len(run.times) == len({session["session"] for session in run.times}) == 2
+    assert len(run.times) == len({session.session for session in run.times}) == 2
 
 
 def test_what_trials_take_is_said_of_workers_too(small: Make) -> None:
@@ -109,11 +109,11 @@ def test_the_best_is_the_pick_within_a_lower_budget(small: Make) -> None:
     run = RunFolder(small().folder)
     before = status(run)["best"]["trial"]
     assert before == pick(pareto(run))["trial"]
-    largest = max(student["flops"] for student in run.students())
+    largest = max(student.flops for student in run.students())
     lower = {"budget_flops": largest - 1, "extend": True}
     fake_trials.run(small(**lower), FakeSetup(), here=True)
     assert status(run)["best"]["trial"] == pick(pareto(run))["trial"] != before
-    config = run.config
+    config = run.config.to_dict()
     config["search"]["budget"] = {"flops": None, "params": 1}
     (run.path / "config.json").write_text(json.dumps(config))
     assert status(run)["best"] is None

@@ -107,9 +107,7 @@ def test_later_students_are_cut_to_the_run_s_crops(small: Callable[..., Settings
     assert json.loads(index.read_text()) == content
     pieces = crops_of(run)
     assert pieces is not None
-    shapes = [
-        read_image(student_crop(run.trial(student["trial"]), pieces.crops[0])).shape for student in run.students()
-    ]
+    shapes = [read_image(student_crop(run.trial(student.trial), pieces.crops[0])).shape for student in run.students()]
     assert shapes == [(96, 96, 3), (32, 64, 3), (32, 64, 3)]
 
 
@@ -129,5 +127,5 @@ def test_students_crops_are_theirs(finished: Finished) -> None:
     (crop,) = pieces.crops  # a third of the photos validates
     lr = bicubic.downscale(read_image(pieces.truth(crop)), 2)  # the crop is the whole image
     for student in run.students():
-        expected = network_upscaler(autocompress.load(Path(student["file"])))(lr)
-        assert np.array_equal(read_image(student_crop(run.trial(student["trial"]), crop)), expected)
+        expected = network_upscaler(autocompress.load(Path(student.file)))(lr)
+        assert np.array_equal(read_image(student_crop(run.trial(student.trial), crop)), expected)

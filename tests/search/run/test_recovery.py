@@ -134,13 +134,13 @@ def test_another_budget_needs_leave(small: Make) -> None:
         fake_trials.run(small(**larger), FakeSetup(), here=True)
     with pytest.raises(RunError, match=r"seed was 0 and is now 1\); give another folder with --out$"):
         fake_trials.run(small(**larger, seed=1, extend=True), FakeSetup(), here=True)
-    assert run.config["search"]["budget"]["flops"] == BUDGET
+    assert run.config.search.budget.flops == BUDGET
     assert fake_trials.run(small(**larger, extend=True), FakeSetup(), here=True).reason == "all 12 trials are done"
-    assert run.config["search"]["budget"]["flops"] == 2 * BUDGET
+    assert run.config.search.budget.flops == 2 * BUDGET
     assert max(trial.user_attrs["flops"] for trial in trials_in(run)) > BUDGET
     # from now on this is its budget
     assert fake_trials.run(small(**larger), FakeSetup(), here=True).reason == "all 12 trials are done"
-    smallest = min(student["flops"] for student in run.students())
+    smallest = min(student.flops for student in run.students())
     fake_trials.run(small(budget_flops=smallest, trials=12, extend=True), FakeSetup(), here=True)
     assert set(pareto(run)["flops"]) == {smallest}
     assert not list(run.path.rglob("*.tmp"))

@@ -46,7 +46,7 @@ def test_a_search_on_a_server_that_is_killed_goes_on(small: Make, kind: str, req
     check_whole(run, trials_in(run, server.url), 10)
     assert not run.database.exists()
     assert "secret" not in (run.path / "config.json").read_text()
-    assert run.config["storage"]["study"].startswith("run-")
+    assert run.config.storage["study"].startswith("run-")
     with pytest.raises(RunError, match="give --storage with the password again"):
         fake_trials.run(small(trials=10), FakeSetup())
 

@@ -36,7 +36,7 @@ def _local_ray() -> Iterator[None]:
 
 
 def points(run: RunFolder) -> set[str]:
-    return {json.dumps([s["config"], s["provenance"]["recipe"], s["metrics"]]) for s in run.students()}
+    return {json.dumps([s.config, s.provenance.recipe, s.metrics]) for s in run.students()}
 
 
 def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_node_without_the_run_folder_sends_its_files(settings: MakeSettings, t
     assert outcome.reason == "all 2 trials are done"
     assert counts(run) == {"FAIL": 2, "COMPLETE": 2}
     assert len(run.students()) == 2
-    assert all(Path(student["file"]).read_text() == "no weights" for student in run.students())
+    assert all(Path(student.file).read_text() == "no weights" for student in run.students())
     resumed = [line.split()[1] for line in (tmp_path / "once").read_text().splitlines()]
     assert resumed.count("False") == resumed.count("True") == 2
 
