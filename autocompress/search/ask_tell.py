@@ -53,7 +53,7 @@ class AskTell:
     sampler: FeasibleSampler
     known: Known
     showing: Showing
-    open: dict[int, OpenTrial] = field(default_factory=dict)  # by number
+    open_trials: dict[int, OpenTrial] = field(default_factory=dict)  # by number
 
     def ask(self, on_room: Callable[[int], None]) -> Job | None:
         """One more trial, unless there are enough or nothing is left to try; `on_room`: so many have not ended."""
@@ -71,7 +71,7 @@ class AskTell:
 
     def report(self, number: int, step: int, psnr: float) -> None:
         """A trial has this PSNR-Y in dB at a rung; 0 is before training."""
-        trial = self.open[number]
+        trial = self.open_trials[number]
         update(trial.asked, TrialRecord(at_step={step: psnr}))
         self._log(number, f"{psnr:.4f} dB after {step} steps")
         self.known.record(step, Point(number, psnr, trial.candidate.cost))
@@ -82,7 +82,7 @@ class AskTell:
         """Why a trial should end at a rung that was reported, or None where it may go on."""
         if step == 0 and self.feasible.task.settings.init != "projection":  # what they score before says nothing
             return None
-        return self.known.rungs.stops(step, Point(number, psnr, self.open[number].candidate.cost))
+        return self.known.rungs.stops(step, Point(number, psnr, self.open_trials[number].candidate.cost))
 
     def complete(self, number: int, metrics: dict[str, float], seconds: dict[str, float]) -> Candidate:
         """A trial has trained to its end, and has these mean scores."""
@@ -115,7 +115,7 @@ class AskTell:
     def abandon(self, reason: str) -> None:
         """Fail what is open and queue it again, for the next time that this run goes on."""
         with self.session.asking():
-            for number, trial in self.open.items():
+            for number, trial in self.open_trials.items():
                 update(trial.asked, TrialRecord(reason=reason))
                 self._log(number, reason)
                 self.known.forget(number)
@@ -123,7 +123,7 @@ class AskTell:
             # one without a session was being asked for, and that was here
             ours = (self.session.id, None)
             self._recover(trial for trial in running if TrialRecord.of(trial).session in ours)
-        self.open.clear()
+        self.open_trials.clear()
 
     def clean_up(self) -> None:
         """Remove what killed sessions left in the run folder."""
@@ -152,7 +152,7 @@ class AskTell:
         """All trials as they are now, without any that a dead session left running."""
         trials = self._trials()
         running = (trial for trial in trials if trial.state == TrialState.RUNNING)
-        theirs = [trial for trial in running if trial.number not in self.open]
+        theirs = [trial for trial in running if trial.number not in self.open_trials]
         sessions = {trial.number: TrialRecord.of(trial).session for trial in theirs}
         alive = {session for session in set(sessions.values()) if self.session.alive(session)}
         if lost := [trial for trial in theirs if sessions[trial.number] not in alive]:
@@ -171,8 +171,8 @@ class AskTell:
         candidate = self.feasible.of(joint_space.suggest(asked), ordinal(asked, self._trials()))
         self.known.tried.add(joint_space.key(candidate))
         update(asked, self.showing.cost(candidate))
-        self.open[asked.number] = OpenTrial(asked, candidate)
-        return self.open[asked.number]
+        self.open_trials[asked.number] = OpenTrial(asked, candidate)
+        return self.open_trials[asked.number]
 
     def _job(self, trial: OpenTrial) -> Job:
         number = trial.asked.number
@@ -183,7 +183,7 @@ class AskTell:
 
     def _close(self, number: int, how: str) -> OpenTrial:
         self._log(number, how)
-        return self.open.pop(number)
+        return self.open_trials.pop(number)
 
     def _log(self, number: int, what: str) -> None:
         self.run.log(number).write(what)

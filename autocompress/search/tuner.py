@@ -42,13 +42,13 @@ class Tuner:
 
     def __init__(
         self,
-        trials: AskTell,
+        study: AskTell,
         callback: SearchCallback,
         timer: PhaseTimer,
         deadline: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._trials = trials
+        self._study = study
         self._callback = callback
         self._timer = timer
         self._deadline = deadline
@@ -62,25 +62,25 @@ class Tuner:
             with closing(backend):
                 self._loop(backend)
         except _TimeIsUp:
-            self._trials.abandon(TIME_IS_UP)
+            self._study.abandon(TIME_IS_UP)
             return Outcome(TIME_IS_UP)
         except KeyboardInterrupt:
-            self._trials.abandon("interrupted")
+            self._study.abandon("interrupted")
             return Outcome("interrupted", interrupted=True)
         except BaseException:
             with suppress(Exception):  # what cannot be told now, the next session sees for itself
-                self._trials.abandon("the search broke off")
+                self._study.abandon("the search broke off")
             raise
-        self._trials.clean_up()
-        if self._trials.room() <= 0:
-            return Outcome(f"all {self._trials.feasible.task.settings.trials} trials are done")
+        self._study.clean_up()
+        if self._study.room() <= 0:
+            return Outcome(f"all {self._study.feasible.task.settings.trials} trials are done")
         return Outcome("every config that fits the budget has been tried")
 
     def write_times(self) -> None:
         """Write down where this session's time went, up to now."""
-        trials = self._trials
-        with suppress(DiskFull), self._timer.during("storing"), trials.session.asking():
-            trials.run.write_times(SessionTimes(session=trials.session.id, **self._timer.to_dict()))
+        study = self._study
+        with suppress(DiskFull), self._timer.during("storing"), study.session.asking():
+            study.run.write_times(SessionTimes(session=study.session.id, **self._timer.to_dict()))
         self._write_times_again = self._clock() + TIMES_EVERY
 
     def _loop(self, backend: Backend) -> None:
@@ -89,11 +89,11 @@ class Tuner:
             job = self._next_job() if backend.free_slots() else None
             if job is not None:
                 backend.start(job)
-            if self._trials.open:
+            if self._study.open_trials:
                 # to ask takes a moment, for which no trial need wait at its rung: one is asked for at a time
                 for message in backend.poll(0.0 if job is not None else POLL):
                     self._handle(message, backend)
-            elif self._trials.others_work():
+            elif self._study.others_work():
                 time.sleep(LOOK_EVERY)
             else:
                 return
@@ -102,7 +102,7 @@ class Tuner:
         now = self._clock()
         if now >= self._write_times_again:
             self.write_times()
-        if self._deadline is not None and now >= self._deadline and self._trials.room() > 0:
+        if self._deadline is not None and now >= self._deadline and self._study.room() > 0:
             raise _TimeIsUp
 
     def _next_job(self) -> Job | None:
@@ -111,13 +111,13 @@ class Tuner:
         if self._clock() < self._ask_again:
             return None
         with self._timer.during("sampling"):
-            job = self._trials.ask(self._callback.on_trials_left)
+            job = self._study.ask(self._callback.on_trials_left)
         if job is None:
             self._ask_again = self._clock() + LOOK_EVERY
         return job
 
     def _handle(self, message: Message, backend: Backend) -> None:
-        if message.number not in self._trials.open:  # stopped just now: what comes of it is nobody's
+        if message.number not in self._study.open_trials:  # stopped just now: what comes of it is nobody's
             return
         match message:
             case StepDone(number, step):
@@ -128,7 +128,7 @@ class Tuner:
                 self._complete(message)
             case Failed(number, ends_search=False):
                 # it may have died after its end, before it could say so
-                student = self._trials.run.student(number)
+                student = self._study.run.student(number)
                 if student is None:
                     self._fail(message)
                 else:
@@ -139,14 +139,14 @@ class Tuner:
     def _judge(self, rung: RungReached, backend: Backend) -> None:
         """Whether a trial goes on."""
         number, step, psnr = rung.number, rung.step, rung.psnr
-        candidate = self._trials.open[number].candidate
+        candidate = self._study.open_trials[number].candidate
         with self._timer.during("storing"):
-            self._trials.report(number, step, psnr)
+            self._study.report(number, step, psnr)
         if step == 0:
             self._callback.on_trial_start(number, candidate, psnr)
         else:
             self._callback.on_rung(number, step, psnr)
-        if (reason := self._trials.why_stop(number, step, psnr)) is not None:
+        if (reason := self._study.why_stop(number, step, psnr)) is not None:
             backend.stop(number)
             self._prune(number, reason)
             return
@@ -156,18 +156,18 @@ class Tuner:
 
     def _prune(self, number: int, reason: str) -> None:
         with self._timer.during("storing"):
-            candidate = self._trials.prune(number, reason)
+            candidate = self._study.prune(number, reason)
         self._callback.on_trial_pruned(number, candidate, reason)
         self._ask_again = 0.0
 
     def _complete(self, end: Finished) -> None:
         with self._timer.during("storing"):
-            candidate = self._trials.complete(end.number, end.metrics, end.seconds)
+            candidate = self._study.complete(end.number, end.metrics, end.seconds)
         self._callback.on_trial_complete(end.number, candidate, end.metrics["psnr_y"])
         self._ask_again = 0.0
 
     def _fail(self, end: Failed) -> None:
         with self._timer.during("storing"):
-            candidate = self._trials.fail(end.number, end.reason, end.again)
+            candidate = self._study.fail(end.number, end.reason, end.again)
         self._callback.on_trial_fail(end.number, candidate, end.reason)
         self._ask_again = 0.0

@@ -49,21 +49,27 @@ class _Ready:
     """A worker's first word."""
 
 
+@dataclass(eq=False)
 class _Worker:
     """A process and the connection to it; `job` is what it works on, None while it has none.
 
     `started` is when that began, or when it was given to a worker that was not ready yet.
     """
 
-    def __init__(self, setup: WorkerSetup) -> None:
-        self.job: Job | None = None
-        self.started = 0.0
-        self.ready = False
+    process: SpawnProcess
+    connection: Connection
+    job: Job | None = None
+    started: float = 0.0
+    ready: bool = False
+
+    @classmethod
+    def start(cls, setup: WorkerSetup) -> _Worker:
         context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA, nor torch's threads
-        self.connection, theirs = context.Pipe()
-        self.process: SpawnProcess = context.Process(target=serve, args=(theirs, setup), daemon=True)
-        self.process.start()
+        connection, theirs = context.Pipe()
+        process = context.Process(target=serve, args=(theirs, setup), daemon=True)
+        process.start()
         theirs.close()
+        return cls(process, connection)
 
     def begin(self, job: Job) -> None:
         self.job, self.started = job, time.monotonic()
@@ -105,7 +111,7 @@ class ProcessBackend(Backend):
     def start(self, job: Job) -> None:
         worker = next((worker for worker in self._workers if worker.job is None), None)
         if worker is None:
-            worker = _Worker(self._setup)
+            worker = _Worker.start(self._setup)
             self._workers.append(worker)
         worker.begin(job)
 
