@@ -36,7 +36,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from autocompress.distill.recipe import Recipe
 from autocompress.search.pareto import Point, hypervolume
-from autocompress.search.run.history import KnownConfig
+from autocompress.search.run.history import TriedConfig
 from autocompress.search.run.record import TrialRecord, update
 from autocompress.search.run.study import DIRECTIONS
 from autocompress.search.sampling import cost_aware
@@ -193,7 +193,7 @@ class _Whole(Observations):
 
     @classmethod
     def of(
-        cls, known: Sequence[KnownConfig], option_at: Callable[[Values], PoolCandidate], partial: bool = False
+        cls, known: Sequence[TriedConfig], option_at: Callable[[Values], PoolCandidate], partial: bool = False
     ) -> Observations:
         return Observations.of(known, option_at, partial)
 

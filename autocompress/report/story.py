@@ -17,7 +17,7 @@ from autocompress.search.results.front import LATENCIES, objective, pick, rows, 
 from autocompress.search.results.status import NAMES, trials_of
 from autocompress.search.run.config import References, RunConfig, TeacherReference
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.known import scores
+from autocompress.search.run.history import points_at_rungs
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.sessions import is_held, locks
 from autocompress.search.run.study import ended
@@ -120,7 +120,7 @@ class Story:
     def last_scores(self) -> list[tuple[int, Point]]:
         """Of stopped trials: the step of the last score, and the score."""
         stopped = [trial for trial in self.trials if trial.state == TrialState.PRUNED]
-        return [max(found, key=lambda score: score[0]) for trial in stopped if (found := scores(trial))]
+        return [max(found, key=lambda score: score[0]) for trial in stopped if (found := points_at_rungs(trial))]
 
 
 def _end(trial: FrozenTrial) -> float:

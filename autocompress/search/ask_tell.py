@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.pareto import Point
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.known import Known
+from autocompress.search.run.history import TrialHistory
 from autocompress.search.run.record import TrialRecord, update
 from autocompress.search.run.recovery import rebuild
 from autocompress.search.run.sessions import Session
@@ -51,7 +51,7 @@ class AskTell:
     session: Session
     study: Study
     sampler: FeasibleSampler
-    known: Known
+    history: TrialHistory
     showing: Showing
     open_trials: dict[int, OpenTrial] = field(default_factory=dict)  # by number
 
@@ -74,15 +74,15 @@ class AskTell:
         trial = self.open_trials[number]
         update(trial.asked, TrialRecord(at_step={step: psnr}))
         self._log(number, f"{psnr:.4f} dB after {step} steps")
-        self.known.record(step, Point(number, psnr, trial.candidate.cost))
+        self.history.add_score(step, Point(number, psnr, trial.candidate.cost))
         if not self.session.alone():
-            self.known.look(self._trials())
+            self.history.update(self._trials())
 
     def why_stop(self, number: int, step: int, psnr: float) -> str | None:
         """Why a trial should end at a rung that was reported, or None where it may go on."""
         if step == 0 and self.feasible.task.settings.init != "projection":  # what they score before says nothing
             return None
-        return self.known.rungs.stops(step, Point(number, psnr, self.open_trials[number].candidate.cost))
+        return self.history.rungs.stops(step, Point(number, psnr, self.open_trials[number].candidate.cost))
 
     def complete(self, number: int, metrics: dict[str, float], seconds: dict[str, float]) -> Candidate:
         """A trial has trained to its end, and has these mean scores."""
@@ -106,7 +106,7 @@ class AskTell:
             trial = self._close(number, f"failed: {reason}")
             again = again and TrialRecord.of(trial.asked).attempts + 1 < MAX_ATTEMPTS
             self.showing.failed(number, reason, again)
-            self.known.forget(number)
+            self.history.forget_scores(number)
             fail(self.study, number, again=again, failed_attempt=True)
             if not again:
                 self.run.remove_state(origin(trial.asked))
@@ -118,7 +118,7 @@ class AskTell:
             for number, trial in self.open_trials.items():
                 update(trial.asked, TrialRecord(reason=reason))
                 self._log(number, reason)
-                self.known.forget(number)
+                self.history.forget_scores(number)
             running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             # one without a session was being asked for, and that was here
             ours = (self.session.id, None)
@@ -158,7 +158,7 @@ class AskTell:
         if lost := [trial for trial in theirs if sessions[trial.number] not in alive]:
             self._recover(lost)
             trials = self._trials()
-        self.known.look(trials)
+        self.history.update(trials)
         return trials
 
     def _recover(self, lost: Iterable[FrozenTrial]) -> None:
@@ -169,7 +169,7 @@ class AskTell:
         update(asked, TrialRecord(session=self.session.id))
         joint_space = self.feasible.task.joint_space
         candidate = self.feasible.of(joint_space.suggest(asked), ordinal(asked, self._trials()))
-        self.known.tried.add(joint_space.key(candidate))
+        self.history.tried.add(joint_space.key(candidate))
         update(asked, self.showing.cost(candidate))
         self.open_trials[asked.number] = OpenTrial(asked, candidate)
         return self.open_trials[asked.number]
@@ -197,10 +197,10 @@ def open_ask_tell(
     A study that was lost is made again from its students; what killed sessions left is put in order.
     """
     task = feasible.task
-    known = Known(feasible.key_of, rungs)
+    history = TrialHistory(feasible.key_of, rungs)
     bicubic = run.config.references.bicubic.psnr_y
     sampler = make_sampler(
-        task.settings, task.joint_space, lambda point: feasible.usable(point, known.tried), bicubic, feasible.costs
+        task.settings, task.joint_space, lambda point: feasible.usable(point, history.tried), bicubic, feasible.costs
     )
     with session.asking():
         storage = session.place.open(run)
@@ -209,7 +209,7 @@ def open_ask_tell(
         showing.study(again=task.settings.extend)
         if not rebuild(study, run, task.joint_space, task.settings.seed):
             enqueue(study, starts)
-        trials = AskTell(feasible, run, session, study, sampler, known, showing)
+        trials = AskTell(feasible, run, session, study, sampler, history, showing)
         sweep(run, trials._up_to_date())
         session.bury()
     return trials

@@ -44,7 +44,7 @@ class Bench:
         self.study = optuna.create_study(directions=DIRECTIONS, sampler=self.sampler(seed, name))
 
     def sampler(self, seed: int, name: str = "cost-aware") -> CostAwareSampler:
-        settings = Settings(budget=BUDGET, seed=seed, sampler=name)
+        settings = Settings(budget_flops=BUDGET.flops, seed=seed, sampler=name)
         return make_sampler(settings, self.branches, self.usable, REFERENCE.psnr)  # type: ignore[return-value]
 
     def start(self) -> None:

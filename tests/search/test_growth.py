@@ -8,24 +8,22 @@ import pytest
 from helpers.sampling_study import Bench
 from optuna.trial import TrialState, create_trial
 
-from autocompress.search.run import history, known
-from autocompress.search.run.history import Over
-from autocompress.search.run.known import Known
+from autocompress.search.run import history
+from autocompress.search.run.history import TrialHistory, TriedConfig
 from autocompress.search.run.record import AT_STEP
 from autocompress.search.space import cost
-from autocompress.search.stopping import Rungs
 
 
 def test_a_sampler_reads_a_trial_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: Counter[int] = Counter()
     encoded: list[Any] = []
-    reads = history._known
+    reads = TriedConfig.of
 
-    def counted(trial: optuna.trial.FrozenTrial) -> history.KnownConfig:
+    def counted(trial: optuna.trial.FrozenTrial) -> TriedConfig:
         read[trial.number] += 1
         return reads(trial)
 
-    monkeypatch.setattr(history, "_known", counted)
+    monkeypatch.setattr(TriedConfig, "of", counted)
     bench = Bench()
     encode = bench.study.sampler._options._encoding.encode  # type: ignore[attr-defined]
 
@@ -48,12 +46,12 @@ def test_a_sampler_reads_a_trial_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_read_before_changes_nothing() -> None:
     """Also where a trial that was running is over, and where one is tried again."""
     study = optuna.create_study(directions=["maximize", "minimize"])
-    kept: Over = {}
+    kept = TrialHistory()
 
-    def seen() -> list[history.KnownConfig]:
+    def seen() -> list[TriedConfig]:
         trials = study.get_trials(deepcopy=False)
-        found = history.history(trials, trials[-1], kept)
-        assert found == history.history(trials, trials[-1], {})
+        found = kept.configs(trials, trials[-1])
+        assert found == TrialHistory().configs(trials, trials[-1])
         return found
 
     for number in range(6):
@@ -76,21 +74,32 @@ def test_what_was_read_before_changes_nothing() -> None:
     assert len(found) == 5
 
 
+def test_nothing_is_mixed_up_with_a_trial_of_the_same_number_in_another_study() -> None:
+    kept = TrialHistory()
+    for psnr in (30.0, 31.0):
+        study = optuna.create_study(directions=["maximize", "minimize"])
+        distributions = {"x": optuna.distributions.FloatDistribution(0, 1)}
+        study.add_trial(create_trial(values=[psnr, 1.0], params={"x": 0.5}, distributions=distributions))
+        study.ask()
+        [config] = kept.configs(study.trials, study.trials[-1])
+        assert config.psnr == psnr
+
+
 def test_scores_at_rungs_are_read_until_a_trial_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    scores = known.scores
-    monkeypatch.setattr(known, "scores", lambda trial: read.append(trial.number) or scores(trial))  # type: ignore[func-returns-value]
+    scores = history.points_at_rungs
+    monkeypatch.setattr(history, "points_at_rungs", lambda trial: read.append(trial.number) or scores(trial))  # type: ignore[func-returns-value]
     study = optuna.create_study(directions=["maximize", "minimize"])
     attributes: dict[str, Any] = {"flops": 10.0, f"{AT_STEP}33": 20.0}
     study.add_trial(create_trial(values=[30.0, 10.0], user_attrs=attributes))
     study.ask().set_user_attr("flops", 11.0)
-    all_known = Known(lambda _: None, Rungs())
+    kept = TrialHistory()
     for _ in range(3):
-        all_known.look(study.get_trials(deepcopy=False))
+        kept.update(study.get_trials(deepcopy=False))
     assert read == [0, 1, 1, 1]
     study.add_trial(create_trial(values=[31.0, 12.0], user_attrs=attributes | {"flops": 12.0, f"{AT_STEP}33": 25.0}))
-    all_known.look(study.get_trials(deepcopy=False))
-    assert {point.trial for point in all_known.rungs._points[33]} == {0, 2}
+    kept.update(study.get_trials(deepcopy=False))
+    assert {point.trial for point in kept.rungs._points[33]} == {0, 2}
 
 
 def test_flops_of_a_network_are_counted_once() -> None:

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial
 from scipy.special import ndtr
 
 from autocompress.search.pareto import Point, Reference, front
-from autocompress.search.run.history import Over, history
+from autocompress.search.run.history import TrialHistory
 from autocompress.search.run.record import parameters_of
 from autocompress.search.run.study import ordinal
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
@@ -54,7 +54,7 @@ class CostAwareSampler(FeasibleSampler):
         super().__init__(lambda seed: RandomSampler(seed=seed), branches, usable, seed)
         self._reference = reference
         self._options = CandidatePool(branches, budget, costs)
-        self._over: Over = {}
+        self._history = TrialHistory()
         self._made: tuple[list[Score], Surrogate] | None = None
 
     def sample_relative(
@@ -65,7 +65,7 @@ class CostAwareSampler(FeasibleSampler):
             return {}
         trials = study.get_trials(deepcopy=False)
         self._restart(ordinal(trial, trials))
-        known = [config for config in history(trials, trial, self._over) if self._branches.is_whole(config.point)]
+        known = [config for config in self._history.configs(trials, trial) if self._branches.is_whole(config.point)]
         evidence = Observations.of(known, self._options.at)
         if len(evidence.scores) >= ENOUGH:
             taken = [config.point for config in known]

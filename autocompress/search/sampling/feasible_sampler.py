@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.search.run.history import asked_before
+from autocompress.search.run.study import ordinal
 from autocompress.search.space.joint_space import SPACE_PARAM, JointSpace, StudentSpace
 from autocompress.search.space.search_space import Values
 
@@ -64,7 +64,7 @@ class FeasibleSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """A usable point; there must be one, see `any_usable`."""
-        count = asked_before(study, trial)
+        count = ordinal(trial, study.get_trials(deepcopy=False))
         self._restart(count)
         for _ in range(max(LEAST_ATTEMPTS, self._attempts * FULL_ATTEMPTS // max(FULL_ATTEMPTS, count))):
             point = self._propose(study, trial)

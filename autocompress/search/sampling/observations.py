@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autocompress.search.pareto import Point, front
-from autocompress.search.run.history import KnownConfig
+from autocompress.search.run.history import TriedConfig
 from autocompress.search.sampling.pool import PoolCandidate
 from autocompress.search.space.search_space import Values
 
@@ -30,7 +30,7 @@ class Observations:
 
     @classmethod
     def of(
-        cls, known: Sequence[KnownConfig], option_at: Callable[[Values], PoolCandidate], partial: bool = True
+        cls, known: Sequence[TriedConfig], option_at: Callable[[Values], PoolCandidate], partial: bool = True
     ) -> Observations:
         """From configs in an order of their own; `partial`: whether stopped students say anything."""
         found = [(option_at(config.point), config) for config in known]
@@ -41,7 +41,7 @@ class Observations:
         return cls(trained, [option for option, config in found if config.pending], _thinned(scores, trained))
 
 
-def _guessed(whole: Sequence[KnownConfig], found: Sequence[tuple[PoolCandidate, KnownConfig]]) -> list[Costed]:
+def _guessed(whole: Sequence[TriedConfig], found: Sequence[tuple[PoolCandidate, TriedConfig]]) -> list[Costed]:
     """What stopped students would have scored: their last score, and what others gained from there to the end."""
     stopped = [(max(config.at_step), option, config) for option, config in found if config.stopped and config.at_step]
     gains = {step: _gains(whole, step) for step in {step for step, _, _ in stopped}}
@@ -52,7 +52,7 @@ def _guessed(whole: Sequence[KnownConfig], found: Sequence[tuple[PoolCandidate, 
     return scores
 
 
-def _gains(whole: Sequence[KnownConfig], step: int) -> tuple[float, float] | None:
+def _gains(whole: Sequence[TriedConfig], step: int) -> tuple[float, float] | None:
     """The mean and the variance of what a training gains from here to its end, where enough of them say so."""
     gains = [config.psnr - config.at_step[step] for config in whole if config.psnr and step in config.at_step]
     return (float(np.mean(gains)), float(np.var(gains))) if len(gains) >= PAIRS else None

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from autocompress.distill.recipe import Recipe
 from autocompress.networks.base import Config, Family
 from autocompress.search.pareto import Point, front, hypervolume
-from autocompress.search.run.history import KnownConfig, history
+from autocompress.search.run.history import TrialHistory, TriedConfig
 from autocompress.search.run.study import DIRECTIONS
 from autocompress.search.sampling.cost_aware import CostAwareSampler, expected_hypervolume_improvement
 from autocompress.search.sampling.observations import MOST, Observations
@@ -135,7 +135,7 @@ def test_a_retry_counts_as_what_it_tries_again() -> None:
         study.add_trial(trial)
     trials[5].user_attrs.update({"retry_of": 5, "origin": 5})
     study.add_trial(trials[5])
-    assert [config.psnr for config in history(study.trials, study.trials[-1], {})] != []
+    assert [config.psnr for config in TrialHistory().configs(study.trials, study.trials[-1])] != []
     assert proposal(study, ALONE) == expected
     # and one that failed before it had its parameters gets those that it would have had
     study = copied(bench.study.get_trials(), list(range(11)), bench.sampler(0))
@@ -156,10 +156,10 @@ def test_each_sampler_proposes_the_same_again(name: str) -> None:
 # --- scores in part, and many scores ---
 
 
-def known(count: int, stopped: Callable[[int], bool] = lambda _: False) -> list[KnownConfig]:
+def known(count: int, stopped: Callable[[int], bool] = lambda _: False) -> list[TriedConfig]:
     points = [option.values for option in CandidatePool(ALONE, BUDGET).anywhere(np.random.default_rng(0), count)]
     return [
-        KnownConfig(
+        TriedConfig(
             point, None if stopped(n) else score(ALONE, point)[0], {0: 30.0, 33: score(ALONE, point)[0] - 1}, stopped(n)
         )
         for n, point in enumerate(points)
