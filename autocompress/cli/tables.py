@@ -9,6 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from autocompress.api import Evaluation
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.evaluation.latency import Latency
 from autocompress.evaluation.scores import Scores
@@ -105,6 +106,15 @@ def latency_table(flops: int, params: int, measured: list[Latency]) -> Table:
             "" if latency.peak_memory is None else f"{latency.peak_memory / 1e6:.0f} MB",
         )
     return table
+
+
+def show_scores(evaluation: Evaluation) -> None:
+    """The scores on each data set, and, where they were measured, how long the network takes."""
+    for name, scores in evaluation.scores.items():
+        show(scores_table(f"{evaluation.model} on {name}, x{evaluation.scale}", scores), SPARE_OF_SCORES)
+    if evaluation.cost is not None:
+        cost = evaluation.cost
+        show(latency_table(cost.flops, cost.params, list(cost.latency.values())))
 
 
 def scores_table(title: str, scores: Scores) -> Table:
