@@ -24,7 +24,8 @@ from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.search_space import Candidate, Values
-from autocompress.search.stopping import Rungs
+from autocompress.search.stopping import StoppingRule
+from autocompress.search.task import Task
 from autocompress.search.trial.messages import Job
 
 MAX_ATTEMPTS = 3
@@ -46,6 +47,7 @@ class AskTell:
     a time (`Session.asking`).
     """
 
+    task: Task
     feasible: FeasibleSet
     run: RunFolder
     session: Session
@@ -64,7 +66,7 @@ class AskTell:
             on_room(room)
             if room <= states[TrialState.RUNNING]:
                 return None
-            if not states[TrialState.WAITING] and self.sampler.any_usable() is None:
+            if not states[TrialState.WAITING] and self.sampler.any_allowed() is None:
                 return None
             trial = self._ask()
         return self._job(trial)
@@ -80,9 +82,9 @@ class AskTell:
 
     def why_stop(self, number: int, step: int, psnr: float) -> str | None:
         """Why a trial should end at a rung that was reported, or None where it may go on."""
-        if step == 0 and self.feasible.task.settings.init != "projection":  # what they score before says nothing
+        if step == 0 and self.task.settings.init != "projection":  # what they score before says nothing
             return None
-        return self.history.rungs.stops(step, Point(number, psnr, self.open_trials[number].candidate.cost))
+        return self.history.rule.stops(step, Point(number, psnr, self.open_trials[number].candidate.cost))
 
     def complete(self, number: int, metrics: dict[str, float], seconds: dict[str, float]) -> Candidate:
         """A trial has trained to its end, and has these mean scores."""
@@ -146,7 +148,7 @@ class AskTell:
         return self.study.get_trials(deepcopy=False)
 
     def _room(self, trials: Sequence[FrozenTrial]) -> int:
-        return self.feasible.task.settings.trials - len(ended(trials))
+        return self.task.settings.trials - len(ended(trials))
 
     def _up_to_date(self) -> Sequence[FrozenTrial]:
         """All trials as they are now, without any that a dead session left running."""
@@ -162,14 +164,15 @@ class AskTell:
         return trials
 
     def _recover(self, lost: Iterable[FrozenTrial]) -> None:
-        recover(self.study, lost, self.showing.recovered, self.feasible.task.joint_space.is_whole)
+        recover(self.study, lost, self.showing.recovered, self.task.joint_space.is_whole)
 
     def _ask(self) -> OpenTrial:
         asked = self.study.ask()
         update(asked, TrialRecord(session=self.session.id))
-        joint_space = self.feasible.task.joint_space
-        candidate = self.feasible.of(joint_space.suggest(asked), ordinal(asked, self._trials()))
-        self.history.tried.add(joint_space.key(candidate))
+        place = ordinal(asked, self._trials())
+        point = self.task.joint_space.suggest(asked)
+        candidate = self.feasible.candidate(point, self.task.recipe_of(place))
+        self.feasible.mark_tried(point)
         update(asked, self.showing.cost(candidate))
         self.open_trials[asked.number] = OpenTrial(asked, candidate)
         return self.open_trials[asked.number]
@@ -190,18 +193,20 @@ class AskTell:
 
 
 def open_ask_tell(
-    feasible: FeasibleSet, run: RunFolder, session: Session, starts: Iterable[Values], rungs: Rungs
+    task: Task,
+    feasible: FeasibleSet,
+    run: RunFolder,
+    session: Session,
+    starts: Iterable[Values],
+    rule: StoppingRule,
 ) -> AskTell:
     """Open a run's study for a session that has been entered, with `starts` as the first trials of a new one.
 
     A study that was lost is made again from its students; what killed sessions left is put in order.
     """
-    task = feasible.task
-    history = TrialHistory(feasible.key_of, rungs)
+    history = TrialHistory(feasible.mark_tried, rule)
     bicubic = run.config.references.bicubic.psnr_y
-    sampler = make_sampler(
-        task.settings, task.joint_space, lambda point: feasible.usable(point, history.tried), bicubic, feasible.costs
-    )
+    sampler = make_sampler(task.settings.sampler, feasible, task.settings.seed, bicubic)
     with session.asking():
         storage = session.place.open(run)
         study = open_study(storage, session.place.study, sampler, feasible.costs.metric)
@@ -209,7 +214,7 @@ def open_ask_tell(
         showing.study(again=task.settings.extend)
         if not rebuild(study, run, task.joint_space, task.settings.seed):
             enqueue(study, starts)
-        trials = AskTell(feasible, run, session, study, sampler, history, showing)
-        sweep(run, trials._up_to_date())
+        opened = AskTell(task, feasible, run, session, study, sampler, history, showing)
+        sweep(run, opened._up_to_date())
         session.bury()
-    return trials
+    return opened

@@ -24,12 +24,12 @@ from autocompress.search.run.folder import RAY, RunFolder
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.storage import StudyStorage, find_storage
-from autocompress.search.sampling.initial import STARTS, first_points
+from autocompress.search.sampling.initial import MAX_INITIAL, first_points
 from autocompress.search.settings import Settings
 from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import COUNTED, Costs
 from autocompress.search.space.feasible import FeasibleSet
-from autocompress.search.stopping import HalvingRungs, Rungs
+from autocompress.search.stopping import MOASHARule, StoppingRule
 from autocompress.search.task import Task, open_task
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.context import TrialContext
@@ -49,7 +49,7 @@ def search(
     *,
     backend: Backend | None = None,
     precision: Precision | None = None,
-    stopping: Rungs | None = None,
+    stopping: StoppingRule | None = None,
     clock: Clock = time.monotonic,
 ) -> tuple[RunFolder, Outcome]:
     """Run a search to its end, or go on with the one in the same folder.
@@ -67,7 +67,9 @@ def search(
     session = _Progress(callback, PhaseTimer(), _deadline(settings.timeout, clock))
     with _connected(settings, session):
         task = _open(settings, session)
-        first_points(task.joint_space, replace(settings.budget, latency=None), 1)  # raises where nothing fits
+        counted = FeasibleSet(task.joint_space, settings.budget.without_latency())
+        for student_space in task.joint_space:
+            counted.check(student_space)
         with run.opened():
             shutil.rmtree(run.path / RAY, ignore_errors=True)  # of a search that was killed
             return run, _run_session(task, run, session, own)
@@ -118,7 +120,7 @@ class _Own:
 
     backend: Backend | None
     precision: Precision | None
-    stopping: Rungs | None = None
+    stopping: StoppingRule | None = None
     clock: Clock = time.monotonic
 
 
@@ -162,14 +164,15 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
         if not joins:
             run.write_config(describe(context, wanted, storage, costs))
             copy_crops(context.crops, run, {space.teacher_name: space.teacher_digest for space in task.joint_space})
-        progress.callback.on_prepared([*facts(context), *costs.settled(), *notes])
-        starts = min(STARTS, settings.trials)
-        first = first_points(task.joint_space, settings.budget, starts, context.suggested, costs)
+        costs.store()
+        progress.callback.on_prepared([*facts(context), *costs.facts(), *notes])
+        feasible = FeasibleSet(task.joint_space, settings.budget, costs)
+        first = first_points(feasible, min(MAX_INITIAL, settings.trials), context.suggested)
         with session.entered():
             with timer.during("opening the study"):
-                rungs = own.stopping or default_stopping(settings.steps)
-                trials = open_ask_tell(FeasibleSet(task, costs), run, session, first, rungs)
-            tuner = Tuner(trials, progress.callback, timer, progress.deadline, own.clock)
+                rule = own.stopping or default_stopping(settings.steps)
+                study = open_ask_tell(task, feasible, run, session, first, rule)
+            tuner = Tuner(study, progress.callback, timer, progress.deadline, own.clock)
             try:
                 return tuner.run(own.backend or make_backend(settings, context))
             finally:
@@ -190,17 +193,20 @@ def _find_costs(task: Task, run: RunFolder, progress: _Progress) -> Costs:
     """What students cost; where that is latency, measured of enough networks to guess it of others."""
     if task.settings.objective is Objective.FLOPS:
         return COUNTED
-    from autocompress.search.space.latencies import Latencies  # scikit-learn takes a second to import
+    from autocompress.search.sampling.surrogate import Surrogate  # scikit-learn takes a second to import
+    from autocompress.search.space.latencies import Latencies
 
     with progress.timer.during("measuring latencies"):
-        latencies = Latencies(task.joint_space, task.settings.budget, Machine.here(), run.path)
+        latencies = Latencies.open(
+            task.joint_space, task.settings.budget, Machine.here(), run.path, regression=Surrogate.fit
+        )
         latencies.calibrate(progress.callback.on_stage)
     return latencies
 
 
-def default_stopping(steps: int) -> Rungs:
+def default_stopping(steps: int) -> StoppingRule:
     """MO-ASHA, at a third of the training alone: scores before are right too rarely (benchmarks/samplers.py)."""
-    return HalvingRungs(ETA, FIRST, at=rung_steps(steps)[-2:-1])
+    return MOASHARule(ETA, FIRST, at=rung_steps(steps)[-2:-1])
 
 
 def make_backend(settings: Settings, context: TrialContext) -> Backend:

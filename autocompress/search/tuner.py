@@ -73,7 +73,7 @@ class Tuner:
             raise
         self._study.clean_up()
         if self._study.room() <= 0:
-            return Outcome(f"all {self._study.feasible.task.settings.trials} trials are done")
+            return Outcome(f"all {self._study.task.settings.trials} trials are done")
         return Outcome("every config that fits the budget has been tried")
 
     def write_times(self) -> None:

@@ -12,7 +12,6 @@ from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.search import Outcome, RunFolder, SearchCallback, Settings
 from autocompress.search.run.storage import STUDY_NAME
 from autocompress.search.space.search_space import Candidate
-from autocompress.search.stopping import HalvingRungs, Rungs
 
 SPACE = """
 family: edsr
@@ -44,11 +43,6 @@ class Recorder(SearchCallback):
 
     def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.events.append(f"{trial} failed: {reason}")
-
-
-def none_stops() -> Rungs:
-    """Every trial trains to its last step, whatever the others reach."""
-    return HalvingRungs(2, at=())
 
 
 def run_search(settings: Settings, callback: SearchCallback | None = None, **own: Any) -> tuple[RunFolder, Outcome]:

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import pytest
 from helpers.network_files import fvcore_flops
-from helpers.small_search import BUDGET, Recorder, none_stops, run_search, trials_of
+from helpers.small_search import BUDGET, Recorder, run_search, trials_of
 from optuna.trial import TrialState
 
 from autocompress.distill.training import Training
@@ -17,6 +17,7 @@ from autocompress.report import Story
 from autocompress.search import Outcome, RunFolder, SearchCallback, Settings
 from autocompress.search.results.front import pareto, students
 from autocompress.search.run.storage import STUDY_NAME
+from autocompress.search.stopping import NoStopping
 
 
 class Interrupting(Recorder):
@@ -34,7 +35,7 @@ class Interrupting(Recorder):
 
 
 def test_ctrl_c_ends_cleanly_and_the_search_goes_on(settings: Callable[..., Settings]) -> None:
-    run, outcome = run_search(settings(), Interrupting(training=2), stopping=none_stops())
+    run, outcome = run_search(settings(), Interrupting(training=2), stopping=NoStopping())
     assert outcome == Outcome("interrupted", interrupted=True)
     states = [trial.state for trial in trials_of(run)]
     assert TrialState.RUNNING not in states

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from helpers.small_search import MakeSettings, Recorder, counts, none_stops, run_search
+from helpers.small_search import MakeSettings, Recorder, counts, run_search
 from typing_extensions import override
 
 from autocompress.errors import DiskFull
@@ -12,7 +12,7 @@ from autocompress.search import RunFolder
 from autocompress.search.backends.base import Backend
 from autocompress.search.backends.in_memory import InMemoryBackend
 from autocompress.search.results.front import pareto
-from autocompress.search.stopping import Rungs
+from autocompress.search.stopping import NoStopping
 from autocompress.search.trial.messages import Failed, Finished, Job, Message, RungReached
 
 
@@ -72,7 +72,7 @@ def test_what_fails_is_tried_again_at_once(small: MakeSettings) -> None:
 
 
 def test_the_answer_at_a_rung_is_the_rules(small: MakeSettings) -> None:
-    class OddOnes(Rungs):
+    class OddOnes(NoStopping):
         def stops(self, rung: int, point: Any) -> str | None:
             return "odd" if rung and point.trial % 2 else None
 
@@ -107,7 +107,7 @@ def test_as_many_as_there_are_slots_are_under_way(small: MakeSettings) -> None:
             self.most = max(self.most, 3 - self.free_slots())
 
     backend = Watching(score, slots=3)
-    run, outcome = run_search(small(trials=7), backend=backend, stopping=none_stops())
+    run, outcome = run_search(small(trials=7), backend=backend, stopping=NoStopping())
     assert outcome.reason == "all 7 trials are done"
     assert backend.most == 3
     assert counts(run) == {"COMPLETE": 7}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers import fake_trials
 from helpers.fake_trials import FakeSetup
-from helpers.small_search import MakeSettings, counts, none_stops, run_search, trials_of
+from helpers.small_search import MakeSettings, counts, run_search, trials_of
 from optuna.trial import TrialState
 
 from autocompress import load
@@ -20,6 +20,7 @@ from autocompress.search import RunFolder, SearchCallback, running
 from autocompress.search.backends.base import Backend, WorkerSetup
 from autocompress.search.backends.processes import ProcessBackend
 from autocompress.search.run.crops import Pieces
+from autocompress.search.stopping import NoStopping
 from autocompress.search.trial.messages import Failed, Job, Message, StepDone
 
 JOB = Job(0, None, Path(), Path())  # type: ignore[arg-type]
@@ -30,7 +31,7 @@ def test_two_workers_do_what_one_does(settings: MakeSettings, tmp_path: Path) ->
     found = []
     for name, count in (("one", 1), ("two", 2)):
         run, outcome = run_search(
-            settings(out=tmp_path / name, workers=count, steps=4, trials=3), stopping=none_stops()
+            settings(out=tmp_path / name, workers=count, steps=4, trials=3), stopping=NoStopping()
         )
         assert outcome.reason == "all 3 trials are done"
         found.append({s.trial: (s.config, s.provenance.recipe, s.metrics) for s in run.students()})

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from helpers import fake_trials
 from helpers.fake_trials import FakeSetup
-from helpers.small_search import MakeSettings, Recorder, counts, none_stops, run_search, trials_of
+from helpers.small_search import MakeSettings, Recorder, counts, run_search, trials_of
 
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.search import OnRay, RunFolder
 from autocompress.search.pareto import Point
-from autocompress.search.stopping import Rungs
+from autocompress.search.stopping import NoStopping
 from autocompress.search.trial.messages import Job, Message, RungReached, Work
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
@@ -43,7 +43,7 @@ def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path) -
     """Real trials, nothing stopped: the same first points and the same students; and nothing of Tune's is left."""
     found = []
     for name, where in (("here", {}), ("ray", TWO)):
-        run, outcome = run_search(settings(out=tmp_path / name, steps=4, trials=3, **where), stopping=none_stops())
+        run, outcome = run_search(settings(out=tmp_path / name, steps=4, trials=3, **where), stopping=NoStopping())
         assert outcome.reason == "all 3 trials are done"
         found.append(points(run))
     assert found[0] == found[1]
@@ -52,7 +52,7 @@ def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path) -
     assert there == {"artifacts", "config.json", "crops", "sessions", "study.db", "times.json", "trials"}
 
 
-class OddOnes(Rungs):
+class OddOnes(NoStopping):
     def stops(self, rung: int, point: Point) -> str | None:
         return "odd" if rung and point.trial % 2 else None
 
@@ -161,7 +161,7 @@ def test_a_node_without_the_run_folder_sends_its_files(settings: MakeSettings, t
 
     wanted = settings(**TWO, trials=2)
     backend = RayBackend(ElsewhereSetup(str(tmp_path / "once")), OnRay(workers=2), wanted.folder, shared=False)
-    run, outcome = run_search(wanted, backend=backend, stopping=none_stops())
+    run, outcome = run_search(wanted, backend=backend, stopping=NoStopping())
     assert outcome.reason == "all 2 trials are done"
     assert counts(run) == {"FAIL": 2, "COMPLETE": 2}
     assert len(run.students()) == 2
