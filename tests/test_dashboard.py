@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import optuna
+import optuna_dashboard
 import pytest
 from helpers import fake_trials
 from helpers.command_line import Call, assert_refused
@@ -28,8 +29,6 @@ from typer.testing import CliRunner
 from autocompress.cli import app
 from autocompress.errors import InvalidInput, RunError
 from autocompress.search import Outcome, RunFolder, Settings
-from autocompress.search.run import showing
-from autocompress.search.run.notes import PART, save_note
 from autocompress.search.run.storage import STUDY_NAME, find_storage
 from autocompress.search.space.budget import Budget
 
@@ -189,7 +188,7 @@ def test_nothing_shown_ends_a_search(
     def fails(*_: object) -> None:
         raise RuntimeError("no notes today")
 
-    monkeypatch.setattr(showing, "save_note", fails)
+    monkeypatch.setattr(optuna_dashboard, "save_note", fails)
     assert fake_trials.run(small(trials=3), FakeSetup(), here=True).reason == "all 3 trials are done"
     run = RunFolder(small().folder)
     assert "not shown in the dashboard: RuntimeError('no notes today')" in (run.trial(0) / "log.txt").read_text()
@@ -200,8 +199,8 @@ def test_a_user_s_note_stays(small: Make, show: Callable[[RunFolder], Shown]) ->
     fake_trials.run(small(trials=2), FakeSetup(), here=True)
     run = RunFolder(small().folder)
     shown = show(run)
-    long = "a user's own words, " * PART
-    save_note(shown.storage, shown.study._study_id, None, long)
+    long = "a user's own words, " * 2000  # more than one attribute of a database holds
+    optuna_dashboard.save_note(shown.study, long)
     for extend in (False, True):
         fake_trials.run(small(trials=3, extend=extend), FakeSetup(), here=True)
         assert get_note(show(run).study) == long
@@ -217,16 +216,6 @@ def test_a_note_of_ours_is_replaced_where_the_budget_is_another(
     after = get_note(show(run).study)
     assert str(Budget(BUDGET)) in before
     assert str(Budget(BUDGET // 2)) in after
-
-
-def test_a_shorter_note_leaves_nothing_of_a_longer_one(small: Make, show: Callable[[RunFolder], Shown]) -> None:
-    fake_trials.run(small(trials=1), FakeSetup(), here=True)
-    shown = show(RunFolder(small().folder))
-    number = shown.trials[0]._trial_id
-    for version, text in enumerate((3 * PART * "x", "short"), start=2):
-        save_note(shown.storage, shown.study._study_id, number, text)
-        note = get_note_from_system_attrs(shown.storage.get_study_system_attrs(shown.study._study_id), number)
-        assert note == {"version": version, "body": text}
 
 
 def test_the_front_is_in_the_browser(address: str, browser: Browser) -> None:

@@ -12,14 +12,13 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.pareto import Point
+from autocompress.search.run.dashboard_writer import DashboardWriter
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.history import TrialHistory
 from autocompress.search.run.record import TrialRecord, update
-from autocompress.search.run.recovery import rebuild
+from autocompress.search.run.recovery import rebuild, sweep
 from autocompress.search.run.sessions import Session
-from autocompress.search.run.showing import Showing
 from autocompress.search.run.study import ended, enqueue, fail, open_study, ordinal, origin, recover
-from autocompress.search.run.sweeping import sweep
 from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
 from autocompress.search.space.feasible import FeasibleSet
@@ -54,7 +53,7 @@ class AskTell:
     study: Study
     sampler: FeasibleSampler
     history: TrialHistory
-    showing: Showing
+    dashboard: DashboardWriter
     open_trials: dict[int, OpenTrial] = field(default_factory=dict)  # by number
 
     def ask(self, on_room: Callable[[int], None]) -> Job | None:
@@ -89,7 +88,7 @@ class AskTell:
     def complete(self, number: int, metrics: dict[str, float], seconds: dict[str, float]) -> Candidate:
         """A trial has trained to its end, and has these mean scores."""
         trial = self._close(number, f"finished with {metrics['psnr_y']:.4f} dB")
-        self.showing.finished(number, metrics, seconds)
+        self.dashboard.finished(number, metrics, seconds)
         self.study.tell(number, [metrics["psnr_y"], float(trial.candidate.cost)])
         self.run.remove_state(origin(trial.asked))
         return trial.candidate
@@ -97,7 +96,7 @@ class AskTell:
     def prune(self, number: int, reason: str) -> Candidate:
         """A trial does not go on from its rung."""
         trial = self._close(number, f"stopped: {reason}")
-        self.showing.stopped(number, reason)
+        self.dashboard.stopped(number, reason)
         self.study.tell(number, state=TrialState.PRUNED)
         self.run.remove_state(origin(trial.asked))
         return trial.candidate
@@ -107,7 +106,7 @@ class AskTell:
         with self.session.asking():
             trial = self._close(number, f"failed: {reason}")
             again = again and TrialRecord.of(trial.asked).attempts + 1 < MAX_ATTEMPTS
-            self.showing.failed(number, reason, again)
+            self.dashboard.failed(number, reason, again)
             self.history.forget_scores(number)
             fail(self.study, number, again=again, failed_attempt=True)
             if not again:
@@ -131,7 +130,7 @@ class AskTell:
         """Remove what killed sessions left in the run folder."""
         with self.session.asking():
             sweep(self.run, self._trials())
-            self.session.bury()
+            self.session.remove_stale_locks()
 
     def room(self) -> int:
         """How many trials of all sessions have not come to an end yet."""
@@ -164,7 +163,7 @@ class AskTell:
         return trials
 
     def _recover(self, lost: Iterable[FrozenTrial]) -> None:
-        recover(self.study, lost, self.showing.recovered, self.task.joint_space.is_whole)
+        recover(self.study, lost, self.dashboard.recovered, self.task.joint_space.is_whole)
 
     def _ask(self) -> OpenTrial:
         asked = self.study.ask()
@@ -173,7 +172,7 @@ class AskTell:
         point = self.task.joint_space.suggest(asked)
         candidate = self.feasible.candidate(point, self.task.recipe_of(place))
         self.feasible.mark_tried(point)
-        update(asked, self.showing.cost(candidate))
+        update(asked, self.dashboard.record_of(candidate))
         self.open_trials[asked.number] = OpenTrial(asked, candidate)
         return self.open_trials[asked.number]
 
@@ -210,11 +209,11 @@ def open_ask_tell(
     with session.asking():
         storage = session.place.open(run)
         study = open_study(storage, session.place.study, sampler, feasible.costs.metric)
-        showing = Showing(storage, session.place.study, run)
-        showing.study(again=task.settings.extend)
+        dashboard = DashboardWriter(storage, session.place.study, run)
+        dashboard.describe_study(again=task.settings.extend)
         if not rebuild(study, run, task.joint_space, task.settings.seed):
             enqueue(study, starts)
-        opened = AskTell(task, feasible, run, session, study, sampler, history, showing)
+        opened = AskTell(task, feasible, run, session, study, sampler, history, dashboard)
         sweep(run, opened._up_to_date())
-        session.bury()
+        session.remove_stale_locks()
     return opened

@@ -155,7 +155,7 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
     run.check(wanted, settings.extend)
     storage = find_storage(settings.storage, run)
     session = Session(run.path, storage)
-    with storage.kept():
+    with storage.errors_explained():
         with timer.during("opening the study"):
             notes = _notes_of_study(run, storage, joins)
         precision = own.precision or recorded_precision(run)

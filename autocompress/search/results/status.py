@@ -57,7 +57,7 @@ def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTria
     place = find_storage(storage, run)
     if place.url is None and not run.database.is_file():
         return []
-    with place.kept():
+    with place.errors_explained():
         kept = place.open(run)
         try:
             found: list[FrozenTrial] = kept.get_all_trials(kept.get_study_id_from_name(place.study), deepcopy=False)
