@@ -79,6 +79,12 @@ def choice(words: type[StrEnum]) -> Kind:
     return Kind(str, str, words=lambda: words, choice=words)
 
 
+def either(words: Iterable[str]) -> str:
+    """For a help text: `a, b or c`."""
+    *first, last = map(str, words)
+    return f"{', '.join(first)} or {last}"
+
+
 def shipped_or_file(shipped: Callable[[], Iterable[str]], keyed: bool = False) -> Kind:
     """The name of something that ships with the package, or else a file; `keyed`: it may be KEY=FILE, too."""
 

@@ -28,6 +28,7 @@ from autocompress.search.options import (
     OnJoin,
     Panel,
     choice,
+    either,
     option,
     options_of,
     shipped_or_file,
@@ -136,14 +137,11 @@ class Settings:
     init: Init = option(
         Init.PROJECTION,
         choice(Init),
-        "How students start: projection, density, copy, taylor or scratch.",
+        f"How students start: {either(Init)}.",
         Panel.NETWORKS,
     )
     prune: bool = option(
-        False,
-        FLAG,
-        "Prune the teacher first (see `prune`), and try what is next to its suggestion.",
-        Panel.NETWORKS,
+        False, FLAG, "Prune the teacher first (see `prune`), and try what is next to its suggestion.", Panel.NETWORKS
     )
     objective: Objective = option(
         Objective.FLOPS,
@@ -192,12 +190,7 @@ class Settings:
         None, WHOLE, "CPUs, and threads, of a trial on Ray.", Panel.RUNNING, "1", on_join=OnJoin.DEFAULT
     )
     gpus_per_trial: float | None = option(
-        None,
-        NUMBER,
-        "GPUs of a trial on Ray, such as 0.5: two share one.",
-        Panel.RUNNING,
-        "0",
-        on_join=OnJoin.DEFAULT,
+        None, NUMBER, "GPUs of a trial on Ray, such as 0.5: two share one.", Panel.RUNNING, "0", on_join=OnJoin.DEFAULT
     )
     seed: int = option(0, WHOLE, "Seed: the same one gives the same trials.", Panel.SEARCH)
     out: Path | None = option(None, PATH, "Run folder.", Panel.OUTPUT, "runs/SPACES-BUDGET-seedSEED")
