@@ -102,8 +102,7 @@ class Option:
     """An option of the command line, which is a keyword in Python and a field of a dataclass.
 
     `keyword` is its name where that is not the field's, `many` whether it can be given several times. `unset` says
-    what holds where nothing is given, and `shows_default` whether the help has that, or else the default. `resumes`: it
-    belongs on the command line that goes on with a run.
+    what holds where nothing is given. `resumes`: it belongs on the command line that goes on with a run.
     """
 
     kind: Kind
@@ -112,7 +111,6 @@ class Option:
     unset: str | None = None
     keyword: str = ""
     many: bool = False
-    shows_default: bool = True
     on_join: OnJoin = OnJoin.AS_THE_RUN
     resumes: bool = True
     field: str = ""
