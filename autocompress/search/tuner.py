@@ -14,12 +14,12 @@ from optuna.trial import FrozenTrial, TrialState
 from autocompress.errors import DiskFull
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.pareto import Point
+from autocompress.search.run.dashboard_writer import DashboardWriter
 from autocompress.search.run.folder import RunFolder, SessionTimes, TrialLog
 from autocompress.search.run.history import TrialHistory
 from autocompress.search.run.record import TrialRecord, update
-from autocompress.search.run.recovery import rebuild
+from autocompress.search.run.recovery import rebuild, sweep
 from autocompress.search.run.sessions import Session
-from autocompress.search.run.showing import Showing
 from autocompress.search.run.study import (
     ended,
     enqueue,
@@ -29,11 +29,11 @@ from autocompress.search.run.study import (
     origin,
     recover,
 )
-from autocompress.search.run.sweeping import sweep
 from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.search_space import Candidate, Values
-from autocompress.search.stopping import HalvingRungs
+from autocompress.search.stopping import MOASHARule
+from autocompress.search.task import Task
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.trial import rung_steps
 from autocompress.search.trial.work import Backend, Failed, Finished, Job, Report, RungReached, Step
@@ -80,7 +80,8 @@ class Tuner:
 
     def __init__(
         self,
-        candidates: FeasibleSet,
+        task: Task,
+        feasible: FeasibleSet,
         run: RunFolder,
         progress: SearchCallback,
         starts: Iterable[Values],
@@ -89,29 +90,29 @@ class Tuner:
     ) -> None:
         """`starts` are the first points, as the study has them; the session is to be entered by now."""
         self._ledger = ledger
-        task = self._task = candidates.task
+        self._task = task
         self._run = run
         self._progress = progress
         self._session = session
-        self._candidates = candidates
+        self._feasible = feasible
         # at a third of the training alone: what scores before say is right too rarely (benchmarks/samplers.py)
-        rungs = HalvingRungs(ETA, FIRST, at=rung_steps(task.settings.steps)[-2:-1])
-        self._history = TrialHistory(self._candidates.key_of, rungs)
+        rule = MOASHARule(ETA, FIRST, at=rung_steps(task.settings.steps)[-2:-1])
+        self._history = TrialHistory(feasible.mark_tried, rule)
         self._open: dict[int, _Open] = {}
         self._deadline: float | None = None
         self._look_again = 0.0
         self._keep_again = 0.0
         bicubic = run.config.references.bicubic.psnr_y
-        self._sampler = make_sampler(task.settings, task.joint_space, self._usable, bicubic, candidates.costs)
+        self._sampler = make_sampler(task.settings.sampler, feasible, task.settings.seed, bicubic)
         with session.asking():
             storage = session.place.open(run)
-            self._study = open_study(storage, session.place.study, self._sampler, candidates.costs.metric)
-            self._showing = Showing(storage, session.place.study, run)
-            self._showing.study(again=task.settings.extend)
+            self._study = open_study(storage, session.place.study, self._sampler, feasible.costs.metric)
+            self._dashboard = DashboardWriter(storage, session.place.study, run)
+            self._dashboard.describe_study(again=task.settings.extend)
             if not rebuild(self._study, run, task.joint_space, task.settings.seed):
                 enqueue(self._study, starts)
             sweep(run, self._look())
-            session.bury()
+            session.remove_stale_locks()
 
     def run(self, engine: Backend, deadline: float | None) -> Outcome:
         """Until the trials, the time or the space are used up, or the user interrupts. Nothing stays open."""
@@ -135,7 +136,7 @@ class Tuner:
             raise
         with self._session.asking():
             sweep(self._run, self._trials())
-            self._session.bury()
+            self._session.remove_stale_locks()
         trials = self._task.settings.trials
         if self._room(self._trials()) <= 0:
             return Outcome(f"all {trials} trials are done")
@@ -211,7 +212,7 @@ class Tuner:
             room = self._room(trials)
             self._progress.to_go(room)
             free = room > states[TrialState.RUNNING]
-            if free and (states[TrialState.WAITING] or self._sampler.any_usable() is not None):
+            if free and (states[TrialState.WAITING] or self._sampler.any_allowed() is not None):
                 return self._ask_the_study()
         self._look_again = time.monotonic() + LOOK_EVERY
         return None
@@ -230,15 +231,16 @@ class Tuner:
         return trials
 
     def _recover(self, lost: Iterable[FrozenTrial]) -> None:
-        recover(self._study, lost, self._showing.recovered, self._task.joint_space.is_whole)
+        recover(self._study, lost, self._dashboard.recovered, self._task.joint_space.is_whole)
 
     def _ask_the_study(self) -> int:
         asked = self._study.ask()
         update(asked, TrialRecord(session=self._session.id))
         place = ordinal(asked, self._trials())
-        candidate = self._candidates.of(self._task.joint_space.suggest(asked), place)
-        self._history.tried.add(self._task.joint_space.key(candidate))
-        update(asked, self._showing.cost(candidate))
+        point = self._task.joint_space.suggest(asked)
+        candidate = self._feasible.candidate(point, self._task.recipe_of(place))
+        self._feasible.mark_tried(point)
+        update(asked, self._dashboard.record_of(candidate))
         self._open[asked.number] = _Open(asked, candidate, place)
         return asked.number
 
@@ -263,7 +265,7 @@ class Tuner:
         else:
             self._progress.at_rung(number, step, psnr)
         judged = step > 0 or self._task.settings.init == "projection"
-        reason = self._history.rungs.stops(step, point) if judged else None
+        reason = self._history.rule.stops(step, point) if judged else None
         if reason is not None:
             self._stop(number, reason)
             self._progress.stopped(number, candidate, reason)
@@ -274,14 +276,14 @@ class Tuner:
     def _finish(self, number: int, metrics: dict[str, float], seconds: dict[str, float]) -> None:
         with self._ledger.during("storing"):
             trial = self._close(number, f"finished with {metrics['psnr_y']:.4f} dB")
-            self._showing.finished(number, metrics, seconds)
+            self._dashboard.finished(number, metrics, seconds)
             self._study.tell(number, [metrics["psnr_y"], float(trial.candidate.cost)])
             self._run.remove_state(trial.origin)
 
     def _stop(self, number: int, reason: str) -> None:
         with self._ledger.during("storing"):
             trial = self._close(number, f"stopped: {reason}")
-            self._showing.stopped(number, reason)
+            self._dashboard.stopped(number, reason)
             self._study.tell(number, state=TrialState.PRUNED)
             self._run.remove_state(trial.origin)
 
@@ -290,7 +292,7 @@ class Tuner:
         with self._ledger.during("storing"), self._session.asking():
             trial = self._close(number, f"failed: {reason}")
             again = again and TrialRecord.of(trial.asked).attempts + 1 < MAX_ATTEMPTS
-            self._showing.failed(number, reason, again)
+            self._dashboard.failed(number, reason, again)
             self._history.forget_scores(number)
             fail(self._study, number, again=again, failed_attempt=True)
             if not again:
@@ -313,9 +315,6 @@ class Tuner:
             ours = (self._session.id, None)
             self._recover(trial for trial in running if TrialRecord.of(trial).session in ours)
         self._open.clear()
-
-    def _usable(self, point: Values) -> bool:
-        return self._candidates.usable(point, self._history.tried)
 
     def _journal(self, number: int) -> TrialLog:
         return self._run.log(number)

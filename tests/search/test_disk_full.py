@@ -15,9 +15,9 @@ from stub import StubSetup
 from autocompress.errors import DiskFull
 from autocompress.io import checkpoints
 from autocompress.search import RunFolder
+from autocompress.search.run.dashboard_writer import AtomicArtifactStore
 from autocompress.search.run.folder import TrialLog
-from autocompress.search.run.showing import Pictures
-from autocompress.search.run.sweeping import sweep
+from autocompress.search.run.recovery import sweep
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_it_is_said_in_one_line_and_nothing_is_left(tmp_path: Path, write: Any) 
 @pytest.mark.usefixtures("full")
 def test_a_picture_for_the_dashboard_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(DiskFull):
-        Pictures(tmp_path).write("an-id", BytesIO(b"a picture"))
+        AtomicArtifactStore(tmp_path).write("an-id", BytesIO(b"a picture"))
     assert not list(tmp_path.iterdir())
 
 

@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.run.study import DIRECTIONS
 
-ENOUGH = 8  # finished trials of one space: of fewer, a forest makes up what it likes
-SEED = 0  # of the forest
+ENOUGH = 8  # finished trials of one space: a random forest fitted to fewer says nothing
+SEED = 0  # of the random forest
 
 
 def importances(trials: Iterable[FrozenTrial]) -> dict[tuple[str, ...], tuple[int, dict[str, float]]]:

@@ -1,52 +1,15 @@
-"""What the Optuna dashboard says of a study and of its trials in words, as Markdown."""
+"""What the Optuna dashboard says of a study and of its trials: the texts of their notes, as Markdown."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-
-from optuna.storages import BaseStorage
 
 from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.units import format_count, format_duration, format_milliseconds
-
-OURS = "autocompress:note"  # of a study: the hash of the note that it got from us
-PART = 2045  # characters of a note in one attribute of a study: what its column in a database holds
-
-
-def save_note(storage: BaseStorage, study_id: int, trial_id: int | None, text: str) -> None:
-    """Make `text` the note of a study (`trial_id` None) or a trial, also of one that is over.
-
-    As optuna_dashboard.save_note writes it, whose import takes two seconds: `_note.py` in optuna-dashboard 0.21. What a
-    longer note had more is blank then, and a page that shows the old one may not save over the new one.
-    """
-    prefix = "dashboard:" if trial_id is None else f"dashboard:{trial_id}:"
-    before = storage.get_study_system_attrs(study_id)
-    parts = [text[start : start + PART] for start in range(0, len(text), PART)]
-    parts += [""] * (sum(key.startswith(f"{prefix}note_str:") for key in before) - len(parts))
-    for number, part in enumerate(parts):
-        storage.set_study_system_attr(study_id, f"{prefix}note_str:{number}", part)
-    storage.set_study_system_attr(study_id, f"{prefix}note_ver", before.get(f"{prefix}note_ver", 0) + 1)
-
-
-def save_study_note(storage: BaseStorage, study_id: int, text: str, again: bool) -> None:
-    """Unless the study has a note; `again`: instead of one that it got from us, and that no user has changed since."""
-    before = storage.get_study_system_attrs(study_id)
-    if "dashboard:note_ver" in before:
-        parts = sum(key.startswith("dashboard:note_str:") for key in before)
-        note = "".join(before[f"dashboard:note_str:{number}"] for number in range(parts))
-        if not (again and before.get(OURS) == _hash(note)):
-            return
-    storage.set_study_system_attr(study_id, OURS, _hash(text))
-    save_note(storage, study_id, None, text)
-
-
-def _hash(note: str) -> str:
-    return hashlib.sha256(note.encode()).hexdigest()
 
 
 def finished_note(record: TrialRecord, references: References, picture: str | None) -> str:

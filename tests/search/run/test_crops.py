@@ -21,8 +21,7 @@ from autocompress.errors import RunError
 from autocompress.evaluation.scores import bicubic_upscaler, network_upscaler
 from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.run import crops
-from autocompress.search.run.crops import Pieces, copy_crops, crops_of, make_crops, student_crop
-from autocompress.search.run.pictures import side_by_side
+from autocompress.search.run.crops import Pieces, copy_crops, crops_of, make_crops, side_by_side, student_crop
 
 Finished = tuple[RunFolder, Outcome, Recorder]
 Pixels = NDArray[np.uint8]
