@@ -24,11 +24,11 @@ from autocompress.search.results.importances import ENOUGH, importances
 from autocompress.units import format_count, format_duration, format_milliseconds
 
 FOLDER = Path(__file__).parent
-SEEN = 0.02  # of the time
+SEEN = 0.02  # share of the time; phases with less are put together
 
 
 def write_report(report: ReportData, path: Path | None = None) -> Path:
-    """Write report.html into the run folder, or to another `path`, and return it; InvalidInput where that is none."""
+    """Write report.html into the run folder, or to another `path`; returns its path; InvalidInput if it cannot be."""
     path = report.run.path / "report.html" if path is None else path
     try:
         checkpoints.write_text(path, _page(report))
@@ -80,7 +80,7 @@ def _part(name: str) -> str:
 
 
 def _shape(row: dict[str, Any]) -> str:
-    """A network without its family's name where that stands beside it."""
+    """A network's counts as a text."""
     return shape(row["family"], row["config"])
 
 
@@ -108,7 +108,7 @@ def _facts(report: ReportData) -> dict[str, str]:
 
 
 def _trials(report: ReportData) -> str:
-    """How many ended how, and whether there are more to come."""
+    """How many trials finished, were stopped or failed, and whether more are to come."""
     wanted = report.config.trials
     if report.without_study is not None:
         return f"{len(report.students)} finished" + ("" if wanted is None else f", of {wanted} wanted")
@@ -124,7 +124,7 @@ def _trials(report: ReportData) -> str:
 
 
 def _commands(report: ReportData) -> dict[str, str]:
-    """What to do with the pick."""
+    """Commands for what to do with the pick."""
     if report.pick is None:
         return {}
     file, run = (shlex.quote(str(Path(path).absolute())) for path in (report.pick["file"], report.run.path))
@@ -137,7 +137,7 @@ def _commands(report: ReportData) -> dict[str, str]:
 
 
 def _recipes(report: ReportData) -> dict[int, str]:
-    """By trial: what of the recipe is not the same for all students."""
+    """By trial, the fields of the recipe that are not the same for all students."""
     recipes = dict(zip(report.students["trial"].tolist(), report.students["recipe"].tolist(), strict=True))
     keys = list(dict.fromkeys(key for recipe in recipes.values() for key in recipe if key != "seed"))
     varied = [key for key in keys if len({repr(recipe.get(key)) for recipe in recipes.values()}) > 1]
@@ -147,7 +147,7 @@ def _recipes(report: ReportData) -> dict[int, str]:
 
 
 def _importances(report: ReportData) -> list[dict[str, Any]]:
-    """A table for each space: what it says above, and the shares."""
+    """For each space its name, its number of finished trials, and the share of each parameter."""
     spaces = report.config.search.spaces
     tables = []
     for names, (count, shares) in importances(report.trials).items():
@@ -158,7 +158,7 @@ def _importances(report: ReportData) -> list[dict[str, Any]]:
 
 
 def _times(report: ReportData) -> dict[str, Any]:
-    """Where the time of all sessions went, the largest part first; what is hardly seen is put together."""
+    """Where the time of all sessions went, the largest part first; small parts are put together."""
     parts: dict[str, float] = {}
     for session in report.run.times:
         for name, seconds in session.parts.items():

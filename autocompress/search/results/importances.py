@@ -26,8 +26,8 @@ def importances(trials: Iterable[FrozenTrial]) -> dict[tuple[str, ...], tuple[in
     for trial in trials:
         if trial.state == TrialState.COMPLETE:
             spaces.setdefault(tuple(sorted(trial.params)), []).append(trial)
-    found = {names: (len(those), _shares(those)) for names, those in spaces.items() if len(those) >= ENOUGH}
-    return {names: shares for names, shares in found.items() if any(shares[1].values())}
+    explained = {names: (len(those), _shares(those)) for names, those in spaces.items() if len(those) >= ENOUGH}
+    return {names: shares for names, shares in explained.items() if any(shares[1].values())}
 
 
 def _shares(trials: list[FrozenTrial]) -> dict[str, float]:

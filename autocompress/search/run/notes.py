@@ -13,7 +13,7 @@ from autocompress.units import format_count, format_duration, format_millisecond
 
 
 def finished_note(record: TrialRecord, references: References, picture: str | None) -> str:
-    """Of a trial that came to its end: its record, what it is compared with, and where its picture is."""
+    """The note of a finished trial, of its record, the references, and the path of its picture."""
     student, bicubic = record.to_attributes(), references.bicubic.to_dict()
     lines = [
         f"**{record.config}**: **{record.metrics['psnr_y']:.2f} dB** PSNR-Y at "
@@ -31,7 +31,7 @@ def finished_note(record: TrialRecord, references: References, picture: str | No
 
 
 def ended_note(record: TrialRecord, ending: str) -> str:
-    """Of a trial that was stopped or failed; `ending` says which."""
+    """The note of a trial that was stopped or failed; `ending` says which."""
     lines = [f"**{record.config or 'No config yet'}**: {ending}: {record.reason}"]
     if record.params is not None:
         lines += ["", f"{_cost(record.to_attributes())}, {format_count(record.params)} parameters"]
@@ -39,13 +39,13 @@ def ended_note(record: TrialRecord, ending: str) -> str:
 
 
 def _cost(network: Mapping[str, Any]) -> str:
-    """Of a student or a teacher; its latency too, where that counts."""
+    """The cost of a student or a teacher in words, with its latency if that is the objective."""
     flops = f"{format_count(network['flops'])} FLOPs"
     return f"{flops} ({format_milliseconds(network[LATENCY_MS])} ms)" if LATENCY_MS in network else flops
 
 
 def _table(columns: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-    """Scores and costs, of those that have them."""
+    """A table of scores and costs, with one column for each network."""
     rows: dict[str, tuple[str, Callable[[float], str]]] = {
         "psnr_y": ("PSNR-Y", "{:.2f} dB".format),
         "ssim_y": ("SSIM-Y", "{:.4f}".format),
@@ -75,7 +75,7 @@ def _training(record: TrialRecord) -> Iterable[str]:
 
 
 def study_attributes(run: RunFolder) -> dict[str, Any]:
-    """The few facts that what is shown of a study's trials is to be seen beside."""
+    """The study's own attributes: budget, references, images and seed."""
     config = run.config
     return {
         "budget": str(config.search.budget),
@@ -90,7 +90,7 @@ def study_attributes(run: RunFolder) -> dict[str, Any]:
 
 
 def study_note(run: RunFolder) -> str:
-    """What was searched, and how to read what is shown of it."""
+    """The note of the study: what is searched, and how to read the trials."""
     config = run.config
     search, teachers = config.search, config.teachers
     lines = [
@@ -98,7 +98,10 @@ def study_note(run: RunFolder) -> str:
         "",
         f"Within {search.budget}. Every trial shrinks a teacher to a student, distills it, and scores it.",
         "",
-        *(f"- teacher `{name}`: {one.psnr_y:.2f} dB at {_cost(one.to_dict())}" for name, one in teachers.items()),
+        *(
+            f"- teacher `{name}`: {teacher.psnr_y:.2f} dB at {_cost(teacher.to_dict())}"
+            for name, teacher in teachers.items()
+        ),
         f"- bicubic: {config.references.bicubic.psnr_y:.2f} dB",
         *(f"- space `{name}`: {_ranges(space['parameters'])}" for name, space in search.spaces.items()),
         f"- {config.train} to train on, "

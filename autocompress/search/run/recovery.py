@@ -22,7 +22,7 @@ from autocompress.search.space.joint_space import JointSpace
 
 
 def set_damaged_aside(run: RunFolder) -> str | None:
-    """Move away a study.db that is none; returns a line for the user where there is none to go on with.
+    """Rename a study.db that is damaged; returns a line for the user if there is then no study to continue.
 
     To be called while no other session works on the run.
     """
@@ -61,7 +61,7 @@ def _is_whole(run: RunFolder) -> bool:
     try:
         with closing(sqlite3.connect(run.database, timeout=60)) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
-    except sqlite3.OperationalError:  # it cannot be read now, which says nothing of what is in it
+    except sqlite3.OperationalError:  # locked or unreadable at the moment, so not known to be damaged
         return True
     except sqlite3.DatabaseError:
         return False

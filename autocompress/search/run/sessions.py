@@ -20,7 +20,7 @@ PROBE_PAUSE = 0.02  # seconds; `is_held` in another process holds a lock for les
 
 
 class Session:
-    """One process's part in a run: an id, and where the study is."""
+    """One process that works on a run: its id, and the run's folder and study."""
 
     def __init__(self, folder: Path, place: StudyStorage) -> None:
         self.id = secrets.token_hex(6)

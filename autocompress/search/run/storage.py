@@ -78,7 +78,7 @@ class StudyStorage:
 
 
 def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
-    """Where a run's study is: as it was, or, for a new run, as wanted; RunError where it is another than it was."""
+    """The storage of a run's study: as recorded, or for a new run as given; RunError if the two are not the same."""
     wanted = None if url is None else _absolute(url)
     if not run.exists():
         name = STUDY_NAME if wanted is None else f"{run.path.absolute().name}-{secrets.token_hex(4)}"
@@ -106,7 +106,7 @@ def masked(url: str) -> str:
 
 
 def _absolute(url: str) -> str:
-    """The same URL from any folder."""
+    """The URL with an absolute path, so that it means the same in any folder."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -135,7 +135,7 @@ def _sqlite(url: str) -> RDBStorage:
 
 
 def _server(url: str) -> RDBStorage:
-    """A connection that the server closed in the hours of a training is made anew."""
+    """Connect to a server; a connection that it has closed, during hours of training, is made again when needed."""
     options: dict[str, Any] = {"pool_pre_ping": True}
     if make_url(url).get_backend_name() in ("postgresql", "mysql"):
         options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT}
