@@ -81,7 +81,7 @@ def test_an_interrupt_gives_the_result_so_far(search: Search, monkeypatch: pytes
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Display, "finished", finished)
+        patch.setattr(Display, "on_trial_complete", finished)
         result = search(workers=1)
     assert result.interrupted
     assert len(result.students) == 1
@@ -91,7 +91,7 @@ def test_an_interrupt_gives_the_result_so_far(search: Search, monkeypatch: pytes
 
 def test_a_resumed_search_tells_how_many_trials_are_to_go(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
-    monkeypatch.setattr(Display, "to_go", lambda _, trials: told.append(trials))
+    monkeypatch.setattr(Display, "on_trials_left", lambda _, trials: told.append(trials))
     search()
     assert told == [3, 2, 1, 0]
     told.clear()
