@@ -34,7 +34,7 @@ NOT_RUN = {  # by how they begin: why not
     "pip install": "installs",
     "pytest": "runs the tests",
     "ray start": "starts a cluster",
-    "autocompress search --budget-flops 20G --storage postgresql:": "a server; search/run/test_storage.py has databases",
+    "autocompress search --budget-flops 20G --storage postgresql:": "a server; run/test_storage.py has databases",
     "autocompress dashboard": "serves until it is ended; test_dashboard.py does that",
     "autocompress search --budget-flops 20G --backend ray": "a cluster; search/backends/ray has such searches",
 }

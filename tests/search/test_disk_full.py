@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stub
 import torch
+from helpers import fake_trials
+from helpers.fake_trials import FakeSetup
 from helpers.programs import check_whole, trials_in
-from stub import StubSetup
 
 from autocompress.errors import DiskFull
 from autocompress.io import checkpoints
@@ -87,8 +87,8 @@ def test_a_search_ends_and_goes_on(small: Any, monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(checkpoints, "write_atomically", no_room)
     with pytest.raises(DiskFull, match="the same command goes on"):
-        stub.run(small(), StubSetup(), here=True)
+        fake_trials.run(small(), FakeSetup(), here=True)
     monkeypatch.setattr(checkpoints, "write_atomically", write)
-    assert stub.run(small(), StubSetup(), here=True).reason == "all 6 trials are done"
+    assert fake_trials.run(small(), FakeSetup(), here=True).reason == "all 6 trials are done"
     run = RunFolder(small().folder)
     check_whole(run, trials_in(run), 6)
