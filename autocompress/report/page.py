@@ -20,7 +20,7 @@ from autocompress.report.course import growth_figures
 from autocompress.report.front import front_figure
 from autocompress.report.story import Story
 from autocompress.report.theme import DARK, LIGHT, variables
-from autocompress.search.results.importances import ENOUGH, importances
+from autocompress.search.results.importances import MIN_TRIALS, importances
 from autocompress.units import format_count, format_duration, format_milliseconds
 
 FOLDER = Path(__file__).parent
@@ -70,7 +70,7 @@ def _page(story: Story) -> str:
         commands=_commands(story),
         recipes=_recipes(story),
         importances=_importances(story),
-        enough=ENOUGH,
+        enough=MIN_TRIALS,
         times=_times(story),
     )
 
