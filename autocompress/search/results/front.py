@@ -23,7 +23,7 @@ from autocompress.search.space.cost import LATENCY_MS
 from autocompress.units import format_count, format_milliseconds
 
 CSV, JSON = "pareto.csv", "pareto.json"
-LATENCIES = {one.heading: one.column for one in RUNTIMES.values()}  # what people call columns of a front
+LATENCIES = {runtime.heading: runtime.column for runtime in RUNTIMES.values()}  # columns of a front by their titles
 COLUMNS = (
     "trial",
     "family",
@@ -54,7 +54,7 @@ def students(run: RunFolder) -> pd.DataFrame:
     by_cost = [LATENCY_MS if objective(run) == "latency" else "flops", "trial"]
     table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
     points = [Point(student.trial, student.metrics["psnr_y"], student.cost) for student in measured]
-    limit = budget(run)  # another session may have had a larger one
+    limit = budget(run)  # another session of the run may have had a larger budget
     allowed = {row["trial"] for row in found if allows(limit, row)}
     best = {point.trial for point in front([point for point in points if point.trial in allowed])}
     table["on_front"] = table["trial"].isin(best)
@@ -62,12 +62,12 @@ def students(run: RunFolder) -> pd.DataFrame:
 
 
 def objective(run: RunFolder) -> str:
-    """What PSNR is weighed against in a run: an `Objective`."""
+    """The objective of a run, against which PSNR is weighed: FLOPs or latency."""
     return run.config.search.objective
 
 
 def budget(run: RunFolder) -> Budget:
-    """That of a run's latest session."""
+    """The budget of a run's latest session."""
     return run.config.search.budget
 
 
@@ -125,7 +125,7 @@ def write_pareto(run: RunFolder) -> pd.DataFrame:
 
 
 def remove_pareto(run: RunFolder) -> None:
-    """Where there is no front: what was written of one within another budget."""
+    """Remove the files of a front that an earlier session, with a larger budget, has written; there is none now."""
     for name in (CSV, JSON):
         (run.path / name).unlink(missing_ok=True)
 
@@ -189,7 +189,7 @@ def _row(student: StoredStudent, references: References) -> dict[str, Any]:
 
 
 def _latency(student: StoredStudent, measured: Mapping[str, Latency], here: Machine | None) -> dict[str, Any]:
-    """As a search for it has measured it, on the machine `here`, or else as it was measured last."""
+    """A student's latency, as the search measured it on the machine `here`, or else as it was measured last."""
     medians: dict[str, float | None] = {runtime: latency.median for runtime, latency in measured.items()}
     machines = {runtime: str(latency.machine) for runtime, latency in measured.items()}
     if here is not None:

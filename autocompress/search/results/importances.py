@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.run.study import DIRECTIONS
 
-MIN_TRIALS = 8  # finished ones of a space: the shares that a forest finds in fewer mean nothing
+MIN_TRIALS = 8  # finished ones of one space: a random forest fitted to fewer says nothing
 SEED = 0  # of the random forest
 
 

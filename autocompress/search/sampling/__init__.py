@@ -1,6 +1,6 @@
-"""Which config is tried next.
+"""Which candidate is tried next: the first trials, the cost-aware sampler, and Optuna's samplers within the budget.
 
-A sampler is an Optuna sampler that proposes feasible points alone: `FeasibleSampler` wraps any of Optuna's, and
-`CostAwareSampler` is our own. `factory` makes them by name: a new sampler goes there. They read the history of a study
-and write nothing. This room imports `run` for what the history is, the fronts of `pareto`, and `space`.
+A sampler reads the history of a study and proposes a point of the FeasibleSet; it writes nothing. A new one is made in
+`factory`, by a name of settings' SamplerName. May import `run`'s history and records, `space`, `pareto`, settings and
+what is below `search`.
 """

@@ -1,7 +1,6 @@
-"""What a search may try at all, and what it costs.
+"""What may be tried at all, and what it costs: search spaces, budgets, costs, and which candidates are feasible.
 
-From the smallest to the largest: a `Parameter` with its values; a `SearchSpace`, read from a YAML file; a
-`StudentSpace`, a search space with the teacher whose students are in it; the `JointSpace` of all that a search has; and
-the `FeasibleSet`, which alone decides whether a candidate may be tried, by the `Budget` and the `Costs`. Nothing in this
-room has heard of settings, trials or a study's history, and it imports no other part of search.
+A YAML file is a SearchSpace; with its teacher and target it is a StudentSpace; all of a search's are its JointSpace.
+The FeasibleSet is the one place that decides whether a point may be tried. Nothing here knows a study. May import
+only what is below `search`.
 """
