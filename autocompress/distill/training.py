@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -67,13 +67,18 @@ class Training:
 
     def run_to(self, step: int, on_step: Callable[[int], object] | None = None) -> None:
         """Train until `step` updates are done; raises TrainingDiverged when the loss is not finite."""
+        for done in self.steps_to(step):
+            if on_step is not None:
+                on_step(done)
+
+    def steps_to(self, step: int) -> Iterator[int]:
+        """As `run_to`, one update at a time: yields how many are done, and does the next when it is asked for it."""
         while self.step < step:
             loss = self._update()
             self.step += 1
             if self.step % CHECK_EVERY == 0 or self.step == step:
                 self._check(loss.item())
-            if on_step is not None:
-                on_step(self.step)
+            yield self.step
         if not torch.stack([average.isfinite().all() for average in self._averages]).all():
             self._check(math.nan)
 

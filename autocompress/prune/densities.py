@@ -58,8 +58,8 @@ class Pruned:
     @cached_property
     def layers(self) -> dict[str, Density]:
         """The density of each convolution's and linear map's weight, by module path, in the network's order."""
-        found = {name: self.weights[f"{name}.weight"] for name in weighted_layers(self.teacher)}
-        return {name: Density(weight.numel(), int(torch.count_nonzero(weight))) for name, weight in found.items()}
+        weights = {name: self.weights[f"{name}.weight"] for name in weighted_layers(self.teacher)}
+        return {name: Density(weight.numel(), int(torch.count_nonzero(weight))) for name, weight in weights.items()}
 
     @cached_property
     def groups(self) -> dict[str, Density]:
@@ -121,8 +121,8 @@ def densities_of(
     key = _key(digest(teacher), train.key, settings.to_dict())
 
     def retrain(folder: Path) -> None:
-        found = sparsify(teacher, train, settings, precision, on_step)
-        save_file({name: tensor.cpu().contiguous() for name, tensor in found.state_dict().items()}, folder / WEIGHTS)
+        sparse = sparsify(teacher, train, settings, precision, on_step)
+        save_file({name: tensor.cpu().contiguous() for name, tensor in sparse.state_dict().items()}, folder / WEIGHTS)
 
     weights = load_file(cache.entry("pruned", key, retrain) / WEIGHTS)
 

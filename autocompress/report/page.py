@@ -24,11 +24,11 @@ from autocompress.search.results.importances import MIN_TRIALS, importances
 from autocompress.units import format_count, format_duration, format_milliseconds
 
 FOLDER = Path(__file__).parent
-SEEN = 0.02  # of the time
+SEEN = 0.02  # share of the time; phases with less are put together
 
 
 def write_report(story: Story, path: Path | None = None) -> Path:
-    """Write report.html into the run folder, or to another `path`, and return it; InvalidInput where that is none."""
+    """Write report.html into the run folder, or to another `path`; returns its path; InvalidInput if it cannot be."""
     path = story.run.path / "report.html" if path is None else path
     try:
         checkpoints.write_text(path, _page(story))
@@ -80,7 +80,7 @@ def _part(name: str) -> str:
 
 
 def _shape(row: dict[str, Any]) -> str:
-    """A network without its family's name where that stands beside it."""
+    """A network's counts as a text."""
     return shape(row["family"], row["config"])
 
 
@@ -108,7 +108,7 @@ def _facts(story: Story) -> dict[str, str]:
 
 
 def _trials(story: Story) -> str:
-    """How many ended how, and whether there are more to come."""
+    """How many trials finished, were stopped or failed, and whether more are to come."""
     wanted = story.config.trials
     if story.without_study is not None:
         return f"{len(story.students)} finished" + ("" if wanted is None else f", of {wanted} wanted")
@@ -120,7 +120,7 @@ def _trials(story: Story) -> str:
 
 
 def _commands(story: Story) -> dict[str, str]:
-    """What to do with the pick."""
+    """Commands for what to do with the pick."""
     if story.pick is None:
         return {}
     file, run = (shlex.quote(str(Path(path).absolute())) for path in (story.pick["file"], story.run.path))
@@ -133,7 +133,7 @@ def _commands(story: Story) -> dict[str, str]:
 
 
 def _recipes(story: Story) -> dict[int, str]:
-    """By trial: what of the recipe is not the same for all students."""
+    """By trial, the fields of the recipe that are not the same for all students."""
     recipes = dict(zip(story.students["trial"].tolist(), story.students["recipe"].tolist(), strict=True))
     keys = list(dict.fromkeys(key for recipe in recipes.values() for key in recipe if key != "seed"))
     varied = [key for key in keys if len({repr(recipe.get(key)) for recipe in recipes.values()}) > 1]
@@ -143,7 +143,7 @@ def _recipes(story: Story) -> dict[int, str]:
 
 
 def _importances(story: Story) -> list[dict[str, Any]]:
-    """A table for each space: what it says above, and the shares."""
+    """For each space its name, its number of finished trials, and the share of each parameter."""
     spaces = story.config.search.spaces
     tables = []
     for names, (count, shares) in importances(story.trials).items():
@@ -154,7 +154,7 @@ def _importances(story: Story) -> list[dict[str, Any]]:
 
 
 def _times(story: Story) -> dict[str, Any]:
-    """Where the time of all sessions went, the largest part first; what is hardly seen is put together."""
+    """Where the time of all sessions went, the largest part first; small parts are put together."""
     parts: dict[str, float] = {}
     for session in story.run.times:
         for name, seconds in session.parts.items():

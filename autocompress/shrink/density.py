@@ -40,7 +40,7 @@ Densities = Mapping[str, Density]  # of layers, or of groups of layers, by name
 def joined(densities: Iterable[Density]) -> Density:
     """The density of all these weights together."""
     listed = list(densities)
-    return Density(sum(one.weights for one in listed), sum(one.nonzero for one in listed))
+    return Density(sum(density.weights for density in listed), sum(density.nonzero for density in listed))
 
 
 def within(part: str, layers: Densities) -> list[Density]:

@@ -19,7 +19,6 @@ from helpers.small_search import BUDGET, SPACE, Recorder
 import autocompress
 from autocompress import api
 from autocompress.api import Result, open_run
-from autocompress.compute import precision
 from autocompress.errors import InvalidInput, RunError
 from autocompress.report import story
 from autocompress.search import Outcome, RunFolder
@@ -31,9 +30,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 
 
 @pytest.fixture
-def search(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+def search(tmp_path: Path, teacher_file: Path, photos: Path) -> Search:
     """A search of seconds; any keyword can be given."""
-    monkeypatch.setattr(precision, "choose", precision.Precision)
     (tmp_path / "small.yaml").write_text(SPACE)
     usual: dict[str, Any] = {
         "budget_flops": BUDGET,

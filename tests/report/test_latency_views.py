@@ -11,19 +11,18 @@ import optuna
 import pytest
 from helpers.command_line import Call
 from helpers.latencies import LIMIT, MACHINE, invent_latencies, milliseconds
-from helpers.small_search import SPACE, Recorder, trials_of
+from helpers.small_search import SPACE, Recorder, run_search, trials_of
 from optuna.trial import TrialState
 from playwright.sync_api import Browser
 
 from autocompress.api import open_run
 from autocompress.cli.tables import front_table, spare_of_front
-from autocompress.compute import precision
 from autocompress.errors import InvalidInput
 from autocompress.evaluation.latency import Latency, Machine
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.report import Story, front_figure, write_report
 from autocompress.report.course import growth_figures
-from autocompress.search import Outcome, RunFolder, Settings, search
+from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.search.results.export import export_front, export_trial
 from autocompress.search.results.front import pareto, pick, rows, students, write_pareto
@@ -55,10 +54,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Pa
         return invent_latencies(*measured)["pytorch"]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "choose", precision.Precision)
         patch.setattr(latencies, "timed", timed)
         patch.setattr(Machine, "here", lambda: MACHINE)
-        found, _ = search(wanted, Recorder())
+        found, _ = run_search(wanted)
     write_pareto(found)
     write_report(Story.of(found))
     return found

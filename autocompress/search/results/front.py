@@ -50,12 +50,14 @@ def students(run: RunFolder) -> pd.DataFrame:
     """
     config, measured = run.config, run.students()
     machine = None if config.search.machine is None else Machine(**config.search.machine)
-    found = [_row(one, config.references) | _latency(one, run.latency(one.trial), machine) for one in measured]
+    table_rows = [
+        _row(stored, config.references) | _latency(stored, run.latency(stored.trial), machine) for stored in measured
+    ]
     by_cost = [LATENCY_MS if objective(run) == "latency" else "flops", "trial"]
-    table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
+    table = pd.DataFrame(table_rows, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
     points = [Point(student.trial, student.metrics["psnr_y"], student.cost) for student in measured]
     limit = budget(run)  # another session of the run may have had a larger budget
-    allowed = {row["trial"] for row in found if allows(limit, row)}
+    allowed = {row["trial"] for row in table_rows if allows(limit, row)}
     best = {point.trial for point in front([point for point in points if point.trial in allowed])}
     table["on_front"] = table["trial"].isin(best)
     return table
@@ -195,6 +197,6 @@ def _latency(student: StoredStudent, measured: Mapping[str, Latency], here: Mach
     if here is not None:
         medians["pytorch"], machines["pytorch"] = student.latency_ms, str(here)
     return {
-        **{one.column: medians.get(name) for name, one in RUNTIMES.items()},
+        **{declared.column: medians.get(name) for name, declared in RUNTIMES.items()},
         "latency_on": " and ".join(sorted(set(machines.values()))) or None,
     }

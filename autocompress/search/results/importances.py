@@ -26,8 +26,8 @@ def importances(trials: Iterable[FrozenTrial]) -> dict[tuple[str, ...], tuple[in
     for trial in trials:
         if trial.state == TrialState.COMPLETE:
             spaces.setdefault(tuple(sorted(trial.params)), []).append(trial)
-    shares = {names: (len(of), _shares(of)) for names, of in spaces.items() if len(of) >= MIN_TRIALS}
-    return {names: (count, share) for names, (count, share) in shares.items() if any(share.values())}
+    explained = {names: (len(of), _shares(of)) for names, of in spaces.items() if len(of) >= MIN_TRIALS}
+    return {names: (count, shares) for names, (count, shares) in explained.items() if any(shares.values())}
 
 
 def _shares(trials: list[FrozenTrial]) -> dict[str, float]:

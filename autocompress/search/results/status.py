@@ -57,15 +57,15 @@ def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTria
     place = find_storage(storage, run)
     if place.url is None and not run.database.is_file():
         return []
-    with place.kept():
+    with place.errors_explained():
         kept = place.open(run)
         try:
-            found: list[FrozenTrial] = kept.get_all_trials(kept.get_study_id_from_name(place.study), deepcopy=False)
+            trials: list[FrozenTrial] = kept.get_all_trials(kept.get_study_id_from_name(place.study), deepcopy=False)
         except KeyError:
             return []
         finally:
             kept.remove_session()
-    return found
+    return trials
 
 
 def _best(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
@@ -107,6 +107,6 @@ def _times(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
 
 def _sum(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The sum of the parts by name, the largest first."""
-    names = {name for one in parts for name in one}
-    total = {name: round(sum(one.get(name, 0.0) for one in parts), 2) for name in names}
+    names = {name for part in parts for name in part}
+    total = {name: round(sum(part.get(name, 0.0) for part in parts), 2) for name in names}
     return dict(sorted(total.items(), key=lambda item: -item[1]))
