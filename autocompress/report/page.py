@@ -21,7 +21,7 @@ from autocompress.report.course import growth_figures
 from autocompress.report.front import front_figure
 from autocompress.report.report_data import ReportData
 from autocompress.report.theme import DARK, LIGHT, variables
-from autocompress.search.results.importances import ENOUGH, importances
+from autocompress.search.results.importances import MIN_TRIALS, importances
 from autocompress.units import format_count, format_duration, format_milliseconds
 
 FOLDER = Path(__file__).parent
@@ -77,7 +77,7 @@ def _page(report: ReportData) -> str:
         commands=_commands(report),
         recipes=_recipes(report),
         importances=_importances(report),
-        enough=ENOUGH,
+        enough=MIN_TRIALS,
         times=_times(report),
     )
 
