@@ -116,7 +116,7 @@ class Tuner:
         return job
 
     def _handle(self, message: Message, backend: Backend) -> None:
-        if message.number not in self._study.open_trials:  # stopped just now: what comes of it is nobody's
+        if message.number not in self._study.open_trials:  # it was stopped just now: late messages are ignored
             return
         match message:
             case StepDone(number, step):
