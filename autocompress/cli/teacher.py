@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import Quiet, complete_teacher
+from autocompress.cli.options import Quiet, complete_teacher, with_overrides
 
 commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
 
@@ -42,11 +42,12 @@ def list_teachers() -> None:
 
 
 @commands.command("show")
+@with_overrides
 def show_teacher(
     name: Annotated[
         str, typer.Argument(help="A shipped teacher's name, or a file of weights.", autocompletion=complete_teacher)
     ],
-    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
+    **overrides: Any,
 ) -> None:
     """Print what is known of a teacher as JSON: config, cost and, where it ships with the package, provenance.
 
@@ -54,7 +55,7 @@ def show_teacher(
     """
     from autocompress import api
 
-    typer.echo(json.dumps(api.describe_teacher(name, res_scale=res_scale), indent=2))
+    typer.echo(json.dumps(api.describe_teacher(name, **overrides), indent=2))
 
 
 @commands.command("train")
