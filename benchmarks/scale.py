@@ -24,7 +24,7 @@ from autocompress import search
 from autocompress.search import OnRay, running
 from autocompress.search.backends.processes import ProcessBackend, Work
 from autocompress.search.settings import SamplerName
-from autocompress.search.stopping import HalvingRungs
+from autocompress.search.stopping import MOASHARule
 from autocompress.search.trial.work import Backend, Finished, Job, Report, RungReached, Source, Tell
 
 RUNGS = (33, 100, 300)
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--sampler", choices=list(SamplerName), default=SamplerName.COST_AWARE)
     parser.add_argument("--address", help="of a Ray cluster; without, one on this machine")
     options = parser.parse_args()
-    HalvingRungs.stops = lambda *_: None  # every trial is to take its whole time
+    MOASHARule.stops = lambda *_: None  # every trial is to take its whole time
     wanted = OnRay(options.address, options.at_once) if options.backend == "ray" else None
     setup, engines = Asleep(options.seconds), list[Recorded]()
 

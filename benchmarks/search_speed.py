@@ -127,10 +127,10 @@ def our_search(seed: int, wanted: list[tuple[float, float]]) -> None:
 
 def volume(points: list[tuple[float, float]], references: Row) -> float:
     """Of (FLOPs, PSNR) points."""
-    from autocompress.search.pareto import Point, hypervolume
+    from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 
     found = [Point(number, psnr, int(flops)) for number, (flops, psnr) in enumerate(points)]
-    return hypervolume(found, references["teacher"]["flops"], references["bicubic"]["psnr_y"])
+    return hypervolume(found, ReferencePoint(references["teacher"]["flops"], references["bicubic"]["psnr_y"]))
 
 
 def report(recorded: list[Row], log: list[Row], seeds: list[int]) -> None:

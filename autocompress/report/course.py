@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.report.story import Story
 from autocompress.report.theme import LIGHT
-from autocompress.search.pareto import Point, hypervolume
+from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.units import format_duration
 
 UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
@@ -38,12 +38,12 @@ def growth_figures(story: Story) -> dict[str, go.Figure]:
 
 def _volumes(story: Story, over: list[FrozenTrial]) -> list[float]:
     """Before any trial, and after each."""
-    limits = getattr(story.references.teacher, story.axis.key), story.references.bicubic.psnr_y
+    reference = ReferencePoint(getattr(story.references.teacher, story.axis.key), story.references.bicubic.psnr_y)
     points, volumes = list[Point](), [0.0]
     for trial in over:
         if trial.state == TrialState.COMPLETE:
             points.append(Point(trial.number, trial.values[0], trial.values[1]))
-        volumes.append(hypervolume(points, *limits))
+        volumes.append(hypervolume(points, reference))
     return volumes
 
 

@@ -20,7 +20,7 @@ from autocompress.search.run.folder import RAY, RunFolder
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.storage import StudyStorage, find_storage
-from autocompress.search.sampling.initial import STARTS, first_points
+from autocompress.search.sampling.initial import MAX_INITIAL, first_points
 from autocompress.search.settings import Settings
 from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import COUNTED, Costs
@@ -44,8 +44,9 @@ def search(settings: Settings, progress: SearchCallback) -> tuple[RunFolder, Out
     deadline = _deadline(settings.timeout)
     with _on_ray(settings, progress, ledger):
         task = _open(settings, progress, ledger)
-        counted = replace(settings.budget, latency=None)
-        first_points(task.joint_space, counted, 1)  # raises where nothing fits
+        counted = FeasibleSet(task.joint_space, settings.budget.without_latency())
+        for student_space in task.joint_space:
+            counted.check(student_space)
         with run.opened():
             shutil.rmtree(run.path / RAY, ignore_errors=True)  # of a search that was killed
             return run, _work(task, run, progress, ledger, deadline)
@@ -118,11 +119,13 @@ def _work(
         if not joins:
             run.write_config(describe(inputs, wanted, place, costs))
             copy_crops(inputs.crops, run, {branch.teacher_name: branch.teacher_digest for branch in task.joint_space})
-        progress.prepared([*facts(inputs), *costs.settled(), *notes])
-        first = first_points(task.joint_space, settings.budget, min(STARTS, settings.trials), inputs.suggested, costs)
+        costs.store()
+        progress.prepared([*facts(inputs), *costs.facts(), *notes])
+        feasible = FeasibleSet(task.joint_space, settings.budget, costs)
+        first = first_points(feasible, min(MAX_INITIAL, settings.trials), inputs.suggested)
         with session.entered():
             with ledger.during("opening the study"):
-                driver = Tuner(FeasibleSet(task, costs), run, progress, first, ledger, session)
+                driver = Tuner(task, feasible, run, progress, first, ledger, session)
             try:
                 return driver.run(_engine(settings, inputs), deadline)
             finally:
@@ -133,12 +136,15 @@ def _costs(task: Task, run: RunFolder, progress: SearchCallback, ledger: PhaseTi
     """What students cost; where that is latency, measured of enough networks to guess it of others."""
     if task.settings.objective is Objective.FLOPS:
         return COUNTED
-    from autocompress.search.space.latencies import Latencies  # scikit-learn takes a second to import
+    from autocompress.search.sampling.surrogate import Surrogate  # scikit-learn takes a second to import
+    from autocompress.search.space.latencies import Latencies
 
     with ledger.during("measuring latencies"):
-        found = Latencies(task.joint_space, task.settings.budget, Machine.here(), run.path)
-        found.calibrate(progress.stage)
-    return found
+        latencies = Latencies.open(
+            task.joint_space, task.settings.budget, Machine.here(), run.path, regression=Surrogate.fit
+        )
+        latencies.calibrate(progress.stage)
+    return latencies
 
 
 def _looked_at(run: RunFolder, place: StudyStorage, joins: bool) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autocompress.data.embedded import embedded
 from autocompress.data.sources import ImageSource, open_folder
@@ -31,8 +31,12 @@ class Task:
 
     @property
     def recipe(self) -> Recipe:
-        """How students are trained, but for what the space varies."""
+        """How students are trained, but for what the space varies, and for the seed."""
         return Recipe(steps=self.settings.steps)
+
+    def recipe_of(self, ordinal: int) -> Recipe:
+        """With the seed of the config that is at this place among all of the study."""
+        return replace(self.recipe, seed=self.settings.seed + ordinal)
 
     @property
     def scale(self) -> int:

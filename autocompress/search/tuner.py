@@ -33,7 +33,8 @@ from autocompress.search.run.sweeping import sweep
 from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.search_space import Candidate, Values
-from autocompress.search.stopping import HalvingRungs
+from autocompress.search.stopping import MOASHARule
+from autocompress.search.task import Task
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.trial import rung_steps
 from autocompress.search.trial.work import Backend, Failed, Finished, Job, Report, RungReached, Step
@@ -80,7 +81,8 @@ class Tuner:
 
     def __init__(
         self,
-        candidates: FeasibleSet,
+        task: Task,
+        feasible: FeasibleSet,
         run: RunFolder,
         progress: SearchCallback,
         starts: Iterable[Values],
@@ -89,23 +91,23 @@ class Tuner:
     ) -> None:
         """`starts` are the first points, as the study has them; the session is to be entered by now."""
         self._ledger = ledger
-        task = self._task = candidates.task
+        self._task = task
         self._run = run
         self._progress = progress
         self._session = session
-        self._candidates = candidates
+        self._feasible = feasible
         # at a third of the training alone: what scores before say is right too rarely (benchmarks/samplers.py)
-        rungs = HalvingRungs(ETA, FIRST, at=rung_steps(task.settings.steps)[-2:-1])
-        self._history = TrialHistory(self._candidates.key_of, rungs)
+        rule = MOASHARule(ETA, FIRST, at=rung_steps(task.settings.steps)[-2:-1])
+        self._history = TrialHistory(feasible.mark_tried, rule)
         self._open: dict[int, _Open] = {}
         self._deadline: float | None = None
         self._look_again = 0.0
         self._keep_again = 0.0
         bicubic = run.config.references.bicubic.psnr_y
-        self._sampler = make_sampler(task.settings, task.joint_space, self._usable, bicubic, candidates.costs)
+        self._sampler = make_sampler(task.settings.sampler, feasible, task.settings.seed, bicubic)
         with session.asking():
             storage = session.place.open(run)
-            self._study = open_study(storage, session.place.study, self._sampler, candidates.costs.metric)
+            self._study = open_study(storage, session.place.study, self._sampler, feasible.costs.metric)
             self._showing = Showing(storage, session.place.study, run)
             self._showing.study(again=task.settings.extend)
             if not rebuild(self._study, run, task.joint_space, task.settings.seed):
@@ -211,7 +213,7 @@ class Tuner:
             room = self._room(trials)
             self._progress.to_go(room)
             free = room > states[TrialState.RUNNING]
-            if free and (states[TrialState.WAITING] or self._sampler.any_usable() is not None):
+            if free and (states[TrialState.WAITING] or self._sampler.any_allowed() is not None):
                 return self._ask_the_study()
         self._look_again = time.monotonic() + LOOK_EVERY
         return None
@@ -236,8 +238,9 @@ class Tuner:
         asked = self._study.ask()
         update(asked, TrialRecord(session=self._session.id))
         place = ordinal(asked, self._trials())
-        candidate = self._candidates.of(self._task.joint_space.suggest(asked), place)
-        self._history.tried.add(self._task.joint_space.key(candidate))
+        point = self._task.joint_space.suggest(asked)
+        candidate = self._feasible.candidate(point, self._task.recipe_of(place))
+        self._feasible.mark_tried(point)
         update(asked, self._showing.cost(candidate))
         self._open[asked.number] = _Open(asked, candidate, place)
         return asked.number
@@ -263,7 +266,7 @@ class Tuner:
         else:
             self._progress.at_rung(number, step, psnr)
         judged = step > 0 or self._task.settings.init == "projection"
-        reason = self._history.rungs.stops(step, point) if judged else None
+        reason = self._history.rule.stops(step, point) if judged else None
         if reason is not None:
             self._stop(number, reason)
             self._progress.stopped(number, candidate, reason)
@@ -313,9 +316,6 @@ class Tuner:
             ours = (self._session.id, None)
             self._recover(trial for trial in running if TrialRecord.of(trial).session in ours)
         self._open.clear()
-
-    def _usable(self, point: Values) -> bool:
-        return self._candidates.usable(point, self._history.tried)
 
     def _journal(self, number: int) -> TrialLog:
         return self._run.log(number)

@@ -24,7 +24,7 @@ from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.report import Story, front_figure, write_report
 from autocompress.report.course import growth_figures
 from autocompress.search import Outcome, RunFolder, Settings, search
-from autocompress.search.pareto import Point, hypervolume
+from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.search.results.export import export_front, export_trial
 from autocompress.search.results.front import pareto, pick, rows, students, write_pareto
 from autocompress.search.run.config import Reference
@@ -108,7 +108,7 @@ def test_the_hypervolume_is_from_the_teacher_s_latency(run: RunFolder) -> None:
     config = dataclasses.replace(story.config, references=dataclasses.replace(story.references, bicubic=low))
     last = growth_figures(dataclasses.replace(story, config=config))["trials"].data[0].y[-1]
     assert last > 1
-    assert last == pytest.approx(hypervolume(points, TEACHER, 1.0))
+    assert last == pytest.approx(hypervolume(points, ReferencePoint(TEACHER, 1.0)))
 
 
 def test_the_page_is_about_milliseconds(run: RunFolder) -> None:

@@ -18,7 +18,7 @@ from autocompress.report import Story
 from autocompress.search import Outcome, RunFolder, Settings, search
 from autocompress.search.results.front import pareto, students
 from autocompress.search.run.storage import STUDY_NAME
-from autocompress.search.stopping import HalvingRungs
+from autocompress.search.stopping import MOASHARule
 
 
 class Interrupting(Recorder):
@@ -38,7 +38,7 @@ class Interrupting(Recorder):
 @pytest.fixture
 def none_stops(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every trial trains to its last step, whatever the others reach."""
-    monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
+    monkeypatch.setattr(MOASHARule, "stops", lambda *_: None)
 
 
 @pytest.mark.usefixtures("none_stops")

@@ -26,6 +26,7 @@ from autocompress.search import Settings, search
 from autocompress.search.results.front import pareto
 from autocompress.search.sampling.initial import first_points
 from autocompress.search.space.budget import Budget
+from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.joint_space import JointSpace
 from autocompress.search.task import open_joint_space, open_task
 from autocompress.search.trial.context import TrialContext
@@ -201,17 +202,17 @@ def test_spaces_of_one_family_do_not_begin_with_the_same_student_twice(
     (tmp_path / "other.yaml").write_text(EDSR_SPACE)
     wanted = settings(spaces=(str(tmp_path / "small.yaml"), str(tmp_path / "other.yaml")), teachers=())
     branches = open_joint_space(wanted)
-    points = first_points(branches, Budget(20 * 10**9), 8)
+    points = first_points(FeasibleSet(branches, Budget(20 * 10**9)), 8)
     keys = [branches.key(branches.candidate(point, Recipe())) for point in points]
     assert len(set(keys)) == len(keys)
-    assert len(first_points(branches, Budget(20 * 10**9), 1)) == 1
+    assert len(first_points(FeasibleSet(branches, Budget(20 * 10**9)), 1)) == 1
 
 
 def test_a_suggestion_beyond_the_budget_is_brought_within(settings: Callable[..., Settings]) -> None:
     branches = open_joint_space(settings(spaces=("edsr",), teachers=()))
     (branch,) = branches
     for suggested, least in ((EDSRConfig(2, 36, 16), 17e9), (EDSRConfig(2, 12, 10), 7e9)):
-        point = first_points(branches, Budget(20 * 10**9), 8, {"edsr": suggested})[0]
+        point = first_points(FeasibleSet(branches, Budget(20 * 10**9)), 8, {"edsr": suggested})[0]
         candidate = branches.candidate(point, Recipe())
         assert least < candidate.flops <= 20e9
     assert candidate.config == EDSRConfig(2, 12, 10)
@@ -235,7 +236,7 @@ def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[...,
     tried = [json.dumps([student.family, student.config]) for student in run.students()]
     for name, config in suggested.items():
         branch = task.joint_space[name]
-        alone = first_points(JointSpace([branch]), wanted.budget, 1, {name: config})[0]
+        alone = first_points(FeasibleSet(JointSpace([branch]), wanted.budget), 1, {name: config})[0]
         nearest = JointSpace([branch]).candidate(alone, Recipe()).config
         assert json.dumps([branch.family.name, nearest.to_dict()]) in tried
     with pytest.raises(RunError, match="prune was True and is now False"):

@@ -14,8 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.pareto import Point
 from autocompress.search.run.record import TrialRecord, parameters_of, retried, scores_at_rungs
-from autocompress.search.space.joint_space import Key
-from autocompress.search.stopping import Rungs
+from autocompress.search.stopping import NoStopping, StoppingRule
 
 
 @dataclass(frozen=True)
@@ -51,20 +50,18 @@ class _Entry:
 class TrialHistory:
     """Reads all trials of a study, those of other sessions too; each that is over it reads once.
 
-    `update` brings `tried` (the keys of all configs) and `rungs` (the scores of all trials at each rung) up to date.
-    `configs` needs no update, and neither key nor rungs: it is all that a sampler asks for.
+    `update` tells `mark_tried` of each trial's parameters, once they are whole, which it answers; and `rule` of all
+    scores at rungs. `configs` needs no update, and neither of the two: it is all that a sampler asks for.
     """
 
     def __init__(
-        self, key_of: Callable[[Mapping[str, Any]], Key | None] = lambda _: None, rungs: Rungs | None = None
+        self, mark_tried: Callable[[Mapping[str, Any]], bool] = lambda _: False, rule: StoppingRule | None = None
     ) -> None:
-        """`key_of` tells configs apart by a trial's parameters; None where some of these are missing."""
-        self._key_of = key_of
-        self.tried: set[Key] = set()
-        self.rungs = rungs or Rungs()
-        self._keyed: set[int] = set()  # the numbers of trials whose key is among `tried`
+        self._mark_tried = mark_tried
+        self.rule = rule or NoStopping()
+        self._marked: set[int] = set()  # the numbers of trials that `mark_tried` has taken
         self._read: set[int] = set()  # the numbers of trials that were over when `update` read them
-        self._scored: set[tuple[int, int]] = set()  # the trial and the step of each score in `rungs`
+        self._scored: set[tuple[int, int]] = set()  # the trial and the step of each score that `rule` was told of
         self._entries: dict[int, _Entry] = {}  # of trials that are over, by number
 
     def update(self, trials: Iterable[FrozenTrial]) -> None:
@@ -72,9 +69,8 @@ class TrialHistory:
         for trial in trials:
             if trial.state == TrialState.WAITING or trial.number in self._read:
                 continue
-            if trial.number not in self._keyed and (key := self._key_of(trial.params)) is not None:
-                self._keyed.add(trial.number)
-                self.tried.add(key)
+            if trial.number not in self._marked and self._mark_tried(trial.params):
+                self._marked.add(trial.number)
             if trial.state == TrialState.FAIL:
                 self.forget_scores(trial.number)
             else:
@@ -87,14 +83,14 @@ class TrialHistory:
         """A trial has been scored at a rung; nothing changes where that is known."""
         if (point.trial, step) not in self._scored:
             self._scored.add((point.trial, step))
-            self.rungs.record(step, point)
+            self.rule.record(step, point)
 
     def forget_scores(self, number: int) -> None:
         """A trial has failed: its scores stop no other trial."""
         scored = {(trial, step) for trial, step in self._scored if trial == number}
         if scored:
             self._scored -= scored
-            self.rungs.forget(number)
+            self.rule.forget(number)
 
     def configs(self, trials: Sequence[FrozenTrial], asking: FrozenTrial) -> list[TriedConfig]:
         """All configs but the asking trial's and those that failed for good, sorted by their parameters.

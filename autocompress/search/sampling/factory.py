@@ -8,11 +8,10 @@ from collections.abc import Callable
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
+from autocompress.search.pareto import ReferencePoint
 from autocompress.search.sampling.feasible_sampler import ATTEMPTS, LEAST_ATTEMPTS, FeasibleSampler
-from autocompress.search.settings import SamplerName, Settings
-from autocompress.search.space.cost import COUNTED, Costs
-from autocompress.search.space.joint_space import JointSpace
-from autocompress.search.space.search_space import Values
+from autocompress.search.settings import SamplerName
+from autocompress.search.space.feasible import FeasibleSet
 
 STARTUP = 8  # trials before Optuna's samplers look at any score
 POPULATION = 10  # of NSGA-II: its own 50 are more than most searches have trials
@@ -39,19 +38,12 @@ OPTUNAS: dict[SamplerName, Callable[[int], BaseSampler]] = {
 }
 
 
-def make_sampler(
-    settings: Settings,
-    branches: JointSpace,
-    usable: Callable[[Values], bool],
-    bicubic: float,
-    costs: Costs = COUNTED,
-) -> FeasibleSampler:
-    """The one that the settings name; `bicubic` is its PSNR-Y in dB, from which a front is measured."""
-    if settings.sampler in OPTUNAS:
-        attempts = LEAST_ATTEMPTS if settings.sampler is SamplerName.GP else ATTEMPTS  # one takes the GP's a second
-        return FeasibleSampler(OPTUNAS[settings.sampler], branches, usable, settings.seed, attempts)
-    from autocompress.search.pareto import Reference
+def make_sampler(name: SamplerName, feasible: FeasibleSet, seed: int, bicubic: float) -> FeasibleSampler:
+    """The sampler of this name; `bicubic` is the PSNR-Y in dB where a front begins."""
+    if name in OPTUNAS:
+        attempts = LEAST_ATTEMPTS if name is SamplerName.GP else ATTEMPTS  # an attempt of the GP takes a second
+        return FeasibleSampler(OPTUNAS[name], feasible, seed, attempts)
     from autocompress.search.sampling.cost_aware import CostAwareSampler  # scikit-learn takes a second to import
 
-    teacher = max(costs.guess(branch.family, branch.teacher.config) for branch in branches)
-    return CostAwareSampler(branches, usable, settings.seed, settings.budget, Reference(teacher, bicubic), costs)
+    teacher = max(feasible.costs.guess(space.family, space.teacher.config) for space in feasible.joint_space)
+    return CostAwareSampler(feasible, seed, ReferencePoint(teacher, bicubic))

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from typing_extensions import override
+
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.networks.base import Config, Family
 
@@ -23,31 +25,38 @@ class Costs(Protocol):
     def guess(self, family: Family, config: Config) -> float:
         """What a network costs, or is likely to cost, without running it."""
 
-    def settled(self) -> list[str]:
-        """The run's folder is there: keep in it what is measured; returns lines for the user."""
+    def store(self) -> None:
+        """The run's folder exists now: from now on what is measured is stored in it."""
+
+    def facts(self) -> list[str]:
+        """Lines for the user, such as what the teachers cost."""
 
 
-class Flops:
+class Flops(Costs):
     """For a 1280x720 output: nothing to measure, nothing to guess."""
 
     metric = "FLOPs (1280x720)"
 
+    @override
     def latency(self, family: Family, config: Config) -> float | None:
-        """See `Costs.latency`."""
         return None
 
+    @override
     def guess(self, family: Family, config: Config) -> float:
-        """See `Costs.guess`."""
         return _counted(family, config)
 
-    def settled(self) -> list[str]:
-        """See `Costs.settled`."""
+    @override
+    def store(self) -> None:
+        pass
+
+    @override
+    def facts(self) -> list[str]:
         return []
 
 
 @functools.lru_cache(maxsize=100_000)
 def _counted(family: Family, config: Config) -> int:
-    """Kept: a sampler asks for hundreds of the same networks for each trial."""
+    """Cached: a sampler asks for hundreds of the same networks for each trial."""
     return family.flops(config)
 
 
@@ -55,5 +64,5 @@ COUNTED: Costs = Flops()
 
 
 def cost_of(described: Mapping[str, Any]) -> float:
-    """A student's, of its student.json or its trial's user attributes: latency where that counts, else FLOPs."""
+    """What a student costs by its student.json or its trial's attributes: latency where that counts, else FLOPs."""
     return float(described.get(LATENCY_MS, described["flops"]))

@@ -60,6 +60,11 @@ class SearchSpace:
     parameters: tuple[Parameter, ...]
     defaults: Values
 
+    @property
+    def counts(self) -> list[Parameter]:
+        """The parameters that a network's size depends on; the others say how it is trained."""
+        return [parameter for parameter in self.parameters if parameter.name not in VARIABLE]
+
     def for_teacher(self, teacher: Config) -> SearchSpace:
         """The same space without counts above their limits, which are mostly the teacher's own."""
         limits = self.family.limits(teacher)
@@ -90,12 +95,11 @@ class SearchSpace:
 
     def sizes(self, teacher: Config) -> Iterator[tuple[Values, Config]]:
         """Every network of the space that there is, with the defaults for the rest: what its FLOPs can be."""
-        counts = [parameter for parameter in self.parameters if parameter.name not in VARIABLE]
-        for combination in itertools.product(*(parameter.values for parameter in counts)):
-            values = {**dict(zip((p.name for p in counts), combination, strict=True)), **self.rest}
-            fields = {p.name: values[p.name] for p in counts}
+        names = [parameter.name for parameter in self.counts]
+        for combination in itertools.product(*(parameter.values for parameter in self.counts)):
+            fields = dict(zip(names, combination, strict=True))
             with suppress(ConfigError):
-                yield values, self.family.student_config(teacher, fields)
+                yield {**fields, **self.rest}, self.family.student_config(teacher, fields)
 
     def nearest(self, config: Config) -> Values:
         """The point next to a network of this size, with the defaults for the rest."""

@@ -20,13 +20,13 @@ from autocompress.search import RunFolder, running, tuner
 from autocompress.search.backends import processes
 from autocompress.search.backends.processes import ProcessBackend
 from autocompress.search.run.crops import Pieces
-from autocompress.search.stopping import HalvingRungs
+from autocompress.search.stopping import MOASHARule
 from autocompress.search.trial.work import Failed, Job, Report, Source
 
 
 def test_two_workers_do_what_one_does(settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the first points, where nothing is stopped: the same candidates, with the same seeds, the same students."""
-    monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
+    monkeypatch.setattr(MOASHARule, "stops", lambda *_: None)
     found = []
     for name, count in (("one", 1), ("two", 2)):
         run, outcome = search.search(settings(out=tmp_path / name, workers=count, steps=4, trials=3), Recorder())

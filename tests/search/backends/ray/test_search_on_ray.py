@@ -15,7 +15,7 @@ from autocompress import search
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.search import OnRay, RunFolder
 from autocompress.search.backends.processes import Work
-from autocompress.search.stopping import HalvingRungs
+from autocompress.search.stopping import MOASHARule
 from autocompress.search.trial.work import Job, RungReached, Tell
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
@@ -43,7 +43,7 @@ def points(run: RunFolder) -> set[str]:
 
 def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real trials, nothing stopped: the same first points and the same students; and nothing of Tune's is left."""
-    monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
+    monkeypatch.setattr(MOASHARule, "stops", lambda *_: None)
     found = []
     for name, where in (("here", {}), ("ray", TWO)):
         run, outcome = search.search(settings(out=tmp_path / name, steps=4, trials=3, **where), Recorder())
@@ -56,7 +56,7 @@ def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path, m
 
 
 def test_a_trial_that_is_stopped_is_pruned(settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HalvingRungs, "stops", lambda _, step, point: "odd" if step and point.trial % 2 else None)
+    monkeypatch.setattr(MOASHARule, "stops", lambda _, step, point: "odd" if step and point.trial % 2 else None)
     wanted = settings(**TWO, trials=4)
     assert search_on_ray(wanted, StubSetup()).reason == "all 4 trials are done"
     run = RunFolder(wanted.folder)
@@ -180,7 +180,7 @@ def test_a_node_without_the_run_folder_sends_its_files(
     """Students and states: every trial's first worker dies here, and its second goes on from the state."""
     from autocompress.search.backends.ray import engine
 
-    monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
+    monkeypatch.setattr(MOASHARule, "stops", lambda *_: None)
     monkeypatch.setattr(engine, "MARKER", "../absent")
     wanted = settings(**TWO, trials=2)
     setup = ElsewhereSetup(str(tmp_path / "once"))
