@@ -9,6 +9,7 @@ import typer
 
 from autocompress.api.choices import RecipeName
 from autocompress.cli.options import Quiet, complete_init, complete_recipe, complete_teacher, with_overrides
+from autocompress.search.options import either
 from autocompress.shrink.init import Init
 
 
@@ -43,9 +44,7 @@ def distill(
     ] = None,
     init: Annotated[
         str,
-        typer.Option(
-            help="How the student starts: projection, density, copy, taylor or scratch.", autocompletion=complete_init
-        ),
+        typer.Option(help=f"How the student starts: {either(Init)}.", autocompletion=complete_init),
     ] = Init.PROJECTION.value,
     recipe: Annotated[
         str, typer.Option(help="ours, or paper: 800,000 steps of MultiLap.", autocompletion=complete_recipe)

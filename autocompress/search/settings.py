@@ -26,8 +26,10 @@ from autocompress.search.options import (
     TEXT,
     WHOLE,
     OnJoin,
+    Option,
     Panel,
     choice,
+    either,
     option,
     options_of,
     shipped_or_file,
@@ -86,19 +88,14 @@ class Settings:
     """
 
     budget_flops: int | None = option(
-        None,
-        COUNT,
-        "Most FLOPs (fused multiply-adds) for a 1280x720 output, such as 20G.",
-        Panel.BUDGET,
-        shows_default=False,
+        None, COUNT, "Most FLOPs (fused multiply-adds) for a 1280x720 output, such as 20G.", Panel.BUDGET
     )
-    budget_params: int | None = option(None, COUNT, "Most parameters, such as 500K.", Panel.BUDGET, shows_default=False)
+    budget_params: int | None = option(None, COUNT, "Most parameters, such as 500K.", Panel.BUDGET)
     budget_latency: float | None = option(
         None,
         MILLISECONDS,
         "Most time for a 1280x720 output on this machine, such as 30ms; with --objective latency.",
         Panel.BUDGET,
-        shows_default=False,
     )
     spaces: tuple[str, ...] = option(
         ("edsr",),
@@ -124,26 +121,15 @@ class Settings:
         Panel.NETWORKS,
         "the teacher",
     )
-    res_scale: float | None = option(
-        None, NUMBER, "Residual scaling of an EDSR teacher from elsewhere; no file holds it.", Panel.NETWORKS
-    )
     train: Path | None = option(
         None, PATH, "Folder of HR images to train on.", Panel.DATA, "scikit-image's photographs"
     )
     val: Path | None = option(None, PATH, "Folder of HR images to choose by.", Panel.DATA, "a tenth of --train")
     scale: int | None = option(None, WHOLE, "Upscaling factor; it must be the teacher's.", Panel.NETWORKS)
     skip_bad_images: bool = option(False, FLAG, "Go on without images that cannot be used.", Panel.DATA)
-    init: Init = option(
-        Init.PROJECTION,
-        choice(Init),
-        "How students start: projection, density, copy, taylor or scratch.",
-        Panel.NETWORKS,
-    )
+    init: Init = option(Init.PROJECTION, choice(Init), f"How students start: {either(Init)}.", Panel.NETWORKS)
     prune: bool = option(
-        False,
-        FLAG,
-        "Prune the teacher first (see `prune`), and try what is next to its suggestion.",
-        Panel.NETWORKS,
+        False, FLAG, "Prune the teacher first (see `prune`), and try what is next to its suggestion.", Panel.NETWORKS
     )
     objective: Objective = option(
         Objective.FLOPS,
@@ -192,12 +178,7 @@ class Settings:
         None, WHOLE, "CPUs, and threads, of a trial on Ray.", Panel.RUNNING, "1", on_join=OnJoin.DEFAULT
     )
     gpus_per_trial: float | None = option(
-        None,
-        NUMBER,
-        "GPUs of a trial on Ray, such as 0.5: two share one.",
-        Panel.RUNNING,
-        "0",
-        on_join=OnJoin.DEFAULT,
+        None, NUMBER, "GPUs of a trial on Ray, such as 0.5: two share one.", Panel.RUNNING, "0", on_join=OnJoin.DEFAULT
     )
     seed: int = option(0, WHOLE, "Seed: the same one gives the same trials.", Panel.SEARCH)
     out: Path | None = option(None, PATH, "Run folder.", Panel.OUTPUT, "runs/SPACES-BUDGET-seedSEED")
@@ -210,17 +191,12 @@ class Settings:
         on_join=OnJoin.ITS_OWN,
         resumes=False,  # its address may be secret
     )
-    extend: bool = option(
-        False,
-        FLAG,
-        "Go on in a run folder of another budget.",
-        Panel.OUTPUT,
-        resumes=False,  # says nothing of the search itself
-    )
+    extend: bool = option(False, FLAG, "Go on in a run folder of another budget.", Panel.OUTPUT, resumes=False)
+    overrides: tuple[tuple[str, float], ...] = ()  # values of `OVERRIDES` that are given, by name
 
     def __post_init__(self) -> None:
-        for choosing in OPTIONS:
-            object.__setattr__(self, choosing.field, choosing.checked(getattr(self, choosing.field)))
+        for each in options_of(Settings):
+            object.__setattr__(self, each.field, each.checked(getattr(self, each.field)))
         for name in ("trials", "steps", "workers"):
             number = getattr(self, name)
             if number is not None and number < 1:
@@ -246,13 +222,10 @@ class Settings:
     def read(cls, given: Mapping[str, Any]) -> Settings:
         """From keywords as a user gives them: amounts such as "20G" or 20e9; None is as usual.
 
-        Raises InvalidInput for what cannot be used, and TypeError for a keyword that is no option's.
+        Raises InvalidInput for what cannot be used, and KeyError for a keyword that is no option's.
         """
         known = {each.keyword: each for each in OPTIONS}
-        for keyword in given:
-            if keyword not in known:
-                raise TypeError(f"search() got an unexpected keyword argument {keyword!r}")
-        settings = cls(**{known[keyword].field: known[keyword].read(value) for keyword, value in given.items()})
+        settings = cls._of({known[keyword].field: known[keyword].read(value) for keyword, value in given.items()})
         if settings.budget == Budget():
             raise InvalidInput("no budget is given; add --budget-flops, such as --budget-flops 20G, or --budget-params")
         return settings
@@ -261,27 +234,33 @@ class Settings:
     def from_dict(cls, recorded: Mapping[str, Any]) -> Settings:
         """From what `to_dict` made, or the settings in a config.json of 0.1."""
         content = _without_groups(recorded)
-        return cls(**{each.field: each.from_json(content[each.field]) for each in OPTIONS if each.field in content})
+        return cls._of({each.field: each.from_json(content[each.field]) for each in OPTIONS if each.field in content})
+
+    @classmethod
+    def _of(cls, values: Mapping[str, Any]) -> Settings:
+        """From the values of options, by field."""
+        names = [each.field for each in OVERRIDES]
+        overrides = tuple((name, values[name]) for name in names if values.get(name) is not None)
+        return cls(**{field: value for field, value in values.items() if field not in names}, overrides=overrides)
+
+    def value(self, option: Option) -> Any:
+        """What is given for an option, or its default."""
+        return dict(self.overrides).get(option.field) if option in OVERRIDES else getattr(self, option.field)
 
     def to_dict(self) -> dict[str, Any]:
         """As config.json holds it."""
-        return {each.field: each.to_json(getattr(self, each.field)) for each in OPTIONS}
+        return {each.field: each.to_json(self.value(each)) for each in OPTIONS}
 
     @property
     def command(self) -> str:
         """`autocompress search ...` that goes on with this search; what is as usual is left out."""
-        said = [each.command_words(getattr(self, each.field)) for each in OPTIONS if each.resumes]
+        said = [each.command_words(self.value(each)) for each in OPTIONS if each.resumes]
         return shlex.join(["autocompress", "search", *(word for words in said for word in words)])
 
     def for_joining(self, started_in: Path) -> Settings:
         """What a session that joins is to search, in whatever folder; those of the run were given in `started_in`."""
-        return Settings(
-            **{
-                each.field: each.found_from(getattr(self, each.field), started_in)
-                for each in OPTIONS
-                if each.on_join is OnJoin.AS_THE_RUN
-            }
-        )
+        taken = [each for each in OPTIONS if each.on_join is OnJoin.AS_THE_RUN]
+        return Settings._of({each.field: each.found_from(self.value(each), started_in) for each in taken})
 
     @functools.cached_property
     def budget(self) -> Budget:
@@ -312,7 +291,12 @@ class Settings:
         return Path("runs", "-".join([*(Path(space).stem for space in self.spaces), *limits, f"seed{self.seed}"]))
 
 
-OPTIONS = options_of(Settings)
+# Numbers that no file of weights holds, as the families declare them.
+OVERRIDES = tuple(
+    Option(NUMBER, each.help, Panel.NETWORKS, keyword=each.field, field=each.field)
+    for each in package_files.overrides()
+)
+OPTIONS = (*options_of(Settings), *OVERRIDES)
 
 
 def _without_groups(recorded: Mapping[str, Any]) -> dict[str, Any]:
@@ -324,6 +308,6 @@ def _without_groups(recorded: Mapping[str, Any]) -> dict[str, Any]:
             content["workers"] = None  # what was usual then
     ray = content.pop("ray", None)
     if ray is not None:
-        names = {"address": "address", "workers": "workers", "cpus": "cpus_per_trial", "gpus": "gpus_per_trial"}
-        content |= {"backend": "ray"} | {names[name]: value for name, value in ray.items()}
+        content |= {"backend": "ray", "cpus_per_trial": ray["cpus"], "gpus_per_trial": ray["gpus"]}
+        content |= {name: ray[name] for name in ("address", "workers")}
     return content
