@@ -24,6 +24,9 @@ CHECK_EVERY = 10  # steps between looks at the loss: a look waits for a GPU to f
 EXACT_SHARE = 0.1  # of the steps, the last, are in float32: students are scored and used so (benchmarks/precision.py)
 STEPS_BEFORE_CAPTURE = 3  # in which the libraries choose their algorithms and Adam makes its state
 
+Compiler = str | Callable[..., Any]
+"""A backend of torch.compile."""
+
 
 class Training:
     """A student on its way through a recipe; it can stop at any step, be stored, and go on as if it had not.
@@ -58,6 +61,7 @@ class Training:
         )
         self._captured: CapturedStep | None = None
         self._steps_here = 0
+        self._stance: str | None = None  # torch.compiler's, once anything is compiled
         self._exact = False
 
     @property
@@ -77,13 +81,15 @@ class Training:
         if not torch.stack([average.isfinite().all() for average in self._averages]).all():
             self._check(math.nan)
 
-    def compile(self, wanted: bool) -> None:
-        """Let torch.compile fuse what the student is a repetition of, from the next step on, or no longer."""
-        for part in self._student.repeated():
-            if wanted:
-                part.compile()
-            else:
-                part._compiled_call_impl = None
+    def compile(self, wanted: bool, backend: Compiler = "inductor") -> None:
+        """Let torch.compile fuse what the student is a repetition of, from the next step on, or no longer.
+
+        A module cannot be un-compiled, but what is compiled can be left unused.
+        """
+        if wanted:
+            for part in self._student.repeated():
+                part.compile(backend=backend)
+        self._stance = "default" if wanted else "force_eager"
         self._captured, self._steps_here = None, 0
 
     def _update(self) -> Tensor:
@@ -109,7 +115,10 @@ class Training:
         return self._captured(tensors)
 
     def _step_on(self, batch: Batch) -> Tensor:
-        with contextlib.nullcontext() if self._exact else self.precision.autocast():
+        autocast = contextlib.nullcontext() if self._exact else self.precision.autocast()
+        # asked of torch only where it matters: the compiler takes seconds to be imported
+        stance = contextlib.nullcontext() if self._stance is None else torch.compiler.set_stance(self._stance)
+        with stance, autocast:
             features = self._student.features(batch.lr)
             sr = self._student.upsampled(features, *batch.lr.shape[-2:])
             term = None if self._features is None else self._features(features, batch.lr)

@@ -30,15 +30,15 @@ class TiledNetwork(Protocol):
 
     @property
     def scale(self) -> int:
-        """See `SRNetwork.scale`."""
+        """The factor between input and output size."""
 
     @property
     def margin(self) -> int:
-        """See `SRNetwork.margin`."""
+        """LR pixels around a tile that the network must also see."""
 
     @property
     def size_multiple(self) -> int:
-        """See `SRNetwork.size_multiple`."""
+        """Input sizes that need no padding are multiples of this."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Those of the network, on its device."""
