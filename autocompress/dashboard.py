@@ -41,7 +41,7 @@ def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Ca
     place = find_storage(storage, run)
     if place.url is None and not run.database.is_file():
         raise RunError(f"{run.path}: has no study.db yet; wait until its search has begun its first trial")
-    with place.kept():
+    with place.errors_explained():
         kept = place.open(run)
         try:
             study = kept.get_study_id_from_name(place.study)

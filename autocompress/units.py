@@ -19,8 +19,8 @@ _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def parse_count(text: str) -> int:
     """`20G` as 20000000000; one of K, M, G, T or nothing behind a positive number."""
-    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*([KMGT]?)\s*", text, re.IGNORECASE)
-    number = float(found[1]) * _PREFIXES[found[2].upper()] if found else 0.0
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*([KMGT]?)\s*", text, re.IGNORECASE)
+    number = float(match[1]) * _PREFIXES[match[2].upper()] if match else 0.0
     count = round(number) if math.isfinite(number) else 0
     if count < 1:
         raise InvalidInput(f"{text!r} is no amount; write a number >= 1 with K, M, G or T, such as 20G or 500K")
@@ -29,8 +29,8 @@ def parse_count(text: str) -> int:
 
 def parse_duration(text: str) -> float:
     """`10m` as 600.0 seconds; one of ms, s, m, h, d behind a positive number, or plain seconds."""
-    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(ms|s|m|h|d|)\s*", text, re.IGNORECASE)
-    seconds = float(found[1]) * _SECONDS[found[2].lower() or "s"] if found else 0.0
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(ms|s|m|h|d|)\s*", text, re.IGNORECASE)
+    seconds = float(match[1]) * _SECONDS[match[2].lower() or "s"] if match else 0.0
     if not (seconds > 0 and math.isfinite(seconds)):
         raise InvalidInput(f"{text!r} is no duration; write a number > 0 with ms, s, m, h or d, such as 90s or 10m")
     return seconds

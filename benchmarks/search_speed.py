@@ -73,19 +73,22 @@ def step_times(counts: tuple[int, int]) -> Row:
     from autocompress.search.settings import Settings
     from autocompress.search.space.search_space import Candidate
     from autocompress.search.task import open_task
-    from autocompress.search.trial.context import TrialContext
+    from autocompress.search.trial.preparation import prepare
 
-    inputs = TrialContext(open_task(Settings(budget_flops=BUDGET)), lambda _: None)
+    context = prepare(open_task(Settings(budget_flops=BUDGET)))
     student = EDSR(EDSRConfig(2, *counts))
     with tempfile.TemporaryDirectory() as folder:
         write_pairs(embedded("train", 2), Path(folder))
-        (branch,) = inputs.task.joint_space
-        plain = PlainTraining(student, branch.teacher, Path(folder), RECIPE, inputs.precision.device, 2)
+        (branch,) = context.task.joint_space
+        plain = PlainTraining(student, branch.teacher, Path(folder), RECIPE, context.precision.device, 2)
         ours = Training(
-            student, inputs.sampler(Candidate(branch.name, {}, student.config, RECIPE, 0, 0)), RECIPE, inputs.precision
+            student,
+            context.sampler(Candidate(branch.name, {}, student.config, RECIPE, 0, 0)),
+            RECIPE,
+            context.precision,
         )
         kinds = {"plain": repeated(plain.step), "ours": lambda steps: ours.run_to(ours.step + steps)}
-        return alternate(kinds, 3, 1, inputs.precision.device, warm_up=1)
+        return alternate(kinds, 3, 1, context.precision.device, warm_up=1)
 
 
 def goal(recorded: list[Row], seed: int) -> list[tuple[float, float]]:
@@ -113,7 +116,7 @@ def our_search(seed: int, wanted: list[tuple[float, float]]) -> None:
     class Watch(SearchCallback):
         """Interrupts the search when it is there."""
 
-        def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
             points.append((round(time.perf_counter() - STARTED, 2), candidate.flops, psnr))
             references = RunFolder(Path(folder) / "run").config.references.to_dict()
             if volume([point[1:] for point in points], references) >= volume(wanted, references):

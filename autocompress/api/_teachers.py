@@ -113,8 +113,8 @@ def _from_scratch(family: str, scale: int, config: Mapping[str, Any], seed: int)
     from autocompress import prune
     from autocompress.networks import find_family
 
-    found = find_family(family)
-    return prune.from_scratch(found, found.config_class.from_dict({"scale": scale, **config}), seed)
+    known_family = find_family(family)
+    return prune.from_scratch(known_family, known_family.config_class.from_dict({"scale": scale, **config}), seed)
 
 
 def _start(name_or_file: str, family: str, config: Mapping[str, Any], scale: int | None) -> SRNetwork:

@@ -65,8 +65,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            found = Image.open(path, formats=_FORMATS)
-        with found as image:
+            image_file = Image.open(path, formats=_FORMATS)
+        with image_file as image:
             refuse_what_is_read_wrongly(image)
             yield image
     except UnidentifiedImageError as error:

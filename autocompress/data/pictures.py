@@ -78,10 +78,10 @@ def upscaled_like(picture: Kind, upscale: Upscaler, scale: int) -> Kind:
         try:
             refuse_what_is_read_wrongly(picture)
             exif = _kept(picture)
-            found = _picture(ImageOps.exif_transpose(picture), exif)
+            given = _picture(ImageOps.exif_transpose(picture), exif)
         except ValueError as error:
             raise DataError(f"this picture cannot be upscaled: {error}") from error
-        return to_image(upscaled(found, upscale, scale))
+        return to_image(upscaled(given, upscale, scale))
     if not isinstance(picture, np.ndarray):
         raise DataError(f"a picture must be a PIL image or a uint8 array, not {type(picture).__name__}")
     if (
@@ -157,14 +157,14 @@ def _kept(image: Image.Image) -> bytes | None:
     # Pillow answers damaged EXIF with nearly any exception, or warns; no picture is refused for its metadata.
     with warnings.catch_warnings(), suppress(Exception):
         warnings.simplefilter("ignore")
-        found, kept = image.getexif(), Image.Exif()
+        stored, kept = image.getexif(), Image.Exif()
         for name in _KEPT_TAGS:
             tag = ExifTags.Base[name]
-            if tag in found:
-                kept[tag] = found[tag]
+            if tag in stored:
+                kept[tag] = stored[tag]
         for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             left_out = [ExifTags.Base[name] for name in _SIZES_AND_OFFSETS] if part == ExifTags.IFD.Exif else []
-            facts = {tag: value for tag, value in found.get_ifd(part).items() if tag not in left_out}
+            facts = {tag: value for tag, value in stored.get_ifd(part).items() if tag not in left_out}
             if facts:
                 kept[part] = facts
         return kept.tobytes() if len(kept) else None

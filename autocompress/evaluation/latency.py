@@ -120,17 +120,17 @@ def measure(
     ways: dict[str, Callable[[], Latency]] = {"pytorch": lambda: _apart(job)}
     if onnx_is_here():
         ways["onnx"] = lambda: _as_onnx(network, job)
-    found, failed = dict[str, Latency](), dict[str, AutocompressError]()
+    latencies, failed = dict[str, Latency](), dict[str, AutocompressError]()
     for runtime, way in ways.items():
         try:
-            found[runtime] = way()
+            latencies[runtime] = way()
         except AutocompressError as error:
             failed[runtime] = error
-    if not found:
+    if not latencies:
         raise next(iter(failed.values()))
     for runtime, reason in failed.items():
         on_failure(f"not measured with {runtime}: {reason}")
-    return found
+    return latencies
 
 
 def _as_onnx(network: SRNetwork, job: _Job) -> Latency:
@@ -272,12 +272,12 @@ class _Memory:
             return torch.cuda.max_memory_allocated()
         if not LINUX.is_dir():
             return None
-        found = re.search(r"VmHWM:\s*(\d+) kB", Path(LINUX, "status").read_text())
-        return int(found[1]) * 1024 if found else None
+        peak = re.search(r"VmHWM:\s*(\d+) kB", Path(LINUX, "status").read_text())
+        return int(peak[1]) * 1024 if peak else None
 
 
 def _processor() -> str:
     """The processor's name as Linux gives it, else as Python's `platform` does."""
     cpuinfo = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.is_file() else None
-    return found[1].strip() if found else platform.processor() or platform.machine()
+    model = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.is_file() else None
+    return model[1].strip() if model else platform.processor() or platform.machine()

@@ -77,7 +77,7 @@ def _network(network: SRNetwork, about: Mapping[str, Any]) -> str:
         ("parameters", f"{described['params']:,}"),
     ]
     measured = [runtime for runtime in RUNTIMES.values() if runtime.column in about]
-    if times := [f"{format_milliseconds(about[one.column])} ms with {one.name}" for one in measured]:
+    if times := [f"{format_milliseconds(about[timed.column])} ms with {timed.name}" for timed in measured]:
         where = f", measured on {about['latency_on']}" if "latency_on" in about else ""
         rows.append(("latency", f"{' and '.join(times)} for an output of 1280x720{where}"))
     return (

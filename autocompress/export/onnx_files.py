@@ -113,8 +113,8 @@ def _check(network: SRNetwork, model: bytes) -> None:
         lr = torch.rand(shape, generator=generator)
         with torch.inference_mode():
             expected = network(lr)
-        found = torch.from_numpy(session.run(["sr"], {"lr": lr.numpy()})[0])
-        apart = float((found - expected).abs().max()) if found.shape == expected.shape else float("inf")
+        computed = torch.from_numpy(session.run(["sr"], {"lr": lr.numpy()})[0])
+        apart = float((computed - expected).abs().max()) if computed.shape == expected.shape else float("inf")
         if not apart <= TOLERANCE * max(1.0, float(expected.abs().max())):
             raise ExportFailed(
                 f"ONNX Runtime {onnxruntime.__version__} and PyTorch differ by up to {apart:.1e} on images of "

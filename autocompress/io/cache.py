@@ -79,16 +79,16 @@ def entry(kind: str, key: str, build: Callable[[Path], None], *, size: int = 0) 
 
 def entries() -> list[CacheEntry]:
     """All entries, the least recently used first."""
-    found = []
+    existing = []
     # Only folders with a lock file are entries: the user may have chosen a folder that holds other things as well.
     for lock in (folder() / ".locks").glob("*+*"):
         kind, key = lock.name.split("+")
         path = folder() / kind / key
         try:
-            found.append(CacheEntry(kind, key, _bytes_in(path), path.stat().st_mtime))
+            existing.append(CacheEntry(kind, key, _bytes_in(path), path.stat().st_mtime))
         except FileNotFoundError:  # removed, earlier or just now
             continue
-    return sorted(found, key=lambda item: item.last_used)
+    return sorted(existing, key=lambda item: item.last_used)
 
 
 def clear() -> list[CacheEntry]:

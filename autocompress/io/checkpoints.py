@@ -171,11 +171,11 @@ def _read_pytorch(path: Path) -> object:
 
 
 def _state_dict(path: Path, content: object) -> dict[str, Tensor]:
-    found = f"a {type(content).__name__}"
+    description = f"a {type(content).__name__}"
     if isinstance(content, dict):
         inner = next((content[key] for key in STATE_DICT_KEYS if isinstance(content.get(key), dict)), content)
         tensors = {str(key): value for key, value in inner.items() if isinstance(value, Tensor)}
         if tensors:
             return tensors
-        found = f"a dict of {', '.join(map(repr, list(inner)[:5])) or 'nothing'}"
-    raise CheckpointError(f"{path}: holds {found}, but a state dict (names to tensors) is needed")
+        description = f"a dict of {', '.join(map(repr, list(inner)[:5])) or 'nothing'}"
+    raise CheckpointError(f"{path}: holds {description}, but a state dict (names to tensors) is needed")

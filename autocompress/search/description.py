@@ -61,7 +61,7 @@ def identity(task: Task) -> SearchIdentity:
 
 def describe(context: TrialContext, search: SearchIdentity, storage: StudyStorage, costs: Costs) -> RunConfig:
     """What config.json records."""
-    task, best = context.task, context.best_branch
+    task, best = context.task, context.best_student_space
     return RunConfig(
         search=search,
         settings=task.settings.to_dict() | {"storage": storage.record()["url"]},
@@ -107,23 +107,23 @@ def recorded_precision(run: RunFolder) -> Precision | None:
     return precision
 
 
-def facts(inputs: TrialContext) -> list[str]:
+def facts(context: TrialContext) -> list[str]:
     """Lines for the user about what the search works with."""
-    task = inputs.task
+    task = context.task
     lines = []
     for branch in task.joint_space:
-        teacher = inputs.teachers[branch.name]
+        teacher = context.teachers[branch.name]
         taught = "" if branch.target is branch.teacher else f", students learn from {branch.target_name}"
         lines += [
             f"space       {branch.name}: {format_count(branch.space.size)} configs; budget {task.settings.budget}",
             f"teacher     {branch.teacher_name}: x{task.scale}, {format_count(teacher['flops'])} FLOPs, "
-            f"{teacher['psnr_y']:.2f} dB (bicubic {inputs.references['bicubic']['psnr_y']:.2f} dB){taught}",
+            f"{teacher['psnr_y']:.2f} dB (bicubic {context.references['bicubic']['psnr_y']:.2f} dB){taught}",
         ]
     lines += [
-        f"images      {len(inputs.bank)} of {task.train.name} to train on, "
-        f"{len(inputs.valid)} of {task.valid.name} to choose by",
-        f"arithmetic  {inputs.precision}",
+        f"images      {len(context.bank)} of {task.train.name} to train on, "
+        f"{len(context.valid)} of {task.valid.name} to choose by",
+        f"arithmetic  {context.precision}",
     ]
-    for name, reason in inputs.skipped.items():
+    for name, reason in context.skipped.items():
         lines.append(f"skipped     {name}: {reason}")
     return lines

@@ -131,8 +131,8 @@ class Option:
     @property
     def python(self) -> Any:
         """What a caller from Python may give."""
-        one = self.kind.python
-        accepted = one | Sequence[one] if self.many else one  # type: ignore[valid-type]
+        single = self.kind.python
+        accepted = single | Sequence[single] if self.many else single  # type: ignore[valid-type]
         return accepted if self.usual is not None else accepted | None
 
     def read(self, given: Any) -> Any:

@@ -26,7 +26,7 @@ class Point:
 
 @dataclass(frozen=True)
 class ReferencePoint:
-    """What a front is measured from: the (largest) teacher's cost, and bicubic's PSNR-Y in dB."""
+    """The reference point of hypervolumes: the (largest) teacher's cost, and bicubic's PSNR-Y in dB."""
 
     cost: float
     psnr: float

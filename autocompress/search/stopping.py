@@ -11,13 +11,13 @@ from autocompress.search.pareto import Point, ranked
 
 
 class StoppingRule(Protocol):
-    """Told of each score at a rung, and asked whether its trial ends there. Rung 0 is before training."""
+    """Decides at each rung whether a trial ends there, from the scores of all trials. Rung 0 is before training."""
 
     def record(self, rung: int, point: Point) -> None:
-        """A trial has been scored at a rung."""
+        """Record the score of a trial at a rung."""
 
     def forget(self, trial: int) -> None:
-        """A trial has failed: what it had reached is no student, and stops no other."""
+        """Forget the scores of a trial that has failed, so that they stop no other trial."""
 
     def stops(self, rung: int, point: Point) -> str | None:
         """Why this trial should end at this rung, for people; None where it may go on."""
@@ -43,7 +43,7 @@ class NoStopping(StoppingRule):
         return None
 
     def others(self, rung: int, point: Point) -> list[Point]:
-        """Of all other trials that got to this rung."""
+        """The points of all other trials at this rung."""
         return [other for other in self.points.get(rung, []) if other.trial != point.trial]
 
 

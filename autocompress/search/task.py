@@ -1,4 +1,4 @@
-"""What settings name, opened and checked: search spaces, teachers, what students learn from, and images."""
+"""The task of a search: the search spaces, teachers, targets and images that settings name, opened and checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from autocompress.search.settings import Settings
 from autocompress.search.space.joint_space import JointSpace, StudentSpace
 from autocompress.search.space.search_space import SearchSpace, load_space
 
-HELD_OUT = 0.1  # of the training images, to validate on where no folder is given for it
+HELD_OUT = 0.1  # share of the training images that validate, if no folder is given for validation
 
 
 @dataclass(frozen=True)
@@ -31,21 +31,21 @@ class Task:
 
     @property
     def recipe(self) -> Recipe:
-        """How students are trained, but for what the space varies, and for the seed."""
+        """The recipe of all students, without what the space varies and without the seed."""
         return Recipe(steps=self.settings.steps)
 
     def recipe_of(self, ordinal: int) -> Recipe:
-        """With the seed of the config that is at this place among all of the study."""
+        """The recipe with the seed of the config of this ordinal; `ordinal` counts the configs of the study."""
         return replace(self.recipe, seed=self.settings.seed + ordinal)
 
     @property
     def scale(self) -> int:
-        """Of all teachers and students."""
+        """The scale of all teachers and students."""
         return self.joint_space.scale
 
 
 def open_task(settings: Settings, joint_space: JointSpace | None = None) -> Task:
-    """Open and check what settings name, but for a `joint_space` that is open; InvalidInput for what is unusable."""
+    """Open and check what settings name; a `joint_space` that is open already may be given. Raises InvalidInput."""
     joint_space = joint_space or open_joint_space(settings)
     patch_size = Recipe(steps=settings.steps).patch_size
     train, valid = _open_images(settings, joint_space.scale, patch_size)
@@ -53,7 +53,7 @@ def open_task(settings: Settings, joint_space: JointSpace | None = None) -> Task
 
 
 def _open_images(settings: Settings, scale: int, patch_size: int) -> tuple[ImageSource, ImageSource]:
-    """For training and for validation; training images are no smaller than a patch."""
+    """The images for training, each at least as large as a patch, and those for validation."""
     if settings.train is None:
         return embedded("train", scale), embedded("valid", scale)
     skip = settings.skip_bad_images
@@ -82,17 +82,17 @@ def open_joint_space(settings: Settings) -> JointSpace:
         if space.name in [other.name for other in spaces[:index]]:
             raise InvalidInput(f"two spaces are called {space.name}; give each once, or rename one's file")
     load = _Loader(dict(settings.overrides))
-    given = [_given(text, spaces, load) for text in settings.teachers]
+    given = [_open_teacher(text, spaces, load) for text in settings.teachers]
     target = None if settings.target is None else load(settings.target)
     load.check()
-    branches = []
+    student_spaces = []
     for space in spaces:
-        name, teacher = _teacher_of(space, given) or _shipped(space)
-        learnt_from = (name, teacher) if target is None else (str(settings.target), target)
-        branches.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, *learnt_from))
-    _check_used(given, branches)
-    _check_scales(branches, settings.scale)
-    return JointSpace(branches)
+        name, teacher = _teacher_of(space, given) or _shipped_teacher(space)
+        target_name, network = (name, teacher) if target is None else (str(settings.target), target)
+        student_spaces.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, target_name, network))
+    _check_used(given, student_spaces)
+    _check_scales(student_spaces, settings.scale)
+    return JointSpace(student_spaces)
 
 
 class _Loader:
@@ -110,29 +110,29 @@ class _Loader:
         return load_teacher(name, **own) if own else network
 
     def check(self) -> None:
-        """Raise InvalidInput where there was nothing to take one of the numbers."""
+        """Raise InvalidInput where no network has one of the numbers."""
         for field in sorted(self._unused):
             raise InvalidInput(
                 f"{field} {self._overrides[field]} was given, but no --teacher or --target has one; leave it out"
             )
 
 
-def _given(text: str, spaces: Sequence[SearchSpace], load: _Loader) -> _GivenTeacher:
-    """From `FILE` or `KEY=FILE`; a name with `=` of which the first part is no space and no family is a file's."""
+def _open_teacher(text: str, spaces: Sequence[SearchSpace], load: _Loader) -> _GivenTeacher:
+    """Read `FILE` or `KEY=FILE`; if the part before `=` is neither a space nor a family, the whole is a file's name."""
     key, equals, name = text.partition("=")
     keys = [*FAMILIES, *(space.name for space in spaces)]
     if not equals or key not in keys:
         key, name = "", text
     network = load(name)
-    given = _GivenTeacher(key or network.family, name, network)
+    teacher = _GivenTeacher(key or network.family, name, network)
     for space in spaces:
-        if given.fits(space) and space.family.name != network.family:
+        if teacher.fits(space) and space.family.name != network.family:
             raise _misfit(name, network, space)
-    return given
+    return teacher
 
 
 def _teacher_of(space: SearchSpace, given: Sequence[_GivenTeacher]) -> tuple[str, SRNetwork] | None:
-    """The one given for this space, or else for its family."""
+    """The teacher given for this space, or else for its family."""
     fitting = [teacher for teacher in given if teacher.fits(space)]
     own = [teacher for teacher in fitting if teacher.key == space.name] or fitting
     if len(own) > 1:
@@ -143,18 +143,18 @@ def _teacher_of(space: SearchSpace, given: Sequence[_GivenTeacher]) -> tuple[str
     return (own[0].name, own[0].network) if own else None
 
 
-def _shipped(space: SearchSpace) -> tuple[str, SRNetwork]:
+def _shipped_teacher(space: SearchSpace) -> tuple[str, SRNetwork]:
     name = default_teacher(space.family.name)
     return name, load_teacher(name)
 
 
-def _check_used(given: Sequence[_GivenTeacher], branches: Sequence[StudentSpace]) -> None:
+def _check_used(given: Sequence[_GivenTeacher], student_spaces: Sequence[StudentSpace]) -> None:
     for teacher in given:
-        if any(branch.teacher is teacher.network for branch in branches):
+        if any(student_space.teacher is teacher.network for student_space in student_spaces):
             continue
-        for branch in branches:
-            if branch.family.name != teacher.network.family:
-                raise _misfit(teacher.name, teacher.network, branch.space)
+        for student_space in student_spaces:
+            if student_space.family.name != teacher.network.family:
+                raise _misfit(teacher.name, teacher.network, student_space.space)
         raise InvalidInput(f"the teacher {teacher.name} is for no space that is searched; leave it out")
 
 
@@ -165,22 +165,22 @@ def _misfit(name: str, network: SRNetwork, space: SearchSpace) -> InvalidInput:
     )
 
 
-def _check_scales(branches: Sequence[StudentSpace], asked: int | None) -> None:
-    first = branches[0]
-    for branch in branches:
-        scale = branch.teacher.scale
+def _check_scales(student_spaces: Sequence[StudentSpace], asked: int | None) -> None:
+    first = student_spaces[0]
+    for student_space in student_spaces:
+        scale = student_space.teacher.scale
         if asked not in (None, scale):
             raise InvalidInput(
-                f"scale {asked} was asked for, but the teacher {branch.teacher_name} upscales by {scale}; "
+                f"scale {asked} was asked for, but the teacher {student_space.teacher_name} upscales by {scale}; "
                 f"leave --scale out or give a teacher of x{asked}"
             )
         if scale != first.teacher.scale:
             raise InvalidInput(
-                f"the teacher {first.teacher_name} upscales by {first.teacher.scale}, but {branch.teacher_name} by "
-                f"{scale}; give teachers of one scale"
+                f"the teacher {first.teacher_name} upscales by {first.teacher.scale}, but "
+                f"{student_space.teacher_name} by {scale}; give teachers of one scale"
             )
-        if branch.target.scale != scale:
+        if student_space.target.scale != scale:
             raise InvalidInput(
-                f"the target {branch.target_name} upscales by {branch.target.scale}, but the teacher "
-                f"{branch.teacher_name} by {scale}; give a target of the same scale"
+                f"the target {student_space.target_name} upscales by {student_space.target.scale}, but the teacher "
+                f"{student_space.teacher_name} by {scale}; give a target of the same scale"
             )

@@ -43,16 +43,16 @@ class Selection:
 
     def sources(self, names: Iterable[str]) -> dict[str, str]:
         """The teacher's part that each part of a student comes from, both as `body.3.`; `names` are its parameters'."""
-        found: dict[str, str] = {}
+        source_names: dict[str, str] = {}
         level = {"": ""}
         for holder in self.parts:
             inner: dict[str, str] = {}
             for ours, theirs in level.items():
                 kept = largest(self.part_importance(f"{theirs}{holder}"), _count(names, f"{ours}{holder}"))
                 inner |= {f"{ours}{holder}.{new}.": f"{theirs}{holder}.{old}." for new, old in enumerate(kept.tolist())}
-            found |= inner
+            source_names |= inner
             level = inner
-        return found
+        return source_names
 
     def student(self, shapes: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weights of a student, by parameter name; `shapes` are tensors with the names and shapes of its own."""

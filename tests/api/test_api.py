@@ -19,9 +19,8 @@ from helpers.small_search import BUDGET, SPACE, Recorder
 import autocompress
 from autocompress import api
 from autocompress.api import Result, open_run
-from autocompress.compute import precision
 from autocompress.errors import InvalidInput, RunError
-from autocompress.report import story
+from autocompress.report import report_data
 from autocompress.search import Outcome, RunFolder
 from autocompress.terminal import Display
 from autocompress.units import format_count
@@ -31,9 +30,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 
 
 @pytest.fixture
-def search(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+def search(tmp_path: Path, teacher_file: Path, photos: Path) -> Search:
     """A search of seconds; any keyword can be given."""
-    monkeypatch.setattr(precision, "choose", precision.Precision)
     (tmp_path / "small.yaml").write_text(SPACE)
     usual: dict[str, Any] = {
         "budget_flops": BUDGET,
@@ -83,7 +81,7 @@ def test_an_interrupt_gives_the_result_so_far(search: Search, monkeypatch: pytes
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Display, "finished", finished)
+        patch.setattr(Display, "on_trial_complete", finished)
         result = search(workers=1)
     assert result.interrupted
     assert len(result.students) == 1
@@ -93,7 +91,7 @@ def test_an_interrupt_gives_the_result_so_far(search: Search, monkeypatch: pytes
 
 def test_a_resumed_search_tells_how_many_trials_are_to_go(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
-    monkeypatch.setattr(Display, "to_go", lambda _, trials: told.append(trials))
+    monkeypatch.setattr(Display, "on_trials_left", lambda _, trials: told.append(trials))
     search()
     assert told == [3, 2, 1, 0]
     told.clear()
@@ -197,7 +195,7 @@ def test_a_result_says_what_it_is_and_plots(result: Result) -> None:
 
 def test_a_picture_is_from_the_storage_that_was_given(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
-    monkeypatch.setattr(story, "trials_of", lambda _, storage: asked.append(storage) or [])
+    monkeypatch.setattr(report_data, "trials_of", lambda _, storage: asked.append(storage) or [])
     open_run(result.path, storage="redis://:secret@host").plot()
     open_run(result.path).plot()
     assert asked == ["redis://:secret@host", None]

@@ -15,8 +15,6 @@ from PIL import Image
 
 import autocompress
 
-pytestmark = pytest.mark.usefixtures("plain_precision")
-
 
 def prepare(folder: Path) -> None:
     """All that the bad inputs below need."""

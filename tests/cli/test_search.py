@@ -47,13 +47,13 @@ def test_ctrl_c_shows_the_front_so_far(
 ) -> None:
     seen = []
 
-    def step(self: Display, trial: int, step: int) -> None:
+    def on_step(self: Display, trial: int, step: int) -> None:
         seen.append(trial)
         if len(set(seen)) == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(terminal.Display, "step", step)
+        patch.setattr(terminal.Display, "on_step", on_step)
         result = call(*search_words, "--out", "run")
     assert result.code == 130
     assert "The search ended: interrupted." in result.err
@@ -68,11 +68,11 @@ def test_ctrl_c_shows_the_front_so_far(
 def test_ctrl_c_while_preparing_leaves_nothing(
     call: Call, here: Path, search_words: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stage(self: Display, what: str) -> None:
+    def on_stage(self: Display, what: str) -> None:
         if what == "analysing the teacher":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(terminal.Display, "stage", stage)
+    monkeypatch.setattr(terminal.Display, "on_stage", on_stage)
     result = call(*search_words, "--out", "runs/new")
     assert result.code == 130
     assert "Traceback" not in result.err

@@ -12,12 +12,11 @@ from typing import Literal
 
 import pytest
 from helpers.browser import FRONT, OpenPage, column, open_pages
-from helpers.small_search import BUDGET, SPACE, Recorder
+from helpers.small_search import BUDGET, SPACE, run_search
 from playwright.sync_api import Browser, Page
 
-from autocompress.compute import precision
-from autocompress.report import Story, write_report
-from autocompress.search import RunFolder, Settings, search
+from autocompress.report import ReportData, write_report
+from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import pareto, pick
 
 
@@ -42,10 +41,8 @@ def varied(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos:
         steps=4,
         out=folder / "run 'of' <b>mine",
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "choose", precision.Precision)
-        run, _ = search(wanted, Recorder())
-    write_report(Story.of(run))
+    run, _ = run_search(wanted)
+    write_report(ReportData.of(run))
     return run
 
 

@@ -9,27 +9,26 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.small_search import Recorder
+from helpers.small_search import Recorder, run_search
 from helpers.swinir_networks import random_swinir
 
 from autocompress import load, prune
 from autocompress.cli.tables import front_table
-from autocompress.compute import precision
 from autocompress.compute.precision import Precision
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import InvalidInput, RunError
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.prune import SparsifySettings
-from autocompress.report import Story, front_figure
-from autocompress.search import Settings, search
+from autocompress.report import ReportData, front_figure
+from autocompress.search import Settings
 from autocompress.search.results.front import pareto
 from autocompress.search.sampling.initial import first_points
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.joint_space import JointSpace
 from autocompress.search.task import open_joint_space, open_task
-from autocompress.search.trial.context import TrialContext
+from autocompress.search.trial.preparation import prepare
 
 EDSR_SPACE = """
 family: edsr
@@ -65,7 +64,6 @@ def settings(
     tmp_path: Path, teacher_file: Path, swinir_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Settings]:
     """Of a joint search of seconds; any field can be given."""
-    monkeypatch.setattr(precision, "choose", Precision)
     for name, text in (("small", EDSR_SPACE), ("windows", SWINIR_SPACE)):
         (tmp_path / f"{name}.yaml").write_text(text)
 
@@ -87,7 +85,7 @@ def settings(
 
 def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: Callable[..., Settings]) -> None:
     progress = Recorder()
-    run, outcome = search(settings(), progress)
+    run, outcome = run_search(settings(), progress)
     assert outcome.reason == "all 10 trials are done"
     families = {student.family for student in run.students()}
     assert families == {"edsr", "swinir"}
@@ -104,14 +102,14 @@ def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: C
     assert run.config.references.teacher == best.reference
     table = pareto(run)
     assert front_table(run, table).row_count == len(table) + 2
-    assert front_figure(Story.of(run)).data
+    assert front_figure(ReportData.of(run)).data
     assert sum(fact.startswith("teacher ") for fact in progress.facts) == 2
 
 
 def test_a_joint_search_goes_on(settings: Callable[..., Settings]) -> None:
-    run, _ = search(settings(trials=5), Recorder())
+    run, _ = run_search(settings(trials=5), Recorder())
     kept = {student.file for student in run.students()}
-    again, outcome = search(settings(trials=9), Recorder())
+    again, outcome = run_search(settings(trials=9), Recorder())
     assert outcome.reason == "all 9 trials are done"
     assert kept <= {student.file for student in again.students()}
     configs = [json.dumps([s.config, {**s.provenance.recipe, "seed": 0}]) for s in again.students()]
@@ -119,7 +117,7 @@ def test_a_joint_search_goes_on(settings: Callable[..., Settings]) -> None:
 
 
 def test_all_learn_from_the_target(settings: Callable[..., Settings], teacher_file: Path) -> None:
-    run, _ = search(settings(trials=2, target=str(teacher_file)), Recorder())
+    run, _ = run_search(settings(trials=2, target=str(teacher_file)))
     branches = open_joint_space(settings(target=str(teacher_file)))
     assert {branch.target_digest for branch in branches} == {branches["small"].teacher_digest}
     for student in run.students():
@@ -178,7 +176,7 @@ def test_what_does_not_fit_is_named(
     if "teachers" in fields:
         fields = fields | {"teachers": tuple(name.replace("TINY", str(teacher_file)) for name in fields["teachers"])}
     with pytest.raises(InvalidInput, match=re.escape(message)):
-        search(settings(**fields), Recorder())
+        run_search(settings(**fields))
     assert not (tmp_path / "run").exists()
 
 
@@ -194,9 +192,9 @@ def test_the_residual_scaling_is_for_all_edsr_networks(settings: Callable[..., S
 
 def test_the_order_of_the_spaces_says_nothing(settings: Callable[..., Settings]) -> None:
     wanted = settings(trials=3)
-    search(wanted, Recorder())
+    run_search(wanted)
     swapped = dataclasses.replace(wanted, spaces=wanted.spaces[::-1], trials=5)
-    assert search(swapped, Recorder())[1].reason == "all 5 trials are done"
+    assert run_search(swapped)[1].reason == "all 5 trials are done"
 
 
 def test_spaces_of_one_family_do_not_begin_with_the_same_student_twice(
@@ -232,9 +230,9 @@ def short_pruning(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("short_pruning")
 def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[..., Settings]) -> None:
     wanted = settings(prune=True, trials=8, steps=1)
-    run, _ = search(wanted, Recorder())
+    run, _ = run_search(wanted)
     task = open_task(wanted)
-    suggested = TrialContext(task, lambda _: None).suggested
+    suggested = prepare(task, precision=Precision()).suggested
     assert suggested.keys() == {"small", "windows"}
     tried = [json.dumps([student.family, student.config]) for student in run.students()]
     for name, config in suggested.items():
@@ -243,11 +241,11 @@ def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[...,
         nearest = JointSpace([branch]).candidate(alone, Recipe()).config
         assert json.dumps([branch.family.name, nearest.to_dict()]) in tried
     with pytest.raises(RunError, match="prune was True and is now False"):
-        search(settings(prune=False, steps=1), Recorder())
+        run_search(settings(prune=False, steps=1))
 
 
 @pytest.mark.usefixtures("short_pruning")
 def test_densities_can_be_the_guide(settings: Callable[..., Settings]) -> None:
-    run, outcome = search(settings(init="density", trials=2, steps=1), Recorder())
+    run, outcome = run_search(settings(init="density", trials=2, steps=1))
     assert outcome.reason == "all 2 trials are done"
     assert all(student.provenance.init == "density" for student in run.students())

@@ -85,16 +85,16 @@ def analyse(teacher: EDSR, lr: Tensor, seed: int) -> dict[str, Tensor]:
         seen = _observe(teacher, lr, pixels)
         order = _block_order(teacher, lr[:ORDERED_PATCHES])
     main, *hr = _sensitivity(teacher, lr[:SENSED_PATCHES], generator)
-    found = {"order": order, "main.sensitivity": main, "output": seen.output}
+    analysis = {"order": order, "main.sensitivity": main, "output": seen.output}
     # of the residual stream, all depths together
-    found["main.covariance"] = torch.stack([covariance(rows) for rows in seen.stream]).sum(0)
+    analysis["main.covariance"] = torch.stack([covariance(rows) for rows in seen.stream]).sum(0)
     for stage, sensitivity in enumerate(hr):
-        found |= {f"hr.{stage}.covariance": covariance(seen.hr[stage]), f"hr.{stage}.sensitivity": sensitivity}
+        analysis |= {f"hr.{stage}.covariance": covariance(seen.hr[stage]), f"hr.{stage}.sensitivity": sensitivity}
     for level, at in enumerate(pixels):
-        found[f"pixels.{level}"] = torch.stack([at.image, at.row, at.column])
+        analysis[f"pixels.{level}"] = torch.stack([at.image, at.row, at.column])
     for kind in ("stream", "inner", "wide"):
-        found |= {f"{kind}.{index}": rows for index, rows in enumerate(getattr(seen, kind))}
-    return found
+        analysis |= {f"{kind}.{index}": rows for index, rows in enumerate(getattr(seen, kind))}
+    return analysis
 
 
 class Projection:
@@ -103,7 +103,7 @@ class Projection:
     def __init__(self, teacher: EDSR, lr: Tensor, analysis: Mapping[str, Tensor]) -> None:
         self._teacher = teacher
         self._lr = lr.contiguous(memory_format=torch.channels_last)
-        self._pixels = [Pixels(*found.to(lr.device)) for found in _numbered(analysis, "pixels")]
+        self._pixels = [Pixels(*table.to(lr.device)) for table in _numbered(analysis, "pixels")]
         self._stream, self._inner, self._wide = (_numbered(analysis, kind) for kind in ("stream", "inner", "wide"))
         self._output = analysis["output"]
         self._order: list[int] = analysis["order"].tolist()

@@ -58,13 +58,13 @@ def export_trial(run: RunFolder, trial: str, out: Path, formats: Sequence[str], 
         return _export(run, pick(pareto(run)), out, formats, half)
     if not trial.isdecimal():
         raise InvalidInput(f"--trial is {trial!r}, but must be the number of a trial, or {PICK}")
-    found = {row["trial"]: row for row in rows(students(run))}
-    if int(trial) not in found:
+    rows_by_trial = {row["trial"]: row for row in rows(students(run))}
+    if int(trial) not in rows_by_trial:
         raise RunError(
             f"{run.path}: trial {int(trial)} has no student: there is no such trial, or it was not trained to its end; "
-            f"these have: {', '.join(map(str, sorted(found))) or 'none yet'}"
+            f"these have: {', '.join(map(str, sorted(rows_by_trial))) or 'none yet'}"
         )
-    return _export(run, found[int(trial)], out, formats, half)
+    return _export(run, rows_by_trial[int(trial)], out, formats, half)
 
 
 def _export(run: RunFolder, row: dict[str, Any], out: Path, formats: Sequence[str], half: bool) -> list[Path]:

@@ -23,7 +23,7 @@ from autocompress.search.space.cost import LATENCY_MS
 from autocompress.units import format_count, format_milliseconds
 
 CSV, JSON = "pareto.csv", "pareto.json"
-LATENCIES = {one.heading: one.column for one in RUNTIMES.values()}  # what people call columns of a front
+LATENCIES = {runtime.heading: runtime.column for runtime in RUNTIMES.values()}  # columns of a front by their titles
 COLUMNS = (
     "trial",
     "family",
@@ -50,24 +50,26 @@ def students(run: RunFolder) -> pd.DataFrame:
     """
     config, measured = run.config, run.students()
     machine = None if config.search.machine is None else Machine(**config.search.machine)
-    found = [_row(one, config.references) | _latency(one, run.latency(one.trial), machine) for one in measured]
+    table_rows = [
+        _row(stored, config.references) | _latency(stored, run.latency(stored.trial), machine) for stored in measured
+    ]
     by_cost = [LATENCY_MS if objective(run) == "latency" else "flops", "trial"]
-    table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
+    table = pd.DataFrame(table_rows, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
     points = [Point(student.trial, student.metrics["psnr_y"], student.cost) for student in measured]
-    limit = budget(run)  # another session may have had a larger one
-    allowed = {row["trial"] for row in found if allows(limit, row)}
+    limit = budget(run)  # another session of the run may have had a larger budget
+    allowed = {row["trial"] for row in table_rows if allows(limit, row)}
     best = {point.trial for point in front([point for point in points if point.trial in allowed])}
     table["on_front"] = table["trial"].isin(best)
     return table
 
 
 def objective(run: RunFolder) -> str:
-    """What PSNR is weighed against in a run: an `Objective`."""
+    """The objective of a run, against which PSNR is weighed: FLOPs or latency."""
     return run.config.search.objective
 
 
 def budget(run: RunFolder) -> Budget:
-    """That of a run's latest session."""
+    """The budget of a run's latest session."""
     return run.config.search.budget
 
 
@@ -125,7 +127,7 @@ def write_pareto(run: RunFolder) -> pd.DataFrame:
 
 
 def remove_pareto(run: RunFolder) -> None:
-    """Where there is no front: what was written of one within another budget."""
+    """Remove the files of a front that an earlier session, with a larger budget, has written; there is none now."""
     for name in (CSV, JSON):
         (run.path / name).unlink(missing_ok=True)
 
@@ -189,12 +191,12 @@ def _row(student: StoredStudent, references: References) -> dict[str, Any]:
 
 
 def _latency(student: StoredStudent, measured: Mapping[str, Latency], here: Machine | None) -> dict[str, Any]:
-    """As a search for it has measured it, on the machine `here`, or else as it was measured last."""
+    """A student's latency, as the search measured it on the machine `here`, or else as it was measured last."""
     medians: dict[str, float | None] = {runtime: latency.median for runtime, latency in measured.items()}
     machines = {runtime: str(latency.machine) for runtime, latency in measured.items()}
     if here is not None:
         medians["pytorch"], machines["pytorch"] = student.latency_ms, str(here)
     return {
-        **{one.column: medians.get(name) for name, one in RUNTIMES.items()},
+        **{declared.column: medians.get(name) for name, declared in RUNTIMES.items()},
         "latency_on": " and ".join(sorted(set(machines.values()))) or None,
     }

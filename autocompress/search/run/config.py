@@ -81,7 +81,7 @@ class TeacherReference(Reference):
         return cls(scores, content["flops"], content["params"], content.get("latency_ms"))
 
     def to_dict(self) -> dict[str, Any]:
-        """See `Reference.to_dict`."""
+        """Its scores, costs and latency side by side."""
         latency = {} if self.latency_ms is None else {"latency_ms": self.latency_ms}
         return {**self.scores, "flops": self.flops, "params": self.params, **latency}
 

@@ -23,9 +23,9 @@ LOCK = ".lock"
 TIMES = "times.json"
 LATENCY = "latency.json"
 LOG = "log.txt"
-RAY = ".ray"  # Tune's own files while it runs
-THREADS = "machine.threads"  # in what a search for latency is
-OLD = 60  # seconds in which any file is written
+RAY = ".ray"  # the folder of a file by which workers on Ray see that they have this run before them
+THREADS = "machine.threads"  # the key, in the identity of a search for latency, of the number of threads
+OLD = 60  # seconds; a temporary file that is older belongs to no process that still writes it
 
 
 class RunFolder:
@@ -76,20 +76,20 @@ class RunFolder:
         return self.path / "trials" / f"{number:04d}"
 
     def remove_state(self, number: int) -> None:
-        """What an attempt at a trial left to go on from, when there is nothing more to go on with."""
+        """Remove the training state of a trial that will not be resumed."""
         (self.trial(number) / "state.pt").unlink(missing_ok=True)
 
     def student(self, number: int) -> StoredStudent | None:
-        """The student of a trial, if it is written."""
+        """The student of a trial; None if it is not written yet."""
         return read_student(self.trial(number))
 
     def students(self) -> list[StoredStudent]:
-        """Those of all finished trials, in order."""
+        """The students of all finished trials, by trial number."""
         folders = sorted(file.parent for file in self.path.glob(f"trials/*/{STUDENT}"))
         return [student for folder in folders if (student := read_student(folder)) is not None]
 
     def latency(self, number: int) -> dict[str, Latency]:
-        """By runtime, how long a trial's student took where it was last measured."""
+        """By runtime, the latency of a trial's student as it was last measured."""
         file = self.trial(number) / LATENCY
         if not file.is_file():
             return {}
@@ -99,13 +99,13 @@ class RunFolder:
             raise RunError(f"{file}: holds no latencies ({error!r}); remove it, or measure them again") from error
 
     def write_latency(self, number: int, measured: Mapping[str, Latency]) -> None:
-        """What `latency` reads."""
+        """Write the file that `latency` reads."""
         content = {runtime: latency.to_dict() for runtime, latency in measured.items()}
         checkpoints.write_json(self.trial(number) / LATENCY, content)
 
     @property
     def times(self) -> list[SessionTimes]:
-        """Where the time of each session went, up to its end or to when it last wrote that down."""
+        """Where the time of each session went, until it ended or last wrote this file."""
         file = self.path / TIMES
         if not file.is_file():
             return []
@@ -115,7 +115,7 @@ class RunFolder:
             raise RunError(f"{file}: holds no times of sessions ({error!r}); remove it") from error
 
     def write_times(self, times: SessionTimes) -> None:
-        """Of a session, in place of what it wrote before; to be called by one session of the run at a time."""
+        """Replace the times of one session; only one session of a run may call this at a time."""
         sessions = [*(other for other in self.times if other.session != times.session), times]
         checkpoints.write_json(self.path / TIMES, {"sessions": [asdict(session) for session in sessions]})
 
@@ -124,7 +124,7 @@ class RunFolder:
         return TrialLog(self.trial(number) / LOG)
 
     def check_writable(self, trials: Iterable[int]) -> None:
-        """Before something is added to these trials: RunError where their folders, or the run's, cannot be written."""
+        """Raise RunError if the run's folder, or the folder of one of these trials, cannot be written."""
         for folder in (self.path, *map(self.trial, trials)):
             try:
                 with checkpoints.room_for(folder), tempfile.TemporaryFile(dir=folder):
@@ -137,15 +137,15 @@ class RunFolder:
                 ) from error
 
     def exists(self) -> bool:
-        """Whether a search has been here."""
+        """Whether the folder holds a run."""
         return (self.path / CONFIG).is_file()
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """The folder made and locked, for one search at a time; what was made is gone again if it fails before then.
+        """A context for one search at a time: makes the folder and locks it, and removes it again if that fails.
 
-        RunError where the folder cannot be written, holds something else, or another search is running in it (one that
-        died keeps no lock).
+        RunError if the folder cannot be written, holds something else, or another search is running in it (the lock of
+        one that died is free).
         """
         made = self._make()
         lock = FileLock(self.path / LOCK)
@@ -167,14 +167,14 @@ class RunFolder:
             lock.release()
 
     def _sweep(self) -> None:
-        """Remove half-written files of dead processes: config.json's, which only a search writes, and old ones."""
+        """Remove temporary files of dead processes: of config.json, which only a search writes, and any old ones."""
         for left in self.path.glob(".*.tmp"):
             with suppress(FileNotFoundError):
                 if left.name.startswith(f".{CONFIG}.") or time.time() - left.stat().st_mtime > OLD:
                     left.unlink()
 
     def _make(self) -> list[Path]:
-        """Make the folder and the lock's file; returns the folders that were not there before, the innermost first."""
+        """Make the folder and its lock file; returns the folders that are new, the innermost first."""
         absent = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -190,7 +190,7 @@ class RunFolder:
         return absent
 
     def check(self, search: SearchIdentity, extend: bool = False) -> None:
-        """RunError, with what differs, if the folder holds a search of other settings; `extend`: but for its budget."""
+        """RunError, naming what differs, if the folder holds another search; with `extend` the budget may differ."""
         if not self.exists():
             return
         before, now = _flat(self.config.search.to_dict()), _flat(search.to_dict())
@@ -206,7 +206,7 @@ class RunFolder:
             raise RunError(f"{self.path}: holds a search of other settings ({'; '.join(listed)}); {remedy}")
 
     def write_config(self, config: RunConfig) -> None:
-        """Write config.json; what an earlier session of the same search wrote stays, but for its settings."""
+        """Write config.json; if an earlier session has written it, only its settings are replaced."""
         if self.exists():
             before = self.config
             config = replace(before, search=config.search, settings=config.settings, started_in=config.started_in)
@@ -216,13 +216,13 @@ class RunFolder:
 
 
 def _may_be_there(name: str) -> bool:
-    """What a search leaves that was killed before it had prepared."""
+    """Whether a search that was killed during its preparation may have left a file of this name."""
     return name == LOCK or (name.startswith(f".{CONFIG}.") and name.endswith(".tmp"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionTimes:
-    """Where the time of a session went, in seconds; it `started` so many seconds after 1970."""
+    """Where the time of a session went, in seconds by phase; `started` is its begin, in seconds since 1970."""
 
     session: str | None = None
     started: float
@@ -233,12 +233,12 @@ class SessionTimes:
 
 @dataclass(frozen=True)
 class TrialLog:
-    """The log of one trial: a line of text, with the time (UTC), for each thing that happened to it."""
+    """The log of one trial: a line of text, with the time (UTC), for each event."""
 
     path: Path
 
     def write(self, text: str) -> None:
-        """One more line, given to the operating system at once."""
+        """Append a line; it is flushed to the operating system at once."""
         with checkpoints.room_for(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._append(text)

@@ -1,6 +1,6 @@
-"""What the trials of a study have come to so far: which configs were tried, and how good they are.
+"""The history of a study: which configs were tried, and how good they are.
 
-A config is one however often it is tried: a retry stands in for the failed trial whose config it tries again.
+A config counts once, however often it is tried: a retry takes the place of the failed trial whose config it repeats.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class TriedConfig:
 
     @classmethod
     def of(cls, trial: FrozenTrial) -> TriedConfig:
-        """As far as its trial has come."""
+        """The config of a trial, with its scores so far."""
         psnr = trial.values[0] if trial.state == TrialState.COMPLETE else None
         return cls(parameters_of(trial), psnr, scores_at_rungs(trial), trial.state == TrialState.PRUNED)
 
     @property
     def pending(self) -> bool:
-        """Whether its score is still to come."""
+        """Whether it has no score yet and may still get one."""
         return self.psnr is None and not self.stopped
 
 
@@ -48,10 +48,10 @@ class _Entry:
 
 
 class TrialHistory:
-    """Reads all trials of a study, those of other sessions too; each that is over it reads once.
+    """Reads all trials of a study, those of other sessions too. A trial that has ended is read only once.
 
-    `update` tells `mark_tried` of each trial's parameters, once they are whole, which it answers; and `rule` of all
-    scores at rungs. `configs` needs no update, and neither of the two: it is all that a sampler asks for.
+    `update` calls `mark_tried` with the parameters of each new trial, until it answers that they were complete, and
+    tells `rule` each new score at a rung. `configs`, which samplers use, works without either and without `update`.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class TrialHistory:
         self._entries: dict[int, _Entry] = {}  # of trials that are over, by number
 
     def update(self, trials: Iterable[FrozenTrial]) -> None:
-        """Take in what is new; `trials` are all of the study."""
+        """Read what is new; `trials` are all trials of the study."""
         for trial in trials:
             if trial.state == TrialState.WAITING or trial.number in self._read:
                 continue
@@ -80,13 +80,13 @@ class TrialHistory:
                 self._read.add(trial.number)
 
     def add_score(self, step: int, point: Point) -> None:
-        """A trial has been scored at a rung; nothing changes where that is known."""
+        """Record a trial's score at a rung, unless it is known already."""
         if (point.trial, step) not in self._scored:
             self._scored.add((point.trial, step))
             self.rule.record(step, point)
 
     def forget_scores(self, number: int) -> None:
-        """A trial has failed: its scores stop no other trial."""
+        """Forget the scores of a trial that has failed, so that they stop no other trial."""
         scored = {(trial, step) for trial, step in self._scored if trial == number}
         if scored:
             self._scored -= scored
@@ -105,9 +105,9 @@ class TrialHistory:
         return [entry.config for entry in sorted(entries, key=lambda entry: entry.order) if entry.config.point]
 
     def _entry(self, trial: FrozenTrial) -> _Entry:
-        """Read once where the trial is over: Optuna changes nothing of it then.
+        """The entry of a trial; one that has ended is read once, as Optuna changes nothing of it any more.
 
-        When it ended tells it from a trial of the same number in another study.
+        The time of its end tells it from a trial of the same number in another study.
         """
         known = self._entries.get(trial.number)
         if known is not None and known.ended == trial.datetime_complete:

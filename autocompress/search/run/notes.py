@@ -1,12 +1,9 @@
-"""What the Optuna dashboard says of a study and of its trials in words, as Markdown."""
+"""What the Optuna dashboard says of a study and of its trials: the texts of their notes, as Markdown."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-
-from optuna.storages import BaseStorage
 
 from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
@@ -14,43 +11,9 @@ from autocompress.search.run.record import TrialRecord
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.units import format_count, format_duration, format_milliseconds
 
-OURS = "autocompress:note"  # of a study: the hash of the note that it got from us
-PART = 2045  # characters of a note in one attribute of a study: what its column in a database holds
-
-
-def save_note(storage: BaseStorage, study_id: int, trial_id: int | None, text: str) -> None:
-    """Make `text` the note of a study (`trial_id` None) or a trial, also of one that is over.
-
-    As optuna_dashboard.save_note writes it, whose import takes two seconds: `_note.py` in optuna-dashboard 0.21. What a
-    longer note had more is blank then, and a page that shows the old one may not save over the new one.
-    """
-    prefix = "dashboard:" if trial_id is None else f"dashboard:{trial_id}:"
-    before = storage.get_study_system_attrs(study_id)
-    parts = [text[start : start + PART] for start in range(0, len(text), PART)]
-    parts += [""] * (sum(key.startswith(f"{prefix}note_str:") for key in before) - len(parts))
-    for number, part in enumerate(parts):
-        storage.set_study_system_attr(study_id, f"{prefix}note_str:{number}", part)
-    storage.set_study_system_attr(study_id, f"{prefix}note_ver", before.get(f"{prefix}note_ver", 0) + 1)
-
-
-def save_study_note(storage: BaseStorage, study_id: int, text: str, again: bool) -> None:
-    """Unless the study has a note; `again`: instead of one that it got from us, and that no user has changed since."""
-    before = storage.get_study_system_attrs(study_id)
-    if "dashboard:note_ver" in before:
-        parts = sum(key.startswith("dashboard:note_str:") for key in before)
-        note = "".join(before[f"dashboard:note_str:{number}"] for number in range(parts))
-        if not (again and before.get(OURS) == _hash(note)):
-            return
-    storage.set_study_system_attr(study_id, OURS, _hash(text))
-    save_note(storage, study_id, None, text)
-
-
-def _hash(note: str) -> str:
-    return hashlib.sha256(note.encode()).hexdigest()
-
 
 def finished_note(record: TrialRecord, references: References, picture: str | None) -> str:
-    """Of a trial that came to its end: its record, what it is compared with, and where its picture is."""
+    """The note of a finished trial, of its record, the references, and the path of its picture."""
     student, bicubic = record.to_attributes(), references.bicubic.to_dict()
     lines = [
         f"**{record.config}**: **{record.metrics['psnr_y']:.2f} dB** PSNR-Y at "
@@ -68,7 +31,7 @@ def finished_note(record: TrialRecord, references: References, picture: str | No
 
 
 def ended_note(record: TrialRecord, ending: str) -> str:
-    """Of a trial that was stopped or failed; `ending` says which."""
+    """The note of a trial that was stopped or failed; `ending` says which."""
     lines = [f"**{record.config or 'No config yet'}**: {ending}: {record.reason}"]
     if record.params is not None:
         lines += ["", f"{_cost(record.to_attributes())}, {format_count(record.params)} parameters"]
@@ -76,13 +39,13 @@ def ended_note(record: TrialRecord, ending: str) -> str:
 
 
 def _cost(network: Mapping[str, Any]) -> str:
-    """Of a student or a teacher; its latency too, where that counts."""
+    """The cost of a student or a teacher in words, with its latency if that is the objective."""
     flops = f"{format_count(network['flops'])} FLOPs"
     return f"{flops} ({format_milliseconds(network[LATENCY_MS])} ms)" if LATENCY_MS in network else flops
 
 
 def _table(columns: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-    """Scores and costs, of those that have them."""
+    """A table of scores and costs, with one column for each network."""
     rows: dict[str, tuple[str, Callable[[float], str]]] = {
         "psnr_y": ("PSNR-Y", "{:.2f} dB".format),
         "ssim_y": ("SSIM-Y", "{:.4f}".format),
@@ -112,7 +75,7 @@ def _training(record: TrialRecord) -> Iterable[str]:
 
 
 def study_attributes(run: RunFolder) -> dict[str, Any]:
-    """The few facts that what is shown of a study's trials is to be seen beside."""
+    """The study's own attributes: budget, references, images and seed."""
     config = run.config
     return {
         "budget": str(config.search.budget),
@@ -127,7 +90,7 @@ def study_attributes(run: RunFolder) -> dict[str, Any]:
 
 
 def study_note(run: RunFolder) -> str:
-    """What was searched, and how to read what is shown of it."""
+    """The note of the study: what is searched, and how to read the trials."""
     config = run.config
     search, teachers = config.search, config.teachers
     lines = [
@@ -135,7 +98,10 @@ def study_note(run: RunFolder) -> str:
         "",
         f"Within {search.budget}. Every trial shrinks a teacher to a student, distills it, and scores it.",
         "",
-        *(f"- teacher `{name}`: {one.psnr_y:.2f} dB at {_cost(one.to_dict())}" for name, one in teachers.items()),
+        *(
+            f"- teacher `{name}`: {teacher.psnr_y:.2f} dB at {_cost(teacher.to_dict())}"
+            for name, teacher in teachers.items()
+        ),
         f"- bicubic: {config.references.bicubic.psnr_y:.2f} dB",
         *(f"- space `{name}`: {_ranges(space['parameters'])}" for name, space in search.spaces.items()),
         f"- {config.train} to train on, "

@@ -83,7 +83,7 @@ class StudentRecord:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """As plain JSON types."""
         return {
             "family": self.family,
             "config": dict(self.config),
@@ -115,12 +115,12 @@ class StoredStudent(StudentRecord):
 
 
 def write_student(folder: Path, student: StudentRecord) -> None:
-    """Into the folder of its trial, where its weights are by now."""
+    """Write student.json into the folder of its trial; its weights must be there already."""
     checkpoints.write_json(folder / STUDENT, student.to_dict())
 
 
 def read_student(folder: Path) -> StoredStudent | None:
-    """That in the folder of a trial; None where it is not written, RunError where it cannot be read."""
+    """The student in a trial's folder; None if it is not written yet, RunError if it cannot be read."""
     file = folder / STUDENT
     if not file.is_file():
         return None

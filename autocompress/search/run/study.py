@@ -55,7 +55,7 @@ def enqueue(study: Study, points: Iterable[Mapping[str, Any]]) -> None:
 
 
 def origin(trial: FrozenTrial | optuna.Trial) -> int:
-    """The number of the first trial of its config: another than its own where it tries that again."""
+    """The number of the first trial with this trial's config: its own number, unless it is a retry."""
     first = TrialRecord.of(trial).origin
     return trial.number if first is None else first
 
@@ -74,7 +74,7 @@ def ordinal(trial: FrozenTrial | optuna.Trial, trials: Sequence[FrozenTrial]) ->
 
 
 def ended(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that came to an end of their own: complete, stopped, or failed and not to be tried again."""
+    """The trials that have ended for good: complete, stopped, or failed and not retried."""
     again = retried(trials)
     over = [trial for trial in trials if trial.state.is_finished() and trial.number not in again]
     return [trial for trial in over if not is_lost(trial)]

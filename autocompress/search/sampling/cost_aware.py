@@ -1,4 +1,4 @@
-"""A sampler that knows the cost: FLOPs follow from a config, and latency nearly, so only PSNR is a guess."""
+"""A sampler that knows costs before training: FLOPs exactly and latency nearly, so that only PSNR is predicted."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from autocompress.search.space.feasible import FeasibleSet
 
 Array = NDArray[np.float64]
 
-MIN_SCORES = 4  # of fewer scores no surrogate is fitted: points are random
-ANYWHERE = 400  # candidates that are drawn from everywhere in the budget...
-NEARBY = 200  # ...and that are some steps away from one on the front
+MIN_SCORES = 4  # with fewer scores no surrogate is fitted, and points are random
+ANYWHERE = 400  # candidates that are drawn from all within the budget
+NEARBY = 200  # candidates that are drawn some steps away from those on the front
 
 
 class CostAwareSampler(FeasibleSampler):
     """Proposes the feasible point that is expected to enlarge the front's hypervolume most.
 
     PSNR-Y alone is predicted, by a Gaussian process: FLOPs are counted, and a latency is close to its guess. Trials
-    that are still running are taken to score as predicted, so that those asked for together are spread. What is
-    proposed depends on the seed, on how many trials were asked for before, and on the scores so far, and on no state of
-    this object.
+    that are still running count as if they had scored as predicted, so that trials asked for together differ. What is
+    proposed depends on the seed, the number of trials asked for before, and the scores so far, not on this object's
+    state.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class CostAwareSampler(FeasibleSampler):
         pool: CandidatePool | None = None,
         use_stopped: bool = True,
     ) -> None:
-        """`pool`: where candidates are drawn from. `use_stopped`: whether students that were stopped say anything."""
+        """Candidates are drawn from `pool`; `use_stopped`: whether scores of stopped students are used too."""
         super().__init__(lambda seed: RandomSampler(seed=seed), feasible, seed)
         self._reference = reference
         self._use_stopped = use_stopped
@@ -60,7 +60,7 @@ class CostAwareSampler(FeasibleSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """A feasible point; there must be one, see `any_allowed`. Nothing where a trial was queued with its point."""
+        """A feasible point; there must be one, see `any_allowed`. Nothing for a trial queued with its point."""
         if self._joint_space.is_whole(parameters_of(trial)):
             return {}
         trials = study.get_trials(deepcopy=False)
@@ -98,7 +98,7 @@ class CostAwareSampler(FeasibleSampler):
             yield candidates[index]
 
     def _surrogate(self, scores: list[Score]) -> Surrogate:
-        """Fitted once to the same scores: several trials may be asked for between two that end."""
+        """The surrogate for these scores; cached, as several trials may be asked for before the next one ends."""
         if self._fitted is None or self._fitted[0] != scores:
             features, psnr, variance = (np.array(column) for column in zip(*scores, strict=True))
             self._fitted = scores, Surrogate.fit(features, psnr, variance)
@@ -116,11 +116,11 @@ def expected_improvement(mean: Array, deviation: Array, level: Array) -> Array:
 def expected_hypervolume_improvement(
     cost: Array, mean: Array, deviation: Array, points: list[Point], reference: ReferencePoint
 ) -> Array:
-    """By how much [candidates] each is expected to enlarge the hypervolume of `points`, in log10 cost times dB.
+    """How much [candidates] each is expected to enlarge the hypervolume of `points`, in log10 cost times dB.
 
-    A candidate's cost is known and its PSNR is normal with this mean and deviation (dB). To the right of its cost
-    the front is a staircase: the sum over its strips, up to the reference's cost, of width times the expectation of
-    what the candidate stands above the strip's level (Emmerich et al. 2006, where one of two objectives is no guess).
+    A candidate's cost is known; its PSNR is normal with this mean and deviation (dB). Above its cost the front is a
+    staircase. The result is the sum over the stairs, up to the reference's cost, of a stair's width times the expected
+    height of the candidate above it (Emmerich et al. 2006, for the case that one of two objectives is known).
     """
     steps = [point for point in front(points) if point.cost < reference.cost and point.psnr > reference.psnr]
     edges = np.log10([*(point.cost for point in steps), reference.cost])  # where strips end; the first has no start

@@ -14,11 +14,11 @@ from autocompress.search.settings import SamplerName
 from autocompress.search.space.feasible import FeasibleSet
 
 STARTUP = 8  # trials before Optuna's samplers look at any score
-POPULATION = 10  # of NSGA-II: its own 50 are more than most searches have trials
+POPULATION = 10  # of NSGA-II: Optuna's default of 50 is more than most searches have trials
 
 
 def _tpe(seed: int) -> BaseSampler:
-    """Multi-objective; takes parameters together and keeps away from trials still running."""
+    """Multi-objective TPE; it samples all parameters together and keeps away from trials still running."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=STARTUP)
@@ -39,7 +39,7 @@ OPTUNAS: dict[SamplerName, Callable[[int], BaseSampler]] = {
 
 
 def make_sampler(name: SamplerName, feasible: FeasibleSet, seed: int, bicubic: float) -> FeasibleSampler:
-    """The sampler of this name; `bicubic` is the PSNR-Y in dB where a front begins."""
+    """The sampler of this name; `bicubic`, its PSNR-Y in dB, is the reference of the hypervolume."""
     if name in OPTUNAS:
         attempts = LEAST_ATTEMPTS if name is SamplerName.GP else ATTEMPTS  # an attempt of the GP takes a second
         return FeasibleSampler(OPTUNAS[name], feasible, seed, attempts)

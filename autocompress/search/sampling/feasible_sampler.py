@@ -17,22 +17,22 @@ from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.joint_space import SPACE_PARAM, StudentSpace
 from autocompress.search.space.search_space import Values
 
-ENUMERABLE = 100_000  # points: a larger space is not gone through to the last one
-ATTEMPTS = 50  # proposals of the inner sampler before it is overruled...
-FULL_ATTEMPTS = 100  # ...up to this many trials; then ever fewer, since each takes it time that grows with the trials
-LEAST_ATTEMPTS = 4  # ...down to this
+ENUMERABLE = 100_000  # points; a larger space is never searched exhaustively
+ATTEMPTS = 50  # proposals of the inner sampler before a random point is taken instead
+FULL_ATTEMPTS = 100  # trials with all ATTEMPTS; later ones have fewer, as proposals take longer with more trials
+LEAST_ATTEMPTS = 4  # attempts at the least
 
 
 class FeasibleSampler(BaseSampler):
     """Proposes only points that the feasible set allows: inside the budget, not tried before.
 
-    Any other is thrown away before it becomes a trial: it costs no training, and the inner sampler is told nothing that
-    is not a measurement. Where none of the inner sampler's attempts is allowed, a random point that is allowed is
-    taken. Where there are several spaces, the inner sampler chooses the space first, and then the point in it.
+    Other proposals are dropped before they become trials: they cost no training, and the inner sampler learns from real
+    scores only. If none of the inner sampler's attempts is allowed, a random allowed point is taken. If there are
+    several spaces, the inner sampler chooses the space first, then the point in it.
 
-    For each trial the inner sampler is made anew, with a seed from this one's and from how many trials were asked for
-    before: a search that was cut off and goes on proposes what it would have proposed. What an inner sampler reads of
-    its study may still differ then, where it goes by the trials' numbers: NSGA-II's generations, TPE's weights.
+    For each trial a new inner sampler is made, seeded by this one's seed and by how many trials were asked for before:
+    so a search that was interrupted and resumed proposes what it would have proposed anyway. An exception are inner
+    samplers that use the numbers of trials in their study: NSGA-II (generations) and TPE (weights).
     """
 
     def __init__(
@@ -48,21 +48,21 @@ class FeasibleSampler(BaseSampler):
         self._used_up: set[str] = set()
 
     def _restart(self, count: int) -> None:
-        """Seed all random numbers anew, for the trial before which so many were asked for."""
+        """Seed all random numbers for the trial that comes after `count` others."""
         sequence = np.random.SeedSequence([self._seed, count])
         self._random = np.random.default_rng(sequence)
         self._inner = self._make(int(sequence.generate_state(1)[0]))
 
     @override
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """All parameters: a point is proposed, and judged, as a whole."""
+        """All parameters, so that a point is proposed and checked as a whole."""
         return self._joint_space.distributions()
 
     @override
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """A point that is allowed; there must be one, see `any_allowed`."""
+        """An allowed point; there must be one (see `any_allowed`)."""
         count = ordinal(trial, study.get_trials(deepcopy=False))
         self._restart(count)
         for _ in range(max(LEAST_ATTEMPTS, self._attempts * FULL_ATTEMPTS // max(FULL_ATTEMPTS, count))):
@@ -93,9 +93,9 @@ class FeasibleSampler(BaseSampler):
         return proposal
 
     def any_allowed(self) -> Values | None:
-        """A random point that is allowed, of any space that has one left; None: all are tried."""
+        """A random allowed point of any space that has one left; None if all have been tried."""
         student_spaces = list(self._joint_space)
-        # a generator for each space, so that it does not matter which spaces are marked as used up by now
+        # a generator for each space, so that the result does not depend on which spaces are known to be used up
         generators = self._random.spawn(len(student_spaces))
         for index in self._random.permutation(len(student_spaces)):
             student_space = student_spaces[index]
@@ -108,7 +108,7 @@ class FeasibleSampler(BaseSampler):
         return None
 
     def _any_of(self, student_space: StudentSpace, random: np.random.Generator) -> Values | None:
-        """By drawing some; then, unless the space is too large, by going through all."""
+        """A random allowed point of a space: by random draws, then by a search of all of it unless it is large."""
         space = student_space.space
         sizes = [len(parameter.values) for parameter in space.parameters]
         attempts = ATTEMPTS if space.size <= ENUMERABLE else ENUMERABLE // 10
@@ -132,7 +132,7 @@ class FeasibleSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Never needed for a parameter of the space; for any other the inner sampler answers."""
+        """Ask the inner sampler; never called for a parameter of the space."""
         return self._inner.sample_independent(study, trial, param_name, param_distribution)
 
     @override

@@ -15,9 +15,9 @@ from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.joint_space import Key, Network, StudentSpace
 from autocompress.search.space.search_space import Values
 
-MAX_INITIAL = 8  # first trials, before the sampler is asked
-ROUNDS = 5  # of choosing them, where latencies are measured
-WIDTHS = (-0.6, -0.1)  # relative ones: narrow and deep; and nearly as shallow as narrow
+MAX_INITIAL = 8  # trials before the sampler is asked
+ROUNDS = 5  # how often they are chosen again after latencies were measured
+WIDTHS = (-0.6, -0.1)  # of two shapes, see `_relative_width`: narrow and deep, and balanced
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class _Sized:
 
 
 def first_points(feasible: FeasibleSet, count: int, suggested: Mapping[str, Config] | None = None) -> list[Values]:
-    """Up to `count` points, as a study has them, evenly over the spaces; none is the same training as another.
+    """Up to `count` different points for a study, evenly over the spaces.
 
-    For each space first the student nearest in shape and FLOPs to the one `suggested` for it, within the budget; then
-    the paper's, where it is within the budget, or what in the space is next to it; then those of `spread`.
-    Latencies are guessed for that, and measured of what is chosen; where some are not within the budget, the points are
-    chosen again, with guesses that the new measurements have improved. Raises as `spread` does.
+    For each space they are: the student within the budget that is nearest in shape and FLOPs to the one `suggested`;
+    the paper's student, or the one of the space next to it, if within the budget; then those of `spread`. If latency
+    counts, it is guessed for this choice and then measured for the points chosen. If some are not within the budget,
+    the points are chosen again with the guesses that the measurements have improved. Raises as `spread` does.
     """
     fast: list[Values] = []
     for _ in range(ROUNDS):
@@ -90,10 +90,10 @@ def _fits(feasible: FeasibleSet, student_space: StudentSpace, values: Values) ->
 
 
 def spread(feasible: FeasibleSet, student_space: StudentSpace, count: int) -> list[Values]:
-    """Up to `count` points: for each of half as many costs, a narrow-and-deep network and a balanced one.
+    """Up to `count` points: for each of count / 2 costs up to the budget, a narrow and deep network and a balanced one.
 
-    Which shape is better is not known before; a score before training tells. Raises SpaceError, naming the smallest
-    network, where nothing in the space fits the budget.
+    There are two because it is not known beforehand which shape is better. Raises SpaceError, naming the smallest
+    network, if nothing in the space fits the budget.
     """
     sizes = _sizes(feasible, student_space)
     low, high = math.log(sizes[0].cost), math.log(sizes[-1].cost)
@@ -122,9 +122,9 @@ def _sizes(feasible: FeasibleSet, student_space: StudentSpace) -> list[_Sized]:
 
 
 def _relative_width(student_space: StudentSpace, config: Config) -> float:
-    """How much more of its first count than of its others a student keeps: a difference of shares of the teacher's.
+    """The share of the teacher's first count (its width) that a student keeps, minus that of its other counts.
 
-    Optional counts are left aside: a space may leave them out, and a student may have more of them than its teacher.
+    Optional counts are not counted: a space may leave them out, and a student may have more of them than its teacher.
     """
     family = student_space.family
     ours, theirs = family.counts_of(config), family.counts_of(student_space.teacher.config)

@@ -1,4 +1,4 @@
-"""What the configs so far say about PSNR-Y: in full, in part, or not yet."""
+"""The scores that a surrogate is fitted to: of trained students, of stopped ones (estimated), and pending trials."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from autocompress.search.run.history import TriedConfig
 from autocompress.search.sampling.pool import PoolCandidate
 from autocompress.search.space.search_space import Values
 
-MAX_SCORES = 120  # that a surrogate is fitted to: its time grows with their third power
-MIN_GAINS = 4  # trained students from which it is told what a training from a rung to its end gains
+MAX_SCORES = 120  # scores that a surrogate is fitted to: its time grows with their third power
+MIN_GAINS = 4  # trained students that are needed to estimate the gain of a training from a rung to its end
 
 Score = tuple[list[float], float, float]  # features; PSNR-Y in dB; its variance in dB^2, beyond the noise of all
 Costed = tuple[float, Score]  # with what PSNR is weighed against
@@ -22,7 +22,7 @@ Costed = tuple[float, Score]  # with what PSNR is weighed against
 
 @dataclass(frozen=True)
 class Observations:
-    """`scores` are those of trained students, and of stopped ones, of which the gain up to the end is estimated."""
+    """What a sampler knows of PSNR-Y: `scores` are of trained students, and of stopped ones with an estimated gain."""
 
     trained: list[tuple[PoolCandidate, float]]  # with PSNR-Y in dB
     pending: list[PoolCandidate]
@@ -35,7 +35,7 @@ class Observations:
         candidate_at: Callable[[Values], PoolCandidate],
         use_stopped: bool = True,
     ) -> Observations:
-        """From configs in a fixed order; `use_stopped`: whether stopped students say anything."""
+        """The observations of configs, which are in a fixed order; `use_stopped`: whether stopped students count."""
         pairs = [(candidate_at(config.point), config) for config in configs]
         trained = [(o, c.psnr) for o, c in pairs if c.psnr is not None and math.isfinite(c.psnr)]
         scores = [(candidate.cost, (candidate.features, psnr, 0.0)) for candidate, psnr in trained]
@@ -47,7 +47,7 @@ class Observations:
 def _scores_of_stopped(
     trained: Sequence[TriedConfig], pairs: Sequence[tuple[PoolCandidate, TriedConfig]]
 ) -> list[Costed]:
-    """What stopped students would have scored: their last score, and what trained ones gained from there to the end."""
+    """Estimates of what stopped students would have scored: the last score plus the mean gain of trained ones since."""
     stopped = [(max(c.at_step), candidate, c) for candidate, c in pairs if c.stopped and c.at_step]
     gains = {step: _gain(trained, step) for step in {step for step, _, _ in stopped}}
     scores = []
@@ -58,13 +58,13 @@ def _scores_of_stopped(
 
 
 def _gain(trained: Sequence[TriedConfig], step: int) -> tuple[float, float] | None:
-    """Mean and variance of what a training gains from this step to its end; None where too few say."""
+    """Mean and variance of what trainings gained from this step to their end; None if fewer than MIN_GAINS tell."""
     gains = [config.psnr - config.at_step[step] for config in trained if config.psnr and step in config.at_step]
     return (float(np.mean(gains)), float(np.var(gains))) if len(gains) >= MIN_GAINS else None
 
 
 def _thinned(scores: list[Costed], trained: Sequence[tuple[PoolCandidate, float]]) -> list[Score]:
-    """At most MAX_SCORES: those of the front, and of the others evenly from the nearest to it to the farthest."""
+    """At most MAX_SCORES scores: those on the front, and an even choice of the others by their distance to it."""
     if len(scores) <= MAX_SCORES:
         return [score for _, score in scores]
     points = front([Point(number, psnr, candidate.cost) for number, (candidate, psnr) in enumerate(trained)])
@@ -72,7 +72,7 @@ def _thinned(scores: list[Costed], trained: Sequence[tuple[PoolCandidate, float]
     levels = {point.cost: point.psnr for point in points}
 
     def below_front(costed: Costed) -> float:
-        """In dB, at the same cost."""
+        """The distance below the front in dB, at the same cost."""
         cost, (_, psnr, _) = costed
         return max((level for at, level in levels.items() if at <= cost), default=0.0) - psnr
 

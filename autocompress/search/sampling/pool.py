@@ -15,7 +15,7 @@ from autocompress.search.space.joint_space import Network, StudentSpace
 from autocompress.search.space.parameter import Parameter, Value
 from autocompress.search.space.search_space import Values
 
-MAX_STEPS = 3  # of the grid, by which a number changes from a point to a near one
+MAX_STEPS = 3  # of the grid, by which a number differs between a point and one near it
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class CandidatePool:
     def at(self, point: Values) -> PoolCandidate:
         """The candidate of a study's point, within the budget or not.
 
-        All but its cost is cached: the guess of a latency may change.
+        All but its cost is cached; the guess of a latency may change.
         """
         key = tuple(point.items())
         if key not in self._encoded:
@@ -54,12 +54,12 @@ class CandidatePool:
         return PoolCandidate(student_space, values, network.flops, cost, features)
 
     def _network(self, point: Values) -> Network:
-        """Of a point outside the space, as an earlier session may have had."""
+        """The network of a point that is not in the space (an earlier session may have had another space)."""
         candidate = self._joint_space.candidate(point, Recipe())
         return Network(candidate.values, candidate.config, candidate.flops, candidate.params)
 
     def anywhere(self, random: np.random.Generator, number: int) -> list[PoolCandidate]:
-        """Up to so many, evenly over the student spaces, and over the networks of each."""
+        """Draw up to `number` candidates, evenly over the student spaces and over the networks of each."""
         within = {student_space.name: self._feasible.within(student_space) for student_space in self._joint_space}
         able = [student_space for student_space in self._joint_space if within[student_space.name]]
         candidates = []
@@ -73,7 +73,7 @@ class CandidatePool:
         return candidates
 
     def near(self, centers: Sequence[PoolCandidate], random: np.random.Generator, number: int) -> list[PoolCandidate]:
-        """Up to so many that differ from one of the centers in one or two parameters."""
+        """Draw up to `number` candidates that differ from one of the centers in one or two parameters."""
         candidates = []
         for index in random.integers(len(centers), size=number):
             student_space = centers[index].student_space

@@ -1,4 +1,4 @@
-"""A Gaussian process over encoded points: what a student is expected to score, and how surely."""
+"""The surrogate: a Gaussian process over encoded points that predicts a student's score and how uncertain that is."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, Whi
 Array = NDArray[np.float64]
 Objective = Callable[[Array], tuple[float, Array]]  # the negative log likelihood, and its gradient
 
-# The kernel's hyperparameters: mean and deviation of the normal priors of their logarithms, which keep few scores from
-# deciding too much. Length scales are in ranges of a parameter.
+# Normal priors (mean, deviation) of the logarithms of the kernel's hyperparameters, which keep few scores from deciding
+# too much. Length scales are in units of a parameter's range.
 PRIORS = {"variance": (1.0, 1.0), "length": (1.5, 1.0), "noise": (0.02, 1.5)}
 BOUNDS = (1e-6, 1e4)
 ITERATIONS = 20  # of L-BFGS
-JITTER = 1e-8  # on the covariance's diagonal
+JITTER = 1e-8  # added to the covariance's diagonal, so that it can be factorised
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Surrogate:
         return cls(slope, offset, scale, features, residuals, variance, process)
 
     def expecting(self, features: Array) -> Surrogate:
-        """The same with points [m, d] that are still in training, whose scores are taken to be the means."""
+        """The surrogate as if the points [m, d], which are still in training, had scored their predicted means."""
         if not len(features):
             return self
         all_features = np.concatenate([self.features, features])

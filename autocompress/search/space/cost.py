@@ -15,7 +15,7 @@ LATENCY_MS = RUNTIMES["pytorch"].column  # of a student.json and a trial's user 
 
 
 class Costs(Protocol):
-    """Of any network of a search; the same network's is the same whenever it is asked for."""
+    """Costs of the networks of a search; the same network has the same cost whenever it is asked for."""
 
     metric: str  # its name, for people
 
@@ -23,17 +23,17 @@ class Costs(Protocol):
         """Milliseconds, measured now or before; None where FLOPs are what counts."""
 
     def guess(self, family: Family, config: Config) -> float:
-        """What a network costs, or is likely to cost, without running it."""
+        """A network's cost as far as it is known without running it: exact for FLOPs, an estimate for latency."""
 
     def store(self) -> None:
-        """The run's folder exists now: from now on what is measured is stored in it."""
+        """Store measurements in the run's folder from now on; to be called once it exists."""
 
     def facts(self) -> list[str]:
         """Lines for the user, such as what the teachers cost."""
 
 
 class Flops(Costs):
-    """For a 1280x720 output: nothing to measure, nothing to guess."""
+    """FLOPs for a 1280x720 output: they are counted, so nothing is measured or guessed."""
 
     metric = "FLOPs (1280x720)"
 
@@ -64,5 +64,5 @@ COUNTED: Costs = Flops()
 
 
 def cost_of(described: Mapping[str, Any]) -> float:
-    """What a student costs by its student.json or its trial's attributes: latency where that counts, else FLOPs."""
+    """A student's cost from its student.json or its trial's attributes: its latency if there is one, else its FLOPs."""
     return float(described.get(LATENCY_MS, described["flops"]))

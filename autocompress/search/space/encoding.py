@@ -11,15 +11,15 @@ from autocompress.search.space.parameter import Parameter, Value
 from autocompress.search.space.search_space import Values
 
 ABSENT = 0.5  # a feature's value in a space that has no such parameter
-DECADES = 2.0  # of FLOPs, that weigh as much as a parameter's whole range
+DECADES = 2.0  # of FLOPs, which weigh as much as the whole range of a parameter
 
 
 class Encoding:
-    """Points as vectors, the first number of which is log10 FLOPs over DECADES.
+    """Encodes points as vectors, whose first number is log10 FLOPs over DECADES.
 
-    Numbers are scaled to [0, 1] by their own range in their space: the logarithm of counts and of log floats. Choices
-    are one-hot; those of the teacher's loss are times the teacher's share, since without a share there is no such loss.
-    Parameters of one name in several spaces share a feature; which space it is, is one-hot too.
+    Numbers are scaled to [0, 1] by their range in their space, counts and log floats by their logarithms. Choices are
+    one-hot; that of the teacher's loss is multiplied by the teacher's share, since it does not matter without one.
+    Parameters with the same name in several spaces share a feature; the space itself is one-hot too.
     """
 
     def __init__(self, joint_space: JointSpace) -> None:

@@ -18,7 +18,7 @@ from autocompress.units import format_count
 
 GUESS_MARGIN = 1.5  # times the latency budget: a network whose latency is guessed to be above is not measured
 
-PLAIN = Recipe()  # where a candidate's own does not matter: all of a search differ from it alike
+PLAIN = Recipe()  # stands in for a candidate's recipe where that does not matter
 
 
 class FeasibleSet:
@@ -36,20 +36,20 @@ class FeasibleSet:
         self._tried: set[Key] = set()
 
     def candidate(self, point: Values, recipe: Recipe = PLAIN) -> Candidate:
-        """What a point stands for, with its latency where that is what counts; raises as `JointSpace.candidate`."""
+        """The candidate of a point, with its latency if that counts; raises as `JointSpace.candidate`."""
         candidate = self.joint_space.candidate(point, recipe)
         latency = self.costs.latency(self._family(candidate), candidate.config)
         return dataclasses.replace(candidate, latency=latency)
 
     def mark_tried(self, point: Mapping[str, Any]) -> bool:
-        """Allow a point no more; returns whether it has all parameters, without which nothing is marked."""
+        """Mark a point as tried; returns False, and marks nothing, if some of its parameters are missing."""
         whole = self.joint_space.is_whole(point)
         if whole:
             self._tried.add(self.joint_space.key(self.joint_space.candidate(point, PLAIN)))
         return whole
 
     def allows(self, point: Values) -> bool:
-        """Whether a point may be tried: there is such a network, it is within the budget, and it is not tried."""
+        """Whether a point may be tried: its network exists, is within the budget, and was not tried before."""
         try:
             candidate = self.joint_space.candidate(point, PLAIN)
         except ConfigError:
@@ -75,11 +75,11 @@ class FeasibleSet:
         return self.costs.guess(student_space.family, network.config)
 
     def includes(self, student_space: StudentSpace, network: Network) -> bool:
-        """Whether a network is within the budget, as far as can be guessed."""
+        """Whether a network is within the budget; its latency is guessed."""
         return self.budget.allows(network.flops, network.params, self.cost(student_space, network))
 
     def within(self, student_space: StudentSpace) -> list[Network]:
-        """All networks of a space within the budget, as far as can be guessed."""
+        """All networks of a space within the budget; latencies are guessed."""
         counted = self._within_counted_budget[student_space.name]
         if self.budget.latency is None:
             return counted

@@ -20,7 +20,7 @@ from autocompress.networks.weights import digest
 from autocompress.search.space.parameter import Parameter, Value
 from autocompress.search.space.search_space import Candidate, SearchSpace, Values
 
-SPACE_PARAM = "space"  # the study's parameter that says which search space a trial is of
+SPACE_PARAM = "space"  # the study's parameter with the name of a trial's search space
 
 Key = tuple[str, str, Config, Recipe]  # of teacher, target, student and training
 Counts = tuple[Value, ...]  # of a network: the values of its space's `counts`
@@ -28,7 +28,7 @@ Counts = tuple[Value, ...]  # of a network: the values of its space's `counts`
 
 @dataclass(frozen=True)
 class Network:
-    """A network of a search space: a point with the space's defaults for the training, and what it has of each."""
+    """A network of a search space: its point, with the space's defaults for the training, and its costs."""
 
     values: Values
     config: Config
@@ -53,7 +53,7 @@ class StudentSpace:
 
     @property
     def family(self) -> Family:
-        """Of teacher and students."""
+        """The family of the teacher and its students."""
         return self.space.family
 
     @functools.cached_property
@@ -67,7 +67,7 @@ class StudentSpace:
         return digest(self.target)
 
     def counts(self, values: Values) -> Counts:
-        """Which network a point is of."""
+        """The values of a point that its network depends on."""
         return tuple(values[parameter.name] for parameter in self.space.counts)
 
     def shape(self, network: Network) -> str:
@@ -105,7 +105,7 @@ class JointSpace:
 
     @property
     def scale(self) -> int:
-        """Of all teachers and students."""
+        """The scale of all teachers and students."""
         return next(iter(self)).teacher.scale
 
     @property
@@ -114,12 +114,12 @@ class JointSpace:
         return CategoricalDistribution(tuple(sorted(self._by_name))) if len(self) > 1 else None
 
     def parameters(self, student_space: StudentSpace) -> dict[str, Parameter]:
-        """Those of one space, by their names in the study."""
+        """The parameters of one space, by their names in the study."""
         prefix = f"{student_space.name}." if self.which else ""
         return {prefix + parameter.name: parameter for parameter in student_space.space.parameters}
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Of all parameters that a trial may have."""
+        """The distributions of all parameters that a trial may have."""
         distributions: dict[str, BaseDistribution] = {} if self.which is None else {SPACE_PARAM: self.which}
         for student_space in self:
             parameters = self.parameters(student_space)
@@ -144,7 +144,7 @@ class JointSpace:
         return student_space is not None and self.parameters(student_space).keys() == point.keys() - {SPACE_PARAM}
 
     def candidate(self, point: Values, recipe: Recipe) -> Candidate:
-        """What a point stands for, trained by `recipe` but for what the point says.
+        """The candidate of a point: its network, and `recipe` with the point's values.
 
         Raises ConfigError where the family has no such network, or none for this teacher.
         """
@@ -152,7 +152,7 @@ class JointSpace:
         return student_space.space.candidate(values, student_space.teacher.config, recipe)
 
     def key(self, candidate: Candidate) -> Key:
-        """Equal for two candidates that are the same training but for its seed, in whatever spaces they are."""
+        """A key that is equal for two candidates, of any spaces, if their trainings differ in the seed alone."""
         student_space = self[candidate.space]
         return student_space.teacher_digest, student_space.target_digest, *candidate.key
 

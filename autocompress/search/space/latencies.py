@@ -26,8 +26,8 @@ from autocompress.search.space.joint_space import JointSpace, Network, StudentSp
 
 FILE = "latencies.json"
 LIMIT = 1.0  # seconds of timed runs for each network
-LEVELS = 8  # of FLOPs, at each of which a deep and a wide network are measured before the search...
-STOP_ABOVE = 2.0  # ...up to this many times the budget
+LEVELS = 8  # of FLOPs; at each, a deep and a wide network are measured before the search
+STOP_ABOVE = 2.0  # times the budget: networks beyond are not measured before the search
 
 NetworkKey = tuple[str, Config]  # family and config: all that a latency depends on
 Array = NDArray[np.float64]
@@ -60,7 +60,7 @@ class Latencies(Costs):
     def open(
         cls, joint_space: JointSpace, budget: Budget, machine: Machine, folder: Path, regression: Regression
     ) -> Latencies:
-        """With what an earlier session has measured; RunError where its file cannot be read."""
+        """Open the latencies that an earlier session has measured; RunError if their file cannot be read."""
         latencies = cls(joint_space, budget, machine, folder, regression)
         if latencies._file.is_file():
             latencies._measured = _read(latencies._file)
@@ -78,7 +78,7 @@ class Latencies(Costs):
 
     @override
     def guess(self, family: Family, config: Config) -> float:
-        """A network that is in no space of the search is measured."""
+        """A guess of milliseconds; a network that is in no space of the search is measured."""
         network = family.name, config
         if network in self._measured:
             return self._measured[network]
@@ -145,7 +145,7 @@ class Latencies(Costs):
 
     @functools.cached_property
     def _features(self) -> dict[NetworkKey, list[float]]:
-        """Of all networks that a student may be."""
+        """The features of all networks of the search."""
         encoding = Encoding(self._joint_space)
         return {
             (student_space.family.name, network.config): encoding.encode(student_space, network.values, network.flops)
@@ -154,7 +154,7 @@ class Latencies(Costs):
         }
 
     def _predict_all(self) -> dict[NetworkKey, float]:
-        """Guesses of all networks that a student may be."""
+        """Guesses for all networks of the search."""
         measured = [
             (self._features[network], ms) for network, ms in self._measured.items() if network in self._features
         ]

@@ -1,4 +1,4 @@
-"""All that the report tells of a run, read once."""
+"""All that a report shows of a run, read from its files and study once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from autocompress.search.run.study import ended
 
 
 @dataclass(frozen=True)
-class Story:
+class ReportData:
     """A run's settings, its finished `students` by cost (see `results.students`), and the trials of its study.
 
     Where the study cannot be read, there are no `trials`, and `without_study` says why.
@@ -37,8 +37,8 @@ class Story:
     without_study: str | None
 
     @classmethod
-    def of(cls, run: RunFolder, storage: str | None = None) -> Story:
-        """Read all; RunError where no trial has finished."""
+    def of(cls, run: RunFolder, storage: str | None = None) -> ReportData:
+        """Read a run; RunError if no trial has finished."""
         table = students(run)
         if table.empty:
             raise RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
@@ -54,12 +54,12 @@ class Story:
 
     @cached_property
     def axis(self) -> Axis:
-        """What PSNR-Y is drawn over."""
+        """The cost axis that PSNR-Y is drawn over."""
         return AXES[objective(self.run)]
 
     @property
     def has_published(self) -> bool:
-        """Whether the published networks have a place in the picture."""
+        """Whether published results are drawn: they are for x2 and over FLOPs."""
         return self.axis.key == "flops" and self.config.scale == 2
 
     @property
@@ -69,7 +69,7 @@ class Story:
 
     @property
     def measured_on(self) -> list[str]:
-        """The machines where latencies are from."""
+        """The machines that latencies were measured on."""
         return sorted(self.students["latency_on"].dropna().unique())
 
     @property
@@ -99,17 +99,17 @@ class Story:
 
     @property
     def sessions(self) -> int:
-        """How many processes work on it now."""
+        """How many processes work on the run now."""
         return sum(is_held(path) for path in locks(self.run.path))
 
     @property
     def over(self) -> list[FrozenTrial]:
-        """The trials that came to an end of their own, in the order in which they did."""
+        """The trials that have ended for good, in the order in which they ended."""
         return sorted(ended(self.trials), key=lambda trial: (_end(trial), trial.number))
 
     @property
     def early(self) -> list[tuple[int, str, str]]:
-        """Trials that ended early: their number, `stopped` or `failed`, and why."""
+        """Of each trial that ended early: its number, `stopped` or `failed`, and the reason."""
         return [
             (trial.number, NAMES[trial.state], TrialRecord.of(trial).reason)
             for trial in sorted(ended(self.trials), key=lambda trial: trial.number)
@@ -120,9 +120,9 @@ class Story:
     def last_scores(self) -> list[tuple[int, Point]]:
         """Of stopped trials: the step of the last score, and the score."""
         stopped = [trial for trial in self.trials if trial.state == TrialState.PRUNED]
-        return [max(found, key=lambda score: score[0]) for trial in stopped if (found := points_at_rungs(trial))]
+        return [max(scores, key=lambda score: score[0]) for trial in stopped if (scores := points_at_rungs(trial))]
 
 
 def _end(trial: FrozenTrial) -> float:
-    """Seconds since 1970."""
+    """When a trial ended, in seconds since 1970."""
     return 0.0 if trial.datetime_complete is None else trial.datetime_complete.timestamp()
