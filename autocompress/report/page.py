@@ -66,21 +66,12 @@ def _page(report: ReportData) -> str:
         limit=None if limit is None else axis.said(limit),
         timed=[(heading, "number") for heading in report.latencies],
         sorted_by="FLOPs" if axis.key == "flops" else "PyTorch ms",
-<<<<<<< HEAD
-        facts=_facts(story),
-        commands=_commands(story),
-        recipes=_recipes(story),
-        importances=_importances(story),
-        enough=MIN_TRIALS,
-        times=_times(story),
-=======
         facts=_facts(report),
         commands=_commands(report),
         recipes=_recipes(report),
         importances=_importances(report),
-        enough=ENOUGH,
+        enough=MIN_TRIALS,
         times=_times(report),
->>>>>>> main
     )
 
 
