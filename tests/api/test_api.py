@@ -20,7 +20,7 @@ import autocompress
 from autocompress import api
 from autocompress.api import Result, open_run
 from autocompress.errors import InvalidInput, RunError
-from autocompress.report import story
+from autocompress.report import report_data
 from autocompress.search import Outcome, RunFolder
 from autocompress.terminal import Display
 from autocompress.units import format_count
@@ -195,7 +195,7 @@ def test_a_result_says_what_it_is_and_plots(result: Result) -> None:
 
 def test_a_picture_is_from_the_storage_that_was_given(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
-    monkeypatch.setattr(story, "trials_of", lambda _, storage: asked.append(storage) or [])
+    monkeypatch.setattr(report_data, "trials_of", lambda _, storage: asked.append(storage) or [])
     open_run(result.path, storage="redis://:secret@host").plot()
     open_run(result.path).plot()
     assert asked == ["redis://:secret@host", None]
