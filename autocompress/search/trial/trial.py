@@ -25,7 +25,7 @@ from autocompress.search.trial.messages import Failed, Finished, Job, Message, R
 
 RUNG_RATIO = 3
 FIRST_RUNG = 20  # Adam's first steps set every student back, the large ones most
-STEP_EVERY = 0.1  # seconds between steps that are told of
+STEP_EVERY = 0.25  # seconds between steps that are told of: as often as a terminal draws
 
 # what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix
 FAILURES = (AutocompressError, RuntimeError, MemoryError)
