@@ -1,4 +1,4 @@
-"""How a search's task comes to another node: networks and spaces are sent, images are read there and compared."""
+"""Sending a search's task to other nodes: networks and spaces are pickled; images are read there, and compared."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from autocompress.search.trial.trial import run_trial
 
 @dataclass(frozen=True)
 class SentTask:
-    """A task, pickled: `digests` are those of its images, `precision` None where a node chooses its own.
+    """A task to be pickled: `digests` are those of its images; with `precision` None each node chooses its own.
 
-    Of `crops` a node needs where they are, not their files.
+    Of `crops` only their places are used on a node, not their files.
     """
 
     settings: Settings
@@ -49,7 +49,7 @@ class SentTask:
         return cls(settings, joint_space, (task.train.digest, task.valid.digest), theirs, wanted.cpus, context.crops)
 
     def open(self) -> Work:
-        """AutocompressError where the images are not here, or not the same."""
+        """AutocompressError if the images are missing on this node, or are others."""
         torch.set_num_threads(self.threads)
         for folder in (self.settings.train, self.settings.val):
             if folder is not None and not folder.is_dir():
