@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 @with_overrides
 def distill(
-    network: Annotated[str, typer.Argument(help="A preset (edsrmini, swinirmini), or a family: edsr, swinir.")],
+    network: Annotated[str, typer.Argument(help="A preset such as edsrmini, or a family, as in `spaces list`.")],
     out: Annotated[Path, typer.Option(help="File to write, such as student.safetensors.")],
     config: Annotated[
         list[str] | None,

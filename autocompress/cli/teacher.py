@@ -60,12 +60,12 @@ def show_teacher(
 
 @commands.command("train")
 def train_teacher(
-    family: Annotated[str, typer.Argument(help="Family of the network: edsr or swinir.")],
+    family: Annotated[str, typer.Argument(help="Family of the network, as in `spaces list`.")],
     out: Annotated[Path, typer.Option(help="File to write, such as teachers/swinir.safetensors.")],
     config: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="A field of the config, such as embed_dim=48.", show_default="EDSR-baseline, SwinIR-S"
+            "--set", help="A field of the config, such as embed_dim=48.", show_default="the usual network of the family"
         ),
     ] = None,
     scale: Annotated[int | None, typer.Option(help="Upscaling factor.", show_default="2, or that of --start")] = None,

@@ -1,4 +1,9 @@
-"""The EDSR family: everything that is particular to it stands in this folder."""
+"""The EDSR family: all that is particular to it stands in this folder, and only `registry` names it.
+
+`EDSRFamily` declares what networks.base.Family asks of a family; `network` is the config and the network, `reading`
+knows foreign files, `projection` shrinks. It may import `networks` (base, weights, recipes), `shrink` and what is
+below them, and no other family.
+"""
 
 from __future__ import annotations
 
