@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from autocompress.compute.precision import Precision
@@ -217,7 +218,7 @@ def make_backend(settings: Settings, context: TrialContext) -> Backend:
 
         return RayBackend(SentTask.of(context, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
     if settings.processes == 1 and settings.trial_timeout is None:
-        return SerialBackend(lambda job: run_trial(job, context))
+        return SerialBackend(partial(run_trial, context=context))
     share = replace(context.precision, threads=max(1, context.precision.threads // settings.processes))
     return ProcessBackend(TaskSetup(settings, share, context.crops), settings.processes, settings.trial_timeout)
 

@@ -93,6 +93,7 @@ class Tuner:
                 for message in backend.poll(0.0 if job is not None else POLL):
                     self._handle(message, backend)
             elif self._study.others_work():
+                backend.poll(0.0)  # which may give back what others wait for
                 time.sleep(LOOK_EVERY)
             else:
                 return

@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -41,7 +42,7 @@ class TaskSetup:
     def open(self) -> Work:
         """Raises InvalidInput and DataError where teachers or images cannot be read any more."""
         context = prepare(open_task(self.settings), precision=self.precision, crops=self.crops)
-        return lambda job: run_trial(job, context)
+        return partial(run_trial, context=context)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -58,7 +59,7 @@ class SentTask:
         task = open_task(self.settings, self.joint_space)
         self._check(task)
         context = prepare(task, precision=self.precision, crops=self.crops)
-        return lambda job: run_trial(job, context)
+        return partial(run_trial, context=context)
 
     def _check(self, task: Task) -> None:
         for source, digest in zip((task.train, task.valid), self.digests, strict=True):
