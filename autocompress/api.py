@@ -104,7 +104,7 @@ class Result:
         and InvalidInput where none of those is so small.
         """
         from autocompress.search.results.front import pick, within
-        from autocompress.search.space.search_space import Budget
+        from autocompress.search.space.budget import Budget
 
         flops, params = _count("max_flops", max_flops), _count("max_params", max_params)
         limit = Budget(flops, params, _milliseconds("max_latency", max_latency))
@@ -215,7 +215,7 @@ def search(
 
     from autocompress.search import Settings
     from autocompress.search import search as run_search
-    from autocompress.search.space.search_space import Budget
+    from autocompress.search.space.budget import Budget
 
     settings = Settings(
         budget=Budget(flops, params, latency),

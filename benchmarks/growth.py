@@ -64,7 +64,7 @@ def trials(count: int, folder: Path) -> dict[str, Any]:
     from autocompress import search
     from autocompress.io import checkpoints
     from autocompress.search import running
-    from autocompress.search.space.search_space import Budget
+    from autocompress.search.space.budget import Budget
     from autocompress.search.trial.work import Finished, Job, RungReached, Source
 
     def pretend(job: Job, source: Source) -> None:

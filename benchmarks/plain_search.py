@@ -28,8 +28,10 @@ from autocompress.evaluation.scores import network_upscaler
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr import EDSRConfig, EDSRFamily
 from autocompress.search.settings import Settings
-from autocompress.search.space.search_space import Budget, Candidate
-from autocompress.search.trial.context import TrialContext, open_task
+from autocompress.search.space.budget import Budget
+from autocompress.search.space.search_space import Candidate
+from autocompress.search.task import open_task
+from autocompress.search.trial.context import TrialContext
 
 TRIALS, BUDGET = 16, 20 * 10**9
 STEPS = (0, 100, 300, 600, 1000)
@@ -76,7 +78,7 @@ def main() -> None:
 
 def curves(inputs: TrialContext, config: EDSRConfig, seed: int) -> dict[str, dict[str, float]]:
     """PSNR-Y by step: from scratch at the better learning rate, and from projection."""
-    (branch,) = inputs.task.branches
+    (branch,) = inputs.task.joint_space
     scratch = prune.shrinker(branch.teacher, torch.empty(0), "scratch", seed)(config)
     found = [
         curve(inputs, scratch, Recipe(steps=STEPS[-1], patch_size=48, learning_rate=rate, seed=seed))

@@ -35,7 +35,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from autocompress.distill.recipe import Recipe
-from autocompress.search.pareto import hypervolume
+from autocompress.search.pareto import Point, hypervolume
 from autocompress.search.run.history import AT_STEP, KnownConfig
 from autocompress.search.run.study import DIRECTIONS
 from autocompress.search.sampling import cost_aware
@@ -45,10 +45,11 @@ from autocompress.search.sampling.initial import first_points
 from autocompress.search.sampling.observations import Observations
 from autocompress.search.sampling.pool import CandidatePool, PoolCandidate
 from autocompress.search.settings import Settings
-from autocompress.search.space.joint import JointSpace, StudentSpace
-from autocompress.search.space.search_space import Budget, Values
-from autocompress.search.stopping import HalvingRungs, Point, Rungs
-from autocompress.search.task import open_branches
+from autocompress.search.space.budget import Budget
+from autocompress.search.space.joint_space import JointSpace, StudentSpace
+from autocompress.search.space.search_space import Values
+from autocompress.search.stopping import HalvingRungs, Rungs
+from autocompress.search.task import open_joint_space
 
 Array = NDArray[np.float64]
 
@@ -201,7 +202,7 @@ class World:
 
     def __init__(self, table: Table, budget: Budget, seed: int) -> None:
         self.settings = Settings(budget=budget, seed=seed, trials=CHECKPOINTS[-1])
-        self.branches: JointSpace = open_branches(self.settings)
+        self.branches: JointSpace = open_joint_space(self.settings)
         (self._branch,) = self.branches
         self.bicubic = table.references["bicubic"]["psnr_y"]
         self.teacher = table.references["teacher"]["flops"]
@@ -333,7 +334,7 @@ def simulate(world: World, name: str, rule: Rule, trials: int) -> Course:
 def main() -> None:
     options = parse()
     table = Table()
-    table.fit(CandidatePool(open_branches(Settings(budget=Budget(None, 10**9))), Budget()))
+    table.fit(CandidatePool(open_joint_space(Settings(budget=Budget(None, 10**9))), Budget()))
     for billions in options.budget:
         worlds = [World(table, Budget(billions * 10**9), seed) for seed in range(options.seeds)]
         times = [statistics.mean(count * world.training for world in worlds) for count in TIMES]

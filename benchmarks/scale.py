@@ -24,7 +24,7 @@ from autocompress import search
 from autocompress.search import OnRay, running
 from autocompress.search.backends.processes import ProcessBackend, Work
 from autocompress.search.settings import SAMPLERS
-from autocompress.search.space.search_space import Budget
+from autocompress.search.space.budget import Budget
 from autocompress.search.stopping import HalvingRungs
 from autocompress.search.trial.work import Backend, Finished, Job, Report, RungReached, Source, Tell
 

@@ -70,14 +70,16 @@ def step_times(counts: tuple[int, int]) -> Row:
     from autocompress.networks.edsr import EDSRConfig
     from autocompress.networks.edsr.network import EDSR
     from autocompress.search.settings import Settings
-    from autocompress.search.space.search_space import Budget, Candidate
-    from autocompress.search.trial.context import TrialContext, open_task
+    from autocompress.search.space.budget import Budget
+    from autocompress.search.space.search_space import Candidate
+    from autocompress.search.task import open_task
+    from autocompress.search.trial.context import TrialContext
 
     inputs = TrialContext(open_task(Settings(budget=Budget(BUDGET, None))), lambda _: None)
     student = EDSR(EDSRConfig(2, *counts))
     with tempfile.TemporaryDirectory() as folder:
         write_pairs(embedded("train", 2), Path(folder))
-        (branch,) = inputs.task.branches
+        (branch,) = inputs.task.joint_space
         plain = PlainTraining(student, branch.teacher, Path(folder), RECIPE, inputs.precision.device, 2)
         ours = Training(
             student, inputs.sampler(Candidate(branch.name, {}, student.config, RECIPE, 0, 0)), RECIPE, inputs.precision
@@ -104,7 +106,8 @@ def search_in_process(seed: int, points: list[tuple[float, float]]) -> Row:
 def our_search(seed: int, wanted: list[tuple[float, float]]) -> None:
     """Run the default search until it is as good as the points; print when each student was finished, and its score."""
     from autocompress.search import RunFolder, SearchCallback, Settings, search
-    from autocompress.search.space.search_space import Budget, Candidate
+    from autocompress.search.space.budget import Budget
+    from autocompress.search.space.search_space import Candidate
 
     points: list[tuple[float, int, float]] = []
 
@@ -125,8 +128,7 @@ def our_search(seed: int, wanted: list[tuple[float, float]]) -> None:
 
 def volume(points: list[tuple[float, float]], references: Row) -> float:
     """Of (FLOPs, PSNR) points."""
-    from autocompress.search.pareto import hypervolume
-    from autocompress.search.stopping import Point
+    from autocompress.search.pareto import Point, hypervolume
 
     found = [Point(number, psnr, int(flops)) for number, (flops, psnr) in enumerate(points)]
     return hypervolume(found, references["teacher"]["flops"], references["bicubic"]["psnr_y"])

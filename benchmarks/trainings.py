@@ -31,8 +31,10 @@ from autocompress.distill.training import Training
 from autocompress.errors import TrainingDiverged
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.search.settings import Settings
-from autocompress.search.space.search_space import Budget, Candidate
-from autocompress.search.trial.context import TrialContext, open_task
+from autocompress.search.space.budget import Budget
+from autocompress.search.space.search_space import Candidate
+from autocompress.search.task import open_task
+from autocompress.search.trial.context import TrialContext
 
 POOL = 60  # random candidates, of which the nearest to each level of FLOPs is taken
 LARGEST = 0.4  # of the teacher's FLOPs
@@ -63,7 +65,7 @@ def main() -> None:
 
 def candidates(inputs: TrialContext, count: int, recipe: Recipe) -> list[Candidate]:
     """Spread over log FLOPs, in an order of their own, so that the first ones are spread as well."""
-    (branch,) = inputs.task.branches
+    (branch,) = inputs.task.joint_space
     space, teacher, family = branch.space, branch.teacher, branch.family
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     distributions = {parameter.name: parameter.distribution for parameter in space.parameters}
@@ -94,7 +96,7 @@ def curve(inputs: TrialContext, candidate: Candidate) -> dict[str, float | None]
 def about(inputs: TrialContext, steps: int) -> dict[str, object]:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     device = torch.cuda.get_device_name() if inputs.precision.device == "cuda" else platform.processor()
-    (branch,) = inputs.task.branches
+    (branch,) = inputs.task.joint_space
     return {
         "space": branch.space.to_dict(),
         "steps": steps,

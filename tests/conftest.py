@@ -23,7 +23,7 @@ from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.report import Story, write_report
 from autocompress.search import RunFolder, Settings, running
 from autocompress.search.results.front import write_pareto
-from autocompress.search.space.search_space import Budget
+from autocompress.search.space.budget import Budget
 
 os.environ["OMP_NUM_THREADS"] = "1"  # two processes test at once, and start others
 os.environ["RAY_AUTH_MODE"] = "disabled"  # a process reads it once, and a new head wants a token of whoever joins

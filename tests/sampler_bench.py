@@ -9,16 +9,15 @@ from autocompress.distill.recipe import Recipe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
-from autocompress.search.pareto import hypervolume
+from autocompress.search.pareto import Point, Reference, hypervolume
 from autocompress.search.run.study import DIRECTIONS
 from autocompress.search.sampling.cost_aware import CostAwareSampler
 from autocompress.search.sampling.factory import make_sampler
-from autocompress.search.sampling.improvement import Reference
 from autocompress.search.sampling.initial import first_points
 from autocompress.search.settings import Settings
-from autocompress.search.space.joint import JointSpace, StudentSpace
-from autocompress.search.space.search_space import Budget, Values, load_space
-from autocompress.search.stopping import Point
+from autocompress.search.space.budget import Budget
+from autocompress.search.space.joint_space import JointSpace, StudentSpace
+from autocompress.search.space.search_space import Values, load_space
 
 BUDGET = Budget(40 * 10**9)
 REFERENCE = Reference(316e9, 30.0)

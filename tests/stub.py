@@ -27,8 +27,8 @@ from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.io import checkpoints
 from autocompress.search import OnRay, SearchCallback, Settings, running
 from autocompress.search.backends.processes import ProcessBackend, Work
+from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.search.space.search_space import Budget
 from autocompress.search.trial.work import Backend, Failed, Finished, Job, RungReached, Source, Step, Tell
 
 RUNGS = (33, 100, 300)

@@ -31,7 +31,7 @@ from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.run import showing
 from autocompress.search.run.notes import PART, save_note
 from autocompress.search.run.storage import STUDY_NAME, find_storage
-from autocompress.search.space.search_space import Budget
+from autocompress.search.space.budget import Budget
 
 Finished = tuple[RunFolder, Outcome, Silent]
 Make = Callable[..., Settings]

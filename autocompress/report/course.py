@@ -9,8 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.report.story import Story
 from autocompress.report.theme import LIGHT
-from autocompress.search.pareto import hypervolume
-from autocompress.search.stopping import Point
+from autocompress.search.pareto import Point, hypervolume
 from autocompress.units import format_duration
 
 UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}

@@ -21,7 +21,7 @@ from autocompress.report.front import front_figure
 from autocompress.report.story import Story
 from autocompress.report.theme import DARK, LIGHT, variables
 from autocompress.search.results.importances import ENOUGH, importances
-from autocompress.search.space.search_space import Budget
+from autocompress.search.space.budget import Budget
 from autocompress.units import format_count, format_duration, format_milliseconds
 
 FOLDER = Path(__file__).parent

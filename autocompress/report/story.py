@@ -12,13 +12,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.errors import AutocompressError, RunError
 from autocompress.report.axis import AXES, Axis
+from autocompress.search.pareto import Point
 from autocompress.search.results.front import LATENCIES, objective, pick, rows, students
 from autocompress.search.results.status import NAMES, trials_of
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.known import scores
 from autocompress.search.run.sessions import is_held, locks
 from autocompress.search.run.study import ended
-from autocompress.search.stopping import Point
 
 
 @dataclass(frozen=True)

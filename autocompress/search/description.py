@@ -16,8 +16,9 @@ from autocompress.evaluation.latency import Machine
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.storage import StudyStorage
 from autocompress.search.space.cost import LATENCY_MS, Costs
-from autocompress.search.space.joint import StudentSpace
-from autocompress.search.trial.context import Task, TrialContext
+from autocompress.search.space.joint_space import StudentSpace
+from autocompress.search.task import Task
+from autocompress.search.trial.context import TrialContext
 from autocompress.units import format_count
 
 
@@ -34,7 +35,7 @@ def identity(task: Task) -> dict[str, Any]:
     return (measured if settings.objective == "latency" else {}) | {
         "spaces": {
             branch.name: branch.space.to_dict() | {"teacher": branch.teacher_digest, "target": branch.target_digest}
-            for branch in task.branches
+            for branch in task.joint_space
         },
         "train": task.train.digest,
         "valid": task.valid.digest,
@@ -63,7 +64,7 @@ def describe(inputs: TrialContext, search: dict[str, Any], place: StudyStorage, 
                 "teacher": _teacher(branch) | inputs.teachers[branch.name] | _latency(branch, costs),
                 "target": branch.target_name,
             }
-            for branch in task.branches
+            for branch in task.joint_space
         },
         "train": {"name": task.train.name, "images": len(inputs.bank)},
         "valid": {"name": task.valid.name, "images": len(inputs.valid)},
@@ -107,7 +108,7 @@ def facts(inputs: TrialContext) -> list[str]:
     """Lines for the user about what the search works with."""
     task = inputs.task
     lines = []
-    for branch in task.branches:
+    for branch in task.joint_space:
         teacher = inputs.teachers[branch.name]
         taught = "" if branch.target is branch.teacher else f", students learn from {branch.target_name}"
         lines += [

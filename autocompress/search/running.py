@@ -25,8 +25,9 @@ from autocompress.search.sampling.initial import STARTS, first_points
 from autocompress.search.settings import Settings
 from autocompress.search.space.cost import COUNTED, Costs
 from autocompress.search.space.feasible import FeasibleSet
+from autocompress.search.task import Task, open_task
 from autocompress.search.timer import PhaseTimer
-from autocompress.search.trial.context import Task, TrialContext, open_task
+from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.work import Backend, SerialBackend
 from autocompress.search.tuner import Outcome, Tuner
 
@@ -44,7 +45,7 @@ def search(settings: Settings, progress: SearchCallback) -> tuple[RunFolder, Out
     with _on_ray(settings, progress, ledger):
         task = _open(settings, progress, ledger)
         counted = replace(settings.budget, latency=None)
-        first_points(task.branches, counted, 1)  # raises where nothing fits
+        first_points(task.joint_space, counted, 1)  # raises where nothing fits
         with run.opened():
             shutil.rmtree(run.path / RAY, ignore_errors=True)  # of a search that was killed
             return run, _work(task, run, progress, ledger, deadline)
@@ -104,9 +105,9 @@ def _work(
         costs = _costs(task, run, progress, ledger)
         if not joins:
             run.settle(describe(inputs, wanted, place, costs))
-            copy_crops(inputs.crops, run, {branch.teacher_name: branch.teacher_digest for branch in task.branches})
+            copy_crops(inputs.crops, run, {branch.teacher_name: branch.teacher_digest for branch in task.joint_space})
         progress.prepared([*facts(inputs), *costs.settled(), *notes])
-        first = first_points(task.branches, settings.budget, min(STARTS, settings.trials), inputs.suggested, costs)
+        first = first_points(task.joint_space, settings.budget, min(STARTS, settings.trials), inputs.suggested, costs)
         with session.entered():
             with ledger.during("opening the study"):
                 driver = Tuner(FeasibleSet(task, costs), run, progress, first, ledger, session)
@@ -123,7 +124,7 @@ def _costs(task: Task, run: RunFolder, progress: SearchCallback, ledger: PhaseTi
     from autocompress.search.space.latencies import Latencies  # scikit-learn takes a second to import
 
     with ledger.during("measuring latencies"):
-        found = Latencies(task.branches, task.settings.budget, Machine.here(), run.path)
+        found = Latencies(task.joint_space, task.settings.budget, Machine.here(), run.path)
         found.calibrate(progress.stage)
     return found
 

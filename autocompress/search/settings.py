@@ -7,8 +7,8 @@ from pathlib import Path
 
 from autocompress.errors import InvalidInput
 from autocompress.prune import INITS
+from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import OBJECTIVES
-from autocompress.search.space.search_space import Budget
 from autocompress.units import format_count
 
 SAMPLERS = ("cost-aware", "tpe", "nsga2", "gp", "random")

@@ -1,21 +1,66 @@
-"""From what a user names to the branches of a search: its spaces, each with its teacher and what it learns from."""
+"""What settings name, opened and checked: search spaces, teachers, what students learn from, and images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from autocompress.data.embedded import embedded
+from autocompress.data.sources import ImageSource, open_folder
+from autocompress.distill.recipe import Recipe
 from autocompress.errors import InvalidInput
+from autocompress.evaluation.scores import MIN_SIDE
 from autocompress.networks import FAMILIES
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.teachers import default_teacher, load_teacher
 from autocompress.search.settings import Settings
-from autocompress.search.space.joint import JointSpace, StudentSpace
+from autocompress.search.space.joint_space import JointSpace, StudentSpace
 from autocompress.search.space.search_space import SearchSpace, load_space
+
+HELD_OUT = 0.1  # of the training images, to validate on where no folder is given for it
 
 
 @dataclass(frozen=True)
-class _Given:
+class Task:
+    """The spaces, the teachers and the images of a search, before anything is computed from them."""
+
+    settings: Settings
+    joint_space: JointSpace
+    train: ImageSource
+    valid: ImageSource
+
+    @property
+    def recipe(self) -> Recipe:
+        """How students are trained, but for what the space varies."""
+        return Recipe(steps=self.settings.steps)
+
+    @property
+    def scale(self) -> int:
+        """Of all teachers and students."""
+        return self.joint_space.scale
+
+
+def open_task(settings: Settings, joint_space: JointSpace | None = None) -> Task:
+    """Open and check what settings name, but for a `joint_space` that is open; InvalidInput for what is unusable."""
+    joint_space = joint_space or open_joint_space(settings)
+    patch_size = Recipe(steps=settings.steps).patch_size
+    train, valid = _open_images(settings, joint_space.scale, patch_size)
+    return Task(settings, joint_space, train, valid)
+
+
+def _open_images(settings: Settings, scale: int, patch_size: int) -> tuple[ImageSource, ImageSource]:
+    """For training and for validation; training images are no smaller than a patch."""
+    if settings.train is None:
+        return embedded("train", scale), embedded("valid", scale)
+    skip = settings.skip_bad_images
+    train = open_folder(settings.train, scale, min_size=patch_size * scale, skip_bad_images=skip)
+    if settings.val is None:
+        return train.split(HELD_OUT, seed=0)
+    return train, open_folder(settings.val, scale, min_size=MIN_SIDE, skip_bad_images=skip)
+
+
+@dataclass(frozen=True)
+class _GivenTeacher:
     """A teacher as a user gave it: for the space or the family `key`, or for all spaces of its own family."""
 
     key: str
@@ -26,8 +71,8 @@ class _Given:
         return self.key in (space.name, space.family.name)
 
 
-def open_branches(settings: Settings) -> JointSpace:
-    """The branches that settings name; raises InvalidInput for what cannot be used."""
+def open_joint_space(settings: Settings) -> JointSpace:
+    """The search spaces that settings name, each with its teacher and target; InvalidInput for what is unusable."""
     spaces = [load_space(name) for name in settings.spaces]
     for index, space in enumerate(spaces):
         if space.name in [other.name for other in spaces[:index]]:
@@ -69,21 +114,21 @@ class _Loader:
             )
 
 
-def _given(text: str, spaces: Sequence[SearchSpace], load: _Loader) -> _Given:
+def _given(text: str, spaces: Sequence[SearchSpace], load: _Loader) -> _GivenTeacher:
     """From `FILE` or `KEY=FILE`; a name with `=` of which the first part is no space and no family is a file's."""
     key, equals, name = text.partition("=")
     keys = [*FAMILIES, *(space.name for space in spaces)]
     if not equals or key not in keys:
         key, name = "", text
     network = load(name)
-    given = _Given(key or network.family, name, network)
+    given = _GivenTeacher(key or network.family, name, network)
     for space in spaces:
         if given.fits(space) and space.family.name != network.family:
             raise _misfit(name, network, space)
     return given
 
 
-def _teacher_of(space: SearchSpace, given: Sequence[_Given]) -> tuple[str, SRNetwork] | None:
+def _teacher_of(space: SearchSpace, given: Sequence[_GivenTeacher]) -> tuple[str, SRNetwork] | None:
     """The one given for this space, or else for its family."""
     fitting = [teacher for teacher in given if teacher.fits(space)]
     own = [teacher for teacher in fitting if teacher.key == space.name] or fitting
@@ -100,7 +145,7 @@ def _shipped(space: SearchSpace) -> tuple[str, SRNetwork]:
     return name, load_teacher(name)
 
 
-def _check_used(given: Sequence[_Given], branches: Sequence[StudentSpace]) -> None:
+def _check_used(given: Sequence[_GivenTeacher], branches: Sequence[StudentSpace]) -> None:
     for teacher in given:
         if any(branch.teacher is teacher.network for branch in branches):
             continue

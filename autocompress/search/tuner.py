@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.errors import DiskFull
 from autocompress.search.callbacks import SearchCallback
+from autocompress.search.pareto import Point
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.known import AT_STEP, Known
 from autocompress.search.run.recovery import rebuild
@@ -35,7 +36,7 @@ from autocompress.search.run.trial_log import TrialLog
 from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.search_space import Candidate, Values
-from autocompress.search.stopping import HalvingRungs, Point
+from autocompress.search.stopping import HalvingRungs
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.trial import rung_steps
 from autocompress.search.trial.work import Backend, Failed, Finished, Job, Report, RungReached, Step
@@ -104,13 +105,13 @@ class Tuner:
         self._look_again = 0.0
         self._keep_again = 0.0
         bicubic = run.config["references"]["bicubic"]["psnr_y"]
-        self._sampler = make_sampler(task.settings, task.branches, self._usable, bicubic, candidates.costs)
+        self._sampler = make_sampler(task.settings, task.joint_space, self._usable, bicubic, candidates.costs)
         with session.asking():
             storage = session.place.open(run)
             self._study = open_study(storage, session.place.study, self._sampler, candidates.costs.metric)
             self._showing = Showing(storage, session.place.study, run)
             self._showing.study(again=task.settings.extend)
-            if not rebuild(self._study, run, task.branches, task.settings.seed):
+            if not rebuild(self._study, run, task.joint_space, task.settings.seed):
                 enqueue(self._study, starts)
             sweep(run, self._look())
             session.bury()
@@ -231,14 +232,14 @@ class Tuner:
         return trials
 
     def _recover(self, lost: Iterable[FrozenTrial]) -> None:
-        recover(self._study, lost, self._showing.recovered, self._task.branches.is_whole)
+        recover(self._study, lost, self._showing.recovered, self._task.joint_space.is_whole)
 
     def _ask_the_study(self) -> int:
         asked = self._study.ask()
         asked.set_user_attr(SESSION, self._session.id)
         place = ordinal(asked, self._trials())
-        candidate = self._candidates.of(self._task.branches.suggest(asked), place)
-        self._known.tried.add(self._task.branches.key(candidate))
+        candidate = self._candidates.of(self._task.joint_space.suggest(asked), place)
+        self._known.tried.add(self._task.joint_space.key(candidate))
         for name, value in self._showing.cost(candidate).items():
             asked.set_user_attr(name, value)
         self._open[asked.number] = _Open(asked, candidate, place)

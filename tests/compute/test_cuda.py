@@ -23,7 +23,7 @@ from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.networks.teachers import load_teacher
 from autocompress.search import RunFolder, Settings, search
-from autocompress.search.space.search_space import Budget
+from autocompress.search.space.budget import Budget
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
 

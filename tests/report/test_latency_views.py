@@ -24,16 +24,15 @@ from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.report import Story, front_figure, write_report
 from autocompress.report.course import growth_figures
 from autocompress.search import Outcome, RunFolder, Settings, search
-from autocompress.search.pareto import hypervolume
+from autocompress.search.pareto import Point, hypervolume
 from autocompress.search.results.export import export_front, export_trial
 from autocompress.search.results.front import pareto, pick, rows, students, write_pareto
 from autocompress.search.run.command import command
 from autocompress.search.run.folder import LATENCY
 from autocompress.search.run.known import AT_STEP
 from autocompress.search.space import latencies
+from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.search.space.search_space import Budget
-from autocompress.search.stopping import Point
 
 TEACHER = milliseconds(EDSRConfig(2, 8, 2))
 

@@ -16,7 +16,7 @@ from autocompress.compute import precision
 from autocompress.report import Story, write_report
 from autocompress.search import RunFolder, Settings, search
 from autocompress.search.results.front import pareto, pick
-from autocompress.search.space.search_space import Budget
+from autocompress.search.space.budget import Budget
 
 
 @pytest.fixture(scope="module")

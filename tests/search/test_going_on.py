@@ -12,7 +12,7 @@ from small import BUDGET, Silent, trials_of
 
 from autocompress.errors import RunError
 from autocompress.search import RunFolder, Settings, search
-from autocompress.search.space.search_space import Budget
+from autocompress.search.space.budget import Budget
 
 
 def test_a_finished_search_goes_on_with_more_trials(settings: Callable[..., Settings]) -> None:

@@ -25,10 +25,10 @@ from autocompress.report import Story, front_figure
 from autocompress.search import Settings, search
 from autocompress.search.results.front import pareto
 from autocompress.search.sampling.initial import first_points
-from autocompress.search.space.joint import JointSpace
-from autocompress.search.space.search_space import Budget
-from autocompress.search.task import open_branches
-from autocompress.search.trial.context import TrialContext, open_task
+from autocompress.search.space.budget import Budget
+from autocompress.search.space.joint_space import JointSpace
+from autocompress.search.task import open_joint_space, open_task
+from autocompress.search.trial.context import TrialContext
 
 EDSR_SPACE = """
 family: edsr
@@ -118,7 +118,7 @@ def test_a_joint_search_goes_on(settings: Callable[..., Settings]) -> None:
 
 def test_all_learn_from_the_target(settings: Callable[..., Settings], teacher_file: Path) -> None:
     run, _ = search(settings(trials=2, target=str(teacher_file)), Silent())
-    branches = open_branches(settings(target=str(teacher_file)))
+    branches = open_joint_space(settings(target=str(teacher_file)))
     assert {branch.target_digest for branch in branches} == {branches["small"].teacher_digest}
     for student in run.students():
         assert student["provenance"]["target"] == str(teacher_file)
@@ -127,18 +127,18 @@ def test_all_learn_from_the_target(settings: Callable[..., Settings], teacher_fi
 def test_a_teacher_goes_to_the_spaces_of_its_family(
     settings: Callable[..., Settings], teacher_file: Path, swinir_file: Path, tmp_path: Path
 ) -> None:
-    branches = open_branches(settings())
+    branches = open_joint_space(settings())
     assert [(branch.name, branch.teacher.family) for branch in branches] == [("small", "edsr"), ("windows", "swinir")]
-    keyed = open_branches(settings(teachers=(f"swinir={swinir_file}", f"small={teacher_file}")))
+    keyed = open_joint_space(settings(teachers=(f"swinir={swinir_file}", f"small={teacher_file}")))
     assert [branch.teacher_name for branch in keyed] == [str(teacher_file), str(swinir_file)]
-    shipped = open_branches(settings(teachers=(str(teacher_file),)))
+    shipped = open_joint_space(settings(teachers=(str(teacher_file),)))
     assert [branch.teacher_name for branch in shipped] == [str(teacher_file), "swinir-s-x2"]
     other = tmp_path / "other.yaml"
     other.write_text(EDSR_SPACE)
     two = settings(
         spaces=(str(tmp_path / "small.yaml"), str(other)), teachers=(f"other={teacher_file}", "edsr-baseline-x2")
     )
-    assert [branch.teacher_name for branch in open_branches(two)] == ["edsr-baseline-x2", str(teacher_file)]
+    assert [branch.teacher_name for branch in open_joint_space(two)] == ["edsr-baseline-x2", str(teacher_file)]
 
 
 @pytest.mark.parametrize(
@@ -181,9 +181,9 @@ def test_what_does_not_fit_is_named(
 
 
 def test_the_residual_scaling_is_for_all_edsr_networks(settings: Callable[..., Settings], teacher_file: Path) -> None:
-    branches = open_branches(settings(res_scale=0.5))
+    branches = open_joint_space(settings(res_scale=0.5))
     assert branches["small"].teacher.config.res_scale == 0.5  # type: ignore[attr-defined]
-    taught = open_branches(settings(teachers=(), spaces=("swinir",), target=str(teacher_file), res_scale=0.5))
+    taught = open_joint_space(settings(teachers=(), spaces=("swinir",), target=str(teacher_file), res_scale=0.5))
     assert taught["swinir"].target.config.res_scale == 0.5  # type: ignore[attr-defined]
 
 
@@ -199,7 +199,7 @@ def test_spaces_of_one_family_do_not_begin_with_the_same_student_twice(
 ) -> None:
     (tmp_path / "other.yaml").write_text(EDSR_SPACE)
     wanted = settings(spaces=(str(tmp_path / "small.yaml"), str(tmp_path / "other.yaml")), teachers=())
-    branches = open_branches(wanted)
+    branches = open_joint_space(wanted)
     points = first_points(branches, Budget(20 * 10**9), 8)
     keys = [branches.key(branches.candidate(point, Recipe())) for point in points]
     assert len(set(keys)) == len(keys)
@@ -207,7 +207,7 @@ def test_spaces_of_one_family_do_not_begin_with_the_same_student_twice(
 
 
 def test_a_suggestion_beyond_the_budget_is_brought_within(settings: Callable[..., Settings]) -> None:
-    branches = open_branches(settings(spaces=("edsr",), teachers=()))
+    branches = open_joint_space(settings(spaces=("edsr",), teachers=()))
     (branch,) = branches
     for suggested, least in ((EDSRConfig(2, 36, 16), 17e9), (EDSRConfig(2, 12, 10), 7e9)):
         point = first_points(branches, Budget(20 * 10**9), 8, {"edsr": suggested})[0]
@@ -233,7 +233,7 @@ def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[...,
     assert suggested.keys() == {"small", "windows"}
     tried = [json.dumps([student["family"], student["config"]]) for student in run.students()]
     for name, config in suggested.items():
-        branch = task.branches[name]
+        branch = task.joint_space[name]
         alone = first_points(JointSpace([branch]), wanted.budget, 1, {name: config})[0]
         nearest = JointSpace([branch]).candidate(alone, Recipe()).config
         assert json.dumps([branch.family.name, nearest.to_dict()]) in tried

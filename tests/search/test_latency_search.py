@@ -25,8 +25,8 @@ from autocompress.search.results.status import status
 from autocompress.search.run.storage import STUDY_NAME
 from autocompress.search.settings import OnRay
 from autocompress.search.space import latencies
+from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.search.space.search_space import Budget
 
 Make = Callable[..., Settings]
 

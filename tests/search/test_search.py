@@ -15,8 +15,8 @@ from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.search import Settings, search
 from autocompress.search.results.front import pareto, rows
-from autocompress.search.space.search_space import Budget
-from autocompress.search.trial.context import open_task
+from autocompress.search.space.budget import Budget
+from autocompress.search.task import open_task
 from autocompress.search.trial.trial import FIRST_RUNG
 
 
@@ -72,7 +72,7 @@ def test_the_parameter_budget_holds(settings: Callable[..., Settings]) -> None:
 
 def test_what_is_made_without_any_choice() -> None:
     task = open_task(Settings(Budget(20 * 10**9)))
-    (branch,) = task.branches
+    (branch,) = task.joint_space
     assert (branch.teacher_name, branch.target_name, task.scale, branch.name) == (*["edsr-baseline-x2"] * 2, 2, "edsr")
     assert len(task.valid) >= 4
     assert not {file.hr for file in task.train.files} & {file.hr for file in task.valid.files}

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna._hypervolume import compute_hypervolume
 
-from autocompress.search.pareto import hypervolume
-from autocompress.search.stopping import HalvingRungs, Point, Rungs, front, ranked
+from autocompress.search.pareto import Point, front, hypervolume, ranked
+from autocompress.search.stopping import HalvingRungs, Rungs
 
 # Few different values, so that ties are common.
 clouds = st.lists(st.tuples(st.integers(20, 26), st.integers(1, 7)), max_size=25).map(

@@ -18,7 +18,8 @@ from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError, DiskFull
 from autocompress.search.run.crops import Pieces
 from autocompress.search.settings import Settings
-from autocompress.search.trial.context import TrialContext, open_task
+from autocompress.search.task import open_task
+from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.work import Failed, Finished, Job, Report, RungReached, Source, Step, Tell, work
 from autocompress.units import format_duration
 

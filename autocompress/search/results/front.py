@@ -14,10 +14,10 @@ from autocompress.errors import InvalidInput, RunError
 from autocompress.evaluation.latency import Machine
 from autocompress.io import checkpoints
 from autocompress.networks import shape
+from autocompress.search.pareto import Point, front
 from autocompress.search.run.folder import RunFolder
+from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS, cost_of
-from autocompress.search.space.search_space import Budget
-from autocompress.search.stopping import Point, front
 from autocompress.units import format_count, format_milliseconds
 
 CSV, JSON = "pareto.csv", "pareto.json"
@@ -71,10 +71,8 @@ def budget(run: RunFolder) -> Budget:
 
 
 def allows(limit: Budget, costs: Mapping[str, Any]) -> bool:
-    """Whether a student's row, or its trial's attributes, are within it; what nobody has measured is in no time."""
-    measured = costs.get(LATENCY_MS)
-    in_time = limit.latency is None or (measured is not None and measured <= limit.latency)
-    return in_time and limit.allows(costs["flops"], costs["params"])
+    """Whether a student's row, or its trial's attributes, are within a budget."""
+    return limit.allows(costs["flops"], costs["params"], costs.get(LATENCY_MS))
 
 
 def pareto(run: RunFolder) -> pd.DataFrame:

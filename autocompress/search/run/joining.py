@@ -11,7 +11,8 @@ from autocompress.errors import RunError
 from autocompress.networks.teachers import shipped
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.settings import Settings
-from autocompress.search.space.search_space import Budget, shipped_spaces
+from autocompress.search.space.budget import Budget
+from autocompress.search.space.search_space import shipped_spaces
 
 
 def recorded_settings(run: RunFolder) -> Settings:

@@ -7,9 +7,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from autocompress.search.pareto import Point
 from autocompress.search.space.cost import cost_of
-from autocompress.search.space.joint import Key
-from autocompress.search.stopping import Point, Rungs
+from autocompress.search.space.joint_space import Key
+from autocompress.search.stopping import Rungs
 
 AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at each rung
 

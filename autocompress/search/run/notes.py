@@ -10,8 +10,8 @@ from optuna.storages import BaseStorage
 
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.known import AT_STEP
+from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.search.space.search_space import Budget
 from autocompress.units import format_count, format_duration, format_milliseconds
 
 OURS = "autocompress:note"  # of a study: the hash of the note that it got from us

@@ -15,7 +15,7 @@ from autocompress.search.run.known import AT_STEP
 from autocompress.search.run.showing import cost_attributes
 from autocompress.search.run.storage import StudyStorage
 from autocompress.search.run.study import LOST, ORDINAL
-from autocompress.search.space.joint import JointSpace
+from autocompress.search.space.joint_space import JointSpace
 
 NEEDED = {"point", "scores"}  # of a student's provenance
 

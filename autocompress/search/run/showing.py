@@ -32,7 +32,7 @@ from autocompress.search.run.notes import (
 from autocompress.search.run.pictures import side_by_side
 from autocompress.search.run.trial_log import TrialLog
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.search.space.joint import WHICH
+from autocompress.search.space.joint_space import SPACE_PARAM
 from autocompress.search.space.search_space import Candidate
 
 CUT_OFF = "the search was cut off"
@@ -140,7 +140,7 @@ class Showing:
 
     def _finished_note(self, trial: FrozenTrial) -> str:
         branches, references = self._config["branches"], self._config["references"]
-        teacher = branches[trial.params.get(WHICH, next(iter(branches)))]["teacher"]
+        teacher = branches[trial.params.get(SPACE_PARAM, next(iter(branches)))]["teacher"]
         artifact = self._upload(trial, teacher["name"])
         path = None if artifact is None else f"/artifacts/{self._study_id}/{self._trial_id(trial.number)}/{artifact}"
         return finished_note(trial.user_attrs, {"teacher": teacher, "bicubic": references["bicubic"]}, path)

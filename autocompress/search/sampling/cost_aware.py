@@ -6,22 +6,26 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
+from scipy.special import ndtr
 
+from autocompress.search.pareto import Point, Reference, front
 from autocompress.search.run.history import Over, history, planned
 from autocompress.search.run.study import ordinal
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
-from autocompress.search.sampling.improvement import Reference, expected_hypervolume_improvement
 from autocompress.search.sampling.observations import Observations, Score
 from autocompress.search.sampling.pool import CandidatePool, PoolCandidate
 from autocompress.search.sampling.surrogate import Surrogate
+from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import COUNTED, Costs
-from autocompress.search.space.joint import JointSpace
-from autocompress.search.space.search_space import Budget, Values
-from autocompress.search.stopping import Point, front
+from autocompress.search.space.joint_space import JointSpace
+from autocompress.search.space.search_space import Values
+
+Array = NDArray[np.float64]
 
 ENOUGH = 4  # scores, before which points are random
 ANYWHERE = 400  # options that are drawn from everywhere in the budget...
@@ -97,3 +101,29 @@ class CostAwareSampler(FeasibleSampler):
             features, psnr, variance = (np.array(column) for column in zip(*scores, strict=True))
             self._made = scores, Surrogate(features, psnr, variance)
         return self._made[1]
+
+
+def expected_improvement(mean: Array, deviation: Array, level: Array) -> Array:
+    """E[(y - level)+] of a normal y; 0 deviation is allowed. All broadcast."""
+    gain = mean - level
+    z = gain / np.maximum(deviation, 1e-12)
+    density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+    return np.asarray(gain * ndtr(z) + deviation * density)
+
+
+def expected_hypervolume_improvement(
+    cost: Array, mean: Array, deviation: Array, points: list[Point], reference: Reference
+) -> Array:
+    """By how much [candidates] each is expected to enlarge the hypervolume of `points`, in log10 cost times dB.
+
+    A candidate's cost is known and its PSNR is normal with this mean and deviation (dB). To the right of its cost
+    the front is a staircase: the sum over its strips, up to the reference's cost, of width times the expectation of
+    what the candidate stands above the strip's level (Emmerich et al. 2006, where one of two objectives is no guess).
+    """
+    best = [point for point in front(points) if point.cost < reference.cost and point.psnr > reference.psnr]
+    edges = np.log10([*(point.cost for point in best), reference.cost])  # where strips end; the first has no start
+    levels = np.array([reference.psnr, *(point.psnr for point in best)])
+    starts = np.concatenate([[-np.inf], edges[:-1]])
+    widths = np.maximum(0.0, edges - np.maximum(starts, np.log10(cost)[:, None]))
+    gains = expected_improvement(mean[:, None], deviation[:, None], levels)
+    return np.asarray((widths * np.maximum(gains, 0.0)).sum(axis=1))

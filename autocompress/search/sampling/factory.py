@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from autocompress.search.sampling.feasible_sampler import ATTEMPTS, LEAST_ATTEMPTS, FeasibleSampler
 from autocompress.search.settings import Settings
 from autocompress.search.space.cost import COUNTED, Costs
-from autocompress.search.space.joint import JointSpace
+from autocompress.search.space.joint_space import JointSpace
 from autocompress.search.space.search_space import Values
 
 STARTUP = 8  # trials before Optuna's samplers look at any score
@@ -50,8 +50,8 @@ def make_sampler(
     if settings.sampler in OPTUNAS:
         attempts = LEAST_ATTEMPTS if settings.sampler == "gp" else ATTEMPTS  # one takes the GP's a second
         return FeasibleSampler(OPTUNAS[settings.sampler], branches, usable, settings.seed, attempts)
+    from autocompress.search.pareto import Reference
     from autocompress.search.sampling.cost_aware import CostAwareSampler  # scikit-learn takes a second to import
-    from autocompress.search.sampling.improvement import Reference
 
     teacher = max(costs.guess(branch.family, branch.teacher.config) for branch in branches)
     return CostAwareSampler(branches, usable, settings.seed, settings.budget, Reference(teacher, bicubic), costs)

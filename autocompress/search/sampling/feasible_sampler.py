@@ -12,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.run.history import asked_before
-from autocompress.search.space.joint import WHICH, JointSpace, StudentSpace
+from autocompress.search.space.joint_space import SPACE_PARAM, JointSpace, StudentSpace
 from autocompress.search.space.search_space import Values
 
 ENUMERABLE = 100_000  # points: a larger space is not gone through to the last one
@@ -81,7 +81,7 @@ class FeasibleSampler(BaseSampler):
     def _choose_branch(self, study: Study, trial: FrozenTrial) -> StudentSpace:
         if self._branches.which is None:
             return next(iter(self._branches))
-        return self._branches[self._ask(study, trial, {WHICH: self._branches.which})[WHICH]]
+        return self._branches[self._ask(study, trial, {SPACE_PARAM: self._branches.which})[SPACE_PARAM]]
 
     def _ask(self, study: Study, trial: FrozenTrial, space: dict[str, BaseDistribution]) -> dict[str, Any]:
         """The inner sampler's choice: together what it samples together, by itself the rest."""

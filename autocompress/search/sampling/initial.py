@@ -11,9 +11,10 @@ from autocompress.distill.recipe import Recipe
 from autocompress.errors import ConfigError, SpaceError
 from autocompress.networks.base import Config
 from autocompress.networks.presets import PRESETS
+from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import COUNTED, Costs
-from autocompress.search.space.joint import JointSpace, StudentSpace
-from autocompress.search.space.search_space import Budget, SearchSpace, Values
+from autocompress.search.space.joint_space import JointSpace, StudentSpace
+from autocompress.search.space.search_space import SearchSpace, Values
 from autocompress.units import format_count
 
 STARTS = 8  # first trials, before the sampler is asked
@@ -92,8 +93,7 @@ def _allowed(branch: StudentSpace, point: Values, budget: Budget, costs: Costs) 
         candidate = branch.space.candidate(point, branch.teacher.config, Recipe())
     except ConfigError:  # this teacher has no such student
         return False
-    in_time = budget.latency is None or costs.guess(branch.family, candidate.config) <= budget.latency
-    return in_time and budget.allows(candidate.flops, candidate.params)
+    return budget.allows(candidate.flops, candidate.params, costs.guess(branch.family, candidate.config))
 
 
 def starts(space: SearchSpace, teacher: Config, budget: Budget, count: int, costs: Costs = COUNTED) -> list[Values]:
@@ -123,7 +123,7 @@ def _inside(space: SearchSpace, teacher: Config, budget: Budget, costs: Costs) -
         if smallest is None or flops < smallest[0]:
             smallest = flops, params, values
         cost = costs.guess(family, config)
-        if budget.allows(flops, params) and (budget.latency is None or cost <= budget.latency):
+        if budget.allows(flops, params, cost):
             sizes.append(_Size(values, cost, _lean(space, teacher, config)))
     if not sizes:
         assert smallest is not None

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autocompress.search.pareto import Point, front
 from autocompress.search.run.history import KnownConfig
 from autocompress.search.sampling.pool import PoolCandidate
 from autocompress.search.space.search_space import Values
-from autocompress.search.stopping import Point, front
 
 MOST = 120  # scores that a predictor is made from: its time grows with their third power
 PAIRS = 4  # trained students from which it is told what a training from a rung to its end gains

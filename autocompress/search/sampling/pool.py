@@ -11,10 +11,11 @@ from optuna.distributions import CategoricalDistribution
 from autocompress.distill.recipe import VARIABLE, Recipe
 from autocompress.networks.base import Config
 from autocompress.search.sampling.surrogate import Encoding
+from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import COUNTED, Costs
-from autocompress.search.space.joint import JointSpace, StudentSpace
+from autocompress.search.space.joint_space import JointSpace, StudentSpace
 from autocompress.search.space.parameter import Parameter, Value
-from autocompress.search.space.search_space import Budget, Candidate, Values
+from autocompress.search.space.search_space import Candidate, Values
 
 FAR = 3  # steps of the grid, the most that a number changes by from a point to a near one
 
@@ -112,7 +113,7 @@ def _networks(branch: StudentSpace, budget: Budget) -> dict[Counts, _Network]:
     return {
         tuple(values[name] for name in names): _Network(config, family.flops(config))
         for values, config in branch.space.sizes(branch.teacher.config)
-        if budget.allows(family.flops(config), family.params(config))
+        if budget.without_latency().allows(family.flops(config), family.params(config))
     }
 
 

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from autocompress.search.space.joint import JointSpace, StudentSpace
+from autocompress.search.space.joint_space import JointSpace, StudentSpace
 from autocompress.search.space.parameter import Parameter, Value
 from autocompress.search.space.search_space import Values
 

@@ -17,9 +17,9 @@ from autocompress.io import checkpoints
 from autocompress.networks import find_family
 from autocompress.networks.base import Config, Family
 from autocompress.search.sampling.surrogate import Encoding, Surrogate
+from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.search.space.joint import JointSpace, StudentSpace
-from autocompress.search.space.search_space import Budget
+from autocompress.search.space.joint_space import JointSpace, StudentSpace
 
 FILE = "latencies.json"
 LIMIT = 1.0  # seconds of timed runs for each network
@@ -100,7 +100,7 @@ class Latencies:
             ((family.flops(config), family.params(config), config) for config in configs),
             key=lambda size: (size[0], size[1], repr(size[2])),
         )
-        inside = [size for size in sizes if self._budget.allows(size[0], size[1])] or sizes[:1]
+        inside = [size for size in sizes if self._budget.without_latency().allows(size[0], size[1])] or sizes[:1]
         low, high = math.log(inside[0][0]), math.log(inside[-1][0])
         ladder = [[inside[0][2]]]
         for level in range(1, LEVELS):

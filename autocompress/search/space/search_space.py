@@ -20,30 +20,8 @@ from autocompress.io import package_files
 from autocompress.networks import FAMILIES, find_family
 from autocompress.networks.base import Config, Family
 from autocompress.search.space.parameter import Parameter, Value, capped, parse_parameter
-from autocompress.units import format_count
 
 Values = Mapping[str, Value]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Hard limits; None is no limit.
-
-    `flops` are fused multiply-adds for a 1280x720 output; `latency` is in milliseconds, for the same.
-    """
-
-    flops: int | None = None
-    params: int | None = None
-    latency: float | None = None
-
-    def allows(self, flops: int, params: int) -> bool:
-        """Whether a network with so many is within the budget, but for its latency."""
-        return (self.flops is None or flops <= self.flops) and (self.params is None or params <= self.params)
-
-    def __str__(self) -> str:
-        limits = [(self.flops, "FLOPs"), (self.params, "parameters")]
-        said = [f"{format_count(limit)} {what}" for limit, what in limits if limit is not None]
-        return " and ".join(said if self.latency is None else [f"{self.latency:g} ms", *said])
 
 
 @dataclass(frozen=True)

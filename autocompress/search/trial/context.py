@@ -15,14 +15,11 @@ from autocompress import prune
 from autocompress.compute import precision as precision_module
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
-from autocompress.data.embedded import embedded
 from autocompress.data.patches import PatchSampler
-from autocompress.data.sources import ImagePair, ImageSource, open_folder
-from autocompress.distill.recipe import Recipe
+from autocompress.data.sources import ImagePair
 from autocompress.distill.targets import teacher_targets
 from autocompress.evaluation.scores import (
     METRICS,
-    MIN_SIDE,
     OnImage,
     Scores,
     Upscaler,
@@ -34,56 +31,16 @@ from autocompress.evaluation.scores import (
 from autocompress.io import cache, checkpoints
 from autocompress.networks.base import Config, Family, Shrinker, SRNetwork
 from autocompress.search.run.crops import Pieces, make_crops
-from autocompress.search.settings import Settings
-from autocompress.search.space.joint import JointSpace, StudentSpace
+from autocompress.search.space.joint_space import StudentSpace
 from autocompress.search.space.search_space import Candidate
-from autocompress.search.task import open_branches
+from autocompress.search.task import Task
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.quick_score import estimate_by_tiles
 
 SCORES_FORMAT = 2  # goes into the cache key: raise it when metrics or networks compute something else
 BY_TILES = "psnr_y_by_tiles"  # of the references: what the estimate says of them
-HELD_OUT = 0.1  # of the training images, to validate on where no folder is given for it
 
 OnStage = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Task:
-    """The spaces, the teachers and the images that settings name, opened and checked, before anything is computed."""
-
-    settings: Settings
-    branches: JointSpace
-    train: ImageSource
-    valid: ImageSource
-
-    @property
-    def recipe(self) -> Recipe:
-        """How students are trained, but for what the space varies."""
-        return Recipe(steps=self.settings.steps)
-
-    @property
-    def scale(self) -> int:
-        """Of all teachers and students."""
-        return next(iter(self.branches)).teacher.scale
-
-
-def open_task(settings: Settings, branches: JointSpace | None = None) -> Task:
-    """Check everything that settings name, unless `branches` are open; raises InvalidInput for what cannot be used."""
-    branches = branches or open_branches(settings)
-    scale = next(iter(branches)).teacher.scale
-    train, valid = _open_images(settings, scale, Recipe(steps=settings.steps).patch_size)
-    return Task(settings, branches, train, valid)
-
-
-def _open_images(settings: Settings, scale: int, patch_size: int) -> tuple[ImageSource, ImageSource]:
-    if settings.train is None:
-        return embedded("train", scale), embedded("valid", scale)
-    skip = settings.skip_bad_images
-    train = open_folder(settings.train, scale, min_size=patch_size * scale, skip_bad_images=skip)
-    if settings.val is None:
-        return train.split(HELD_OUT, seed=0)
-    return train, open_folder(settings.val, scale, min_size=MIN_SIDE, skip_bad_images=skip)
 
 
 @dataclass(frozen=True)
@@ -121,25 +78,27 @@ class TrialContext:
         with self._stage("choosing the arithmetic"):
             self.precision = precision or precision_module.choose()
             torch.set_num_threads(self.precision.threads)
-        targets = {branch.target_digest: self._targets(branch) for branch in task.branches}
+        targets = {branch.target_digest: self._targets(branch) for branch in task.joint_space}
         if self.precision.has_room((1 + len(targets)) * self.bank.hr.numel() + self.bank.lr.numel()):
             self.bank = self.bank.to(self.precision.device)
             targets = {name: outputs.to(self.precision.device) for name, outputs in targets.items()}
         self._estimate = estimate_by_tiles(self.valid, task.scale)
         with self._stage("scoring teacher and bicubic"):
             bicubic = self._reference("bicubic", bicubic_upscaler(task.scale))
-        self._prepared = {branch.name: self._prepare(branch, targets[branch.target_digest]) for branch in task.branches}
+        self._prepared = {
+            branch.name: self._prepare(branch, targets[branch.target_digest]) for branch in task.joint_space
+        }
         teachers = {name: prepared.cost_and_scores for name, prepared in self._prepared.items()}
         best = max(teachers, key=lambda name: teachers[name]["psnr_y"])
         self.references = {"bicubic": bicubic, "teacher": teachers[best]}
-        self.best_branch = task.branches[best]
+        self.best_branch = task.joint_space[best]
         self.teachers = teachers
         with self._stage("cutting out crops"):
             self.crops = crops or self._make_crops()
 
     def _make_crops(self) -> Pieces:
         """Crops of the validation images, by the best teacher first."""
-        branches = sorted(self.task.branches, key=lambda branch: branch is not self.best_branch)
+        branches = sorted(self.task.joint_space, key=lambda branch: branch is not self.best_branch)
         upscalers = {branch.teacher_digest: network_upscaler(self._placed(branch.teacher)) for branch in branches}
         return make_crops(self.valid, self._valid_key, self.task.scale, bicubic_upscaler(self.task.scale), upscalers)
 
@@ -212,11 +171,11 @@ class TrialContext:
 
     def family(self, candidate: Candidate) -> Family:
         """Of a candidate's student."""
-        return self.task.branches[candidate.space].family
+        return self.task.joint_space[candidate.space].family
 
     def target(self, candidate: Candidate) -> SRNetwork:
         """The network that a candidate's student learns from."""
-        return self.task.branches[candidate.space].target
+        return self.task.joint_space[candidate.space].target
 
     def sampler(self, candidate: Candidate) -> PatchSampler:
         """Batches for a candidate's training."""

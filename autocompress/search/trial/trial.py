@@ -117,7 +117,7 @@ class Trial:
 
     def _describe(self, student: SRNetwork, metrics: dict[str, float]) -> dict[str, Any]:
         task, references = self._inputs.task, self._inputs.references
-        branch = task.branches[self.candidate.space]
+        branch = task.joint_space[self.candidate.space]
         return {
             **describe(student),
             **({} if self.candidate.latency is None else {LATENCY_MS: self.candidate.latency}),
@@ -130,8 +130,9 @@ class Trial:
                 "target_digest": branch.target_digest,
                 "init": task.settings.init,
                 "recipe": self.candidate.recipe.to_dict(),
-                "point": dict(task.branches.in_study(branch, self.candidate.values)),  # from which a lost study is...
-                "scores": {str(step): psnr for step, psnr in self._scores.items()},  # ...made again
+                # from these two a lost study is made again
+                "point": dict(task.joint_space.in_study(branch, self.candidate.values)),
+                "scores": {str(step): psnr for step, psnr in self._scores.items()},
                 "psnr_y_before_training": self._scores[0],
                 "validation": references | {"teacher": self._inputs.teachers[branch.name]},
                 "trained_on": f"{len(self._inputs.bank)} images of {task.train.name}",

@@ -17,7 +17,8 @@ from autocompress.errors import RunError
 from autocompress.search import RunFolder, Settings, tuner
 from autocompress.search.results.front import pareto, pick
 from autocompress.search.results.status import status
-from autocompress.search.space.search_space import Budget, Candidate
+from autocompress.search.space.budget import Budget
+from autocompress.search.space.search_space import Candidate
 
 Make = Callable[..., Settings]
 

@@ -18,7 +18,7 @@ from autocompress.errors import RunError
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import pareto
 from autocompress.search.results.status import status
-from autocompress.search.space.search_space import Budget
+from autocompress.search.space.budget import Budget
 
 Make = Callable[..., Settings]
 

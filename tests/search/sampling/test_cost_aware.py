@@ -15,19 +15,17 @@ from sampler_bench import ALONE, BOTH, BUDGET, REFERENCE, Bench, score
 
 from autocompress.distill.recipe import Recipe
 from autocompress.networks.base import Config, Family
-from autocompress.search.pareto import hypervolume
+from autocompress.search.pareto import Point, front, hypervolume
 from autocompress.search.run.history import KnownConfig, history
 from autocompress.search.run.study import DIRECTIONS
-from autocompress.search.sampling.cost_aware import CostAwareSampler
-from autocompress.search.sampling.improvement import expected_hypervolume_improvement
+from autocompress.search.sampling.cost_aware import CostAwareSampler, expected_hypervolume_improvement
 from autocompress.search.sampling.observations import MOST, Observations
 from autocompress.search.sampling.pool import CandidatePool
 from autocompress.search.sampling.surrogate import Surrogate
 from autocompress.search.settings import SAMPLERS
 from autocompress.search.space.cost import Flops
-from autocompress.search.space.joint import WHICH, JointSpace
+from autocompress.search.space.joint_space import SPACE_PARAM, JointSpace
 from autocompress.search.space.search_space import Values
-from autocompress.search.stopping import Point, front
 
 
 @given(
@@ -64,7 +62,7 @@ def test_points_are_whole_usable_and_never_twice(branches: JointSpace) -> None:
     assert all(branches.is_whole(point) for point in bench.tried)
     assert len({repr(point) for point in bench.tried}) == 30
     if branches is BOTH:
-        assert {point[WHICH] for point in bench.tried[8:]} == {"edsr", "swinir"}
+        assert {point[SPACE_PARAM] for point in bench.tried[8:]} == {"edsr", "swinir"}
 
 
 def test_without_scores_points_are_random_ones() -> None:

@@ -18,9 +18,10 @@ from autocompress.search.run.study import DIRECTIONS
 from autocompress.search.sampling.factory import OPTUNAS
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
 from autocompress.search.sampling.initial import first_points, starts
-from autocompress.search.space.joint import WHICH, JointSpace, StudentSpace
+from autocompress.search.space.budget import Budget
+from autocompress.search.space.joint_space import SPACE_PARAM, JointSpace, StudentSpace
 from autocompress.search.space.parameter import Value, parse_parameter
-from autocompress.search.space.search_space import Budget, SearchSpace, Values, load_space
+from autocompress.search.space.search_space import SearchSpace, Values, load_space
 
 FAMILY = FAMILIES["edsr"]
 TEACHER = EDSRConfig(2)
@@ -150,21 +151,21 @@ def joint_run(trials: int, usable: Callable[[Values], bool]) -> list[Values]:
         tried.append(both.suggest(trial))
         assert trial.params == tried[-1]
         assert both.is_whole(trial.params)
-        study.tell(trial, [35.0 + (tried[-1][WHICH] == "swinir"), 1e9])
+        study.tell(trial, [35.0 + (tried[-1][SPACE_PARAM] == "swinir"), 1e9])
     return tried
 
 
 def test_every_point_of_several_spaces_is_whole_and_new() -> None:
     found = joint_run(30, lambda _: True)
-    assert {point[WHICH] for point in found} == {"test", "swinir"}
+    assert {point[SPACE_PARAM] for point in found} == {"test", "swinir"}
     for point in found:
-        own = {name.partition(".")[0] for name in point if name != WHICH}
-        assert own == {point[WHICH]}
-    assert sum(point[WHICH] == "swinir" for point in found[15:]) > 9  # the better one, by now
+        own = {name.partition(".")[0] for name in point if name != SPACE_PARAM}
+        assert own == {point[SPACE_PARAM]}
+    assert sum(point[SPACE_PARAM] == "swinir" for point in found[15:]) > 9  # the better one, by now
 
 
 def test_when_one_space_is_used_up_the_other_goes_on() -> None:
-    found = joint_run(20, lambda point: point[WHICH] == "swinir" or point["test.num_feat"] == 8)
+    found = joint_run(20, lambda point: point[SPACE_PARAM] == "swinir" or point["test.num_feat"] == 8)
     assert len(found) == 20
     none = FeasibleSampler(OPTUNAS["random"], branches(SPACE, load_space("swinir")), lambda _: False, 0)
     assert none.any_usable() is None
@@ -178,7 +179,7 @@ def test_a_point_that_lacks_something_is_not_whole() -> None:
     del point["test.num_block"]
     assert not both.is_whole(point)
     assert not both.is_whole({})
-    assert not both.is_whole({WHICH: "other"})
+    assert not both.is_whole({SPACE_PARAM: "other"})
 
 
 # --- the first trials ---
@@ -195,7 +196,7 @@ def test_the_first_points_have_the_papers_students_and_all_spaces() -> None:
     configs = [both.candidate(point, Recipe()).config for point in points]
     assert EDSRConfig(2, 16, 8) in configs
     assert SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6)) in configs
-    assert len({id(both[str(point[WHICH])]) for point in points}) == 2
+    assert len({id(both[str(point[SPACE_PARAM])]) for point in points}) == 2
     cheap = first_points(both, Budget(8 * 10**9), 8)  # below both of the paper's
     assert EDSRConfig(2, 16, 8) not in [both.candidate(point, Recipe()).config for point in cheap]
 

@@ -13,8 +13,9 @@ from autocompress.errors import AutocompressError
 from autocompress.search.backends.processes import Work
 from autocompress.search.run.crops import Pieces
 from autocompress.search.settings import OnRay, Settings
-from autocompress.search.space.joint import JointSpace
-from autocompress.search.trial.context import Task, TrialContext, open_task
+from autocompress.search.space.joint_space import JointSpace
+from autocompress.search.task import Task, open_task
+from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.work import work
 
 
@@ -37,7 +38,7 @@ class SentTask:
         """The same as the search's, in its precision if trials have the same kind of device."""
         task, precision = inputs.task, inputs.precision
         settings = replace(task.settings, train=_absolute(task.settings.train), val=_absolute(task.settings.val))
-        branches = copy.deepcopy(task.branches)  # the search's own stay on its device
+        branches = copy.deepcopy(task.joint_space)  # the search's own stay on its device
         for branch in branches:
             branch.teacher.cpu()
             branch.target.cpu()

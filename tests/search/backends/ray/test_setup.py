@@ -12,7 +12,8 @@ from autocompress.errors import AutocompressError
 from autocompress.search import OnRay, Settings
 from autocompress.search.run.crops import crops_of
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.trial.context import TrialContext, open_task
+from autocompress.search.task import open_task
+from autocompress.search.trial.context import TrialContext
 
 SentTask = pytest.importorskip("autocompress.search.backends.ray.setup", reason="Ray is not installed").SentTask
 

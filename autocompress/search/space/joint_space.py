@@ -19,7 +19,7 @@ from autocompress.networks.base import Config, Family, SRNetwork, digest
 from autocompress.search.space.parameter import Parameter, Value
 from autocompress.search.space.search_space import Candidate, SearchSpace, Values
 
-WHICH = "space"  # the parameter that says which
+SPACE_PARAM = "space"  # the parameter that says which
 
 Key = tuple[str, str, Config, Recipe]  # of teacher, target, student and training
 
@@ -68,6 +68,11 @@ class JointSpace:
         return self._by_name[name]
 
     @property
+    def scale(self) -> int:
+        """Of all teachers and students."""
+        return next(iter(self)).teacher.scale
+
+    @property
     def which(self) -> CategoricalDistribution | None:
         """How it is sampled which branch a trial is of, where there are several."""
         return CategoricalDistribution(tuple(sorted(self._by_name))) if len(self._by_name) > 1 else None
@@ -79,7 +84,7 @@ class JointSpace:
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Of all parameters that a trial may have."""
-        found: dict[str, BaseDistribution] = {} if self.which is None else {WHICH: self.which}
+        found: dict[str, BaseDistribution] = {} if self.which is None else {SPACE_PARAM: self.which}
         for branch in self:
             found |= {name: parameter.distribution for name, parameter in self.parameters(branch).items()}
         return found
@@ -87,12 +92,12 @@ class JointSpace:
     def in_study(self, branch: StudentSpace, values: Values) -> Values:
         """A point of a branch as a study has it."""
         point = {name: values[parameter.name] for name, parameter in self.parameters(branch).items()}
-        return point if self.which is None else {WHICH: branch.name} | point
+        return point if self.which is None else {SPACE_PARAM: branch.name} | point
 
     def is_whole(self, point: Mapping[str, Any]) -> bool:
         """Whether a study's parameters are all that a trial needs."""
         branch = self._branch_of(point)
-        return branch is not None and self.parameters(branch).keys() == point.keys() - {WHICH}
+        return branch is not None and self.parameters(branch).keys() == point.keys() - {SPACE_PARAM}
 
     def split(self, point: Mapping[str, Any]) -> tuple[StudentSpace, Values]:
         """A study's point as its branch has it: the other way round than `in_study`."""
@@ -112,7 +117,7 @@ class JointSpace:
 
     def suggest(self, trial: Trial) -> Values:
         """Ask a trial for all its parameters, as Optuna asks where which there are depends on others."""
-        which: Values = {} if self.which is None else {WHICH: _suggest(trial, WHICH, self.which)}
+        which: Values = {} if self.which is None else {SPACE_PARAM: _suggest(trial, SPACE_PARAM, self.which)}
         branch = self._branch_of(which)
         assert branch is not None
         own = {name: _suggest(trial, name, p.distribution) for name, p in self.parameters(branch).items()}
@@ -121,7 +126,7 @@ class JointSpace:
     def _branch_of(self, point: Mapping[str, Any]) -> StudentSpace | None:
         if self.which is None:
             return next(iter(self))
-        return self._by_name.get(point.get(WHICH, ""))
+        return self._by_name.get(point.get(SPACE_PARAM, ""))
 
 
 def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Value:

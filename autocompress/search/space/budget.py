@@ -1,0 +1,36 @@
+"""The limits that a user sets on the networks of a search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from autocompress.units import format_count
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Hard limits; None is no limit.
+
+    `flops` are fused multiply-adds for a 1280x720 output; `latency` is in milliseconds, for the same.
+    """
+
+    flops: int | None = None
+    params: int | None = None
+    latency: float | None = None
+
+    def allows(self, flops: float, params: int, latency: float | None = None) -> bool:
+        """Whether a network that costs this is within every limit; a `latency` that is not known is within none."""
+        return (
+            (self.flops is None or flops <= self.flops)
+            and (self.params is None or params <= self.params)
+            and (self.latency is None or (latency is not None and latency <= self.latency))
+        )
+
+    def without_latency(self) -> Budget:
+        """The limits of what is counted, not measured."""
+        return replace(self, latency=None)
+
+    def __str__(self) -> str:
+        limits = [(self.flops, "FLOPs"), (self.params, "parameters")]
+        said = [f"{format_count(limit)} {what}" for limit, what in limits if limit is not None]
+        return " and ".join(said if self.latency is None else [f"{self.latency:g} ms", *said])
