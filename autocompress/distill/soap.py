@@ -12,19 +12,19 @@ their size: here weights of one shape are stacked, and each operation is done fo
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from autocompress.distill.adam import Adam
+
 BETAS = (0.9, 0.95)  # decay of the mean gradient and of its mean square
 FACTOR_DECAY = 0.9
 RENEW_EVERY = 10  # steps between renewals of the bases; 1 and 5 train within 0.04 dB
 LARGEST = 1024  # entries of a side: a longer one is not turned, since its factor would cost more than it gains
 EPSILON = 1e-8
-ADAM_BETAS = (0.9, 0.999)  # of all that SOAP does not take
 
 
 class SOAP:
@@ -44,16 +44,14 @@ class SOAP:
         others = [one for module in modules for one in module.parameters() if id(one) not in weights]
         self._learning_rate = learning_rate
         self._stacks = [_Stack(parameters) for parameters in by_shape.values()]
-        # An optimiser without parameters is an error in PyTorch.
-        self._adam = _adam(others, learning_rate, capturable) if others else None
+        self._adam = Adam(others, learning_rate, capturable)
         self._updates = torch.zeros((), device=learning_rate.device)  # a tensor: a captured step reads and raises it
         self._steps = 0
 
     @torch.no_grad()
     def step(self) -> None:
         """Update every parameter by its gradient."""
-        if self._adam is not None:
-            self._adam.step()
+        self._adam.step()
         if self._steps == 0:
             for stack in self._stacks:
                 stack.start()
@@ -75,8 +73,7 @@ class SOAP:
         for stack in self._stacks:
             for parameter in stack.parameters:
                 parameter.grad = None
-        if self._adam is not None:
-            self._adam.zero_grad(set_to_none=True)
+        self._adam.zero_grad()
 
     def state_dict(self) -> dict[str, Any]:
         """All that going on needs: tensors and numbers, which `torch.load(weights_only=True)` reads."""
@@ -84,7 +81,7 @@ class SOAP:
             "steps": self._steps,
             "updates": self._updates,
             "stacks": [stack.state for stack in self._stacks],
-            "adam": None if self._adam is None else self._adam.state_dict(),
+            "adam": self._adam.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -94,14 +91,7 @@ class SOAP:
         for stack, stored in zip(self._stacks, state["stacks"], strict=True):
             for name, tensor in stack.state.items():
                 tensor.copy_(stored[name])
-        if self._adam is not None:
-            self._adam.load_state_dict(copy.deepcopy(state["adam"]))
-            for group in self._adam.param_groups:
-                group["lr"] = self._learning_rate
-
-
-def _adam(parameters: list[Tensor], learning_rate: Tensor, capturable: bool) -> torch.optim.Adam:
-    return torch.optim.Adam(parameters, lr=learning_rate, betas=ADAM_BETAS, fused=True, capturable=capturable)
+        self._adam.load_state_dict(state["adam"])
 
 
 class _Stack:

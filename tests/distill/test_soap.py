@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from autocompress.distill import soap
+from autocompress.distill.adam import BETAS
 from autocompress.distill.soap import SOAP
 
 Step = Callable[[nn.Module], None]
@@ -91,7 +92,7 @@ def test_weights_move_as_the_paper_says_and_all_else_by_adam() -> None:
     others = [
         name for name, _ in twin.named_parameters() if not name.endswith("weight") or int(name.split(".")[0]) in (2, 8)
     ]
-    adam = torch.optim.Adam([twin.get_parameter(name) for name in others], lr=rate, betas=soap.ADAM_BETAS)
+    adam = torch.optim.Adam([twin.get_parameter(name) for name in others], lr=rate, betas=BETAS)
     for step in range(2 * soap.RENEW_EVERY + 3):
         optimizer.zero_grad()
         backward(module, step)
