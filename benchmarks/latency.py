@@ -14,9 +14,8 @@ import argparse
 from scipy.stats import spearmanr
 
 from autocompress.evaluation.latency import LIMIT, Machine, measure
-from autocompress.networks import family_of, find_family
+from autocompress.networks import PRESETS, family_of, find_family
 from autocompress.networks.edsr import EDSRConfig
-from autocompress.networks.presets import PRESETS
 from autocompress.networks.swinir.network import SwinIRConfig
 
 EDSRS = ((8, 1), (8, 16), (16, 4), (32, 1), (32, 8), (64, 2), (64, 16))  # features, blocks

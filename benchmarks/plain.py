@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
+from autocompress.compute.losses import TEACHER_LOSSES, l1
 from autocompress.data.sources import ImageSource
-from autocompress.distill.losses import TEACHER_LOSSES, l1
 from autocompress.distill.recipe import Recipe
 from autocompress.networks.base import SRNetwork
 

@@ -16,9 +16,8 @@ from dataclasses import replace
 from laboratory import TEACHERS, Laboratory, parser
 
 from autocompress.distill.recipe import Recipe, our_recipe, paper_recipe
-from autocompress.networks import find_family
+from autocompress.networks import PRESETS, find_family
 from autocompress.networks.base import SRNetwork
-from autocompress.networks.presets import PRESETS
 from autocompress.prune import from_scratch
 
 PAPER_SHARE = 1 / 1.1

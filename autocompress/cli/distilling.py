@@ -77,15 +77,20 @@ def distill(
     from autocompress.cli.networks import evaluate
     from autocompress.compute import precision
     from autocompress.data.sources import open_folder
+    from autocompress.distill.distillation import (
+        TrainingTask,
+        check_out_file,
+        check_scales,
+        open_training_images,
+        train_to_file,
+    )
     from autocompress.distill.recipe import OUR_STEPS, PAPER_STEPS, VARIABLE, our_recipe, paper_recipe
-    from autocompress.distill.teaching import Lesson, check_name, check_scales, open_training_images, teach
     from autocompress.evaluation.scores import MIN_SIDE
-    from autocompress.networks import FAMILIES, family_of, parse_fields
-    from autocompress.networks.presets import PRESETS
+    from autocompress.networks import FAMILIES, PRESETS, family_of, parse_fields
     from autocompress.networks.teachers import default_teacher, load_teacher
     from autocompress.terminal import step_display
 
-    check_name(out)
+    check_out_file(out)
     if recipe not in ("ours", "paper"):
         raise InvalidInput(f"--recipe is {recipe!r}, but must be ours or paper")
     name, preset = PRESETS.get(network, (network, None))
@@ -115,7 +120,7 @@ def distill(
         if init == "density":
             display.log("pruning the teacher, for the densities; that takes minutes")
         start = _shrinker(shrunk, source, init, seed, used)(student)
-        teach(Lesson(start, source, learnt_from, plan, described), out, used, display.log, display.step)
+        train_to_file(TrainingTask(start, source, learnt_from, plan, described), out, used, display.log, display.step)
     typer.echo(out)
     evaluate(str(out), data, quiet=quiet)
 

@@ -112,15 +112,15 @@ def train_teacher(
     from autocompress.compute import precision
     from autocompress.data.embedded import embedded
     from autocompress.data.sources import open_folder
+    from autocompress.distill.distillation import TrainingTask, check_out_file, open_training_images, train_to_file
     from autocompress.distill.recipe import Recipe
-    from autocompress.distill.teaching import Lesson, check_name, open_training_images, teach
     from autocompress.evaluation.scores import MIN_SIDE
     from autocompress.networks import find_family, parse_config
-    from autocompress.networks.base import digest
     from autocompress.networks.teachers import load_teacher
+    from autocompress.networks.weights import digest
     from autocompress.terminal import step_display
 
-    check_name(out)
+    check_out_file(out)
     recipe = Recipe(
         steps=steps,
         batch_size=batch_size,
@@ -141,9 +141,9 @@ def train_teacher(
     source = open_training_images(train, network.scale, recipe)
     valid = embedded("valid", network.scale) if val is None else open_folder(val, network.scale, min_size=MIN_SIDE)
     described = {"target": target} | ({} if start is None else {"start": start, "start_digest": digest(network)})
-    lesson = Lesson(network, source, None if target is None else load_teacher(target), recipe, described, valid)
+    task = TrainingTask(network, source, None if target is None else load_teacher(target), recipe, described, valid)
     with step_display(steps, quiet=quiet) as display:
-        teach(lesson, out, precision.choose(), display.log, display.step)
+        train_to_file(task, out, precision.choose(), display.log, display.step)
     typer.echo(out)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from autocompress.networks.base import SRNetwork
-from autocompress.shrink.linalg import refit_linear
+from autocompress.shrink.least_squares import refit_linear
 
 RIDGE = 1e-3
 

@@ -6,7 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from autocompress.distill.losses import TEACHER_LOSSES
+from autocompress.compute.losses import TEACHER_LOSSES
+from autocompress.distill.optimizers import OPTIMIZERS
 from autocompress.errors import ConfigError
 
 # what a search may vary, and a user may set
@@ -19,7 +20,7 @@ class Recipe:
     """loss = teacher_share * teacher_loss(student, teacher) + (1 - teacher_share) * L1(student, ground truth).
 
     Where `feature_weight` is not 0, that many times `FeatureTerm` is added, for which the teacher runs on every batch.
-    Adam ignores the scale of a loss, so one share stands for both weights: the paper's 1 and 0.1 are a share
+    `optimizer` is one of OPTIMIZERS. Both ignore the scale of a loss, so one share stands for both weights: the paper's 1 and 0.1 are a share
     of 1 / 1.1. The learning rate rises linearly over the first `warmup` of the steps and falls as a cosine to
     zero, or, where there is any step to `halve_at`, by half at each of those. `patch_size` is in LR pixels.
     """
@@ -27,7 +28,8 @@ class Recipe:
     steps: int = 300
     batch_size: int = 16
     patch_size: int = 32
-    learning_rate: float = 2e-3
+    optimizer: str = "soap"
+    learning_rate: float = 4e-3
     warmup: float = 0.05
     clip: float = 1.0
     ema: float = 0.999
@@ -49,6 +51,8 @@ class Recipe:
         for name in ("teacher_share", "warmup", "ema"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be from 0 to 1")
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError(f"optimizer is {self.optimizer!r}, but must be one of {', '.join(OPTIMIZERS)}")
         if self.teacher_loss not in TEACHER_LOSSES:
             known = ", ".join(TEACHER_LOSSES)
             raise ConfigError(f"teacher_loss is {self.teacher_loss!r}, but must be one of {known}")
@@ -96,6 +100,7 @@ def paper_recipe(family: str, steps: int = PAPER_STEPS, seed: int = 0) -> Recipe
         steps=steps,
         batch_size=16,
         patch_size=48 if family == "edsr" else 64,
+        optimizer="adam",
         learning_rate=1e-4,
         warmup=0.0,
         clip=UNCLIPPED,

@@ -12,8 +12,9 @@ from torch import Tensor
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.io import cache
-from autocompress.networks import tiling
-from autocompress.networks.base import SRNetwork, digest
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.upscaling import tiling
+from autocompress.networks.weights import digest
 
 FILE = "teacher.u8"
 FORMAT = 2  # goes into the cache key: raise it when what is stored changes

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from autocompress.compute.cuda_graphs import CapturedStep, on_side_stream
+from autocompress.compute.losses import TEACHER_LOSSES, l1
 from autocompress.compute.precision import Precision
 from autocompress.data.patches import Batch, PatchSampler
 from autocompress.distill.features import FeatureTerm
-from autocompress.distill.losses import TEACHER_LOSSES, l1
 from autocompress.distill.optimizers import make_optimizer
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import InvalidInput, TrainingDiverged

@@ -7,18 +7,16 @@ A family is the one place that knows an architecture. Everything else speaks to 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-import torch
 from torch import Tensor, nn
 
-from autocompress.errors import CheckpointError, ConfigError
-from autocompress.networks.density import Densities
+from autocompress.errors import ConfigError
+from autocompress.shrink.density import Densities
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +67,19 @@ class SRNetwork(nn.Module, ABC):
         """The factor between input and output size."""
         return self.config.scale
 
+    @property
+    def size_multiple(self) -> int:
+        """Input sizes that need no padding are multiples of this."""
+        return 1
+
+    @property
+    @abstractmethod
+    def margin(self) -> int:
+        """LR pixels around a tile that the network must also see, so that the tile looks as in the whole image.
+
+        At least `size_multiple`, unless that is 1. Equal to the bit is best; a seam that 8 bits do not show is enough.
+        """
+
     @abstractmethod
     def features(self, lr: Tensor) -> Tensor:
         """What is upsampled: (B, C, h, w) of images (B, 3, H, W) in [0, 1]; h and w are H and W, or padded."""
@@ -84,7 +95,7 @@ class SRNetwork(nn.Module, ABC):
     def upscale(self, image: Picture, tile: int | None = None) -> Picture:
         """Upscale a PIL image or a uint8 array (h, w[, 1 to 4]) to the same kind: see `data.pictures.upscaled_like`.
 
-        It runs on the network's device, on tiles of `tile` LR pixels a side: see `families.upscaling`.
+        It runs on the network's device, on tiles of `tile` LR pixels a side: see `networks.upscaling`.
         """
         from autocompress.data.pictures import upscaled_like
         from autocompress.networks.upscaling import network_upscaler
@@ -127,6 +138,7 @@ class Family(ABC):
     name: ClassVar[str]
     config_class: ClassVar[type[Config]]
     counts: ClassVar[tuple[Count, ...]]
+    presets: ClassVar[Mapping[str, Config]] = MappingProxyType({})  # networks that people know by a name
 
     @abstractmethod
     def build(self, config: Config) -> SRNetwork:
@@ -187,18 +199,7 @@ class Family(ABC):
 
     @abstractmethod
     def suggest(self, teacher: Config, layers: Densities) -> Config:
-        """The student's config that the densities of a pruned teacher's layers suggest: see `families.density`."""
-
-    @abstractmethod
-    def size_multiple(self, config: Config) -> int:
-        """Input sizes that need no padding are multiples of this."""
-
-    @abstractmethod
-    def margin(self, config: Config) -> int:
-        """LR pixels around a tile that the network must also see, so that the tile looks as in the whole image.
-
-        At least `size_multiple`, unless that is 1. Equal to the bit is best; a seam that 8 bits do not show is enough.
-        """
+        """The student's config that the densities of a pruned teacher's layers suggest: see `shrink.density`."""
 
     def counts_of(self, config: Config) -> dict[str, float]:
         """The `counts` of a config by name, which are its fields unless a family says otherwise."""
@@ -220,35 +221,3 @@ class Family(ABC):
                     f"{count.field} is {ours}, but a student of this teacher has {count.low} to {high} {count.what}"
                 )
         return config
-
-
-def with_weights(family: Family, config: Config, weights: Weights) -> SRNetwork:
-    """The network of `config` with these weights (float32, copied), in eval mode."""
-    network = family.build(config)
-    network.load_state_dict({key: value.to(torch.float32) for key, value in weights.items()}, strict=True)
-    return network.eval()
-
-
-def check_tensors(build: Callable[[], nn.Module], weights: Weights, described: str) -> None:
-    """Raise CheckpointError, naming the first differences, unless keys and shapes are those of what `build` makes."""
-    with torch.device("meta"):
-        expected = {key: tuple(value.shape) for key, value in build().state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in weights.items()}
-    differences = [
-        f"{key} is {found.get(key, 'missing')} where {expected.get(key, 'nothing')} is expected"
-        for key in sorted(expected.keys() | found.keys())
-        if found.get(key) != expected.get(key)
-    ]
-    if differences:
-        more = f" (and {len(differences) - 2} more)" if len(differences) > 2 else ""
-        raise CheckpointError(f"this looks like {described}, but {'; '.join(differences[:2])}{more}")
-
-
-def digest(network: SRNetwork) -> str:
-    """A hex hash of a network's family, config and weights: the same for the same function, whatever file it was in."""
-    described = json.dumps([network.family, network.config.to_dict()], sort_keys=True)
-    total = hashlib.blake2b(described.encode(), digest_size=16)
-    for key, value in sorted(network.state_dict().items()):
-        total.update(key.encode())
-        total.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
-    return total.hexdigest()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from autocompress.compute.precision import exact
 from autocompress.compute.tiling import OnTile, Tiling
 from autocompress.errors import InvalidInput
-from autocompress.networks import tiling
-from autocompress.networks.base import SRNetwork
 
 Image = NDArray[np.uint8]
 Upscaler = Callable[[Image], Image]
@@ -25,11 +25,38 @@ FEW = 24  # LR pixels of margin
 LARGE = 512**2  # LR pixels: larger images are tiled without being asked for
 
 
-def network_upscaler(network: SRNetwork, tile: int | None = None, on_tile: OnTile | None = None) -> Upscaler:
+class TiledNetwork(Protocol):
+    """What running a network on tiles asks of it: the part of `SRNetwork` that this module may know."""
+
+    @property
+    def scale(self) -> int:
+        """See `SRNetwork.scale`."""
+
+    @property
+    def margin(self) -> int:
+        """See `SRNetwork.margin`."""
+
+    @property
+    def size_multiple(self) -> int:
+        """See `SRNetwork.size_multiple`."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Those of the network, on its device."""
+
+    def __call__(self, lr: Tensor) -> Tensor:
+        """Upscale (B, 3, H, W) images in [0, 1]."""
+
+
+def tiling(network: TiledNetwork, tile: int) -> Tiling:
+    """How images are taken apart for this network into tiles of `tile` LR pixels a side."""
+    return Tiling(tile, network.margin, network.size_multiple)
+
+
+def network_upscaler(network: TiledNetwork, tile: int | None = None, on_tile: OnTile | None = None) -> Upscaler:
     """A network on its own device, in float32, for uint8 images (h, w, 3).
 
     It runs on tiles of `tile` LR pixels a side, which bounds its memory. By default only large images are tiled. That
-    changes nothing that 8 bits show (see `Family.margin`). A tile too small is InvalidInput.
+    changes nothing that 8 bits show (see `SRNetwork.margin`). A tile too small is InvalidInput.
     """
     check_tile(tile)
     device = next(network.parameters()).device
@@ -50,7 +77,7 @@ def check_tile(tile: int | None) -> None:
         raise InvalidInput(f"tile is {tile}, but must be at least {MIN_TILE} LR pixels")
 
 
-def used_tiling(network: SRNetwork, height: int, width: int, tile: int | None = None) -> Tiling:
+def used_tiling(network: TiledNetwork, height: int, width: int, tile: int | None = None) -> Tiling:
     """The tiles that `network_upscaler` takes an image of this size apart into."""
     if tile is not None:
         return tiling(network, tile)

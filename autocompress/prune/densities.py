@@ -21,10 +21,11 @@ from autocompress.data.sources import ImagePair, ImageSource
 from autocompress.evaluation.scores import check_finite, evaluate, network_upscaler, pairs
 from autocompress.io import cache
 from autocompress.networks import describe, family_of
-from autocompress.networks.base import Config, SRNetwork, digest, with_weights
-from autocompress.networks.density import Density, joined
+from autocompress.networks.base import Config, SRNetwork
+from autocompress.networks.weights import digest, with_weights
 from autocompress.prune.shrinking import from_scratch
 from autocompress.prune.sparsify import SparsifySettings, sparsify, weighted_layers
+from autocompress.shrink.density import Density, joined
 
 WEIGHTS, SCORES = "pruned.safetensors", "psnr.json"
 FORMAT = 1  # goes into the cache keys: raise it when what is computed from the same settings changes
@@ -77,7 +78,7 @@ class Pruned:
 
     @property
     def suggested(self) -> Config:
-        """The student that the densities suggest: see `families.density` for the rule."""
+        """The student that the densities suggest: see `shrink.density` for the rule."""
         return family_of(self.teacher).suggest(self.teacher.config, self.layers)
 
     def to_dict(self) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from autocompress.data.patches import PatchSampler
 from autocompress.errors import InvalidInput
 from autocompress.io import cache
 from autocompress.networks import family_of
-from autocompress.networks.base import Config, Family, Shrinker, SRNetwork, digest, with_weights
+from autocompress.networks.base import Config, Family, Shrinker, SRNetwork
+from autocompress.networks.weights import digest, with_weights
 
 INITS = ("projection", "density", "copy", "taylor", "scratch")
 NUM_PATCHES = 96

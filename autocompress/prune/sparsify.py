@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autocompress.compute.charbonnier import charbonnier
+from autocompress.compute.losses import charbonnier
 from autocompress.compute.precision import Precision, exact
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler

@@ -12,8 +12,8 @@ import autocompress
 from autocompress.errors import CheckpointError
 from autocompress.export.files import export_network
 from autocompress.io import checkpoints
-from autocompress.networks.base import digest
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
+from autocompress.networks.weights import digest
 
 
 def store(path: Path, network: EDSR) -> None:

@@ -27,9 +27,10 @@ from autocompress.distill.training import Training
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.io.checkpoints import save_objects
 from autocompress.networks import FAMILIES, family_of
-from autocompress.networks.base import Config, Family, SRNetwork, digest, with_weights
+from autocompress.networks.base import Config, Family, SRNetwork
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.networks.teachers import default_teacher, load_teacher
+from autocompress.networks.weights import digest, with_weights
 from autocompress.search.space.search_space import load_space
 
 OFFSETS = (4, 8, 16, 32, 48)  # bytes

@@ -13,12 +13,11 @@ from autocompress.compute.tiling import Tiling
 from autocompress.data.embedded import embedded
 from autocompress.errors import InvalidInput
 from autocompress.evaluation.scores import network_upscaler
-from autocompress.networks import family_of, tiling
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
 from autocompress.networks.teachers import load_teacher
-from autocompress.networks.upscaling import MIN_TILE, used_tiling
+from autocompress.networks.upscaling import MIN_TILE, tiling, used_tiling
 
 Image = NDArray[np.uint8]
 
@@ -96,9 +95,8 @@ def test_the_margin_of_edsr_is_as_far_as_a_pixel_sees(scale: int) -> None:
     own = network(lr)[..., 20 * scale : 21 * scale, 20 * scale : 21 * scale]
     [gradient] = torch.autograd.grad(own.sum(), lr)
     seen = gradient[0].sum(0).sum(0).nonzero().flatten()
-    margin = family_of(network).margin(network.config)
-    assert (int(seen.min()), int(seen.max())) == (20 - margin, 20 + margin)
-    assert family_of(network).margin(EDSRConfig(2)) == 36  # EDSR-baseline
+    assert (int(seen.min()), int(seen.max())) == (20 - network.margin, 20 + network.margin)
+    assert EDSR(EDSRConfig(2)).margin == 36  # EDSR-baseline
 
 
 # --- SwinIR ---

@@ -17,12 +17,12 @@ from autocompress.data.bank import PixelBank
 from autocompress.data.sources import open_folder
 from autocompress.errors import ConfigError, InvalidInput, TrainingDiverged
 from autocompress.networks import family_of
-from autocompress.networks.base import SRNetwork, digest
-from autocompress.networks.density import Densities, Density
+from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir import SwinIRFamily
 from autocompress.networks.swinir.network import SwinIRConfig
+from autocompress.networks.weights import digest
 from autocompress.prune import (
     Pruned,
     SparsifySettings,
@@ -33,6 +33,7 @@ from autocompress.prune import (
     sparsify,
 )
 from autocompress.prune.sparsify import weighted_layers
+from autocompress.shrink.density import Densities, Density
 
 SETTINGS = SparsifySettings(steps=10, batch_size=2, patch_size=16, learning_rate=0.01, lambda_=0.03)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -11,10 +11,11 @@ from torch import Tensor
 
 from autocompress.compute import flops
 from autocompress.errors import ConfigError
-from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights, with_weights
-from autocompress.networks.density import Densities
+from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
 from autocompress.networks.edsr import projection, reading, selection, suggestion
 from autocompress.networks.edsr.network import EDSR, MAX_LAYERS, OFFICIAL_LAYERS, EDSRConfig, conv_shapes
+from autocompress.networks.weights import with_weights
+from autocompress.shrink.density import Densities
 
 
 class EDSRFamily(Family):
@@ -27,6 +28,9 @@ class EDSRFamily(Family):
         Count("num_block", 1, "blocks"),
         Count("num_layer", 1, "convolutions per block", high=MAX_LAYERS, optional=True),
     )
+
+    # Of Jiang et al. 2024 (arXiv 2401.00523), as released: there it has a residual scaling of 2.
+    presets = MappingProxyType({"edsrmini": EDSRConfig(2, num_feat=16, num_block=8, res_scale=2.0)})
 
     def build(self, config: Config) -> EDSR:
         """See `Family.build`."""
@@ -114,14 +118,6 @@ class EDSRFamily(Family):
     def suggest(self, teacher: Config, layers: Densities) -> Config:
         """See `Family.suggest`."""
         return self.student_config(teacher, suggestion.suggested_counts(_edsr(teacher), layers))
-
-    def size_multiple(self, config: Config) -> int:
-        """Convolutions take any size."""
-        return 1
-
-    def margin(self, config: Config) -> int:
-        """All that a pixel depends on: one pixel for each convolution, of the size that pixels have there."""
-        return math.ceil(sum(1 / math.sqrt(pixels) for _, _, pixels in conv_shapes(_edsr(config))))
 
 
 def _edsr(config: Config) -> EDSRConfig:

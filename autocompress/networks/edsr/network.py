@@ -7,6 +7,7 @@ network has 2 convolutions in each block; 1 and 3 are ours, and load nowhere els
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +128,11 @@ class EDSR(SRNetwork):
     def repeated(self) -> list[nn.Module]:
         """The residual blocks."""
         return list(self.body)
+
+    @property
+    def margin(self) -> int:
+        """All that a pixel depends on: one pixel for each convolution, of the size that pixels have there."""
+        return math.ceil(sum(1 / math.sqrt(pixels) for _, _, pixels in conv_shapes(self.config)))
 
     def features(self, lr: Tensor) -> Tensor:
         """See `SRNetwork.features`: the residual stream after the long skip."""

@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autocompress.networks.edsr.network import EDSR, IMG_RANGE, EDSRConfig, ResidualBlock, shuffle_factors
-from autocompress.shrink.linalg import Pixels, Subspace, covariance, refit, subspace
+from autocompress.shrink.least_squares import Pixels, refit
+from autocompress.shrink.subspaces import Subspace, covariance, subspace
 
 RIDGE = 1e-4
 FITTED_PIXELS = 30_000  # of each layer; twice as many take twice as long, and gain 0.02 dB before training

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from autocompress.errors import CheckpointError
-from autocompress.networks.base import Weights, check_tensors
+from autocompress.networks.base import Weights
 from autocompress.networks.edsr.network import EDSR, IMG_RANGE, MAX_LAYERS, OFFICIAL_LAYERS, RGB_MEAN, EDSRConfig
+from autocompress.networks.weights import check_tensors
 
 _PYTORCH_TAIL = {"tail.0.0": "upsample.0", "tail.0.2": "upsample.2", "tail.1": "conv_last"}
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from autocompress.networks.edsr.network import EDSR, EDSRConfig, ResidualBlock, shuffle_factors
-from autocompress.networks.importance import Importance, largest, norm_importance, taylor_importance
+from autocompress.shrink.importance import Importance, largest, norm_importance, taylor_importance
 
 Scores = Mapping[str, Tensor]  # of a convolution's name: the importance of each weight, (outputs, inputs, 3, 3)
 
@@ -81,7 +81,7 @@ def norm_scores(teacher: EDSR) -> dict[str, Tensor]:
 
 def taylor_scores(teacher: EDSR, lr: Tensor) -> dict[str, Tensor]:
     """The square of each weight times its gradient: see `taylor_importance`."""
-    return by_conv(taylor_importance(teacher, _weights(teacher), lr))
+    return by_conv(taylor_importance(teacher, teacher.scale, _weights(teacher), lr))
 
 
 def _weights(network: EDSR) -> list[str]:

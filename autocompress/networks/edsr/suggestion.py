@@ -1,9 +1,9 @@
-"""What the densities of a pruned EDSR suggest for its student: see `families.density` for the rule."""
+"""What the densities of a pruned EDSR suggest for its student: see `shrink.density` for the rule."""
 
 from __future__ import annotations
 
-from autocompress.networks.density import Densities, channels, joined, kept, within
 from autocompress.networks.edsr.network import EDSRConfig
+from autocompress.shrink.density import Densities, channels, joined, kept, within
 
 
 def groups_of(layer: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -10,23 +11,17 @@ from torch import Tensor
 
 from autocompress.compute import flops
 from autocompress.errors import CheckpointError
-from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights, with_weights
-from autocompress.networks.density import Densities
-from autocompress.networks.importance import norm_importance, taylor_importance
+from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
 from autocompress.networks.swinir import reading, selection, suggestion
 from autocompress.networks.swinir.analysis import analyse
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig, conv_shapes, linear_shapes
 from autocompress.networks.swinir.projection import Projection
 from autocompress.networks.swinir.windows import OFFICIAL_SEPARATED, edge_masks, position_index, shift_mask
+from autocompress.networks.weights import with_weights
+from autocompress.shrink.density import Densities
+from autocompress.shrink.importance import norm_importance, taylor_importance
 
 OFFICIAL_WINDOWS = {"pixelshuffledirect": 8, "pixelshuffle": 6}  # a side of the training patches: img_size 64 and 48
-
-
-# LR pixels around a tile. Every shifted layer and convolution lets a pixel see further (SwinIR-S: 100 pixels), but
-# what comes from beyond the next few windows is small. Tiles of 64 pixels of a photograph by the shipped SwinIR-S agree
-# with the whole image, in 8 bits, to 70 dB with a margin of 8, 83 dB with 16 and 95 dB with 32 (one value in 100,000
-# then differs, by 1): more changes nothing.
-MARGIN = 32
 
 
 class SwinIRFamily(Family):
@@ -41,6 +36,9 @@ class SwinIRFamily(Family):
         Count("num_heads", 1, "heads"),
         Count("mlp_ratio", 1, "times the channels in an MLP", whole=False),
     )
+
+    # Of Jiang et al. 2024 (arXiv 2401.00523), as released.
+    presets = MappingProxyType({"swinirmini": SwinIRConfig(2, embed_dim=24, depths=(4, 4, 4), num_heads=(6, 6, 6))})
 
     def build(self, config: Config) -> SwinIR:
         """See `Family.build`."""
@@ -135,7 +133,7 @@ class SwinIRFamily(Family):
         if init == "projection":
             return analyse(plain, lr, seed)
         names = [name for name, _ in plain.named_parameters()]
-        return norm_importance(plain, names) if init == "copy" else taylor_importance(plain, names, lr)
+        return norm_importance(plain, names) if init == "copy" else taylor_importance(plain, plain.scale, names, lr)
 
     def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
         """See `Family.guided`; the norms need the mean of all channels, so that is kept beside the densest ones."""
@@ -166,15 +164,6 @@ class SwinIRFamily(Family):
     def suggest(self, teacher: Config, layers: Densities) -> Config:
         """See `Family.suggest`."""
         return self.student_config(teacher, suggestion.suggested_counts(_swinir(teacher), layers))
-
-    def size_multiple(self, config: Config) -> int:
-        """Whole windows."""
-        return _swinir(config).window_size
-
-    def margin(self, config: Config) -> int:
-        """See `MARGIN`; whole windows."""
-        window = _swinir(config).window_size
-        return -(-MARGIN // window) * window
 
 
 def _swinir(config: Config) -> SwinIRConfig:

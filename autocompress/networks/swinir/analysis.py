@@ -21,7 +21,8 @@ from autocompress.networks.swinir.tracing import (
     trace,
 )
 from autocompress.networks.swinir.windows import padded
-from autocompress.shrink.linalg import Pixels, covariance
+from autocompress.shrink.least_squares import Pixels
+from autocompress.shrink.subspaces import covariance
 
 FITTED_PIXELS = 12_000  # of each layer
 SENSED_PATCHES = 8

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from autocompress.shrink.linalg import covariance, subspace
+from autocompress.shrink.subspaces import covariance, subspace
 
 
 @dataclass(frozen=True)

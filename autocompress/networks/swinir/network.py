@@ -24,6 +24,11 @@ from autocompress.networks.swinir.windows import WindowAttention, edge_masks, li
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K
 UPSAMPLERS = ("pixelshuffledirect", "pixelshuffle")
 NUM_FEAT = 64  # channels after `conv_before_upsample`; no setting in the official code either
+# LR pixels around a tile. Every shifted layer and convolution lets a pixel see further (SwinIR-S: 100 pixels), but
+# what comes from beyond the next few windows is small. Tiles of 64 pixels of a photograph by the shipped SwinIR-S agree
+# with the whole image, in 8 bits, to 70 dB with a margin of 8, 83 dB with 16 and 95 dB with 32 (one value in 100,000
+# then differs, by 1): more changes nothing.
+MARGIN = 32
 _DERIVED = (".relative_position_index", ".attn_mask")  # buffers of official files, which follow from the sizes
 
 
@@ -184,6 +189,17 @@ class SwinIR(SRNetwork):
     def repeated(self) -> list[nn.Module]:
         """The transformer layers."""
         return [module for module in self.modules() if isinstance(module, TransformerLayer)]
+
+    @property
+    def size_multiple(self) -> int:
+        """Whole windows."""
+        return self.config.window_size
+
+    @property
+    def margin(self) -> int:
+        """See `MARGIN`; whole windows."""
+        window = self.config.window_size
+        return -(-MARGIN // window) * window
 
     def features(self, lr: Tensor) -> Tensor:
         """See `SRNetwork.features`: what comes after the long skip, padded to whole windows."""

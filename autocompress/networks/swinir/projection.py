@@ -25,7 +25,8 @@ from autocompress.networks.swinir.heads import choose_heads
 from autocompress.networks.swinir.network import ResidualBlock, SwinIR, SwinIRConfig, TransformerLayer
 from autocompress.networks.swinir.tracing import blocks, channels_last, layers, mask_of, reader, rows_of, starts
 from autocompress.networks.swinir.windows import padded
-from autocompress.shrink.linalg import Pixels, Subspace, refit, refit_linear, subspace
+from autocompress.shrink.least_squares import Pixels, refit, refit_linear
+from autocompress.shrink.subspaces import Subspace, subspace
 
 RIDGE = 1e-4
 EXPONENT = 1.0  # of the sensitivity; see `subspace`. 0.5 starts 0.01 to 0.07 dB lower, 0 some 0.1 dB

@@ -8,8 +8,9 @@ import re
 from torch import Tensor
 
 from autocompress.errors import CheckpointError, ConfigError
-from autocompress.networks.base import Weights, check_tensors
+from autocompress.networks.base import Weights
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig, without_buffers
+from autocompress.networks.weights import check_tensors
 
 _TABLE = "layers.{}.residual_group.blocks.0.attn.relative_position_bias_table"
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from autocompress.networks.base import Weights
-from autocompress.networks.importance import largest
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
+from autocompress.shrink.importance import largest
 
 # which dimensions of a parameter are the stream's, by how its name ends; all others are of something else
 _STREAM = {

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from autocompress.networks.swinir.network import ResidualBlock, SwinIR, TransformerLayer
 from autocompress.networks.swinir.windows import shift_mask
-from autocompress.shrink.linalg import Pixels
+from autocompress.shrink.least_squares import Pixels
 
 
 @dataclass(frozen=True)

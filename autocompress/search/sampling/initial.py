@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import ConfigError, SpaceError
+from autocompress.networks import PRESETS
 from autocompress.networks.base import Config
-from autocompress.networks.presets import PRESETS
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import COUNTED, Costs
 from autocompress.search.space.joint_space import JointSpace, StudentSpace

@@ -15,7 +15,8 @@ from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from autocompress.distill.recipe import Recipe
-from autocompress.networks.base import Config, Family, SRNetwork, digest
+from autocompress.networks.base import Config, Family, SRNetwork
+from autocompress.networks.weights import digest
 from autocompress.search.space.parameter import Parameter, Value
 from autocompress.search.space.search_space import Candidate, SearchSpace, Values
 

@@ -10,9 +10,9 @@ from autocompress.cli.tables import shape
 from autocompress.compute import flops
 from autocompress.errors import ConfigError
 from autocompress.networks import FAMILIES, find_family
-from autocompress.networks.base import digest
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.networks.teachers import load_teacher
+from autocompress.networks.weights import digest
 
 
 def test_baseline_costs_what_the_literature_says() -> None:

@@ -18,8 +18,8 @@ import autocompress
 from autocompress.errors import CheckpointError
 from autocompress.export.files import export_network
 from autocompress.io import checkpoints
-from autocompress.networks.base import digest
 from autocompress.networks.swinir.network import SwinIRConfig
+from autocompress.networks.weights import digest
 
 
 @settings(max_examples=12, deadline=None)

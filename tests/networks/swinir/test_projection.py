@@ -14,13 +14,13 @@ from autocompress.data.bicubic import upscale
 from autocompress.data.embedded import embedded
 from autocompress.data.sources import ImagePair
 from autocompress.evaluation.metrics import psnr_y
-from autocompress.networks.base import digest
 from autocompress.networks.swinir import SwinIRFamily
 from autocompress.networks.swinir.heads import choose_heads
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
 from autocompress.networks.swinir.projection import kept_layers, normed_subspace
 from autocompress.networks.teachers import load_teacher
-from autocompress.shrink.linalg import refit_linear
+from autocompress.networks.weights import digest
+from autocompress.shrink.least_squares import refit_linear
 
 FAMILY = SwinIRFamily()
 TINY = SwinIRConfig(2, 12, (2, 3), (2, 3), window_size=4)

@@ -8,10 +8,10 @@ from generated import random_swinir as network
 from swinirs import FAMILY, images
 
 from autocompress import prune
-from autocompress.networks.base import digest
 from autocompress.networks.swinir import SwinIRFamily
 from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.networks.swinir.selection import Selection
+from autocompress.networks.weights import digest
 
 INITS = ("copy", "taylor")
 

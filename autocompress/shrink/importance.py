@@ -6,26 +6,23 @@ from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
-from autocompress.networks.base import SRNetwork
+from torch import Tensor, nn
 
 Importance = dict[str, Tensor]  # of a parameter's name: the importance of each of its elements
 _CHUNK = 16  # patches whose gradient is taken together
 
 
-def norm_importance(teacher: SRNetwork, names: Iterable[str]) -> Importance:
+def norm_importance(teacher: nn.Module, names: Iterable[str]) -> Importance:
     """The square of each weight: their sum over a group is its squared L2 norm."""
     return {name: teacher.get_parameter(name).detach().square() for name in names}
 
 
-def taylor_importance(teacher: SRNetwork, names: Iterable[str], lr: Tensor) -> Importance:
+def taylor_importance(teacher: nn.Module, scale: int, names: Iterable[str], lr: Tensor) -> Importance:
     """First-order Taylor importance, (weight * gradient)^2 (Molchanov et al., CVPR 2019, eq. 8).
 
     The loss is the L1 distance to the truth, one scale down: the patches (B, 3, h, w) in [0, 1] are the truth, and
-    what the network upscales is the patches made smaller (bicubic, antialiased).
+    what the network upscales by `scale` is the patches made smaller (bicubic, antialiased).
     """
-    scale = teacher.scale
     truth = lr[..., : lr.shape[-2] // scale * scale, : lr.shape[-1] // scale * scale]
     with torch.enable_grad():
         weights = {name: teacher.get_parameter(name).detach().requires_grad_() for name in names}

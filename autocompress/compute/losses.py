@@ -1,4 +1,4 @@
-"""The loss terms that a student can learn from its teacher by. Each takes images (B, 3, H, W) in [0, 1]."""
+"""Losses between images (B, 3, H, W) in [0, 1], and by name those that a student can learn from its teacher by."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from autocompress.compute.charbonnier import charbonnier
 from autocompress.errors import InvalidInput
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -21,6 +20,12 @@ CHARBONNIER_EPS = 1e-6  # an error of 1e-3, a quarter of an 8-bit level, is wher
 def l1(sr: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference."""
     return (sr - target).abs().mean()
+
+
+def charbonnier(sr: Tensor, target: Tensor, eps: float) -> Tensor:
+    """Mean sqrt(d^2 + eps): Charbonnier et al. 1994; for super-resolution, Lai et al. 2017 (LapSRN)."""
+    loss: Tensor = ((sr - target).square() + eps).sqrt().mean()
+    return loss
 
 
 def multilap(sr: Tensor, target: Tensor) -> Tensor:

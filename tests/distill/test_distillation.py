@@ -17,28 +17,28 @@ from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import open_folder
-from autocompress.distill import course
+from autocompress.distill import checkpointed_training
+from autocompress.distill.distillation import TrainingTask, open_training_images, train_to_file
 from autocompress.distill.recipe import Recipe, paper_recipe
-from autocompress.distill.teaching import Lesson, open_training_images, teach
 from autocompress.distill.training import Training
 from autocompress.errors import CheckpointError, ConfigError, DataError, InvalidInput, RunError
 from autocompress.evaluation.scores import bicubic_upscaler, check_finite, evaluate, network_upscaler, pairs
 from autocompress.io import checkpoints
 from autocompress.networks import parse_config
-from autocompress.networks.base import digest
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
+from autocompress.networks.weights import digest
 
 SMALLEST = EDSRConfig(2, 4, 1)
 RECIPE = Recipe(steps=6, batch_size=2, patch_size=16, teacher_share=0.0)
 SMALL = ["--set", "num_feat=4", "--set", "num_block=1", "--batch-size", "2", "--patch-size", "16"]
 
 
-def lesson(photos: Path, config: EDSRConfig = SMALLEST, **changes: object) -> Lesson:
+def task(photos: Path, config: EDSRConfig = SMALLEST, **changes: object) -> TrainingTask:
     source = open_training_images(photos, config.scale, RECIPE)
     fields = {"start": prune.from_scratch(EDSRFamily(), config, 0), "source": source, "target": None, "recipe": RECIPE}
-    return Lesson(**{**fields, **changes})  # type: ignore[arg-type]
+    return TrainingTask(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def quiet(_: object) -> None:
@@ -59,12 +59,12 @@ def stop_at(step: int) -> object:
 
 def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(photos: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
-    teach(lesson(photos), whole, Precision(), quiet, quiet)
+    train_to_file(task(photos), whole, Precision(), quiet, quiet)
     steps: list[int] = []
     with pytest.raises(Killed):
-        teach(lesson(photos), killed, Precision(), quiet, stop_at(4))  # type: ignore[arg-type]
+        train_to_file(task(photos), killed, Precision(), quiet, stop_at(4))  # type: ignore[arg-type]
     assert not killed.exists()
-    teach(lesson(photos), killed, Precision(), quiet, steps.append)
+    train_to_file(task(photos), killed, Precision(), quiet, steps.append)
     assert steps == [4, 5, 6]
     first, second = load(whole).state_dict(), load(killed).state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
@@ -79,28 +79,28 @@ def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(photos: Path, t
 def test_another_training_is_refused_by_what_differs(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.safetensors"
     with pytest.raises(Killed):
-        teach(lesson(photos), out, Precision(), quiet, stop_at(3))  # type: ignore[arg-type]
+        train_to_file(task(photos), out, Precision(), quiet, stop_at(3))  # type: ignore[arg-type]
     with pytest.raises(RunError, match="another config"):
-        teach(lesson(photos, EDSRConfig(2, 6, 1)), out, Precision(), quiet, quiet)
+        train_to_file(task(photos, EDSRConfig(2, 6, 1)), out, Precision(), quiet, quiet)
     state = out.with_suffix(".state")
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="remove it to begin anew"):
-        teach(lesson(photos), out, Precision(), quiet, quiet)
+        train_to_file(task(photos), out, Precision(), quiet, quiet)
 
 
 def test_it_learns_from_a_target(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
     recipe = Recipe(steps=3, batch_size=2, patch_size=16, teacher_share=1.0)
     alone, taught = tmp_path / "alone.safetensors", tmp_path / "taught.safetensors"
-    teach(lesson(photos), alone, Precision(), quiet, quiet)
+    train_to_file(task(photos), alone, Precision(), quiet, quiet)
     target = load(teacher_file)
-    teach(lesson(photos, target=target, recipe=recipe), taught, Precision(), quiet, quiet)
+    train_to_file(task(photos, target=target, recipe=recipe), taught, Precision(), quiet, quiet)
     assert json.loads(taught.with_suffix(".json").read_text())["provenance"]["target_digest"] == digest(target)
     assert not torch.equal(load(alone).conv_last.weight, load(taught).conv_last.weight)  # type: ignore[union-attr]
 
 
 def test_a_target_of_another_scale_is_refused(photos: Path, teacher_file: Path) -> None:
     with pytest.raises(InvalidInput, match="upscales by 2, but the network by 3"):
-        lesson(photos, EDSRConfig(3, 4, 1), target=load(teacher_file))
+        task(photos, EDSRConfig(3, 4, 1), target=load(teacher_file))
 
 
 def test_the_command(photos: Path, tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_the_command(photos: Path, tmp_path: Path) -> None:
 def test_it_is_scored_on_the_way(photos: Path, tmp_path: Path) -> None:
     out, lines = tmp_path / "net.safetensors", list[str]()
     recipe = dataclasses.replace(RECIPE, steps=20)
-    teach(
-        lesson(photos, recipe=recipe, valid=open_folder(photos, 2, min_size=32)), out, Precision(), lines.append, quiet
+    train_to_file(
+        task(photos, recipe=recipe, valid=open_folder(photos, 2, min_size=32)), out, Precision(), lines.append, quiet
     )
     scored = [line for line in lines if " dB on 3 images of " in line]
     assert len(scored) == 10
@@ -179,8 +179,8 @@ def test_compiling_is_kept_only_where_it_is_faster(
         torch.nn.Module, "compile", lambda module: setattr(module, "_compiled_call_impl", module.forward)
     )
     seconds = iter([2.0, 1.0] if faster else [1.0, 2.0])
-    monkeypatch.setattr(course, "_seconds_a_step", lambda *_: next(seconds))
-    course.compile_if_faster(training, quiet)
+    monkeypatch.setattr(checkpointed_training, "_seconds_a_step", lambda *_: next(seconds))
+    checkpointed_training.compile_if_faster(training, quiet)
     compiled = [part._compiled_call_impl is not None for part in training._student.repeated()]
     assert compiled == [faster]
 
@@ -196,7 +196,7 @@ def test_a_compiler_that_fails_is_done_without(photos: Path, monkeypatch: pytest
 
     monkeypatch.setattr(torch.nn.Module, "compile", lambda module: setattr(module, "_compiled_call_impl", fail))
     with pytest.warns(UserWarning, match="torch.compile failed.*no compiler"):
-        course.compile_if_faster(training, quiet)
+        checkpointed_training.compile_if_faster(training, quiet)
     training.run_to(training.step + 1)
 
 
@@ -254,9 +254,9 @@ def test_what_cannot_be_distilled_is_named_first(
 def test_a_state_with_more_to_it_is_another_training(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.safetensors"
     with pytest.raises(Killed):
-        teach(lesson(photos, described={"start": "a"}), out, Precision(), quiet, stop_at(3))  # type: ignore[arg-type]
+        train_to_file(task(photos, described={"start": "a"}), out, Precision(), quiet, stop_at(3))  # type: ignore[arg-type]
     with pytest.raises(RunError, match="another start: a there, None now"):
-        teach(lesson(photos), out, Precision(), quiet, quiet)
+        train_to_file(task(photos), out, Precision(), quiet, quiet)
 
 
 def test_an_image_without_any_error_is_named(photos: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A training from its start to its end, kept on disk on the way, so that the same call goes on where it stopped."""
+"""A training whose state is saved on the way, so that the same call goes on where an earlier one stopped."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from autocompress.errors import CheckpointError, RunError
 from autocompress.io import checkpoints
 from autocompress.networks.base import SRNetwork
 
-SAVES = 50  # over a whole course
+SAVES = 50  # over a whole training
 WORTH_COMPILING = 2000  # steps; to compile takes as long as some hundred of them
 PROBE_STEPS = 16
 
 
-def finish(
+def train_with_checkpoints(
     training: Training,
     state_file: Path,
     identity: dict[str, Any],

@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
-from autocompress.compute.charbonnier import charbonnier
-from autocompress.distill.losses import CHARBONNIER_EPS, TEACHER_LOSSES, l1, multilap
+from autocompress.compute.losses import CHARBONNIER_EPS, TEACHER_LOSSES, charbonnier, l1, multilap
 
 Plane = NDArray[np.float64]
 

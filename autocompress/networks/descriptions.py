@@ -1,0 +1,76 @@
+"""Networks and configs in words and plain JSON types, and configs from the words that people write."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autocompress.compute import flops
+from autocompress.errors import CheckpointError, ConfigError
+from autocompress.networks.base import Config, Family, SRNetwork
+from autocompress.networks.registry import find_family
+
+
+def describe(network: SRNetwork) -> dict[str, Any]:
+    """What a side file says of a network itself: family, config, scale, fvcore's FLOPs for 1280x720, and parameters."""
+    config = network.config
+    return {
+        "family": network.family,
+        "config": config.to_dict(),
+        "scale": config.scale,
+        "flops": flops.count_flops(network, config.scale, math.lcm(48, network.size_multiple)),
+        "params": flops.count_params(network),
+    }
+
+
+def read_description(side_file: Path) -> tuple[Family, Config] | None:
+    """What our own side file says of a network; None for a JSON file that is something else."""
+    try:
+        side = json.loads(side_file.read_text(encoding="utf-8"))
+        if not (isinstance(side, dict) and {"family", "config"} <= side.keys()):
+            return None
+        family = find_family(side["family"])
+        return family, family.config_class.from_dict(side["config"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{side_file}: not the description of a network ({error})") from error
+
+
+def shape(family: str, config: Mapping[str, object]) -> str:
+    """A network in a few words: its family and the counts that a search varies, optional ones where unusual."""
+    found = find_family(family)
+    network = found.config_class.from_dict(config)
+    counts, usual = found.counts_of(network), found.counts_of(found.config_class(network.scale))
+    shown = [c.field for c in found.counts if not c.optional or counts[c.field] != usual[c.field]]
+    return " ".join([family, *(f"{name}={counts[name]}" for name in shown)])
+
+
+def parse_config(family: str, scale: int, changes: Iterable[str]) -> Config:
+    """The family's config with this scale and changes such as `embed_dim=48`; raises ConfigError."""
+    return find_family(family).config_class.from_dict({"scale": scale, **parse_fields(changes)})
+
+
+def parse_fields(changes: Iterable[str]) -> dict[str, Any]:
+    """Fields of a config from texts such as `num_feat=16` or `depths=[6, 6]`; raises ConfigError."""
+    values = {}
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals:
+            raise ConfigError(f"{change!r} sets nothing; write a field and its value, such as num_feat=16")
+        try:
+            values[name] = _number(yaml.safe_load(text))
+        except yaml.YAMLError:
+            raise ConfigError(f"{change}: not a number, a word or a list such as [6, 6]") from None
+    return values
+
+
+def _number(value: Any) -> Any:
+    """What YAML takes for a word though anyone else reads a number: 1e-3."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value

@@ -1,0 +1,26 @@
+"""The families that are known, and the networks of theirs that people know by a name."""
+
+from __future__ import annotations
+
+from autocompress.errors import ConfigError
+from autocompress.networks.base import Config, Family, SRNetwork
+from autocompress.networks.edsr import EDSRFamily
+from autocompress.networks.swinir import SwinIRFamily
+
+FAMILIES: dict[str, Family] = {family.name: family for family in (EDSRFamily(), SwinIRFamily())}
+
+PRESETS: dict[str, tuple[str, Config]] = {
+    name: (family.name, config) for family in FAMILIES.values() for name, config in family.presets.items()
+}
+
+
+def find_family(name: str) -> Family:
+    """The family of this name; an unknown one is a ConfigError that lists the known."""
+    if name not in FAMILIES:
+        raise ConfigError(f"no family is called {name!r}; known: {', '.join(FAMILIES)}")
+    return FAMILIES[name]
+
+
+def family_of(network: SRNetwork) -> Family:
+    """The family that a network belongs to."""
+    return FAMILIES[network.family]

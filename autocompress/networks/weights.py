@@ -1,0 +1,45 @@
+"""A network's weights: building a network with them, checking tensors from a file, and telling equal networks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from autocompress.errors import CheckpointError
+from autocompress.networks.base import Config, Family, SRNetwork, Weights
+
+
+def with_weights(family: Family, config: Config, weights: Weights) -> SRNetwork:
+    """The network of `config` with these weights (float32, copied), in eval mode."""
+    network = family.build(config)
+    network.load_state_dict({key: value.to(torch.float32) for key, value in weights.items()}, strict=True)
+    return network.eval()
+
+
+def check_tensors(build: Callable[[], nn.Module], weights: Weights, described: str) -> None:
+    """Raise CheckpointError, naming the first differences, unless keys and shapes are those of what `build` makes."""
+    with torch.device("meta"):
+        expected = {key: tuple(value.shape) for key, value in build().state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in weights.items()}
+    differences = [
+        f"{key} is {found.get(key, 'missing')} where {expected.get(key, 'nothing')} is expected"
+        for key in sorted(expected.keys() | found.keys())
+        if found.get(key) != expected.get(key)
+    ]
+    if differences:
+        more = f" (and {len(differences) - 2} more)" if len(differences) > 2 else ""
+        raise CheckpointError(f"this looks like {described}, but {'; '.join(differences[:2])}{more}")
+
+
+def digest(network: SRNetwork) -> str:
+    """A hex hash of a network's family, config and weights: the same for the same function, whatever file it was in."""
+    described = json.dumps([network.family, network.config.to_dict()], sort_keys=True)
+    total = hashlib.blake2b(described.encode(), digest_size=16)
+    for key, value in sorted(network.state_dict().items()):
+        total.update(key.encode())
+        total.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+    return total.hexdigest()
