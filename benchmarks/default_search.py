@@ -25,6 +25,7 @@ from autocompress.compute import flops
 from autocompress.data.embedded import embedded
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.record import scores_at_rungs
 from autocompress.search.run.storage import STUDY_NAME
 from autocompress.search.trial.quick_score import estimate_by_tiles
 
@@ -48,7 +49,7 @@ def main() -> None:
     references = run.config["references"]
     study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database.absolute()}")
     states = [trial.state.name for trial in study.get_trials(deepcopy=False)]
-    scored = [trial for trial in study.get_trials(deepcopy=False) if "psnr_y_at_step_0" in trial.user_attrs]
+    scored = [trial for trial in study.get_trials(deepcopy=False) if 0 in scores_at_rungs(trial)]
     front = json.loads((out / "pareto.json").read_text())["students"]
     counted = [flops.count_flops(autocompress.load(row["file"]), 2) for row in front]
     best = max(row["psnr_y"] for row in front)

@@ -36,7 +36,8 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from autocompress.distill.recipe import Recipe
 from autocompress.search.pareto import Point, hypervolume
-from autocompress.search.run.history import AT_STEP, KnownConfig
+from autocompress.search.run.history import KnownConfig
+from autocompress.search.run.record import TrialRecord, update
 from autocompress.search.run.study import DIRECTIONS
 from autocompress.search.sampling import cost_aware
 from autocompress.search.sampling.factory import make_sampler
@@ -320,7 +321,7 @@ def simulate(world: World, name: str, rule: Rule, trials: int) -> Course:
                     study.tell(trial, [float(psnr), float(flops)])
                     found.append(Point(trial.number, truth, flops))
                     break
-                trial.set_user_attr(f"{AT_STEP}{step}", float(psnr))
+                update(trial, TrialRecord(at_step={step: float(psnr)}))
                 rungs.record(step, point)
                 if step in rule.at and rungs.stops(step, point):
                     study.tell(trial, state=TrialState.PRUNED)

@@ -9,17 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import Call, Ended
-from generated import write_waves
-from pages import FRONT, Open
-from playwright.sync_api import Browser, Page, sync_playwright
-from small import BUDGET, SPACE, Finished, Silent
+from helpers.browser import browser, open_page  # noqa: F401 (fixtures)
+from helpers.command_line import Call, Ended
+from helpers.edsr_networks import pixel_repeating_edsr
+from helpers.images import write_waves
+from helpers.small_search import BUDGET, SPACE, FinishedSearch, Recorder
 
 from autocompress import search
 from autocompress.cli import main
 from autocompress.compute import precision
-from autocompress.networks.edsr import EDSRFamily
-from autocompress.networks.edsr.network import EDSR, EDSRConfig
+from autocompress.networks.edsr.network import EDSR
 from autocompress.report import Story, write_report
 from autocompress.search import RunFolder, Settings, running
 from autocompress.search.results.front import write_pareto
@@ -28,43 +27,6 @@ from autocompress.search.space.budget import Budget
 os.environ["OMP_NUM_THREADS"] = "1"  # two processes test at once, and start others
 os.environ["RAY_AUTH_MODE"] = "disabled"  # a process reads it once, and a new head wants a token of whoever joins
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def opened(browser: Browser) -> Iterator[Open]:
-    """Opens a page as a file; at the end there must have been no error, no message and no request but for the file."""
-    said: list[str] = []
-    requests: list[str] = []
-    pages: list[Page] = []
-
-    def open_page(path: Path, width: int = 1280, scheme: Any = "light") -> Page:
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        pages.append(page)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: said.append(dialog.message))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.absolute().as_uri())
-        page.wait_for_function(f"{FRONT}.data !== undefined")
-        return page
-
-    yield open_page
-    for page in pages:
-        page.close()
-    assert said == []
-    assert len([url for url in requests if not url.startswith(("data:", "blob:"))]) == len(pages)
 
 
 @pytest.fixture(scope="session")
@@ -86,18 +48,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_teacher() -> EDSR:
-    """An EDSR of 8 features and 2 blocks at x2 that repeats pixels, with some noise in all weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = EDSRFamily().build(EDSRConfig(scale=2, num_feat=8, num_block=2))
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.mul_(0.05)
-        for channel in range(3):
-            network.conv_first.weight[channel, channel, 1, 1] += 1
-            network.upsample[0].weight[4 * channel : 4 * channel + 4, channel, 1, 1] += 1
-            network.conv_last.weight[channel, channel, 1, 1] += 1
-    return network.eval()
+    """Its copy in a file is `teacher_file`."""
+    return pixel_repeating_edsr()
 
 
 @pytest.fixture(scope="session")
@@ -207,7 +159,7 @@ def searched(call: Call, here: Path, search_words: list[object]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Path) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Path) -> FinishedSearch:
     """One search, by projection, with its results written."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "small.yaml").write_text(SPACE)
@@ -220,7 +172,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photo
         steps=4,
         out=folder / "run",
     )
-    progress = Silent()
+    progress = Recorder()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(precision, "choose", precision.Precision)
         run, outcome = search.search(wanted, progress)
@@ -230,7 +182,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photo
 
 
 @pytest.fixture
-def copied(finished: Finished, tmp_path: Path) -> RunFolder:
+def copied(finished: FinishedSearch, tmp_path: Path) -> RunFolder:
     """That search, to be changed."""
     shutil.copytree(finished[0].path, tmp_path / "run")
     return RunFolder(tmp_path / "run")

@@ -14,13 +14,13 @@ from urllib.request import urlopen
 import optuna
 import pytest
 import stub
+from helpers.small_search import BUDGET, Recorder
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta
 from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard import get_note
 from optuna_dashboard._note import get_note_from_system_attrs
 from PIL import Image
 from playwright.sync_api import Browser
-from small import BUDGET, Silent
 from stub import StubSetup
 from typer.testing import CliRunner
 
@@ -33,7 +33,7 @@ from autocompress.search.run.notes import PART, save_note
 from autocompress.search.run.storage import STUDY_NAME, find_storage
 from autocompress.search.space.budget import Budget
 
-Finished = tuple[RunFolder, Outcome, Silent]
+Finished = tuple[RunFolder, Outcome, Recorder]
 Make = Callable[..., Settings]
 
 
@@ -155,7 +155,7 @@ def test_a_trial_that_was_cut_off_at_its_end_is_shown_once(
         return tell(*words, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(optuna.Study, "tell", interrupted)
-    run, outcome = search.search(small(trials=1, steps=2), Silent())
+    run, outcome = search.search(small(trials=1, steps=2), Recorder())
     assert outcome.interrupted
     shown = show(run)
     (trial,) = shown.trials
@@ -166,12 +166,12 @@ def test_a_trial_that_was_cut_off_at_its_end_is_shown_once(
 
 def test_a_lost_study_has_its_notes_and_pictures_again(small: Make, show: Callable[[RunFolder], Shown]) -> None:
     wanted = small(trials=2, steps=2)
-    run, _ = search.search(wanted, Silent())
+    run, _ = search.search(wanted, Recorder())
     before = show(run)
     before.close()
     for file in run.path.glob("study.db*"):
         file.unlink()
-    search.search(wanted, Silent())
+    search.search(wanted, Recorder())
     after = show(run)
     assert len(before.trials) == len(after.trials) == 2
     for trial, again in zip(before.trials, after.trials, strict=True):

@@ -16,9 +16,9 @@ from types import ModuleType
 import pytest
 import torch
 import typer.main
-from command_line import Call
-from documents import FENCE, IMAGES, PAGES, Stand, blocks, commands, load_family, made_small
-from generated import fvcore_total
+from helpers.command_line import Call
+from helpers.documentation import FENCE, IMAGES, PAGES, StandIns, blocks, commands, load_family, with_small_teachers
+from helpers.network_files import fvcore_total
 from typer.core import TyperGroup
 
 from autocompress import networks, prune
@@ -72,10 +72,10 @@ def stand(
     tmp_path_factory: pytest.TempPathFactory,
     finished: tuple[RunFolder, Outcome, object],
     espcn: ModuleType,
-) -> Iterator[Stand]:
-    stand = Stand(tmp_path_factory.mktemp("stand"), finished[0])
+) -> Iterator[StandIns]:
+    stand = StandIns(tmp_path_factory.mktemp("stand"), finished[0])
     stand.save("espcn.safetensors", network(espcn, 16, 2))
-    yield from (stand for _ in made_small(tmp_path_factory.mktemp("teachers")))
+    yield from (stand for _ in with_small_teachers(tmp_path_factory.mktemp("teachers")))
 
 
 def network(espcn: ModuleType, num_feat: int, num_layer: int) -> SRNetwork:
@@ -103,7 +103,7 @@ def shortened(words: list[str]) -> list[str]:
 def test_a_command_runs(
     call: Call,
     command: str,
-    stand: Stand,
+    stand: StandIns,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

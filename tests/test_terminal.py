@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Call
+from helpers.command_line import Call
 from rich.console import Console
 
 from autocompress import terminal

@@ -17,6 +17,7 @@ from autocompress.search.results.front import LATENCIES, objective, pick, rows, 
 from autocompress.search.results.status import NAMES, trials_of
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.known import scores
+from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.sessions import is_held, locks
 from autocompress.search.run.study import ended
 
@@ -109,7 +110,7 @@ class Story:
     def early(self) -> list[tuple[int, str, str]]:
         """Trials that ended early: their number, `stopped` or `failed`, and why."""
         return [
-            (trial.number, NAMES[trial.state], trial.user_attrs.get("reason", ""))
+            (trial.number, NAMES[trial.state], TrialRecord.of(trial).reason)
             for trial in sorted(ended(self.trials), key=lambda trial: trial.number)
             if trial.state in NAMES
         ]

@@ -15,14 +15,12 @@ from autocompress.errors import DiskFull
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.pareto import Point
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.known import AT_STEP, Known
+from autocompress.search.run.known import Known
+from autocompress.search.run.record import TrialRecord, update
 from autocompress.search.run.recovery import rebuild
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.showing import Showing
 from autocompress.search.run.study import (
-    BEGUN,
-    SESSION,
-    attempts,
     ended,
     enqueue,
     fail,
@@ -164,8 +162,8 @@ class Tuner:
         if number is None:
             return None
         trial = self._open[number]
-        trial.asked.set_user_attr(BEGUN, time.time())
-        self._journal(number).write(f"begins, attempt {attempts(trial.asked) + 1}: {trial.candidate}")
+        update(trial.asked, TrialRecord(begun=time.time()))
+        self._journal(number).write(f"begins, attempt {TrialRecord.of(trial.asked).attempts + 1}: {trial.candidate}")
         state_file = self._run.trial(trial.origin) / "state.pt"
         return Job(number, trial.candidate, self._run.trial(number), state_file)
 
@@ -224,8 +222,9 @@ class Tuner:
         trials = self._trials()
         running = (trial for trial in trials if trial.state == TrialState.RUNNING)
         theirs = [trial for trial in running if trial.number not in self._open]
-        alive = {one for one in {trial.user_attrs.get(SESSION) for trial in theirs} if self._session.alive(one)}
-        if lost := [trial for trial in theirs if trial.user_attrs.get(SESSION) not in alive]:
+        sessions = {trial.number: TrialRecord.of(trial).session for trial in theirs}
+        alive = {session for session in set(sessions.values()) if self._session.alive(session)}
+        if lost := [trial for trial in theirs if sessions[trial.number] not in alive]:
             self._recover(lost)
             trials = self._trials()
         self._known.look(trials)
@@ -236,12 +235,11 @@ class Tuner:
 
     def _ask_the_study(self) -> int:
         asked = self._study.ask()
-        asked.set_user_attr(SESSION, self._session.id)
+        update(asked, TrialRecord(session=self._session.id))
         place = ordinal(asked, self._trials())
         candidate = self._candidates.of(self._task.joint_space.suggest(asked), place)
         self._known.tried.add(self._task.joint_space.key(candidate))
-        for name, value in self._showing.cost(candidate).items():
-            asked.set_user_attr(name, value)
+        update(asked, self._showing.cost(candidate))
         self._open[asked.number] = _Open(asked, candidate, place)
         return asked.number
 
@@ -256,7 +254,7 @@ class Tuner:
         trial = self._open[number]
         candidate, point = trial.candidate, Point(number, psnr, trial.candidate.cost)
         with self._ledger.during("storing"):
-            trial.asked.set_user_attr(f"{AT_STEP}{step}", psnr)
+            update(trial.asked, TrialRecord(at_step={step: psnr}))
             self._journal(number).write(f"{psnr:.4f} dB after {step} steps")
         self._known.record(step, point)
         if not self._session.alone():
@@ -292,7 +290,7 @@ class Tuner:
         """For good, or to be tried again, from its last rung."""
         with self._ledger.during("storing"), self._session.asking():
             trial = self._close(number, f"failed: {reason}")
-            again = again and attempts(trial.asked) + 1 < MAX_ATTEMPTS
+            again = again and TrialRecord.of(trial.asked).attempts + 1 < MAX_ATTEMPTS
             self._showing.failed(number, reason, again)
             self._known.forget(number)
             fail(self._study, number, again=again, failed_attempt=True)
@@ -308,12 +306,13 @@ class Tuner:
         """Fail what is open and queue it again, for the next time that this run goes on."""
         with self._session.asking():
             for number, trial in self._open.items():
-                trial.asked.set_user_attr("reason", reason)
+                update(trial.asked, TrialRecord(reason=reason))
                 self._journal(number).write(reason)
                 self._known.forget(number)
             running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             # one without a session was being asked for, and that was here
-            self._recover(trial for trial in running if trial.user_attrs.get(SESSION) in (self._session.id, None))
+            ours = (self._session.id, None)
+            self._recover(trial for trial in running if TrialRecord.of(trial).session in ours)
         self._open.clear()
 
     def _usable(self, point: Values) -> bool:

@@ -13,8 +13,8 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 import torch
-from generated import write_waves
-from small import BUDGET, SPACE, Silent
+from helpers.images import write_waves
+from helpers.small_search import BUDGET, SPACE, Recorder
 
 import autocompress
 from autocompress import api
@@ -51,7 +51,7 @@ def search(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest
 
 
 @pytest.fixture
-def result(finished: tuple[RunFolder, Outcome, Silent]) -> Result:
+def result(finished: tuple[RunFolder, Outcome, Recorder]) -> Result:
     return open_run(finished[0].path)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from bomb import Bomb
-from command_line import Call, assert_refused
-from generated import write_waves
+from helpers.command_line import Call, assert_refused
+from helpers.images import write_waves
+from helpers.network_files import CodeRunningPickle
+from helpers.small_search import SPACE
 from PIL import Image
-from small import SPACE
 
 import autocompress
 
@@ -30,8 +30,8 @@ def prepare(folder: Path) -> None:
     (folder / "no.yaml").write_text("family: [edsr\n")
     (folder / "list.yaml").write_text("- edsr\n")
     with (folder / "bomb.pth").open("wb") as file:
-        pickle.dump({"params": Bomb(folder / "ran")}, file)
-    torch.save({"params": Bomb(folder / "ran")}, folder / "bomb.pt")
+        pickle.dump({"params": CodeRunningPickle(folder / "ran")}, file)
+    torch.save({"params": CodeRunningPickle(folder / "ran")}, folder / "bomb.pt")
     torch.save({"params": {"layer.weight": torch.ones(3)}}, folder / "other.pth")
     (folder / "small").mkdir()
     Image.new("RGB", (20, 20)).save(folder / "small" / "stamp.png")

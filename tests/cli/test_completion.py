@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from command_line import Call
+from helpers.command_line import Call
 
 from autocompress.export.files import FORMATS
 from autocompress.networks.teachers import shipped

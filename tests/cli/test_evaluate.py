@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import Call
-from generated import write_waves
-from golden import golden
+from helpers.command_line import Call
+from helpers.images import write_waves
+from helpers.network_files import golden
 from PIL import Image
 
 import autocompress

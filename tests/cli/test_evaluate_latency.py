@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Call
-from made_up import made_up, milliseconds
+from helpers.command_line import Call
+from helpers.latencies import invent_latencies, milliseconds
 
 from autocompress.evaluation import latency
 from autocompress.evaluation.latency import Latency, Machine
@@ -24,7 +24,7 @@ from autocompress.search.results.front import pareto, students
 
 @pytest.fixture(autouse=True)
 def _made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latency, "measure", made_up)
+    monkeypatch.setattr(latency, "measure", invent_latencies)
 
 
 def test_a_network_s_table(call: Call, teacher_file: Path, photos: Path) -> None:
@@ -92,7 +92,7 @@ def test_the_report_has_what_was_measured(call: Call, copied: RunFolder) -> None
 def test_a_runtime_that_fails_is_named(call: Call, copied: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     def half(*given: Any, on_failure: Callable[[str], None]) -> dict[str, Latency]:
         on_failure("not measured with onnx: no")
-        return {"pytorch": made_up(*given)["pytorch"]}
+        return {"pytorch": invent_latencies(*given)["pytorch"]}
 
     monkeypatch.setattr(latency, "measure", half)
     code, out, err = call("evaluate", copied.path, "--latency")
@@ -108,7 +108,7 @@ def test_times_that_vary_are_told_of(
     call: Call, copied: RunFolder, monkeypatch: pytest.MonkeyPatch, half: float, told: bool
 ) -> None:
     def varying(*given: Any, on_failure: Callable[[str], None]) -> dict[str, Latency]:
-        one = made_up(*given)["pytorch"]
+        one = invent_latencies(*given)["pytorch"]
         return {"pytorch": replace(one, median=100.0, quartiles=(100 * (1 - half), 100 * (1 + half)))}
 
     monkeypatch.setattr(latency, "measure", varying)

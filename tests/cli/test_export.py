@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from command_line import Call, assert_refused
+from helpers.command_line import Call, assert_refused
 from torch import Tensor, nn
 
 import autocompress

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from command_line import Call
+from helpers.command_line import Call
 from typer.main import get_command
 
 from autocompress.cli import app

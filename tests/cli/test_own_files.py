@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from edsrs import FAMILY, weights
+from helpers.edsr_networks import FAMILY, weights
 from safetensors.torch import save_file
 
 import autocompress

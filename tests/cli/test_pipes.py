@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from command_line import Call
+from helpers.command_line import Call
+from helpers.small_search import FinishedSearch
 from rich.table import Table
-from small import Finished
 
 from autocompress import __version__
 from autocompress.cli.tables import front_table, spare_of_front
@@ -49,7 +49,7 @@ def test_ctrl_c_in_any_command_is_one_line_and_code_130(
 
 
 @pytest.mark.parametrize("words", [["pareto", "RUN"], ["--version"], ["--help"]])
-def test_a_reader_that_goes_away_is_no_traceback(finished: Finished, words: list[str]) -> None:
+def test_a_reader_that_goes_away_is_no_traceback(finished: FinishedSearch, words: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     arguments = [str(finished[0].path) if word == "RUN" else word for word in words]
@@ -126,7 +126,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> Iterator[io.StringI
     ],
 )
 def test_the_front_fits_the_terminal(
-    finished: Finished,
+    finished: FinishedSearch,
     monkeypatch: pytest.MonkeyPatch,
     width: int,
     there: list[str],

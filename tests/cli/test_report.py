@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Call
+from helpers.command_line import Call
+from helpers.small_search import FinishedSearch
 from playwright.sync_api import Browser
-from small import Finished
 
 from autocompress.errors import InvalidInput
 from autocompress.report import picture, write_png
 
 
-def test_the_report_goes_where_it_is_wanted(call: Call, finished: Finished, tmp_path: Path) -> None:
+def test_the_report_goes_where_it_is_wanted(call: Call, finished: FinishedSearch, tmp_path: Path) -> None:
     code, _, err = call("report", finished[0].path, "--out", tmp_path / "there" / "page.html")
     assert (code, err) == (0, "")
     assert (tmp_path / "there" / "page.html").stat().st_size > 1e6
@@ -27,7 +27,7 @@ def test_the_report_goes_where_it_is_wanted(call: Call, finished: Finished, tmp_
 
 
 @pytest.mark.slow
-def test_a_png_is_one(finished: Finished, browser: Browser, tmp_path: Path) -> None:
+def test_a_png_is_one(finished: FinishedSearch, browser: Browser, tmp_path: Path) -> None:
     pytest.importorskip("kaleido")
     code = (
         "import sys; from pathlib import Path; from autocompress.cli import main\n"
@@ -56,7 +56,7 @@ BROKEN = "The browser seemed to close immediately after starting.\nYou can set t
 )
 def test_without_what_draws_a_png(
     call: Call,
-    finished: Finished,
+    finished: FinishedSearch,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: str | None,
@@ -76,7 +76,7 @@ def test_without_what_draws_a_png(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_picture_of_another_kind_is_refused(call: Call, finished: Finished, tmp_path: Path) -> None:
+def test_a_picture_of_another_kind_is_refused(call: Call, finished: FinishedSearch, tmp_path: Path) -> None:
     code, _, err = call("report", finished[0].path, "--png", tmp_path / "front.jpg")
     assert code == 2
     assert "front.jpg: must end in .png; give such as front.png" in err

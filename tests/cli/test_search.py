@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_line import Call, assert_refused
+from helpers.command_line import Call, assert_refused
 
 from autocompress import terminal
 from autocompress.search import Outcome, RunFolder

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from command_line import Call
+from helpers.command_line import Call
 
 from autocompress.search.space.search_space import load_space
 

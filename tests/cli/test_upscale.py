@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from command_line import Call, Ended
-from generated import png_16_bit
+from helpers.command_line import Call, Ended
+from helpers.images import write_16_bit_png, write_image
+from helpers.small_search import Recorder
 from numpy.typing import NDArray
-from pictures import write_image
 from PIL import ExifTags, Image, ImageCms
-from small import Silent
 
 import autocompress
 from autocompress.data import bicubic, pictures
@@ -246,7 +245,7 @@ def test_jpeg_keeps_profile_and_exif(run: Call, network: SRNetwork, photo: Sampl
 )
 def test_16_bits_become_8(run: Call, network: SRNetwork, colour_type: int, channels: int, mode: str) -> None:
     samples = np.random.default_rng(0).integers(0, 65536, (20, 30, channels), dtype=np.uint16)
-    png_16_bit(Path("deep.png"), samples, colour_type)
+    write_16_bit_png(Path("deep.png"), samples, colour_type)
     assert run("deep.png", "out.png")[0] == 0
     with Image.open("out.png") as made:
         found = made.copy()
@@ -382,7 +381,7 @@ def test_what_cannot_be_done(run: Call, folder: Path) -> None:
     refused(run("in/a.png", "in/notes.txt/out.png"), "in/notes.txt/out.png: cannot be written")
 
 
-def test_a_run_upscales_by_its_pick(run: Call, folder: Path, finished: tuple[RunFolder, Outcome, Silent]) -> None:
+def test_a_run_upscales_by_its_pick(run: Call, folder: Path, finished: tuple[RunFolder, Outcome, Recorder]) -> None:
     best = pick(pareto(finished[0]))["file"]
     assert run("in/a.png", "run.png", student=finished[0].path)[0] == 0
     assert run("in/a.png", "file.png", student=best)[0] == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import SPACE, Silent
+from helpers.small_search import SPACE, Recorder
 from torch import Tensor
 
 from autocompress import prune
@@ -197,10 +197,10 @@ def test_a_search_runs_and_goes_on(teacher_file: Path, photos: Path, tmp_path: P
         steps=30,
         out=tmp_path / "run",
     )
-    run, _ = search(settings, Silent())
+    run, _ = search(settings, Recorder())
     assert run.config["arithmetic"]["device"] == "cuda"
     assert run.config["arithmetic"]["graphs"]
     before = run.students()
     assert before
-    run, _ = search(replace(settings, trials=6), Silent())
+    run, _ = search(replace(settings, trials=6), Recorder())
     assert len(RunFolder.existing(run.path).students()) >= len(before)

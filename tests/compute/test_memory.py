@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from edsrs import FAMILY as EDSR_FAMILY
+from helpers.edsr_networks import FAMILY as EDSR_FAMILY
+from helpers.swinir_networks import FAMILY as SWINIR_FAMILY
+from helpers.swinir_networks import TINY
 from safetensors.torch import load_file, save_file
-from swinirs import FAMILY as SWINIR_FAMILY
-from swinirs import TINY
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 

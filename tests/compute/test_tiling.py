@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from generated import random_swinir
+from helpers.swinir_networks import random_swinir
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.images import write_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import write_image
 from torch import Tensor
 
 from autocompress.data.bank import PixelBank

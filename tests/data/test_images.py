@@ -7,9 +7,8 @@ from typing import Literal
 import numpy as np
 import pytest
 import tifffile
-from generated import png_16_bit
+from helpers.images import write_16_bit_png, write_image
 from numpy.typing import NDArray
-from pictures import write_image
 from PIL import Image
 
 from autocompress.data.images import IMAGE_SUFFIXES, read_image, read_size
@@ -93,7 +92,7 @@ def test_cmyk_is_converted(tmp_path: Path) -> None:
 def test_16_bit_png(tmp_path: Path, colour_type: int, channels: int) -> None:
     samples = np.random.default_rng(2).integers(0, 65536, (20, 30, channels), dtype=np.uint16)
     samples[0, 0], samples[0, 1] = 0, 65535
-    png_16_bit(tmp_path / "deep.png", samples, colour_type)
+    write_16_bit_png(tmp_path / "deep.png", samples, colour_type)
     colours = samples[:, :, :3] if channels >= 3 else np.repeat(samples[:, :, :1], 3, axis=2)
     np.testing.assert_array_equal(read_image(tmp_path / "deep.png"), colours >> 8)
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers.images import write_image
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pictures import write_image
 
 from autocompress.data import embedded as embedded_module
 from autocompress.data.bicubic import downscale

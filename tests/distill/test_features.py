@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from generated import random_swinir
+from helpers.swinir_networks import random_swinir
 
 from autocompress import prune
 from autocompress.compute.precision import Precision

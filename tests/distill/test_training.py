@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from generated import write_waves
+from helpers.images import write_waves
 from torch import Tensor
 
 from autocompress.compute.precision import Precision

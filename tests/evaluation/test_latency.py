@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from made_up import MACHINE, made_up
+from helpers.latencies import MACHINE, invent_latencies
 
 from autocompress.errors import AutocompressError, ExportFailed, InvalidInput
 from autocompress.evaluation import latency
@@ -55,7 +55,7 @@ def test_what_one_runtime_cannot_do_the_other_can(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(latency, "write_onnx", no_export)
     with monkeypatch.context() as patch:
-        patch.setattr(latency, "_apart", lambda job: made_up(network, job.machine)["pytorch"])
+        patch.setattr(latency, "_apart", lambda job: invent_latencies(network, job.machine)["pytorch"])
         assert list(measure(network, MACHINE, on_failure=told.append)) == ["pytorch"]
     assert told == ["not measured with onnx: PyTorch cannot export this network to ONNX: no"]
     monkeypatch.setattr(latency, "_apart", no_memory)

@@ -13,8 +13,9 @@ import onnx
 import pytest
 import torch
 import yaml
-from command_line import Call
-from generated import random_swinir, write_waves
+from helpers.command_line import Call
+from helpers.images import write_waves
+from helpers.swinir_networks import random_swinir
 from PIL import Image
 from typer.testing import CliRunner
 

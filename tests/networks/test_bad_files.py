@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from bomb import Bomb
-from edsrs import weights
+from helpers.edsr_networks import weights
+from helpers.network_files import CodeRunningPickle
 from safetensors.torch import save_file
 
 import autocompress
@@ -28,7 +28,7 @@ def test_a_file_without_tensors(tmp_path: Path, content: object, message: str) -
 
 
 def test_a_pickle_that_would_run_code_is_refused_unrun(tmp_path: Path) -> None:
-    torch.save({"params": weights(), "bomb": Bomb(tmp_path / "ran")}, tmp_path / "bomb.pth")
+    torch.save({"params": weights(), "bomb": CodeRunningPickle(tmp_path / "ran")}, tmp_path / "bomb.pth")
     with pytest.raises(CheckpointError, match="could run code, so it is refused"):
         autocompress.load(tmp_path / "bomb.pth")
     assert not (tmp_path / "ran").exists()

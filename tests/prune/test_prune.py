@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import Result
-from generated import random_swinir
+from helpers.swinir_networks import random_swinir
 from typer.testing import CliRunner
 
 from autocompress import load

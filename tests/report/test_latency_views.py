@@ -9,11 +9,11 @@ from typing import Any
 
 import optuna
 import pytest
-from command_line import Call
-from made_up import LIMIT, MACHINE, made_up, milliseconds
+from helpers.command_line import Call
+from helpers.latencies import LIMIT, MACHINE, invent_latencies, milliseconds
+from helpers.small_search import SPACE, Recorder, trials_of
 from optuna.trial import TrialState
 from playwright.sync_api import Browser
-from small import SPACE, Silent, trials_of
 
 from autocompress.api import open_run
 from autocompress.cli.tables import front_table, spare_of_front
@@ -29,7 +29,7 @@ from autocompress.search.results.export import export_front, export_trial
 from autocompress.search.results.front import pareto, pick, rows, students, write_pareto
 from autocompress.search.run.command import command
 from autocompress.search.run.folder import LATENCY
-from autocompress.search.run.known import AT_STEP
+from autocompress.search.run.record import AT_STEP
 from autocompress.search.space import latencies
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
@@ -54,20 +54,20 @@ def run(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Pa
     )
 
     def timed(*measured: Any) -> Latency:
-        return made_up(*measured)["pytorch"]
+        return invent_latencies(*measured)["pytorch"]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(precision, "choose", precision.Precision)
         patch.setattr(latencies, "timed", timed)
         patch.setattr(Machine, "here", lambda: MACHINE)
-        found, _ = search(wanted, Silent())
+        found, _ = search(wanted, Recorder())
     write_pareto(found)
     write_report(Story.of(found))
     return found
 
 
 @pytest.fixture
-def measured(finished: tuple[RunFolder, Outcome, Silent], tmp_path: Path) -> RunFolder:
+def measured(finished: tuple[RunFolder, Outcome, Recorder], tmp_path: Path) -> RunFolder:
     """A search for FLOPs whose front was measured afterwards."""
     shutil.copytree(finished[0].path, tmp_path / "run")
     found = RunFolder(tmp_path / "run")

@@ -8,9 +8,9 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from pages import FRONT, Open, column
+from helpers.browser import FRONT, OpenPage, column
+from helpers.small_search import BUDGET, SPACE, Recorder
 from playwright.sync_api import Page
-from small import BUDGET, SPACE, Silent
 
 from autocompress.compute import precision
 from autocompress.report import Story, write_report
@@ -42,7 +42,7 @@ def varied(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(precision, "choose", precision.Precision)
-        run, _ = search(wanted, Silent())
+        run, _ = search(wanted, Recorder())
     write_report(Story.of(run))
     return run
 
@@ -55,8 +55,8 @@ def order(text: str) -> list[tuple[float, str]]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_the_page_fits(opened: Open, varied: RunFolder, width: int, scheme: str) -> None:
-    page = opened(varied.path / "report.html", width, scheme)
+def test_the_page_fits(open_page: OpenPage, varied: RunFolder, width: int, scheme: str) -> None:
+    page = open_page(varied.path / "report.html", width, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for figure in ("front", "trials", "time"):
         box = page.locator(f"#figure-{figure} .main-svg").first.bounding_box()
@@ -70,8 +70,8 @@ def test_it_needs_no_network(varied: RunFolder) -> None:
     assert len(html) < 12e6
 
 
-def test_every_column_sorts_both_ways(opened: Open, varied: RunFolder) -> None:
-    page = opened(varied.path / "report.html")
+def test_every_column_sorts_both_ways(open_page: OpenPage, varied: RunFolder) -> None:
+    page = open_page(varied.path / "report.html")
     headings = page.locator("#table thead th")
     for index in range(headings.count()):
         heading = headings.nth(index)
@@ -87,8 +87,8 @@ def test_every_column_sorts_both_ways(opened: Open, varied: RunFolder) -> None:
         assert len(rising) == len(varied.students())
 
 
-def test_front_only_leaves_the_front(opened: Open, varied: RunFolder) -> None:
-    page = opened(varied.path / "report.html")
+def test_front_only_leaves_the_front(open_page: OpenPage, varied: RunFolder) -> None:
+    page = open_page(varied.path / "report.html")
     trials = [str(trial) for trial in pareto(varied)["trial"]]
     assert len(column(page, 0)) > len(trials)
     page.get_by_label("front only").check()
@@ -104,8 +104,8 @@ def source(page: Page, name: str) -> str:
     return page.locator(f"#{name}").get_attribute("src") or ""
 
 
-def test_a_student_is_chosen_in_the_list_the_table_and_the_picture(opened: Open, varied: RunFolder) -> None:
-    page = opened(varied.path / "report.html")
+def test_a_student_is_chosen_in_the_list_the_table_and_the_picture(open_page: OpenPage, varied: RunFolder) -> None:
+    page = open_page(varied.path / "report.html")
     front = pareto(varied)["trial"].tolist()
     assert len(front) > 1
     best = json.loads(page.locator("#student").evaluate("select => select.value"))
@@ -130,8 +130,8 @@ def test_a_student_is_chosen_in_the_list_the_table_and_the_picture(opened: Open,
     assert len(seen) == 2
 
 
-def test_what_it_is_compared_with_and_on_which_image(opened: Open, varied: RunFolder) -> None:
-    page = opened(varied.path / "report.html")
+def test_what_it_is_compared_with_and_on_which_image(open_page: OpenPage, varied: RunFolder) -> None:
+    page = open_page(varied.path / "report.html")
     seen = set()
     for group in ("others", "crops"):
         buttons = page.locator(f"#{group} button")
@@ -153,8 +153,8 @@ def clip(page: Page) -> float:
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_the_line_moves_by_mouse_and_keys(opened: Open, varied: RunFolder, width: int) -> None:
-    page = opened(varied.path / "report.html", width)
+def test_the_line_moves_by_mouse_and_keys(open_page: OpenPage, varied: RunFolder, width: int) -> None:
+    page = open_page(varied.path / "report.html", width)
     assert clip(page) == 50
     slider = page.locator("#position")
     slider.scroll_into_view_if_needed()
@@ -175,8 +175,8 @@ def test_the_line_moves_by_mouse_and_keys(opened: Open, varied: RunFolder, width
     assert clip(page) == 0
 
 
-def test_the_theme_follows_the_system(opened: Open, varied: RunFolder) -> None:
-    page = opened(varied.path / "report.html")
+def test_the_theme_follows_the_system(open_page: OpenPage, varied: RunFolder) -> None:
+    page = open_page(varied.path / "report.html")
     look = f"""() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color,
         {FRONT}.layout.font.color, {FRONT}.data.find((trace) => trace.name === 'front').line.color]"""
     light = page.evaluate(look)
@@ -189,8 +189,8 @@ def test_the_theme_follows_the_system(opened: Open, varied: RunFolder) -> None:
     assert page.evaluate(look) == light
 
 
-def test_commands_are_copied(opened: Open, varied: RunFolder) -> None:
-    page = opened(varied.path / "report.html")
+def test_commands_are_copied(open_page: OpenPage, varied: RunFolder) -> None:
+    page = open_page(varied.path / "report.html")
     button = page.locator("[data-copy]").first
     button.click()
     page.wait_for_function("document.querySelector('[data-copy]').textContent !== 'Copy'")
@@ -204,6 +204,6 @@ def test_the_commands_are_about_the_run(varied: RunFolder) -> None:
     assert f">autocompress upscale {run} photo.jpg photo-x2.png<" in page
 
 
-def test_a_page_prints(opened: Open, varied: RunFolder) -> None:
-    page = opened(varied.path / "report.html", scheme="dark")
+def test_a_page_prints(open_page: OpenPage, varied: RunFolder) -> None:
+    page = open_page(varied.path / "report.html", scheme="dark")
     assert page.pdf(print_background=True).startswith(b"%PDF")

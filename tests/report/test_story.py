@@ -12,10 +12,10 @@ from typing import Any
 import optuna
 import pytest
 from filelock import FileLock
+from helpers.browser import OpenPage, column
+from helpers.small_search import FinishedSearch
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState, create_trial
-from pages import Open, column
-from small import Finished
 from typer.testing import CliRunner
 
 from autocompress.cli import app
@@ -45,7 +45,7 @@ def page_of(run: RunFolder) -> str:
 # --- what there is to tell ---
 
 
-def test_names_are_text_and_nothing_else(copied: RunFolder, opened: Open) -> None:
+def test_names_are_text_and_nothing_else(copied: RunFolder, open_page: OpenPage) -> None:
     """Names that no file system has, in every place where a page shows one."""
     content = (copied.path / "config.json").read_text()
     config = json.loads(content)
@@ -58,14 +58,14 @@ def test_names_are_text_and_nothing_else(copied: RunFolder, opened: Open) -> Non
     crops = json.loads(index.read_text())
     crops["names"][1] = crops["crops"][0]["image"] = TROUBLE
     index.write_text(json.dumps(crops))
-    page = opened(write_report(Story.of(copied)))
+    page = open_page(write_report(Story.of(copied)))
     assert page.locator("#others button").nth(1).inner_text() == f"teacher {TROUBLE}"
     assert page.locator("#crops button").inner_text() == TROUBLE
     assert TROUBLE in page.locator(".lead").inner_text()
     assert page.locator("img[src=x]").count() == 0
 
 
-def test_the_front_and_what_it_is_seen_against(finished: Finished) -> None:
+def test_the_front_and_what_it_is_seen_against(finished: FinishedSearch) -> None:
     run = finished[0]
     drawn, table = traces(run), pareto(run)
     assert list(drawn["front"].x) == table["flops"].tolist()
@@ -100,7 +100,7 @@ def test_the_hypervolume_never_falls(copied: RunFolder) -> None:
     assert times[-1] <= copied.times[0]["total"] + 1
 
 
-def test_importances_are_shares_of_each_space(finished: Finished) -> None:
+def test_importances_are_shares_of_each_space(finished: FinishedSearch) -> None:
     trials = Story.of(finished[0]).trials
     complete = [trial for trial in trials if trial.values]
     found = importances(complete * 2 if len(complete) < 8 else complete)
@@ -112,7 +112,7 @@ def test_importances_are_shares_of_each_space(finished: Finished) -> None:
     assert importances(complete[:7]) == {}
 
 
-def test_a_space_whose_students_all_score_the_same_has_no_importances(finished: Finished) -> None:
+def test_a_space_whose_students_all_score_the_same_has_no_importances(finished: FinishedSearch) -> None:
     trials = [copy.deepcopy(trial) for trial in Story.of(finished[0]).trials if trial.values] * 2
     for trial in trials:
         trial.values = [30.0, trial.values[1]]
@@ -131,7 +131,7 @@ def test_a_run_of_an_older_version_without_its_settings(copied: RunFolder, tmp_p
     assert "Made by" not in file.with_suffix(".md").read_text()
 
 
-def test_stopped_trials_and_why(copied: RunFolder, opened: Open) -> None:
+def test_stopped_trials_and_why(copied: RunFolder, open_page: OpenPage) -> None:
     place = find_storage(None, copied)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -144,7 +144,7 @@ def test_stopped_trials_and_why(copied: RunFolder, opened: Open) -> None:
     stopped = traces(copied)["stopped: last score"]
     assert (stopped.visible, stopped.x[-1], stopped.y[-1]) == ("legendonly", 123456, 21.5)
     assert "after 2 steps" in stopped.hovertext[-1]
-    page = opened(write_report(Story.of(copied)))
+    page = open_page(write_report(Story.of(copied)))
     page.locator("summary").click()
     assert page.locator("details li").last.inner_text().endswith(f"stopped: {TROUBLE}")
     assert "stopped" in page.locator(".facts").inner_text()
@@ -159,47 +159,47 @@ def test_a_run_that_goes_on_says_so(copied: RunFolder) -> None:
 # --- what is not there ---
 
 
-def test_without_crops(copied: RunFolder, opened: Open) -> None:
+def test_without_crops(copied: RunFolder, open_page: OpenPage) -> None:
     shutil.rmtree(copied.path / "crops")
     assert "kept none" in page_of(copied)
-    page = opened(copied.path / "report.html", 360)
+    page = open_page(copied.path / "report.html", 360)
     assert page.locator("#comparison").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-def test_without_a_student_s_crops(copied: RunFolder, opened: Open) -> None:
+def test_without_a_student_s_crops(copied: RunFolder, open_page: OpenPage) -> None:
     first = pareto(copied)["trial"].iloc[0]
     for file in copied.trial(first).glob("crop-*.png"):
         file.unlink()
-    page = opened(write_report(Story.of(copied)))
+    page = open_page(write_report(Story.of(copied)))
     page.locator("#student").select_option(str(first))
     assert page.locator(".missing").is_visible()
     assert not page.locator("#right").is_visible()
 
 
 @pytest.mark.parametrize("storage", [None, "sqlite:////not/there/study.db", "postgresql://me:***@nowhere/studies"])
-def test_without_the_study(copied: RunFolder, opened: Open, storage: str | None) -> None:
+def test_without_the_study(copied: RunFolder, open_page: OpenPage, storage: str | None) -> None:
     copied.database.unlink()
     config = copied.config | {"storage": {"url": storage, "study": "autocompress"}}
     (copied.path / "config.json").write_text(json.dumps(config))
     assert page_of(copied).count("for want of the study: ") == 3
-    page = opened(copied.path / "report.html")
+    page = open_page(copied.path / "report.html")
     assert page.locator("#figure-trials").count() == 0
 
 
-def test_with_one_student(copied: RunFolder, opened: Open) -> None:
+def test_with_one_student(copied: RunFolder, open_page: OpenPage) -> None:
     for folder in sorted((copied.path / "trials").glob("*/student.json"))[1:]:
         folder.unlink()
-    page = opened(write_report(Story.of(copied)))
+    page = open_page(write_report(Story.of(copied)))
     assert len(column(page, 0)) == 1
     assert page.locator("#student option").count() == 1
 
 
-def test_with_all_students_over_the_budget(copied: RunFolder, opened: Open) -> None:
+def test_with_all_students_over_the_budget(copied: RunFolder, open_page: OpenPage) -> None:
     config = copied.config
     config["search"]["budget"] = {"flops": None, "params": 1}
     (copied.path / "config.json").write_text(json.dumps(config))
-    page = opened(write_report(Story.of(copied)))
+    page = open_page(write_report(Story.of(copied)))
     assert "No student is within the budget" in page.locator("main").inner_text()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import stub
 import torch
-from programs import check_whole, trials_in
+from helpers.programs import check_whole, trials_in
 from stub import StubSetup
 
 from autocompress.errors import DiskFull

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.programs import check_whole, end_of, finish, start, start_real, trials_in
+from helpers.servers import Server, children_of, postgresql, redis
 from optuna.trial import FrozenTrial, TrialState
-from programs import check_whole, end_of, finish, start, start_real, trials_in
-from servers import Server, children_of, postgresql, redis
 from stub import StubSetup
 
 from autocompress.search import RunFolder, Settings
-from autocompress.search.run.known import AT_STEP
-from autocompress.search.run.study import START, ordinal, origin
+from autocompress.search.run.record import AT_STEP, TrialRecord
+from autocompress.search.run.study import ordinal, origin
 
 __all__ = ["postgresql", "redis"]  # fixtures
 pytestmark = pytest.mark.slow
@@ -127,7 +127,7 @@ def test_a_killed_search_that_trains_loses_nothing(small: Make, tmp_path: Path, 
         assert weights(run, trials) == weights(other, trials_in(other))
     else:  # what comes after the first points depends on which worker is first
         first = first_points(run, trials)
-        assert len(first) == sum(START in trial.user_attrs for trial in trials) > 0
+        assert len(first) == sum(TrialRecord.of(trial).start is not None for trial in trials) > 0
         assert first == first_points(other, trials_in(other))
 
 
@@ -142,7 +142,7 @@ def weights(run: RunFolder, trials: list[FrozenTrial]) -> dict[int, bytes]:
 
 def first_points(run: RunFolder, trials: list[FrozenTrial]) -> dict[int, bytes]:
     """The students of those that are the same whatever came before; none of them is stopped."""
-    places = {ordinal(trial, trials) for trial in trials if START in trials[origin(trial)].user_attrs}
+    places = {ordinal(trial, trials) for trial in trials if TrialRecord.of(trials[origin(trial)]).start is not None}
     return {place: student for place, student in weights(run, trials).items() if place in places}
 
 

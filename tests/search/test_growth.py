@@ -5,12 +5,13 @@ from typing import Any
 
 import optuna
 import pytest
+from helpers.sampling_study import Bench
 from optuna.trial import TrialState, create_trial
-from sampler_bench import Bench
 
 from autocompress.search.run import history, known
 from autocompress.search.run.history import Over
-from autocompress.search.run.known import AT_STEP, Known
+from autocompress.search.run.known import Known
+from autocompress.search.run.record import AT_STEP
 from autocompress.search.space import cost
 from autocompress.search.stopping import Rungs
 

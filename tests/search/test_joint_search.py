@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from generated import random_swinir
-from small import Silent
+from helpers.small_search import Recorder
+from helpers.swinir_networks import random_swinir
 
 from autocompress import load, prune
 from autocompress.cli.tables import front_table
@@ -85,7 +85,7 @@ def settings(
 
 
 def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: Callable[..., Settings]) -> None:
-    progress = Silent()
+    progress = Recorder()
     run, outcome = search(settings(), progress)
     assert outcome.reason == "all 10 trials are done"
     families = {student["family"] for student in run.students()}
@@ -107,9 +107,9 @@ def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: C
 
 
 def test_a_joint_search_goes_on(settings: Callable[..., Settings]) -> None:
-    run, _ = search(settings(trials=5), Silent())
+    run, _ = search(settings(trials=5), Recorder())
     kept = {student["file"] for student in run.students()}
-    again, outcome = search(settings(trials=9), Silent())
+    again, outcome = search(settings(trials=9), Recorder())
     assert outcome.reason == "all 9 trials are done"
     assert kept <= {student["file"] for student in again.students()}
     configs = [json.dumps([s["config"], s["provenance"]["recipe"] | {"seed": 0}]) for s in again.students()]
@@ -117,7 +117,7 @@ def test_a_joint_search_goes_on(settings: Callable[..., Settings]) -> None:
 
 
 def test_all_learn_from_the_target(settings: Callable[..., Settings], teacher_file: Path) -> None:
-    run, _ = search(settings(trials=2, target=str(teacher_file)), Silent())
+    run, _ = search(settings(trials=2, target=str(teacher_file)), Recorder())
     branches = open_joint_space(settings(target=str(teacher_file)))
     assert {branch.target_digest for branch in branches} == {branches["small"].teacher_digest}
     for student in run.students():
@@ -176,7 +176,7 @@ def test_what_does_not_fit_is_named(
     if "teachers" in fields:
         fields = fields | {"teachers": tuple(name.replace("TINY", str(teacher_file)) for name in fields["teachers"])}
     with pytest.raises(InvalidInput, match=re.escape(message)):
-        search(settings(**fields), Silent())
+        search(settings(**fields), Recorder())
     assert not (tmp_path / "run").exists()
 
 
@@ -189,9 +189,9 @@ def test_the_residual_scaling_is_for_all_edsr_networks(settings: Callable[..., S
 
 def test_the_order_of_the_spaces_says_nothing(settings: Callable[..., Settings]) -> None:
     wanted = settings(trials=3)
-    search(wanted, Silent())
+    search(wanted, Recorder())
     swapped = dataclasses.replace(wanted, spaces=wanted.spaces[::-1], trials=5)
-    assert search(swapped, Silent())[1].reason == "all 5 trials are done"
+    assert search(swapped, Recorder())[1].reason == "all 5 trials are done"
 
 
 def test_spaces_of_one_family_do_not_begin_with_the_same_student_twice(
@@ -227,7 +227,7 @@ def short_pruning(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("short_pruning")
 def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[..., Settings]) -> None:
     wanted = settings(prune=True, trials=8, steps=1)
-    run, _ = search(wanted, Silent())
+    run, _ = search(wanted, Recorder())
     task = open_task(wanted)
     suggested = TrialContext(task, lambda _: None).suggested
     assert suggested.keys() == {"small", "windows"}
@@ -238,11 +238,11 @@ def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[...,
         nearest = JointSpace([branch]).candidate(alone, Recipe()).config
         assert json.dumps([branch.family.name, nearest.to_dict()]) in tried
     with pytest.raises(RunError, match="prune was True and is now False"):
-        search(settings(prune=False, steps=1), Silent())
+        search(settings(prune=False, steps=1), Recorder())
 
 
 @pytest.mark.usefixtures("short_pruning")
 def test_densities_can_be_the_guide(settings: Callable[..., Settings]) -> None:
-    run, outcome = search(settings(init="density", trials=2, steps=1), Silent())
+    run, outcome = search(settings(init="density", trials=2, steps=1), Recorder())
     assert outcome.reason == "all 2 trials are done"
     assert all(student["provenance"]["init"] == "density" for student in run.students())

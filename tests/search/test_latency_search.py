@@ -7,9 +7,9 @@ from typing import Any
 import optuna
 import pytest
 import stub
-from made_up import LIMIT, MACHINE, made_up, milliseconds
+from helpers.latencies import LIMIT, MACHINE, invent_latencies, milliseconds
+from helpers.small_search import Recorder, trials_of
 from optuna.trial import TrialState
-from small import Silent, trials_of
 from stub import StubSetup
 
 from autocompress import search
@@ -40,7 +40,7 @@ class Measured:
     def __call__(self, network: SRNetwork, machine: Machine, limit: float) -> Latency:
         assert isinstance(network, EDSR)
         self.configs.append(network.config)
-        return made_up(network, machine)["pytorch"]
+        return invent_latencies(network, machine)["pytorch"]
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_not_on_ray(wanted: Make) -> None:
 @pytest.mark.slow
 def test_a_real_search_for_latency(small: Make) -> None:
     settings = small(budget=Budget(latency=1e5), objective="latency", trials=2, steps=2)
-    run, outcome = search.search(settings, Silent())
+    run, outcome = search.search(settings, Recorder())
     assert outcome.reason == "all 2 trials are done"
     for student in run.students():
         assert student[LATENCY_MS] > 0

@@ -11,11 +11,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.results.front import allows, budget
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.known import scores
+from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.sessions import is_held, locks
 from autocompress.search.run.storage import find_storage
-from autocompress.search.run.study import BEGUN, SESSION, ended
-from autocompress.search.space.cost import LATENCY_MS, cost_of
+from autocompress.search.run.study import ended
+from autocompress.search.space.cost import LATENCY_MS
 
 
 def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
@@ -26,8 +26,8 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
     """
     trials = trials_of(run, storage)
     alive = [path.stem for path in locks(run.path) if is_held(path)]
-    running = [t for t in trials if t.state == TrialState.RUNNING and t.user_attrs.get(SESSION) in alive]
-    begun = [trial for trial in running if BEGUN in trial.user_attrs]
+    running = {t.number: TrialRecord.of(t) for t in trials if t.state == TrialState.RUNNING}
+    begun = {n: record for n, record in running.items() if record.session in alive and record.begun is not None}
     over = ended(trials)
     states = Counter(trial.state for trial in over)
     wanted = run.config.get("settings", {}).get("trials")  # older versions did not keep it
@@ -43,7 +43,7 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
             **({} if wanted is None else {"waiting": max(0, wanted - len(over) - len(begun))}),
         },
         "best": _best(run, trials),
-        "running": [_progress(trial) for trial in begun],
+        "running": [_progress(number, record) for number, record in begun.items()],
         "ended_early": [_ended_early(run, trial) for trial in over if trial.state in NAMES],
         "times": _times(run, trials),
     }
@@ -71,24 +71,25 @@ def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTria
 def _best(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
     """The pick of `results`, so far; None where no trial has finished within the budget."""
     limit = budget(run)
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and allows(limit, trial.user_attrs)]
-    if not complete:
+    complete = [(trial, TrialRecord.of(trial)) for trial in trials if trial.state == TrialState.COMPLETE]
+    inside = [(trial, record) for trial, record in complete if allows(limit, record.to_attributes())]
+    if not inside:
         return None
-    best = max(complete, key=lambda trial: (float(trial.values[0]), -cost_of(trial.user_attrs)))
-    costs = {name: best.user_attrs[name] for name in ("flops", LATENCY_MS) if name in best.user_attrs}
-    return {"trial": best.number, "psnr_y": best.values[0]} | costs
+    best, record = max(inside, key=lambda item: (float(item[0].values[0]), -item[1].cost))
+    latency = {} if record.latency_ms is None else {LATENCY_MS: record.latency_ms}
+    return {"trial": best.number, "psnr_y": best.values[0], "flops": record.flops} | latency
 
 
-def _progress(trial: FrozenTrial) -> dict[str, Any]:
+def _progress(number: int, record: TrialRecord) -> dict[str, Any]:
     """Since when a trial is worked on, and its score at its last rung, if it has come to one."""
-    step, psnr = max(((rung, point.psnr) for rung, point in scores(trial)), default=(None, None))
-    since = trial.user_attrs[BEGUN]
-    return {"trial": trial.number, "since": since, "seconds": time.time() - since, "step": step, "psnr_y": psnr}
+    step, psnr = max(record.at_step.items(), default=(None, None))
+    seconds = time.time() - (record.begun or 0.0)
+    return {"trial": number, "since": record.begun, "seconds": seconds, "step": step, "psnr_y": psnr}
 
 
 def _ended_early(run: RunFolder, trial: FrozenTrial) -> dict[str, Any]:
     """Why, and of one that failed, where more is said."""
-    about = {"trial": trial.number, "state": NAMES[trial.state], "reason": trial.user_attrs.get("reason", "")}
+    about = {"trial": trial.number, "state": NAMES[trial.state], "reason": TrialRecord.of(trial).reason}
     log = run.trial(trial.number) / "log.txt"
     return about | {"log": str(log)} if trial.state == TrialState.FAIL and log.is_file() else about
 
@@ -100,7 +101,7 @@ def _times(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
         "sessions": len(sessions),
         "total": sum(session["total"] for session in sessions),
         "parts": _sum([session["parts"] for session in sessions]),
-        "trials": _sum([trial.user_attrs.get("seconds", {}) for trial in trials]),
+        "trials": _sum([TrialRecord.of(trial).seconds for trial in trials]),
     }
 
 

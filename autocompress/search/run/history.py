@@ -9,7 +9,7 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.search.run.known import AT_STEP
+from autocompress.search.run.record import parameters_of, retried, scores_at_rungs
 from autocompress.search.run.study import ordinal
 
 
@@ -37,10 +37,10 @@ def history(trials: Sequence[FrozenTrial], asking: FrozenTrial, over: Over) -> l
     Neither numbers nor the order of trials show in it, so that it is the same whether or not a search was cut off.
     `trials` are all of a study; `over` keeps what is read of those that are over, which does not change any more.
     """
-    retried = {trial.user_attrs.get("retry_of") for trial in trials}
+    again = retried(trials)
     found = []
     for trial in trials:
-        if trial.number in retried or trial.number == asking.number or trial.state == TrialState.FAIL:
+        if trial.number in again or trial.number == asking.number or trial.state == TrialState.FAIL:
             continue
         known = over.get(trial.number)
         if known is None or known[0] is not trial:
@@ -57,17 +57,6 @@ def asked_before(study: Study, asking: FrozenTrial) -> int:
     return ordinal(asking, study.get_trials(deepcopy=False))
 
 
-def planned(trial: FrozenTrial) -> dict[str, Any]:
-    """Its parameters: those it has, and those it was queued with."""
-    queued: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
-    return trial.params | queued
-
-
 def _known(trial: FrozenTrial) -> KnownConfig:
-    at_step = {
-        int(name.removeprefix(AT_STEP)): float(psnr)
-        for name, psnr in trial.user_attrs.items()
-        if name.startswith(AT_STEP)
-    }
     psnr = trial.values[0] if trial.state == TrialState.COMPLETE else None
-    return KnownConfig(planned(trial), psnr, at_step, trial.state == TrialState.PRUNED)
+    return KnownConfig(parameters_of(trial), psnr, scores_at_rungs(trial), trial.state == TrialState.PRUNED)

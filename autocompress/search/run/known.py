@@ -8,11 +8,9 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.pareto import Point
-from autocompress.search.space.cost import cost_of
+from autocompress.search.run.record import TrialRecord
 from autocompress.search.space.joint_space import Key
 from autocompress.search.stopping import Rungs
-
-AT_STEP = "psnr_y_at_step_"  # the user attributes that keep a trial's score at each rung
 
 
 class Known:
@@ -59,8 +57,5 @@ class Known:
 
 def scores(trial: FrozenTrial) -> list[tuple[int, Point]]:
     """The rungs that a trial has been scored at."""
-    return [
-        (int(name.removeprefix(AT_STEP)), Point(trial.number, psnr, cost_of(trial.user_attrs)))
-        for name, psnr in trial.user_attrs.items()
-        if name.startswith(AT_STEP)
-    ]
+    record = TrialRecord.of(trial)
+    return [(step, Point(trial.number, psnr, record.cost)) for step, psnr in record.at_step.items()]

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.storages import BaseStorage
 
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.known import AT_STEP
+from autocompress.search.run.record import TrialRecord
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.units import format_count, format_duration, format_milliseconds
@@ -49,24 +49,25 @@ def _hash(note: str) -> str:
     return hashlib.sha256(note.encode()).hexdigest()
 
 
-def finished_note(attributes: Mapping[str, Any], references: Mapping[str, Any], picture: str | None) -> str:
-    """Of a trial that came to its end: its user attributes, what it is compared with, and where its picture is."""
+def finished_note(record: TrialRecord, references: Mapping[str, Any], picture: str | None) -> str:
+    """Of a trial that came to its end: its record, what it is compared with, and where its picture is."""
+    student = record.to_attributes()
     lines = [
-        f"**{attributes['config']}**: **{attributes['psnr_y']:.2f} dB** PSNR-Y at "
-        f"{_cost(attributes)}, {attributes['flops_share']:.1%} of the teacher's",
+        f"**{record.config}**: **{record.metrics['psnr_y']:.2f} dB** PSNR-Y at "
+        f"{_cost(student)}, {record.flops_share:.1%} of the teacher's",
     ]
     if picture is not None:
         lines += ["", f"![student, teacher, ground truth and bicubic]({picture})"]
-    lines += ["", *_table({"student": attributes, **references}), "", *_training(attributes)]
+    lines += ["", *_table({"student": student, **references}), "", *_training(record)]
     return "\n".join(lines)
 
 
-def ended_note(attributes: Mapping[str, Any], ending: str) -> str:
-    """Of a trial that was stopped or failed; `ending` says which, and why is among its attributes."""
-    lines = [f"**{attributes.get('config', 'No config yet')}**: {ending}: {attributes['reason']}"]
-    if "flops" in attributes:
-        lines += ["", f"{_cost(attributes)}, {format_count(attributes['params'])} parameters"]
-    return "\n".join([*lines, "", *_training(attributes)])
+def ended_note(record: TrialRecord, ending: str) -> str:
+    """Of a trial that was stopped or failed; `ending` says which."""
+    lines = [f"**{record.config or 'No config yet'}**: {ending}: {record.reason}"]
+    if record.params is not None:
+        lines += ["", f"{_cost(record.to_attributes())}, {format_count(record.params)} parameters"]
+    return "\n".join([*lines, "", *_training(record)])
 
 
 def _cost(network: Mapping[str, Any]) -> str:
@@ -92,17 +93,17 @@ def _table(columns: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
         yield f"| {heading} | " + " | ".join(cells) + " |"
 
 
-def _training(attributes: Mapping[str, Any]) -> Iterable[str]:
+def _training(record: TrialRecord) -> Iterable[str]:
     """The scores at rungs, and where the time went."""
-    steps = {int(key.removeprefix(AT_STEP)): psnr for key, psnr in attributes.items() if key.startswith(AT_STEP)}
-    if steps:
-        scores = (f"{psnr:.2f} dB {f'after {step} steps' if step else 'untrained'}" for step, psnr in steps.items())
+    if record.at_step:
+        at_step = record.at_step.items()
+        scores = (f"{psnr:.2f} dB {f'after {step} steps' if step else 'untrained'}" for step, psnr in at_step)
         yield f"Scores on the way: {', '.join(scores)}.  "
-    if seconds := attributes.get("seconds"):
+    if seconds := record.seconds:
         parts = ", ".join(f"{part} {format_duration(spent)}" for part, spent in seconds.items() if spent >= 1)
         yield f"Time: {format_duration(sum(seconds.values()))}{f' ({parts})' if parts else ''}.  "
-    if "seed" in attributes:
-        yield f"Seed of its training: {attributes['seed']}."
+    if record.seed is not None:
+        yield f"Seed of its training: {record.seed}."
 
 
 def study_attributes(run: RunFolder) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from autocompress.errors import RunError
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.known import AT_STEP
-from autocompress.search.run.showing import cost_attributes
+from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.storage import StudyStorage
-from autocompress.search.run.study import LOST, ORDINAL
+from autocompress.search.space.cost import LATENCY_MS
 from autocompress.search.space.joint_space import JointSpace
 
 NEEDED = {"point", "scores"}  # of a student's provenance
@@ -93,18 +92,26 @@ def rebuild(study: Study, run: RunFolder, branches: JointSpace, seed: int) -> bo
 def _at_its_end(student: dict[str, Any], branches: JointSpace, seed: int, config: dict[str, Any]) -> FrozenTrial:
     """As it was at its end, before that was told."""
     provenance = student["provenance"]
+    record = TrialRecord.of_candidate(
+        student["family"],
+        student["config"],
+        flops=student["flops"],
+        params=student["params"],
+        latency_ms=student.get(LATENCY_MS),
+        seed=provenance["recipe"]["seed"],
+        teacher_flops=config["references"]["teacher"]["flops"],
+        ordinal=provenance["recipe"]["seed"] - seed,
+        at_step={int(step): psnr for step, psnr in provenance["scores"].items()},
+    )
     known = branches.distributions()
     return create_trial(
         state=TrialState.RUNNING,
         params=provenance["point"],
         distributions={name: known[name] for name in provenance["point"]},
-        user_attrs={
-            **cost_attributes(student, provenance["recipe"]["seed"], config),
-            ORDINAL: provenance["recipe"]["seed"] - seed,
-            **{f"{AT_STEP}{step}": psnr for step, psnr in provenance["scores"].items()},
-        },
+        user_attrs=record.to_attributes(),
     )
 
 
 def _placeholder() -> FrozenTrial:
-    return create_trial(state=TrialState.FAIL, user_attrs={LOST: True, "reason": "lost with the study"})
+    record = TrialRecord(lost=True, reason="lost with the study")
+    return create_trial(state=TrialState.FAIL, user_attrs=record.to_attributes())

@@ -10,17 +10,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from autocompress.io import checkpoints
-from autocompress.networks import shape
 from autocompress.search.run.crops import crops_of
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.known import scores
 from autocompress.search.run.notes import (
     ended_note,
     finished_note,
@@ -30,24 +28,12 @@ from autocompress.search.run.notes import (
     study_note,
 )
 from autocompress.search.run.pictures import side_by_side
+from autocompress.search.run.record import TrialRecord, scores_at_rungs, update_stored
 from autocompress.search.run.trial_log import TrialLog
-from autocompress.search.space.cost import LATENCY_MS
 from autocompress.search.space.joint_space import SPACE_PARAM
 from autocompress.search.space.search_space import Candidate
 
 CUT_OFF = "the search was cut off"
-
-
-def cost_attributes(student: Mapping[str, Any], seed: int, run_config: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of a trial before any training; `student` has family, config, costs and, if it counts, latency."""
-    return {
-        "config": shape(student["family"], student["config"]),
-        "flops": student["flops"],
-        "params": student["params"],
-        **({LATENCY_MS: student[LATENCY_MS]} if LATENCY_MS in student else {}),
-        "flops_share": round(student["flops"] / run_config["references"]["teacher"]["flops"], 4),
-        "seed": seed,
-    }
 
 
 class Pictures(FileSystemArtifactStore):
@@ -84,38 +70,41 @@ class Showing:
                     self._storage.set_study_user_attr(self._study_id, name, value)
             save_study_note(self._storage, self._study_id, study_note(self._run), again)
 
-    def cost(self, candidate: Candidate) -> dict[str, Any]:
-        """The attributes of a trial that is asked for."""
-        family = self._config["search"]["spaces"][candidate.space]["family"]
-        student: dict[str, Any] = {"family": family, "config": candidate.config.to_dict()}
-        student |= {"flops": candidate.flops, "params": candidate.params}
-        if candidate.latency is not None:
-            student[LATENCY_MS] = candidate.latency
-        return cost_attributes(student, candidate.recipe.seed, self._config)
+    def cost(self, candidate: Candidate) -> TrialRecord:
+        """What is known of a trial that is asked for."""
+        return TrialRecord.of_candidate(
+            self._config["search"]["spaces"][candidate.space]["family"],
+            candidate.config.to_dict(),
+            flops=candidate.flops,
+            params=candidate.params,
+            latency_ms=candidate.latency,
+            seed=candidate.recipe.seed,
+            teacher_flops=self._config["references"]["teacher"]["flops"],
+        )
 
     def finished(self, number: int, metrics: Mapping[str, float], seconds: Mapping[str, float]) -> None:
         """A trial has been trained to its end."""
         steps = self._config["search"]["recipe"]["steps"]
-        self._set(number, {**metrics, "seconds": dict(seconds), "steps": steps})
+        self._set(number, TrialRecord(metrics=metrics, seconds=dict(seconds), steps=steps))
         self._show(number, self._finished_note)
 
     def stopped(self, number: int, reason: str) -> None:
         """A trial does not go on at a rung."""
-        steps = max((step for step, _ in scores(self._trial(number))), default=0)
-        self._set(number, {"reason": reason, "steps": steps})
-        self._show(number, lambda trial: ended_note(trial.user_attrs, "**stopped**"))
+        steps = max(scores_at_rungs(self._trial(number)), default=0)
+        self._set(number, TrialRecord(reason=reason, steps=steps))
+        self._show(number, lambda trial: ended_note(TrialRecord.of(trial), "**stopped**"))
 
     def failed(self, number: int, reason: str, again: bool) -> None:
         """A trial has broken off; `again`: its config is tried once more."""
-        self._set(number, {"reason": reason})
+        self._set(number, TrialRecord(reason=reason))
         ending = f"**failed** {'(to be tried again)' if again else '(for good)'}"
-        self._show(number, lambda trial: ended_note(trial.user_attrs, ending))
+        self._show(number, lambda trial: ended_note(TrialRecord.of(trial), ending))
 
     def recovered(self, number: int) -> list[float] | None:
         """A trial that a dead session left: its objective values if its student is written, else None."""
         student = self._run.student(number)
         if student is None:
-            self.failed(number, self._trial(number).user_attrs.get("reason", CUT_OFF), again=True)
+            self.failed(number, TrialRecord.of(self._trial(number)).reason or CUT_OFF, again=True)
             return None
         self.finished(number, student["metrics"], student.get("provenance", {}).get("seconds", {}))
         return self._run.objectives(number)
@@ -126,10 +115,8 @@ class Showing:
     def _trial(self, number: int) -> FrozenTrial:
         return self._storage.get_trial(self._trial_id(number))
 
-    def _set(self, number: int, attributes: Mapping[str, Any]) -> None:
-        trial_id = self._trial_id(number)
-        for name, value in attributes.items():
-            self._storage.set_trial_user_attr(trial_id, name, value)
+    def _set(self, number: int, record: TrialRecord) -> None:
+        update_stored(self._storage, self._trial_id(number), record)
 
     def _show(self, number: int, write: Callable[[FrozenTrial], str]) -> None:
         try:
@@ -143,7 +130,7 @@ class Showing:
         teacher = branches[trial.params.get(SPACE_PARAM, next(iter(branches)))]["teacher"]
         artifact = self._upload(trial, teacher["name"])
         path = None if artifact is None else f"/artifacts/{self._study_id}/{self._trial_id(trial.number)}/{artifact}"
-        return finished_note(trial.user_attrs, {"teacher": teacher, "bicubic": references["bicubic"]}, path)
+        return finished_note(TrialRecord.of(trial), {"teacher": teacher, "bicubic": references["bicubic"]}, path)
 
     def _upload(self, trial: FrozenTrial, teacher: str) -> str | None:
         """The id of the trial's picture in the artifact store; None where there is nothing to see."""

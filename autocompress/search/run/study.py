@@ -13,12 +13,9 @@ from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from autocompress.search.run.record import TrialRecord, is_lost, parameters_of, retried, retries
+
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
-SESSION = "session"  # the user attribute with the id of who asked for a trial
-BEGUN = "begun"  # the user attribute with when the work on it began, in seconds since 1970
-START = "start"  # the user attribute with the place of a first trial among them
-ORDINAL = "ordinal"  # the user attribute that says what `ordinal` cannot see
-LOST = "lost"  # the user attribute of a trial of which nothing is known but that there was one
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -45,15 +42,16 @@ def enqueue(study: Study, starts: Iterable[Mapping[str, Any]]) -> None:
     trials = study.get_trials(deepcopy=False)
     if any(trial.state != TrialState.WAITING for trial in trials):
         return
-    there = {trial.user_attrs.get(START) for trial in trials}
-    for place, values in enumerate(starts):
-        if place not in there:
-            study.enqueue_trial(dict(values), user_attrs={START: place})
+    queued = {TrialRecord.of(trial).start for trial in trials}
+    for index, values in enumerate(starts):
+        if index not in queued:
+            study.enqueue_trial(dict(values), user_attrs=TrialRecord(start=index).to_attributes())
 
 
 def origin(trial: FrozenTrial | optuna.Trial) -> int:
     """The number of the trial whose config this one tries again, or its own: what its seed is made from."""
-    return int(trial.user_attrs.get("origin", trial.number))
+    first = TrialRecord.of(trial).origin
+    return trial.number if first is None else first
 
 
 def ordinal(trial: FrozenTrial | optuna.Trial, trials: Sequence[FrozenTrial]) -> int:
@@ -62,18 +60,8 @@ def ordinal(trial: FrozenTrial | optuna.Trial, trials: Sequence[FrozenTrial]) ->
     Unlike a trial's number it is the same whether or not the search was ever cut off. `trials` are all of the study.
     """
     first = trials[origin(trial)]
-    known = first.user_attrs.get(ORDINAL)
-    return sum(not is_retry(other) for other in trials[: first.number]) if known is None else int(known)
-
-
-def is_retry(trial: FrozenTrial) -> bool:
-    """Whether it tries the config of another again."""
-    return "retry_of" in trial.user_attrs
-
-
-def attempts(trial: FrozenTrial | optuna.Trial) -> int:
-    """How many attempts at this config have failed by themselves, before this one."""
-    return int(trial.user_attrs.get("attempts", 0))
+    stored = TrialRecord.of(first).ordinal
+    return first.number - len(retries(trials[: first.number])) if stored is None else stored
 
 
 def recover(
@@ -109,16 +97,16 @@ def fail(
     """
     trials = study.get_trials(deepcopy=False)
     trial = trials[number]
-    if again and number not in {other.user_attrs.get("retry_of") for other in trials}:
-        params = trial.params | trial.system_attrs.get("fixed_params", {})
-        attributes = {"retry_of": number, "origin": origin(trial), "attempts": attempts(trial) + failed_attempt}
-        study.enqueue_trial(params if is_whole(params) else {}, user_attrs=attributes)
+    if again and number not in retried(trials):
+        params, attempts = parameters_of(trial), TrialRecord.of(trial).attempts + failed_attempt
+        record = TrialRecord(retry_of=number, origin=origin(trial), attempts=attempts)
+        study.enqueue_trial(params if is_whole(params) else {}, user_attrs=record.to_attributes())
     study.tell(number, state=TrialState.FAIL)
 
 
 def ended(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """Trials that came to an end of their own: complete, stopped, or failed and not to be tried again."""
     trials = list(trials)
-    retried = {trial.user_attrs.get("retry_of") for trial in trials}
-    lost = {trial.number for trial in trials if LOST in trial.user_attrs}
-    return [trial for trial in trials if trial.state.is_finished() and trial.number not in retried | lost]
+    again = retried(trials)
+    over = [trial for trial in trials if trial.state.is_finished() and trial.number not in again]
+    return [trial for trial in over if not is_lost(trial)]

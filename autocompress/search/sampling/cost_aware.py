@@ -14,7 +14,8 @@ from optuna.trial import FrozenTrial
 from scipy.special import ndtr
 
 from autocompress.search.pareto import Point, Reference, front
-from autocompress.search.run.history import Over, history, planned
+from autocompress.search.run.history import Over, history
+from autocompress.search.run.record import parameters_of
 from autocompress.search.run.study import ordinal
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
 from autocompress.search.sampling.observations import Observations, Score
@@ -60,7 +61,7 @@ class CostAwareSampler(FeasibleSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """A usable point; there must be one, see `any_usable`. Nothing where a trial was queued with its point."""
-        if self._branches.is_whole(planned(trial)):
+        if self._branches.is_whole(parameters_of(trial)):
             return {}
         trials = study.get_trials(deepcopy=False)
         self._restart(ordinal(trial, trials))

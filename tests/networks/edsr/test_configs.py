@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from edsrs import FAMILY, configs
-from generated import fvcore_total
+from helpers.edsr_networks import FAMILY, configs
+from helpers.network_files import fvcore_total
 from hypothesis import given, settings
 
 from autocompress.cli.tables import shape

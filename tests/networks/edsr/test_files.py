@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from edsrs import FAMILY, GOLDEN, configs, weights
-from golden import golden
+from helpers.edsr_networks import FAMILY, GOLDEN, configs, weights
+from helpers.network_files import golden
 from hypothesis import given, settings
 from safetensors.torch import save_file
 from torch import Tensor

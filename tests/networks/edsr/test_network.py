@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from edsrs import FAMILY, GOLDEN
-from golden import golden, official_shapes
+from helpers.edsr_networks import FAMILY, GOLDEN
+from helpers.network_files import golden, official_shapes
 from torch import Tensor
 from torch.nn import functional
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.swinir_networks import FAMILY, MINI, SMALL, TINY, configs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from swinirs import FAMILY, MINI, SMALL, TINY, configs
 
 from autocompress.compute import flops
 from autocompress.errors import ConfigError

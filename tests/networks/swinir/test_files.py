@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from generated import random_swinir as network
-from golden import golden
+from helpers.network_files import golden
+from helpers.swinir_networks import FAMILY, MINI, TINY, configs, images
+from helpers.swinir_networks import random_swinir as network
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from swinirs import FAMILY, MINI, TINY, configs, images
 from torch import Tensor
 
 import autocompress

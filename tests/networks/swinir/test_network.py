@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from generated import random_swinir as network
-from golden import golden, official_shapes
-from swinirs import FAMILY, TINY, images
+from helpers.network_files import golden, official_shapes
+from helpers.swinir_networks import FAMILY, TINY, images
+from helpers.swinir_networks import random_swinir as network
 from torch import Tensor
 
 import autocompress

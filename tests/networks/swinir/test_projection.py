@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from generated import random_swinir as network
+from helpers.swinir_networks import random_swinir as network
 from torch import Tensor
 
 from autocompress import prune

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from generated import random_swinir as network
-from swinirs import FAMILY, images
+from helpers.swinir_networks import FAMILY, images
+from helpers.swinir_networks import random_swinir as network
 
 from autocompress import prune
 from autocompress.networks.swinir import SwinIRFamily

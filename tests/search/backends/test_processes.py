@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import stub
 import torch
+from helpers.small_search import MakeSettings, Recorder, counts, trials_of
 from optuna.trial import TrialState
-from small import Make, Silent, counts, trials_of
 from stub import StubSetup
 
 from autocompress import load, search
@@ -24,19 +24,19 @@ from autocompress.search.stopping import HalvingRungs
 from autocompress.search.trial.work import Failed, Job, Report, Source
 
 
-def test_two_workers_do_what_one_does(settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_workers_do_what_one_does(settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the first points, where nothing is stopped: the same candidates, with the same seeds, the same students."""
     monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
     found = []
     for name, count in (("one", 1), ("two", 2)):
-        run, outcome = search.search(settings(out=tmp_path / name, workers=count, steps=4, trials=3), Silent())
+        run, outcome = search.search(settings(out=tmp_path / name, workers=count, steps=4, trials=3), Recorder())
         assert outcome.reason == "all 3 trials are done"
         found.append({s["trial"]: (s["config"], s["provenance"]["recipe"], s["metrics"]) for s in run.students()})
     assert found[0] == found[1]
     assert len(found[0]) == 3
 
 
-def test_each_worker_has_its_share_of_the_threads(settings: Make) -> None:
+def test_each_worker_has_its_share_of_the_threads(settings: MakeSettings) -> None:
     class Fake:
         precision = Precision(threads=5)
         crops = Pieces(Path(), (), ())
@@ -53,7 +53,7 @@ def test_each_worker_has_its_share_of_the_threads(settings: Make) -> None:
     ],
 )
 def test_a_worker_that_is_lost_is_replaced_and_its_trial_goes_on(
-    settings: Make, setup: StubSetup, timeout: float | None, reason: str
+    settings: MakeSettings, setup: StubSetup, timeout: float | None, reason: str
 ) -> None:
     wanted = settings(workers=2, trial_timeout=timeout)
     outcome = stub.run(wanted, setup)
@@ -72,7 +72,7 @@ def test_a_worker_that_is_lost_is_replaced_and_its_trial_goes_on(
 
 
 @pytest.mark.slow
-def test_a_trial_that_kills_every_worker_is_given_up(settings: Make) -> None:
+def test_a_trial_that_kills_every_worker_is_given_up(settings: MakeSettings) -> None:
     wanted = settings(workers=1, trial_timeout=60.0, trials=1)
     stub.run(wanted, StubSetup(kills_itself_at=33, always=True))
     run = RunFolder(wanted.folder)
@@ -80,7 +80,7 @@ def test_a_trial_that_kills_every_worker_is_given_up(settings: Make) -> None:
     assert stub.run(settings(workers=1, trial_timeout=60.0, trials=1), StubSetup()).reason == "all 1 trials are done"
 
 
-def test_a_trial_that_raises_fails_alone(settings: Make) -> None:
+def test_a_trial_that_raises_fails_alone(settings: MakeSettings) -> None:
     wanted = settings(workers=2)
     assert stub.run(wanted, StubSetup(raises_at=33)).reason == "all 6 trials are done"
     run = RunFolder(wanted.folder)
@@ -89,7 +89,7 @@ def test_a_trial_that_raises_fails_alone(settings: Make) -> None:
     assert failed.user_attrs["reason"] == "the stub raised"
 
 
-def test_what_fails_is_tried_again_at_once(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_is_tried_again_at_once(settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a worker that found nothing to do just before: it need not wait for its next look at what others did."""
     monkeypatch.setattr(tuner, "LOOK_EVERY", 10.0)
     rounds: list[Source] = []
@@ -105,14 +105,14 @@ def test_what_fails_is_tried_again_at_once(settings: Make, monkeypatch: pytest.M
                 source.answer(Failed(job.number, "bad luck", again=True))
 
     monkeypatch.setattr(running, "_engine", lambda *_: Failing())
-    search.search(settings(trials=1), Silent())
+    search.search(settings(trials=1), Recorder())
     assert (len(rounds), len(begun)) == (1, 3)
     assert beside == [None] * 3
     assert counts(RunFolder(settings().folder)) == {"FAIL": 3}
 
 
 @pytest.mark.slow
-def test_workers_that_cannot_begin_end_the_search(settings: Make) -> None:
+def test_workers_that_cannot_begin_end_the_search(settings: MakeSettings) -> None:
     with pytest.raises(AutocompressError, match="a worker ended before it could begin: its process ended with code 3"):
         stub.run(settings(workers=2), StubSetup(dies_at_birth=True))
     assert stub.run(settings(workers=2), StubSetup()).reason == "all 6 trials are done"
@@ -151,9 +151,11 @@ def test_a_worker_that_hangs_before_it_can_begin_is_ended(
 
 
 @pytest.mark.slow
-def test_a_trial_goes_on_from_its_last_rung(settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_goes_on_from_its_last_rung(
+    settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Broken off after its second rung: the same student as without, and the steps before are not taken again."""
-    whole, _ = search.search(settings(out=tmp_path / "whole", trials=1, steps=90), Silent())
+    whole, _ = search.search(settings(out=tmp_path / "whole", trials=1, steps=90), Recorder())
     taken: list[int] = []
     update = Training._update
 
@@ -166,8 +168,8 @@ def test_a_trial_goes_on_from_its_last_rung(settings: Make, tmp_path: Path, monk
     monkeypatch.setattr(Training, "_update", counted)
     parts = settings(out=tmp_path / "parts", trials=1, steps=90)
     with pytest.raises(ZeroDivisionError):
-        search.search(parts, Silent())
-    run, _ = search.search(parts, Silent())
+        search.search(parts, Recorder())
+    run, _ = search.search(parts, Recorder())
     assert taken[:50] == list(range(50))
     assert taken[50:] == list(range(30, 90))
     [one], [other] = whole.students(), run.students()
@@ -181,8 +183,10 @@ def test_a_trial_goes_on_from_its_last_rung(settings: Make, tmp_path: Path, monk
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_workers_and_the_search_goes_on(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Interrupting(Silent):
+def test_ctrl_c_ends_the_workers_and_the_search_goes_on(
+    settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupting(Recorder):
         def at_rung(self, trial: int, step: int, psnr: float) -> None:
             raise KeyboardInterrupt
 
@@ -197,7 +201,7 @@ def test_ctrl_c_ends_the_workers_and_the_search_goes_on(settings: Make, monkeypa
 
 
 @pytest.mark.slow
-def test_a_worker_that_died_while_it_had_nothing_to_do(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_died_while_it_had_nothing_to_do(settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is found dead when it is given work; that work is tried again."""
     begin, given = processes._Worker.begin, list[int]()
 

@@ -6,9 +6,9 @@ import json
 import optuna
 import pytest
 import torch
-from generated import fvcore_flops
+from helpers.network_files import fvcore_flops
+from helpers.small_search import BUDGET, FinishedSearch, trials_of
 from optuna.trial import TrialState
-from small import BUDGET, Finished, trials_of
 
 import autocompress
 from autocompress.networks.edsr import EDSRFamily
@@ -21,7 +21,7 @@ from autocompress.search.trial.trial import rung_steps
 LOCKS = {".lock", ".asking.lock", "sessions", "study.db-wal", "study.db-shm"}
 
 
-def test_a_search_ends_with_all_its_trials_accounted_for(finished: Finished) -> None:
+def test_a_search_ends_with_all_its_trials_accounted_for(finished: FinishedSearch) -> None:
     run, outcome, progress = finished
     assert outcome == Outcome("all 10 trials are done")
     trials = trials_of(run)
@@ -42,12 +42,12 @@ def test_a_training_is_scored_at_rungs_that_are_not_too_early() -> None:
     assert rung_steps(4) == [4]
 
 
-def test_no_config_is_tried_twice(finished: Finished) -> None:
+def test_no_config_is_tried_twice(finished: FinishedSearch) -> None:
     tried = [tuple(sorted(trial.params.items())) for trial in trials_of(finished[0])]
     assert len(set(tried)) == len(tried)
 
 
-def test_the_study_names_its_metrics(finished: Finished) -> None:
+def test_the_study_names_its_metrics(finished: FinishedSearch) -> None:
     database = finished[0].database
     study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{database}")
     assert study.metric_names == ["PSNR-Y (dB)", "FLOPs (1280x720)"]
@@ -56,7 +56,7 @@ def test_the_study_names_its_metrics(finished: Finished) -> None:
     study._storage._backend.engine.dispose()
 
 
-def test_the_times_add_up(finished: Finished) -> None:
+def test_the_times_add_up(finished: FinishedSearch) -> None:
     (session,) = finished[0].times
     assert sum(session["parts"].values()) == pytest.approx(session["total"], abs=0.05)
     assert {"training", "scoring", "shrinking", "sampling", "storing", "writing"} <= session["parts"].keys()
@@ -64,7 +64,7 @@ def test_the_times_add_up(finished: Finished) -> None:
     assert 0 < session["before_training"] < session["total"]
 
 
-def test_the_run_folder_holds_everything(finished: Finished) -> None:
+def test_the_run_folder_holds_everything(finished: FinishedSearch) -> None:
     run, _, progress = finished
     there = {entry.name for entry in run.path.iterdir()} - LOCKS
     written = {"config.json", "study.db", "times.json", "trials", "crops", "artifacts"}
@@ -79,7 +79,7 @@ def test_the_run_folder_holds_everything(finished: Finished) -> None:
     assert any("2 of photos" in fact and "1 of photos" in fact for fact in progress.facts)
 
 
-def test_student_json_describes_the_student(finished: Finished) -> None:
+def test_student_json_describes_the_student(finished: FinishedSearch) -> None:
     for file in finished[0].path.glob("trials/*/student.json"):
         student = json.loads(file.read_text())
         assert {"family", "config", "scale", "flops", "params", "metrics", "provenance"} <= student.keys()
@@ -91,12 +91,12 @@ def test_student_json_describes_the_student(finished: Finished) -> None:
         assert network(torch.rand(1, 3, 9, 7)).shape == (1, 3, 18, 14)
 
 
-def test_every_trial_trains_with_a_seed_of_its_own(finished: Finished) -> None:
+def test_every_trial_trains_with_a_seed_of_its_own(finished: FinishedSearch) -> None:
     for student in finished[0].students():
         assert student["provenance"]["recipe"]["seed"] == student["trial"]
 
 
-def test_no_student_is_over_budget_by_fvcore(finished: Finished) -> None:
+def test_no_student_is_over_budget_by_fvcore(finished: FinishedSearch) -> None:
     files = list(finished[0].path.glob("trials/*/student.safetensors"))
     assert files
     for file in files:
@@ -105,7 +105,7 @@ def test_no_student_is_over_budget_by_fvcore(finished: Finished) -> None:
         assert flops == json.loads(file.with_suffix(".json").read_text())["flops"]
 
 
-def test_pareto_csv_is_the_front(finished: Finished) -> None:
+def test_pareto_csv_is_the_front(finished: FinishedSearch) -> None:
     run = finished[0]
     with (run.path / "pareto.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -121,7 +121,7 @@ def test_pareto_csv_is_the_front(finished: Finished) -> None:
     assert content["pick"] == int(rows[-1]["trial"])
 
 
-def test_the_table_compares_with_bicubic_and_the_teacher(finished: Finished) -> None:
+def test_the_table_compares_with_bicubic_and_the_teacher(finished: FinishedSearch) -> None:
     run = finished[0]
     references = run.config["references"]
     for row in pareto(run).to_dict(orient="records"):

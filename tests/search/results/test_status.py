@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import stub
-from programs import finish, start, wait_for
+from helpers.programs import finish, start, wait_for
 from stub import StubSetup
 from typer.testing import CliRunner
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.small_search import Recorder
 from numpy.typing import NDArray
 from PIL import Image
-from small import Silent
 
 import autocompress
 from autocompress import search
@@ -24,7 +24,7 @@ from autocompress.search.run import crops
 from autocompress.search.run.crops import Pieces, copy_crops, crops_of, make_crops, student_crop
 from autocompress.search.run.pictures import side_by_side
 
-Finished = tuple[RunFolder, Outcome, Silent]
+Finished = tuple[RunFolder, Outcome, Recorder]
 Pixels = NDArray[np.uint8]
 
 
@@ -103,12 +103,12 @@ def test_later_students_are_cut_to_the_run_s_crops(
 ) -> None:
     """Also where others would be chosen now, and by workers in processes of their own."""
     monkeypatch.setattr(precision, "choose", precision.Precision)
-    run, _ = search.search(small(trials=1, steps=2), Silent())
+    run, _ = search.search(small(trials=1, steps=2), Recorder())
     index = run.path / "crops" / "crops.json"
     content = json.loads(index.read_text())
     content["crops"][0] |= {"top": 8, "left": 4, "height": 32, "width": 64}
     index.write_text(json.dumps(content))
-    search.search(small(trials=3, steps=2, workers=workers), Silent())
+    search.search(small(trials=3, steps=2, workers=workers), Recorder())
     assert json.loads(index.read_text()) == content
     pieces = crops_of(run)
     assert pieces is not None

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import stub
-from programs import check_whole, finish, start, trials_in, wait_for
-from servers import postgresql, redis
-from small import BUDGET
+from helpers.programs import check_whole, finish, start, trials_in, wait_for
+from helpers.servers import postgresql, redis
+from helpers.small_search import BUDGET
 from stub import StubSetup
 from typer.testing import CliRunner
 

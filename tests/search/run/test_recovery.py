@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import stub
+from helpers.programs import config_of, end_of, finish, start, trials_in
+from helpers.small_search import BUDGET
 from optuna.trial import TrialState
-from programs import config_of, end_of, finish, start, trials_in
-from small import BUDGET
 from stub import StubSetup
 
 from autocompress import search

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import stub
-from programs import check_whole, finish, start, trials_in
-from servers import Server, postgresql, redis
+from helpers.programs import check_whole, finish, start, trials_in
+from helpers.servers import Server, postgresql, redis
 from stub import StubSetup
 
 from autocompress.errors import InvalidInput, RunError

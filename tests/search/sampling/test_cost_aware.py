@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import optuna
 import pytest
+from helpers.sampling_study import ALONE, BOTH, BUDGET, REFERENCE, Bench, score
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sampler_bench import ALONE, BOTH, BUDGET, REFERENCE, Bench, score
 
 from autocompress.distill.recipe import Recipe
 from autocompress.networks.base import Config, Family

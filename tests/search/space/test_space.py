@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from spaces import GOOD, TEACHER, changed, parse
+from helpers.search_spaces import GOOD, TEACHER, changed, parse
 
 from autocompress.distill.recipe import Recipe
 from autocompress.io import package_files

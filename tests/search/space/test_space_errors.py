@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from spaces import GOOD, changed, parse
+from helpers.search_spaces import GOOD, changed, parse
 
 from autocompress.errors import SpaceError
 from autocompress.search.space.search_space import load_space

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from spaces import GOOD, TEACHER, changed, parse
+from helpers.search_spaces import GOOD, TEACHER, changed, parse
 
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import ConfigError, SpaceError

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small import Silent, trials_of
+from helpers.small_search import Recorder, trials_of
 
 from autocompress import search
 from autocompress.compute import precision
@@ -101,7 +101,7 @@ def test_a_search_tries_it_twice_more(
         return update(training)
 
     monkeypatch.setattr(Training, "_update", short_of_memory)
-    run, outcome = search.search(small(trials=1, steps=4), Silent())
+    run, outcome = search.search(small(trials=1, steps=4), Recorder())
     assert outcome.reason == "all 1 trials are done"
     trials = trials_of(run)
     assert [trial.state.name for trial in trials] == states

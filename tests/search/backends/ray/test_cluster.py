@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from on_ray import descendants, on_ray
-from small import Make, Silent, counts, trials_of
+from helpers.programs import descendants, search_on_ray
+from helpers.small_search import MakeSettings, Recorder, counts, trials_of
 from stub import StubSetup
 
 from autocompress.search import OnRay, RunFolder
@@ -80,7 +80,7 @@ else:
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=120)
 
 
-class Killing(Silent):
+class Killing(Recorder):
     """Kills a node when two trials are in the middle: as each node has one CPU, one of them is there."""
 
     def __init__(self, node: Node) -> None:
@@ -100,11 +100,11 @@ class Killing(Silent):
         self.in_the_middle.discard(trial)
 
 
-def test_a_search_outlives_a_node(settings: Make, cluster: tuple[str, Node]) -> None:
+def test_a_search_outlives_a_node(settings: MakeSettings, cluster: tuple[str, Node]) -> None:
     address, node = cluster
     wanted = settings(ray=OnRay(address), trials=6)
     progress = Killing(node)
-    assert on_ray(wanted, StubSetup(seconds=6), progress).reason == "all 6 trials are done"
+    assert search_on_ray(wanted, StubSetup(seconds=6), progress).reason == "all 6 trials are done"
     assert node.process.poll() is not None
     run = RunFolder(wanted.folder)
     states = counts(run)

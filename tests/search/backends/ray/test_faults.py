@@ -10,8 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from on_ray import descendants
-from programs import check_whole, finish, start, trials_in
+from helpers.programs import check_whole, descendants, finish, start, trials_in
 from stub import StubSetup, run
 
 from autocompress.search import OnRay, RunFolder, Settings

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from on_ray import on_ray
-from small import Make, Silent, counts, trials_of
+from helpers.programs import search_on_ray
+from helpers.small_search import MakeSettings, Recorder, counts, trials_of
 from stub import StubSetup
 
 from autocompress import search
@@ -42,12 +42,12 @@ def points(run: RunFolder) -> set[str]:
     return {json.dumps([s["config"], s["provenance"]["recipe"], s["metrics"]]) for s in run.students()}
 
 
-def test_ray_does_what_one_worker_does(settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real trials, nothing stopped: the same first points and the same students; and nothing of Tune's is left."""
     monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
     found = []
     for name, where in (("here", None), ("ray", TWO)):
-        run, outcome = search.search(settings(out=tmp_path / name, steps=4, trials=3, ray=where), Silent())
+        run, outcome = search.search(settings(out=tmp_path / name, steps=4, trials=3, ray=where), Recorder())
         assert outcome.reason == "all 3 trials are done"
         found.append(points(run))
     assert found[0] == found[1]
@@ -56,17 +56,17 @@ def test_ray_does_what_one_worker_does(settings: Make, tmp_path: Path, monkeypat
     assert there == {"artifacts", "config.json", "crops", "sessions", "study.db", "times.json", "trials"}
 
 
-def test_a_trial_that_is_stopped_is_pruned(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_that_is_stopped_is_pruned(settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HalvingRungs, "stops", lambda _, step, point: "odd" if step and point.trial % 2 else None)
     wanted = settings(ray=TWO, trials=4)
-    assert on_ray(wanted, StubSetup()).reason == "all 4 trials are done"
+    assert search_on_ray(wanted, StubSetup()).reason == "all 4 trials are done"
     run = RunFolder(wanted.folder)
     assert counts(run) == {"COMPLETE": 2, "PRUNED": 2}
     assert len(run.students()) == 2
     assert {trial.user_attrs["reason"] for trial in trials_of(run) if trial.state.name == "PRUNED"} == {"odd"}
 
 
-def test_a_worker_takes_one_trial_after_the_other(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_takes_one_trial_after_the_other(settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tune is asked for two workers, and for nothing between their trials."""
     from autocompress.search.backends.ray.desk import Desk
 
@@ -78,7 +78,7 @@ def test_a_worker_takes_one_trial_after_the_other(settings: Make, monkeypatch: p
         return found
 
     monkeypatch.setattr(Desk, "employ", counted)
-    assert on_ray(settings(ray=TWO, trials=7), StubSetup(seconds=0.5)).reason == "all 7 trials are done"
+    assert search_on_ray(settings(ray=TWO, trials=7), StubSetup(seconds=0.5)).reason == "all 7 trials are done"
     assert len(set(employed)) == len(employed) == 2
 
 
@@ -91,11 +91,11 @@ def test_a_worker_takes_one_trial_after_the_other(settings: Make, monkeypatch: p
     ],
 )
 def test_one_bad_trial_is_one_failure(
-    settings: Make, setup: StubSetup, timeout: float | None, reason: str, again: int
+    settings: MakeSettings, setup: StubSetup, timeout: float | None, reason: str, again: int
 ) -> None:
     """And it is tried again where another attempt may have better luck, from its last rung, and only once."""
     wanted = settings(ray=TWO, trial_timeout=timeout)
-    assert on_ray(wanted, setup).reason == "all 6 trials are done"
+    assert search_on_ray(wanted, setup).reason == "all 6 trials are done"
     run = RunFolder(wanted.folder)
     assert counts(run)["FAIL"] == 1
     assert sum(counts(run).values()) == 6 + again
@@ -109,17 +109,17 @@ def test_one_bad_trial_is_one_failure(
     assert not list(run.path.rglob("state.pt"))
 
 
-def test_a_trial_that_kills_every_worker_is_given_up(settings: Make) -> None:
+def test_a_trial_that_kills_every_worker_is_given_up(settings: MakeSettings) -> None:
     wanted = settings(ray=TWO, trials=1)
-    on_ray(wanted, StubSetup(kills_itself_at=33, always=True))
+    search_on_ray(wanted, StubSetup(kills_itself_at=33, always=True))
     assert counts(RunFolder(wanted.folder)) == {"FAIL": 3}
 
 
-def test_workers_that_die_at_birth_end_the_search(settings: Make) -> None:
+def test_workers_that_die_at_birth_end_the_search(settings: MakeSettings) -> None:
     wanted = settings(ray=TWO)
     with pytest.raises(AutocompressError, match="4 workers on Ray ended before they could begin"):
-        on_ray(wanted, StubSetup(dies_at_birth=True))
-    assert on_ray(wanted, StubSetup()).reason == "all 6 trials are done"
+        search_on_ray(wanted, StubSetup(dies_at_birth=True))
+    assert search_on_ray(wanted, StubSetup()).reason == "all 6 trials are done"
 
 
 class Lacking(StubSetup):
@@ -129,30 +129,30 @@ class Lacking(StubSetup):
         raise AutocompressError("/data/HR: no such folder here")
 
 
-def test_a_node_that_lacks_something_says_so(settings: Make) -> None:
+def test_a_node_that_lacks_something_says_so(settings: MakeSettings) -> None:
     with pytest.raises(AutocompressError, match=r"on node [0-9.]+: AutocompressError: /data/HR: no such folder here"):
-        on_ray(settings(ray=TWO), Lacking())
+        search_on_ray(settings(ray=TWO), Lacking())
 
 
-class Interrupting(Silent):
+class Interrupting(Recorder):
     def at_rung(self, trial: int, step: int, psnr: float) -> None:
         raise KeyboardInterrupt
 
 
-def test_ctrl_c_ends_the_trials_and_the_search_goes_on(settings: Make) -> None:
+def test_ctrl_c_ends_the_trials_and_the_search_goes_on(settings: MakeSettings) -> None:
     wanted = settings(ray=TWO)
-    assert on_ray(wanted, StubSetup(seconds=0.3), Interrupting()).interrupted
+    assert search_on_ray(wanted, StubSetup(seconds=0.3), Interrupting()).interrupted
     run = RunFolder(wanted.folder)
     assert set(counts(run)) <= {"FAIL", "WAITING", "COMPLETE", "PRUNED"}
     assert not (run.path / ".ray").exists()
-    assert on_ray(wanted, StubSetup()).reason == "all 6 trials are done"
+    assert search_on_ray(wanted, StubSetup()).reason == "all 6 trials are done"
     done = [json.dumps(trial.params) for trial in trials_of(run) if trial.state.name in ("COMPLETE", "PRUNED")]
     assert len(set(done)) == len(done) == 6
 
 
-def test_time_that_is_up_ends_the_search(settings: Make) -> None:
+def test_time_that_is_up_ends_the_search(settings: MakeSettings) -> None:
     wanted = settings(ray=TWO, timeout=5.0, trials=12)
-    assert on_ray(wanted, StubSetup(seconds=60)).reason == "the time is used up"
+    assert search_on_ray(wanted, StubSetup(seconds=60)).reason == "the time is used up"
     assert "RUNNING" not in counts(RunFolder(wanted.folder))
 
 
@@ -176,7 +176,7 @@ class Elsewhere(StubSetup):
 
 
 def test_a_node_without_the_run_folder_sends_its_files(
-    settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Students and states: every trial's first worker dies here, and its second goes on from the state."""
     from autocompress.search.backends.ray import engine
@@ -185,7 +185,7 @@ def test_a_node_without_the_run_folder_sends_its_files(
     monkeypatch.setattr(engine, "MARKER", "../absent")
     wanted = settings(ray=TWO, trials=2)
     setup = ElsewhereSetup(str(tmp_path / "once"))
-    assert on_ray(wanted, setup).reason == "all 2 trials are done"
+    assert search_on_ray(wanted, setup).reason == "all 2 trials are done"
     run = RunFolder(wanted.folder)
     assert counts(run) == {"FAIL": 2, "COMPLETE": 2}
     assert len(run.students()) == 2
@@ -203,9 +203,9 @@ class ElsewhereSetup:
         return Elsewhere().work
 
 
-def test_what_cannot_be_is_said(settings: Make) -> None:
+def test_what_cannot_be_is_said(settings: MakeSettings) -> None:
     with pytest.raises(InvalidInput, match="no node of the Ray cluster has 99 CPUs and 0 GPUs"):
-        search.search(settings(ray=replace(TWO, cpus=99)), Silent())
+        search.search(settings(ray=replace(TWO, cpus=99)), Recorder())
     with pytest.raises(InvalidInput, match=r"GPUs per trial are 1\.5"):
         OnRay(gpus=1.5)
     with pytest.raises(InvalidInput, match="Ray's client is not enough"):

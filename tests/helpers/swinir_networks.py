@@ -1,11 +1,11 @@
-"""SwinIRs of several sizes, and images for them."""
+"""SwinIRs of several sizes, and random inputs for them."""
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
 from autocompress.networks.swinir import SwinIRFamily
-from autocompress.networks.swinir.network import SwinIRConfig
+from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
 
 FAMILY = SwinIRFamily()
 SMALL, MINI = SwinIRConfig(2), SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6))
@@ -32,3 +32,15 @@ def configs(draw: st.DrawFn) -> SwinIRConfig:
 def images(height: int, width: int, count: int = 1) -> Tensor:
     """The same at every call."""
     return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(height * width))
+
+
+def random_swinir(config: SwinIRConfig, seed: int = 0) -> SwinIR:
+    """A random network whose attention is far from uniform and whose tensors are all different."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = SwinIR(config).eval()
+        with torch.no_grad():
+            for name, parameter in made.named_parameters():
+                noise = 0.5 if name.endswith("table") else 0.1
+                parameter.add_(noise * torch.randn_like(parameter))
+    return made

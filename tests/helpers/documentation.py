@@ -11,7 +11,6 @@ from types import ModuleType
 
 import pytest
 import torch
-from generated import random_swinir, write_waves
 
 from autocompress import prune
 from autocompress.compute import precision
@@ -24,8 +23,10 @@ from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.search import RunFolder
+from helpers.images import write_waves
+from helpers.swinir_networks import random_swinir
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = ("autocompress", "python", "python3", "pip", "pytest", "ray", "git")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -58,7 +59,7 @@ def commands(page: Path) -> list[str]:
     return found
 
 
-class Stand:
+class StandIns:
     """A folder to copy to where a command runs, with everything under the names that the pages use."""
 
     def __init__(self, folder: Path, run: RunFolder) -> None:
@@ -103,7 +104,7 @@ def load_family() -> ModuleType:
     return module
 
 
-def made_small(folder: Path) -> Iterator[None]:
+def with_small_teachers(folder: Path) -> Iterator[None]:
     """Within it the shipped teachers are small random ones, and the embedded photographs a few waves, in `folder`."""
     networks = {
         "edsr-baseline-x2": mini(),

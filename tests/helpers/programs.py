@@ -1,4 +1,4 @@
-"""The stub as a program of its own, and what must hold of a run however often it was killed."""
+"""Searches over the stub, as programs and on Ray, and what must hold of a run however often it was killed."""
 
 import json
 import os
@@ -17,9 +17,13 @@ import stub
 from optuna.trial import FrozenTrial, TrialState
 from stub import StubSetup
 
-from autocompress.search import RunFolder, Settings
+from autocompress import search
+from autocompress.search import RunFolder, Settings, running
+from autocompress.search.backends.processes import Setup
+from autocompress.search.run.record import retried
 from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study import ordinal
+from helpers.small_search import Recorder
 
 PYTHON = [sys.executable, "-W", "error"]
 COMMAND = """
@@ -77,8 +81,8 @@ def config_of(trial: FrozenTrial) -> str:
 def check_whole(run: RunFolder, trials: list[FrozenTrial], wanted: int) -> str:
     """Nothing lost, nothing twice, nothing torn; returns that, in numbers."""
     states = Counter(trial.state.name for trial in trials)
-    retried = {trial.user_attrs.get("retry_of") for trial in trials}
-    done = [trial for trial in trials if trial.number not in retried]
+    again = retried(trials)
+    done = [trial for trial in trials if trial.number not in again]
     open_ = states["RUNNING"] + states["WAITING"]
     lost = max(0, wanted - len(done)) + open_ + sum(not _is_kept(run, trial) for trial in trials)
     doubled = max(0, len(done) - wanted) + sum(times - 1 for times in Counter(map(config_of, done)).values())
@@ -112,10 +116,10 @@ def _torn(run: RunFolder) -> list[Path]:
 
 def end_of(run: RunFolder, trials: list[FrozenTrial]) -> set[tuple[int, str, str, str]]:
     """What came out: of each config its place, itself, how it was trained and how it ended."""
-    retried = {trial.user_attrs.get("retry_of") for trial in trials}
+    again = retried(trials)
     found = set()
     for trial in trials:
-        if trial.number in retried:
+        if trial.number in again:
             continue
         student = run.student(trial.number)
         recipe = "" if student is None else json.dumps(student["provenance"]["recipe"], sort_keys=True)
@@ -131,3 +135,27 @@ def wait_for(run: RunFolder, trials: int) -> None:
             return
         time.sleep(0.05)
     pytest.fail("the search does not begin")
+
+
+def search_on_ray(wanted: Settings, setup: Setup, progress: Any = None) -> search.Outcome:
+    """A whole search over the stub."""
+    from autocompress.search.backends.ray.engine import RayBackend
+
+    assert wanted.ray is not None
+    engine = RayBackend(setup, wanted.ray, wanted.folder, wanted.trial_timeout)
+    running._engine = lambda *_: engine
+    return search.search(wanted, progress or Recorder())[1]
+
+
+def descendants(root: int) -> list[int]:
+    """All processes that `root` and its children have started, and itself; the youngest last."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found

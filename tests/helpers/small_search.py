@@ -22,8 +22,8 @@ defaults: {teacher_share: 0.5, learning_rate: 1.0e-3}
 BUDGET = EDSRFamily().flops(EDSRConfig(2, 6, 2))
 
 
-class Silent(SearchCallback):
-    """Remembers what happened, in words."""
+class Recorder(SearchCallback):
+    """Writes down in words what happens, and shows nothing."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -42,8 +42,8 @@ class Silent(SearchCallback):
         self.events.append(f"{trial} failed: {reason}")
 
 
-Make = Callable[..., Settings]
-Finished = tuple[RunFolder, Outcome, Silent]
+MakeSettings = Callable[..., Settings]
+FinishedSearch = tuple[RunFolder, Outcome, Recorder]
 
 
 def trials_of(run: RunFolder) -> list[optuna.trial.FrozenTrial]:

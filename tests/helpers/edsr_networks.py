@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from autocompress.networks.edsr import EDSRFamily
-from autocompress.networks.edsr.network import EDSRConfig
+from autocompress.networks.edsr.network import EDSR, EDSRConfig
 
 FAMILY = EDSRFamily()
 GOLDEN = ["edsr_x2_f16_b4", "edsr_x3_f8_b2", "edsr_x4_f16_b3_res0.1", "edsr_pytorch_keys_x2_f16_b4"]
@@ -23,3 +23,18 @@ def weights(scale: int = 2, num_feat: int = 6, num_block: int = 2, num_layer: in
     """Random ones, the same at every call."""
     torch.manual_seed(0)
     return dict(FAMILY.build(EDSRConfig(scale, num_feat, num_block, num_layer)).state_dict())
+
+
+def pixel_repeating_edsr() -> EDSR:
+    """An EDSR of 8 features and 2 blocks at x2 that repeats pixels, with some noise in all weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = FAMILY.build(EDSRConfig(scale=2, num_feat=8, num_block=2))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(0.05)
+        for channel in range(3):
+            network.conv_first.weight[channel, channel, 1, 1] += 1
+            network.upsample[0].weight[4 * channel : 4 * channel + 4, channel, 1, 1] += 1
+            network.conv_last.weight[channel, channel, 1, 1] += 1
+    return network.eval()

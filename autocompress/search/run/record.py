@@ -1,0 +1,128 @@
+"""What a trial is stored with in its study: its attributes are declared, read and written here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
+
+from autocompress.evaluation.scores import METRICS
+from autocompress.networks import shape
+
+AT_STEP = "psnr_y_at_step_"  # the attributes with a trial's scores at rungs begin so; the step follows
+QUEUED = "fixed_params"  # the system attribute in which Optuna keeps the parameters that a trial was queued with
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """The user attributes of one trial. What is at its default is not stored.
+
+    A field is stored under its own name, but for two: each of `metrics` has an attribute of its own, under the metric's
+    name, and each of `at_step` too, under AT_STEP and the step. People see these names in the Optuna dashboard.
+    """
+
+    session: str | None = None  # the session that asked for it
+    begun: float | None = None  # when the work on it began, in seconds since 1970
+    # which config of the study it is
+    start: int | None = None  # of a first trial: its place among them
+    ordinal: int | None = None  # how many configs were asked for before, where the study cannot say: it was rebuilt
+    retry_of: int | None = None  # the failed trial whose config it tries again
+    origin: int | None = None  # the first trial of that config
+    attempts: int = 0  # how many attempts at its config failed before, by themselves
+    lost: bool = False  # nothing is known of it but that there was one
+    # its candidate
+    config: str | None = None  # for people, as `networks.shape` writes it
+    flops: int | None = None
+    params: int | None = None
+    latency_ms: float | None = None  # where latency is what counts
+    flops_share: float | None = None  # of the teacher's
+    seed: int | None = None  # of its training
+    # how it went
+    at_step: Mapping[int, float] = field(default_factory=dict)  # PSNR-Y in dB after so many steps
+    steps: int | None = None  # trained
+    metrics: Mapping[str, float] = field(default_factory=dict)  # of the student, by name
+    seconds: Mapping[str, float] = field(default_factory=dict)  # by part of the work
+    reason: str = ""  # why it was stopped or failed
+
+    @classmethod
+    def of(cls, trial: FrozenTrial | optuna.Trial) -> TrialRecord:
+        """What a trial is stored with; attributes of other programs are left out."""
+        stored = trial.user_attrs
+        known: dict[str, Any] = {name: stored[name] for name in _OWN_NAMES if name in stored}
+        return cls(
+            **known,
+            at_step=scores_at_rungs(trial),
+            metrics={name: stored[name] for name in METRICS if name in stored},
+        )
+
+    @classmethod
+    def of_candidate(cls, family: str, config: Mapping[str, Any], *, teacher_flops: int, **known: Any) -> TrialRecord:
+        """What is known of a trial before any training: `known` are `flops`, `params`, `seed`, and `latency_ms`."""
+        share = round(known["flops"] / teacher_flops, 4)
+        return cls(config=shape(family, config), flops_share=share, **known)
+
+    @property
+    def cost(self) -> float:
+        """What its PSNR is weighed against: its latency where that counts, else its FLOPs."""
+        cost = self.flops if self.latency_ms is None else self.latency_ms
+        assert cost is not None  # it is stored before any score
+        return float(cost)
+
+    def to_attributes(self) -> dict[str, Any]:
+        """By the names under which they are stored."""
+        own = {name: getattr(self, name) for name in _OWN_NAMES}
+        return {
+            **{name: value for name, value in own.items() if value != _DEFAULTS[name]},
+            **{f"{AT_STEP}{step}": psnr for step, psnr in self.at_step.items()},
+            **self.metrics,
+        }
+
+
+_DEFAULTS = asdict(TrialRecord())
+_OWN_NAMES = tuple(name for name in _DEFAULTS if name not in ("at_step", "metrics"))
+
+
+def update(trial: optuna.Trial, record: TrialRecord) -> None:
+    """Store what a record says of a trial that this process has asked for, beside what is stored by now."""
+    for name, value in record.to_attributes().items():
+        trial.set_user_attr(name, value)
+
+
+def update_stored(storage: BaseStorage, trial_id: int, record: TrialRecord) -> None:
+    """The same for any trial of a storage that is not over: Optuna takes no attributes of one that is."""
+    for name, value in record.to_attributes().items():
+        storage.set_trial_user_attr(trial_id, name, value)
+
+
+def scores_at_rungs(trial: FrozenTrial | optuna.Trial) -> dict[int, float]:
+    """PSNR-Y in dB by step, of the rungs that a trial has come to."""
+    return {
+        int(name.removeprefix(AT_STEP)): float(psnr)
+        for name, psnr in trial.user_attrs.items()
+        if name.startswith(AT_STEP)
+    }
+
+
+def retried(trials: Iterable[FrozenTrial]) -> set[int]:
+    """The numbers of the trials whose configs others of these try again."""
+    return {trial.user_attrs["retry_of"] for trial in retries(trials)}
+
+
+def retries(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Those that try the config of another trial again."""
+    return [trial for trial in trials if "retry_of" in trial.user_attrs]
+
+
+def is_lost(trial: FrozenTrial) -> bool:
+    """Whether it only stands for a trial of which nothing is known."""
+    return "lost" in trial.user_attrs
+
+
+def parameters_of(trial: FrozenTrial) -> dict[str, Any]:
+    """A trial's parameters: those it has, and those it was queued with."""
+    queued: dict[str, Any] = trial.system_attrs.get(QUEUED, {})
+    return trial.params | queued

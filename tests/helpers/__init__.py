@@ -1,0 +1,1 @@
+"""What several test files share: networks, images, small searches, programs, servers. Fixtures are in conftest.py."""
