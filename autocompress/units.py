@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from autocompress.errors import InvalidInput
+
+Amount = float | str  # 20e9 or "20G"
+Time = float | str  # 600, in seconds, or "10m"
+Number = TypeVar("Number", int, float)
 
 _PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -56,3 +62,53 @@ def format_duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def exact_count(count: int) -> str:
+    """As `parse_count` reads it back: short where that is exact, `20G`, else every digit."""
+    short = format_count(count)
+    return short if parse_count(short) == count else str(count)
+
+
+def exact_duration(seconds: float) -> str:
+    """As `parse_duration` reads it back, to the microsecond, in the largest unit of which it is a whole number."""
+    for unit in ("h", "m"):
+        if seconds % _SECONDS[unit] == 0:
+            return f"{seconds // _SECONDS[unit]:.0f}{unit}"
+    return f"{_without_exponent(seconds)}s"
+
+
+def exact_milliseconds(milliseconds: float) -> str:
+    """As `read_milliseconds` reads it back."""
+    return f"{_without_exponent(milliseconds)}ms"
+
+
+def read_count(name: str, given: Amount) -> int:
+    """From a number or a text, 20e9 or "20G"; InvalidInput says what was called `name`."""
+    return _read(name, given, parse_count)
+
+
+def read_duration(name: str, given: Time) -> float:
+    """In seconds, from a number of them or a text, 600 or "10m"; InvalidInput says what was called `name`."""
+    return _read(name, given, parse_duration)
+
+
+def read_milliseconds(name: str, given: Time) -> float:
+    """From a number of seconds, or a text, which must have its unit: 0.03 or "30ms"."""
+    if isinstance(given, str) and given.strip()[-1:].isdigit():
+        raise InvalidInput(f"{name}: {given!r} has no unit; write {given.strip()}ms or {given.strip()}s")
+    return round(1000 * read_duration(name, given), 6)  # without what a float adds on the way from seconds
+
+
+def _read(name: str, given: float | str, parse: Callable[[str], Number]) -> Number:
+    """A number is checked as its text is."""
+    text = given if isinstance(given, str) else _without_exponent(given)
+    try:
+        return parse(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"{name}: {error}") from None
+
+
+def _without_exponent(number: float) -> str:
+    """As no amount and no duration has one."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")

@@ -64,7 +64,6 @@ def trials(count: int, folder: Path) -> dict[str, Any]:
     from autocompress import search
     from autocompress.io import checkpoints
     from autocompress.search import running
-    from autocompress.search.space.budget import Budget
     from autocompress.search.trial.work import Finished, Job, RungReached, Source
 
     def pretend(job: Job, source: Source) -> None:
@@ -87,7 +86,7 @@ def trials(count: int, folder: Path) -> dict[str, Any]:
         """Tells nothing."""
 
     running._engine = lambda *_: Pretending()
-    settings = search.Settings(budget=Budget(100 * 10**9, None), trials=count, out=folder / "run")
+    settings = search.Settings(budget_flops=100 * 10**9, trials=count, out=folder / "run")
     run, _ = search.search(settings, Quiet())
     parts = run.times[-1]["parts"]
     return {

@@ -28,7 +28,6 @@ from autocompress.evaluation.scores import network_upscaler
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr import EDSRConfig, EDSRFamily
 from autocompress.search.settings import Settings
-from autocompress.search.space.budget import Budget
 from autocompress.search.space.search_space import Candidate
 from autocompress.search.task import open_task
 from autocompress.search.trial.context import TrialContext
@@ -44,7 +43,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, action="append", help="0, 1 and 2 by default")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("plain_search.jsonl"))
     options = parser.parse_args()
-    task = open_task(Settings(budget=Budget(BUDGET, None)))
+    task = open_task(Settings(budget_flops=BUDGET))
     inputs = TrialContext(task, print, replace(precision.choose(), dtype="float32"))
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     known = {(row["seed"], row["trial"]): row for row in map(json.loads, lines)}

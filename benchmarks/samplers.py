@@ -335,7 +335,7 @@ def simulate(world: World, name: str, rule: Rule, trials: int) -> Course:
 def main() -> None:
     options = parse()
     table = Table()
-    table.fit(CandidatePool(open_joint_space(Settings(budget=Budget(None, 10**9))), Budget()))
+    table.fit(CandidatePool(open_joint_space(Settings(budget_params=10**9)), Budget()))
     for billions in options.budget:
         worlds = [World(table, Budget(billions * 10**9), seed) for seed in range(options.seeds)]
         times = [statistics.mean(count * world.training for world in worlds) for count in TIMES]

@@ -23,8 +23,7 @@ from pathlib import Path
 from autocompress import search
 from autocompress.search import OnRay, running
 from autocompress.search.backends.processes import ProcessBackend, Work
-from autocompress.search.settings import SAMPLERS
-from autocompress.search.space.budget import Budget
+from autocompress.search.settings import SamplerName
 from autocompress.search.stopping import HalvingRungs
 from autocompress.search.trial.work import Backend, Finished, Job, Report, RungReached, Source, Tell
 
@@ -92,7 +91,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="a trial")
     parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--trials", type=int, default=64)
-    parser.add_argument("--sampler", choices=SAMPLERS, default=search.Settings.sampler)
+    parser.add_argument("--sampler", choices=list(SamplerName), default=SamplerName.COST_AWARE)
     parser.add_argument("--address", help="of a Ray cluster; without, one on this machine")
     options = parser.parse_args()
     HalvingRungs.stops = lambda *_: None  # every trial is to take its whole time
@@ -111,11 +110,12 @@ def main() -> None:
     running._engine = engine
     with tempfile.TemporaryDirectory() as folder:
         settings = search.Settings(
-            budget=Budget(50 * 10**9),
+            budget_flops=50 * 10**9,
             sampler=options.sampler,
             trials=options.trials,
             workers=options.at_once,
-            ray=wanted,
+            backend=options.backend,
+            address=options.address,
             out=Path(folder, "run"),
         )
         run, outcome = search.search(settings, Quiet())

@@ -70,12 +70,11 @@ def step_times(counts: tuple[int, int]) -> Row:
     from autocompress.networks.edsr import EDSRConfig
     from autocompress.networks.edsr.network import EDSR
     from autocompress.search.settings import Settings
-    from autocompress.search.space.budget import Budget
     from autocompress.search.space.search_space import Candidate
     from autocompress.search.task import open_task
     from autocompress.search.trial.context import TrialContext
 
-    inputs = TrialContext(open_task(Settings(budget=Budget(BUDGET, None))), lambda _: None)
+    inputs = TrialContext(open_task(Settings(budget_flops=BUDGET)), lambda _: None)
     student = EDSR(EDSRConfig(2, *counts))
     with tempfile.TemporaryDirectory() as folder:
         write_pairs(embedded("train", 2), Path(folder))
@@ -106,7 +105,6 @@ def search_in_process(seed: int, points: list[tuple[float, float]]) -> Row:
 def our_search(seed: int, wanted: list[tuple[float, float]]) -> None:
     """Run the default search until it is as good as the points; print when each student was finished, and its score."""
     from autocompress.search import RunFolder, SearchCallback, Settings, search
-    from autocompress.search.space.budget import Budget
     from autocompress.search.space.search_space import Candidate
 
     points: list[tuple[float, int, float]] = []
@@ -121,7 +119,7 @@ def our_search(seed: int, wanted: list[tuple[float, float]]) -> None:
                 raise KeyboardInterrupt
 
     with tempfile.TemporaryDirectory() as folder:
-        run, _ = search(Settings(budget=Budget(BUDGET, None), seed=seed, out=Path(folder) / "run"), Watch())
+        run, _ = search(Settings(budget_flops=BUDGET, seed=seed, out=Path(folder) / "run"), Watch())
         references, times = run.config["references"], run.times
     print(json.dumps({"points": points, "references": references, "times": times}))
 

@@ -31,7 +31,6 @@ from autocompress.distill.training import Training
 from autocompress.errors import TrainingDiverged
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.search.settings import Settings
-from autocompress.search.space.budget import Budget
 from autocompress.search.space.search_space import Candidate
 from autocompress.search.task import open_task
 from autocompress.search.trial.context import TrialContext
@@ -43,7 +42,7 @@ LARGEST = 0.4  # of the teacher's FLOPs
 def main() -> None:
     options = parse()
     out = options.out or Path(__file__).with_name(f"trainings-{options.space}.jsonl")
-    task = open_task(Settings(budget=Budget(None, 10**9), spaces=(options.space,)))
+    task = open_task(Settings(budget_params=10**9, spaces=(options.space,)))
     inputs = TrialContext(task, print)
     lines = whole_lines(out)
     if not lines:

@@ -22,7 +22,6 @@ from autocompress.networks.edsr.network import EDSR
 from autocompress.report import Story, write_report
 from autocompress.search import RunFolder, Settings, running
 from autocompress.search.results.front import write_pareto
-from autocompress.search.space.budget import Budget
 
 os.environ["OMP_NUM_THREADS"] = "1"  # two processes test at once, and start others
 os.environ["RAY_AUTH_MODE"] = "disabled"  # a process reads it once, and a new head wants a token of whoever joins
@@ -111,7 +110,7 @@ def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.
 
     def make(**fields: Any) -> Settings:
         usual: dict[str, Any] = {
-            "budget": Budget(BUDGET),
+            "budget_flops": BUDGET,
             "spaces": (str(tmp_path / "small.yaml"),),
             "teachers": (str(teacher_file),),
             "train": photos,
@@ -119,6 +118,8 @@ def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.
             "steps": 60,
             "out": tmp_path / "run",
         }
+        if any(name.startswith("budget") for name in fields):
+            del usual["budget_flops"]
         return Settings(**usual | fields)
 
     return make
@@ -164,7 +165,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photo
     folder = tmp_path_factory.mktemp("finished")
     (folder / "small.yaml").write_text(SPACE)
     wanted = Settings(
-        budget=Budget(BUDGET),
+        budget_flops=BUDGET,
         spaces=(str(folder / "small.yaml"),),
         teachers=(str(teacher_file),),
         train=photos,

@@ -25,9 +25,8 @@ from autocompress.compute import precision
 from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.io import checkpoints
-from autocompress.search import OnRay, SearchCallback, Settings, running
+from autocompress.search import SearchCallback, Settings, running
 from autocompress.search.backends.processes import ProcessBackend, Work
-from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.search.trial.work import Backend, Failed, Finished, Job, RungReached, Source, Step, Tell
 
@@ -142,7 +141,7 @@ def run(settings: Settings, setup: StubSetup, here: bool = False) -> search.Outc
 def join(settings: Settings, setup: StubSetup, here: bool = False) -> search.Outcome:
     """One more session of it."""
     _put_in(setup, here)
-    return search.join(settings.folder, Quiet(), settings.workers, storage=settings.storage)[1]
+    return search.join(settings.folder, Quiet(), settings.processes, storage=settings.storage)[1]
 
 
 def _put_in(setup: StubSetup, here: bool) -> None:
@@ -153,32 +152,26 @@ def _put_in(setup: StubSetup, here: bool) -> None:
             from autocompress.search.backends.ray.engine import RayBackend
 
             return RayBackend(setup, wanted.ray, wanted.folder, wanted.trial_timeout)
-        if here and wanted.workers == 1 and wanted.trial_timeout is None:
+        if here and wanted.processes == 1 and wanted.trial_timeout is None:
             return StubHere(setup)
-        return ProcessBackend(setup, wanted.workers, wanted.trial_timeout)
+        return ProcessBackend(setup, wanted.processes, wanted.trial_timeout)
 
     running._engine = engine
 
 
 def write_settings(file: Path, settings: Settings, setup: StubSetup) -> Path:
     """For the program."""
-    content = dataclasses.asdict(settings) | {"setup": dataclasses.asdict(setup)}
-    file.write_text(json.dumps(content, default=str))
+    content = settings.to_dict() | {"setup": dataclasses.asdict(setup)}
+    file.write_text(json.dumps(content))
     return file
 
 
 def main() -> None:
     wanted: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     setup = StubSetup(**wanted.pop("setup"))
-    for name in ("train", "out"):
-        wanted[name] = Path(wanted[name])
-    wanted["budget"] = Budget(**wanted["budget"])
-    wanted["ray"] = wanted["ray"] and OnRay(**wanted["ray"])
-    for name in ("spaces", "teachers"):
-        wanted[name] = tuple(wanted[name])
     begin = join if sys.argv[2:] == ["join"] else run
     try:
-        print(begin(Settings(**wanted), setup, here=True).reason)
+        print(begin(Settings.from_dict(wanted), setup, here=True).reason)
     except AutocompressError as error:  # as the command line does
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InvalidInput) else 1)

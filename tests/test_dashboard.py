@@ -213,7 +213,7 @@ def test_a_note_of_ours_is_replaced_where_the_budget_is_another(
     stub.run(small(trials=2), StubSetup(), here=True)
     run = RunFolder(small().folder)
     before = get_note(show(run).study)
-    stub.run(small(trials=2, budget=Budget(BUDGET // 2), extend=True), StubSetup(), here=True)
+    stub.run(small(trials=2, budget_flops=BUDGET // 2, extend=True), StubSetup(), here=True)
     after = get_note(show(run).study)
     assert str(Budget(BUDGET)) in before
     assert str(Budget(BUDGET // 2)) in after

@@ -96,7 +96,7 @@ def distill(
     name, preset = PRESETS.get(network, (network, None))
     if name not in FAMILIES:
         raise InvalidInput(f"{network} is no preset and no family; known: {', '.join([*PRESETS, *FAMILIES])}")
-    shrunk = load_teacher(teacher or default_teacher(name), res_scale)
+    shrunk = load_teacher(teacher or default_teacher(name), res_scale=res_scale)
     family = family_of(shrunk)
     if family.name != name:
         raise InvalidInput(f"the teacher is {family.name}, but the student {network} is {name}; give one of its family")

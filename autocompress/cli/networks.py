@@ -96,7 +96,7 @@ def evaluate(
             raise InvalidInput("--latency is for networks, and bicubic is none; leave --latency out")
         scale, upscale = _bicubic(scale, tile)
     else:
-        network = load_teacher(model, res_scale)
+        network = load_teacher(model, res_scale=res_scale)
         if scale not in (None, network.scale):
             raise InvalidInput(f"--scale is {scale}, but {model} upscales by {network.scale}; leave --scale out")
         scale, upscale = network.scale, network_upscaler(network, tile)
@@ -159,7 +159,8 @@ def export(
 
     Example: autocompress export runs/edsr-20G-seed0 --out models --format onnx --format pth
     """
-    from autocompress.export.files import check_formats, export_file
+    from autocompress.export.files import export_file
+    from autocompress.export.formats import check_formats
     from autocompress.search.results.export import export_front, export_trial
     from autocompress.search.run.folder import RunFolder
 
@@ -168,7 +169,7 @@ def export(
     if source.is_file():
         if trial is not None:
             raise InvalidInput(f"--trial is for a run folder, and {source} is a file; leave --trial out")
-        files = export_file(source, source.stem, out, formats, res_scale, fp16)
+        files = export_file(source, source.stem, out, formats, {"res_scale": res_scale}, fp16)
     else:
         run = RunFolder.existing(source)
         if res_scale is not None:

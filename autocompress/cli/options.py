@@ -1,4 +1,4 @@
-"""What options have in common: that of being quiet, panels in the help, and the words that a shell completes.
+"""What options of several commands have in common: that of being quiet, and the words that a shell completes.
 
 Nothing here imports torch: a shell asks at each press of a key.
 """
@@ -10,26 +10,26 @@ from typing import Annotated
 
 import typer
 
+from autocompress.api.choices import RecipeName
+from autocompress.export.formats import Format
 from autocompress.io import package_files
+from autocompress.search.options import Panel
+from autocompress.shrink.init import Init
 
-OUTPUT = "Output"
-BUDGET, NETWORKS, DATA, SEARCH, RUNNING = "Budget", "Space and teacher", "Data", "Search", "Running"
-
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.", rich_help_panel=Panel.OUTPUT)]
 
 
-def _among(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+def among(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """What a shell completes of these."""
+
     def complete(incomplete: str) -> list[str]:
-        return [word for word in words() if word.startswith(incomplete)]
+        return [str(word) for word in words() if word.startswith(incomplete)]
 
     return complete
 
 
-complete_space = _among(package_files.spaces)
-complete_teacher = _among(package_files.teachers)
-complete_sampler = _among(lambda: ("cost-aware", "tpe", "nsga2", "gp", "random"))
-complete_init = _among(lambda: ("projection", "density", "copy", "taylor", "scratch"))
-complete_objective = _among(lambda: ("flops", "latency"))
-complete_backend = _among(lambda: ("local", "ray"))
-complete_format = _among(lambda: ("safetensors", "pth", "onnx"))
-complete_recipe = _among(lambda: ("ours", "paper"))
+complete_space = among(package_files.spaces)
+complete_teacher = among(package_files.teachers)
+complete_init = among(lambda: Init)
+complete_format = among(lambda: Format)
+complete_recipe = among(lambda: RecipeName)

@@ -67,7 +67,7 @@ def prune(
 
     if out is not None and out.exists() and not out.is_dir():
         raise InvalidInput(f"--out {out} is a file, but must be a folder")
-    network = load_teacher(teacher, res_scale)
+    network = load_teacher(teacher, res_scale=res_scale)
     settings = _settings(recipe, network.family, steps, seed)
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
     source, valid = _images(train, val, network.scale, settings)

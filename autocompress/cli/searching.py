@@ -1,35 +1,23 @@
-"""`autocompress search`."""
+"""`autocompress search`: its options are those of `Settings`."""
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autocompress.cli.options import (
-    BUDGET,
-    DATA,
-    NETWORKS,
-    OUTPUT,
-    RUNNING,
-    SEARCH,
-    Quiet,
-    complete_backend,
-    complete_init,
-    complete_objective,
-    complete_sampler,
-    complete_space,
-    complete_teacher,
-)
+from autocompress.cli.options import Quiet, among
 from autocompress.errors import InvalidInput
+from autocompress.search.options import OnJoin, Option, Panel
+from autocompress.search.settings import OPTIONS
 from autocompress.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:
     from autocompress.api import Result
-
-JOINED = ("join", "workers", "timeout", "storage", "quiet")  # the options of --join
 
 
 def register(app: typer.Typer) -> None:
@@ -39,234 +27,67 @@ def register(app: typer.Typer) -> None:
 
 def search(
     context: typer.Context,
-    budget_flops: Annotated[
-        str | None,
-        typer.Option(
-            help="Most FLOPs (fused multiply-adds) for a 1280x720 output, such as 20G.",
-            show_default=False,
-            rich_help_panel=BUDGET,
-        ),
-    ] = None,
-    budget_params: Annotated[
-        str | None, typer.Option(help="Most parameters, such as 500K.", show_default=False, rich_help_panel=BUDGET)
-    ] = None,
-    budget_latency: Annotated[
-        str | None,
-        typer.Option(
-            help="Most time for a 1280x720 output on this machine, such as 30ms; with --objective latency.",
-            show_default=False,
-            rich_help_panel=BUDGET,
-        ),
-    ] = None,
-    space: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Search space: a name (see `spaces list`) or a YAML file. Several make one front.",
-            show_default="edsr",
-            autocompletion=complete_space,
-            rich_help_panel=NETWORKS,
-        ),
-    ] = None,
-    teacher: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Teacher: a name (see `teacher list`) or a file of weights; SPACE=FILE for one of several spaces.",
-            show_default="the shipped one of the family",
-            autocompletion=complete_teacher,
-            rich_help_panel=NETWORKS,
-        ),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            help="Network to learn from: a name or a file of the same scale.",
-            show_default="the teacher",
-            autocompletion=complete_teacher,
-            rich_help_panel=NETWORKS,
-        ),
-    ] = None,
-    res_scale: Annotated[
-        float | None,
-        typer.Option(
-            help="Residual scaling of an EDSR teacher from elsewhere; no file holds it.", rich_help_panel=NETWORKS
-        ),
-    ] = None,
-    train: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of HR images to train on.", show_default="scikit-image's photographs", rich_help_panel=DATA
-        ),
-    ] = None,
-    val: Annotated[
-        Path | None,
-        typer.Option(help="Folder of HR images to choose by.", show_default="a tenth of --train", rich_help_panel=DATA),
-    ] = None,
-    scale: Annotated[
-        int | None, typer.Option(help="Upscaling factor; it must be the teacher's.", rich_help_panel=NETWORKS)
-    ] = None,
-    skip_bad_images: Annotated[
-        bool, typer.Option("--skip-bad-images", help="Go on without images that cannot be used.", rich_help_panel=DATA)
-    ] = False,
-    init: Annotated[
-        str,
-        typer.Option(
-            help="How students start: projection, density, copy, taylor or scratch.",
-            autocompletion=complete_init,
-            rich_help_panel=NETWORKS,
-        ),
-    ] = "projection",
-    prune: Annotated[
-        bool,
-        typer.Option(
-            "--prune",
-            help="Prune the teacher first (see `prune`), and try what is next to its suggestion.",
-            rich_help_panel=NETWORKS,
-        ),
-    ] = False,
-    objective: Annotated[
-        str,
-        typer.Option(
-            help="What PSNR is weighed against: flops, or latency, measured here, so that no seed gives it twice.",
-            autocompletion=complete_objective,
-            rich_help_panel=SEARCH,
-        ),
-    ] = "flops",
-    sampler: Annotated[
-        str,
-        typer.Option(
-            help="What proposes students: cost-aware, or Optuna's tpe, nsga2, gp or random.",
-            autocompletion=complete_sampler,
-            rich_help_panel=SEARCH,
-        ),
-    ] = "cost-aware",
-    trials: Annotated[int, typer.Option(help="Number of students to look at.", rich_help_panel=SEARCH)] = 24,
-    steps: Annotated[
-        int, typer.Option(help="Training steps of a student that is trained to the end.", rich_help_panel=SEARCH)
-    ] = 300,
-    timeout: Annotated[
-        str | None, typer.Option(help="Stop after this time, such as 10m or 2h.", rich_help_panel=RUNNING)
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            help="Trials at the same time, each in a process of its own.",
-            show_default="1; on Ray what fits",
-            rich_help_panel=RUNNING,
-        ),
-    ] = None,
-    trial_timeout: Annotated[
-        str | None,
-        typer.Option(
-            help="Kill a trial that takes longer, such as 20m, and try it again, twice at most.",
-            rich_help_panel=RUNNING,
-        ),
-    ] = None,
-    backend: Annotated[
-        str,
-        typer.Option(
-            help="Where trials run: local, or ray (see docs/scaling-out.md).",
-            autocompletion=complete_backend,
-            rich_help_panel=RUNNING,
-        ),
-    ] = "local",
-    address: Annotated[
-        str | None,
-        typer.Option(
-            help="Ray cluster to join: auto or HOST:PORT.",
-            show_default="a Ray of its own on this machine",
-            rich_help_panel=RUNNING,
-        ),
-    ] = None,
-    cpus_per_trial: Annotated[
-        int | None,
-        typer.Option(help="CPUs, and threads, of a trial on Ray.", show_default="1", rich_help_panel=RUNNING),
-    ] = None,
-    gpus_per_trial: Annotated[
-        float | None,
-        typer.Option(
-            help="GPUs of a trial on Ray, such as 0.5: two share one.", show_default="0", rich_help_panel=RUNNING
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed: the same one gives the same trials.", rich_help_panel=SEARCH)] = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Run folder.", show_default="runs/SPACES-BUDGET-seedSEED", rich_help_panel=OUTPUT),
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            help="Database for the study: sqlite:///FILE, postgresql://..., redis://...",
-            show_default="a file of the run",
-            rich_help_panel=RUNNING,
-        ),
-    ] = None,
-    extend: Annotated[
-        bool, typer.Option("--extend", help="Go on in a run folder of another budget.", rich_help_panel=OUTPUT)
-    ] = False,
     join: Annotated[
         Path | None,
         typer.Option(
-            help="Work on the search in this run folder, beside others.", show_default=False, rich_help_panel=RUNNING
+            help="Work on the search in this run folder, beside others.",
+            show_default=False,
+            rich_help_panel=Panel.RUNNING,
         ),
     ] = None,
     quiet: Quiet = False,
+    **given: Any,
 ) -> None:
     """Search for the best small networks within a budget; the same command again goes on where it stopped.
 
     Example: autocompress search --budget-flops 20G --trials 24 --out runs/mine
     """
-    if join is not None:
-        _join(context, join, workers, timeout, storage, quiet)
-        return
-
     from autocompress import api
 
-    result = api.search(
-        budget_flops=budget_flops,
-        budget_params=budget_params,
-        budget_latency=budget_latency,
-        objective=objective,
-        space=space or ["edsr"],
-        teacher=teacher,
-        target=target,
-        res_scale=res_scale,
-        train=train,
-        val=val,
-        scale=scale,
-        skip_bad_images=skip_bad_images,
-        init=init,
-        prune=prune,
-        sampler=sampler,
-        trials=trials,
-        steps=steps,
-        timeout=timeout,
-        workers=workers,
-        trial_timeout=trial_timeout,
-        backend=backend,
-        address=address,
-        cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=gpus_per_trial,
-        seed=seed,
-        out=out,
-        storage=storage,
-        extend=extend,
-        progress=not quiet,
+    if join is None:
+        _show(api.search(**given, progress=not quiet), quiet)
+    else:
+        _show(api.join(join, **_given_to_join(context, given), progress=not quiet), quiet)
+
+
+def _given_to_join(context: typer.Context, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a session that joins may be given; InvalidInput where there is more on the command line."""
+    own = {}
+    for option in OPTIONS:
+        source = context.get_parameter_source(option.keyword)
+        if option.on_join is OnJoin.ITS_OWN:
+            own[option.keyword] = given[option.keyword]
+        elif source is not None and source.name == "COMMANDLINE":
+            raise InvalidInput(f"--join takes from the run what to search; leave {option.flag} out")
+    return own
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    """An option as Typer reads it from a function's signature."""
+    kind, default = option.kind, None if option.many else option.usual
+    several: Any = list[kind.typed] if option.many else kind.typed  # type: ignore[name-defined]
+    shown = option.unset or (option.usual if option.many else True)
+    declared = typer.Option(
+        option.flag,
+        help=option.help,
+        show_default=shown if option.shows_default else False,
+        autocompletion=None if kind.words is None else among(kind.words),
+        rich_help_panel=option.panel,
     )
-    _show(result, quiet)
+    annotation = Annotated[several if default is not None else several | None, declared]  # type: ignore[valid-type]
+    return inspect.Parameter(
+        option.keyword, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation
+    )
 
 
-def _join(
-    context: typer.Context, run: Path, workers: int | None, timeout: str | None, storage: str | None, quiet: bool
-) -> None:
-    from autocompress import api
+def _with_options(command: Any) -> None:
+    """Put the options of a search into a command's signature, from which Typer takes them."""
+    own = inspect.signature(command, eval_str=True)
+    context, *more, _ = own.parameters.values()
+    command.__signature__ = own.replace(parameters=[context, *map(_parameter, OPTIONS), *more])
 
-    for name in context.params:
-        given = context.get_parameter_source(name)
-        if given is not None and given.name == "COMMANDLINE" and name not in JOINED:
-            option = "--" + name.replace("_", "-")
-            raise InvalidInput(f"--join takes from the run what to search; leave {option} out")
-    one_or_more = 1 if workers is None else workers
-    _show(api.join(run, workers=one_or_more, timeout=timeout, storage=storage, progress=not quiet), quiet)
+
+_with_options(search)
 
 
 def _show(result: Result, quiet: bool) -> None:

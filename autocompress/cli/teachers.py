@@ -59,7 +59,7 @@ def show_teacher(
     from autocompress.networks import describe
     from autocompress.networks.teachers import load_teacher, shipped
 
-    network = load_teacher(name, res_scale)
+    network = load_teacher(name, res_scale=res_scale)
     about = shipped()[name].about if name in shipped() else {}
     typer.echo(json.dumps(about | describe(network), indent=2))
 

@@ -61,7 +61,7 @@ def upscale(
     from autocompress.networks.upscaling import check_tile
 
     check_tile(tile)
-    network = load_teacher(_file(student), res_scale).to("cuda" if torch.cuda.is_available() else "cpu")
+    network = load_teacher(_file(student), res_scale=res_scale).to("cuda" if torch.cuda.is_available() else "cpu")
     wanted = plan(source, out, network.scale, overwrite=overwrite, skip_bad_images=skip_bad_images)
     try:
         made = _make(wanted, network, tile, skip_bad_images)

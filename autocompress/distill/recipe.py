@@ -9,6 +9,7 @@ from typing import Any
 from autocompress.compute.losses import TEACHER_LOSSES
 from autocompress.distill.optimizers import OPTIMIZERS
 from autocompress.errors import ConfigError
+from autocompress.networks import find_family
 
 # what a search may vary, and a user may set
 VARIABLE = ("teacher_loss", "teacher_share", "feature_weight", "learning_rate", "warmup", "clip", "ema")
@@ -78,34 +79,31 @@ class Recipe:
 
 OUR_STEPS = 3000
 PAPER_STEPS = 800_000
-OUR_LEARNING_RATES = {"edsr": 2e-3}
-USUAL_LEARNING_RATE = 1e-3  # of all other families
 
 
 def our_recipe(family: str, steps: int = OUR_STEPS, seed: int = 0) -> Recipe:
     """How a single student is trained from its projection, unless one asks for something else."""
-    rate = OUR_LEARNING_RATES.get(family, USUAL_LEARNING_RATE)
-    return Recipe(steps=steps, patch_size=48, learning_rate=rate, seed=seed)
+    return Recipe(steps=steps, patch_size=48, learning_rate=find_family(family).recipe.learning_rate, seed=seed)
 
 
 def paper_recipe(family: str, steps: int = PAPER_STEPS, seed: int = 0) -> Recipe:
     """How the paper distills (Jiang et al. 2024, section 3, and their released files), in as many steps, from scratch.
 
-    The loss is MultiLap to the teacher and 0.1 times L1 to the truth. EDSR's released file says a learning rate of
+    The loss is MultiLap to the teacher and 0.1 times L1 to the truth. One of the released files says a learning rate of
     1e-7, which is taken for the end of a fine-tuning; the paper's is 1e-4. Its gradients are not clipped. In fewer
-    steps the learning rate is halved sooner, in proportion.
+    steps the learning rate is halved sooner, in proportion. Raises ConfigError for a family that is not the paper's.
     """
-    halve_at = (200_000,) if family == "edsr" else (250_000, 400_000, 450_000)
+    numbers = find_family(family).paper_numbers()
     return Recipe(
         steps=steps,
         batch_size=16,
-        patch_size=48 if family == "edsr" else 64,
+        patch_size=numbers.patch_size,
         optimizer="adam",
         learning_rate=1e-4,
         warmup=0.0,
         clip=UNCLIPPED,
         teacher_loss="multilap",
         teacher_share=1 / 1.1,
-        halve_at=tuple(round(at * steps / PAPER_STEPS) for at in halve_at),
+        halve_at=tuple(round(at * steps / PAPER_STEPS) for at in numbers.halve_at),
         seed=seed,
     )

@@ -12,25 +12,11 @@ import torch
 
 from autocompress.errors import DiskFull, InvalidInput
 from autocompress.export.card import write_card
-from autocompress.export.onnx_files import require_onnx, write_onnx
+from autocompress.export.formats import Format, check_formats
+from autocompress.export.onnx_files import write_onnx
 from autocompress.io import checkpoints
 from autocompress.networks import describe, family_of, load
 from autocompress.networks.base import SRNetwork
-
-FORMATS = ("safetensors", "pth", "onnx")
-
-
-def check_formats(formats: Sequence[str], half: bool) -> None:
-    """Raise InvalidInput for formats that cannot be written, before anything is."""
-    for format in formats:
-        if format not in FORMATS:
-            raise InvalidInput(f"--format is {format!r}, but must be one of {', '.join(FORMATS)}")
-    if len(set(formats)) < len(formats):
-        raise InvalidInput(f"--format is given as {', '.join(formats)}, but each format can be given once")
-    if half and "safetensors" not in formats:
-        raise InvalidInput("--fp16 is for safetensors; add --format safetensors, or leave --fp16 out")
-    if "onnx" in formats:
-        require_onnx()
 
 
 def export_network(
@@ -47,9 +33,9 @@ def export_network(
     plain = family.for_export(network)
     path = out / f"{name}.{format}"
     with writing_to(out):
-        if format == "onnx":
+        if format == Format.ONNX:
             write_onnx(plain, path)
-        elif format == "pth":
+        elif format == Format.PTH:
             checkpoints.save_pth(path, family.official_tensors(plain))
         else:
             tensors = family.official_tensors(plain)
@@ -83,7 +69,9 @@ def export_formats(
 ) -> list[Path]:
     """`export_network` in each format, and one card beside them, NAME.md; returns the files of weights."""
     check_formats(formats, half)
-    files = [export_network(network, name, out, format, about, half and format == "safetensors") for format in formats]
+    files = [
+        export_network(network, name, out, format, about, half and format == Format.SAFETENSORS) for format in formats
+    ]
     with writing_to(out):
         write_card(out / f"{name}.md", network, about, files, half)
     return files
@@ -94,12 +82,12 @@ def export_file(
     name: str,
     out: Path,
     formats: Sequence[str],
-    res_scale: float | None = None,
+    overrides: Mapping[str, float | None] | None = None,
     half: bool = False,
     known: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Export the network in a file (see `load`), with what its side file says of it, and what else is `known`."""
-    network = load(file, res_scale)
+    network = load(file, **(overrides or {}))
     about, more = _about(file), dict(known or {})
     provenance = about.get("provenance", {}) | more.pop("provenance", {})
     about |= more | ({"provenance": provenance} if provenance else {})

@@ -1,10 +1,28 @@
-"""The files that ship with the package, by name, without a look into them."""
+"""The files that ship with the package, read without importing torch or a network."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Override:
+    """A number of a network that no file of weights holds: a field of its config, which a user may give."""
+
+    field: str
+    help: str
+
+
+@cache
+def overrides(family: str = "*") -> tuple[Override, ...]:
+    """What the family with this folder declares in its `overrides.json`, or all families together."""
+    files = sorted((_PACKAGE / "networks").glob(f"{family}/overrides.json"))
+    return tuple(Override(**declared) for file in files for declared in json.loads(file.read_text(encoding="utf-8")))
 
 
 def teachers() -> dict[str, Path]:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from torch import Tensor, nn
 
 from autocompress.errors import ConfigError
+from autocompress.io.package_files import Override
+from autocompress.networks.recipes import FamilyRecipe, PaperNumbers, Published
 from autocompress.shrink.density import Densities
 
 if TYPE_CHECKING:
@@ -138,7 +140,11 @@ class Family(ABC):
     name: ClassVar[str]
     config_class: ClassVar[type[Config]]
     counts: ClassVar[tuple[Count, ...]]
+    # Fields of the config that no file of weights holds, so that a user may have to give them: see `load`.
+    overrides: ClassVar[tuple[Override, ...]] = ()
+    recipe: ClassVar[FamilyRecipe] = FamilyRecipe()
     presets: ClassVar[Mapping[str, Config]] = MappingProxyType({})  # networks that people know by a name
+    published: ClassVar[Mapping[str, Published]] = MappingProxyType({})
 
     @abstractmethod
     def build(self, config: Config) -> SRNetwork:
@@ -153,8 +159,10 @@ class Family(ABC):
         """Number of parameters, in closed form."""
 
     @abstractmethod
-    def read(self, tensors: Weights, res_scale: float | None = None) -> tuple[Config, dict[str, Tensor]] | None:
+    def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
         """Config and official weights from the tensors of any known file, or None if they are no such network.
+
+        What no tensor tells has its usual value; what a user gave for one of the `overrides` is put in afterwards.
 
         Raises CheckpointError, saying what was found, when they look like this family but cannot be read.
         """
@@ -200,6 +208,12 @@ class Family(ABC):
     @abstractmethod
     def suggest(self, teacher: Config, layers: Densities) -> Config:
         """The student's config that the densities of a pruned teacher's layers suggest: see `shrink.density`."""
+
+    def paper_numbers(self) -> PaperNumbers:
+        """Those of the `recipe`; ConfigError where the paper does not train this family."""
+        if self.recipe.paper is None:
+            raise ConfigError(f"the paper has no recipe for the family {self.name}; take the recipe ours")
+        return self.recipe.paper
 
     def counts_of(self, config: Config) -> dict[str, float]:
         """The `counts` of a config by name, which are its fields unless a family says otherwise."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from autocompress.prune.densities import Pruned, densities_of
 from autocompress.prune.shrinking import (
-    INITS,
     NUM_PATCHES,
     PATCH_SIZE,
     analyse,
@@ -17,7 +16,6 @@ from autocompress.prune.shrinking import (
 from autocompress.prune.sparsify import SparsifySettings, default_settings, paper_settings, sparsify
 
 __all__ = [
-    "INITS",
     "NUM_PATCHES",
     "PATCH_SIZE",
     "Pruned",

@@ -63,7 +63,7 @@ class Pruned:
 
     @cached_property
     def groups(self) -> dict[str, Density]:
-        """The density of each repeated part: residual blocks and, in a SwinIR, the transformer layers within."""
+        """The density of each repeated part, such as a residual block, and of each part that is repeated within one."""
         groups_of = family_of(self.teacher).groups_of
         names = dict.fromkeys(group for layer in self.layers for group in groups_of(layer))
         return {

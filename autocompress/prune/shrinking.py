@@ -18,8 +18,8 @@ from autocompress.io import cache
 from autocompress.networks import family_of
 from autocompress.networks.base import Config, Family, Shrinker, SRNetwork
 from autocompress.networks.weights import digest, with_weights
+from autocompress.shrink.init import Init
 
-INITS = ("projection", "density", "copy", "taylor", "scratch")
 NUM_PATCHES = 96
 PATCH_SIZE = 48  # LR pixels
 FORMAT = 2  # goes into the cache key: raise it when what a family finds in a teacher changes
@@ -44,8 +44,8 @@ def shrinker(
     channels with the largest coupled weight norm; `taylor` those with the largest first-order effect on the output;
     `scratch` keeps nothing. Projected students of 8 features or more start above bicubic; narrower ones may not.
     """
-    if init not in INITS:
-        raise InvalidInput(f"init is {init!r}, but must be one of {', '.join(INITS)}")
+    if init not in list(Init):
+        raise InvalidInput(f"init is {init!r}, but must be one of {', '.join(Init)}")
     family = family_of(teacher)
     if init == "scratch":
         return lambda config: from_scratch(family, config, seed)

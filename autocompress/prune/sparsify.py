@@ -16,6 +16,7 @@ from autocompress.compute.precision import Precision, exact
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.errors import ConfigError, TrainingDiverged
+from autocompress.networks import find_family
 from autocompress.networks.base import SRNetwork
 from autocompress.prune.obproxsg import OBProxSG
 
@@ -86,15 +87,18 @@ class SparsifySettings:
 
 
 def paper_settings(family: str, seed: int = 0) -> SparsifySettings:
-    """How the paper prunes (Jiang et al. 2024, section 2.1, and their released files)."""
-    edsr = family == "edsr"
+    """How the paper prunes (Jiang et al. 2024, section 2.1, and their released files).
+
+    Raises ConfigError for a family that is not the paper's.
+    """
+    numbers = find_family(family).paper_numbers()
     return SparsifySettings(
-        steps=100_000 if edsr else 500_000,
+        steps=numbers.prune_steps,
         batch_size=16,
-        patch_size=48 if edsr else 64,
+        patch_size=numbers.patch_size,
         learning_rate=5e-3,
         lambda_=1e-4,
-        halve_at=(20_000,) if edsr else (),
+        halve_at=numbers.prune_halve_at,
         seed=seed,
     )
 
@@ -102,23 +106,22 @@ def paper_settings(family: str, seed: int = 0) -> SparsifySettings:
 def default_settings(family: str, seed: int = 0) -> SparsifySettings:
     """Three minutes on one CPU core, on the shipped teachers; chosen by PSNR on parts of the validation photographs.
 
-    For EDSR the whole pull is the paper's, 0.03, and lambda and the learning rate times the number of steps are near
-    its own: many steps on few small patches, at a rate near the largest that is stable (EDSR diverged at 2, SwinIR at
-    0.5), halved at the end to let the noise of such steps settle. Fewer steps on more pixels end lower. SwinIR has
-    EDSR's pull, not the paper's 0.25: only 0.1 % of its teacher's weights are larger than that.
+    Many steps on few small patches, at a learning rate near the largest that is stable for the family, halved at the
+    end to let the noise of such steps settle. Fewer steps on more pixels end lower. The whole pull is the same for all
+    families, 0.03.
 
     What the loss does here is to repair what the pull breaks: weights moved towards zero by 0.03 at once leave
-    EDSR-baseline at 14 dB, where this leaves 33. It hardly decides which weights become zero: its gradients in the body
+    a teacher at 14 dB, where this leaves 33. It hardly decides which weights become zero: its gradients in the body
     (2e-5 at the start) are below lambda, so the densities are nearly the shares of weights larger than the pull.
     Other rates, batches and numbers of steps (100 to 1,500) gave the same ones within 0.01, but for the last layer.
     """
-    edsr = family == "edsr"
-    steps = 1500 if edsr else 800
+    recipe = find_family(family).recipe
+    steps = recipe.prune_steps
     settings = SparsifySettings(
         steps=steps,
         batch_size=2,
         patch_size=16,
-        learning_rate=0.2 if edsr else 0.1,
+        learning_rate=recipe.prune_learning_rate,
         lambda_=1.0,
         halve_at=tuple(steps * percent // 100 for percent in (70, 80, 90)),
         seed=seed,

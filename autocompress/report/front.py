@@ -10,19 +10,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from autocompress.networks import FAMILIES
 from autocompress.report.axis import Axis
 from autocompress.report.story import Story
 from autocompress.report.theme import LIGHT
 from autocompress.search.results.front import LATENCIES, rows
 from autocompress.units import format_count, format_milliseconds
-
-# Jiang et al. 2024 (arXiv 2401.00523): mean PSNR-Y of Set5 and Set14 at x2, full training on DIV2K
-PUBLISHED = {
-    "EDSRmini": (11.65e9, 35.44),
-    "SwinIRmini": (27.5e9, 35.74),
-    "SwinIR-S": (244.4e9, 36.00),
-    "EDSR-baseline": (316.25e9, 35.78),
-}
 
 
 def front_figure(story: Story) -> go.Figure:
@@ -90,17 +83,19 @@ def _draw_stopped(figure: go.Figure, story: Story) -> None:
 
 
 def _draw_published(figure: go.Figure) -> None:
-    """On other images than the run's, so shown on demand."""
+    """Results of full trainings on DIV2K; they are on other images than the run's, and so shown on demand."""
     marker = {"size": 11, "symbol": "square-open", "color": LIGHT["published"], "line": {"width": 2}}
-    x, y = [flops for flops, _ in PUBLISHED.values()], [psnr for _, psnr in PUBLISHED.values()]
+    results = (result for family in FAMILIES.values() for result in family.published.items())
+    published = dict(sorted(results, key=lambda result: result[1].flops))
+    x, y = [result.flops for result in published.values()], [result.psnr_y for result in published.values()]
     _draw(figure, "published, on Set5 and Set14", x, y, "published", marker)
     texts = [
         f"{name}, as published: {psnr:.2f} dB, {format_count(flops)} FLOPs<br>"
         "mean PSNR-Y of Set5 and Set14, x2, full training on DIV2K"
-        for name, (flops, psnr) in PUBLISHED.items()
+        for name, (flops, psnr) in published.items()
     ]
     figure.data[-1].update(
-        visible="legendonly", hovertext=texts, mode="markers+text", text=list(PUBLISHED), textposition="bottom center"
+        visible="legendonly", hovertext=texts, mode="markers+text", text=list(published), textposition="bottom center"
     )
 
 

@@ -15,6 +15,7 @@ from autocompress.compute.precision import Precision
 from autocompress.evaluation.latency import Machine
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.storage import StudyStorage
+from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import LATENCY_MS, Costs
 from autocompress.search.space.joint_space import StudentSpace
 from autocompress.search.task import Task
@@ -32,7 +33,7 @@ def identity(task: Task) -> dict[str, Any]:
     if machine["device"] == "cuda":
         del machine["threads"]
     measured = {"objective": "latency", "machine": machine}
-    return (measured if settings.objective == "latency" else {}) | {
+    return (measured if settings.objective is Objective.LATENCY else {}) | {
         "spaces": {
             branch.name: branch.space.to_dict() | {"teacher": branch.teacher_digest, "target": branch.target_digest}
             for branch in task.joint_space
@@ -53,8 +54,7 @@ def describe(inputs: TrialContext, search: dict[str, Any], place: StudyStorage, 
     task, best = inputs.task, inputs.best_branch
     return {
         "search": search,
-        "settings": {key: _plain(value) for key, value in dataclasses.asdict(task.settings).items()}
-        | {"storage": place.record()["url"]},
+        "settings": task.settings.to_dict() | {"storage": place.record()["url"]},
         "started_in": str(Path.cwd()),  # what paths in the settings are relative to
         "storage": place.record(),
         "scale": task.scale,
@@ -88,10 +88,6 @@ def _latency(branch: StudentSpace, costs: Costs) -> dict[str, float]:
     """The teacher's, where that is what counts."""
     latency = costs.latency(branch.family, branch.teacher.config)
     return {} if latency is None else {LATENCY_MS: latency}
-
-
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Path) else value
 
 
 def recorded_precision(run: RunFolder) -> Precision | None:

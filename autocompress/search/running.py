@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from autocompress.errors import InvalidInput
+from autocompress.errors import InvalidInput, RunError
 from autocompress.evaluation.latency import Machine
 from autocompress.search.backends.processes import ProcessBackend, TaskSetup
 from autocompress.search.callbacks import SearchCallback
@@ -17,12 +17,12 @@ from autocompress.search.description import describe, facts, identity, recorded_
 from autocompress.search.results.front import objective
 from autocompress.search.run.crops import copy_crops, crops_of
 from autocompress.search.run.folder import RAY, RunFolder
-from autocompress.search.run.joining import recorded_settings
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.storage import StudyStorage, find_storage
 from autocompress.search.sampling.initial import STARTS, first_points
 from autocompress.search.settings import Settings
+from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import COUNTED, Costs
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.task import Task, open_task
@@ -70,8 +70,20 @@ def join(
         )
     ledger = PhaseTimer()
     deadline = _deadline(timeout)
-    wanted = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage, ray=None)
+    wanted = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage)
     return run, _work(_open(wanted, progress, ledger), run, progress, ledger, deadline, joins=True)
+
+
+def recorded_settings(run: RunFolder) -> Settings:
+    """What a session that joins is to search: as the latest session that was started with `search` was asked.
+
+    RunError where that is not recorded.
+    """
+    config = run.config
+    if not {"settings", "started_in"} <= config.keys():
+        raise RunError(f"{run.path}: an older version made it; let its own command go on once, then join")
+    asked = Settings.from_dict(config["settings"]).for_joining(Path(config["started_in"]))
+    return replace(asked, out=run.path)
 
 
 def _deadline(timeout: float | None) -> float | None:
@@ -119,7 +131,7 @@ def _work(
 
 def _costs(task: Task, run: RunFolder, progress: SearchCallback, ledger: PhaseTimer) -> Costs:
     """What students cost; where that is latency, measured of enough networks to guess it of others."""
-    if task.settings.objective == "flops":
+    if task.settings.objective is Objective.FLOPS:
         return COUNTED
     from autocompress.search.space.latencies import Latencies  # scikit-learn takes a second to import
 
@@ -146,10 +158,10 @@ def _engine(settings: Settings, inputs: TrialContext) -> Backend:
         from autocompress.search.backends.ray.setup import SentTask
 
         return RayBackend(SentTask.of(inputs, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
-    if settings.workers == 1 and settings.trial_timeout is None:
+    if settings.processes == 1 and settings.trial_timeout is None:
         return SerialBackend(inputs)
-    share = replace(inputs.precision, threads=max(1, inputs.precision.threads // settings.workers))
-    return ProcessBackend(TaskSetup(settings, share, inputs.crops), settings.workers, settings.trial_timeout)
+    share = replace(inputs.precision, threads=max(1, inputs.precision.threads // settings.processes))
+    return ProcessBackend(TaskSetup(settings, share, inputs.crops), settings.processes, settings.trial_timeout)
 
 
 @contextmanager

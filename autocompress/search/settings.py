@@ -1,18 +1,59 @@
-"""What a search is asked to do."""
+"""What a search is asked to do: each option is declared here, once, as a field of `Settings`.
+
+The command line, the Python call, `--help`, completion, config.json, the command that goes on with a run and what
+`--join` takes from it follow from these fields. Nothing here imports torch or Optuna, so `--help` answers at once.
+"""
 
 from __future__ import annotations
 
+import functools
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from autocompress.errors import InvalidInput
-from autocompress.prune import INITS
-from autocompress.search.space.budget import Budget
-from autocompress.search.space.cost import OBJECTIVES
+from autocompress.io import package_files
+from autocompress.search.options import (
+    COUNT,
+    DURATION,
+    FLAG,
+    MILLISECONDS,
+    NUMBER,
+    PATH,
+    TEXT,
+    WHOLE,
+    OnJoin,
+    Panel,
+    choice,
+    option,
+    options_of,
+    shipped_or_file,
+)
+from autocompress.search.space.budget import Budget, Objective
+from autocompress.shrink.init import Init
 from autocompress.units import format_count
 
-SAMPLERS = ("cost-aware", "tpe", "nsga2", "gp", "random")
 MAX_SEED = 2**32 - 1  # what NumPy takes
+
+
+class SamplerName(StrEnum):
+    """What proposes students: our own, or one of Optuna's; `sampling.factory` makes them."""
+
+    COST_AWARE = "cost-aware"
+    TPE = "tpe"
+    NSGA2 = "nsga2"
+    GP = "gp"
+    RANDOM = "random"
+
+
+class BackendName(StrEnum):
+    """Where trials run."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 @dataclass(frozen=True)
@@ -39,76 +80,250 @@ class OnRay:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything a user decides. None: the embedded photographs, no limit, a folder of its own.
+    """Everything a user decides; times are in seconds, `budget_latency` is in milliseconds.
 
-    `teachers` are names or files, each for the spaces of its family, or for one space as in `edsr-layers=FILE`; the
-    others have the shipped ones. Students learn from `target`, or, where it is None, from their teachers. `train` and
-    `val` are folders of images; without `val`, HELD_OUT of the training images choose. `timeout`, of all,
-    and `trial_timeout`, of one trial, are in seconds. With several `workers` each trial has a process of its own; with
-    `ray` they are Ray's. `prune`: stage one first, and what it suggests among the first trials. `sampler` is one of
-    SAMPLERS. `storage` is the URL of a database for the study, see `storage.Place`; None: a file in the run folder.
-    `extend`: a run in the folder may have had another budget. `objective`, one of OBJECTIVES, is what PSNR is weighed
-    against; latency is measured, on this machine, between trainings.
+    Raises InvalidInput for what cannot be; choices may be given as plain words.
     """
 
-    budget: Budget
-    spaces: tuple[str, ...] = ("edsr",)
-    teachers: tuple[str, ...] = ()
-    target: str | None = None
-    res_scale: float | None = None
-    train: Path | None = None
-    val: Path | None = None
-    scale: int | None = None
-    skip_bad_images: bool = False
-    init: str = "projection"
-    sampler: str = "cost-aware"
-    prune: bool = False
-    trials: int = 24
-    steps: int = 300
-    timeout: float | None = None
-    workers: int = 1
-    trial_timeout: float | None = None
-    ray: OnRay | None = None
-    seed: int = 0
-    out: Path | None = None
-    storage: str | None = None
-    extend: bool = False
-    objective: str = "flops"
+    budget_flops: int | None = option(
+        None,
+        COUNT,
+        "Most FLOPs (fused multiply-adds) for a 1280x720 output, such as 20G.",
+        Panel.BUDGET,
+        shows_default=False,
+    )
+    budget_params: int | None = option(None, COUNT, "Most parameters, such as 500K.", Panel.BUDGET, shows_default=False)
+    budget_latency: float | None = option(
+        None,
+        MILLISECONDS,
+        "Most time for a 1280x720 output on this machine, such as 30ms; with --objective latency.",
+        Panel.BUDGET,
+        shows_default=False,
+    )
+    spaces: tuple[str, ...] = option(
+        ("edsr",),
+        shipped_or_file(package_files.spaces),
+        "Search space: a name (see `spaces list`) or a YAML file. Several make one front.",
+        Panel.NETWORKS,
+        keyword="space",
+        many=True,
+    )
+    teachers: tuple[str, ...] = option(
+        (),
+        shipped_or_file(package_files.teachers, keyed=True),
+        "Teacher: a name (see `teacher list`) or a file of weights; SPACE=FILE for one of several spaces.",
+        Panel.NETWORKS,
+        "the shipped one of the family",
+        keyword="teacher",
+        many=True,
+    )
+    target: str | None = option(
+        None,
+        shipped_or_file(package_files.teachers),
+        "Network to learn from: a name or a file of the same scale.",
+        Panel.NETWORKS,
+        "the teacher",
+    )
+    res_scale: float | None = option(
+        None, NUMBER, "Residual scaling of an EDSR teacher from elsewhere; no file holds it.", Panel.NETWORKS
+    )
+    train: Path | None = option(
+        None, PATH, "Folder of HR images to train on.", Panel.DATA, "scikit-image's photographs"
+    )
+    val: Path | None = option(None, PATH, "Folder of HR images to choose by.", Panel.DATA, "a tenth of --train")
+    scale: int | None = option(None, WHOLE, "Upscaling factor; it must be the teacher's.", Panel.NETWORKS)
+    skip_bad_images: bool = option(False, FLAG, "Go on without images that cannot be used.", Panel.DATA)
+    init: Init = option(
+        Init.PROJECTION,
+        choice(Init),
+        "How students start: projection, density, copy, taylor or scratch.",
+        Panel.NETWORKS,
+    )
+    prune: bool = option(
+        False,
+        FLAG,
+        "Prune the teacher first (see `prune`), and try what is next to its suggestion.",
+        Panel.NETWORKS,
+    )
+    objective: Objective = option(
+        Objective.FLOPS,
+        choice(Objective),
+        "What PSNR is weighed against: flops, or latency, measured here, so that no seed gives it twice.",
+        Panel.SEARCH,
+    )
+    sampler: SamplerName = option(
+        SamplerName.COST_AWARE,
+        choice(SamplerName),
+        "What proposes students: cost-aware, or Optuna's tpe, nsga2, gp or random.",
+        Panel.SEARCH,
+    )
+    trials: int = option(24, WHOLE, "Number of students to look at.", Panel.SEARCH)
+    steps: int = option(300, WHOLE, "Training steps of a student that is trained to the end.", Panel.SEARCH)
+    timeout: float | None = option(
+        None, DURATION, "Stop after this time, such as 10m or 2h.", Panel.RUNNING, on_join=OnJoin.ITS_OWN
+    )
+    workers: int | None = option(
+        None,
+        WHOLE,
+        "Trials at the same time, each in a process of its own.",
+        Panel.RUNNING,
+        "1; on Ray what fits",
+        on_join=OnJoin.ITS_OWN,
+    )
+    trial_timeout: float | None = option(
+        None, DURATION, "Kill a trial that takes longer, such as 20m, and try it again, twice at most.", Panel.RUNNING
+    )
+    backend: BackendName = option(
+        BackendName.LOCAL,
+        choice(BackendName),
+        "Where trials run: local, or ray (see docs/scaling-out.md).",
+        Panel.RUNNING,
+        on_join=OnJoin.DEFAULT,
+    )
+    address: str | None = option(
+        None,
+        TEXT,
+        "Ray cluster to join: auto or HOST:PORT.",
+        Panel.RUNNING,
+        "a Ray of its own on this machine",
+        on_join=OnJoin.DEFAULT,
+    )
+    cpus_per_trial: int | None = option(
+        None, WHOLE, "CPUs, and threads, of a trial on Ray.", Panel.RUNNING, "1", on_join=OnJoin.DEFAULT
+    )
+    gpus_per_trial: float | None = option(
+        None,
+        NUMBER,
+        "GPUs of a trial on Ray, such as 0.5: two share one.",
+        Panel.RUNNING,
+        "0",
+        on_join=OnJoin.DEFAULT,
+    )
+    seed: int = option(0, WHOLE, "Seed: the same one gives the same trials.", Panel.SEARCH)
+    out: Path | None = option(None, PATH, "Run folder.", Panel.OUTPUT, "runs/SPACES-BUDGET-seedSEED")
+    storage: str | None = option(
+        None,
+        TEXT,
+        "Database for the study: sqlite:///FILE, postgresql://..., redis://...",
+        Panel.RUNNING,
+        "a file of the run",
+        on_join=OnJoin.ITS_OWN,
+        resumes=False,  # its address may be secret
+    )
+    extend: bool = option(
+        False,
+        FLAG,
+        "Go on in a run folder of another budget.",
+        Panel.OUTPUT,
+        resumes=False,  # says nothing of the search itself
+    )
 
     def __post_init__(self) -> None:
+        for choosing in OPTIONS:
+            object.__setattr__(self, choosing.field, choosing.checked(getattr(self, choosing.field)))
         for name in ("trials", "steps", "workers"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} is {getattr(self, name)}, but must be >= 1")
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise InvalidInput(f"{name} is {number}, but must be >= 1")
         if not 0 <= self.seed <= MAX_SEED:
             raise InvalidInput(f"seed is {self.seed}, but must be from 0 to {MAX_SEED}")
-        if self.init not in INITS:
-            raise InvalidInput(f"init is {self.init!r}, but must be one of {', '.join(INITS)}")
-        if self.sampler not in SAMPLERS:
-            raise InvalidInput(f"sampler is {self.sampler!r}, but must be one of {', '.join(SAMPLERS)}")
-        self._check_objective()
-        if self.val is not None and self.train is None:
-            raise InvalidInput("a folder to validate on needs one to train on: give --train DIR too")
-
-    def _check_objective(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise InvalidInput(f"objective is {self.objective!r}, but must be one of {', '.join(OBJECTIVES)}")
-        if self.objective != "latency" and self.budget.latency is not None:
+        if self.ray is None and (self.address, self.cpus_per_trial, self.gpus_per_trial) != (None, None, None):
+            raise InvalidInput("--address, --cpus-per-trial and --gpus-per-trial are for Ray; add --backend ray")
+        if self.objective is not Objective.LATENCY and self.budget_latency is not None:
             raise InvalidInput(
-                f"a budget of {self.budget.latency:g} ms is given, but latency is measured only where that is what "
+                f"a budget of {self.budget_latency:g} ms is given, but latency is measured only where that is what "
                 "counts; add --objective latency, or leave --budget-latency out"
             )
-        if self.objective == "latency" and (self.workers > 1 or self.ray is not None):
+        if self.objective is Objective.LATENCY and (self.processes > 1 or self.ray is not None):
             raise InvalidInput(
                 "latency is measured while nothing else runs on the machine, so its trials run one after the other, "
                 "here; leave --workers and --backend ray out"
             )
+        if self.val is not None and self.train is None:
+            raise InvalidInput("a folder to validate on needs one to train on: give --train DIR too")
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> Settings:
+        """From keywords as a user gives them: amounts such as "20G" or 20e9; None is as usual.
+
+        Raises InvalidInput for what cannot be used, and TypeError for a keyword that is no option's.
+        """
+        known = {each.keyword: each for each in OPTIONS}
+        for keyword in given:
+            if keyword not in known:
+                raise TypeError(f"search() got an unexpected keyword argument {keyword!r}")
+        settings = cls(**{known[keyword].field: known[keyword].read(value) for keyword, value in given.items()})
+        if settings.budget == Budget():
+            raise InvalidInput("no budget is given; add --budget-flops, such as --budget-flops 20G, or --budget-params")
+        return settings
+
+    @classmethod
+    def from_dict(cls, recorded: Mapping[str, Any]) -> Settings:
+        """From what `to_dict` made, or the settings in a config.json of 0.1."""
+        content = _without_groups(recorded)
+        return cls(**{each.field: each.from_json(content[each.field]) for each in OPTIONS if each.field in content})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As config.json holds it."""
+        return {each.field: each.to_json(getattr(self, each.field)) for each in OPTIONS}
+
+    @property
+    def command(self) -> str:
+        """`autocompress search ...` that goes on with this search; what is as usual is left out."""
+        said = [each.command_words(getattr(self, each.field)) for each in OPTIONS if each.resumes]
+        return shlex.join(["autocompress", "search", *(word for words in said for word in words)])
+
+    def for_joining(self, started_in: Path) -> Settings:
+        """What a session that joins is to search, in whatever folder; those of the run were given in `started_in`."""
+        return Settings(
+            **{
+                each.field: each.found_from(getattr(self, each.field), started_in)
+                for each in OPTIONS
+                if each.on_join is OnJoin.AS_THE_RUN
+            }
+        )
+
+    @functools.cached_property
+    def budget(self) -> Budget:
+        """The limits together."""
+        return Budget(self.budget_flops, self.budget_params, self.budget_latency)
+
+    @functools.cached_property
+    def ray(self) -> OnRay | None:
+        """What a search on Ray is given; None for any other."""
+        if self.backend is not BackendName.RAY:
+            return None
+        cpus = 1 if self.cpus_per_trial is None else self.cpus_per_trial
+        return OnRay(self.address, self.workers, cpus, self.gpus_per_trial or 0.0)
+
+    @property
+    def processes(self) -> int:
+        """How many work at the same time on this machine."""
+        return 1 if self.workers is None else self.workers
 
     @property
     def folder(self) -> Path:
         """The run folder: as given, or named after spaces, budget and seed under `runs`."""
         if self.out is not None:
             return self.out
-        limits = [format_count(limit) for limit in (self.budget.flops, self.budget.params) if limit is not None]
-        if self.objective == "latency":
-            limits.insert(0, "latency" if self.budget.latency is None else f"{self.budget.latency:g}ms")
+        limits = [format_count(limit) for limit in (self.budget_flops, self.budget_params) if limit is not None]
+        if self.objective is Objective.LATENCY:
+            limits.insert(0, "latency" if self.budget_latency is None else f"{self.budget_latency:g}ms")
         return Path("runs", "-".join([*(Path(space).stem for space in self.spaces), *limits, f"seed{self.seed}"]))
+
+
+OPTIONS = options_of(Settings)
+
+
+def _without_groups(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """As settings are now: those of 0.1 had the budget and what is for Ray in mappings of their own."""
+    content = dict(recorded)
+    if "budget" in content:
+        content |= {f"budget_{name}": limit for name, limit in content.pop("budget").items()}
+        if content.get("workers") == 1:
+            content["workers"] = None  # what was usual then
+    ray = content.pop("ray", None)
+    if ray is not None:
+        names = {"address": "address", "workers": "workers", "cpus": "cpus_per_trial", "gpus": "gpus_per_trial"}
+        content |= {"backend": "ray"} | {names[name]: value for name, value in ray.items()}
+    return content

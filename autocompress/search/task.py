@@ -103,7 +103,7 @@ class _Loader:
         if self._res_scale is None or "res_scale" not in network.config.to_dict():
             return network
         self._taken = True
-        return load_teacher(name, self._res_scale)
+        return load_teacher(name, res_scale=self._res_scale)
 
     def check(self) -> None:
         """Raise InvalidInput where there was nothing to take it."""

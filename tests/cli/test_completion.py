@@ -7,12 +7,12 @@ import sys
 import pytest
 from helpers.command_line import Call
 
-from autocompress.export.files import FORMATS
+from autocompress.export.formats import Format
 from autocompress.networks.teachers import shipped
-from autocompress.prune import INITS
-from autocompress.search.settings import SAMPLERS
-from autocompress.search.space.cost import OBJECTIVES
+from autocompress.search.settings import BackendName, SamplerName
+from autocompress.search.space.budget import Objective
 from autocompress.search.space.search_space import shipped_spaces
+from autocompress.shrink.init import Init
 
 
 def completed(words: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -31,11 +31,11 @@ def completed(words: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> list[s
         ("autocompress par", ["pareto"]),
         ("autocompress search --space ", list(shipped_spaces())),
         ("autocompress search --teacher edsr", [name for name in shipped() if name.startswith("edsr")]),
-        ("autocompress search --sampler ", list(SAMPLERS)),
-        ("autocompress search --init ", list(INITS)),
-        ("autocompress search --backend ", ["local", "ray"]),
-        ("autocompress search --objective ", list(OBJECTIVES)),
-        ("autocompress export run --format ", list(FORMATS)),
+        ("autocompress search --sampler ", list(SamplerName)),
+        ("autocompress search --init ", list(Init)),
+        ("autocompress search --backend ", list(BackendName)),
+        ("autocompress search --objective ", list(Objective)),
+        ("autocompress export run --format ", list(Format)),
         ("autocompress distill edsrmini --recipe p", ["paper"]),
         ("autocompress evaluate swin", [name for name in shipped() if name.startswith("swin")]),
     ],

@@ -95,7 +95,7 @@ def test_evaluate_with_residual_scaling(call: Call, here: Path) -> None:
     torch.manual_seed(0)
     torch.save(EDSR(EDSRConfig(2, 8, 2)).state_dict(), "plain.pth")
     scores = [
-        evaluated(call, autocompress.load("plain.pth", scaling), "plain.pth", "--res-scale", scaling)["data"]
+        evaluated(call, autocompress.load("plain.pth", res_scale=scaling), "plain.pth", "--res-scale", scaling)["data"]
         for scaling in (1, 0.1)
     ]
     assert scores[0] != scores[1]

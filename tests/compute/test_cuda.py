@@ -23,7 +23,6 @@ from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.networks.teachers import load_teacher
 from autocompress.search import RunFolder, Settings, search
-from autocompress.search.space.budget import Budget
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
 
@@ -188,7 +187,7 @@ def test_a_search_runs_and_goes_on(teacher_file: Path, photos: Path, tmp_path: P
     space = tmp_path / "space.yaml"
     space.write_text(SPACE)
     settings = Settings(
-        budget=Budget(None, 10**6),
+        budget_params=10**6,
         spaces=(str(space),),
         teachers=(str(teacher_file),),
         train=photos,

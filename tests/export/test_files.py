@@ -32,10 +32,8 @@ from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
 from autocompress.networks.teachers import shipped
-from autocompress.search import RunFolder
+from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import pareto, pick, rows
-from autocompress.search.run.command import command
-from autocompress.units import parse_duration
 
 ALONE = """
 import sys
@@ -258,10 +256,10 @@ def test_the_card_of_a_student_tells_where_it_comes_from(
     assert f"{best['flops']:,}) for an output of 1280x720" in card
     assert f"| parameters | {best['params']:,} |" in card
     assert f"of {run.config['valid']['name']}" in card
-    assert command(run.config["settings"]) in card
+    assert Settings.from_dict(run.config["settings"]).command in card
     assert "float16; computed in float32" in card
     about = json.loads((tmp_path / f"{name}.json").read_text())
-    assert about["provenance"]["command"] == command(run.config["settings"])
+    assert about["provenance"]["command"] == Settings.from_dict(run.config["settings"]).command
 
 
 def test_students_of_shipped_teachers_have_their_licence(tmp_path: Path) -> None:
@@ -359,32 +357,3 @@ def test_a_folder_that_cannot_take_the_index_or_the_card_is_refused(
         result = invoke(source, "--out", tmp_path)
         assert isinstance(result.exception, InvalidInput)
         assert f"{tmp_path}: cannot be written to (Is a directory)" in str(result.exception)
-
-
-def test_the_command_is_made_again_from_the_settings() -> None:
-    settings = {
-        "budget": {"flops": 20_000_000_000, "params": 123_456_789},
-        "spaces": ["edsr", "my space.yaml"],
-        "teachers": [],
-        "train": "DIV2K",
-        "prune": True,
-        "trials": 24,
-        "timeout": 600.0,
-        "workers": 4,
-        "ray": {"address": "head:6379", "workers": 4, "cpus": 1, "gpus": 0.5},
-        "storage": "postgresql://me:secret@host/db",
-        "extend": False,
-    }
-    assert command(settings) == (
-        "autocompress search --budget-flops 20G --budget-params 123456789 --space edsr --space 'my space.yaml' "
-        "--train DIV2K --prune --timeout 10m --backend ray --cpus-per-trial 1 --gpus-per-trial 0.5 "
-        "--address head:6379 --workers 4"
-    )
-    del settings["ray"]
-    assert command(settings).endswith("--timeout 10m --workers 4")
-
-
-@pytest.mark.parametrize(("seconds", "said"), [(90.0, "90s"), (0.5, "0.5s"), (5400.0, "90m"), (7200.0, "2h")])
-def test_the_command_s_times_are_read_again(seconds: float, said: str) -> None:
-    assert command({"budget": {}, "trial_timeout": seconds}) == f"autocompress search --trial-timeout {said}"
-    assert parse_duration(said) == seconds

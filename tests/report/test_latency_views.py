@@ -27,11 +27,9 @@ from autocompress.search import Outcome, RunFolder, Settings, search
 from autocompress.search.pareto import Point, hypervolume
 from autocompress.search.results.export import export_front, export_trial
 from autocompress.search.results.front import pareto, pick, rows, students, write_pareto
-from autocompress.search.run.command import command
 from autocompress.search.run.folder import LATENCY
 from autocompress.search.run.record import AT_STEP
 from autocompress.search.space import latencies
-from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
 
 TEACHER = milliseconds(EDSRConfig(2, 8, 2))
@@ -43,7 +41,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Pa
     folder = tmp_path_factory.mktemp("timed")
     (folder / "small.yaml").write_text(SPACE)
     wanted = Settings(
-        budget=Budget(latency=LIMIT),
+        budget_latency=LIMIT,
         objective="latency",
         spaces=(str(folder / "small.yaml"),),
         teachers=(str(teacher_file),),
@@ -178,11 +176,11 @@ def test_what_was_measured_afterwards_is_in_the_card_too(measured: RunFolder, tm
 
 
 def test_the_command_line_of_a_search_for_latency(run: RunFolder) -> None:
-    words = command(run.config["settings"]).split()
+    words = Settings.from_dict(run.config["settings"]).command.split()
     assert words[:4] == ["autocompress", "search", "--budget-latency", "27ms"]
     assert words[words.index("--objective") + 1] == "latency"
     for ms, said in ((33.3, "33.3ms"), (1500.0, "1500ms"), (0.25, "0.25ms")):
-        assert f"--budget-latency {said}" in command({"budget": {"latency": ms}})
+        assert f"--budget-latency {said}" in Settings(budget_latency=ms, objective="latency").command
 
 
 # --- the dashboard ---

@@ -16,7 +16,6 @@ from autocompress.compute import precision
 from autocompress.report import Story, write_report
 from autocompress.search import RunFolder, Settings, search
 from autocompress.search.results.front import pareto, pick
-from autocompress.search.space.budget import Budget
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def varied(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos:
     teacher = folder / "it's <i>mine<i>.pth"
     shutil.copy(teacher_file, teacher)
     wanted = Settings(
-        budget=Budget(BUDGET),
+        budget_flops=BUDGET,
         spaces=(str(folder / "small.yaml"),),
         teachers=(str(teacher),),
         train=photos,

@@ -12,7 +12,6 @@ from helpers.small_search import BUDGET, Recorder, trials_of
 
 from autocompress.errors import RunError
 from autocompress.search import RunFolder, Settings, search
-from autocompress.search.space.budget import Budget
 
 
 def test_a_finished_search_goes_on_with_more_trials(settings: Callable[..., Settings]) -> None:
@@ -32,7 +31,7 @@ def test_a_finished_search_goes_on_with_more_trials(settings: Callable[..., Sett
     [
         ({"seed": 1}, "seed was 0 and is now 1"),
         ({"steps": 5}, "recipe.steps was 4 and is now 5"),
-        ({"budget": Budget(BUDGET - 1)}, f"budget.flops was {BUDGET} and is now {BUDGET - 1}"),
+        ({"budget_flops": BUDGET - 1}, f"budget.flops was {BUDGET} and is now {BUDGET - 1}"),
         ({"init": "projection"}, "init was scratch and is now projection"),
     ],
 )

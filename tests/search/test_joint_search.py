@@ -70,7 +70,7 @@ def settings(
 
     def make(**fields: Any) -> Settings:
         usual: dict[str, Any] = {
-            "budget": Budget(None, 10**6),
+            "budget_params": 10**6,
             "spaces": (str(tmp_path / "small.yaml"), str(tmp_path / "windows.yaml")),
             "teachers": (str(teacher_file), str(swinir_file)),
             "train": photos,
@@ -160,7 +160,7 @@ def test_a_teacher_goes_to_the_spaces_of_its_family(
         ({"teachers": ("x3.pth",)}, "upscales by 3, but swinir-s-x2 by 2; give teachers of one scale"),
         ({"target": "x3.pth"}, "the target x3.pth upscales by 3, but the teacher"),
         ({"scale": 4}, "scale 4 was asked for"),
-        ({"budget": Budget(1)}, "no network of the space small is within"),
+        ({"budget_flops": 1}, "no network of the space small is within"),
     ],
 )
 def test_what_does_not_fit_is_named(

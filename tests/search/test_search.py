@@ -15,7 +15,6 @@ from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.search import Settings, search
 from autocompress.search.results.front import pareto, rows
-from autocompress.search.space.budget import Budget
 from autocompress.search.task import open_task
 from autocompress.search.trial.trial import FIRST_RUNG
 
@@ -59,19 +58,19 @@ def test_a_categorical_count_stays_within_its_choices(settings: Callable[..., Se
     space.write_text(
         "family: edsr\nparameters:\n  num_feat: {type: categorical, choices: [7, 2, 3, 99]}\n  num_block: 1\n"
     )
-    run, _ = search(settings(budget=Budget(10**12), spaces=(str(space),), trials=9, steps=1), Recorder())
+    run, _ = search(settings(budget_flops=10**12, spaces=(str(space),), trials=9, steps=1), Recorder())
     assert sorted(trial.params["num_feat"] for trial in trials_of(run)) == [2, 3, 7]
 
 
 def test_the_parameter_budget_holds(settings: Callable[..., Settings]) -> None:
     limit = EDSRFamily().params(EDSRConfig(2, 4, 2))
-    run, _ = search(settings(budget=Budget(None, limit), trials=6, steps=1), Recorder())
+    run, _ = search(settings(budget_params=limit, trials=6, steps=1), Recorder())
     assert all(trial.user_attrs["params"] <= limit for trial in trials_of(run))
     assert max(trial.params["num_feat"] for trial in trials_of(run)) == 4
 
 
 def test_what_is_made_without_any_choice() -> None:
-    task = open_task(Settings(Budget(20 * 10**9)))
+    task = open_task(Settings(budget_flops=20 * 10**9))
     (branch,) = task.joint_space
     assert (branch.teacher_name, branch.target_name, task.scale, branch.name) == (*["edsr-baseline-x2"] * 2, 2, "edsr")
     assert len(task.valid) >= 4
@@ -150,5 +149,5 @@ def test_settings_are_checked(settings: Callable[..., Settings], fields: dict[st
 
 
 def test_a_run_is_named_after_what_it_searches() -> None:
-    assert Settings(Budget(20 * 10**9), seed=3).folder == Path("runs", "edsr-20G-seed3")
-    assert Settings(Budget(None, 500_000), spaces=("my/own.yaml",)).folder == Path("runs", "own-500K-seed0")
+    assert Settings(budget_flops=20 * 10**9, seed=3).folder == Path("runs", "edsr-20G-seed3")
+    assert Settings(budget_params=500_000, spaces=("my/own.yaml",)).folder == Path("runs", "own-500K-seed0")

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from autocompress.compute import flops
 from autocompress.errors import ConfigError
+from autocompress.io import package_files
 from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
 from autocompress.networks.edsr import projection, reading, selection, suggestion
 from autocompress.networks.edsr.network import EDSR, MAX_LAYERS, OFFICIAL_LAYERS, EDSRConfig, conv_shapes
+from autocompress.networks.recipes import FamilyRecipe, PaperNumbers, Published
 from autocompress.networks.weights import with_weights
 from autocompress.shrink.density import Densities
 
@@ -29,8 +31,17 @@ class EDSRFamily(Family):
         Count("num_layer", 1, "convolutions per block", high=MAX_LAYERS, optional=True),
     )
 
+    overrides = package_files.overrides("edsr")
+    # Pruning diverged at a rate of 2. Its whole pull, 0.03, is the paper's for this family.
+    recipe = FamilyRecipe(
+        learning_rate=2e-3,
+        prune_learning_rate=0.2,
+        prune_steps=1500,
+        paper=PaperNumbers(patch_size=48, halve_at=(200_000,), prune_steps=100_000, prune_halve_at=(20_000,)),
+    )
     # Of Jiang et al. 2024 (arXiv 2401.00523), as released: there it has a residual scaling of 2.
     presets = MappingProxyType({"edsrmini": EDSRConfig(2, num_feat=16, num_block=8, res_scale=2.0)})
+    published = MappingProxyType({"EDSRmini": Published(11.65e9, 35.44), "EDSR-baseline": Published(316.25e9, 35.78)})
 
     def build(self, config: Config) -> EDSR:
         """See `Family.build`."""
@@ -45,9 +56,9 @@ class EDSRFamily(Family):
         """See `Family.params`."""
         return sum((9 * inputs + 1) * outputs for inputs, outputs, _ in conv_shapes(_edsr(config)))
 
-    def read(self, tensors: Weights, res_scale: float | None = None) -> tuple[Config, dict[str, Tensor]] | None:
+    def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
         """See `Family.read`."""
-        return reading.read(tensors, res_scale)
+        return reading.read(tensors)
 
     def for_export(self, network: SRNetwork) -> SRNetwork:
         """Fold `res_scale`, which is in no tensor, into each block's last convolution."""

@@ -16,13 +16,13 @@ from autocompress.networks.weights import check_tensors
 _PYTORCH_TAIL = {"tail.0.0": "upsample.0", "tail.0.2": "upsample.2", "tail.1": "conv_last"}
 
 
-def read(tensors: Weights, res_scale: float | None) -> tuple[EDSRConfig, dict[str, Tensor]] | None:
-    """See `Family.read`. `res_scale` is in no tensor: None means 1, or 0.1 for 256 features and 32 blocks."""
+def read(tensors: Weights) -> tuple[EDSRConfig, dict[str, Tensor]] | None:
+    """See `Family.read`. `res_scale` is in no tensor: it is 1, or 0.1 for 256 features and 32 blocks."""
     foreign = "head.0.weight" in tensors
     weights = _from_edsr_pytorch(tensors) if foreign else dict(tensors)
     if "conv_first.weight" not in weights or "body.0.conv1.weight" not in weights:
         return None
-    config = _infer(weights, OFFICIAL_LAYERS if foreign else _num_layer(weights), res_scale)
+    config = _infer(weights, OFFICIAL_LAYERS if foreign else _num_layer(weights))
     layers = f" of {config.num_layer} convolutions" if config.num_layer != OFFICIAL_LAYERS else ""
     described = f"an EDSR of {config.num_feat} features and {config.num_block} blocks{layers} at x{config.scale}"
     check_tensors(lambda: EDSR(config), weights, described)
@@ -34,7 +34,7 @@ def _num_layer(weights: Weights) -> int:
     return min(MAX_LAYERS, max(_indices(r"body\.\d+\.conv(\d+)\.", weights)))
 
 
-def _infer(weights: Weights, num_layer: int, res_scale: float | None) -> EDSRConfig:
+def _infer(weights: Weights, num_layer: int) -> EDSRConfig:
     first = weights["conv_first.weight"].shape
     if len(first) != 4:
         raise CheckpointError(f"conv_first.weight is {tuple(first)}, but an EDSR's is (features, 3, 3, 3)")
@@ -50,8 +50,7 @@ def _infer(weights: Weights, num_layer: int, res_scale: float | None) -> EDSRCon
     if scale not in (2, 3, 4):
         found = ", ".join(str(tuple(weights[f"upsample.{i}.weight"].shape)) for i in stages)
         raise CheckpointError(f"this EDSR upsamples with convolutions of shape {found}, which is no x2, x3 or x4")
-    if res_scale is None:
-        res_scale = 0.1 if (num_feat, num_block, num_layer) == (256, 32, OFFICIAL_LAYERS) else 1.0
+    res_scale = 0.1 if (num_feat, num_block, num_layer) == (256, 32, OFFICIAL_LAYERS) else 1.0
     return EDSRConfig(int(scale), num_feat, num_block, num_layer, res_scale)
 
 

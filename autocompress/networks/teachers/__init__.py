@@ -9,8 +9,8 @@ from typing import Any
 
 from autocompress.errors import CheckpointError
 from autocompress.io import package_files
-from autocompress.networks import load
 from autocompress.networks.base import SRNetwork
+from autocompress.networks.loading import load
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,6 @@ def teacher_file(name_or_file: str) -> Path:
     return path
 
 
-def load_teacher(name_or_file: str, res_scale: float | None = None) -> SRNetwork:
+def load_teacher(name_or_file: str, **overrides: float | None) -> SRNetwork:
     """A shipped teacher by name, or the network in a file; see `load`."""
-    return load(teacher_file(name_or_file), res_scale)
+    return load(teacher_file(name_or_file), **overrides)

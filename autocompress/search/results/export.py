@@ -8,11 +8,12 @@ from typing import Any
 
 from autocompress.errors import InvalidInput, RunError
 from autocompress.export.card import table
-from autocompress.export.files import check_formats, export_file, writing_to
+from autocompress.export.files import export_file, writing_to
+from autocompress.export.formats import check_formats
 from autocompress.io import checkpoints
 from autocompress.search.results.front import LATENCIES, cells, objective, pareto, pick, rows, students
-from autocompress.search.run.command import command
 from autocompress.search.run.folder import RunFolder
+from autocompress.search.settings import Settings
 from autocompress.units import format_count, format_milliseconds
 
 PICK = "pick"
@@ -68,7 +69,9 @@ def export_trial(run: RunFolder, trial: str, out: Path, formats: Sequence[str], 
 
 def _export(run: RunFolder, row: dict[str, Any], out: Path, formats: Sequence[str], half: bool) -> list[Path]:
     settings = run.config.get("settings")  # older versions did not keep them
-    known: dict[str, Any] = {} if settings is None else {"provenance": {"command": command(settings)}}
+    known: dict[str, Any] = (
+        {} if settings is None else {"provenance": {"command": Settings.from_dict(settings).command}}
+    )
     known |= {key: row[key] for key in TIMED if row[key] is not None}
     return export_file(Path(row["file"]), _name(row), out, formats, half=half, known=known)
 

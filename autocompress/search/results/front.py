@@ -61,7 +61,7 @@ def students(run: RunFolder) -> pd.DataFrame:
 
 
 def objective(run: RunFolder) -> str:
-    """What PSNR is weighed against in a run: one of OBJECTIVES."""
+    """What PSNR is weighed against in a run: an `Objective`."""
     return str(run.config["search"].get("objective", "flops"))
 
 

@@ -9,7 +9,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from autocompress.search.sampling.feasible_sampler import ATTEMPTS, LEAST_ATTEMPTS, FeasibleSampler
-from autocompress.search.settings import Settings
+from autocompress.search.settings import SamplerName, Settings
 from autocompress.search.space.cost import COUNTED, Costs
 from autocompress.search.space.joint_space import JointSpace
 from autocompress.search.space.search_space import Values
@@ -31,11 +31,11 @@ def _gp(seed: int) -> BaseSampler:
         return GPSampler(seed=seed, n_startup_trials=STARTUP)
 
 
-OPTUNAS: dict[str, Callable[[int], BaseSampler]] = {
-    "tpe": _tpe,
-    "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=POPULATION),
-    "gp": _gp,
-    "random": lambda seed: RandomSampler(seed=seed),
+OPTUNAS: dict[SamplerName, Callable[[int], BaseSampler]] = {
+    SamplerName.TPE: _tpe,
+    SamplerName.NSGA2: lambda seed: NSGAIISampler(seed=seed, population_size=POPULATION),
+    SamplerName.GP: _gp,
+    SamplerName.RANDOM: lambda seed: RandomSampler(seed=seed),
 }
 
 
@@ -48,7 +48,7 @@ def make_sampler(
 ) -> FeasibleSampler:
     """The one that the settings name; `bicubic` is its PSNR-Y in dB, from which a front is measured."""
     if settings.sampler in OPTUNAS:
-        attempts = LEAST_ATTEMPTS if settings.sampler == "gp" else ATTEMPTS  # one takes the GP's a second
+        attempts = LEAST_ATTEMPTS if settings.sampler is SamplerName.GP else ATTEMPTS  # one takes the GP's a second
         return FeasibleSampler(OPTUNAS[settings.sampler], branches, usable, settings.seed, attempts)
     from autocompress.search.pareto import Reference
     from autocompress.search.sampling.cost_aware import CostAwareSampler  # scikit-learn takes a second to import

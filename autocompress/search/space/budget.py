@@ -1,10 +1,18 @@
-"""The limits that a user sets on the networks of a search."""
+"""The limits that a user sets on the networks of a search, and what their PSNR is weighed against."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from autocompress.units import format_count
+
+
+class Objective(StrEnum):
+    """What PSNR is weighed against: FLOPs, which are counted, or the latency measured on this machine."""
+
+    FLOPS = "flops"
+    LATENCY = "latency"
 
 
 @dataclass(frozen=True)

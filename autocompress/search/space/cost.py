@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.networks.base import Config, Family
 
-OBJECTIVES = ("flops", "latency")
 LATENCY_MS = RUNTIMES["pytorch"].column  # of a student.json and a trial's user attributes, where latency is what counts
 
 

@@ -20,6 +20,7 @@ from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.edsr.selection import Selection, norm_scores, taylor_scores
 from autocompress.networks.teachers import load_teacher
+from autocompress.shrink.init import Init
 
 SCALES = (2, 3, 4)
 INITS = ("projection", "copy", "taylor")
@@ -299,7 +300,7 @@ def test_taylor_scores_are_squares_of_weight_times_gradient() -> None:
 
 def test_prune_offers_every_init(tiny_teacher: EDSR) -> None:
     config = EDSRConfig(2, 4, 1)
-    for init in prune.INITS:
+    for init in Init:
         importance = {name: weight.abs() for name, weight in tiny_teacher.state_dict().items()}
         guide = importance if init == "density" else None
         student = prune.shrinker(tiny_teacher, photo_patches(4, 24), init, importance=guide)(config)

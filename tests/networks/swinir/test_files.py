@@ -125,7 +125,9 @@ def test_what_cannot_be_read_says_what_was_found(tmp_path: Path, change: Change,
 
 def test_residual_scaling_is_not_ignored(tmp_path: Path) -> None:
     torch.save(network(TINY).state_dict(), tmp_path / "s.pth")
-    with pytest.raises(CheckpointError, match=r"res_scale 0\.1 was given, but this is a SwinIR, which has none"):
+    with pytest.raises(
+        CheckpointError, match=r"res_scale 0\.1 was given, but this is of the family swinir, which has none"
+    ):
         autocompress.load(tmp_path / "s.pth", res_scale=0.1)
 
 

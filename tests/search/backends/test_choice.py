@@ -13,7 +13,7 @@ from autocompress.errors import InvalidInput
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--backend", "slurm"], "--backend slurm: no such backend; give local or ray"),
+        (["--backend", "slurm"], "backend is 'slurm', but must be one of local, ray"),
         (["--address", "auto"], "are for Ray; add --backend ray"),
         (["--gpus-per-trial", "0.5"], "are for Ray; add --backend ray"),
         (["--backend", "ray", "--address", "ray://head:10001"], "Ray's client is not enough"),

@@ -17,7 +17,6 @@ from autocompress.errors import RunError
 from autocompress.search import RunFolder, Settings, tuner
 from autocompress.search.results.front import pareto, pick
 from autocompress.search.results.status import status
-from autocompress.search.space.budget import Budget
 from autocompress.search.space.search_space import Candidate
 
 Make = Callable[..., Settings]
@@ -111,7 +110,7 @@ def test_the_best_is_the_pick_within_a_lower_budget(small: Make) -> None:
     before = status(run)["best"]["trial"]
     assert before == pick(pareto(run))["trial"]
     largest = max(student["flops"] for student in run.students())
-    lower = {"budget": Budget(largest - 1), "extend": True}
+    lower = {"budget_flops": largest - 1, "extend": True}
     stub.run(small(**lower), StubSetup(), here=True)
     assert status(run)["best"]["trial"] == pick(pareto(run))["trial"] != before
     config = run.config

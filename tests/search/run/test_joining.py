@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from autocompress.cli import app
 from autocompress.errors import InvalidInput, RunError
 from autocompress.search import RunFolder, Settings
-from autocompress.search.run.joining import recorded_settings
+from autocompress.search.running import recorded_settings
 
 __all__ = ["postgresql", "redis"]  # fixtures
 

@@ -18,7 +18,6 @@ from autocompress.errors import RunError
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import pareto
 from autocompress.search.results.status import status
-from autocompress.search.space.budget import Budget
 
 Make = Callable[..., Settings]
 
@@ -132,7 +131,7 @@ def test_another_budget_needs_leave(small: Make) -> None:
     """And nothing else may differ; the front is then of what is within it."""
     stub.run(small(trials=6), StubSetup(), here=True)
     run = RunFolder(small().folder)
-    larger: dict[str, Any] = {"budget": Budget(2 * BUDGET), "trials": 12}
+    larger: dict[str, Any] = {"budget_flops": 2 * BUDGET, "trials": 12}
     with pytest.raises(RunError, match=re.escape(f"budget.flops was {BUDGET} and is now {2 * BUDGET}") + ".*--extend"):
         stub.run(small(**larger), StubSetup(), here=True)
     with pytest.raises(RunError, match=r"seed was 0 and is now 1\); give another folder with --out$"):
@@ -144,6 +143,6 @@ def test_another_budget_needs_leave(small: Make) -> None:
     # from now on this is its budget
     assert stub.run(small(**larger), StubSetup(), here=True).reason == "all 12 trials are done"
     smallest = min(student["flops"] for student in run.students())
-    stub.run(small(budget=Budget(smallest), trials=12, extend=True), StubSetup(), here=True)
+    stub.run(small(budget_flops=smallest, trials=12, extend=True), StubSetup(), here=True)
     assert set(pareto(run)["flops"]) == {smallest}
     assert not list(run.path.rglob("*.tmp"))

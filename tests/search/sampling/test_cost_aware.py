@@ -22,7 +22,7 @@ from autocompress.search.sampling.cost_aware import CostAwareSampler, expected_h
 from autocompress.search.sampling.observations import MOST, Observations
 from autocompress.search.sampling.pool import CandidatePool
 from autocompress.search.sampling.surrogate import Surrogate
-from autocompress.search.settings import SAMPLERS
+from autocompress.search.settings import SamplerName
 from autocompress.search.space.cost import Flops
 from autocompress.search.space.joint_space import SPACE_PARAM, JointSpace
 from autocompress.search.space.search_space import Values
@@ -143,7 +143,7 @@ def test_a_retry_counts_as_what_it_tries_again() -> None:
     assert proposal(study, ALONE, retry_of=11, origin=11) == expected
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "gp"])
+@pytest.mark.parametrize("name", [name for name in SamplerName if name != "gp"])
 def test_each_sampler_proposes_the_same_again(name: str) -> None:
     bench = Bench(name=name)
     bench.start()

@@ -16,7 +16,7 @@ from helpers.programs import descendants, search_on_ray
 from helpers.small_search import MakeSettings, Recorder, counts, trials_of
 from stub import StubSetup
 
-from autocompress.search import OnRay, RunFolder
+from autocompress.search import RunFolder
 from autocompress.search.space.search_space import Candidate
 
 pytest.importorskip("ray", reason="Ray is not installed")
@@ -102,7 +102,7 @@ class Killing(Recorder):
 
 def test_a_search_outlives_a_node(settings: MakeSettings, cluster: tuple[str, Node]) -> None:
     address, node = cluster
-    wanted = settings(ray=OnRay(address), trials=6)
+    wanted = settings(backend="ray", address=address, trials=6)
     progress = Killing(node)
     assert search_on_ray(wanted, StubSetup(seconds=6), progress).reason == "all 6 trials are done"
     assert node.process.poll() is not None

@@ -8,19 +8,20 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.programs import check_whole, descendants, finish, start, trials_in
 from stub import StubSetup, run
 
-from autocompress.search import OnRay, RunFolder, Settings
+from autocompress.search import RunFolder, Settings
 
 pytest.importorskip("ray", reason="Ray is not installed")
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings
 
 Make = Callable[..., Settings]
-TWO = OnRay(workers=2)
+TWO: dict[str, Any] = {"backend": "ray", "workers": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def _the_stub_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_search_on_ray_that_is_killed_goes_on(small: Make, tmp_path: Path) -> None:
     """By the same command; and by one without Ray."""
-    settings = small(out=tmp_path / "run", trials=10, ray=TWO)
+    settings = small(out=tmp_path / "run", trials=10, **TWO)
     folder, chance, kills = RunFolder(settings.folder), random.Random(0), 3
     for _ in range(kills):
         program = start(settings, StubSetup(seconds=2))
@@ -55,7 +56,7 @@ def _ended(folder: RunFolder) -> int:
 
 
 def test_workers_on_ray_that_are_killed_lose_nothing(small: Make, tmp_path: Path) -> None:
-    settings = small(out=tmp_path / "run", trials=16, ray=TWO)
+    settings = small(out=tmp_path / "run", trials=16, **TWO)
     killed, over = list[int](), threading.Event()
     killer = threading.Thread(target=_kill_now_and_then, args=(killed, over))
     killer.start()

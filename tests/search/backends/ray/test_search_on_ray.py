@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ pytest.importorskip("ray.tune", reason="Ray Tune is not installed")
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings
 
-TWO = OnRay(workers=2)
+TWO: dict[str, Any] = {"backend": "ray", "workers": 2}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,7 +33,7 @@ def _local_ray() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))  # for the stub, on the workers
-        with connected(TWO):
+        with connected(OnRay(workers=2)):
             yield
 
 
@@ -46,8 +45,8 @@ def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path, m
     """Real trials, nothing stopped: the same first points and the same students; and nothing of Tune's is left."""
     monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
     found = []
-    for name, where in (("here", None), ("ray", TWO)):
-        run, outcome = search.search(settings(out=tmp_path / name, steps=4, trials=3, ray=where), Recorder())
+    for name, where in (("here", {}), ("ray", TWO)):
+        run, outcome = search.search(settings(out=tmp_path / name, steps=4, trials=3, **where), Recorder())
         assert outcome.reason == "all 3 trials are done"
         found.append(points(run))
     assert found[0] == found[1]
@@ -58,7 +57,7 @@ def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path, m
 
 def test_a_trial_that_is_stopped_is_pruned(settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HalvingRungs, "stops", lambda _, step, point: "odd" if step and point.trial % 2 else None)
-    wanted = settings(ray=TWO, trials=4)
+    wanted = settings(**TWO, trials=4)
     assert search_on_ray(wanted, StubSetup()).reason == "all 4 trials are done"
     run = RunFolder(wanted.folder)
     assert counts(run) == {"COMPLETE": 2, "PRUNED": 2}
@@ -78,7 +77,7 @@ def test_a_worker_takes_one_trial_after_the_other(settings: MakeSettings, monkey
         return found
 
     monkeypatch.setattr(Desk, "employ", counted)
-    assert search_on_ray(settings(ray=TWO, trials=7), StubSetup(seconds=0.5)).reason == "all 7 trials are done"
+    assert search_on_ray(settings(**TWO, trials=7), StubSetup(seconds=0.5)).reason == "all 7 trials are done"
     assert len(set(employed)) == len(employed) == 2
 
 
@@ -94,7 +93,7 @@ def test_one_bad_trial_is_one_failure(
     settings: MakeSettings, setup: StubSetup, timeout: float | None, reason: str, again: int
 ) -> None:
     """And it is tried again where another attempt may have better luck, from its last rung, and only once."""
-    wanted = settings(ray=TWO, trial_timeout=timeout)
+    wanted = settings(**TWO, trial_timeout=timeout)
     assert search_on_ray(wanted, setup).reason == "all 6 trials are done"
     run = RunFolder(wanted.folder)
     assert counts(run)["FAIL"] == 1
@@ -110,13 +109,13 @@ def test_one_bad_trial_is_one_failure(
 
 
 def test_a_trial_that_kills_every_worker_is_given_up(settings: MakeSettings) -> None:
-    wanted = settings(ray=TWO, trials=1)
+    wanted = settings(**TWO, trials=1)
     search_on_ray(wanted, StubSetup(kills_itself_at=33, always=True))
     assert counts(RunFolder(wanted.folder)) == {"FAIL": 3}
 
 
 def test_workers_that_die_at_birth_end_the_search(settings: MakeSettings) -> None:
-    wanted = settings(ray=TWO)
+    wanted = settings(**TWO)
     with pytest.raises(AutocompressError, match="4 workers on Ray ended before they could begin"):
         search_on_ray(wanted, StubSetup(dies_at_birth=True))
     assert search_on_ray(wanted, StubSetup()).reason == "all 6 trials are done"
@@ -131,7 +130,7 @@ class Lacking(StubSetup):
 
 def test_a_node_that_lacks_something_says_so(settings: MakeSettings) -> None:
     with pytest.raises(AutocompressError, match=r"on node [0-9.]+: AutocompressError: /data/HR: no such folder here"):
-        search_on_ray(settings(ray=TWO), Lacking())
+        search_on_ray(settings(**TWO), Lacking())
 
 
 class Interrupting(Recorder):
@@ -140,7 +139,7 @@ class Interrupting(Recorder):
 
 
 def test_ctrl_c_ends_the_trials_and_the_search_goes_on(settings: MakeSettings) -> None:
-    wanted = settings(ray=TWO)
+    wanted = settings(**TWO)
     assert search_on_ray(wanted, StubSetup(seconds=0.3), Interrupting()).interrupted
     run = RunFolder(wanted.folder)
     assert set(counts(run)) <= {"FAIL", "WAITING", "COMPLETE", "PRUNED"}
@@ -151,7 +150,7 @@ def test_ctrl_c_ends_the_trials_and_the_search_goes_on(settings: MakeSettings) -
 
 
 def test_time_that_is_up_ends_the_search(settings: MakeSettings) -> None:
-    wanted = settings(ray=TWO, timeout=5.0, trials=12)
+    wanted = settings(**TWO, timeout=5.0, trials=12)
     assert search_on_ray(wanted, StubSetup(seconds=60)).reason == "the time is used up"
     assert "RUNNING" not in counts(RunFolder(wanted.folder))
 
@@ -183,7 +182,7 @@ def test_a_node_without_the_run_folder_sends_its_files(
 
     monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
     monkeypatch.setattr(engine, "MARKER", "../absent")
-    wanted = settings(ray=TWO, trials=2)
+    wanted = settings(**TWO, trials=2)
     setup = ElsewhereSetup(str(tmp_path / "once"))
     assert search_on_ray(wanted, setup).reason == "all 2 trials are done"
     run = RunFolder(wanted.folder)
@@ -205,7 +204,7 @@ class ElsewhereSetup:
 
 def test_what_cannot_be_is_said(settings: MakeSettings) -> None:
     with pytest.raises(InvalidInput, match="no node of the Ray cluster has 99 CPUs and 0 GPUs"):
-        search.search(settings(ray=replace(TWO, cpus=99)), Recorder())
+        search.search(settings(**TWO, cpus_per_trial=99), Recorder())
     with pytest.raises(InvalidInput, match=r"GPUs per trial are 1\.5"):
         OnRay(gpus=1.5)
     with pytest.raises(InvalidInput, match="Ray's client is not enough"):

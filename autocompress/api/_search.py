@@ -1,0 +1,98 @@
+"""`search` and `join`: their keywords, and what is said of them, are those of `Settings`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autocompress.api._result import Result
+from autocompress.search.options import OnJoin, Option
+from autocompress.search.settings import OPTIONS, Settings
+
+if TYPE_CHECKING:
+    from autocompress.search import Outcome, RunFolder
+    from autocompress.terminal import Display
+
+OF_A_SESSION = tuple(each for each in OPTIONS if each.on_join is OnJoin.ITS_OWN)
+
+
+def search(*, progress: bool = True, **given: Any) -> Result:
+    """Search for the best small networks within a budget; the same call again goes on where it stopped.
+
+    Every keyword is the option of `autocompress search` of the same name; the defaults are the same too.
+    A keyboard interrupt once trials have begun ends the search with the result so far, and `interrupted` in it.
+
+    {options}
+    progress: Tell on stderr how it goes: live on a terminal, in plain lines elsewhere.
+
+    Raises InvalidInput for what cannot be used, before anything is written; StorageError and DiskFull for what failed
+    in the middle, after which the same call goes on.
+    """
+    inspect.signature(search).bind(**given)  # TypeError for a keyword that is no option's
+    settings = Settings.read(given)
+
+    from autocompress.search import search as run_search
+
+    with _display(progress, settings) as display:
+        return _written(*run_search(settings, display), settings.storage)
+
+
+def join(run: str | Path, *, progress: bool = True, **given: Any) -> Result:
+    """Work on the search in a run folder, beside any others; what to search is as the run has it.
+
+    {options}
+    progress: As in `search`.
+
+    `storage` is needed where its URL has a password. Raises as `search` does.
+    """
+    inspect.signature(join).bind(run, **given)
+    own = {each.field: each.read(given.get(each.keyword)) for each in OF_A_SESSION}
+
+    from autocompress.search import RunFolder
+    from autocompress.search import join as join_search
+    from autocompress.search.running import recorded_settings
+
+    with _display(progress, recorded_settings(RunFolder.existing(Path(run)))) as display:
+        return _written(*join_search(Path(run), display, **own), own["storage"])
+
+
+def _declare(call: Callable[..., Result], options: Iterable[Option]) -> None:
+    """Say, for `help()` and `inspect.signature`, which keywords there are and what they do."""
+    own = inspect.signature(call, eval_str=True)
+    fixed = [each for each in own.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    keywords = [
+        inspect.Parameter(each.keyword, inspect.Parameter.KEYWORD_ONLY, default=each.usual, annotation=each.python)
+        for each in options
+    ]
+    ordered = sorted([*fixed, *keywords], key=lambda each: (each.kind, each.name == "progress"))
+    call.__signature__ = own.replace(parameters=ordered)  # type: ignore[attr-defined]
+    lines = [f"    {each.keyword}: {each.help}{(each.unset and f' None: {each.unset}.') or ''}" for each in options]
+    call.__doc__ = (call.__doc__ or "").replace("    {options}", "\n".join(lines))
+
+
+_declare(search, OPTIONS)
+_declare(join, OF_A_SESSION)
+
+
+def _written(run: RunFolder, outcome: Outcome, storage: str | None) -> Result:
+    """The result, once report.html is written, if there are students, and pareto.csv and .json, if there is a front."""
+    from autocompress.report import Story, write_report
+    from autocompress.search.results.front import remove_pareto, students, write_pareto
+
+    table = students(run)
+    if table["on_front"].any():
+        write_pareto(run)
+    else:
+        remove_pareto(run)
+    if not table.empty:
+        write_report(Story.of(run, storage))
+    return Result(run, outcome, storage)
+
+
+def _display(progress: bool, settings: Settings) -> AbstractContextManager[Display]:
+    from autocompress.terminal import make_display
+
+    return make_display(settings.trials, settings.steps, quiet=not progress)

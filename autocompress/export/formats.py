@@ -1,0 +1,31 @@
+"""What a student can be written as. Nothing here imports torch: the command line completes these words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from autocompress.errors import InvalidInput
+
+
+class Format(StrEnum):
+    """A file's format, and its suffix: `pth` is as BasicSR loads it."""
+
+    SAFETENSORS = "safetensors"
+    PTH = "pth"
+    ONNX = "onnx"
+
+
+def check_formats(formats: Sequence[str], half: bool) -> None:
+    """Raise InvalidInput for formats that cannot be written, before anything is."""
+    for format in formats:
+        if format not in list(Format):
+            raise InvalidInput(f"--format is {format!r}, but must be one of {', '.join(Format)}")
+    if len(set(formats)) < len(formats):
+        raise InvalidInput(f"--format is given as {', '.join(formats)}, but each format can be given once")
+    if half and Format.SAFETENSORS not in formats:
+        raise InvalidInput("--fp16 is for safetensors; add --format safetensors, or leave --fp16 out")
+    if Format.ONNX in formats:
+        from autocompress.export.onnx_files import require_onnx
+
+        require_onnx()
