@@ -17,32 +17,31 @@ HIGHEST_PORT = 65535
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A thread a request, as a page asks for many things at once; none keeps the server from ending."""
+    """A server with one thread for each request: a page sends many at once. Threads do not keep it from ending."""
 
     daemon_threads = True
 
 
 class _Handler(WSGIRequestHandler):
-    """Tells nothing of each request."""
+    """Does not log requests."""
 
     def log_message(self, format: str, *args: object) -> None:
         pass
 
 
 def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Callable[[str], object]) -> None:
-    """Show a run until a keyboard interrupt; `listens` gets the URL of its study as soon as it can be opened.
+    """Serve the dashboard until a keyboard interrupt; `listens` is called with the study's URL once it can be opened.
 
-    Port 0 is any that is free. A search may go on meanwhile. There is no password: whoever reaches the address can edit
-    notes, add artifacts and delete the study; the students stay, and of them the next session makes a study again.
-    `storage` is needed where its URL has a password. Raises InvalidInput where there is no study or the address cannot
-    be had.
+    Port 0 takes any free port. A search may go on meanwhile. There is no password: whoever reaches the address can edit
+    notes, add artifacts and delete the study. The students stay, and the next session makes the study again from them.
+    `storage` must be given if its URL has a password. Raises InvalidInput if there is no study or the port is taken.
     """
     if not 0 <= port <= HIGHEST_PORT:
         raise InvalidInput(f"--port is {port}, but must be from 0 (any that is free) to {HIGHEST_PORT}")
     place = find_storage(storage, run)
     if place.url is None and not run.database.is_file():
         raise RunError(f"{run.path}: has no study.db yet; wait until its search has begun its first trial")
-    with place.kept():
+    with place.errors_explained():
         kept = place.open(run)
         try:
             study = kept.get_study_id_from_name(place.study)

@@ -15,9 +15,10 @@ from rich.progress import Progress as Bars
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
 
 from autocompress.distill.recipe import VARIABLE
-from autocompress.search import SearchCallback
+from autocompress.search.callbacks import SearchCallback
 from autocompress.search.space.search_space import Candidate
 from autocompress.units import format_count, format_duration
 
@@ -125,41 +126,46 @@ class Display(SearchCallback):
         """One line, never wrapped: a log file has no width."""
         self.console.print(text, style=style, soft_wrap=True, markup=False)
 
-    def stage(self, what: str) -> None:
-        """See `Progress`; as are all that follow."""
+    @override
+    def on_stage(self, what: str) -> None:
         self.log(f"... {what}", "dim")
 
-    def prepared(self, facts: list[str]) -> None:
+    @override
+    def on_prepared(self, facts: list[str]) -> None:
         for fact in facts:
             self.log(fact)
 
-    def to_go(self, trials: int) -> None:
+    @override
+    def on_trials_left(self, trials: int) -> None:
         self.left = trials
         if self._pace is None:
             self._pace = trials, time.monotonic()
 
-    def scored(self, trial: int, candidate: Candidate, psnr: float) -> None:
+    @override
+    def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.log(f"{_name(trial, candidate)}  {psnr:6.2f} dB before training", "dim")
 
-    def training(self, trial: int, candidate: Candidate) -> None:
+    @override
+    def on_training_start(self, trial: int, candidate: Candidate) -> None:
         self.log(f"{_name(trial, candidate)}  training: {_recipe(candidate)}")
 
-    def step(self, trial: int, step: int) -> None:
-        return None
-
-    def at_rung(self, trial: int, step: int, psnr: float) -> None:
+    @override
+    def on_rung(self, trial: int, step: int, psnr: float) -> None:
         self.log(f"trial {trial:3}  step {step}/{self.steps}  {psnr:6.2f} dB  {self.time_left()}")
 
-    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+    @override
+    def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.left -= 1
         self.best = max(self.best, psnr)
         self.log(f"{_name(trial, candidate)}  {psnr:6.2f} dB after {self.steps} steps  {self.time_left()}", "bold")
 
-    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
+    @override
+    def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.left -= 1
         self.log(f"{_name(trial, candidate)}  stopped: {reason}", "dim")
 
-    def failed(self, trial: int, candidate: Candidate, reason: str) -> None:
+    @override
+    def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.left -= 1
         self.log(f"{_name(trial, candidate)}  FAILED: {reason}", "red")
 
@@ -199,36 +205,45 @@ class LiveDisplay(Display):
     ) -> None:
         self._live.stop()
 
-    def stage(self, what: str) -> None:
+    @override
+    def on_stage(self, what: str) -> None:
         self._stage = what
 
-    def prepared(self, facts: list[str]) -> None:
-        super().prepared(facts)
+    @override
+    def on_prepared(self, facts: list[str]) -> None:
+        super().on_prepared(facts)
         self._stage = "making students and scoring them before training"
 
-    def scored(self, trial: int, candidate: Candidate, psnr: float) -> None:
+    @override
+    def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self._running[trial] = _Running(_name(trial, candidate), f"{psnr:.2f} dB before training")
 
-    def training(self, trial: int, candidate: Candidate) -> None:
+    @override
+    def on_training_start(self, trial: int, candidate: Candidate) -> None:
         self._at_work(trial).text = f"{_name(trial, candidate)}  {_recipe(candidate)}"
 
-    def step(self, trial: int, step: int) -> None:
+    @override
+    def on_step(self, trial: int, step: int) -> None:
         self._at_work(trial).step = step
 
-    def at_rung(self, trial: int, step: int, psnr: float) -> None:
+    @override
+    def on_rung(self, trial: int, step: int, psnr: float) -> None:
         self._at_work(trial).so_far = f"{psnr:.2f} dB so far"
 
-    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+    @override
+    def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self._running.pop(trial, None)
-        super().finished(trial, candidate, psnr)
+        super().on_trial_complete(trial, candidate, psnr)
 
-    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
+    @override
+    def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
         self._running.pop(trial, None)
-        super().stopped(trial, candidate, reason)
+        super().on_trial_pruned(trial, candidate, reason)
 
-    def failed(self, trial: int, candidate: Candidate, reason: str) -> None:
+    @override
+    def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         self._running.pop(trial, None)
-        super().failed(trial, candidate, reason)
+        super().on_trial_fail(trial, candidate, reason)
 
     def _at_work(self, trial: int) -> _Running:
         """One that goes on from its last rung was not scored before training in this session."""

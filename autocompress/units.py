@@ -19,8 +19,8 @@ _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def parse_count(text: str) -> int:
     """`20G` as 20000000000; one of K, M, G, T or nothing behind a positive number."""
-    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*([KMGT]?)\s*", text, re.IGNORECASE)
-    number = float(found[1]) * _PREFIXES[found[2].upper()] if found else 0.0
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[0-9]+)?)\s*([KMGT]?)\s*", text, re.IGNORECASE)
+    number = float(match[1]) * _PREFIXES[match[2].upper()] if match else 0.0
     count = round(number) if math.isfinite(number) else 0
     if count < 1:
         raise InvalidInput(f"{text!r} is no amount; write a number >= 1 with K, M, G or T, such as 20G or 500K")
@@ -29,8 +29,8 @@ def parse_count(text: str) -> int:
 
 def parse_duration(text: str) -> float:
     """`10m` as 600.0 seconds; one of ms, s, m, h, d behind a positive number, or plain seconds."""
-    found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(ms|s|m|h|d|)\s*", text, re.IGNORECASE)
-    seconds = float(found[1]) * _SECONDS[found[2].lower() or "s"] if found else 0.0
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(ms|s|m|h|d|)\s*", text, re.IGNORECASE)
+    seconds = float(match[1]) * _SECONDS[match[2].lower() or "s"] if match else 0.0
     if not (seconds > 0 and math.isfinite(seconds)):
         raise InvalidInput(f"{text!r} is no duration; write a number > 0 with ms, s, m, h or d, such as 90s or 10m")
     return seconds
@@ -48,7 +48,7 @@ def format_count(count: float) -> str:
 
 
 def format_milliseconds(milliseconds: float | None) -> str:
-    """Three digits, or all before the point: `23.4` or `1204`; nothing where nobody has measured them."""
+    """Three digits, or all before the point: `23.4` or `1204`; an empty text if not measured."""
     if milliseconds is None:
         return ""
     return f"{milliseconds:.3g}" if milliseconds < 100 else f"{milliseconds:.0f}"
@@ -65,13 +65,13 @@ def format_duration(seconds: float) -> str:
 
 
 def exact_count(count: int) -> str:
-    """As `parse_count` reads it back: short where that is exact, `20G`, else every digit."""
+    """A text that `parse_count` reads back exactly: short if possible, `20G`, else with every digit."""
     short = format_count(count)
     return short if parse_count(short) == count else str(count)
 
 
 def exact_duration(seconds: float) -> str:
-    """As `parse_duration` reads it back, to the microsecond, in the largest unit of which it is a whole number."""
+    """A text that `parse_duration` reads back exactly, to the microsecond, in the largest unit that makes it whole."""
     for unit in ("h", "m"):
         if seconds % _SECONDS[unit] == 0:
             return f"{seconds // _SECONDS[unit]:.0f}{unit}"
@@ -79,29 +79,29 @@ def exact_duration(seconds: float) -> str:
 
 
 def exact_milliseconds(milliseconds: float) -> str:
-    """As `read_milliseconds` reads it back."""
+    """A text that `read_milliseconds` reads back exactly."""
     return f"{_without_exponent(milliseconds)}ms"
 
 
 def read_count(name: str, given: Amount) -> int:
-    """From a number or a text, 20e9 or "20G"; InvalidInput says what was called `name`."""
+    """Read a number or a text, 20e9 or "20G"; InvalidInput, with `name`, if it is no amount."""
     return _read(name, given, parse_count)
 
 
 def read_duration(name: str, given: Time) -> float:
-    """In seconds, from a number of them or a text, 600 or "10m"; InvalidInput says what was called `name`."""
+    """Read a time in seconds from a number or a text, 600 or "10m"; InvalidInput, with `name`, if it is none."""
     return _read(name, given, parse_duration)
 
 
 def read_milliseconds(name: str, given: Time) -> float:
-    """From a number of seconds, or a text, which must have its unit: 0.03 or "30ms"."""
+    """Read a time in milliseconds from a number of seconds, or a text with a unit: 0.03 or "30ms"."""
     if isinstance(given, str) and given.strip()[-1:].isdigit():
         raise InvalidInput(f"{name}: {given!r} has no unit; write {given.strip()}ms or {given.strip()}s")
-    return round(1000 * read_duration(name, given), 6)  # without what a float adds on the way from seconds
+    return round(1000 * read_duration(name, given), 6)  # rounded: 0.03 s would be 30.000000000000004 ms or the like
 
 
 def _read(name: str, given: float | str, parse: Callable[[str], Number]) -> Number:
-    """A number is checked as its text is."""
+    """Parse what is given; a number is written as a text first, so that both are checked in the same way."""
     text = given if isinstance(given, str) else _without_exponent(given)
     try:
         return parse(text)
@@ -110,5 +110,5 @@ def _read(name: str, given: float | str, parse: Callable[[str], Number]) -> Numb
 
 
 def _without_exponent(number: float) -> str:
-    """As no amount and no duration has one."""
+    """The number as a text without an exponent, which amounts and durations never have."""
     return f"{number:.6f}".rstrip("0").rstrip(".")

@@ -46,19 +46,19 @@ def main() -> None:
     )
     seconds = time.perf_counter() - start
     run = RunFolder.existing(out)
-    references = run.config["references"]
+    references = run.config.references
     study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database.absolute()}")
     states = [trial.state.name for trial in study.get_trials(deepcopy=False)]
     scored = [trial for trial in study.get_trials(deepcopy=False) if 0 in scores_at_rungs(trial)]
     front = json.loads((out / "pareto.json").read_text())["students"]
     counted = [flops.count_flops(autocompress.load(row["file"]), 2) for row in front]
     best = max(row["psnr_y"] for row in front)
-    bicubic, teacher = references["bicubic"]["psnr_y"], references["teacher"]["psnr_y"]
+    bicubic, teacher = references.bicubic.psnr_y, references.teacher.psnr_y
     spread = math.log(max(counted) / min(counted)) / math.log(BUDGET / SMALLEST)
     students = run.students()
-    before = [student["provenance"]["psnr_y_before_training"] for student in students]
-    after = [student["metrics"]["psnr_y"] for student in students]
-    flops = [student["flops"] for student in students]
+    before = [student.provenance.psnr_y_before_training for student in students]
+    after = [student.metrics["psnr_y"] for student in students]
+    flops = [student.flops for student in students]
     print(f"wall time of this call        {seconds:.0f} s")
     print(f"trials scored, to the end     {len(scored)}, {states.count('COMPLETE')}")
     print(f"bicubic, best, teacher        {bicubic:.2f}, {best:.2f}, {teacher:.2f} dB")
@@ -70,7 +70,7 @@ def main() -> None:
     print(f"rank correlation with the end {ranks[0]:.3f} before training (of FLOPs alone: {ranks[1]:.3f})")
     estimate = estimate_by_tiles([source.read(index) for index in range(len(source))], 2)
     assert estimate is not None
-    by_tiles = [estimate.psnr_y(network_upscaler(autocompress.load(student["file"]))) for student in students]
+    by_tiles = [estimate.psnr_y(network_upscaler(autocompress.load(student.file))) for student in students]
     print(
         f"rank correlation on tiles     {spearmanr(by_tiles, after).statistic:.3f} with the full score, after training"
     )
@@ -81,16 +81,16 @@ def main() -> None:
 def show_times(run: RunFolder, launched: float, seconds: float) -> None:
     """Where the last session's time went, as a table that adds up to the wall time of the command."""
     session = run.times[-1]
-    imports = session["started"] - launched
-    end = seconds - imports - session["total"]
-    parts = {**session["parts"], "start of the process, imports": imports, "report, end of the process": end}
+    imports = session.started - launched
+    end = seconds - imports - session.total
+    parts = {**session.parts, "start of the process, imports": imports, "report, end of the process": end}
     print("\n| part | seconds | share |\n|---|---|---|")
     for part, spent in sorted(parts.items(), key=lambda item: -item[1]):
         print(f"| {part} | {spent:.2f} | {spent / seconds:.1%} |")
     print(f"| all | {sum(parts.values()):.2f} | {sum(parts.values()) / seconds:.1%} |")
     beside = 1 - sum(parts.get(part, 0) for part in ("training", "scoring")) / seconds
     print(f"\nbeside training and scoring   {beside:.1%}")
-    print(f"until the first training step {imports + session['before_training']:.2f} s, imports included\n")
+    print(f"until the first training step {imports + session.before_training or 0:.2f} s, imports included\n")
 
 
 if __name__ == "__main__":

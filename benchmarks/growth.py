@@ -61,34 +61,17 @@ def row(name: str, size: int) -> dict[str, float]:
 
 def trials(count: int, folder: Path) -> dict[str, Any]:
     """A search of so many trials whose scores are made up."""
-    from autocompress import search
-    from autocompress.io import checkpoints
-    from autocompress.search import running
-    from autocompress.search.trial.work import Finished, Job, RungReached, Source
+    from autocompress.search import SearchCallback, Settings, search
+    from autocompress.search.backends.in_memory import InMemoryBackend
+    from autocompress.search.trial.messages import Job
 
-    def pretend(job: Job, source: Source) -> None:
-        """Its PSNR grows with the logarithm of its FLOPs, less some noise."""
-        psnr = 20 + 1.5 * len(str(job.candidate.flops)) - hash(job.candidate.key) % 97 / 50
-        if all(source.answer(RungReached(job.number, step, psnr + step / 100)) for step in (0, 33, 100)):
-            metrics = {"psnr_y": psnr + 1.5, "ssim_y": 0.9}
-            student = {"metrics": metrics, "flops": job.candidate.flops, "provenance": {}}
-            checkpoints.write_json(job.folder / "student.json", student)
-            source.answer(Finished(job.number, metrics, {"training": 0.0}))
+    def score(job: Job, step: int) -> float:
+        """It grows with the logarithm of its FLOPs, less some noise."""
+        return 20 + 1.5 * len(str(job.candidate.flops)) - hash(job.candidate.key) % 97 / 50 + step / 100
 
-    class Pretending:
-        """The engine of it."""
-
-        def run(self, source: Source) -> None:
-            while (job := source.next_job()) is not None:
-                pretend(job, source)
-
-    class Quiet(search.SearchCallback):
-        """Tells nothing."""
-
-    running._engine = lambda *_: Pretending()
-    settings = search.Settings(budget_flops=100 * 10**9, trials=count, out=folder / "run")
-    run, _ = search.search(settings, Quiet())
-    parts = run.times[-1]["parts"]
+    settings = Settings(budget_flops=100 * 10**9, trials=count, out=folder / "run")
+    run, _ = search(settings, SearchCallback(), backend=InMemoryBackend(score))
+    parts = run.times[-1].parts
     return {
         "seconds": sum(parts[part] for part in ("sampling", "storing", "other")),
         "ms a trial of sampling": 1000 * parts["sampling"] / count,

@@ -31,6 +31,7 @@ from autocompress.search.settings import Settings
 from autocompress.search.space.search_space import Candidate
 from autocompress.search.task import open_task
 from autocompress.search.trial.context import TrialContext
+from autocompress.search.trial.preparation import prepare
 
 TRIALS, BUDGET = 16, 20 * 10**9
 STEPS = (0, 100, 300, 600, 1000)
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("plain_search.jsonl"))
     options = parser.parse_args()
     task = open_task(Settings(budget_flops=BUDGET))
-    inputs = TrialContext(task, print, replace(precision.choose(), dtype="float32"))
+    context = prepare(task, print, precision=replace(precision.choose(), dtype="float32"))
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     known = {(row["seed"], row["trial"]): row for row in map(json.loads, lines)}
     for seed in options.seed or range(3):
@@ -66,7 +67,7 @@ def main() -> None:
                 continue
             row = {"seed": seed, "trial": done, "num_feat": config.num_feat, "num_block": config.num_block}
             start = time.perf_counter()
-            row |= {"flops": flops, **curves(inputs, config, seed * 1000 + done)}
+            row |= {"flops": flops, **curves(context, config, seed * 1000 + done)}
             row["seconds"] = round(time.perf_counter() - start, 1)
             study.tell(trial, [row["scratch"][str(STEPS[-1])], float(flops)])
             done += 1
@@ -75,29 +76,31 @@ def main() -> None:
             print(json.dumps(row), flush=True)
 
 
-def curves(inputs: TrialContext, config: EDSRConfig, seed: int) -> dict[str, dict[str, float]]:
+def curves(context: TrialContext, config: EDSRConfig, seed: int) -> dict[str, dict[str, float]]:
     """PSNR-Y by step: from scratch at the better learning rate, and from projection."""
-    (branch,) = inputs.task.joint_space
+    (branch,) = context.task.joint_space
     scratch = prune.shrinker(branch.teacher, torch.empty(0), "scratch", seed)(config)
     found = [
-        curve(inputs, scratch, Recipe(steps=STEPS[-1], patch_size=48, learning_rate=rate, seed=seed))
+        curve(context, scratch, Recipe(steps=STEPS[-1], patch_size=48, learning_rate=rate, seed=seed))
         for rate in LEARNING_RATES
     ]
     best = max(found, key=lambda psnr: psnr[str(STEPS[-1])])
     recipe = Recipe(steps=STEPS[-1], patch_size=48, seed=seed)
-    start = inputs.shrink(Candidate(branch.name, {}, config, recipe, 0, 0))
-    projected = curve(inputs, start, recipe, PROJECTED_STEPS)
+    start = context.shrink(Candidate(branch.name, {}, config, recipe, 0, 0))
+    projected = curve(context, start, recipe, PROJECTED_STEPS)
     return {"scratch": best, "projection": projected}
 
 
-def curve(inputs: TrialContext, student: SRNetwork, recipe: Recipe, steps: tuple[int, ...] = STEPS) -> dict[str, float]:
+def curve(
+    context: TrialContext, student: SRNetwork, recipe: Recipe, steps: tuple[int, ...] = STEPS
+) -> dict[str, float]:
     training = Training(
-        student, inputs.sampler(Candidate("edsr", {}, student.config, recipe, 0, 0)), recipe, inputs.precision
+        student, context.sampler(Candidate("edsr", {}, student.config, recipe, 0, 0)), recipe, context.precision
     )
     psnr = {}
     for step in steps:
         training.run_to(step)
-        psnr[str(step)] = round(inputs.score(network_upscaler(training.student), ["psnr_y"]).mean["psnr_y"], 4)
+        psnr[str(step)] = round(context.score(network_upscaler(training.student), ["psnr_y"]).mean["psnr_y"], 4)
     return psnr
 
 

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import math
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,22 +35,20 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from autocompress.distill.recipe import Recipe
-from autocompress.search.pareto import Point, hypervolume
-from autocompress.search.run.history import KnownConfig
+from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.search.run.record import TrialRecord, update
 from autocompress.search.run.study import DIRECTIONS
-from autocompress.search.sampling import cost_aware
+from autocompress.search.sampling.cost_aware import CostAwareSampler
 from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
 from autocompress.search.sampling.initial import first_points
-from autocompress.search.sampling.observations import Observations
-from autocompress.search.sampling.pool import CandidatePool, PoolCandidate
+from autocompress.search.sampling.pool import CandidatePool
 from autocompress.search.settings import Settings
 from autocompress.search.space.budget import Budget
-from autocompress.search.space.joint_space import JointSpace, StudentSpace
+from autocompress.search.space.feasible import FeasibleSet
+from autocompress.search.space.joint_space import StudentSpace
 from autocompress.search.space.search_space import Values
-from autocompress.search.stopping import HalvingRungs, Rungs
+from autocompress.search.stopping import DominanceRule, MOASHARule, NoStopping, StoppingRule
 from autocompress.search.task import open_joint_space
 
 Array = NDArray[np.float64]
@@ -68,26 +67,26 @@ MOST = 160  # trials, where stopping is so eager that a time takes more
 class Rule:
     """Trials may stop at the steps `at`; `batch` candidates are scored before the cheapest of them trains."""
 
-    rungs: Callable[[], Rungs]
+    make: Callable[[], StoppingRule]
     at: tuple[int, ...] = STEPS
     batch: int = 8
 
 
 TRAINED = STEPS[1:]
 RULES = {
-    "none": Rule(Rungs, ()),
-    "dominance": Rule(Rungs),
-    "dominance, after training": Rule(Rungs, TRAINED),
-    "dominance at 300": Rule(Rungs, (300,)),
-    "MO-ASHA 2 at 300": Rule(lambda: HalvingRungs(2), (300,)),
-    "MO-ASHA 2": Rule(lambda: HalvingRungs(2)),
-    "MO-ASHA 3": Rule(lambda: HalvingRungs(3)),
-    "MO-ASHA 2, after training": Rule(lambda: HalvingRungs(2), TRAINED),
-    "MO-ASHA 3, after training": Rule(lambda: HalvingRungs(3), TRAINED),
-    "MO-ASHA 2 after 8, at 300": Rule(lambda: HalvingRungs(2, 8), (300,)),
-    "MO-ASHA 2 after 8, after training": Rule(lambda: HalvingRungs(2, 8), TRAINED),
-    "MO-ASHA 2, before training": Rule(lambda: HalvingRungs(2), (0,)),
-    "MO-ASHA 3, before training": Rule(lambda: HalvingRungs(3), (0,)),
+    "none": Rule(NoStopping, ()),
+    "dominance": Rule(DominanceRule),
+    "dominance, after training": Rule(DominanceRule, TRAINED),
+    "dominance at 300": Rule(DominanceRule, (300,)),
+    "MO-ASHA 2 at 300": Rule(lambda: MOASHARule(2), (300,)),
+    "MO-ASHA 2": Rule(lambda: MOASHARule(2)),
+    "MO-ASHA 3": Rule(lambda: MOASHARule(3)),
+    "MO-ASHA 2, after training": Rule(lambda: MOASHARule(2), TRAINED),
+    "MO-ASHA 3, after training": Rule(lambda: MOASHARule(3), TRAINED),
+    "MO-ASHA 2 after 8, at 300": Rule(lambda: MOASHARule(2, 8), (300,)),
+    "MO-ASHA 2 after 8, after training": Rule(lambda: MOASHARule(2, 8), TRAINED),
+    "MO-ASHA 2, before training": Rule(lambda: MOASHARule(2), (0,)),
+    "MO-ASHA 3, before training": Rule(lambda: MOASHARule(3), (0,)),
 }
 BATCHES = {f"{name}, batch {n}": dataclasses.replace(RULES[name], batch=n) for name in RULES for n in (1, 4, 8, 16)}
 DEFAULT = "MO-ASHA 2 after 8, at 300, batch 1"  # the search's own rule
@@ -119,9 +118,9 @@ class Table:
     def _curve(row: dict[str, Any]) -> Array:
         return np.array([row["psnr_y"][str(step)] for step in STEPS])
 
-    def fit(self, options: CandidatePool) -> None:
+    def fit(self, pool: CandidatePool) -> None:
         """The processes: of scores at 0 and at the end, and of the gains from one rung to the next."""
-        self._x = np.array([options.at(row["values"]).features for row in self.rows])
+        self._x = np.array([pool.at(row["values"]).features for row in self.rows])
         curves = np.array([self._curve(row) for row in self.rows])
         targets = [curves[:, 0], curves[:, 3], curves[:, 3] - curves[:, 2], curves[:, 2] - curves[:, 1]]
         self._processes = [_Process(self._x, target) for target in targets]
@@ -188,91 +187,60 @@ class _Process:
         return np.asarray(np.polyval(self._trend, x[:, 0]) + self._scale * rest)
 
 
-class _Whole(Observations):
-    """Of the students alone that were trained to their ends."""
-
-    @classmethod
-    def of(
-        cls, known: Sequence[KnownConfig], option_at: Callable[[Values], PoolCandidate], partial: bool = False
-    ) -> Observations:
-        return Observations.of(known, option_at, partial)
-
-
 class World:
     """All points of the space within a budget, and what trainings of them give under one seed."""
 
     def __init__(self, table: Table, budget: Budget, seed: int) -> None:
-        self.settings = Settings(budget=budget, seed=seed, trials=CHECKPOINTS[-1])
-        self.branches: JointSpace = open_joint_space(self.settings)
-        (self._branch,) = self.branches
-        self.bicubic = table.references["bicubic"]["psnr_y"]
-        self.teacher = table.references["teacher"]["flops"]
+        self.settings = Settings(budget_flops=budget.flops, seed=seed, trials=CHECKPOINTS[-1])
+        self.joint_space = open_joint_space(self.settings)
+        (student_space,) = self.joint_space
+        self.reference = ReferencePoint(table.references["teacher"]["flops"], table.references["bicubic"]["psnr_y"])
         self._table, self._seed = table, seed
-        self.options = CandidatePool(self.branches, budget)
-        found = list(_all(self._branch, budget))
-        self._names = [parameter.name for parameter in self._branch.space.parameters]
-        self._index = {self._name(values): index for index, (values, _) in enumerate(found)}
-        self._keys = [key for _, key in found]
-        at = [self.options.at(values) for values, _ in found]
-        self.flops = [option.flops for option in at]
-        self._curves = table.draw(np.array([option.features for option in at]), np.random.default_rng([seed, 0]))
-        points = [
-            Point(n, psnr, flops) for n, (psnr, flops) in enumerate(zip(self._curves[:, 3], self.flops, strict=True))
-        ]
-        self.best = self.hypervolume(points)
+        self.begin()
+        pool, points = CandidatePool(self.feasible), list(_all(self.feasible, student_space))
+        self._names = [parameter.name for parameter in student_space.space.parameters]
+        self._index = {self._name(values): index for index, values in enumerate(points)}
+        candidates = [pool.at(values) for values in points]
+        self.flops = [candidate.flops for candidate in candidates]
+        features = np.array([candidate.features for candidate in candidates])
+        self._curves = table.draw(features, np.random.default_rng([seed, 0]))
+        ends = enumerate(zip(self._curves[:, 3], self.flops, strict=True))
+        self.best = hypervolume([Point(n, psnr, flops) for n, (psnr, flops) in ends], self.reference)
         every = [SCORING + STEPS[-1] * (SECONDS[0] + SECONDS[1] * flops) for flops in self.flops]
         self.training = float(np.mean(every))  # seconds, in the mean over the networks
-        self.begin()
 
     def begin(self) -> None:
         """As if nothing had been tried."""
-        self.tried: set[object] = set()
+        self.feasible = FeasibleSet(self.joint_space, self.settings.budget)
         self._random = np.random.default_rng([self._seed, 1])
 
     def _name(self, values: Values) -> tuple[object, ...]:
         return tuple(values[name] for name in self._names)
 
-    def usable(self, values: Values) -> bool:
-        """Within the budget, and not tried before."""
-        index = self._index.get(self._name(values))
-        return index is not None and self._keys[index] not in self.tried
-
     def index(self, values: Values) -> int:
         """Which point it is; from now on it has been tried."""
-        index = self._index[self._name(values)]
-        self.tried.add(self._keys[index])
-        return index
+        self.feasible.mark_tried(values)
+        return self._index[self._name(values)]
 
     def train(self, index: int) -> tuple[Array, float]:
         """Scores at STEPS as they are seen, and the one at the end without noise."""
         curve = self._curves[index]
         return curve + self._table.noise(self._random), float(curve[3])
 
-    def hypervolume(self, points: list[Point]) -> float:
-        """From the teacher's FLOPs and bicubic's PSNR-Y."""
-        return hypervolume(points, self.teacher, self.bicubic)
-
     def sampler(self, name: str) -> FeasibleSampler:
         """As a search would have it, or WHOLE."""
-        known = "cost-aware" if name == WHOLE else name
-        cost_aware.Observations = _Whole if name == WHOLE else Observations
-        settings = Settings(budget=self.settings.budget, seed=self.settings.seed, sampler=known)
-        return make_sampler(settings, self.branches, self.usable, self.bicubic)
+        seed = self.settings.seed
+        if name == WHOLE:
+            return CostAwareSampler(self.feasible, seed, self.reference, use_stopped=False)
+        return make_sampler(name, self.feasible, seed, self.reference.psnr)
 
 
-def _all(branch: StudentSpace, budget: Budget) -> Iterator[tuple[Values, object]]:
-    """Every point within the budget, and what tells its training from others."""
-    counts = [parameter for parameter in branch.space.parameters if parameter.name in ("num_feat", "num_block")]
-    rest = [parameter for parameter in branch.space.parameters if parameter not in counts]
-    recipes = np.stack(np.meshgrid(*(range(len(p.values)) for p in rest), indexing="ij"), axis=-1).reshape(
-        -1, len(rest)
-    )
-    for values, config in branch.space.sizes(branch.teacher.config):
-        if not budget.allows(branch.family.flops(config), 0):
-            continue
-        for indices in recipes:
-            point = {**values, **{p.name: p.values[i] for p, i in zip(rest, indices, strict=True)}}
-            yield point, branch.space.candidate(point, branch.teacher.config, Recipe()).key
+def _all(feasible: FeasibleSet, student_space: StudentSpace) -> Iterator[Values]:
+    """Every point within the budget."""
+    recipe = [parameter for parameter in student_space.space.parameters if parameter not in student_space.space.counts]
+    for network in feasible.within(student_space):
+        for combination in itertools.product(*(parameter.values for parameter in recipe)):
+            yield {**network.values, **dict(zip((p.name for p in recipe), combination, strict=True))}
 
 
 @dataclass
@@ -299,16 +267,16 @@ def simulate(world: World, name: str, rule: Rule, trials: int) -> Course:
     world.begin()
     sampler = world.sampler(name)
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
-    for values in first_points(world.branches, world.settings.budget, 8):
+    for values in first_points(world.feasible, 8):
         study.enqueue_trial(dict(values))
-    rungs, clock, found = rule.rungs(), 0.0, list[Point]()
+    stopping, clock, trained = rule.make(), 0.0, list[Point]()
     course = Course([], [], [], 0.0, world.training)
     while len(course.shares) < trials or (clock < TIMES[-1] * world.training and len(course.shares) < MOST):
         start = time.perf_counter()
         asked = []
         for _ in range(rule.batch):
             trial = study.ask()
-            asked.append((world.index(world.branches.suggest(trial)), trial))
+            asked.append((world.index(world.joint_space.suggest(trial)), trial))
         course.asking += time.perf_counter() - start
         for index, trial in sorted(asked, key=lambda item: world.flops[item[0]]):
             flops = world.flops[index]
@@ -319,23 +287,23 @@ def simulate(world: World, name: str, rule: Rule, trials: int) -> Course:
                 point = Point(trial.number, float(psnr), flops)
                 if step == STEPS[-1]:
                     study.tell(trial, [float(psnr), float(flops)])
-                    found.append(Point(trial.number, truth, flops))
+                    trained.append(Point(trial.number, truth, flops))
                     break
                 update(trial, TrialRecord(at_step={step: float(psnr)}))
-                rungs.record(step, point)
-                if step in rule.at and rungs.stops(step, point):
+                stopping.record(step, point)
+                if step in rule.at and stopping.stops(step, point):
                     study.tell(trial, state=TrialState.PRUNED)
                     break
             course.seconds.append(clock)
-            course.shares.append(world.hypervolume(found) / world.best)
-            course.trained.append(len(found))
+            course.shares.append(hypervolume(trained, world.reference) / world.best)
+            course.trained.append(len(trained))
     return course
 
 
 def main() -> None:
     options = parse()
     table = Table()
-    table.fit(CandidatePool(open_joint_space(Settings(budget_params=10**9)), Budget()))
+    table.fit(CandidatePool(FeasibleSet(open_joint_space(Settings(budget_params=10**9)), Budget())))
     for billions in options.budget:
         worlds = [World(table, Budget(billions * 10**9), seed) for seed in range(options.seeds)]
         times = [statistics.mean(count * world.training for world in worlds) for count in TIMES]

@@ -1,12 +1,12 @@
-"""How busy an engine keeps its workers, with trials that only sleep and tell of rungs as real ones do.
+"""How busy a backend keeps its workers, with trials that only sleep and tell of rungs as real ones do.
 
     python benchmarks/scale.py --backend local|ray [--seconds 10] [--at-once 8] [--trials 64] [--sampler NAME]
         [--address HOST:PORT]
 
 Prints throughput over the ideal (all workers at work, all the time), from when the last worker has begun until the last
-trial is handed out; what comes before is starting up, and is printed for itself. The driver is the real one, with a
-study on disk. Sleeping needs no processor, so many can be at once on few; the rest of each trial is what the engine
-and the driver take.
+trial is handed out; what comes before is starting up, and is printed for itself. The tuner is the real one, with a
+study on disk. Sleeping needs no processor, so many can be at once on few; the rest of each trial is what the backend
+and the tuner take.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ import os
 import resource
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autocompress import search
-from autocompress.search import OnRay, running
-from autocompress.search.backends.processes import ProcessBackend, Work
+from typing_extensions import override
+
+from autocompress.search import SearchCallback, Settings, search
+from autocompress.search.backends.base import Backend
+from autocompress.search.backends.processes import ProcessBackend
 from autocompress.search.settings import SamplerName
-from autocompress.search.stopping import HalvingRungs
-from autocompress.search.trial.work import Backend, Finished, Job, Report, RungReached, Source, Tell
+from autocompress.search.stopping import NoStopping
+from autocompress.search.trial.messages import Finished, Job, Message, RungReached, Work
 
 RUNGS = (33, 100, 300)
 
@@ -37,52 +40,54 @@ class Asleep:
     seconds: float
 
     def open(self) -> Work:
-        """See `Setup.open`."""
+        """Ready at once."""
         return self.work
 
-    def work(self, job: Job, tell: Tell) -> None:
+    def work(self, job: Job) -> Iterator[Message]:
         """The dearer the better."""
         quality, began = math.log10(job.candidate.flops), time.time()
-        tell(RungReached(job.number, 0, quality))
+        yield RungReached(job.number, 0, quality)
         for rung in RUNGS:
             time.sleep(self.seconds / len(RUNGS))
             if rung < RUNGS[-1]:
-                tell(RungReached(job.number, rung, quality + rung / 1000))
+                yield RungReached(job.number, rung, quality + rung / 1000)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         facts = {"pid": float(os.getpid()), "began": began, "ended": time.time(), "memory": memory}
-        tell(Finished(job.number, {"psnr_y": quality + 1, "ssim_y": 1.0}, facts))
+        yield Finished(job.number, {"psnr_y": quality + 1, "ssim_y": 1.0}, facts)
 
 
-class Recorded:
-    """An engine, and what its trials told at their ends."""
+class Recorded(Backend):
+    """A backend, and what its trials told at their ends."""
 
-    def __init__(self, engine: Backend) -> None:
-        self.engine = engine
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
         self.told: list[dict[str, float]] = []
-        self._source: Source
 
-    def run(self, source: Source) -> None:
-        """See `Engine.run`."""
-        self._source = source
-        self.engine.run(self)
+    @override
+    def free_slots(self) -> int:
+        return self.backend.free_slots()
 
-    def next_job(self) -> Job | None:
-        """See `Source.next_job`."""
-        return self._source.next_job()
+    @override
+    def start(self, job: Job) -> None:
+        self.backend.start(job)
 
-    def answer(self, report: Report) -> bool:
-        """See `Source.answer`."""
-        if isinstance(report, Finished):
-            self.told.append(report.seconds)
-        return self._source.answer(report)
+    @override
+    def poll(self, timeout: float) -> list[Message]:
+        messages = self.backend.poll(timeout)
+        self.told += [message.seconds for message in messages if isinstance(message, Finished)]
+        return messages
 
-    def check(self) -> None:
-        """See `Source.check`."""
-        self._source.check()
+    @override
+    def resume(self, number: int) -> None:
+        self.backend.resume(number)
 
+    @override
+    def stop(self, number: int) -> None:
+        self.backend.stop(number)
 
-class Quiet(search.SearchCallback):
-    """Tells nothing."""
+    @override
+    def close(self) -> None:
+        self.backend.close()
 
 
 def main() -> None:
@@ -94,22 +99,8 @@ def main() -> None:
     parser.add_argument("--sampler", choices=list(SamplerName), default=SamplerName.COST_AWARE)
     parser.add_argument("--address", help="of a Ray cluster; without, one on this machine")
     options = parser.parse_args()
-    HalvingRungs.stops = lambda *_: None  # every trial is to take its whole time
-    wanted = OnRay(options.address, options.at_once) if options.backend == "ray" else None
-    setup, engines = Asleep(options.seconds), list[Recorded]()
-
-    def engine(settings: search.Settings, _: object) -> Recorded:
-        if wanted is None:
-            engines.append(Recorded(ProcessBackend(setup, options.at_once)))
-        else:
-            from autocompress.search.backends.ray.engine import RayBackend
-
-            engines.append(Recorded(RayBackend(setup, wanted, settings.folder)))
-        return engines[0]
-
-    running._engine = engine
     with tempfile.TemporaryDirectory() as folder:
-        settings = search.Settings(
+        settings = Settings(
             budget_flops=50 * 10**9,
             sampler=options.sampler,
             trials=options.trials,
@@ -118,18 +109,26 @@ def main() -> None:
             address=options.address,
             out=Path(folder, "run"),
         )
-        run, outcome = search.search(settings, Quiet())
+        recorded = Recorded(make_backend(settings, Asleep(options.seconds)))
+        run, outcome = search(settings, SearchCallback(), backend=recorded, stopping=NoStopping())
         times = run.times[-1]
-    (recorded,) = engines
     print(f"{outcome.reason}, {options.backend}, sampler {options.sampler}")
     report(recorded.told, options.at_once, options.seconds)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"whole          {times['total']:.1f} s, opening teacher and images included\n"
-        f"asking         {1000 * times['parts']['sampling'] / options.trials:.0f} ms a trial\n"
-        f"storing        {1000 * times['parts']['storing'] / options.trials:.0f} ms a trial\n"
+        f"whole          {times.total:.1f} s, opening teacher and images included\n"
+        f"asking         {1000 * times.parts['sampling'] / options.trials:.0f} ms a trial\n"
+        f"storing        {1000 * times.parts['storing'] / options.trials:.0f} ms a trial\n"
         f"memory         {own:.0f} MiB the search"
     )
+
+
+def make_backend(settings: Settings, setup: Asleep) -> Backend:
+    if settings.ray is None:
+        return ProcessBackend(setup, settings.processes)
+    from autocompress.search.backends.ray.backend import RayBackend
+
+    return RayBackend(setup, settings.ray, settings.folder)
 
 
 def report(told: list[dict[str, float]], at_once: int, seconds: float) -> None:

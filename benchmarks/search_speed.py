@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -72,19 +73,22 @@ def step_times(counts: tuple[int, int]) -> Row:
     from autocompress.search.settings import Settings
     from autocompress.search.space.search_space import Candidate
     from autocompress.search.task import open_task
-    from autocompress.search.trial.context import TrialContext
+    from autocompress.search.trial.preparation import prepare
 
-    inputs = TrialContext(open_task(Settings(budget_flops=BUDGET)), lambda _: None)
+    context = prepare(open_task(Settings(budget_flops=BUDGET)))
     student = EDSR(EDSRConfig(2, *counts))
     with tempfile.TemporaryDirectory() as folder:
         write_pairs(embedded("train", 2), Path(folder))
-        (branch,) = inputs.task.joint_space
-        plain = PlainTraining(student, branch.teacher, Path(folder), RECIPE, inputs.precision.device, 2)
+        (branch,) = context.task.joint_space
+        plain = PlainTraining(student, branch.teacher, Path(folder), RECIPE, context.precision.device, 2)
         ours = Training(
-            student, inputs.sampler(Candidate(branch.name, {}, student.config, RECIPE, 0, 0)), RECIPE, inputs.precision
+            student,
+            context.sampler(Candidate(branch.name, {}, student.config, RECIPE, 0, 0)),
+            RECIPE,
+            context.precision,
         )
         kinds = {"plain": repeated(plain.step), "ours": lambda steps: ours.run_to(ours.step + steps)}
-        return alternate(kinds, 3, 1, inputs.precision.device, warm_up=1)
+        return alternate(kinds, 3, 1, context.precision.device, warm_up=1)
 
 
 def goal(recorded: list[Row], seed: int) -> list[tuple[float, float]]:
@@ -112,24 +116,24 @@ def our_search(seed: int, wanted: list[tuple[float, float]]) -> None:
     class Watch(SearchCallback):
         """Interrupts the search when it is there."""
 
-        def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
             points.append((round(time.perf_counter() - STARTED, 2), candidate.flops, psnr))
-            references = RunFolder(Path(folder) / "run").config["references"]
+            references = RunFolder(Path(folder) / "run").config.references.to_dict()
             if volume([point[1:] for point in points], references) >= volume(wanted, references):
                 raise KeyboardInterrupt
 
     with tempfile.TemporaryDirectory() as folder:
         run, _ = search(Settings(budget_flops=BUDGET, seed=seed, out=Path(folder) / "run"), Watch())
-        references, times = run.config["references"], run.times
+        references, times = run.config.references.to_dict(), [asdict(session) for session in run.times]
     print(json.dumps({"points": points, "references": references, "times": times}))
 
 
 def volume(points: list[tuple[float, float]], references: Row) -> float:
     """Of (FLOPs, PSNR) points."""
-    from autocompress.search.pareto import Point, hypervolume
+    from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 
     found = [Point(number, psnr, int(flops)) for number, (flops, psnr) in enumerate(points)]
-    return hypervolume(found, references["teacher"]["flops"], references["bicubic"]["psnr_y"])
+    return hypervolume(found, ReferencePoint(references["teacher"]["flops"], references["bicubic"]["psnr_y"]))
 
 
 def report(recorded: list[Row], log: list[Row], seeds: list[int]) -> None:

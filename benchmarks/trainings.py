@@ -34,6 +34,7 @@ from autocompress.search.settings import Settings
 from autocompress.search.space.search_space import Candidate
 from autocompress.search.task import open_task
 from autocompress.search.trial.context import TrialContext
+from autocompress.search.trial.preparation import prepare
 
 POOL = 60  # random candidates, of which the nearest to each level of FLOPs is taken
 LARGEST = 0.4  # of the teacher's FLOPs
@@ -43,12 +44,12 @@ def main() -> None:
     options = parse()
     out = options.out or Path(__file__).with_name(f"trainings-{options.space}.jsonl")
     task = open_task(Settings(budget_params=10**9, spaces=(options.space,)))
-    inputs = TrialContext(task, print)
+    context = prepare(task, print)
     lines = whole_lines(out)
     if not lines:
-        append(out, about(inputs, options.steps))
+        append(out, about(context, options.steps))
     done = {(line["config"], line["seed"]) for line in lines[1:]}
-    drawn = candidates(inputs, options.count, Recipe(steps=options.steps))
+    drawn = candidates(context, options.count, Recipe(steps=options.steps))
     jobs = [(number, 0) for number in range(options.count)] + [(number, 1) for number in range(options.repeats)]
     for number, seed in jobs:
         if (number, seed) in done:
@@ -57,14 +58,14 @@ def main() -> None:
         candidate = replace(candidate, recipe=replace(candidate.recipe, seed=1000 * seed + number))
         start = time.perf_counter()
         row = {"config": number, "seed": seed, "values": dict(candidate.values), "flops": candidate.flops}
-        row |= {"params": candidate.params, "psnr_y": curve(inputs, candidate)}
+        row |= {"params": candidate.params, "psnr_y": curve(context, candidate)}
         append(out, row | {"seconds": round(time.perf_counter() - start, 2)})
         print(json.dumps(row), flush=True)
 
 
-def candidates(inputs: TrialContext, count: int, recipe: Recipe) -> list[Candidate]:
+def candidates(context: TrialContext, count: int, recipe: Recipe) -> list[Candidate]:
     """Spread over log FLOPs, in an order of their own, so that the first ones are spread as well."""
-    (branch,) = inputs.task.joint_space
+    (branch,) = context.task.joint_space
     space, teacher, family = branch.space, branch.teacher, branch.family
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     distributions = {parameter.name: parameter.distribution for parameter in space.parameters}
@@ -78,30 +79,30 @@ def candidates(inputs: TrialContext, count: int, recipe: Recipe) -> list[Candida
     return found
 
 
-def curve(inputs: TrialContext, candidate: Candidate) -> dict[str, float | None]:
+def curve(context: TrialContext, candidate: Candidate) -> dict[str, float | None]:
     """PSNR-Y at each rung; None from where the training diverged."""
-    training = Training(inputs.shrink(candidate), inputs.sampler(candidate), candidate.recipe, inputs.precision)
+    training = Training(context.shrink(candidate), context.sampler(candidate), candidate.recipe, context.precision)
     psnr: dict[str, float | None] = {}
     for step in (0, *(candidate.recipe.steps // 3**power for power in (3, 2, 1, 0))):
         try:
             training.run_to(step)
-            score = inputs.score(network_upscaler(training.student), ["psnr_y"]).mean["psnr_y"]
+            score = context.score(network_upscaler(training.student), ["psnr_y"]).mean["psnr_y"]
             psnr[str(step)] = round(score, 4)
         except TrainingDiverged:
             psnr[str(step)] = None
     return psnr
 
 
-def about(inputs: TrialContext, steps: int) -> dict[str, object]:
+def about(context: TrialContext, steps: int) -> dict[str, object]:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    device = torch.cuda.get_device_name() if inputs.precision.device == "cuda" else platform.processor()
-    (branch,) = inputs.task.joint_space
+    device = torch.cuda.get_device_name() if context.precision.device == "cuda" else platform.processor()
+    (branch,) = context.task.joint_space
     return {
         "space": branch.space.to_dict(),
         "steps": steps,
         "teacher": branch.teacher_name,
-        "references": inputs.references,
-        "arithmetic": inputs.precision.to_dict(),
+        "references": context.references,
+        "arithmetic": context.precision.to_dict(),
         "machine": device,
         "commit": commit.stdout.strip(),
         "versions": {"autocompress": autocompress.__version__, "torch": torch.__version__},

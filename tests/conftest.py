@@ -1,6 +1,12 @@
 """Fixtures for all tests."""
 
 import os
+
+# Before anything loads a BLAS, which reads it once: threads that wait for small products burn more time than they save,
+# and two processes test at once and start others.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["RAY_AUTH_MODE"] = "disabled"  # also read once; a new head would want a token of whoever joins
+
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -13,18 +19,14 @@ from helpers.browser import browser, open_page  # noqa: F401 (fixtures)
 from helpers.command_line import Call, Ended
 from helpers.edsr_networks import pixel_repeating_edsr
 from helpers.images import write_waves
-from helpers.small_search import BUDGET, SPACE, FinishedSearch, Recorder
+from helpers.small_search import BUDGET, SPACE, FinishedSearch, Recorder, run_search
 
-from autocompress import search
 from autocompress.cli import main
-from autocompress.compute import precision
 from autocompress.networks.edsr.network import EDSR
 from autocompress.report import Story, write_report
-from autocompress.search import RunFolder, Settings, running
+from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import write_pareto
 
-os.environ["OMP_NUM_THREADS"] = "1"  # two processes test at once, and start others
-os.environ["RAY_AUTH_MODE"] = "disabled"  # a process reads it once, and a new head wants a token of whoever joins
 torch.set_num_threads(1)
 
 
@@ -96,16 +98,8 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def plain_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same on every machine, without the probe."""
-    monkeypatch.setattr(precision, "choose", precision.Precision)
-
-
-@pytest.fixture
-def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
-    """Settings of a search with the stub, into a folder of its own; any field can be given."""
-    monkeypatch.setattr(precision, "choose", precision.choose)  # what the stub changes is changed back
-    monkeypatch.setattr(running, "_engine", running._engine)
+def small(tmp_path: Path, teacher_file: Path, photos: Path) -> Callable[..., Settings]:
+    """Settings of a search with fake trials, into a folder of its own; any field can be given."""
     (tmp_path / "small.yaml").write_text(SPACE)
 
     def make(**fields: Any) -> Settings:
@@ -126,7 +120,7 @@ def small(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.
 
 
 @pytest.fixture
-def settings(small: Callable[..., Settings], plain_precision: None) -> Callable[..., Settings]:
+def settings(small: Callable[..., Settings]) -> Callable[..., Settings]:
     """Those of a real search of seconds; any field can be given."""
 
     def make(**fields: Any) -> Settings:
@@ -137,7 +131,7 @@ def settings(small: Callable[..., Settings], plain_precision: None) -> Callable[
 
 
 @pytest.fixture
-def search_words(tmp_path: Path, teacher_file: Path, photos: Path, plain_precision: None) -> list[object]:
+def search_words(tmp_path: Path, teacher_file: Path, photos: Path) -> list[object]:
     """Of the command for a search of seconds."""
     space = tmp_path / "small.yaml"
     space.write_text(
@@ -174,9 +168,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photo
         out=folder / "run",
     )
     progress = Recorder()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "choose", precision.Precision)
-        run, outcome = search.search(wanted, progress)
+    run, outcome = run_search(wanted, progress)
     write_pareto(run)
     write_report(Story.of(run))
     return run, outcome, progress

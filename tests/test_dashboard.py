@@ -12,24 +12,23 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import optuna
+import optuna_dashboard
 import pytest
-import stub
-from helpers.small_search import BUDGET, Recorder
+from helpers import fake_trials
+from helpers.command_line import Call, assert_refused
+from helpers.fake_trials import FakeSetup
+from helpers.small_search import BUDGET, Recorder, run_search
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta
 from optuna.trial import FrozenTrial, TrialState
 from optuna_dashboard import get_note
 from optuna_dashboard._note import get_note_from_system_attrs
 from PIL import Image
 from playwright.sync_api import Browser
-from stub import StubSetup
 from typer.testing import CliRunner
 
-from autocompress import search
 from autocompress.cli import app
 from autocompress.errors import InvalidInput, RunError
 from autocompress.search import Outcome, RunFolder, Settings
-from autocompress.search.run import showing
-from autocompress.search.run.notes import PART, save_note
 from autocompress.search.run.storage import STUDY_NAME, find_storage
 from autocompress.search.space.budget import Budget
 
@@ -99,16 +98,16 @@ def address(finished: Finished) -> Iterator[str]:
 
 def test_trials_have_readable_attributes(finished: Finished, show: Callable[[RunFolder], Shown]) -> None:
     run = finished[0]
-    teacher = run.config["references"]["teacher"]["flops"]
+    teacher = run.config.references.teacher.flops
     for trial in show(run).trials:
         about = trial.user_attrs
         assert about["config"] == f"edsr num_feat={trial.params['num_feat']} num_block={trial.params['num_block']}"
         assert about["flops_share"] == pytest.approx(about["flops"] / teacher, abs=1e-4)
         student = run.student(trial.number)
         assert student is not None
-        assert about["seed"] == student["provenance"]["recipe"]["seed"]
+        assert about["seed"] == student.provenance.recipe["seed"]
         assert about["steps"] == 4
-        assert student["metrics"].items() <= about.items()
+        assert student.metrics.items() <= about.items()
 
 
 def test_students_have_a_note_with_a_picture(finished: Finished, show: Callable[[RunFolder], Shown]) -> None:
@@ -131,10 +130,10 @@ def test_a_study_says_what_it_is(finished: Finished, show: Callable[[RunFolder],
 
 
 def test_stopped_and_failed_trials_say_why(small: Make, show: Callable[[RunFolder], Shown]) -> None:
-    stub.run(small(trials=16, steps=300), StubSetup(raises_at=100), here=True)
+    fake_trials.run(small(trials=12, steps=300), FakeSetup(raises_at=100), here=True)
     shown = show(RunFolder(small().folder))
     (failed,) = (trial for trial in shown.trials if trial.state == TrialState.FAIL)
-    assert "**failed** (for good): the stub raised" in shown.note(failed)
+    assert "**failed** (for good): the fake trial raised" in shown.note(failed)
     stopped = [trial for trial in shown.trials if trial.state == TrialState.PRUNED]
     assert stopped
     for trial in stopped:
@@ -155,7 +154,7 @@ def test_a_trial_that_was_cut_off_at_its_end_is_shown_once(
         return tell(*words, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(optuna.Study, "tell", interrupted)
-    run, outcome = search.search(small(trials=1, steps=2), Recorder())
+    run, outcome = run_search(small(trials=1, steps=2))
     assert outcome.interrupted
     shown = show(run)
     (trial,) = shown.trials
@@ -166,12 +165,12 @@ def test_a_trial_that_was_cut_off_at_its_end_is_shown_once(
 
 def test_a_lost_study_has_its_notes_and_pictures_again(small: Make, show: Callable[[RunFolder], Shown]) -> None:
     wanted = small(trials=2, steps=2)
-    run, _ = search.search(wanted, Recorder())
+    run, _ = run_search(wanted)
     before = show(run)
     before.close()
     for file in run.path.glob("study.db*"):
         file.unlink()
-    search.search(wanted, Recorder())
+    run_search(wanted)
     after = show(run)
     assert len(before.trials) == len(after.trials) == 2
     for trial, again in zip(before.trials, after.trials, strict=True):
@@ -189,44 +188,34 @@ def test_nothing_shown_ends_a_search(
     def fails(*_: object) -> None:
         raise RuntimeError("no notes today")
 
-    monkeypatch.setattr(showing, "save_note", fails)
-    assert stub.run(small(trials=3), StubSetup(), here=True).reason == "all 3 trials are done"
+    monkeypatch.setattr(optuna_dashboard, "save_note", fails)
+    assert fake_trials.run(small(trials=3), FakeSetup(), here=True).reason == "all 3 trials are done"
     run = RunFolder(small().folder)
     assert "not shown in the dashboard: RuntimeError('no notes today')" in (run.trial(0) / "log.txt").read_text()
     assert not any(map(show(run).note, show(run).trials))
 
 
 def test_a_user_s_note_stays(small: Make, show: Callable[[RunFolder], Shown]) -> None:
-    stub.run(small(trials=2), StubSetup(), here=True)
+    fake_trials.run(small(trials=2), FakeSetup(), here=True)
     run = RunFolder(small().folder)
     shown = show(run)
-    long = "a user's own words, " * PART
-    save_note(shown.storage, shown.study._study_id, None, long)
+    long = "a user's own words, " * 2000  # more than one attribute of a database holds
+    optuna_dashboard.save_note(shown.study, long)
     for extend in (False, True):
-        stub.run(small(trials=3, extend=extend), StubSetup(), here=True)
+        fake_trials.run(small(trials=3, extend=extend), FakeSetup(), here=True)
         assert get_note(show(run).study) == long
 
 
 def test_a_note_of_ours_is_replaced_where_the_budget_is_another(
     small: Make, show: Callable[[RunFolder], Shown]
 ) -> None:
-    stub.run(small(trials=2), StubSetup(), here=True)
+    fake_trials.run(small(trials=2), FakeSetup(), here=True)
     run = RunFolder(small().folder)
     before = get_note(show(run).study)
-    stub.run(small(trials=2, budget_flops=BUDGET // 2, extend=True), StubSetup(), here=True)
+    fake_trials.run(small(trials=2, budget_flops=BUDGET // 2, extend=True), FakeSetup(), here=True)
     after = get_note(show(run).study)
     assert str(Budget(BUDGET)) in before
     assert str(Budget(BUDGET // 2)) in after
-
-
-def test_a_shorter_note_leaves_nothing_of_a_longer_one(small: Make, show: Callable[[RunFolder], Shown]) -> None:
-    stub.run(small(trials=1), StubSetup(), here=True)
-    shown = show(RunFolder(small().folder))
-    number = shown.trials[0]._trial_id
-    for version, text in enumerate((3 * PART * "x", "short"), start=2):
-        save_note(shown.storage, shown.study._study_id, number, text)
-        note = get_note_from_system_attrs(shown.storage.get_study_system_attrs(shown.study._study_id), number)
-        assert note == {"version": version, "body": text}
 
 
 def test_the_front_is_in_the_browser(address: str, browser: Browser) -> None:
@@ -320,11 +309,8 @@ def test_what_cannot_be_shown(finished: Finished, tmp_path: Path) -> None:
         told(str(early))
 
 
-def test_a_port_in_use_is_one_line(finished: Finished) -> None:
+def test_a_port_in_use_is_one_line(call: Call, finished: Finished) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        program = command(str(finished[0].path), "--port", str(port))
-        said, errors = program.communicate(timeout=60)
-    assert (program.returncode, said) == (2, "")
-    assert errors.startswith(f"error: cannot listen on 127.0.0.1:{port} (Address already in use); give another --port")
-    assert errors.count("\n") == 1
+        ended = call("dashboard", finished[0].path, "--port", port)
+    assert_refused(ended, f"cannot listen on 127.0.0.1:{port} (Address already in use); give another --port")

@@ -39,43 +39,43 @@ def test_time_left_is_of_the_trials_to_go(clock: Callable[[float], None]) -> Non
     shown, _ = plain(24)
     clock(60)
     assert shown.time_left() == "1m00s gone, about ? left"
-    shown.to_go(4)
+    shown.on_trials_left(4)
     clock(10)
-    shown.finished(20, CANDIDATE, 30.0)
+    shown.on_trial_complete(20, CANDIDATE, 30.0)
     assert shown.time_left() == "1m10s gone, about 30s left"
-    shown.to_go(1)  # another session has ended two
+    shown.on_trials_left(1)  # another session has ended two
     assert shown.time_left() == "1m10s gone, about 3s left"
     assert shown.time_left(done=0.5) == "1m10s gone, about 1s left"
 
 
 def test_a_trial_that_is_tried_again_counts_once(clock: Callable[[float], None]) -> None:
     shown, _ = plain(2)
-    shown.to_go(2)
+    shown.on_trials_left(2)
     clock(10)
-    shown.failed(0, CANDIDATE, "its worker died")
-    shown.to_go(2)
+    shown.on_trial_fail(0, CANDIDATE, "its worker died")
+    shown.on_trials_left(2)
     assert shown.left == 2
-    shown.finished(1, CANDIDATE, 30.0)
+    shown.on_trial_complete(1, CANDIDATE, 30.0)
     assert shown.time_left() == "10s gone, about 10s left"
 
 
 def test_the_live_display_has_a_line_for_each_running_trial() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     with LiveDisplay(console, trials=8, steps=100) as live:
-        live.to_go(8)
+        live.on_trials_left(8)
         for trial in (3, 4):
-            live.scored(trial, CANDIDATE, 30.0 + trial)
-            live.training(trial, CANDIDATE)
-        live.step(4, 50)
-        live.at_rung(4, 50, 35.25)
-        live.step(5, 70)  # goes on from its last rung
+            live.on_trial_start(trial, CANDIDATE, 30.0 + trial)
+            live.on_training_start(trial, CANDIDATE)
+        live.on_step(4, 50)
+        live.on_rung(4, 50, 35.25)
+        live.on_step(5, 70)  # goes on from its last rung
         text = drawn(live)
         for part in ("trial   3", "step 0/100", "33.00 dB before", "trial   4", "step 50/100", "35.25 dB so far"):
             assert part in text
         assert "trial   5" in text
         assert "trial 0/8" in text
-        live.finished(4, CANDIDATE, 36.0)
-        live.stopped(5, CANDIDATE, "dominated")
+        live.on_trial_complete(4, CANDIDATE, 36.0)
+        live.on_trial_pruned(5, CANDIDATE, "dominated")
         text = drawn(live)
         assert "trial   4" not in text
         assert "trial   5" not in text
@@ -93,8 +93,8 @@ def drawn(live: LiveDisplay) -> str:
 def test_quiet_shows_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
     with make_display(2, 10, quiet=True) as shown:
-        shown.stage("decoding images")
-        shown.finished(0, CANDIDATE, 30.0)
+        shown.on_stage("decoding images")
+        shown.on_trial_complete(0, CANDIDATE, 30.0)
     with terminal.step_display(2, quiet=True) as steps:
         steps.log("a line")
         steps.step(1)
@@ -139,16 +139,16 @@ def test_the_live_display_shows_trial_step_psnr_flops_and_time() -> None:
     values = {"num_feat": 16, "teacher_share": 0.5}
     candidate = Candidate("edsr", values, EDSRConfig(2, 16, 8), Recipe(), 11_650_000_000, 49603)
     with LiveDisplay(console, trials=4, steps=100) as live:
-        live.stage("decoding images")
-        live.prepared(["teacher  x2"])
-        live.scored(3, candidate, 35.5)
-        live.training(3, candidate)
-        live.step(3, 33)
-        live.at_rung(3, 33, 36.25)
+        live.on_stage("decoding images")
+        live.on_prepared(["teacher  x2"])
+        live.on_trial_start(3, candidate, 35.5)
+        live.on_training_start(3, candidate)
+        live.on_step(3, 33)
+        live.on_rung(3, 33, 36.25)
         console.print(live._render())
-        live.finished(3, candidate, 36.5)
-        live.stopped(4, candidate, "dominated")
-        live.failed(5, candidate, "the loss is nan")
+        live.on_trial_complete(3, candidate, 36.5)
+        live.on_trial_pruned(4, candidate, "dominated")
+        live.on_trial_fail(5, candidate, "the loss is nan")
     shown = screen.getvalue()
     for part in (
         "trial   3",

@@ -16,22 +16,86 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autocompress.api._distill import Distilled as Distilled
+    from autocompress.api._distill import distill as distill
+    from autocompress.api._evaluate import Evaluation as Evaluation
+    from autocompress.api._evaluate import NetworkCost as NetworkCost
+    from autocompress.api._evaluate import evaluate as evaluate
+    from autocompress.api._evaluate import measure_latency as measure_latency
+    from autocompress.api._export import export as export
+    from autocompress.api._lists import cache_entries as cache_entries
+    from autocompress.api._lists import clear_cache as clear_cache
+    from autocompress.api._lists import space as space
+    from autocompress.api._lists import spaces as spaces
+    from autocompress.api._prune import PrunedTeacher as PrunedTeacher
+    from autocompress.api._prune import prune as prune
     from autocompress.api._result import Result as Result
     from autocompress.api._result import Student as Student
     from autocompress.api._result import open_run as open_run
     from autocompress.api._search import join as join
     from autocompress.api._search import search as search
+    from autocompress.api._teachers import TrainedTeacher as TrainedTeacher
+    from autocompress.api._teachers import describe_teacher as describe_teacher
+    from autocompress.api._teachers import teachers as teachers
+    from autocompress.api._teachers import train_teacher as train_teacher
+    from autocompress.api._upscale import Upscaled as Upscaled
+    from autocompress.api._upscale import upscale as upscale
     from autocompress.networks import load as load
 
 _MODULES = {
+    "Distilled": "api._distill",
+    "distill": "api._distill",
+    "Evaluation": "api._evaluate",
+    "NetworkCost": "api._evaluate",
+    "evaluate": "api._evaluate",
+    "measure_latency": "api._evaluate",
+    "export": "api._export",
+    "cache_entries": "api._lists",
+    "clear_cache": "api._lists",
+    "space": "api._lists",
+    "spaces": "api._lists",
+    "PrunedTeacher": "api._prune",
+    "prune": "api._prune",
     "Result": "api._result",
     "Student": "api._result",
-    "join": "api._search",
-    "load": "networks",
     "open_run": "api._result",
+    "join": "api._search",
     "search": "api._search",
+    "TrainedTeacher": "api._teachers",
+    "describe_teacher": "api._teachers",
+    "teachers": "api._teachers",
+    "train_teacher": "api._teachers",
+    "Upscaled": "api._upscale",
+    "upscale": "api._upscale",
+    "load": "networks",
 }
-__all__ = ["Result", "Student", "join", "load", "open_run", "search"]
+__all__ = [
+    "Distilled",
+    "Evaluation",
+    "NetworkCost",
+    "PrunedTeacher",
+    "Result",
+    "Student",
+    "TrainedTeacher",
+    "Upscaled",
+    "cache_entries",
+    "clear_cache",
+    "describe_teacher",
+    "distill",
+    "evaluate",
+    "export",
+    "join",
+    "load",
+    "measure_latency",
+    "open_run",
+    "prune",
+    "search",
+    "space",
+    "spaces",
+    "teachers",
+    "train_teacher",
+    "upscale",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -26,18 +26,20 @@ def search(*, progress: bool = True, **given: Any) -> Result:
     A keyboard interrupt once trials have begun ends the search with the result so far, and `interrupted` in it.
 
     {options}
+    backend may also be an `autocompress.search.backends.base.Backend` of your own.
     progress: Tell on stderr how it goes: live on a terminal, in plain lines elsewhere.
 
     Raises InvalidInput for what cannot be used, before anything is written; StorageError and DiskFull for what failed
     in the middle, after which the same call goes on.
     """
     inspect.signature(search).bind(**given)  # TypeError for a keyword that is no option's
+    backend = None if isinstance(given.get("backend"), str) else given.pop("backend", None)
     settings = Settings.read(given)
 
     from autocompress.search import search as run_search
 
     with _display(progress, settings) as display:
-        return _written(*run_search(settings, display), settings.storage)
+        return _written(*run_search(settings, display, backend=backend), settings.storage)
 
 
 def join(run: str | Path, *, progress: bool = True, **given: Any) -> Result:

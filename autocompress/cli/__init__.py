@@ -1,4 +1,8 @@
-"""The command line. Commands import what they need when they run, so that `--help` answers at once."""
+"""The command line: it reads options, calls `autocompress.api`, and prints; the work itself is done in the rooms below.
+
+Commands import what they need when they run, so that `--help` answers at once. This room may import every other one,
+and it alone imports Typer.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Annotated
 import typer
 
 from autocompress import __version__
-from autocompress.cli import caching, distilling, networks, pruning, runs, searching, spaces, teachers, upscaling
+from autocompress.cli import cache, distill, evaluate, export, prune, runs, search, spaces, teacher, upscale
 from autocompress.errors import AutocompressError, InvalidInput
 
 NAME = "autocompress"
@@ -25,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (searching, runs, pruning, distilling, networks, upscaling, teachers, spaces, caching):
+for _module in (search, runs, prune, distill, evaluate, export, upscale, teacher, spaces, cache):
     _module.register(app)
 
 
@@ -41,17 +45,17 @@ def every_command(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """What any command may be given."""
+    """Options that every command has."""
 
 
 def main() -> None:
-    """Run the command line and exit, with what EXIT_CODES says."""
+    """Run the command line and exit with one of EXIT_CODES."""
     try:
         code = int(app(prog_name=NAME, standalone_mode=False) or 0)
     except AutocompressError as error:
         typer.echo(f"error: {error}", err=True)
         code = 2 if isinstance(error, InvalidInput) else 1
-    except typer.TyperException as error:  # what typer finds by itself: an option that is none, an argument too few
+    except typer.TyperException as error:  # what Typer itself refuses: an unknown option, a missing argument
         code = 2
         if message := error.format_message():  # none where it has shown a group's help
             typer.echo(f"error: {_one_line(message)} (see --help)", err=True)
@@ -61,6 +65,6 @@ def main() -> None:
 
 
 def _one_line(message: str) -> str:
-    """Typer's own messages are sentences."""
+    """A message of Typer's (sentences on several lines) as one line like ours."""
     text = " ".join(message.split()).rstrip(".")
     return text[:1].lower() + text[1:]

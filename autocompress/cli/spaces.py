@@ -28,14 +28,15 @@ def list_spaces() -> None:
     """
     from rich.table import Table
 
+    from autocompress import api
     from autocompress.cli.tables import show
-    from autocompress.search.space.search_space import load_space, shipped_spaces
     from autocompress.units import format_count
 
     table = Table("name", "family", "configs", "parameters")
-    for name in shipped_spaces():
-        space = load_space(name)
-        table.add_row(name, space.family.name, format_count(space.size), ", ".join(p.name for p in space.parameters))
+    for space in api.spaces():
+        table.add_row(
+            space.name, space.family.name, format_count(space.size), ", ".join(p.name for p in space.parameters)
+        )
     show(table)
 
 
@@ -56,10 +57,10 @@ def check_space(space: NameOrFile) -> None:
 
     Example: autocompress spaces check mine.yaml
     """
-    from autocompress.search.space.search_space import load_space
+    from autocompress import api
     from autocompress.units import format_count
 
-    found = load_space(space)
-    typer.echo(f"{space}: good, {format_count(found.size)} configs of the family {found.family.name}")
-    for parameter in found.parameters:
+    checked = api.space(space)
+    typer.echo(f"{space}: good, {format_count(checked.size)} configs of the family {checked.family.name}")
+    for parameter in checked.parameters:
         typer.echo(f"  {parameter.name}: {', '.join(map(str, parameter.values))}")

@@ -9,6 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from autocompress.api import Evaluation
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.evaluation.latency import Latency
 from autocompress.evaluation.scores import Scores
@@ -19,9 +20,9 @@ from autocompress.units import format_count, format_milliseconds
 
 
 def show(table: Table, spare: Sequence[str] = ()) -> None:
-    """On stdout; not squeezed where it goes into a pipe or a file.
+    """Print a table on stdout; in a pipe or a file it has its full width.
 
-    On a terminal too narrow for it, columns of `spare` are left out, in this order, until it fits.
+    On a terminal that is too narrow, the columns of `spare` are left out, in this order, until the table fits.
     """
     console = Console()
     unbounded = console.options.update(width=1000)
@@ -38,15 +39,15 @@ SPARE_OF_SCORES = ("SSIM-RGB", "PSNR-RGB dB")
 
 
 def spare_of_front(run: RunFolder) -> tuple[str, ...]:
-    """What `show` may leave out of a run's front; the rest is what it is about."""
+    """The columns of a run's front that `show` may leave out, the least important first."""
     spare = ("over bicubic", "of teacher", "ONNX ms", "SSIM-Y", "under teacher")
     return spare if objective(run) == "latency" else (*spare, "PyTorch ms")
 
 
 def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
-    """The front with bicubic and the (best) teacher around it; the pick is marked."""
-    references = run.config["references"]
-    table = Table(title=f"Pareto front on {run.config['valid']['images']} validation images", title_justify="left")
+    """The front between bicubic and the (best) teacher; the pick is marked with a star."""
+    config = run.config
+    table = Table(title=f"Pareto front on {config.valid.images} validation images", title_justify="left")
     for heading in ("trial", "student"):
         table.add_column(heading)
     for heading in ("PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher", "over bicubic", "under teacher"):
@@ -56,8 +57,8 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     if timed:
         table.caption = "measured on " + "; ".join(sorted(front["latency_on"].dropna().unique()))
-    bicubic, teacher = references["bicubic"], references["teacher"]
-    table.add_row("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *[""] * 5, style="dim")
+    bicubic, teacher = config.references.bicubic, config.references.teacher
+    table.add_row("", "bicubic", f"{bicubic.psnr_y:.2f}", f"{bicubic.ssim_y:.4f}", *[""] * 5, style="dim")
     best = pick(front)["trial"]
     for row in rows(front):
         table.add_row(
@@ -70,22 +71,22 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         )
     table.add_row(
         "",
-        f"teacher {shape(run.config['teacher']['family'], run.config['teacher']['config'])}",
-        f"{teacher['psnr_y']:.2f}",
-        f"{teacher['ssim_y']:.4f}",
-        format_count(teacher["flops"]),
-        format_count(teacher["params"]),
+        f"teacher {shape(config.teacher.family, config.teacher.config)}",
+        f"{teacher.psnr_y:.2f}",
+        f"{teacher.ssim_y:.4f}",
+        format_count(teacher.flops),
+        format_count(teacher.params),
         "100.0%",
-        f"{teacher['psnr_y'] - bicubic['psnr_y']:+.2f}",
+        f"{teacher.psnr_y - bicubic.psnr_y:+.2f}",
         "",
-        *(format_milliseconds(teacher.get(column)) for _, column in timed),
+        *(format_milliseconds(teacher.to_dict().get(column)) for _, column in timed),
         style="dim",
     )
     return table
 
 
 def latency_table(flops: int, params: int, measured: list[Latency]) -> Table:
-    """How long one network takes, by runtime, beside what it computes."""
+    """The latency of one network by runtime, beside its FLOPs and parameters."""
     first = measured[0]
     image = f"one image of {first.width}x{first.height}, {first.dtype}"
     title = f"{format_count(flops)} FLOPs and {format_count(params)} parameters; {image}"
@@ -105,6 +106,15 @@ def latency_table(flops: int, params: int, measured: list[Latency]) -> Table:
             "" if latency.peak_memory is None else f"{latency.peak_memory / 1e6:.0f} MB",
         )
     return table
+
+
+def show_scores(evaluation: Evaluation) -> None:
+    """The scores on each data set, and, where they were measured, how long the network takes."""
+    for name, scores in evaluation.scores.items():
+        show(scores_table(f"{evaluation.model} on {name}, x{evaluation.scale}", scores), SPARE_OF_SCORES)
+    if evaluation.cost is not None:
+        cost = evaluation.cost
+        show(latency_table(cost.flops, cost.params, list(cost.latency.values())))
 
 
 def scores_table(title: str, scores: Scores) -> Table:

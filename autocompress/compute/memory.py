@@ -1,9 +1,9 @@
-"""Memory that a result may depend on: matrix products take another path where an operand is not aligned.
+"""Aligned memory for tensors, so that a matrix product gives the same bits wherever its operands were read from.
 
-MKL, which PyTorch's CPU builds compute matrix products with, promises equal results only for operands that begin at a
-multiple of 64 bytes; elsewhere the last bits may differ, and which of its kernels do depends on shapes and processor.
-PyTorch allocates so, and what is copied into a module's own parameters lies so. What does not are tensors that are
-mapped from a file which packs them, and views of foreign buffers.
+MKL, which computes matrix products in PyTorch's CPU builds, promises equal results only for operands whose memory
+begins at a multiple of 64 bytes. Otherwise the last bits may differ, depending on shapes and processor. Tensors that
+PyTorch allocates, and parameters that weights were copied into, are aligned. Tensors that are memory-mapped from a file
+that packs them, and views of other libraries' buffers, may not be.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SUFFIX = ".npy"
 
 
 def is_aligned(tensor: Tensor) -> bool:
-    """Whether a product with it depends on its values alone; on a GPU every allocation is aligned."""
+    """Whether the tensor's memory begins at a multiple of ALIGNMENT; on a GPU every allocation does."""
     return tensor.device.type != "cpu" or tensor.data_ptr() % ALIGNMENT == 0
 
 
@@ -30,7 +30,7 @@ def aligned(tensor: Tensor) -> Tensor:
 
 
 def has_aligned_weights(network: nn.Module) -> bool:
-    """Of all parameters and buffers."""
+    """Whether all parameters and buffers are aligned."""
     return all(map(is_aligned, network.state_dict(keep_vars=True).values()))
 
 

@@ -20,9 +20,10 @@ WORTH_IT = 1.3  # how many times as fast bf16 must be: less may be the noise of 
 
 @dataclass(frozen=True)
 class Precision:
-    """`dtype` is what convolutions are computed in while training; scores are always computed in float32.
+    """How networks are trained: on which device, in which number format and memory layout, with how many threads.
 
-    `graphs`: a training step is recorded once as a CUDA graph and replayed. `threads` are those of one process.
+    `dtype` is the format of convolutions while training; scores are always computed in float32. With `graphs`, a
+    training step is recorded once as a CUDA graph and replayed. `threads` is the number for one process.
     """
 
     device: str = "cpu"
@@ -38,7 +39,7 @@ class Precision:
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """Of images and weights."""
+        """The layout of images and weights."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def place(self, network: nn.Module) -> None:
@@ -49,7 +50,7 @@ class Precision:
                 parameter.data = parameter.data.contiguous(memory_format=self.memory_format)
 
     def has_room(self, size: int) -> bool:
-        """Whether `size` bytes can be kept on the device for a whole search: on a GPU, in half of what is free."""
+        """Whether `size` bytes may stay on the device for a whole search: on a GPU, within half of what is free."""
         return self.device == "cpu" or size < torch.cuda.mem_get_info()[0] // 2
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class Precision:
 
 
 def choose() -> Precision:
-    """The fastest precision here, by short probes of a step of a few convolutions: CUDA graphs or not, bf16 or fp32.
+    """Probe which precision is the fastest here, by steps of a small network: with CUDA graphs or not, bf16 or fp32.
 
     On an x86 CPU with AMX bf16 is several times faster; on one without it, it is emulated and slower. On a GPU the
     steps of small students are bound by the launches of their kernels, which graphs do away with
@@ -84,7 +85,7 @@ def choose() -> Precision:
 
 
 def exact() -> AbstractContextManager[Any]:
-    """In this context convolutions on a GPU are float32 in full, not TF32: for scores, and for fitting weights."""
+    """A context in which convolutions on a GPU use full float32, not TF32: for scores, and for fitting weights."""
     context: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     return context
 

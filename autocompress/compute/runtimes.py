@@ -1,4 +1,4 @@
-"""What networks are timed with, and what that is called."""
+"""The runtimes that latencies are measured with, and how their columns are named."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Runtime:
-    """`column` is a latency's in tables of students and in exported JSON files, `heading` for people."""
+    """A runtime: `column` is the key of its latency in tables and JSON files, `heading` the title that people see."""
 
     name: str
     column: str

@@ -17,7 +17,7 @@ OnTile = Callable[[], None]
 
 @dataclass(frozen=True)
 class Span:
-    """One side of a tile, in LR pixels: the tile's own pixels, and those that the network sees for them."""
+    """One side of a tile, in LR pixels: `own` are the pixels it contributes, `seen` also has the margin around them."""
 
     own: slice
     seen: slice
@@ -27,7 +27,7 @@ class Span:
         return slice(self.own.start * scale, self.own.stop * scale)
 
     def source(self, scale: int) -> slice:
-        """Where the tile lies in what the network made of all that it saw."""
+        """Where the tile's own pixels lie in the network's output for all that it has seen."""
         return slice((self.own.start - self.seen.start) * scale, (self.own.stop - self.seen.start) * scale)
 
 

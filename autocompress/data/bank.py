@@ -112,7 +112,7 @@ def _build(folder: Path, source: ImageSource, *, skip_bad_images: bool) -> None:
 
 
 def _estimated_bytes(source: ImageSource) -> int:
-    """An upper bound from the headers; a header that can't be read is left to the one who decodes."""
+    """An upper bound from the images' headers; an image with an unreadable header counts 0 and fails when decoded."""
     sizes, _ = sift([(file.name, file.hr) for file in source.files], read_size, skip_bad_images=True)
     return sum(3 * long * short * (1 + source.scale**2) // source.scale**2 for long, short in sizes)
 

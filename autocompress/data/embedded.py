@@ -1,10 +1,10 @@
 """The photographs that scikit-image ships in its wheel, as a default data set: no download, no path to give.
 
-The split is fixed and by name. Four varied photographs validate, stored without loss, so that nothing but detail
-is asked of a student: a portrait, a man outdoors with a camera (greyscale), fur, a still life. Nothing of them is
-in the training part, which has street and machine, a launch at night, cells and textures. Left out are drawings
-and scans of text, and the moon, galaxies and the retina: large and smooth, they would take most of the patches and
-teach little about photographs.
+The split is fixed, by name. Four varied photographs are for validation: a portrait, a man outdoors with a camera
+(greyscale), fur, a still life. Their files are lossless, so that no student is scored on compression artefacts. None of
+them is in the training part, which shows a street and a machine, a launch at night, cells and textures. Drawings and
+scans of text are left out, and so are the moon, galaxies and the retina: large and smooth, they would take most of the
+patches and teach little about photographs.
 """
 
 from importlib.util import find_spec

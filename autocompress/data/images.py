@@ -43,7 +43,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 def read_size(path: Path) -> tuple[int, int]:
     """The two sides of the picture in pixels, the longer first, from the file's header: nothing is decoded.
 
-    Raises DataError, naming the file. Damage behind the header shows in `read_image` only.
+    Raises DataError, naming the file, for a damaged header; damage after the header is found by `read_image` only.
     """
     with opened(path) as image:
         return max(image.size), min(image.size)
@@ -58,15 +58,15 @@ def png(image: NDArray[np.uint8]) -> bytes:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """The file opened by Pillow; whatever goes wrong with it becomes a DataError that names it.
+    """Open the file with Pillow; whatever goes wrong with it becomes a DataError that names it.
 
-    Large pictures are no reason to warn: of twice the size that Pillow warns of, 179 megapixels, they are refused.
+    Pillow's warning for large pictures (from 89 megapixels on) is silenced; from 179 megapixels on it refuses them.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            found = Image.open(path, formats=_FORMATS)
-        with found as image:
+            image_file = Image.open(path, formats=_FORMATS)
+        with image_file as image:
             refuse_what_is_read_wrongly(image)
             yield image
     except UnidentifiedImageError as error:
@@ -80,7 +80,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 
 def refuse_what_is_read_wrongly(image: Image.Image) -> None:
-    """Raise ValueError for pixels that Pillow opens, but with wrong values or without a known range."""
+    """Raise ValueError for pixel formats that Pillow reads with wrong values, or whose range of values is unknown."""
     if image.mode in ("I", "F"):
         raise ValueError("32-bit or floating-point pixels are not supported: convert it to 8 or 16 bits")
     tags = getattr(image, "tag_v2", {})

@@ -1,15 +1,15 @@
-"""Pictures of any kind, upscaled by what upscales 8-bit RGB, with what belongs to them kept.
+"""Pictures of any mode (grey, alpha, 16 bits, ...), upscaled by a network for 8-bit RGB, with their metadata.
 
-A picture becomes grey or RGB, with alpha or without, at 8 bits: a palette and CMYK become RGB, of 16 bits the high byte
-is taken, and an EXIF orientation is carried out. Then
+A picture is first converted to 8 bits and to grey or RGB, with or without alpha: palettes and CMYK become RGB, 16-bit
+samples keep their high byte, and an EXIF orientation is carried out. Then
 
-- colours go through the network;
-- grey goes through it as RGB, and comes back as luma (BT.601);
-- alpha is upscaled by bicubic. What colour stands where nothing is seen says nothing, and often is black; so that it
-  does not bleed into what is seen, the nearest colour that is seen is put there first.
+- RGB goes through the network;
+- grey goes through it as RGB, and is converted back to luma (BT.601);
+- alpha is upscaled by bicubic. The colour of fully transparent pixels is arbitrary, often black. It is replaced by
+  that of the nearest visible pixel first, so that it does not bleed into visible ones.
 
-The colour profile is kept, but for that of CMYK, and of EXIF what is said of the picture: when, where, by whom and how
-it was taken. Other metadata, such as thumbnails and XMP, is not.
+The colour profile is kept (except that of CMYK), and so are the EXIF fields about when, where, by whom and how the
+picture was taken. Other metadata, such as thumbnails and XMP, is dropped.
 """
 
 from __future__ import annotations
@@ -58,29 +58,30 @@ class Picture:
 
     @property
     def transparent(self) -> bool:
-        """Whether anything shows through it."""
+        """Whether any pixel is not fully opaque."""
         return self.alpha is not None and bool((self.alpha < 255).any())
 
     @property
     def alpha(self) -> Samples | None:
-        """(H, W), where it has one."""
+        """The alpha channel (H, W), or None."""
         return self.samples[:, :, -1] if self.samples.shape[2] in (2, 4) else None
 
 
 def upscaled_like(picture: Kind, upscale: Upscaler, scale: int) -> Kind:
-    """A PIL image or a uint8 array, upscaled, as the same kind.
+    """Upscale a PIL image to a PIL image, or a uint8 array to a uint8 array.
 
-    An array is (H, W), or (H, W, C) of 1 to 4 channels: grey, grey and alpha, RGB, RGBA. An image has any mode but
-    those of 32 bits a channel; the result is L, LA, RGB or RGBA, with profile and EXIF in its `info`. Raises DataError.
+    An array is (H, W), or (H, W, C) with 1 to 4 channels: grey, grey and alpha, RGB, RGBA. An image may have any mode
+    except those of 32 bits a channel; the result has mode L, LA, RGB or RGBA, with profile and EXIF in its `info`.
+    Raises DataError.
     """
     if isinstance(picture, Image.Image):
         try:
             refuse_what_is_read_wrongly(picture)
             exif = _kept(picture)
-            found = _picture(ImageOps.exif_transpose(picture), exif)
+            given = _picture(ImageOps.exif_transpose(picture), exif)
         except ValueError as error:
             raise DataError(f"this picture cannot be upscaled: {error}") from error
-        return to_image(upscaled(found, upscale, scale))
+        return to_image(upscaled(given, upscale, scale))
     if not isinstance(picture, np.ndarray):
         raise DataError(f"a picture must be a PIL image or a uint8 array, not {type(picture).__name__}")
     if (
@@ -116,7 +117,7 @@ def upscaled(picture: Picture, upscale: Upscaler, scale: int) -> Picture:
 
 
 def _with_colours_everywhere(colours: Samples, alpha: Samples) -> Samples:
-    """With the nearest colour that is seen where nothing is."""
+    """The colours, with those of fully transparent pixels replaced by the nearest visible pixel's."""
     unseen = alpha == 0
     if not unseen.any() or unseen.all():
         return colours
@@ -146,24 +147,24 @@ def _picture(turned: Image.Image, exif: bytes | None) -> Picture:
 
 
 def _mode(image: Image.Image) -> str:
-    """The mode that an image's samples are taken in."""
+    """The mode to convert an image to before its samples are read: L, LA, RGB or RGBA."""
     grey = image.mode in ("1", "L", "LA", "La")
     return ("L" if grey else "RGB") + ("A" if image.has_transparency_data else "")
 
 
 def _kept(image: Image.Image) -> bytes | None:
-    """The EXIF data of an image that are true of it in another size too; None where there are none, or damaged ones."""
+    """The EXIF data that stay true after upscaling; None where the image has none, or damaged ones."""
     # Pillow answers damaged EXIF with nearly any exception, or warns; no picture is refused for its metadata.
     with warnings.catch_warnings(), suppress(Exception):
         warnings.simplefilter("ignore")
-        found, kept = image.getexif(), Image.Exif()
+        stored, kept = image.getexif(), Image.Exif()
         for name in _KEPT_TAGS:
             tag = ExifTags.Base[name]
-            if tag in found:
-                kept[tag] = found[tag]
+            if tag in stored:
+                kept[tag] = stored[tag]
         for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             left_out = [ExifTags.Base[name] for name in _SIZES_AND_OFFSETS] if part == ExifTags.IFD.Exif else []
-            facts = {tag: value for tag, value in found.get_ifd(part).items() if tag not in left_out}
+            facts = {tag: value for tag, value in stored.get_ifd(part).items() if tag not in left_out}
             if facts:
                 kept[part] = facts
         return kept.tobytes() if len(kept) else None
@@ -181,7 +182,7 @@ def to_image(picture: Picture) -> Image.Image:
 
 
 def check_holds(suffix: str, picture: Picture, scale: int = 1) -> None:
-    """Raise DataError, without naming a file, unless a file's format can hold the picture in `scale` times its size."""
+    """Raise DataError (it names no file) unless the format of `suffix` can hold the picture upscaled by `scale`."""
     height, width = (side * scale for side in picture.samples.shape[:2])
     if not has_room(suffix, max(height, width)):
         raise DataError(f"{width}x{height} pixels are more than a {suffix} file can hold; write a .png file")
@@ -190,15 +191,15 @@ def check_holds(suffix: str, picture: Picture, scale: int = 1) -> None:
 
 
 def has_room(suffix: str, side: int) -> bool:
-    """Whether a file's format can hold pictures with sides of so many pixels."""
+    """Whether the format of `suffix` can hold a picture with a side of so many pixels."""
     return side <= LARGEST_SIDES.get(suffix.lower(), side)
 
 
 def encoded(image: Image.Image, suffix: str) -> bytes:
-    """A file's content, in the format of a suffix, with the image's profile and EXIF data.
+    """The bytes of an image file in the format of a suffix, with the image's profile and EXIF data.
 
-    JPEG with quality 95 and full colour, everything else without loss. What its format cannot hold is refused by
-    `check_holds`; alpha that is opaque, and EXIF data, are left out where they cannot be held.
+    JPEG has quality 95 and no chroma subsampling; all other formats are lossless. Call `check_holds` first: it refuses
+    what the format cannot hold. A fully opaque alpha channel, or EXIF data, are dropped where the format has no room.
     """
     suffix = suffix.lower()
     if suffix in OPAQUE and image.mode in ("LA", "RGBA"):

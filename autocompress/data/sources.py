@@ -1,8 +1,8 @@
 """Sets of images: where they lie, in which layout, and their LR and HR pairs.
 
 A source knows files, not pixels: opening one reads headers only, and a pair is decoded when it is asked for.
-Whether an image is any good is decided in one place, `sift`: `open_folder` asks it about headers and sizes,
-the pixel bank (which decodes everything once) about the rest.
+Bad images are handled in one place, `sift`: `open_folder` uses it to check headers and sizes, the pixel bank (which
+decodes everything once) for the rest.
 """
 
 import os
@@ -87,14 +87,14 @@ class ImageSource:
         return total.hexdigest()
 
     def subset(self, indices: Iterable[int]) -> "ImageSource":
-        """The images at `indices`, in that order; what was skipped stays noted."""
+        """The images at `indices`, in that order; `skipped` stays the same."""
         return replace(self, files=tuple(self.files[index] for index in indices))
 
     def split(self, share: float, seed: int) -> tuple["ImageSource", "ImageSource"]:
-        """(the rest, `share` of the images held out), at least one image each.
+        """(the other images, a `share` of the images that is held out), at least one image each.
 
-        Which ones depends on their names and the seed alone, by hashing: stable over Python versions, and an
-        image more or less in the folder hardly moves the others. Raises DataError for fewer than two images.
+        A hash of its name and the seed decides for each image: this is the same in all versions of Python, and adding
+        or removing an image hardly changes it for the others. Raises DataError for fewer than two images.
         """
         if not 0 < share < 1:
             raise DataError(f"a share of {share} cannot be held out: it must lie between 0 and 1")
@@ -161,9 +161,9 @@ def open_folder(folder: Path, scale: int, *, min_size: int, skip_bad_images: boo
 def sift(
     candidates: Iterable[tuple[str, Candidate]], check: Callable[[Candidate], Good], *, skip_bad_images: bool
 ) -> tuple[list[Good], list[tuple[str, str]]]:
-    """What `check` gives for each (name, candidate), and (name, reason) where it raises DataError.
+    """`check` each (name, candidate): the list of its results, and (name, reason) for each that raised DataError.
 
-    That is the one rule about bad images: without `skip_bad_images` the first one ends it all.
+    Without `skip_bad_images` the first DataError is raised.
     """
     good: list[Good] = []
     skipped: list[tuple[str, str]] = []
@@ -178,7 +178,7 @@ def sift(
 
 
 def _file_digest(path: Path) -> str:
-    """Hex hash of a file's bytes; read again only when the file's size or time of change is another."""
+    """Hex hash of a file's bytes; the file is read again only if its size or modification time has changed."""
     try:
         state = path.stat()
         return _digest_of_state(path, state.st_size, state.st_mtime_ns)
@@ -212,7 +212,7 @@ def _lr_folder(hr_folder: Path, scale: int) -> Path | None:
 
 
 def _lr_path(hr_folder: Path, scale: int) -> Path | None:
-    """Where the usual layouts have the LR images to an HR folder; None if its name belongs to no layout."""
+    """The folder where the known layouts keep the LR images of `hr_folder`; None if its name is in no known layout."""
     name = hr_folder.name
     if name == "HR":
         return hr_folder.with_name("LR_bicubic") / f"X{scale}"
@@ -239,7 +239,7 @@ def _natural_key(path: Path) -> tuple[list[str | int], str]:
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Each image's name: the file's without suffix, or with it where two files would share one."""
+    """Each image's name: its file name without suffix, or with the suffix where two files would have the same name."""
     stems = Counter(path.stem for path in paths)
     return {path: path.stem if stems[path.stem] == 1 else path.name for path in paths}
 

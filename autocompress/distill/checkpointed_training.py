@@ -17,8 +17,8 @@ from autocompress.errors import CheckpointError, RunError
 from autocompress.io import checkpoints
 from autocompress.networks.base import SRNetwork
 
-SAVES = 50  # over a whole training
-WORTH_COMPILING = 2000  # steps; to compile takes as long as some hundred of them
+SAVES = 50  # how often the state is written during a whole training
+WORTH_COMPILING = 2000  # steps to go; compiling takes as long as a few hundred steps
 PROBE_STEPS = 16
 
 
@@ -29,13 +29,13 @@ def train_with_checkpoints(
     on_step: Callable[[int], None],
     on_tenth: Callable[[SRNetwork], None],
 ) -> SRNetwork:
-    """Train to the recipe's last step, from what `state_file` holds of it, and return the student.
+    """Train to the recipe's last step, starting from the state in `state_file` if there is one; return the student.
 
-    `identity` says what is trained on what; a state of another one is a RunError that names what differs. The state
-    is written every fiftieth part of the way, and stays: remove it when its student is kept. Every tenth part of the
-    way `on_tenth` gets the student as it then is.
+    `identity` says what is trained on what; a state with another identity is a RunError that names what differs. The
+    state is written after each fiftieth of the steps and is not removed here: do that once the student is saved. After
+    each tenth of the steps, `on_tenth` is called with the student.
     """
-    # As JSON has it, so that what is read can be compared.
+    # Through JSON once, so that it can be compared with what is read back.
     identity = json.loads(json.dumps(identity | {"recipe": training.recipe.to_dict()}))
     if state_file.exists():
         training.load_state_dict(_read(state_file, identity))
@@ -52,7 +52,7 @@ def train_with_checkpoints(
 
 
 def compile_if_faster(training: Training, on_step: Callable[[int], None]) -> None:
-    """Take the next steps without and with torch.compile, and go on with what is faster."""
+    """Time the next steps without and with torch.compile, and keep the faster of the two."""
     plain = _seconds_a_step(training, on_step)
     training.compile(True)
     try:
@@ -79,7 +79,7 @@ def _read(state_file: Path, identity: dict[str, Any]) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
         kept = json.loads(state.pop("identity"))
-    except Exception as error:  # torch raises whatever its pickle and zip readers do
+    except Exception as error:  # torch passes on whatever its pickle and zip readers raise
         raise CheckpointError(f"{state_file}: not the state of a training; remove it to begin anew") from error
     differing = [name for name in (identity | kept) if identity.get(name) != kept.get(name)]
     if differing:

@@ -26,10 +26,10 @@ from autocompress.networks.weights import digest
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """A network to train: as it starts, the images, and, unless it learns from the ground truth alone, a target.
+    """A network to train, with its images and its target (None: it learns from the ground truth alone).
 
-    `described` are facts of the start that tell one training from another, and go into the side file. On the images of
-    `valid`, where there are some, the network is scored on the way.
+    `described` says how the network began (its teacher, its init, ...): it identifies the training and goes into the
+    side file. If there are `valid` images, the network is scored on them during the training.
     """
 
     start: SRNetwork
@@ -51,14 +51,14 @@ def check_scales(target: int, network: int) -> None:
 
 
 def open_training_images(folder: Path | None, scale: int, recipe: Recipe) -> ImageSource:
-    """Open a folder of images, or, where none is given, the embedded photographs."""
+    """Open a folder of training images; by default the embedded photographs."""
     if folder is None:
         return embedded("train", scale)
     return open_folder(folder, scale, min_size=recipe.patch_size * scale)
 
 
 def check_out_file(out: Path) -> None:
-    """Raise InvalidInput unless this is the name of a safetensors file."""
+    """Raise InvalidInput unless the file's name ends in .safetensors."""
     if out.suffix != ".safetensors":
         raise InvalidInput(f"{out}: a network is written as safetensors; give a name such as {out.stem}.safetensors")
 
@@ -68,8 +68,8 @@ def train_to_file(
 ) -> SRNetwork:
     """Train, write `out` (safetensors) with a side file that says how it was made, and return the network.
 
-    What it needs to go on after an end in the middle is beside `out`, as .state, until then. Raises InvalidInput for
-    what cannot be used.
+    Until then a file beside `out`, with the suffix .state, has what is needed to resume. Raises InvalidInput for what
+    cannot be used.
     """
     check_out_file(out)
     recipe, bank, targets = task.recipe, PixelBank.open(task.source), {}
@@ -104,7 +104,7 @@ def train_to_file(
 
     training = Training(task.start, sampler, recipe, precision, task.target)
     trained = train_with_checkpoints(training, state, identity, on_step, score)
-    if not metrics:  # it was broken off after its last step
+    if not metrics:  # it was interrupted between its last step and the scores
         score(trained)
     checkpoints.save_tensors(out, trained.state_dict())
     provenance = {

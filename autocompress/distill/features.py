@@ -1,4 +1,4 @@
-"""The feature term: a student's last features at LR, mapped to its teacher's by a 1x1 convolution that learns along."""
+"""The feature term of the loss: a student's last LR features, mapped to its teacher's by a learnt 1x1 convolution."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ RIDGE = 1e-3
 
 
 class FeatureTerm(nn.Module):
-    """What is compared are the features that each network upsamples, as in FitNets (Romero et al., ICLR 2015).
+    """Compares the features that each network upsamples, as FitNets does (Romero et al., ICLR 2015).
 
-    The map is there for the training only. It starts as the least-squares fit on the images `lr` (B, 3, h, w) in
-    [0, 1], so that what it asks of the student at first is not to undo noise. The teacher runs on every batch.
+    The map exists during the training only. It starts as the least-squares fit on the images `lr` (B, 3, h, w) in
+    [0, 1]: a random map would first make the student follow noise. The teacher runs on every batch.
     """
 
     def __init__(self, student: SRNetwork, teacher: SRNetwork, lr: Tensor) -> None:
@@ -30,9 +30,9 @@ class FeatureTerm(nn.Module):
         self.map.load_state_dict({"weight": weight[:, :, None, None], "bias": bias})
 
     def forward(self, features: Tensor, lr: Tensor) -> Tensor:
-        """Mean absolute difference, in units of the deviation of the teacher's features; `features` are the student's.
+        """Mean absolute difference of the student's `features` to the teacher's, over the teacher's standard deviation.
 
-        A number that does not depend on how large a family's features are.
+        Dividing makes it independent of the scale of a family's features.
         """
         with torch.no_grad():
             target = _seen(self._teacher[0].features(lr), lr).float()
@@ -41,5 +41,5 @@ class FeatureTerm(nn.Module):
 
 
 def _seen(features: Tensor, lr: Tensor) -> Tensor:
-    """Without what stands for padding."""
+    """The features of the image itself, without those of padding."""
     return features[..., : lr.shape[-2], : lr.shape[-1]]

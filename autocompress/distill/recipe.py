@@ -13,7 +13,7 @@ from autocompress.networks import find_family
 
 # what a search may vary, and a user may set
 VARIABLE = ("teacher_loss", "teacher_share", "feature_weight", "learning_rate", "warmup", "clip", "ema")
-UNCLIPPED = 1e9  # a gradient's norm that is never reached
+UNCLIPPED = 1e9  # as a limit of the gradient's norm: never reached, so nothing is clipped
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Recipe:
             raise ConfigError(f"teacher_loss is {self.teacher_loss!r}, but must be one of {known}")
 
     def learning_rate_at(self, step: int) -> float:
-        """Of the update that follows `step` finished ones."""
+        """The learning rate of the update that follows `step` finished ones."""
         warmup_steps = round(self.warmup * self.steps)
         if step < warmup_steps:
             return self.learning_rate * (step + 1) / warmup_steps
@@ -69,7 +69,7 @@ class Recipe:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
     def ema_at(self, step: int) -> float:
-        """The decay of the moving average of the weights: it grows, or short runs would keep their start."""
+        """The decay of the weights' moving average: it grows with the steps, so that short runs forget their start."""
         return min(self.ema, (1 + step) / (10 + step))
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ PAPER_STEPS = 800_000
 
 
 def our_recipe(family: str, steps: int = OUR_STEPS, seed: int = 0) -> Recipe:
-    """How a single student is trained from its projection, unless one asks for something else."""
+    """The default recipe for training a single student from its projection."""
     return Recipe(steps=steps, patch_size=48, learning_rate=find_family(family).recipe.learning_rate, seed=seed)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -21,16 +21,16 @@ from autocompress.distill.recipe import Recipe
 from autocompress.errors import InvalidInput, TrainingDiverged
 from autocompress.networks.base import SRNetwork
 
-CHECK_EVERY = 10  # steps between looks at the loss: a look waits for a GPU to finish its queue
-EXACT_SHARE = 0.1  # of the steps, the last, are in float32: students are scored and used so (benchmarks/precision.py)
-STEPS_BEFORE_CAPTURE = 3  # in which libraries choose their algorithms and the optimizer makes its state
+CHECK_EVERY = 10  # steps between checks of the loss: reading it waits for the GPU to finish its queue
+EXACT_SHARE = 0.1  # share of the steps, the last ones, in float32, as students are scored (benchmarks/precision.py)
+STEPS_BEFORE_CAPTURE = 3  # the libraries choose their algorithms in them, and the optimizer makes its state
 
 
 class Training:
-    """A student on its way through a recipe; it can stop at any step, be stored, and go on as if it had not.
+    """The training of a student by a recipe; it can stop at any step, be stored, and resume with the same results.
 
     The sampler gives batches with `lr`, `hr` and, unless the recipe's teacher_share is 0, `teacher`. `guide` is the
-    network whose features are learnt from, where the recipe's feature_weight is not 0.
+    network whose features the student learns from if the recipe's feature_weight is not 0.
     """
 
     def __init__(
@@ -62,24 +62,29 @@ class Training:
 
     @property
     def student(self) -> SRNetwork:
-        """The moving average of the student's weights, in eval mode: what is scored and kept."""
+        """The student with the moving average of its weights, in eval mode: this is what is scored and saved."""
         return self._average
 
     def run_to(self, step: int, on_step: Callable[[int], object] | None = None) -> None:
         """Train until `step` updates are done; raises TrainingDiverged when the loss is not finite."""
+        for done in self.steps_to(step):
+            if on_step is not None:
+                on_step(done)
+
+    def steps_to(self, step: int) -> Iterator[int]:
+        """As `run_to`, one update at a time: yields how many are done, and does the next when it is asked for it."""
         while self.step < step:
             loss = self._update()
             self._optimizer.after_step()
             self.step += 1
             if self.step % CHECK_EVERY == 0 or self.step == step:
                 self._check(loss.item())
-            if on_step is not None:
-                on_step(self.step)
+            yield self.step
         if not torch.stack([average.isfinite().all() for average in self._averages]).all():
             self._check(math.nan)
 
     def compile(self, wanted: bool) -> None:
-        """Let torch.compile fuse what the student is a repetition of, from the next step on, or no longer."""
+        """From the next step on, run the student's repeated parts through torch.compile, or no longer."""
         for part in self._student.repeated():
             if wanted:
                 part.compile()
@@ -128,7 +133,7 @@ class Training:
         return loss.detach()
 
     def _feature_term(self, guide: SRNetwork | None) -> FeatureTerm:
-        """Fitted on the batch that comes first, which comes again."""
+        """The feature term, fitted on the first batch; the sampler is set back, so that training has that batch too."""
         if guide is None:
             raise InvalidInput(f"feature_weight is {self.recipe.feature_weight}, but no network is given to learn from")
         before = self._sampler.state_dict()
@@ -152,7 +157,7 @@ class Training:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """All that going on needs; a copy, which further training leaves as it is."""
+        """A copy of all that is needed to resume."""
         state = {
             "step": self.step,
             "student": self._student.state_dict(),
@@ -172,5 +177,5 @@ class Training:
         if self._features is not None:
             self._features.load_state_dict(state["features"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._captured, self._steps_here = None, 0  # the optimizer's state lies elsewhere now
+        self._captured, self._steps_here = None, 0  # the optimizer's state has moved: a captured step is invalid
         self._sampler.load_state_dict(state["sampler"])

@@ -1,7 +1,7 @@
 """How long a network takes on this machine, and how much memory: one image at a time, for an output of 1280x720.
 
-FLOPs say how much is computed, not how fast: a narrow network takes longer for each than a wide one
-(benchmarks/latency.py says how much).
+FLOPs say how much is computed, not how fast: a narrow network takes longer per FLOP than a wide one
+(benchmarks/latency.py measures how much).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import platform
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -30,13 +30,13 @@ from autocompress.networks import find_family
 from autocompress.networks.base import Config, SRNetwork
 
 OUTPUT = (1280, 720)
-LIMIT = 10.0  # seconds of timed runs, where they do not agree before
-WARM_UP = 2  # runs that are not timed...
-WARM_UP_LIMIT = 5.0  # ...unless the first takes so many seconds: what it warmed up is little of that
-ENOUGH = 7  # runs, if they agree...
-STABLE = 0.01  # ...so well: the uncertainty of the median as a share of it
-UNSTEADY = 0.1  # between the quartiles, as a share of the median: something else runs
-SMALL = 64  # pixels a side, of the run before memory is looked at
+LIMIT = 10.0  # seconds after which timing ends even if the runs do not agree yet
+WARM_UP = 2  # runs that are not timed
+WARM_UP_LIMIT = 5.0  # seconds: a first run that takes longer is timed, as warming up is a small share of it
+ENOUGH = 7  # runs after which timing ends if they agree
+STABLE = 0.01  # they agree if the uncertainty of the median, as a share of it, is at most this
+UNSTEADY = 0.1  # distance of the quartiles, as a share of the median, from which on other load on the machine is likely
+SMALL = 64  # pixels a side of the image for a first run, before memory is measured
 LINUX = Path("/proc/self")
 
 Run = Callable[[], object]
@@ -45,7 +45,7 @@ Make = Callable[[int, int], Run]  # what runs a network once, on an image of thi
 
 @dataclass(frozen=True)
 class Machine:
-    """What networks are timed on: a processor, of whose `threads` a network may use so many, or a GPU."""
+    """What networks are timed on: a processor, with the number of `threads` that a network may use, or a GPU."""
 
     name: str
     device: str
@@ -53,7 +53,7 @@ class Machine:
 
     @classmethod
     def here(cls, threads: int | None = None, device: str | None = None) -> Machine:
-        """This one's GPU, or its processor where it has none, with PyTorch's number of threads; or as is asked for.
+        """This machine: the given `device`, by default a GPU if it has one; by default PyTorch's number of threads.
 
         Raises InvalidInput for a GPU that is not there.
         """
@@ -96,6 +96,12 @@ class Latency:
         lower, upper = self.quartiles
         return upper - lower <= UNSTEADY * self.median
 
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Latency:
+        """The other way round than `to_dict`; KeyError or TypeError where something is missing."""
+        machine, (lower, upper) = Machine(**content["machine"]), content["quartiles"]
+        return cls(**{**content, "machine": machine, "quartiles": (lower, upper)})
+
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types."""
         return asdict(self) | {"quartiles": list(self.quartiles)}
@@ -104,27 +110,27 @@ class Latency:
 def measure(
     network: SRNetwork, machine: Machine, limit: float = LIMIT, *, on_failure: Callable[[str], None]
 ) -> dict[str, Latency]:
-    """By runtime, as users run it: float32, the whole image at once, each in a process of its own.
+    """Measure a network with each runtime: in float32, the whole image at once, each runtime in a process of its own.
 
-    With PyTorch, and with ONNX Runtime where that is installed; that one runs on the processor in any case. A network's
-    time follows from its config alone, so that its weights are random there. Why one of them cannot be measured,
-    `on_failure` is told: its process dies where memory is short. AutocompressError where none can.
+    The runtimes are PyTorch, and ONNX Runtime if it is installed, which always runs on the processor. A network's time
+    depends on its config alone, so random weights are measured. If one runtime fails, for example for want of memory,
+    `on_failure` is called with the reason; AutocompressError if all fail.
     """
     job = _Job(network.family, network.config, machine, limit)
     ways: dict[str, Callable[[], Latency]] = {"pytorch": lambda: _apart(job)}
     if onnx_is_here():
         ways["onnx"] = lambda: _as_onnx(network, job)
-    found, failed = dict[str, Latency](), dict[str, AutocompressError]()
+    latencies, failed = dict[str, Latency](), dict[str, AutocompressError]()
     for runtime, way in ways.items():
         try:
-            found[runtime] = way()
+            latencies[runtime] = way()
         except AutocompressError as error:
             failed[runtime] = error
-    if not found:
+    if not latencies:
         raise next(iter(failed.values()))
     for runtime, reason in failed.items():
         on_failure(f"not measured with {runtime}: {reason}")
-    return found
+    return latencies
 
 
 def _as_onnx(network: SRNetwork, job: _Job) -> Latency:
@@ -137,7 +143,7 @@ def _as_onnx(network: SRNetwork, job: _Job) -> Latency:
 
 
 def timed(network: SRNetwork, machine: Machine, limit: float = LIMIT) -> Latency:
-    """With PyTorch and in this process, of whose memory nothing can be told then."""
+    """Measure a network with PyTorch in this process; its peak memory is not known then."""
     threads = torch.get_num_threads()
     torch.set_num_threads(machine.threads)
     try:
@@ -162,14 +168,14 @@ def repeated(run: Run, limit: float) -> list[float]:
 
 
 def _agree(seconds: list[float]) -> bool:
-    """A median's standard error is near the distance of the quartiles over the square root of the count."""
+    """Whether the median is known well enough: its standard error is about (distance of quartiles) / sqrt(runs)."""
     lower, median, upper = np.percentile(seconds, [25, 50, 75])
     return len(seconds) >= ENOUGH and bool(upper - lower < STABLE * median * math.sqrt(len(seconds)))
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A measurement in a process of its own; with an ONNX `file` of the network it is ONNX Runtime's."""
+    """A measurement in a process of its own: with ONNX Runtime if the network's ONNX `file` is given, else PyTorch."""
 
     family: str
     config: Config
@@ -191,7 +197,7 @@ def _apart(job: _Job) -> Latency:
 def _work(job: _Job) -> Latency:
     torch.set_num_threads(job.machine.threads)
     make, version = _in_onnx_runtime(job) if job.file is not None else _in_pytorch_anew(job)
-    make(SMALL, SMALL)()  # what a runtime loads at its first run is no network's
+    make(SMALL, SMALL)()  # what a runtime allocates at its first run does not belong to the network
     memory = _Memory(job.machine.device)
     latency = _timed(make, job.config.scale, version, job.machine, job.limit)
     return replace(latency, peak_memory=memory.peak())
@@ -210,7 +216,7 @@ def _in_pytorch_anew(job: _Job) -> tuple[Make, tuple[str, str]]:
 
 
 def _in_pytorch(network: SRNetwork, machine: Machine) -> Make:
-    """As `network_upscaler` runs it, but for the conversion from and to 8 bits."""
+    """The network as `network_upscaler` runs it, without the conversions from and to 8 bits."""
     network = network.to(machine.device).eval()
 
     def make(height: int, width: int) -> Run:
@@ -242,9 +248,9 @@ def _in_onnx_runtime(job: _Job) -> tuple[Make, tuple[str, str]]:
 
 
 class _Memory:
-    """The most that this process has in use from now on: on a GPU what PyTorch has reserved there of its memory.
+    """The peak memory of this process from now on: on a GPU, of what PyTorch has reserved there.
 
-    Linux can forget the peak so far. What `getrusage` says is no help: a process begins with the peak of its parent.
+    On Linux the peak so far can be reset. `getrusage` does not help: a process starts with its parent's peak.
     """
 
     def __init__(self, device: str) -> None:
@@ -252,12 +258,12 @@ class _Memory:
         if device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         elif LINUX.is_dir():
-            with suppress(OSError):  # a sandbox may not let it; the peak is then at least what is told
+            with suppress(OSError):  # a sandbox may forbid the reset; the peak since the process began is reported then
                 Path(LINUX, "clear_refs").write_text("5")
         self._before = self._now() or 0
 
     def peak(self) -> int | None:
-        """In bytes, above what it was; None where the system does not tell."""
+        """Bytes above what was in use at the start; None if the system does not tell."""
         now = self._now()
         return None if now is None else max(0, now - self._before)
 
@@ -266,12 +272,12 @@ class _Memory:
             return torch.cuda.max_memory_allocated()
         if not LINUX.is_dir():
             return None
-        found = re.search(r"VmHWM:\s*(\d+) kB", Path(LINUX, "status").read_text())
-        return int(found[1]) * 1024 if found else None
+        peak = re.search(r"VmHWM:\s*(\d+) kB", Path(LINUX, "status").read_text())
+        return int(peak[1]) * 1024 if peak else None
 
 
 def _processor() -> str:
-    """As Linux calls it, or else as Python does."""
+    """The processor's name as Linux gives it, else as Python's `platform` does."""
     cpuinfo = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.is_file() else None
-    return found[1].strip() if found else platform.processor() or platform.machine()
+    model = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.is_file() else None
+    return model[1].strip() if model else platform.processor() or platform.machine()

@@ -27,7 +27,7 @@ __all__ = [
     "pairs",
 ]
 
-OnImage = Callable[[str, Image], None]  # the name of an image, and what was made of it
+OnImage = Callable[[str, Image], None]  # called with the name of an image and its upscaled version
 
 MIN_SIDE = 32  # HR pixels: enough for SSIM's window inside the border
 
@@ -58,9 +58,9 @@ def bicubic_upscaler(scale: int) -> Upscaler:
 
 
 def pairs(source: ImageSource, skip_bad_images: bool = False) -> Iterator[ImagePair]:
-    """The pairs of a source one after the other; one that cannot be read is a DataError, or left out.
+    """The pairs of a source, one after the other.
 
-    That all are left out is a DataError too.
+    Raises DataError for a pair that cannot be read, unless bad images are skipped, and if no image is left.
     """
     reasons: list[str] = []
     for index, file in enumerate(source.files):
@@ -90,7 +90,7 @@ def evaluate(
 
 
 def check_finite(scores: Scores) -> None:
-    """Raise DataError where a PSNR is infinite, which no mean and no file can hold."""
+    """Raise DataError if a PSNR is infinite (equal images): it spoils the mean, and JSON cannot hold it."""
     for image, row in scores.images.items():
         if math.inf in row.values():
             raise DataError(

@@ -1,4 +1,4 @@
-"""Upscaling image files: which are made of which, and one at a time."""
+"""Upscaling image files: planning which file is made from which, and making one of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autocompress.networks.upscaling import Upscaler
 
 @dataclass(frozen=True)
 class Job:
-    """A file to make of another, whose picture has sides of so many pixels."""
+    """A file to be made from another, and the sides of the new picture in pixels."""
 
     source: Path
     target: Path
@@ -24,7 +24,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be made, what exists already and is left as it is, and why images were left out."""
+    """The files to make, those that exist already and stay as they are, and the images left out with the reasons."""
 
     jobs: list[Job]
     existing: list[Path]
@@ -32,13 +32,12 @@ class Plan:
 
 
 def plan(source: Path, out: Path, scale: int, *, overwrite: bool, skip_bad_images: bool) -> Plan:
-    """What upscaling the image `source` to the file or into the folder `out`, or a folder to a folder, is to make.
+    """Plan to upscale the image `source` to the file or into the folder `out`, or a folder of images into a folder.
 
-    Of a folder its own images are taken, not those of subfolders or hidden ones. They keep their names, but for the
-    suffix where it says no format, or one that cannot hold the larger picture, which becomes a PNG. Of all the headers
-    are read.
-    An image that exists already is left out, unless `overwrite`; where it is the only one, that is InvalidInput.
-    DataError where there are no images to upscale, or a bad one, unless they are skipped.
+    In a folder, images in subfolders and hidden ones are not taken. Files keep their names; the suffix becomes .png if
+    its format cannot be written, or cannot hold the larger picture. All headers are read.
+    A file that exists already is not made again, unless `overwrite`; InvalidInput if it is the only one.
+    Raises DataError if there are no images to upscale, and for a bad one unless bad images are skipped.
     """
     if not source.is_dir():
         job = _job(source, _target_file(source, out), scale)
@@ -64,17 +63,17 @@ def plan(source: Path, out: Path, scale: int, *, overwrite: bool, skip_bad_image
 
 
 def upscale_file(job: Job, upscale: Upscaler, scale: int) -> None:
-    """Make the file, complete or not at all, and its folder where there is none; raises DataError, naming a file."""
+    """Make the file, complete or not at all, and its folder if need be; raises DataError, which names a file."""
     picture = read_picture(job.source)
     try:
         check_holds(job.target.suffix, picture, scale)
     except DataError as error:
         raise DataError(f"{job.source}: {error}") from error
     image = to_image(upscaled(picture, upscale, scale))
-    del picture  # encoders need room: that of WebP as much again as all of this
+    del picture  # frees memory for the encoder: that of WebP needs as much as all of this
     try:
         content = encoded(image, job.target.suffix)
-    # Pillow's encoders answer what they cannot write with nearly any exception: OSError, ValueError, struct.error...
+    # Pillow's encoders raise nearly any exception for what they cannot write: OSError, ValueError, struct.error...
     except Exception as error:
         raise DataError(f"{job.target}: cannot be encoded ({error}); write a .png file") from error
     try:
@@ -96,7 +95,7 @@ def _target_file(source: Path, out: Path) -> Path:
 
 
 def _job(source: Path, target: Path, scale: int) -> Job:
-    """With a target that can hold the picture; InvalidInput where that is the source."""
+    """The job, with a target whose format can hold the picture; InvalidInput if the target is the source itself."""
     sides = read_size(source)
     if not has_room(target.suffix, sides[0] * scale):
         target = target.with_suffix(".png")
@@ -106,7 +105,7 @@ def _job(source: Path, target: Path, scale: int) -> Job:
 
 
 def _check_distinct(jobs: list[Job]) -> None:
-    """Raise DataError where two files would be made under one name."""
+    """Raise DataError if two files would get the same name."""
     first: dict[Path, Path] = {}
     for job in jobs:
         other = first.setdefault(job.target, job.source)

@@ -22,9 +22,9 @@ METRICS = {"psnr_y": "PSNR-Y dB", "ssim_y": "SSIM-Y", "psnr_rgb": "PSNR-RGB dB",
 
 
 def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path], half: bool) -> None:
-    """Write the card of a network that was exported to `files`, of whose making `about` tells (see student.json).
+    """Write the card of a network that was exported to `files`; `about` has the fields of a student.json.
 
-    With `half`, its safetensors file holds float16.
+    With `half`, the card says that the safetensors file holds float16.
     """
     provenance = about.get("provenance", {})
     licence, licence_note = _licence(provenance)
@@ -51,7 +51,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _front_matter(network: SRNetwork, licence: str, files: Sequence[Path]) -> str:
-    """The YAML that model hubs read; `other` takes a name there."""
+    """The YAML header that model hubs read; a licence that hubs do not know is `other`, with its name beside it."""
     fields: dict[str, Any] = {"license": licence}
     if licence == "other":
         fields["license_name"] = "see-below"
@@ -77,7 +77,7 @@ def _network(network: SRNetwork, about: Mapping[str, Any]) -> str:
         ("parameters", f"{described['params']:,}"),
     ]
     measured = [runtime for runtime in RUNTIMES.values() if runtime.column in about]
-    if times := [f"{format_milliseconds(about[one.column])} ms with {one.name}" for one in measured]:
+    if times := [f"{format_milliseconds(about[timed.column])} ms with {timed.name}" for timed in measured]:
         where = f", measured on {about['latency_on']}" if "latency_on" in about else ""
         rows.append(("latency", f"{' and '.join(times)} for an output of 1280x720{where}"))
     return (
@@ -130,7 +130,7 @@ def _training(provenance: Mapping[str, Any]) -> str:
 
 
 def _licence(provenance: Mapping[str, Any]) -> tuple[str, str]:
-    """For the front matter, and in words: a student derives from the networks that it was made from and learnt from."""
+    """The licence for the YAML header, and in words: a student derives from its teacher and from its target."""
     known, unknown = shipped(), "other"
     if "licence" in provenance:
         return "apache-2.0", f"{provenance['licence']}."

@@ -22,11 +22,11 @@ from autocompress.networks.base import SRNetwork
 def export_network(
     network: SRNetwork, name: str, out: Path, format: str, about: dict[str, Any], half: bool = False
 ) -> Path:
-    """Write one network under official key names, every setting folded into its tensors; returns the file.
+    """Write one network with official key names, and with every setting folded into its tensors; returns the file.
 
-    `pth` is one dict under `params`, which loads with strict=True in the official code, where that has such a
-    network. `onnx` runs without any of this code: see `write_onnx`. With `half`, safetensors holds float16; it is
-    loaded and computed as float32. `about` goes into the JSON side file beside it.
+    `pth` is one dict under `params`; it loads with strict=True in the official code, if that has such a network.
+    `onnx` needs none of this package to run: see `write_onnx`. With `half`, safetensors holds float16, which `load`
+    converts to float32. `about` is written into the JSON side file.
     """
     check_formats([format], half)
     family = family_of(network)
@@ -48,7 +48,7 @@ def export_network(
 
 @contextmanager
 def writing_to(out: Path) -> Iterator[None]:
-    """Around what writes into the folder `out`: InvalidInput where that cannot be; DiskFull stays what it is."""
+    """A context for writing into the folder `out`: any OSError but DiskFull becomes InvalidInput."""
     try:
         yield
     except DiskFull:
@@ -95,7 +95,7 @@ def export_file(
 
 
 def _about(file: Path) -> dict[str, Any]:
-    """What our own side file says; nothing where there is none."""
+    """The content of our own JSON side file; empty if there is none."""
     side_file = file.with_suffix(".json")
     about = json.loads(side_file.read_text(encoding="utf-8")) if side_file.is_file() else None
     return about if isinstance(about, dict) and {"family", "config"} <= about.keys() else {}

@@ -1,4 +1,4 @@
-"""What a student can be written as. Nothing here imports torch: the command line completes these words."""
+"""The formats that a student can be written in. Nothing here imports torch: shell completion needs these words fast."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from autocompress.errors import InvalidInput
 
 
 class Format(StrEnum):
-    """A file's format, and its suffix: `pth` is as BasicSR loads it."""
+    """A file's format, which is also its suffix: `pth` is a PyTorch file as BasicSR loads it."""
 
     SAFETENSORS = "safetensors"
     PTH = "pth"
@@ -17,7 +17,7 @@ class Format(StrEnum):
 
 
 def check_formats(formats: Sequence[str], half: bool) -> None:
-    """Raise InvalidInput for formats that cannot be written, before anything is."""
+    """Raise InvalidInput for formats that cannot be written; to be called before anything is written."""
     for format in formats:
         if format not in list(Format):
             raise InvalidInput(f"--format is {format!r}, but must be one of {', '.join(Format)}")

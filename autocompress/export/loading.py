@@ -1,4 +1,4 @@
-"""How exported files are loaded: Python for a reader to copy."""
+"""Instructions for model cards: Python code, to be copied, that loads an exported file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Image.fromarray((sr[0].clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2
 
 
 def instructions(network: SRNetwork, files: Sequence[str], half: bool) -> str:
-    """A section for each way to load the files of a network; with `half`, its safetensors file holds float16."""
+    """One section of Markdown for each way to load these files; with `half`, the safetensors file holds float16."""
     parts = []
     for file in files:
         path = Path(file)

@@ -20,13 +20,13 @@ from autocompress.networks.base import SRNetwork
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 OPSET = 18  # the lowest that PyTorch's exporter writes; ONNX Runtime has it since 1.14, TensorRT since 8.6
-EXAMPLE = (2, 3, 37, 53)  # any sizes that are nothing special: 0 and 1 would be taken for constants
-CHECKED = ((1, 3, 37, 53), (2, 3, 64, 41))  # a size of whole windows beside sizes that are none
-TOLERANCE = 1e-4  # of the largest value of an image in [0, 1]; what differs is the order of sums, 1e-6 or so
+EXAMPLE = (2, 3, 37, 53)  # the exporter's example input: sizes of 0 and 1 would be taken for constants
+CHECKED = ((1, 3, 37, 53), (2, 3, 64, 41))  # inputs of the check: 64 is a multiple of SwinIR's window, the others not
+TOLERANCE = 1e-4  # largest allowed difference, for images in [0, 1]; another order of sums makes about 1e-6
 
 
 def write_onnx(network: SRNetwork, path: Path) -> None:
-    """Write a network as an ONNX file of opset 18, which ONNX Runtime has run and found equal to PyTorch.
+    """Write a network as an ONNX file of opset 18, after checking with ONNX Runtime that it computes what PyTorch does.
 
     Its input `lr` is (N, 3, H, W) float32 RGB in [0, 1], its output `sr` (N, 3, scale*H, scale*W), not clipped; N, H
     and W are free. The file's metadata has `family`, `scale`, `config` (JSON) and the version of autocompress.
@@ -40,7 +40,7 @@ def write_onnx(network: SRNetwork, path: Path) -> None:
 
 
 def require_onnx() -> None:
-    """Raise InvalidInput, with the remedy, where something is missing that writing and checking ONNX files takes."""
+    """Raise InvalidInput, with the remedy, if a package is missing that writing and checking ONNX files needs."""
     if missing := [name for name in PACKAGES if find_spec(name) is None]:
         raise InvalidInput(
             f"ONNX is not installed (no {', '.join(missing)} here); pip install 'autocompress[onnx]' does it"
@@ -48,7 +48,7 @@ def require_onnx() -> None:
 
 
 def onnx_is_here() -> bool:
-    """Whether nothing is missing that writing, checking and running ONNX files takes."""
+    """Whether all packages that writing, checking and running ONNX files needs are installed."""
     return all(find_spec(name) is not None for name in PACKAGES)
 
 
@@ -89,7 +89,7 @@ def _converted(network: SRNetwork) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's warnings, of its own deprecations and of packages that no network here needs."""
+    """A context without the exporter's warnings about its own deprecations and packages that no network here needs."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -102,7 +102,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _check(network: SRNetwork, model: bytes) -> None:
-    """ExportFailed where ONNX Runtime computes something else on noise than PyTorch does."""
+    """Raise ExportFailed if ONNX Runtime computes something else than PyTorch, for random inputs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -113,8 +113,8 @@ def _check(network: SRNetwork, model: bytes) -> None:
         lr = torch.rand(shape, generator=generator)
         with torch.inference_mode():
             expected = network(lr)
-        found = torch.from_numpy(session.run(["sr"], {"lr": lr.numpy()})[0])
-        apart = float((found - expected).abs().max()) if found.shape == expected.shape else float("inf")
+        computed = torch.from_numpy(session.run(["sr"], {"lr": lr.numpy()})[0])
+        apart = float((computed - expected).abs().max()) if computed.shape == expected.shape else float("inf")
         if not apart <= TOLERANCE * max(1.0, float(expected.abs().max())):
             raise ExportFailed(
                 f"ONNX Runtime {onnxruntime.__version__} and PyTorch differ by up to {apart:.1e} on images of "

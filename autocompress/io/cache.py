@@ -5,9 +5,9 @@ entry never changes. It is built once, by one process, while the others wait; it
 Entries that a living process uses are never removed; of the others, the least recently used go first when
 the limit is reached.
 
-Beside the entries the folder has `.building` (unfinished ones), `.locks` (held while an entry is built,
-opened or removed) and `.users` (one file for each process and entry, locked while the process lives). The
-locks are the operating system's, so a process that dies, however it dies, holds none.
+Beside the entries the folder has `.building` (unfinished entries), `.locks` (held while an entry is built, opened or
+removed) and `.users` (one file for each process and entry, locked while the process lives). The locks are the operating
+system's: they are released when a process ends, however it ends.
 """
 
 import errno
@@ -44,7 +44,7 @@ class CacheEntry:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The entry's folder."""
         return folder() / self.kind / self.key
 
 
@@ -62,11 +62,11 @@ def limit() -> int:
 
 
 def entry(kind: str, key: str, build: Callable[[Path], None], *, size: int = 0) -> Path:
-    """The folder of entry (kind, key); where it is absent, `build` fills it first, given an empty folder.
+    """The folder of the entry (kind, key); if it does not exist yet, `build` is called with an empty folder to fill.
 
-    `size` says how many bytes it will have, as far as that is known: room for it is made before it is built.
-    From here on the entry counts as in use until this process ends. Raises InvalidInput where the folder
-    can't be written, or has no room within the limit or on the disk; what `build` raises goes through.
+    `size` is the number of bytes it will have, if known: room is made for it before it is built. From now on the entry
+    counts as in use until this process ends. Raises InvalidInput if the cache folder cannot be written, or has no room
+    within its limit or on the disk; what `build` raises is passed on.
     """
     path = folder() / kind / key
     with _locked(path):
@@ -79,16 +79,16 @@ def entry(kind: str, key: str, build: Callable[[Path], None], *, size: int = 0) 
 
 def entries() -> list[CacheEntry]:
     """All entries, the least recently used first."""
-    found = []
-    # Only what has a lock is ours: the user may have chosen a folder that holds other things as well.
+    existing = []
+    # Only folders with a lock file are entries: the user may have chosen a folder that holds other things as well.
     for lock in (folder() / ".locks").glob("*+*"):
         kind, key = lock.name.split("+")
         path = folder() / kind / key
         try:
-            found.append(CacheEntry(kind, key, _bytes_in(path), path.stat().st_mtime))
+            existing.append(CacheEntry(kind, key, _bytes_in(path), path.stat().st_mtime))
         except FileNotFoundError:  # removed, earlier or just now
             continue
-    return sorted(found, key=lambda item: item.last_used)
+    return sorted(existing, key=lambda item: item.last_used)
 
 
 def clear() -> list[CacheEntry]:
@@ -99,7 +99,7 @@ def clear() -> list[CacheEntry]:
 
 
 def _build(path: Path, build: Callable[[Path], None], size: int) -> None:
-    """Build an entry whose lock is held; what builders that were killed have left is removed first."""
+    """Build an entry whose lock is held; first remove what killed processes have left unfinished."""
     unfinished = folder() / ".building" / _lock_name(path)
     _remove_leftovers()
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -148,7 +148,8 @@ def _remove(path: Path) -> bool:
         with _locked(path, wait=False):
             if _is_in_use(path):
                 return False
-            # Out of sight in one step; what a kill leaves of it is swept with the unfinished ones.
+            # Renamed first, so that it disappears in one step; if a kill interrupts the deletion, the rest lies among
+            # the unfinished entries and is removed with them.
             doomed = folder() / ".building" / _lock_name(path)
             doomed.parent.mkdir(exist_ok=True)
             shutil.rmtree(doomed, ignore_errors=True)
@@ -162,7 +163,7 @@ def _remove(path: Path) -> bool:
 
 
 def _remove_leftovers() -> None:
-    """Remove what killed processes left unfinished: that whose lock is free."""
+    """Remove unfinished entries whose lock is free: the process that built them was killed."""
     for unfinished in (folder() / ".building").glob("*"):
         kind, key = unfinished.name.split("+")
         try:
@@ -182,7 +183,7 @@ def _mark_as_in_use(path: Path) -> None:
 
 
 def _is_in_use(path: Path) -> bool:
-    """Whether a living process has opened the entry; forgets the dead ones. The entry's lock must be held."""
+    """Whether a living process uses the entry; removes the files of dead ones. The entry's lock must be held."""
     for user in (folder() / ".users" / _lock_name(path)).glob("*"):
         try:
             with FileLock(user, blocking=False):
@@ -195,7 +196,7 @@ def _is_in_use(path: Path) -> bool:
 
 @contextmanager
 def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold an entry's lock; without `wait`, raises Timeout where another process has it."""
+    """Hold an entry's lock; without `wait`, raises Timeout if another process holds it."""
     locks = folder() / ".locks"
     try:
         locks.mkdir(parents=True, exist_ok=True)

@@ -18,24 +18,25 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from autocompress.errors import CheckpointError, DiskFull
+from autocompress.errors import CheckpointError, DiskFull, RunError
 
 PYTORCH_SUFFIXES = (".pt", ".pth", ".ckpt")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-STATE_DICT_KEYS = ("params_ema", "params", "state_dict")  # in the order in which one is taken
+STATE_DICT_KEYS = ("params_ema", "params", "state_dict")  # the first of them that a file has is taken
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` make a temporary file beside `path` and rename it, so that `path` is complete or absent.
+    """Call `write` with a temporary path, sync that file and rename it to `path`.
 
-    Also after a power cut. Raises DiskFull where there is no room for it; another OSError where nothing can be written.
+    So `path` is complete or unchanged, also after a power cut. Raises DiskFull if the disk has no room, another OSError
+    if the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with room_for(path):
             made = [folder for folder in path.parents if not folder.exists()]
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.touch()  # an OSError where nothing can be written: some writers raise others
+            temporary.touch()  # raises OSError if nothing can be written here; some writers would raise something else
             write(temporary)
             _sync(temporary)
             temporary.chmod(0o644)  # some writers make files that only their owner can read
@@ -48,7 +49,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 @contextmanager
 def room_for(path: Path) -> Iterator[None]:
-    """Around what writes a file: DiskFull, in one line, where it does not fit."""
+    """A context for writing a file: errors for want of room become DiskFull, with a message of one line."""
     try:
         yield
     except DiskFull:
@@ -67,7 +68,7 @@ def _sync(path: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """Make names in it last; not where the system has no such thing, as Windows and some network disks."""
+    """Make new names in a folder survive a power cut; does nothing on Windows and some network disks, which cannot."""
     with suppress(OSError):
         folder = os.open(path, os.O_RDONLY)
         try:
@@ -86,6 +87,15 @@ def write_bytes(path: Path, content: bytes) -> None:
     write_atomically(path, lambda temporary: _write(temporary, content))
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds, where that is an object, else nothing; RunError where it is not JSON."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path}: not readable as JSON ({error}); remove it or restore it") from error
+    return content if isinstance(content, dict) else {}
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file, complete or not at all."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
@@ -96,9 +106,9 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> None:
-    """Write a safetensors file of contiguous CPU tensors, all numbers but integers in `dtype`."""
+    """Write a safetensors file of contiguous CPU tensors; floating-point ones are converted to `dtype`."""
     plain = {key: _plain(value, dtype) for key, value in tensors.items()}
-    write_bytes(path, save(plain))  # what it raises itself on a full disk says nothing of that
+    write_bytes(path, save(plain))  # safetensors' own `save_file` does not say when a disk is full
 
 
 def save_pth(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -109,7 +119,7 @@ def save_pth(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def save_objects(path: Path, content: object) -> None:
     """Write what torch.save takes, complete or not at all."""
-    buffer = io.BytesIO()  # what it raises itself on a full disk says nothing of that
+    buffer = io.BytesIO()  # torch.save to a file does not say when a disk is full
     torch.save(content, buffer)
     write_bytes(path, buffer.getvalue())
 
@@ -147,25 +157,25 @@ def _read_safetensors(path: Path) -> object:
 def _read_pytorch(path: Path) -> object:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of pickle protocols that may not be understood
+            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path}: holds more than tensors, or is damaged, and loading it could run code, so it is refused; "
             "save its state dict alone with torch.save(model.state_dict(), ...)"
         ) from error
-    # PyTorch answers damaged files with nearly any exception: RuntimeError, EOFError, IndexError...
+    # PyTorch raises nearly any exception for damaged files: RuntimeError, EOFError, IndexError...
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: not a readable PyTorch file ({reason}); copy it again") from error
 
 
 def _state_dict(path: Path, content: object) -> dict[str, Tensor]:
-    found = f"a {type(content).__name__}"
+    description = f"a {type(content).__name__}"
     if isinstance(content, dict):
         inner = next((content[key] for key in STATE_DICT_KEYS if isinstance(content.get(key), dict)), content)
         tensors = {str(key): value for key, value in inner.items() if isinstance(value, Tensor)}
         if tensors:
             return tensors
-        found = f"a dict of {', '.join(map(repr, list(inner)[:5])) or 'nothing'}"
-    raise CheckpointError(f"{path}: holds {found}, but a state dict (names to tensors) is needed")
+        description = f"a dict of {', '.join(map(repr, list(inner)[:5])) or 'nothing'}"
+    raise CheckpointError(f"{path}: holds {description}, but a state dict (names to tensors) is needed")

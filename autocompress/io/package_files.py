@@ -1,4 +1,4 @@
-"""The files that ship with the package, read without importing torch or a network."""
+"""The files that ship with the package (teachers, search spaces, overrides); this module does not import torch."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def overrides(family: str = "*") -> tuple[Override, ...]:
 
 
 def teachers() -> dict[str, Path]:
-    """The weights of each teacher."""
+    """The file of weights of each shipped teacher."""
     folder = _PACKAGE / "networks" / "teachers"
     return {path.stem: path.with_suffix(".safetensors") for path in sorted(folder.glob("*.json"))}
 
 
 def spaces() -> dict[str, Path]:
-    """Search spaces: beside the package's modules when installed, at the top of a checkout."""
+    """The file of each shipped search space: inside an installed package, or at the top of a checkout."""
     installed = _PACKAGE / "search_spaces"
     folder = installed if installed.is_dir() else _PACKAGE.parent / "search_spaces"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"), key=lambda path: path.stem)}

@@ -18,7 +18,11 @@ from torch import Tensor, nn
 from autocompress.errors import ConfigError
 from autocompress.io.package_files import Override
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers, Published
+from autocompress.shrink.axes import AxisTable, groups_of
 from autocompress.shrink.density import Densities
+from autocompress.shrink.importance import norm_importance, taylor_importance
+from autocompress.shrink.init import Init
+from autocompress.shrink.selection import Selection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,6 +143,8 @@ class Family(ABC):
 
     name: ClassVar[str]
     config_class: ClassVar[type[Config]]
+    network_class: ClassVar[type[SRNetwork]]
+    parts: ClassVar[tuple[str, ...]]  # module paths of what holds repeated parts; see `shrink.axes.groups_of`
     counts: ClassVar[tuple[Count, ...]]
     # Fields of the config that no file of weights holds, so that a user may have to give them: see `load`.
     overrides: ClassVar[tuple[Override, ...]] = ()
@@ -146,9 +152,9 @@ class Family(ABC):
     presets: ClassVar[Mapping[str, Config]] = MappingProxyType({})  # networks that people know by a name
     published: ClassVar[Mapping[str, Published]] = MappingProxyType({})
 
-    @abstractmethod
     def build(self, config: Config) -> SRNetwork:
         """A network with random weights (from torch's global generator)."""
+        return self.network_class(config)
 
     @abstractmethod
     def flops(self, config: Config) -> int:
@@ -182,12 +188,50 @@ class Family(ABC):
         """
         return None
 
+    def shrinkable(self, teacher: SRNetwork) -> SRNetwork:
+        """The teacher as `for_export` makes it, on its device, frozen; ConfigError where it cannot be shrunk."""
+        return self.for_export(teacher).to(next(teacher.parameters()).device).requires_grad_(False)
+
     @abstractmethod
+    def axes(self, network: SRNetwork) -> AxisTable:
+        """Which channels of the network live or die together, where whole ones are kept."""
+
+    def scored(self, network: SRNetwork) -> list[str]:
+        """The parameters by which channels and parts are chosen, where whole ones are kept: all of them."""
+        return [name for name, _ in network.named_parameters()]
+
+    def selection(self, network: SRNetwork, importance: Weights) -> Selection:
+        """What is kept of a network as `shrinkable` gives it, by the importance of each weight."""
+        scores = {name: importance[name].cpu() for name in self.scored(network)}
+        weights = {name: weight.detach() for name, weight in network.cpu().state_dict().items()}
+        return Selection(weights, scores, self.axes(network), self.parts)
+
     def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
         """All that shrinking `teacher` by the rule `init` needs to know of it, seen on LR patches (B, 3, h, w).
 
         The patches are in [0, 1]. It is computed once and serves for students of any size.
         """
+        plain = self.shrinkable(teacher).to(lr.device)
+        if init == Init.PROJECTION:
+            return self.analyse_for_projection(plain, lr, seed)
+        names = self.scored(plain)
+        return norm_importance(plain, names) if init == Init.COPY else taylor_importance(plain, plain.scale, names, lr)
+
+    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
+        """What makes students of `teacher` by the rule `init`, from the patches and what `analyse` found."""
+        plain = self.shrinkable(teacher)
+        if init == Init.PROJECTION:
+            return self.projection(plain.to(lr.device), lr, analysis)
+        selection = self.selection(plain, analysis)
+        return lambda config: self.selected(selection, config)
+
+    @abstractmethod
+    def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
+        """`analyse` for the rule `projection`, of a teacher as `shrinkable` gives it."""
+
+    @abstractmethod
+    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
+        """`shrinker` for the rule `projection`, of a teacher as `shrinkable` gives it."""
 
     @abstractmethod
     def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
@@ -197,17 +241,23 @@ class Family(ABC):
         output; layers are fitted by least squares as ever. `importance` is by parameter name.
         """
 
-    @abstractmethod
-    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
-        """What makes students of `teacher` by the rule `init`, from the patches and what `analyse` found."""
+    def selected(self, selection: Selection, config: Config) -> SRNetwork:
+        """The student of this configuration that keeps whole channels and parts, in eval mode."""
+        student = self.build(config).eval()
+        student.load_state_dict(selection.student(student.state_dict()))
+        return student
 
-    @abstractmethod
     def groups_of(self, layer: str) -> tuple[str, ...]:
         """The repeated parts that a layer (a module path) is in, outermost first; none for the head and the tail."""
+        return groups_of(layer, self.parts)
 
-    @abstractmethod
     def suggest(self, teacher: Config, layers: Densities) -> Config:
         """The student's config that the densities of a pruned teacher's layers suggest: see `shrink.density`."""
+        return self.student_config(teacher, self.suggested_counts(teacher, layers))
+
+    @abstractmethod
+    def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
+        """The `counts` of that config."""
 
     def paper_numbers(self) -> PaperNumbers:
         """Those of the `recipe`; ConfigError where the paper does not train this family."""

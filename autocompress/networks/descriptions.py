@@ -42,10 +42,10 @@ def read_description(side_file: Path) -> tuple[Family, Config] | None:
 
 def shape(family: str, config: Mapping[str, object]) -> str:
     """A network in a few words: its family and the counts that a search varies, optional ones where unusual."""
-    found = find_family(family)
-    network = found.config_class.from_dict(config)
-    counts, usual = found.counts_of(network), found.counts_of(found.config_class(network.scale))
-    shown = [c.field for c in found.counts if not c.optional or counts[c.field] != usual[c.field]]
+    known_family = find_family(family)
+    network = known_family.config_class.from_dict(config)
+    counts, usual = known_family.counts_of(network), known_family.counts_of(known_family.config_class(network.scale))
+    shown = [c.field for c in known_family.counts if not c.optional or counts[c.field] != usual[c.field]]
     return " ".join([family, *(f"{name}={counts[name]}" for name in shown)])
 
 

@@ -24,11 +24,11 @@ def check_tensors(build: Callable[[], nn.Module], weights: Weights, described: s
     """Raise CheckpointError, naming the first differences, unless keys and shapes are those of what `build` makes."""
     with torch.device("meta"):
         expected = {key: tuple(value.shape) for key, value in build().state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in weights.items()}
+    shapes = {key: tuple(value.shape) for key, value in weights.items()}
     differences = [
-        f"{key} is {found.get(key, 'missing')} where {expected.get(key, 'nothing')} is expected"
-        for key in sorted(expected.keys() | found.keys())
-        if found.get(key) != expected.get(key)
+        f"{key} is {shapes.get(key, 'missing')} where {expected.get(key, 'nothing')} is expected"
+        for key in sorted(expected.keys() | shapes.keys())
+        if shapes.get(key) != expected.get(key)
     ]
     if differences:
         more = f" (and {len(differences) - 2} more)" if len(differences) > 2 else ""

@@ -1,4 +1,9 @@
-"""Stage one: how much of a teacher is needed (`densities`), and making smaller, dense students of it (`shrinking`)."""
+"""Stages one and two of the paper: how much of a teacher is needed, and making smaller, dense students of it.
+
+`sparsify` retrains a teacher by OBProx-SG, `densities` reads off how much of each layer is left; `shrinking` makes
+students by what the teacher's family offers. This room may import `evaluation` and all rooms below it, but neither
+`distill` nor `search`.
+"""
 
 from __future__ import annotations
 

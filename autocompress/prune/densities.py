@@ -52,14 +52,14 @@ class Pruned:
 
     @property
     def importance(self) -> dict[str, Tensor]:
-        """1 for each weight that is left, by parameter name: their sum over a group is what is left of it."""
+        """By parameter name, 1 for each weight that is left, else 0: summed over a group, how many of it are left."""
         return {name: (weight != 0).float() for name, weight in self.weights.items()}
 
     @cached_property
     def layers(self) -> dict[str, Density]:
         """The density of each convolution's and linear map's weight, by module path, in the network's order."""
-        found = {name: self.weights[f"{name}.weight"] for name in weighted_layers(self.teacher)}
-        return {name: Density(weight.numel(), int(torch.count_nonzero(weight))) for name, weight in found.items()}
+        weights = {name: self.weights[f"{name}.weight"] for name in weighted_layers(self.teacher)}
+        return {name: Density(weight.numel(), int(torch.count_nonzero(weight))) for name, weight in weights.items()}
 
     @cached_property
     def groups(self) -> dict[str, Density]:
@@ -82,7 +82,7 @@ class Pruned:
         return family_of(self.teacher).suggest(self.teacher.config, self.layers)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it but the weights as plain JSON types."""
+        """All fields but the weights, as plain JSON types."""
         family = family_of(self.teacher)
         layers = [
             {"name": name, "groups": list(family.groups_of(name)), **_counted(density)}
@@ -113,16 +113,16 @@ def densities_of(
     *,
     skip_bad_images: bool = False,
 ) -> Pruned:
-    """Retrain a copy of `teacher` on a bank by OBProx-SG and see what is left; the teacher stays as it is.
+    """Retrain a copy of `teacher` on a bank by OBProx-SG and count the weights that are left.
 
-    What comes out is kept in the user's cache, by the teacher's function, the images and the settings: a second call
-    takes no step. `on_step` is told the number of steps done. Raises TrainingDiverged when the loss is not finite.
+    The result is kept in the user's cache, under a key of the teacher, the images and the settings: a second call takes
+    no step. `on_step` is called with the number of steps done. Raises TrainingDiverged when the loss is not finite.
     """
     key = _key(digest(teacher), train.key, settings.to_dict())
 
     def retrain(folder: Path) -> None:
-        found = sparsify(teacher, train, settings, precision, on_step)
-        save_file({name: tensor.cpu().contiguous() for name, tensor in found.state_dict().items()}, folder / WEIGHTS)
+        sparse = sparsify(teacher, train, settings, precision, on_step)
+        save_file({name: tensor.cpu().contiguous() for name, tensor in sparse.state_dict().items()}, folder / WEIGHTS)
 
     weights = load_file(cache.entry("pruned", key, retrain) / WEIGHTS)
 

@@ -16,13 +16,13 @@ from torch import Tensor
 class OBProxSG(torch.optim.Optimizer):
     """Minimises a loss + lambda_ * |w|_1: first by proximal steps, then by steps that stay in an orthant.
 
-    A proximal step is soft thresholding: w - lr * g, moved towards zero by lr * lambda_, and zero where it is nearer.
-    Zeros are made, and left again. An orthant step is w - lr * (g + lambda_ * sign(w)) for what is not zero, and what
-    changes its sign by it, or ends within `eps` of zero, becomes zero. A zero stays zero.
+    A proximal step is soft thresholding: w - lr * g is moved towards zero by lr * lambda_, and becomes zero if it was
+    nearer than that. A zero may become nonzero again. An orthant step is w - lr * (g + lambda_ * sign(w)) for
+    nonzero weights; one whose sign would change, or that ends within `eps` of zero, becomes zero. A zero stays zero.
 
     The first `prox_steps` steps are proximal, all others orthant steps. Parameters, as tensors or as groups, like
     those of torch's own; `lr` and `lambda_` may change between steps. A group with a `lambda_` of 0 takes plain
-    gradient steps: of what is not pulled towards zero, nothing is set to it.
+    gradient steps, and none of its weights is set to zero.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class OBProxSG(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step on the gradients that are there."""
+        """Take one step with the parameters' present gradients."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

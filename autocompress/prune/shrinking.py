@@ -22,7 +22,7 @@ from autocompress.shrink.init import Init
 
 NUM_PATCHES = 96
 PATCH_SIZE = 48  # LR pixels
-FORMAT = 2  # goes into the cache key: raise it when what a family finds in a teacher changes
+FORMAT = 3  # goes into the cache key: raise it when what a family finds in a teacher changes
 
 
 def shrinker(
@@ -34,9 +34,9 @@ def shrinker(
     cached: bool = False,
     importance: Mapping[str, Tensor] | None = None,
 ) -> Shrinker:
-    """What makes students of `teacher`; all that depends on the teacher and the patches alone is computed here, once.
+    """A function from a config to a student of `teacher`; what does not depend on the config is computed here, once.
 
-    With `cached` it is kept in the user's cache (300 MB for 64 features), memory-mapped and shared by all processes.
+    With `cached` that is kept in the user's cache (300 MB for 64 features), memory-mapped and shared by all processes.
 
     `patches` are LR images (B, 3, h, w) in [0, 1]. `init` says how: `projection` keeps the best subspace of the
     features and refits by least squares; `density` refits alike, but keeps the channels and blocks with the largest
@@ -59,15 +59,15 @@ def shrinker(
 
 
 def analyse(teacher: SRNetwork, patches: Tensor, rule: str = "projection", seed: int = 0) -> dict[str, Tensor]:
-    """All that shrinking `teacher` by `rule` needs to know of it; see `Family.analyse`."""
+    """What shrinking `teacher` by `rule` needs and any size of student shares; see `Family.analyse`."""
     with exact():
         return family_of(teacher).analyse(_in_aligned_memory(teacher), aligned(patches), rule, seed)
 
 
 def shrinker_from(teacher: SRNetwork, patches: Tensor, rule: str, analysis: Mapping[str, Tensor]) -> Shrinker:
-    """What makes students of `teacher` by what `Family.analyse` found by the same rule; see `shrinker`.
+    """As `shrinker`, with the `analysis` that `Family.analyse` made by the same rule.
 
-    The students are a function of the values alone: what lies elsewhere in memory is first copied into aligned memory.
+    Tensors that are not aligned are first copied into aligned memory, so that students depend on values alone.
     """
     teacher, patches = _in_aligned_memory(teacher), aligned(patches)
     with exact():
@@ -82,14 +82,14 @@ def shrinker_from(teacher: SRNetwork, patches: Tensor, rule: str, analysis: Mapp
 
 
 def _in_aligned_memory(teacher: SRNetwork) -> SRNetwork:
-    """The teacher itself, or where its weights lie in foreign memory an equal one."""
+    """The teacher itself, or an equal one if its weights are not in aligned memory."""
     if has_aligned_weights(teacher):
         return teacher
     return with_weights(family_of(teacher), teacher.config, teacher.state_dict())
 
 
 def from_scratch(family: Family, config: Config, seed: int) -> SRNetwork:
-    """A network of random weights, in eval mode; the same for a seed."""
+    """A network of random weights, in eval mode; the same seed gives the same weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return family.build(config).eval()
@@ -111,7 +111,7 @@ def shrink(teacher: SRNetwork, config: Config, patches: Tensor, init: str = "pro
 
 
 def sample_patches(bank: PixelBank, seed: int, precision: Precision) -> Tensor:
-    """LR patches of a bank to shrink by: (NUM_PATCHES, 3, p, p) in [0, 1], at most PATCH_SIZE a side."""
+    """LR patches of a bank for `shrinker`: (NUM_PATCHES, 3, p, p) in [0, 1], at most PATCH_SIZE a side."""
     size = min(PATCH_SIZE, int(bank.heights.min()), int(bank.widths.min()))
     sampler = PatchSampler(bank, patch_size=size, batch_size=NUM_PATCHES, seed=seed, device=precision.device)
     return sampler.sample().lr

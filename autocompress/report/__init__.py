@@ -1,4 +1,9 @@
-"""Pages and pictures of a run, each in one file that needs no network; and of a pruned teacher's densities."""
+"""Pages and pictures of a run, each in one file that needs no network; and of a pruned teacher's densities.
+
+`story` reads all that is shown of a run once, `page` writes report.html from it, the other modules draw its figures.
+This room may import `search` (what a run stores, its results) and all rooms below it; it changes nothing in a run but
+the report itself.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report draws PSNR-Y over: what it is weighed against in the run."""
+"""The cost axis of the report's figures: FLOPs or latency, whichever the run weighs PSNR against."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autocompress.units import format_count, format_milliseconds
 
 @dataclass(frozen=True)
 class Axis:
-    """`key` is what it is called in a student or teacher, `budget` in a budget; ticks are in these `decades`."""
+    """A cost axis: `key` is the cost's field in a student or teacher, `budget` in a budget; ticks cover `decades`."""
 
     key: str
     budget: str
@@ -22,7 +22,7 @@ class Axis:
     decades: range
 
     def said(self, cost: float) -> str:
-        """With its unit."""
+        """A cost as a text with its unit."""
         return f"{self.form(cost)} {self.unit}"
 
 

@@ -11,7 +11,7 @@ from autocompress.search.run.crops import Crop, Pieces, crops_of, student_crop
 
 
 def comparison(story: Story) -> dict[str, Any] | None:
-    """What the students of the front make of each crop, and what they are compared with; None where there are none.
+    """The crops as upscaled by each student of the front and by what it is compared with; None if there are none.
 
     `crops` have `image`, `width` and `height`, `others` (by what they are called), and `students` (by trial).
     """
@@ -36,7 +36,7 @@ def _crop(story: Story, pieces: Pieces, crop: Crop) -> dict[str, Any]:
 
 
 def _embedded(files: dict[Any, Path]) -> dict[str, str]:
-    """Those files that are there."""
+    """Those of the files that exist, as data URIs."""
     return {
         str(name): f"data:image/png;base64,{b64encode(file.read_bytes()).decode()}"
         for name, file in files.items()

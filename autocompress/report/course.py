@@ -9,17 +9,17 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.report.story import Story
 from autocompress.report.theme import LIGHT
-from autocompress.search.pareto import Point, hypervolume
+from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.units import format_duration
 
 UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
-FEW = 3  # of a unit
+FEW = 3  # units of time: below this many, the next smaller unit is used
 
 
 def growth_figures(story: Story) -> dict[str, go.Figure]:
-    """The hypervolume after each trial that ended, by `trials` and by `time`; none where the study is not there.
+    """Figures of the hypervolume after each ended trial, over `trials` and over `time`; none without the study.
 
-    In (log10 cost, dB), from the teacher's cost and bicubic's PSNR-Y. Time has pauses of the search in it.
+    It is in log10 cost times dB, from the teacher's cost and bicubic's PSNR-Y. Time includes pauses of the search.
     """
     over = [trial for trial in story.over if trial.datetime_complete is not None]
     if not over:
@@ -37,20 +37,20 @@ def growth_figures(story: Story) -> dict[str, go.Figure]:
 
 
 def _volumes(story: Story, over: list[FrozenTrial]) -> list[float]:
-    """Before any trial, and after each."""
-    limits = story.references["teacher"][story.axis.key], story.references["bicubic"]["psnr_y"]
+    """The hypervolume before any trial, and after each."""
+    reference = ReferencePoint(getattr(story.references.teacher, story.axis.key), story.references.bicubic.psnr_y)
     points, volumes = list[Point](), [0.0]
     for trial in over:
         if trial.state == TrialState.COMPLETE:
             points.append(Point(trial.number, trial.values[0], trial.values[1]))
-        volumes.append(hypervolume(points, *limits))
+        volumes.append(hypervolume(points, reference))
     return volumes
 
 
 def _seconds(story: Story, over: list[FrozenTrial]) -> list[float]:
-    """When each trial ended, since its search began: with the first session, or with the first trial."""
+    """When each trial ended, in seconds since the search began: since its first session, or its first trial."""
     begun = [trial.datetime_start.timestamp() for trial in story.trials if trial.datetime_start is not None]
-    start = min([*begun, *(session["started"] for session in story.run.times)])
+    start = min([*begun, *(session.started for session in story.run.times)])
     return [0.0, *(trial.datetime_complete.timestamp() - start for trial in over if trial.datetime_complete)]
 
 

@@ -39,7 +39,7 @@ def densities_figure(pruned: Pruned, name: str) -> go.Figure:
             hoverinfo="text",
         )
     counts = (family.counts_of(config) for config in (pruned.teacher.config, pruned.suggested))
-    before, after = (" ".join(f"{count}={value}" for count, value in found.items()) for found in counts)
+    before, after = (" ".join(f"{count}={value}" for count, value in shown_counts.items()) for shown_counts in counts)
     figure.update_xaxes(categoryorder="array", categoryarray=list(pruned.layers), title="layer")
     figure.update_yaxes(range=[0, 1], title="density: share of the weights that are not zero")
     figure.update_layout(

@@ -19,9 +19,9 @@ from autocompress.units import format_count, format_milliseconds
 
 
 def front_figure(story: Story) -> go.Figure:
-    """PSNR-Y on the validation images over cost (log scale): the front, all else that was tried, and references.
+    """PSNR-Y on the validation images over cost (log scale): the front, all other students, and references.
 
-    What is drawn in which colour of theme.py is in each trace's `meta`; `customdata` of students is their trial.
+    A trace's `meta` names the colours of theme.py that it is drawn in; `customdata` of students is their trial.
     """
     table, axis = story.students, story.axis
     figure = go.Figure()
@@ -38,8 +38,8 @@ def front_figure(story: Story) -> go.Figure:
         figure.data[-1].update(customdata=[story.pick["trial"]], hovertext=[_text(story.pick)])
     for name, teacher in story.teachers.items():
         diamond = {"size": 12, "symbol": "diamond", "color": LIGHT["teacher"]}
-        _draw(figure, f"teacher {escape(name)}", [teacher[axis.key]], [teacher["psnr_y"]], "teacher", diamond)
-        text = f"teacher {escape(name)}: {teacher['psnr_y']:.2f} dB<br>{_costs(teacher)}"
+        _draw(figure, f"teacher {escape(name)}", [getattr(teacher, axis.key)], [teacher.psnr_y], "teacher", diamond)
+        text = f"teacher {escape(name)}: {teacher.psnr_y:.2f} dB<br>{_costs(teacher.to_dict())}"
         figure.data[-1].update(hovertext=[text])
     if story.has_published:
         _draw_published(figure)
@@ -68,7 +68,7 @@ def _draw(
 
 
 def _draw_stopped(figure: go.Figure, story: Story) -> None:
-    """Their scores are of unfinished trainings, so they are shown on demand."""
+    """Draw stopped trials, hidden at first: their scores are of unfinished trainings."""
     marker = {"size": 8, "symbol": "x-thin", "color": LIGHT["other"], "line": {"width": 2, "color": LIGHT["other"]}}
     points = [point for _, point in story.last_scores]
     x, y = [point.cost for point in points], [point.psnr for point in points]
@@ -83,7 +83,7 @@ def _draw_stopped(figure: go.Figure, story: Story) -> None:
 
 
 def _draw_published(figure: go.Figure) -> None:
-    """Results of full trainings on DIV2K; they are on other images than the run's, and so shown on demand."""
+    """Draw published results, hidden at first: of full trainings on DIV2K, scored on other images than the run's."""
     marker = {"size": 11, "symbol": "square-open", "color": LIGHT["published"], "line": {"width": 2}}
     results = (result for family in FAMILIES.values() for result in family.published.items())
     published = dict(sorted(results, key=lambda result: result[1].flops))
@@ -100,10 +100,10 @@ def _draw_published(figure: go.Figure) -> None:
 
 
 def _draw_limits(figure: go.Figure, story: Story) -> None:
-    """Lines for bicubic, with a little room below, and for the budget."""
-    axis, bicubic = story.axis, story.references["bicubic"]["psnr_y"]
-    budget = story.config["search"]["budget"][axis.budget]
-    below = 0.05 * (story.references["teacher"]["psnr_y"] - bicubic)
+    """Draw lines for bicubic, with a little room below it, and for the budget."""
+    axis, bicubic = story.axis, story.references.bicubic.psnr_y
+    budget = getattr(story.config.search.budget, axis.budget)
+    below = 0.05 * (story.references.teacher.psnr_y - bicubic)
     line = {"line_width": 1.5, "line_color": LIGHT["muted"]}
     figure.add_hline(y=bicubic, line_dash="dot", **line)
     note = {"showarrow": False, "yanchor": "bottom"}
@@ -116,7 +116,7 @@ def _draw_limits(figure: go.Figure, story: Story) -> None:
 
 
 def _students(table: pd.DataFrame, axis: Axis, colour: str) -> dict[str, Any]:
-    """A trace's points, and what shows when the pointer is on one."""
+    """The points of a trace, with the texts that are shown when the pointer is on one."""
     return {
         "x": table[axis.key].tolist(),
         "y": table["psnr_y"].tolist(),
@@ -145,7 +145,7 @@ def _text(row: dict[str, Any]) -> str:
 
 
 def _costs(network: dict[str, Any]) -> str:
-    """Of a student or a teacher; latencies where they were measured."""
+    """The costs of a student or a teacher as texts; latencies if they were measured."""
     said = [f"{format_count(network['flops'])} FLOPs", f"{format_count(network['params'])} parameters"]
     for heading, column in LATENCIES.items():
         if network.get(column) is not None:

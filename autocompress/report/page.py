@@ -21,15 +21,14 @@ from autocompress.report.front import front_figure
 from autocompress.report.story import Story
 from autocompress.report.theme import DARK, LIGHT, variables
 from autocompress.search.results.importances import ENOUGH, importances
-from autocompress.search.space.budget import Budget
 from autocompress.units import format_count, format_duration, format_milliseconds
 
 FOLDER = Path(__file__).parent
-SEEN = 0.02  # of the time
+SEEN = 0.02  # share of the time; phases with less are put together
 
 
 def write_report(story: Story, path: Path | None = None) -> Path:
-    """Write report.html into the run folder, or to another `path`, and return it; InvalidInput where that is none."""
+    """Write report.html into the run folder, or to another `path`; returns its path; InvalidInput if it cannot be."""
     path = story.run.path / "report.html" if path is None else path
     try:
         checkpoints.write_text(path, _page(story))
@@ -48,7 +47,7 @@ def _page(story: Story) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    axis, limit = story.axis, story.config["search"]["budget"][story.axis.budget]
+    axis, limit = story.axis, getattr(story.config.search.budget, story.axis.budget)
     environment.filters |= {"count": format_count, "duration": format_duration, "shape": _shape}
     environment.filters["ms"] = format_milliseconds
     crops = comparison(story)
@@ -81,38 +80,36 @@ def _part(name: str) -> str:
 
 
 def _shape(row: dict[str, Any]) -> str:
-    """A network without its family's name where that stands beside it."""
+    """A network's counts as a text."""
     return shape(row["family"], row["config"])
 
 
 def _facts(story: Story) -> dict[str, str]:
     """What was searched, and with what."""
-    config, versions = story.config, story.config["versions"]
+    config, search = story.config, story.config.search
     teachers = (
-        f"{name}: {teacher['psnr_y']:.2f} dB, {format_count(teacher['flops'])} FLOPs, "
-        f"{format_count(teacher['params'])} parameters"
+        f"{name}: {teacher.psnr_y:.2f} dB, {format_count(teacher.flops)} FLOPs, "
+        f"{format_count(teacher.params)} parameters"
         for name, teacher in story.teachers.items()
     )
-    search, images = config["search"], {name: config[name] for name in ("train", "valid")}
-    started = min((session["started"] for session in story.run.times), default=None)
+    started = min((session.started for session in story.run.times), default=None)
     return {
-        "Space": ", ".join(search["spaces"]),
+        "Space": ", ".join(search.spaces),
         "Teacher": "; ".join(teachers),
-        "Budget": str(Budget(**search["budget"])),
-        "Trained on": f"{images['train']['images']} images of {images['train']['name']}",
-        "Scored on": f"{images['valid']['images']} images of {images['valid']['name']} (validation images), "
-        f"where bicubic has {story.references['bicubic']['psnr_y']:.2f} dB",
-        "Training": f"{search['recipe']['steps']} steps, started by {search['init']}",
-        "Sampler": f"{search['sampler']}, seed {search['seed']}",
+        "Budget": str(search.budget),
+        "Trained on": str(config.train),
+        "Scored on": f"{config.valid} (validation images), where bicubic has {story.references.bicubic.psnr_y:.2f} dB",
+        "Training": f"{search.recipe['steps']} steps, started by {search.init}",
+        "Sampler": f"{search.sampler}, seed {search.seed}",
         "Trials": _trials(story),
         **({} if started is None else {"Started": time.strftime("%Y-%m-%d %H:%M", time.localtime(started))}),
-        "Versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "Versions": ", ".join(f"{name} {version}" for name, version in config.versions.items()),
     }
 
 
 def _trials(story: Story) -> str:
-    """How many ended how, and whether there are more to come."""
-    wanted = story.config.get("settings", {}).get("trials")  # older versions did not keep it
+    """How many trials finished, were stopped or failed, and whether more are to come."""
+    wanted = story.config.trials
     if story.without_study is not None:
         return f"{len(story.students)} finished" + ("" if wanted is None else f", of {wanted} wanted")
     ends = [state for _, state, _ in story.early]
@@ -123,11 +120,11 @@ def _trials(story: Story) -> str:
 
 
 def _commands(story: Story) -> dict[str, str]:
-    """What to do with the pick."""
+    """Commands for what to do with the pick."""
     if story.pick is None:
         return {}
     file, run = (shlex.quote(str(Path(path).absolute())) for path in (story.pick["file"], story.run.path))
-    trial, scale = story.pick["trial"], story.config["scale"]
+    trial, scale = story.pick["trial"], story.config.scale
     return {
         "Write it as files that other code loads": f"autocompress export {run} --trial {trial} --out models",
         "Upscale a photo with it": f"autocompress upscale {run} photo.jpg photo-x{scale}.png",
@@ -136,7 +133,7 @@ def _commands(story: Story) -> dict[str, str]:
 
 
 def _recipes(story: Story) -> dict[int, str]:
-    """By trial: what of the recipe is not the same for all students."""
+    """By trial, the fields of the recipe that are not the same for all students."""
     recipes = dict(zip(story.students["trial"].tolist(), story.students["recipe"].tolist(), strict=True))
     keys = list(dict.fromkeys(key for recipe in recipes.values() for key in recipe if key != "seed"))
     varied = [key for key in keys if len({repr(recipe.get(key)) for recipe in recipes.values()}) > 1]
@@ -146,8 +143,8 @@ def _recipes(story: Story) -> dict[int, str]:
 
 
 def _importances(story: Story) -> list[dict[str, Any]]:
-    """A table for each space: what it says above, and the shares."""
-    spaces = story.config["search"]["spaces"]
+    """For each space its name, its number of finished trials, and the share of each parameter."""
+    spaces = story.config.search.spaces
     tables = []
     for names, (count, shares) in importances(story.trials).items():
         own = {name.rpartition(".")[2]: float(share) for name, share in shares.items() if name != "space"}
@@ -157,10 +154,10 @@ def _importances(story: Story) -> list[dict[str, Any]]:
 
 
 def _times(story: Story) -> dict[str, Any]:
-    """Where the time of all sessions went, the largest part first; what is hardly seen is put together."""
+    """Where the time of all sessions went, the largest part first; small parts are put together."""
     parts: dict[str, float] = {}
     for session in story.run.times:
-        for name, seconds in session["parts"].items():
+        for name, seconds in session.parts.items():
             parts[name] = parts.get(name, 0.0) + seconds
     total = sum(parts.values())
     large = {name: seconds for name, seconds in parts.items() if name != "other" and seconds >= SEEN * total}

@@ -22,8 +22,8 @@ def front_png(story: Story) -> bytes:
     figure.for_each_annotation(lambda annotation: annotation.update(font_size=20))
     figure.update_traces(line_width=4, selector={"mode": "lines+markers"})
     hidden = {"visible": "legendonly"}
-    figure.update_traces(showlegend=False, selector=hidden)  # nobody can click here
-    title = f"Students of {' and '.join(story.teachers)}, x{story.config['scale']}"
+    figure.update_traces(showlegend=False, selector=hidden)  # in a picture, nobody can click them to be shown
+    title = f"Students of {' and '.join(story.teachers)}, x{story.config.scale}"
     figure.update_layout(
         title={"text": title, "x": 0.06, "font": {"size": 32}},
         font={"size": 22},

@@ -1,4 +1,4 @@
-"""All that the report tells of a run, read once."""
+"""A Story: all that the report shows of a run, read from its files and study once."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from autocompress.report.axis import AXES, Axis
 from autocompress.search.pareto import Point
 from autocompress.search.results.front import LATENCIES, objective, pick, rows, students
 from autocompress.search.results.status import NAMES, trials_of
+from autocompress.search.run.config import References, RunConfig, TeacherReference
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.known import scores
+from autocompress.search.run.history import points_at_rungs
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.sessions import is_held, locks
 from autocompress.search.run.study import ended
@@ -30,19 +31,19 @@ class Story:
     """
 
     run: RunFolder
-    config: dict[str, Any]
+    config: RunConfig
     students: pd.DataFrame
     trials: Sequence[FrozenTrial]
     without_study: str | None
 
     @classmethod
     def of(cls, run: RunFolder, storage: str | None = None) -> Story:
-        """Read all; RunError where no trial has finished."""
+        """Read a run; RunError if no trial has finished."""
         table = students(run)
         if table.empty:
             raise RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
-        content = {student["trial"]: student for student in run.students()}
-        table["recipe"] = [content[trial]["provenance"]["recipe"] for trial in table["trial"]]
+        recipes = {student.trial: student.provenance.recipe for student in run.students()}
+        table["recipe"] = table["trial"].map(recipes)
         try:
             trials, reason = trials_of(run, storage), None
         except AutocompressError as error:
@@ -53,13 +54,13 @@ class Story:
 
     @cached_property
     def axis(self) -> Axis:
-        """What PSNR-Y is drawn over."""
+        """The cost axis that PSNR-Y is drawn over."""
         return AXES[objective(self.run)]
 
     @property
     def has_published(self) -> bool:
-        """Whether the published networks have a place in the picture."""
-        return self.axis.key == "flops" and self.config["scale"] == 2
+        """Whether published results are drawn: they are for x2 and over FLOPs."""
+        return self.axis.key == "flops" and self.config.scale == 2
 
     @property
     def latencies(self) -> dict[str, str]:
@@ -68,18 +69,18 @@ class Story:
 
     @property
     def measured_on(self) -> list[str]:
-        """The machines where latencies are from."""
+        """The machines that latencies were measured on."""
         return sorted(self.students["latency_on"].dropna().unique())
 
     @property
-    def references(self) -> dict[str, Any]:
+    def references(self) -> References:
         """Bicubic and the (best) teacher on the validation images."""
-        return dict(self.config["references"])
+        return self.config.references
 
     @property
-    def teachers(self) -> dict[str, dict[str, Any]]:
+    def teachers(self) -> dict[str, TeacherReference]:
         """All teachers by name, with their costs and scores."""
-        return {branch["teacher"]["name"]: branch["teacher"] for branch in self.config["branches"].values()}
+        return self.config.teachers
 
     @cached_property
     def front(self) -> pd.DataFrame:
@@ -98,17 +99,17 @@ class Story:
 
     @property
     def sessions(self) -> int:
-        """How many processes work on it now."""
+        """How many processes work on the run now."""
         return sum(is_held(path) for path in locks(self.run.path))
 
     @property
     def over(self) -> list[FrozenTrial]:
-        """The trials that came to an end of their own, in the order in which they did."""
+        """The trials that have ended for good, in the order in which they ended."""
         return sorted(ended(self.trials), key=lambda trial: (_end(trial), trial.number))
 
     @property
     def early(self) -> list[tuple[int, str, str]]:
-        """Trials that ended early: their number, `stopped` or `failed`, and why."""
+        """Of each trial that ended early: its number, `stopped` or `failed`, and the reason."""
         return [
             (trial.number, NAMES[trial.state], TrialRecord.of(trial).reason)
             for trial in sorted(ended(self.trials), key=lambda trial: trial.number)
@@ -119,9 +120,9 @@ class Story:
     def last_scores(self) -> list[tuple[int, Point]]:
         """Of stopped trials: the step of the last score, and the score."""
         stopped = [trial for trial in self.trials if trial.state == TrialState.PRUNED]
-        return [max(found, key=lambda score: score[0]) for trial in stopped if (found := scores(trial))]
+        return [max(scores, key=lambda score: score[0]) for trial in stopped if (scores := points_at_rungs(trial))]
 
 
 def _end(trial: FrozenTrial) -> float:
-    """Seconds since 1970."""
+    """When a trial ended, in seconds since 1970."""
     return 0.0 if trial.datetime_complete is None else trial.datetime_complete.timestamp()

@@ -1,4 +1,4 @@
-"""Search over students: `search(settings, progress)` runs one, or goes on with one, in a run folder; `join` helps one.
+"""Search over students: `search(settings, callback)` runs one, or goes on with one, in a run folder; `join` helps one.
 
 What is public is imported when it is asked for, so that `autocompress.search.settings`, from which the command line is
 made, is there at once, without torch and Optuna.

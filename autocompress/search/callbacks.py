@@ -1,41 +1,42 @@
-"""What a search tells while it runs: whoever shows it implements this."""
+"""What a search tells while it runs: whoever shows it, or waits for something in it, overrides some of this."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 from autocompress.search.space.search_space import Candidate
 
 
-class SearchCallback(Protocol):
-    """Called from the search, in order; a `reason` is for people."""
+class SearchCallback:
+    """Called from the search, in order; what is not overridden does nothing. A `reason` is for people.
 
-    def stage(self, what: str) -> None:
+    What a callback raises ends the search as an error; a KeyboardInterrupt as the user's Ctrl-C.
+    """
+
+    def on_stage(self, what: str) -> None:
         """The preparation has come to this."""
 
-    def prepared(self, facts: list[str]) -> None:
+    def on_prepared(self, facts: list[str]) -> None:
         """The preparation is done, with these facts worth knowing."""
 
-    def to_go(self, trials: int) -> None:
+    def on_trials_left(self, trials: int) -> None:
         """So many trials have not come to their end yet, in this session or another; before each is asked for."""
 
-    def scored(self, trial: int, candidate: Candidate, psnr: float) -> None:
+    def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
         """A student has been made, and has this PSNR-Y in dB before any training."""
 
-    def training(self, trial: int, candidate: Candidate) -> None:
+    def on_training_start(self, trial: int, candidate: Candidate) -> None:
         """A student begins to train."""
 
-    def step(self, trial: int, step: int) -> None:
-        """It has done so many steps."""
+    def on_step(self, trial: int, step: int) -> None:
+        """It has done so many steps; told of its first, and then now and then."""
 
-    def at_rung(self, trial: int, step: int, psnr: float) -> None:
-        """It has this PSNR-Y after so many steps."""
+    def on_rung(self, trial: int, step: int, psnr: float) -> None:
+        """It has this PSNR-Y after so many steps, before it is decided whether it goes on."""
 
-    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+    def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
         """It has trained to the end, and has this PSNR-Y."""
 
-    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
-        """It ended before its last step."""
+    def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
+        """It ended at a rung, before its last step."""
 
-    def failed(self, trial: int, candidate: Candidate, reason: str) -> None:
+    def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         """It could not be made or trained."""

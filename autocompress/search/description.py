@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import platform
 from pathlib import Path
-from typing import Any
 
 import optuna
 import torch
@@ -13,17 +12,27 @@ import torch
 import autocompress
 from autocompress.compute.precision import Precision
 from autocompress.evaluation.latency import Machine
+from autocompress.search.run.config import (
+    ImageSet,
+    Reference,
+    References,
+    RunConfig,
+    SearchIdentity,
+    TaughtSpace,
+    Teacher,
+    TeacherReference,
+)
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.storage import StudyStorage
 from autocompress.search.space.budget import Objective
-from autocompress.search.space.cost import LATENCY_MS, Costs
+from autocompress.search.space.cost import Costs
 from autocompress.search.space.joint_space import StudentSpace
 from autocompress.search.task import Task
 from autocompress.search.trial.context import TrialContext
 from autocompress.units import format_count
 
 
-def identity(task: Task) -> dict[str, Any]:
+def identity(task: Task) -> SearchIdentity:
     """What must be the same for a search to go on in the same folder. More trials or time are the same search.
 
     What is measured is of one machine; threads make no difference to a GPU.
@@ -32,91 +41,89 @@ def identity(task: Task) -> dict[str, Any]:
     machine = dataclasses.asdict(Machine.here())
     if machine["device"] == "cuda":
         del machine["threads"]
-    measured = {"objective": "latency", "machine": machine}
-    return (measured if settings.objective is Objective.LATENCY else {}) | {
-        "spaces": {
-            branch.name: branch.space.to_dict() | {"teacher": branch.teacher_digest, "target": branch.target_digest}
-            for branch in task.joint_space
+    return SearchIdentity(
+        spaces={
+            space.name: space.space.to_dict() | {"teacher": space.teacher_digest, "target": space.target_digest}
+            for space in task.joint_space
         },
-        "train": task.train.digest,
-        "valid": task.valid.digest,
-        "budget": dataclasses.asdict(settings.budget),
-        "recipe": task.recipe.to_dict(),
-        "init": settings.init,
-        "prune": settings.prune,
-        "sampler": settings.sampler,
-        "seed": settings.seed,
-    }
+        train=task.train.digest,
+        valid=task.valid.digest,
+        budget=settings.budget,
+        recipe=task.recipe.to_dict(),
+        init=settings.init,
+        prune=settings.prune,
+        sampler=settings.sampler,
+        seed=settings.seed,
+        objective=str(settings.objective),
+        machine=machine if settings.objective is Objective.LATENCY else None,
+    )
 
 
-def describe(inputs: TrialContext, search: dict[str, Any], place: StudyStorage, costs: Costs) -> dict[str, Any]:
+def describe(context: TrialContext, search: SearchIdentity, storage: StudyStorage, costs: Costs) -> RunConfig:
     """What config.json records."""
-    task, best = inputs.task, inputs.best_branch
-    return {
-        "search": search,
-        "settings": task.settings.to_dict() | {"storage": place.record()["url"]},
-        "started_in": str(Path.cwd()),  # what paths in the settings are relative to
-        "storage": place.record(),
-        "scale": task.scale,
-        "teacher": _teacher(best),
-        "branches": {
-            branch.name: {
-                "teacher": _teacher(branch) | inputs.teachers[branch.name] | _latency(branch, costs),
-                "target": branch.target_name,
-            }
-            for branch in task.joint_space
+    task, best = context.task, context.best_student_space
+    return RunConfig(
+        search=search,
+        settings=task.settings.to_dict() | {"storage": storage.record()["url"]},
+        started_in=str(Path.cwd()),
+        storage=storage.record(),
+        scale=task.scale,
+        teacher=_teacher(best),
+        taught_spaces={
+            space.name: TaughtSpace(_teacher(space), _reference(context, space, costs), space.target_name)
+            for space in task.joint_space
         },
-        "train": {"name": task.train.name, "images": len(inputs.bank)},
-        "valid": {"name": task.valid.name, "images": len(inputs.valid)},
-        "skipped_images": inputs.skipped,
-        "references": inputs.references | {"teacher": inputs.references["teacher"] | _latency(best, costs)},
-        "arithmetic": inputs.precision.to_dict(),
-        "versions": {
+        train=ImageSet(task.train.name, len(context.bank)),
+        valid=ImageSet(task.valid.name, len(context.valid)),
+        skipped_images=context.skipped,
+        references=References(Reference(context.references["bicubic"]), _reference(context, best, costs)),
+        precision=context.precision,
+        versions={
             "autocompress": autocompress.__version__,
             "torch": torch.__version__,
             "optuna": optuna.__version__,
             "python": platform.python_version(),
         },
-    }
+    )
 
 
-def _teacher(branch: StudentSpace) -> dict[str, Any]:
-    return {"name": branch.teacher_name, "family": branch.family.name, "config": branch.teacher.config.to_dict()}
+def _teacher(space: StudentSpace) -> Teacher:
+    return Teacher(space.teacher_name, space.family.name, space.teacher.config.to_dict())
 
 
-def _latency(branch: StudentSpace, costs: Costs) -> dict[str, float]:
-    """The teacher's, where that is what counts."""
-    latency = costs.latency(branch.family, branch.teacher.config)
-    return {} if latency is None else {LATENCY_MS: latency}
+def _reference(context: TrialContext, space: StudentSpace, costs: Costs) -> TeacherReference:
+    """The teacher's; with its latency where that is what counts."""
+    reference = TeacherReference.from_dict(context.teachers[space.name])
+    return dataclasses.replace(reference, latency_ms=costs.latency(space.family, space.teacher.config))
 
 
 def recorded_precision(run: RunFolder) -> Precision | None:
     """What an earlier session of this run computed in, where this machine can do the same; else None."""
     if not run.exists():
         return None
-    precision = Precision(**run.config["arithmetic"])
+    precision = run.config.precision
     if precision.threads > torch.get_num_threads() or (precision.device == "cuda" and not torch.cuda.is_available()):
         return None
     return precision
 
 
-def facts(inputs: TrialContext) -> list[str]:
+def facts(context: TrialContext) -> list[str]:
     """Lines for the user about what the search works with."""
-    task = inputs.task
+    task = context.task
     lines = []
     for branch in task.joint_space:
-        teacher = inputs.teachers[branch.name]
+        teacher = context.teachers[branch.name]
         taught = "" if branch.target is branch.teacher else f", students learn from {branch.target_name}"
         lines += [
             f"space       {branch.name}: {format_count(branch.space.size)} configs; budget {task.settings.budget}",
             f"teacher     {branch.teacher_name}: x{task.scale}, {format_count(teacher['flops'])} FLOPs, "
-            f"{teacher['psnr_y']:.2f} dB (bicubic {inputs.references['bicubic']['psnr_y']:.2f} dB){taught}",
+            f"{teacher['psnr_y']:.2f} dB (bicubic {context.references['bicubic']['psnr_y']:.2f} dB){taught}",
         ]
     lines += [
-        f"images      {len(inputs.bank)} of {task.train.name} to train on, "
-        f"{len(inputs.valid)} of {task.valid.name} to choose by",
-        f"arithmetic  {inputs.precision}",
+        f"images      {len(context.bank)} of {task.train.name} to train on, "
+        f"{len(context.valid)} of {task.valid.name} to choose by",
+        f"arithmetic  {context.precision}",
     ]
-    for name, reason in inputs.skipped.items():
+    for name, reason in context.skipped.items():
         lines.append(f"skipped     {name}: {reason}")
     return lines

@@ -79,6 +79,12 @@ def choice(words: type[StrEnum]) -> Kind:
     return Kind(str, str, words=lambda: words, choice=words)
 
 
+def either(words: Iterable[str]) -> str:
+    """For a help text: `a, b or c`."""
+    *first, last = map(str, words)
+    return f"{', '.join(first)} or {last}"
+
+
 def shipped_or_file(shipped: Callable[[], Iterable[str]], keyed: bool = False) -> Kind:
     """The name of something that ships with the package, or else a file; `keyed`: it may be KEY=FILE, too."""
 
@@ -96,8 +102,7 @@ class Option:
     """An option of the command line, which is a keyword in Python and a field of a dataclass.
 
     `keyword` is its name where that is not the field's, `many` whether it can be given several times. `unset` says
-    what holds where nothing is given, and `shows_default` whether the help has that, or else the default. `resumes`: it
-    belongs on the command line that goes on with a run.
+    what holds where nothing is given. `resumes`: it belongs on the command line that goes on with a run.
     """
 
     kind: Kind
@@ -106,7 +111,6 @@ class Option:
     unset: str | None = None
     keyword: str = ""
     many: bool = False
-    shows_default: bool = True
     on_join: OnJoin = OnJoin.AS_THE_RUN
     resumes: bool = True
     field: str = ""
@@ -127,8 +131,8 @@ class Option:
     @property
     def python(self) -> Any:
         """What a caller from Python may give."""
-        one = self.kind.python
-        accepted = one | Sequence[one] if self.many else one  # type: ignore[valid-type]
+        single = self.kind.python
+        accepted = single | Sequence[single] if self.many else single  # type: ignore[valid-type]
         return accepted if self.usual is not None else accepted | None
 
     def read(self, given: Any) -> Any:

@@ -25,8 +25,8 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """What a front is measured from: the (largest) teacher's cost, and bicubic's PSNR-Y in dB."""
+class ReferencePoint:
+    """The reference point of hypervolumes: the (largest) teacher's cost, and bicubic's PSNR-Y in dB."""
 
     cost: float
     psnr: float
@@ -35,31 +35,30 @@ class Reference:
 def front(points: list[Point]) -> list[Point]:
     """The points that no other dominates, by cost."""
     ordered = sorted(points, key=lambda point: (point.cost, -point.psnr, point.trial))
-    best: list[Point] = []
+    undominated: list[Point] = []
     for point in ordered:
-        if not best or point.psnr > best[-1].psnr:
-            best.append(point)
-    return best
+        if not undominated or point.psnr > undominated[-1].psnr:
+            undominated.append(point)
+    return undominated
 
 
 def ranked(points: Sequence[Point]) -> list[Point]:
-    """The best first: by how many fronts are taken away before a point is on one, then by how lonely it is there.
+    """The best first, as NSGA-II ranks them (Deb et al. 2002): by non-dominated front, then by crowding distance there.
 
-    How lonely is the crowding distance of NSGA-II (Deb et al. 2002) in log10 cost and PSNR; of equal ones the earlier
-    trial comes first.
+    The distance is in log10 cost and PSNR; of points with the same the earlier trial comes first.
     """
     order = list[Point]()
-    for best in _fronts(points):
-        distances = _crowding(best)
-        order += sorted(best, key=lambda point: (-distances[point.trial], point.trial))
+    for level in _fronts(points):
+        distances = _crowding_distances(level)
+        order += sorted(level, key=lambda point: (-distances[point.trial], point.trial))
     return order
 
 
 def _fronts(points: Sequence[Point]) -> list[list[Point]]:
-    """The points that no other dominates, those that no other of the rest dominates, and so on.
+    """Non-dominated sorting: the points that no other dominates, those that no other of the rest dominates, and so on.
 
-    A point is compared with the last one of each front alone: in this order that has the front's best PSNR, and costs
-    no more. So n points take n log n steps.
+    A point is compared with the last one of each front alone: in this order the last has the front's best PSNR, and
+    costs no more. So n points take n log n steps.
     """
 
     def order(point: Point) -> tuple[float, float]:
@@ -67,14 +66,14 @@ def _fronts(points: Sequence[Point]) -> list[list[Point]]:
 
     fronts = list[list[Point]]()
     for (_, lower), equal in groupby(sorted(points, key=order), order):
-        place = bisect_right(fronts, lower, key=lambda front: -front[-1].psnr)
-        if place == len(fronts):
+        level = bisect_right(fronts, lower, key=lambda front: -front[-1].psnr)
+        if level == len(fronts):
             fronts.append([])
-        fronts[place] += equal
+        fronts[level] += equal
     return fronts
 
 
-def _crowding(points: Sequence[Point]) -> dict[int, float]:
+def _crowding_distances(points: Sequence[Point]) -> dict[int, float]:
     """By trial: the distance between both neighbours along the front, as shares of its length; infinite at its ends."""
     ordered = sorted(points, key=lambda point: (point.cost, point.trial))
     distances = dict.fromkeys((point.trial for point in ordered), 0.0)
@@ -88,14 +87,14 @@ def _crowding(points: Sequence[Point]) -> dict[int, float]:
     return distances
 
 
-def hypervolume(points: Iterable[Point], cost: float, psnr: float) -> float:
-    """The area (log10 cost, dB) between the points' front and a reference: the teacher's cost and bicubic's PSNR-Y.
+def hypervolume(points: Iterable[Point], reference: ReferencePoint) -> float:
+    """The area (log10 cost, dB) between the points' front and the reference.
 
     Points that are not better than the reference in both add nothing.
     """
-    best = front([point for point in points if point.cost < cost and point.psnr > psnr])
-    total, floor = 0.0, psnr
-    for point in best:  # by cost, so each adds a strip on top of those before it
-        total += (point.psnr - floor) * (math.log10(cost) - math.log10(point.cost))
+    better = front([point for point in points if point.cost < reference.cost and point.psnr > reference.psnr])
+    total, floor = 0.0, reference.psnr
+    for point in better:  # by cost, so each adds a strip on top of those before it
+        total += (point.psnr - floor) * (math.log10(reference.cost) - math.log10(point.cost))
         floor = point.psnr
     return total

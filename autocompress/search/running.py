@@ -1,17 +1,21 @@
-"""Running a search: `search(settings, progress)` runs one, or goes on with one, in a run folder; `join` helps one."""
+"""To run a search, or to join one, from its settings to its outcome: the steps, in their order."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from autocompress.compute.precision import Precision
 from autocompress.errors import InvalidInput, RunError
 from autocompress.evaluation.latency import Machine
+from autocompress.search.ask_tell import open_ask_tell
+from autocompress.search.backends.base import Backend
 from autocompress.search.backends.processes import ProcessBackend, TaskSetup
+from autocompress.search.backends.serial import SerialBackend
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.description import describe, facts, identity, recorded_precision
 from autocompress.search.results.front import objective
@@ -20,47 +24,71 @@ from autocompress.search.run.folder import RAY, RunFolder
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.storage import StudyStorage, find_storage
-from autocompress.search.sampling.initial import STARTS, first_points
+from autocompress.search.sampling.initial import MAX_INITIAL, first_points
 from autocompress.search.settings import Settings
 from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import COUNTED, Costs
 from autocompress.search.space.feasible import FeasibleSet
+from autocompress.search.stopping import MOASHARule, StoppingRule
 from autocompress.search.task import Task, open_task
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.context import TrialContext
-from autocompress.search.trial.work import Backend, SerialBackend
+from autocompress.search.trial.preparation import prepare
+from autocompress.search.trial.trial import run_trial, rung_steps
 from autocompress.search.tuner import Outcome, Tuner
 
+ETA = 2  # 1 in so many goes on at a rung...
+FIRST = 8  # ...and the first so many do in any case
 
-def search(settings: Settings, progress: SearchCallback) -> tuple[RunFolder, Outcome]:
+Clock = Callable[[], float]
+
+
+def search(
+    settings: Settings,
+    callback: SearchCallback,
+    *,
+    backend: Backend | None = None,
+    precision: Precision | None = None,
+    stopping: StoppingRule | None = None,
+    clock: Clock = time.monotonic,
+) -> tuple[RunFolder, Outcome]:
     """Run a search to its end, or go on with the one in the same folder.
 
     Everything is checked before anything is written; raises InvalidInput for what cannot be used, StorageError and
     DiskFull for what failed in the middle, after which the search can go on. On a keyboard interrupt the trials in
     flight are queued again, and the outcome says so.
+
+    `backend` is where trials run, whatever the settings say; it is closed at the end. `precision` is how networks are
+    computed, in place of what the run has recorded or short probes find; `stopping` the rule at rungs, in place of
+    MO-ASHA; `clock` gives the seconds by which the search's timeout is counted.
     """
     run = RunFolder(settings.folder)
-    ledger = PhaseTimer()
-    deadline = _deadline(settings.timeout)
-    with _on_ray(settings, progress, ledger):
-        task = _open(settings, progress, ledger)
-        counted = replace(settings.budget, latency=None)
-        first_points(task.joint_space, counted, 1)  # raises where nothing fits
+    own = _Own(backend, precision, stopping, clock)
+    session = _Progress(callback, PhaseTimer(), _deadline(settings.timeout, clock))
+    with _connected(settings, session):
+        task = _open(settings, session)
+        counted = FeasibleSet(task.joint_space, settings.budget.without_latency())
+        for student_space in task.joint_space:
+            counted.check(student_space)
         with run.opened():
             shutil.rmtree(run.path / RAY, ignore_errors=True)  # of a search that was killed
-            return run, _work(task, run, progress, ledger, deadline)
+            return run, _run_session(task, run, session, own)
 
 
 def join(
     path: Path,
-    progress: SearchCallback,
+    callback: SearchCallback,
     workers: int = 1,
     timeout: float | None = None,
     storage: str | None = None,
+    *,
+    backend: Backend | None = None,
+    precision: Precision | None = None,
 ) -> tuple[RunFolder, Outcome]:
     """Work on the search in a run folder as one more session, beside any others there.
 
-    What to search is as the run has it; raises as `search` does. `storage` is needed where its URL has a password.
+    What to search is as the run has it; the rest is as for `search`, which see. `storage` is needed where its URL has a
+    password.
     """
     run = RunFolder.existing(path)
     if objective(run) == "latency":
@@ -68,10 +96,10 @@ def join(
             f"{path}: its latencies are measured while nothing else runs, so it has one session at a time; "
             "give its own command instead of --join"
         )
-    ledger = PhaseTimer()
-    deadline = _deadline(timeout)
-    wanted = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage)
-    return run, _work(_open(wanted, progress, ledger), run, progress, ledger, deadline, joins=True)
+    own = _Own(backend, precision)
+    session = _Progress(callback, PhaseTimer(), _deadline(timeout, own.clock))
+    settings = replace(recorded_settings(run), workers=workers, timeout=timeout, storage=storage)
+    return run, _run_session(_open(settings, session), run, session, own, joins=True)
 
 
 def recorded_settings(run: RunFolder) -> Settings:
@@ -80,97 +108,126 @@ def recorded_settings(run: RunFolder) -> Settings:
     RunError where that is not recorded.
     """
     config = run.config
-    if not {"settings", "started_in"} <= config.keys():
+    if config.settings is None or config.started_in is None:
         raise RunError(f"{run.path}: an older version made it; let its own command go on once, then join")
-    asked = Settings.from_dict(config["settings"]).for_joining(Path(config["started_in"]))
+    asked = Settings.from_dict(config.settings).for_joining(Path(config.started_in))
     return replace(asked, out=run.path)
 
 
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
+@dataclass(frozen=True)
+class _Own:
+    """What the caller has brought, in place of what settings say."""
+
+    backend: Backend | None
+    precision: Precision | None
+    stopping: StoppingRule | None = None
+    clock: Clock = time.monotonic
 
 
-def _open(settings: Settings, progress: SearchCallback, ledger: PhaseTimer) -> Task:
-    progress.stage("opening teacher and images")
-    with ledger.during("opening teacher and images"):
+@dataclass(frozen=True)
+class _Progress:
+    """Who is told of a session, where its time goes, and when it is used up."""
+
+    callback: SearchCallback
+    timer: PhaseTimer
+    deadline: float | None
+
+    @contextmanager
+    def stage(self, what: str) -> Iterator[None]:
+        self.callback.on_stage(what)
+        with self.timer.during(what):
+            yield
+
+
+def _deadline(timeout: float | None, clock: Clock) -> float | None:
+    return None if timeout is None else clock() + timeout
+
+
+def _open(settings: Settings, session: _Progress) -> Task:
+    with session.stage("opening teacher and images"):
         return open_task(settings)
 
 
-def _work(
-    task: Task,
-    run: RunFolder,
-    progress: SearchCallback,
-    ledger: PhaseTimer,
-    deadline: float | None,
-    joins: bool = False,
-) -> Outcome:
-    """One session, from the preparation to its end."""
-    settings = task.settings
+def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joins: bool = False) -> Outcome:
+    """From the preparation to the end."""
+    settings, timer = task.settings, progress.timer
     wanted = identity(task)
     run.check(wanted, settings.extend)
-    place = find_storage(settings.storage, run)
-    session = Session(run.path, place)
-    with place.kept():
-        with ledger.during("opening the study"):
-            notes = _looked_at(run, place, joins)
-        inputs = TrialContext(task, progress.stage, recorded_precision(run), ledger, crops_of(run))
-        costs = _costs(task, run, progress, ledger)
+    storage = find_storage(settings.storage, run)
+    session = Session(run.path, storage)
+    with storage.errors_explained():
+        with timer.during("opening the study"):
+            notes = _notes_of_study(run, storage, joins)
+        precision = own.precision or recorded_precision(run)
+        context = prepare(task, progress.callback.on_stage, precision=precision, timer=timer, crops=crops_of(run))
+        costs = _find_costs(task, run, progress)
         if not joins:
-            run.settle(describe(inputs, wanted, place, costs))
-            copy_crops(inputs.crops, run, {branch.teacher_name: branch.teacher_digest for branch in task.joint_space})
-        progress.prepared([*facts(inputs), *costs.settled(), *notes])
-        first = first_points(task.joint_space, settings.budget, min(STARTS, settings.trials), inputs.suggested, costs)
+            run.write_config(describe(context, wanted, storage, costs))
+            copy_crops(context.crops, run, {space.teacher_name: space.teacher_digest for space in task.joint_space})
+        costs.store()
+        progress.callback.on_prepared([*facts(context), *costs.facts(), *notes])
+        feasible = FeasibleSet(task.joint_space, settings.budget, costs)
+        first = first_points(feasible, min(MAX_INITIAL, settings.trials), context.suggested)
         with session.entered():
-            with ledger.during("opening the study"):
-                driver = Tuner(FeasibleSet(task, costs), run, progress, first, ledger, session)
+            with timer.during("opening the study"):
+                rule = own.stopping or default_stopping(settings.steps)
+                study = open_ask_tell(task, feasible, run, session, first, rule)
+            tuner = Tuner(study, progress.callback, timer, progress.deadline, own.clock)
             try:
-                return driver.run(_engine(settings, inputs), deadline)
+                return tuner.run(own.backend or make_backend(settings, context))
             finally:
-                driver.keep_times()
+                tuner.write_times()
 
 
-def _costs(task: Task, run: RunFolder, progress: SearchCallback, ledger: PhaseTimer) -> Costs:
-    """What students cost; where that is latency, measured of enough networks to guess it of others."""
-    if task.settings.objective is Objective.FLOPS:
-        return COUNTED
-    from autocompress.search.space.latencies import Latencies  # scikit-learn takes a second to import
-
-    with ledger.during("measuring latencies"):
-        found = Latencies(task.joint_space, task.settings.budget, Machine.here(), run.path)
-        found.calibrate(progress.stage)
-    return found
-
-
-def _looked_at(run: RunFolder, place: StudyStorage, joins: bool) -> list[str]:
+def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[str]:
     """What a user should know of the study, before anything is written: raises where it cannot be reached."""
     note = None
-    if place.url is not None:
-        note = note_of_lost(run, place)
+    if storage.url is not None:
+        note = note_of_lost(run, storage)
     elif not joins:
         note = set_damaged_aside(run)
     return [] if note is None else [note]
 
 
-def _engine(settings: Settings, inputs: TrialContext) -> Backend:
+def _find_costs(task: Task, run: RunFolder, progress: _Progress) -> Costs:
+    """What students cost; where that is latency, measured of enough networks to guess it of others."""
+    if task.settings.objective is Objective.FLOPS:
+        return COUNTED
+    from autocompress.search.sampling.surrogate import Surrogate  # scikit-learn takes a second to import
+    from autocompress.search.space.latencies import Latencies
+
+    with progress.timer.during("measuring latencies"):
+        latencies = Latencies.open(
+            task.joint_space, task.settings.budget, Machine.here(), run.path, regression=Surrogate.fit
+        )
+        latencies.calibrate(progress.callback.on_stage)
+    return latencies
+
+
+def default_stopping(steps: int) -> StoppingRule:
+    """MO-ASHA, at a third of the training alone: scores before are right too rarely (benchmarks/samplers.py)."""
+    return MOASHARule(ETA, FIRST, at=rung_steps(steps)[-2:-1])
+
+
+def make_backend(settings: Settings, context: TrialContext) -> Backend:
     """This process for one worker, unless its trials may take too long: a process can be killed."""
     if settings.ray is not None:
-        from autocompress.search.backends.ray.engine import RayBackend
+        from autocompress.search.backends.ray.backend import RayBackend
         from autocompress.search.backends.ray.setup import SentTask
 
-        return RayBackend(SentTask.of(inputs, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
+        return RayBackend(SentTask.of(context, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
     if settings.processes == 1 and settings.trial_timeout is None:
-        return SerialBackend(inputs)
-    share = replace(inputs.precision, threads=max(1, inputs.precision.threads // settings.processes))
-    return ProcessBackend(TaskSetup(settings, share, inputs.crops), settings.processes, settings.trial_timeout)
+        return SerialBackend(lambda job: run_trial(job, context))
+    share = replace(context.precision, threads=max(1, context.precision.threads // settings.processes))
+    return ProcessBackend(TaskSetup(settings, share, context.crops), settings.processes, settings.trial_timeout)
 
 
 @contextmanager
-def _on_ray(settings: Settings, progress: SearchCallback, ledger: PhaseTimer) -> Iterator[None]:
+def _connected(settings: Settings, progress: _Progress) -> Iterator[None]:
     """What a search on Ray is within; nothing for any other. Ray is imported when it is asked for: few have it."""
     with ExitStack() as stack:
         if settings.ray is not None:
-            progress.stage("connecting to Ray")
-            with ledger.during("connecting to Ray"):
+            with progress.stage("connecting to Ray"):
                 try:
                     from autocompress.search.backends.ray import cluster
                 except ImportError as error:

@@ -28,6 +28,7 @@ from autocompress.search.options import (
     OnJoin,
     Panel,
     choice,
+    either,
     option,
     options_of,
     shipped_or_file,
@@ -86,19 +87,14 @@ class Settings:
     """
 
     budget_flops: int | None = option(
-        None,
-        COUNT,
-        "Most FLOPs (fused multiply-adds) for a 1280x720 output, such as 20G.",
-        Panel.BUDGET,
-        shows_default=False,
+        None, COUNT, "Most FLOPs (fused multiply-adds) for a 1280x720 output, such as 20G.", Panel.BUDGET
     )
-    budget_params: int | None = option(None, COUNT, "Most parameters, such as 500K.", Panel.BUDGET, shows_default=False)
+    budget_params: int | None = option(None, COUNT, "Most parameters, such as 500K.", Panel.BUDGET)
     budget_latency: float | None = option(
         None,
         MILLISECONDS,
         "Most time for a 1280x720 output on this machine, such as 30ms; with --objective latency.",
         Panel.BUDGET,
-        shows_default=False,
     )
     spaces: tuple[str, ...] = option(
         ("edsr",),
@@ -133,17 +129,9 @@ class Settings:
     val: Path | None = option(None, PATH, "Folder of HR images to choose by.", Panel.DATA, "a tenth of --train")
     scale: int | None = option(None, WHOLE, "Upscaling factor; it must be the teacher's.", Panel.NETWORKS)
     skip_bad_images: bool = option(False, FLAG, "Go on without images that cannot be used.", Panel.DATA)
-    init: Init = option(
-        Init.PROJECTION,
-        choice(Init),
-        "How students start: projection, density, copy, taylor or scratch.",
-        Panel.NETWORKS,
-    )
+    init: Init = option(Init.PROJECTION, choice(Init), f"How students start: {either(Init)}.", Panel.NETWORKS)
     prune: bool = option(
-        False,
-        FLAG,
-        "Prune the teacher first (see `prune`), and try what is next to its suggestion.",
-        Panel.NETWORKS,
+        False, FLAG, "Prune the teacher first (see `prune`), and try what is next to its suggestion.", Panel.NETWORKS
     )
     objective: Objective = option(
         Objective.FLOPS,
@@ -192,12 +180,7 @@ class Settings:
         None, WHOLE, "CPUs, and threads, of a trial on Ray.", Panel.RUNNING, "1", on_join=OnJoin.DEFAULT
     )
     gpus_per_trial: float | None = option(
-        None,
-        NUMBER,
-        "GPUs of a trial on Ray, such as 0.5: two share one.",
-        Panel.RUNNING,
-        "0",
-        on_join=OnJoin.DEFAULT,
+        None, NUMBER, "GPUs of a trial on Ray, such as 0.5: two share one.", Panel.RUNNING, "0", on_join=OnJoin.DEFAULT
     )
     seed: int = option(0, WHOLE, "Seed: the same one gives the same trials.", Panel.SEARCH)
     out: Path | None = option(None, PATH, "Run folder.", Panel.OUTPUT, "runs/SPACES-BUDGET-seedSEED")
@@ -210,17 +193,11 @@ class Settings:
         on_join=OnJoin.ITS_OWN,
         resumes=False,  # its address may be secret
     )
-    extend: bool = option(
-        False,
-        FLAG,
-        "Go on in a run folder of another budget.",
-        Panel.OUTPUT,
-        resumes=False,  # says nothing of the search itself
-    )
+    extend: bool = option(False, FLAG, "Go on in a run folder of another budget.", Panel.OUTPUT, resumes=False)
 
     def __post_init__(self) -> None:
-        for choosing in OPTIONS:
-            object.__setattr__(self, choosing.field, choosing.checked(getattr(self, choosing.field)))
+        for each in OPTIONS:
+            object.__setattr__(self, each.field, each.checked(getattr(self, each.field)))
         for name in ("trials", "steps", "workers"):
             number = getattr(self, name)
             if number is not None and number < 1:
@@ -246,12 +223,9 @@ class Settings:
     def read(cls, given: Mapping[str, Any]) -> Settings:
         """From keywords as a user gives them: amounts such as "20G" or 20e9; None is as usual.
 
-        Raises InvalidInput for what cannot be used, and TypeError for a keyword that is no option's.
+        Raises InvalidInput for what cannot be used, and KeyError for a keyword that is no option's.
         """
         known = {each.keyword: each for each in OPTIONS}
-        for keyword in given:
-            if keyword not in known:
-                raise TypeError(f"search() got an unexpected keyword argument {keyword!r}")
         settings = cls(**{known[keyword].field: known[keyword].read(value) for keyword, value in given.items()})
         if settings.budget == Budget():
             raise InvalidInput("no budget is given; add --budget-flops, such as --budget-flops 20G, or --budget-params")
@@ -275,13 +249,8 @@ class Settings:
 
     def for_joining(self, started_in: Path) -> Settings:
         """What a session that joins is to search, in whatever folder; those of the run were given in `started_in`."""
-        return Settings(
-            **{
-                each.field: each.found_from(getattr(self, each.field), started_in)
-                for each in OPTIONS
-                if each.on_join is OnJoin.AS_THE_RUN
-            }
-        )
+        taken = [each for each in OPTIONS if each.on_join is OnJoin.AS_THE_RUN]
+        return Settings(**{each.field: each.found_from(getattr(self, each.field), started_in) for each in taken})
 
     @functools.cached_property
     def budget(self) -> Budget:
@@ -324,6 +293,6 @@ def _without_groups(recorded: Mapping[str, Any]) -> dict[str, Any]:
             content["workers"] = None  # what was usual then
     ray = content.pop("ray", None)
     if ray is not None:
-        names = {"address": "address", "workers": "workers", "cpus": "cpus_per_trial", "gpus": "gpus_per_trial"}
-        content |= {"backend": "ray"} | {names[name]: value for name, value in ray.items()}
+        content |= {"backend": "ray", "cpus_per_trial": ray["cpus"], "gpus_per_trial": ray["gpus"]}
+        content |= {name: ray[name] for name in ("address", "workers")}
     return content

@@ -1,44 +1,67 @@
-"""Which trials go on: judged at each rung against all trials that got as far, in the sense of the front."""
+"""Which trials go on: judged at each rung, a number of training steps, against all trials that got as far."""
 
 from __future__ import annotations
 
 from collections.abc import Container
+from typing import Protocol
+
+from typing_extensions import override
 
 from autocompress.search.pareto import Point, ranked
 
 
-class Rungs:
-    """The scores of all trials at each rung (a number of training steps), and the rule by which a trial ends there.
-
-    Here it is dominance: a trial ends where any other that got as far is better at no more cost. That stops many, and
-    some of the best: benchmarks/samplers.py compares it with `HalvingRungs`.
-    """
-
-    def __init__(self) -> None:
-        self._points: dict[int, list[Point]] = {}
+class StoppingRule(Protocol):
+    """Decides at each rung whether a trial ends there, from the scores of all trials. Rung 0 is before training."""
 
     def record(self, rung: int, point: Point) -> None:
-        """A trial has been scored at a rung; 0 is before training."""
-        self._points.setdefault(rung, []).append(point)
+        """Record the score of a trial at a rung."""
 
     def forget(self, trial: int) -> None:
-        """A trial has failed: what it had reached is no student, and stops no other."""
-        for rung, points in self._points.items():
-            self._points[rung] = [point for point in points if point.trial != trial]
+        """Forget the scores of a trial that has failed, so that they stop no other trial."""
 
     def stops(self, rung: int, point: Point) -> str | None:
-        """Why this trial should end at this rung, or None when it may go on."""
-        for other in self._points.get(rung, []):
-            if other.trial != point.trial and other.dominates(point):
-                when = f"after {rung} steps" if rung else "before training"
-                return (
-                    f"{when} it has {point.psnr:.2f} dB, "
-                    f"and trial {other.trial} has {other.psnr:.2f} dB at no more cost"
-                )
+        """Why this trial should end at this rung, for people; None where it may go on."""
+
+
+class NoStopping(StoppingRule):
+    """Every trial goes on to its end. It stores the points of all trials by rung, for the other rules."""
+
+    def __init__(self) -> None:
+        self.points: dict[int, list[Point]] = {}
+
+    @override
+    def record(self, rung: int, point: Point) -> None:
+        self.points.setdefault(rung, []).append(point)
+
+    @override
+    def forget(self, trial: int) -> None:
+        for rung, points in self.points.items():
+            self.points[rung] = [point for point in points if point.trial != trial]
+
+    @override
+    def stops(self, rung: int, point: Point) -> str | None:
+        return None
+
+    def others(self, rung: int, point: Point) -> list[Point]:
+        """The points of all other trials at this rung."""
+        return [other for other in self.points.get(rung, []) if other.trial != point.trial]
+
+
+class DominanceRule(NoStopping):
+    """A trial ends where any other that got as far is better at no more cost.
+
+    That stops many, and some of the best: benchmarks/samplers.py compares it with `MOASHARule`.
+    """
+
+    @override
+    def stops(self, rung: int, point: Point) -> str | None:
+        for other in self.others(rung, point):
+            if other.dominates(point):
+                return f"{_score(rung, point)}, and trial {other.trial} has {other.psnr:.2f} dB at no more cost"
         return None
 
 
-class HalvingRungs(Rungs):
+class MOASHARule(NoStopping):
     """MO-ASHA (Schmucker et al. 2021): of all that reached a rung, the best 1/eta go on, as `ranked` has them.
 
     Each is judged when it gets there, by those that were there before; the `first` ones go on. Where `at` is given,
@@ -51,14 +74,18 @@ class HalvingRungs(Rungs):
         self._first = max(first, eta - 1)
         self._at = at
 
+    @override
     def stops(self, rung: int, point: Point) -> str | None:
-        """Why this trial should end at this rung, or None when it may go on."""
         if self._at is not None and rung not in self._at:
             return None
-        others = [other for other in self._points.get(rung, []) if other.trial != point.trial]
+        others = self.others(rung, point)
         count = len(others) + 1
-        place = 1 + ranked([*others, point]).index(point)
-        if count <= self._first or place <= count // self._eta:
+        rank = 1 + ranked([*others, point]).index(point)
+        if count <= self._first or rank <= count // self._eta:
             return None
-        when = f"after {rung} steps" if rung else "before training"
-        return f"{when} it has {point.psnr:.2f} dB, and is number {place} of {count}, of which 1 in {self._eta} goes on"
+        return f"{_score(rung, point)}, and is number {rank} of {count}, of which 1 in {self._eta} goes on"
+
+
+def _score(rung: int, point: Point) -> str:
+    when = f"after {rung} steps" if rung else "before training"
+    return f"{when} it has {point.psnr:.2f} dB"

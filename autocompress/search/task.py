@@ -1,9 +1,9 @@
-"""What settings name, opened and checked: search spaces, teachers, what students learn from, and images."""
+"""The task of a search: the search spaces, teachers, targets and images that settings name, opened and checked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autocompress.data.embedded import embedded
 from autocompress.data.sources import ImageSource, open_folder
@@ -17,7 +17,7 @@ from autocompress.search.settings import Settings
 from autocompress.search.space.joint_space import JointSpace, StudentSpace
 from autocompress.search.space.search_space import SearchSpace, load_space
 
-HELD_OUT = 0.1  # of the training images, to validate on where no folder is given for it
+HELD_OUT = 0.1  # share of the training images that validate, if no folder is given for validation
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,21 @@ class Task:
 
     @property
     def recipe(self) -> Recipe:
-        """How students are trained, but for what the space varies."""
+        """The recipe of all students, without what the space varies and without the seed."""
         return Recipe(steps=self.settings.steps)
+
+    def recipe_of(self, ordinal: int) -> Recipe:
+        """The recipe with the seed of the config of this ordinal; `ordinal` counts the configs of the study."""
+        return replace(self.recipe, seed=self.settings.seed + ordinal)
 
     @property
     def scale(self) -> int:
-        """Of all teachers and students."""
+        """The scale of all teachers and students."""
         return self.joint_space.scale
 
 
 def open_task(settings: Settings, joint_space: JointSpace | None = None) -> Task:
-    """Open and check what settings name, but for a `joint_space` that is open; InvalidInput for what is unusable."""
+    """Open and check what settings name; a `joint_space` that is open already may be given. Raises InvalidInput."""
     joint_space = joint_space or open_joint_space(settings)
     patch_size = Recipe(steps=settings.steps).patch_size
     train, valid = _open_images(settings, joint_space.scale, patch_size)
@@ -49,7 +53,7 @@ def open_task(settings: Settings, joint_space: JointSpace | None = None) -> Task
 
 
 def _open_images(settings: Settings, scale: int, patch_size: int) -> tuple[ImageSource, ImageSource]:
-    """For training and for validation; training images are no smaller than a patch."""
+    """The images for training, each at least as large as a patch, and those for validation."""
     if settings.train is None:
         return embedded("train", scale), embedded("valid", scale)
     skip = settings.skip_bad_images
@@ -115,7 +119,7 @@ class _Loader:
 
 
 def _given(text: str, spaces: Sequence[SearchSpace], load: _Loader) -> _GivenTeacher:
-    """From `FILE` or `KEY=FILE`; a name with `=` of which the first part is no space and no family is a file's."""
+    """Read `FILE` or `KEY=FILE`; if the part before `=` is neither a space nor a family, the whole is a file's name."""
     key, equals, name = text.partition("=")
     keys = [*FAMILIES, *(space.name for space in spaces)]
     if not equals or key not in keys:
@@ -129,7 +133,7 @@ def _given(text: str, spaces: Sequence[SearchSpace], load: _Loader) -> _GivenTea
 
 
 def _teacher_of(space: SearchSpace, given: Sequence[_GivenTeacher]) -> tuple[str, SRNetwork] | None:
-    """The one given for this space, or else for its family."""
+    """The teacher given for this space, or else for its family."""
     fitting = [teacher for teacher in given if teacher.fits(space)]
     own = [teacher for teacher in fitting if teacher.key == space.name] or fitting
     if len(own) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class PhaseTimer:
@@ -34,7 +35,7 @@ class PhaseTimer:
             self.before_training = now - self._start
         return before
 
-    def to_dict(self) -> dict[str, float | dict[str, float] | None]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it up to now, in seconds; `started` since 1970."""
         self._switch(self._part)
         return {

@@ -1,11 +1,11 @@
-"""Densities of a pruned network's layers, and what all families read in them alike.
+"""Densities of a pruned network's layers, and the rules by which every family reads a student's counts from them.
 
 The paper (Jiang et al. 2024, section 2.1) reads the counts of a student off the densities by eye. The rule here:
 
-- a repeated part (a residual block, a transformer layer) goes when its density is below a quarter (`NEGLIGIBLE`) of the
-  mean density of all parts of its kind;
-- a layer whose inputs and outputs are both scaled by r keeps r^2 of its weights, so the number of channels is the
-  teacher's times the square root of the density of what stays.
+- a repeated part (a residual block, a transformer layer) is left out if its density is below a quarter (`NEGLIGIBLE`)
+  of the mean density of all parts of its kind;
+- a layer whose inputs and outputs both shrink by a factor r keeps r^2 of its weights, so the number of channels is the
+  teacher's times the square root of the density of the parts that stay.
 
 The density of several layers is that of all their weights together, so a layer counts by its number of weights: the
 student then has about as many weights in these layers as are left in the teacher's. The mean density of parts of one
@@ -23,14 +23,14 @@ NEGLIGIBLE = 1 / 4
 
 @dataclass(frozen=True)
 class Density:
-    """How many of so many weights are not zero."""
+    """How many weights of a layer, or of a group of layers, are not zero, and how many there are."""
 
     weights: int
     nonzero: int
 
     @property
     def share(self) -> float:
-        """The nonzero ones' share, from 0 to 1."""
+        """The share of nonzero weights, from 0 to 1."""
         return self.nonzero / self.weights
 
 
@@ -40,7 +40,7 @@ Densities = Mapping[str, Density]  # of layers, or of groups of layers, by name
 def joined(densities: Iterable[Density]) -> Density:
     """The density of all these weights together."""
     listed = list(densities)
-    return Density(sum(one.weights for one in listed), sum(one.nonzero for one in listed))
+    return Density(sum(density.weights for density in listed), sum(density.nonzero for density in listed))
 
 
 def within(part: str, layers: Densities) -> list[Density]:
@@ -49,12 +49,12 @@ def within(part: str, layers: Densities) -> list[Density]:
 
 
 def kept(parts: Iterable[str], layers: Densities) -> list[str]:
-    """Those of these parts, all of one kind, that are not negligible; at least one stays."""
+    """The parts that are not negligible, of `parts` of one kind; at least one."""
     shares = {part: joined(within(part, layers)).share for part in parts}
     least = NEGLIGIBLE * sum(shares.values()) / len(shares)
     return [part for part, share in shares.items() if share >= least]
 
 
 def channels(teacher: int, stays: Density) -> float:
-    """How many of the teacher's channels a network has that is as large as what `stays`; not rounded."""
+    """The number of channels of a network with as many weights as `stays` has nonzero ones; not rounded."""
     return teacher * math.sqrt(stays.share)

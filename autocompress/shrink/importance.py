@@ -1,4 +1,4 @@
-"""How much single weights matter, whatever the architecture: what the plain ways of shrinking choose by."""
+"""The importance of single weights in any architecture, by which `copy` and `taylor` choose channels and blocks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Importance = dict[str, Tensor]  # of a parameter's name: the importance of each of its elements
-_CHUNK = 16  # patches whose gradient is taken together
+_CHUNK = 16  # patches in one backward pass
 
 
 def norm_importance(teacher: nn.Module, names: Iterable[str]) -> Importance:
@@ -20,8 +20,8 @@ def norm_importance(teacher: nn.Module, names: Iterable[str]) -> Importance:
 def taylor_importance(teacher: nn.Module, scale: int, names: Iterable[str], lr: Tensor) -> Importance:
     """First-order Taylor importance, (weight * gradient)^2 (Molchanov et al., CVPR 2019, eq. 8).
 
-    The loss is the L1 distance to the truth, one scale down: the patches (B, 3, h, w) in [0, 1] are the truth, and
-    what the network upscales by `scale` is the patches made smaller (bicubic, antialiased).
+    The loss is the L1 distance to the truth. Here the LR patches (B, 3, h, w) in [0, 1] are the truth: the network
+    upscales versions of them that were made smaller by `scale` (bicubic, antialiased).
     """
     truth = lr[..., : lr.shape[-2] // scale * scale, : lr.shape[-1] // scale * scale]
     with torch.enable_grad():

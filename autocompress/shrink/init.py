@@ -1,4 +1,4 @@
-"""How a student starts, by name. Nothing here imports torch: the command line completes these words."""
+"""The ways in which a student may begin. Nothing here imports torch: shell completion needs these words fast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Init(StrEnum):
-    """What a student has of its teacher before it is trained; `prune.shrinker` says how each is made."""
+    """What a student takes from its teacher before it is trained; `prune.shrinker` explains each."""
 
     PROJECTION = "projection"
     DENSITY = "density"

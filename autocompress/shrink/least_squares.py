@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -73,3 +73,14 @@ def refit_linear(weight: Tensor, bias: Tensor, rows: Tensor, target: Tensor, rid
     gram.diagonal().add_(ridge * gram.diagonal().mean() + 1e-12)  # all inputs may be zero
     correction = torch.cholesky_solve((rows.T @ (left - left_mean)).double(), torch.linalg.cholesky(gram)).T.float()
     return weight + correction, bias + left_mean - correction @ row_mean
+
+
+def bias_of(layer: nn.Conv2d) -> Tensor:
+    """The bias of a convolution that has one."""
+    assert layer.bias is not None
+    return layer.bias
+
+
+def set_layer(layer: nn.Module, weight: Tensor, bias: Tensor) -> None:
+    """Give a convolution, a linear layer or a norm this weight and bias."""
+    layer.load_state_dict({"weight": weight, "bias": bias})

@@ -19,7 +19,6 @@ from helpers.small_search import BUDGET, SPACE, Recorder
 import autocompress
 from autocompress import api
 from autocompress.api import Result, open_run
-from autocompress.compute import precision
 from autocompress.errors import InvalidInput, RunError
 from autocompress.report import story
 from autocompress.search import Outcome, RunFolder
@@ -31,9 +30,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 
 
 @pytest.fixture
-def search(tmp_path: Path, teacher_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+def search(tmp_path: Path, teacher_file: Path, photos: Path) -> Search:
     """A search of seconds; any keyword can be given."""
-    monkeypatch.setattr(precision, "choose", precision.Precision)
     (tmp_path / "small.yaml").write_text(SPACE)
     usual: dict[str, Any] = {
         "budget_flops": BUDGET,
@@ -73,7 +71,7 @@ def test_without_progress_it_says_nothing(search: Search, capsys: pytest.Capture
 
 
 def test_quantities_are_texts_or_numbers(search: Search) -> None:
-    assert search(budget_flops="0.4G", timeout="10m").run.config["search"]["budget"]["flops"] == 400_000_000
+    assert search(budget_flops="0.4G", timeout="10m").run.config.search.budget.flops == 400_000_000
     again = search(budget_flops=0.4e9, timeout=600)
     assert again.reason == "all 3 trials are done"
 
@@ -159,7 +157,7 @@ def test_the_best_within_limits(result: Result) -> None:
 def test_the_best_of_a_run_with_none_in_its_budget(result: Result, tmp_path: Path) -> None:
     """And what is blamed is the limit that leaves nothing."""
     shutil.copytree(result.path, tmp_path / "run")
-    config, flops = result.run.config, sorted(set(result.students["flops"].tolist()))
+    config, flops = result.run.config.to_dict(), sorted(set(result.students["flops"].tolist()))
     assert len(flops) > 2
 
     def within(budget: int) -> Result:
@@ -210,7 +208,8 @@ def test_open_run_where_there_is_none(tmp_path: Path) -> None:
 
 def test_the_package_is_imported_without_torch() -> None:
     code = (
-        "import sys, autocompress; autocompress.api.search, autocompress.open_run\n"
+        "import sys, autocompress; from autocompress import api, open_run\n"
+        "verbs = [getattr(api, name) for name in api.__all__ if name != 'load']\n"
         "assert not {'torch', 'optuna', 'pandas', 'plotly', 'typer'} & set(sys.modules)\n"
         "from autocompress.api import load; assert load is autocompress.load\n"
     )
@@ -222,9 +221,14 @@ def test_the_package_is_imported_without_torch() -> None:
 
 
 def test_the_page_runs(
-    search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    search: Search,
+    tmp_path: Path,
+    teacher_file: Path,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """All blocks of docs/python.md, in order, with a search of seconds in place of the page's."""
+    """All blocks of docs/python.md, in order, with a search of seconds in place of the page's, and tiny networks."""
     real = api.search
 
     def short(**given: Any) -> Result:
@@ -235,10 +239,19 @@ def test_the_page_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(api, "search", short)
     write_waves(tmp_path / "photo.png", 20, 24, seed=0)
+    (tmp_path / "net_g.pth").symlink_to(teacher_file)
+    for name in ("DIV2K_train_HR", "Set5"):
+        (tmp_path / name).symlink_to(photos)
     namespace: dict[str, Any] = {}
+    smaller = {"workers=2": "workers=1", r"steps=[\d_]+": "steps=2"}
+    smaller |= {r'feat": \d+': 'feat": 4', r'block": \d+': 'block": 1'}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     for block in blocks:
-        exec(block.replace("workers=2", "workers=1"), namespace)
-    assert len(blocks) == 6
-    assert (tmp_path / "photo_x2.png").is_file()
+        code = block
+        for large, small in smaller.items():
+            code = re.sub(large, small, code)
+        exec(code, namespace)
+    assert len(blocks) == 7
+    for file in ("models/index.json", "photo_x2.png", "mini.safetensors", "mini.json", "teacher.safetensors"):
+        assert (tmp_path / file).is_file()
     assert "--budget-flops: 'plenty' is no amount; write a number >= 1 with" in capsys.readouterr().out

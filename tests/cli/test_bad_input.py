@@ -15,8 +15,6 @@ from PIL import Image
 
 import autocompress
 
-pytestmark = pytest.mark.usefixtures("plain_precision")
-
 
 def prepare(folder: Path) -> None:
     """All that the bad inputs below need."""
@@ -121,7 +119,7 @@ def test_bad_input_shows_no_traceback_in_a_process_of_its_own(tmp_path: Path) ->
 
 
 def test_a_failure_while_running_is_code_1(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise autocompress.errors.TrainingDiverged("the loss is nan")
 
     monkeypatch.setattr("autocompress.networks.teachers.load_teacher", fail)

@@ -79,7 +79,7 @@ def test_the_report_has_what_was_measured(call: Call, copied: RunFolder) -> None
     assert ">PyTorch ms<" in report.read_text()
     # one whose study cannot be read has more to say than a new one
     before = report.read_bytes()
-    config = copied.config
+    config = copied.config.to_dict()
     config["storage"] = {"url": "postgresql://me:***@host/db", "study": "run-1"}
     (copied.path / "config.json").write_text(json.dumps(config))
     code, _, err = call("evaluate", copied.path, "--latency", "--quiet")

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,22 +20,25 @@ def commands() -> Iterator[tuple[str, Any]]:
             yield f"{name} {below}".strip(), found
 
 
-def test_help_answers_at_once_without_torch_or_ray() -> None:
+@pytest.mark.parametrize("words", ["--help", "search --help"])
+def test_help_answers_at_once_without_torch_or_ray(words: str) -> None:
     code = (
-        "import sys; sys.argv = ['autocompress', '--help']\n"
+        f"import sys; sys.argv = ['autocompress', *{words.split()}]\n"
         "from autocompress.cli import main\n"
         "try:\n    main()\nfinally:\n    heavy = {'torch', 'ray', 'optuna', 'numpy', 'pandas'}\n"
-        "    print('heavy:', sorted(heavy & set(sys.modules)), file=sys.stderr)"
+        "    print('heavy:', sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+        "    import time; print(time.process_time(), file=sys.stderr)"  # not the clock: others work here
     )
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
         ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        seconds.append(time.perf_counter() - start)
-    for command in ("search", "prune", "pareto", "evaluate", "upscale", "export", "report", "teacher", "spaces"):
-        assert command in ended.stdout
-    assert ended.stderr == "heavy: []\n"
-    assert min(seconds) < 1  # half a second on a machine that does nothing else
+        heavy, time = ended.stderr.splitlines()
+        seconds.append(float(time))
+    listed = ("search", "prune", "pareto", "evaluate", "upscale", "export", "report", "teacher", "spaces")
+    for word in listed if words == "--help" else ("--budget-flops", "--sampler", "--join"):
+        assert word in ended.stdout
+    assert heavy == "heavy: []"
+    assert min(seconds) < 0.6  # half of that on a machine that does nothing else
 
 
 @pytest.mark.parametrize(

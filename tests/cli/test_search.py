@@ -18,8 +18,8 @@ def test_a_search_shows_the_front_and_its_pick(call: Call, here: Path, search_wo
     result = call(*search_words, "--out", "run", "--budget-params", "5K")
     assert result.code == 0
     students = RunFolder(here / "run").students()
-    best = max(students, key=lambda student: float(student["metrics"]["psnr_y"]))
-    assert f"Pick: trial {best['trial']}, {best['metrics']['psnr_y']:.2f} dB" in result.out
+    best = max(students, key=lambda student: float(student.metrics["psnr_y"]))
+    assert f"Pick: trial {best.trial}, {best.metrics['psnr_y']:.2f} dB" in result.out
     assert "run/pareto.csv" in result.out
     assert "run/report.html" in result.out
     assert "bicubic" in result.out
@@ -47,13 +47,13 @@ def test_ctrl_c_shows_the_front_so_far(
 ) -> None:
     seen = []
 
-    def step(self: Display, trial: int, step: int) -> None:
+    def on_step(self: Display, trial: int, step: int) -> None:
         seen.append(trial)
         if len(set(seen)) == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(terminal.Display, "step", step)
+        patch.setattr(terminal.Display, "on_step", on_step)
         result = call(*search_words, "--out", "run")
     assert result.code == 130
     assert "The search ended: interrupted." in result.err
@@ -68,11 +68,11 @@ def test_ctrl_c_shows_the_front_so_far(
 def test_ctrl_c_while_preparing_leaves_nothing(
     call: Call, here: Path, search_words: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stage(self: Display, what: str) -> None:
+    def on_stage(self: Display, what: str) -> None:
         if what == "analysing the teacher":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(terminal.Display, "stage", stage)
+    monkeypatch.setattr(terminal.Display, "on_stage", on_stage)
     result = call(*search_words, "--out", "runs/new")
     assert result.code == 130
     assert "Traceback" not in result.err
@@ -95,14 +95,14 @@ def test_a_budget_that_no_student_is_within(
     call: Call, searched: Path, search_words: list[object], interrupted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was written of the front of another budget goes, and every command says why there is none."""
-    largest = max(RunFolder(searched).students(), key=lambda student: int(student["flops"]))
+    largest = max(RunFolder(searched).students(), key=lambda student: int(student.flops))
     for student in RunFolder(searched).students():
-        if student["flops"] < largest["flops"]:
-            shutil.rmtree(Path(student["file"]).parent)
+        if student.flops < largest.flops:
+            shutil.rmtree(Path(student.file).parent)
     before = (searched / "report.html").read_text()
     if interrupted:
         monkeypatch.setattr(Tuner, "run", lambda *_: Outcome("interrupted", interrupted=True))
-    result = call(*search_words, "--out", searched, "--budget-flops", largest["flops"] - 1, "--extend")
+    result = call(*search_words, "--out", searched, "--budget-flops", largest.flops - 1, "--extend")
     assert result.code == (130 if interrupted else 1)
     [said] = [line for line in result.err.splitlines() if "no front" in line]
     assert re.match(r"None of the 1 students is within .* FLOPs, so there is no front yet\. Run folder: run$", said)
@@ -121,7 +121,7 @@ def test_a_budget_that_no_student_is_within(
         "evaluate run --latency",
     ):
         assert_refused(call(*command.split()), "run: none of its 1 students is within", "--extend")
-    assert call("export", searched, "--out", "there", "--trial", int(Path(largest["file"]).parent.name)).code == 0
+    assert call("export", searched, "--out", "there", "--trial", largest.trial).code == 0
     assert call("status", searched).code == 0
 
 

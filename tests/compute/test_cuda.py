@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.small_search import SPACE, Recorder
+from helpers.small_search import SPACE, run_search
 from torch import Tensor
 
 from autocompress import prune
@@ -22,7 +22,7 @@ from autocompress.evaluation.scores import evaluate, network_upscaler
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.networks.teachers import load_teacher
-from autocompress.search import RunFolder, Settings, search
+from autocompress.search import RunFolder, Settings
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
 
@@ -196,10 +196,10 @@ def test_a_search_runs_and_goes_on(teacher_file: Path, photos: Path, tmp_path: P
         steps=30,
         out=tmp_path / "run",
     )
-    run, _ = search(settings, Recorder())
-    assert run.config["arithmetic"]["device"] == "cuda"
-    assert run.config["arithmetic"]["graphs"]
+    run, _ = run_search(settings)
+    assert run.config.precision.device == "cuda"
+    assert run.config.precision.graphs
     before = run.students()
     assert before
-    run, _ = search(replace(settings, trials=6), Recorder())
+    run, _ = run_search(replace(settings, trials=6))
     assert len(RunFolder.existing(run.path).students()) >= len(before)

@@ -250,16 +250,19 @@ def test_the_card_of_a_student_tells_where_it_comes_from(
     assert front_matter(card)["license"] == "other"
     assert front_matter(card)["pipeline_tag"] == "image-to-image"
     assert f"{teacher_file}: not one that ships with autocompress; its licence is yours to check." in card
-    references = run.config["references"]
+    references = run.config.references.to_dict()
     for scores in (references["bicubic"], best, references["teacher"]):
         assert f" {scores['psnr_y']:.2f} | {scores['ssim_y']:.4f} |" in card
     assert f"{best['flops']:,}) for an output of 1280x720" in card
     assert f"| parameters | {best['params']:,} |" in card
-    assert f"of {run.config['valid']['name']}" in card
-    assert Settings.from_dict(run.config["settings"]).command in card
+    assert f"of {run.config.valid.name}" in card
+    settings = run.config.settings
+    assert settings is not None
+    command = Settings.from_dict(settings).command
+    assert command in card
     assert "float16; computed in float32" in card
     about = json.loads((tmp_path / f"{name}.json").read_text())
-    assert about["provenance"]["command"] == Settings.from_dict(run.config["settings"]).command
+    assert about["provenance"]["command"] == command
 
 
 def test_students_of_shipped_teachers_have_their_licence(tmp_path: Path) -> None:
@@ -322,11 +325,11 @@ def test_a_front_is_exported_with_its_index(tmp_path: Path, finished: tuple[RunF
 def test_any_trial_with_a_student_can_be_exported(tmp_path: Path, finished: tuple[RunFolder, object, object]) -> None:
     run = finished[0]
     on_front = {row["trial"] for row in rows(pareto(run))}
-    other = next(student for student in run.students() if student["trial"] not in on_front)
-    result = invoke(run.path, "--out", tmp_path, "--trial", other["trial"], "--format", "pth")
+    other = next(student for student in run.students() if student.trial not in on_front)
+    result = invoke(run.path, "--out", tmp_path, "--trial", other.trial, "--format", "pth")
     lr = torch.rand(1, 3, 9, 7)
     exported = autocompress.load(result.stdout.strip())
-    torch.testing.assert_close(exported(lr), autocompress.load(other["file"])(lr))
+    torch.testing.assert_close(exported(lr), autocompress.load(other.file)(lr))
 
 
 def test_what_cannot_be_exported_is_refused(

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Opens a page as a file; at the end there must have been no error, no message and no request but for the file."""
+@contextmanager
+def open_pages(browser: Browser) -> Iterator[OpenPage]:
+    """Opens pages as files; at the end there must have been no error, no message and no request but for the files."""
     said: list[str] = []
     requests: list[str] = []
     pages: list[Page] = []
@@ -56,3 +57,10 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         page.close()
     assert said == []
     assert len([url for url in requests if not url.startswith(("data:", "blob:"))]) == len(pages)
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens pages for one test."""
+    with open_pages(browser) as opened:
+        yield opened

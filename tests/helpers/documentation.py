@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from autocompress import prune
-from autocompress.compute import precision
 from autocompress.data import embedded
 from autocompress.evaluation import latency
 from autocompress.evaluation.latency import timed
@@ -123,5 +122,4 @@ def with_small_teachers(folder: Path) -> Iterator[None]:
         patch.setattr(embedded, "NAMES", {"train": ("a.png", "b.png"), "valid": ("c.png",)})
         patch.setattr(embedded, "_folder", lambda: folder)
         patch.setattr(latency, "measure", lambda network, machine, **_: {"pytorch": timed(network, machine, 0.0)})
-        patch.setattr(precision, "choose", precision.Precision)
         yield

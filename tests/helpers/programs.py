@@ -1,4 +1,4 @@
-"""Searches over the stub, as programs and on Ray, and what must hold of a run however often it was killed."""
+"""Searches over fake trials, as programs and on Ray, and what must hold of a run however often it was killed."""
 
 import json
 import os
@@ -13,38 +13,37 @@ from typing import Any
 
 import optuna
 import pytest
-import stub
 from optuna.trial import FrozenTrial, TrialState
-from stub import StubSetup
 
-from autocompress import search
-from autocompress.search import RunFolder, Settings, running
-from autocompress.search.backends.processes import Setup
+from autocompress.search import RunFolder, Settings
 from autocompress.search.run.record import retried
 from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study import ordinal
-from helpers.small_search import Recorder
+from helpers import fake_trials
+from helpers.fake_trials import FakeSetup
+from helpers.small_search import objectives
 
 PYTHON = [sys.executable, "-W", "error"]
+# in float32, whatever a probe would find: that may depend on what else the machine does
 COMMAND = """
-from autocompress.compute import precision
-from autocompress.cli import main
-precision.choose = precision.Precision  # the same whatever else the machine does
-main()
+from autocompress.compute.precision import Precision
+from autocompress.search import SearchCallback, Settings, search
+if __name__ == "__main__":
+    print(search(Settings.from_dict({settings}), SearchCallback(), precision=Precision())[1].reason)
 """
 
 
-def start(settings: Settings, setup: StubSetup, *words: str) -> subprocess.Popen[str]:
-    """Begin the stub."""
-    file = stub.write_settings(settings.folder.parent / f"{settings.folder.name}.json", settings, setup)
-    return _begin(stub.__file__, str(file), *words)
+def start(settings: Settings, setup: FakeSetup, *words: str) -> subprocess.Popen[str]:
+    """Begin it with fake trials."""
+    file = fake_trials.write_settings(settings.folder.parent / f"{settings.folder.name}.json", settings, setup)
+    return _begin(fake_trials.__file__, str(file), *words)
 
 
 def start_real(settings: Settings) -> subprocess.Popen[str]:
-    """Begin `autocompress search` itself, with these of its settings."""
-    words = [f"--{name}={getattr(settings, name)}" for name in ("train", "trials", "steps", "workers", "seed", "out")]
-    words += [f"--space={name}" for name in settings.spaces] + [f"--teacher={name}" for name in settings.teachers]
-    return _begin("-c", COMMAND, "search", f"--budget-flops={settings.budget.flops}", *words)
+    """Begin a search that trains."""
+    file = settings.folder.parent / f"{settings.folder.name}.py"
+    file.write_text(COMMAND.format(settings=settings.to_dict()))
+    return _begin(str(file))
 
 
 def _begin(*words: str) -> subprocess.Popen[str]:
@@ -94,7 +93,7 @@ def check_whole(run: RunFolder, trials: list[FrozenTrial], wanted: int) -> str:
 
 def _is_kept(run: RunFolder, trial: FrozenTrial) -> bool:
     """Whether what the study and the files say of a trial is the same."""
-    written = run.objectives(trial.number)
+    written = objectives(run, trial.number)
     return written == trial.values and (written is not None) == (trial.state == TrialState.COMPLETE)
 
 
@@ -122,7 +121,7 @@ def end_of(run: RunFolder, trials: list[FrozenTrial]) -> set[tuple[int, str, str
         if trial.number in again:
             continue
         student = run.student(trial.number)
-        recipe = "" if student is None else json.dumps(student["provenance"]["recipe"], sort_keys=True)
+        recipe = "" if student is None else json.dumps(student.provenance.recipe, sort_keys=True)
         how = "PRUNED" if trial.values is None else str(trial.values)
         found.add((ordinal(trial, trials), config_of(trial), recipe, how))
     return found
@@ -135,16 +134,6 @@ def wait_for(run: RunFolder, trials: int) -> None:
             return
         time.sleep(0.05)
     pytest.fail("the search does not begin")
-
-
-def search_on_ray(wanted: Settings, setup: Setup, progress: Any = None) -> search.Outcome:
-    """A whole search over the stub."""
-    from autocompress.search.backends.ray.engine import RayBackend
-
-    assert wanted.ray is not None
-    engine = RayBackend(setup, wanted.ray, wanted.folder, wanted.trial_timeout)
-    running._engine = lambda *_: engine
-    return search.search(wanted, progress or Recorder())[1]
 
 
 def descendants(root: int) -> list[int]:

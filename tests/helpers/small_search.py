@@ -1,9 +1,12 @@
 """A small search: its space and budget, what it tells of itself, and the trials that it leaves."""
 
 from collections.abc import Callable
+from typing import Any
 
 import optuna
 
+from autocompress import search
+from autocompress.compute.precision import Precision
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.search import Outcome, RunFolder, SearchCallback, Settings
@@ -29,17 +32,22 @@ class Recorder(SearchCallback):
         self.events: list[str] = []
         self.facts: list[str] = []
 
-    def prepared(self, facts: list[str]) -> None:
+    def on_prepared(self, facts: list[str]) -> None:
         self.facts = facts
 
-    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+    def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.events.append(f"{trial} finished")
 
-    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
+    def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.events.append(f"{trial} stopped: {reason}")
 
-    def failed(self, trial: int, candidate: Candidate, reason: str) -> None:
+    def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.events.append(f"{trial} failed: {reason}")
+
+
+def run_search(settings: Settings, callback: SearchCallback | None = None, **own: Any) -> tuple[RunFolder, Outcome]:
+    """A real search, computed the same way on every machine, without a probe; `own` are keywords of `search`."""
+    return search.search(settings, callback or SearchCallback(), **{"precision": Precision()} | own)
 
 
 MakeSettings = Callable[..., Settings]
@@ -52,6 +60,12 @@ def trials_of(run: RunFolder) -> list[optuna.trial.FrozenTrial]:
     study._storage.remove_session()
     study._storage._backend.engine.dispose()
     return trials
+
+
+def objectives(run: RunFolder, number: int) -> list[float] | None:
+    """PSNR-Y and cost of a trial whose student is written, else None."""
+    student = run.student(number)
+    return None if student is None else student.objectives
 
 
 def counts(run: RunFolder) -> dict[str, int]:

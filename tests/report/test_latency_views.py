@@ -11,23 +11,22 @@ import optuna
 import pytest
 from helpers.command_line import Call
 from helpers.latencies import LIMIT, MACHINE, invent_latencies, milliseconds
-from helpers.small_search import SPACE, Recorder, trials_of
+from helpers.small_search import SPACE, Recorder, run_search, trials_of
 from optuna.trial import TrialState
 from playwright.sync_api import Browser
 
 from autocompress.api import open_run
 from autocompress.cli.tables import front_table, spare_of_front
-from autocompress.compute import precision
 from autocompress.errors import InvalidInput
 from autocompress.evaluation.latency import Latency, Machine
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.report import Story, front_figure, write_report
 from autocompress.report.course import growth_figures
-from autocompress.search import Outcome, RunFolder, Settings, search
-from autocompress.search.pareto import Point, hypervolume
+from autocompress.search import Outcome, RunFolder, Settings
+from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.search.results.export import export_front, export_trial
 from autocompress.search.results.front import pareto, pick, rows, students, write_pareto
-from autocompress.search.run.folder import LATENCY
+from autocompress.search.run.config import Reference
 from autocompress.search.run.record import AT_STEP
 from autocompress.search.space import latencies
 from autocompress.search.space.cost import LATENCY_MS
@@ -55,10 +54,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Pa
         return invent_latencies(*measured)["pytorch"]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "choose", precision.Precision)
         patch.setattr(latencies, "timed", timed)
         patch.setattr(Machine, "here", lambda: MACHINE)
-        found, _ = search(wanted, Recorder())
+        found, _ = run_search(wanted)
     write_pareto(found)
     write_report(Story.of(found))
     return found
@@ -70,9 +68,9 @@ def measured(finished: tuple[RunFolder, Outcome, Recorder], tmp_path: Path) -> R
     shutil.copytree(finished[0].path, tmp_path / "run")
     found = RunFolder(tmp_path / "run")
     for row in rows(pareto(found)):
-        machine = {"name": "abacus", "device": "cpu", "threads": 2}
-        content = {"onnx": {"median": 2.5 * row["trial"] + 1, "machine": machine}}
-        (found.trial(row["trial"]) / LATENCY).write_text(json.dumps(content))
+        median = 2.5 * row["trial"] + 1
+        latency = Latency("onnx", "1.0", Machine("abacus", "cpu", 2), 640, 360, 7, median, (median, median))
+        found.write_latency(row["trial"], {"onnx": latency})
     return found
 
 
@@ -104,11 +102,11 @@ def test_the_picture_is_over_milliseconds(run: RunFolder) -> None:
 def test_the_hypervolume_is_from_the_teacher_s_latency(run: RunFolder) -> None:
     found = students(run)
     points = [Point(row.trial, row.psnr_y, row.latency_ms) for row in found.itertuples()]
-    story, low = Story.of(run), {"psnr_y": 1.0}  # which all of them are above
-    config = story.config | {"references": story.references | {"bicubic": low}}
+    story, low = Story.of(run), Reference({"psnr_y": 1.0})  # which all of them are above
+    config = dataclasses.replace(story.config, references=dataclasses.replace(story.references, bicubic=low))
     last = growth_figures(dataclasses.replace(story, config=config))["trials"].data[0].y[-1]
     assert last > 1
-    assert last == pytest.approx(hypervolume(points, TEACHER, 1.0))
+    assert last == pytest.approx(hypervolume(points, ReferencePoint(TEACHER, 1.0)))
 
 
 def test_the_page_is_about_milliseconds(run: RunFolder) -> None:
@@ -176,7 +174,8 @@ def test_what_was_measured_afterwards_is_in_the_card_too(measured: RunFolder, tm
 
 
 def test_the_command_line_of_a_search_for_latency(run: RunFolder) -> None:
-    words = Settings.from_dict(run.config["settings"]).command.split()
+    assert run.config.settings is not None
+    words = Settings.from_dict(run.config.settings).command.split()
     assert words[:4] == ["autocompress", "search", "--budget-latency", "27ms"]
     assert words[words.index("--objective") + 1] == "latency"
     for ms, said in ((33.3, "33.3ms"), (1500.0, "1500ms"), (0.25, "0.25ms")):

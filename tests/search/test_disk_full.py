@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stub
 import torch
+from helpers import fake_trials
+from helpers.fake_trials import FakeSetup
 from helpers.programs import check_whole, trials_in
-from stub import StubSetup
 
 from autocompress.errors import DiskFull
 from autocompress.io import checkpoints
 from autocompress.search import RunFolder
-from autocompress.search.run.showing import Pictures
-from autocompress.search.run.sweeping import sweep
-from autocompress.search.run.trial_log import TrialLog
+from autocompress.search.run.dashboard_writer import AtomicArtifactStore
+from autocompress.search.run.folder import TrialLog
+from autocompress.search.run.recovery import sweep
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_it_is_said_in_one_line_and_nothing_is_left(tmp_path: Path, write: Any) 
 @pytest.mark.usefixtures("full")
 def test_a_picture_for_the_dashboard_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(DiskFull):
-        Pictures(tmp_path).write("an-id", BytesIO(b"a picture"))
+        AtomicArtifactStore(tmp_path).write("an-id", BytesIO(b"a picture"))
     assert not list(tmp_path.iterdir())
 
 
@@ -87,8 +87,8 @@ def test_a_search_ends_and_goes_on(small: Any, monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(checkpoints, "write_atomically", no_room)
     with pytest.raises(DiskFull, match="the same command goes on"):
-        stub.run(small(), StubSetup(), here=True)
+        fake_trials.run(small(), FakeSetup(), here=True)
     monkeypatch.setattr(checkpoints, "write_atomically", write)
-    assert stub.run(small(), StubSetup(), here=True).reason == "all 6 trials are done"
+    assert fake_trials.run(small(), FakeSetup(), here=True).reason == "all 6 trials are done"
     run = RunFolder(small().folder)
     check_whole(run, trials_in(run), 6)

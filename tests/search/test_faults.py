@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.fake_trials import FakeSetup
 from helpers.programs import check_whole, end_of, finish, start, start_real, trials_in
 from helpers.servers import Server, children_of, postgresql, redis
 from optuna.trial import FrozenTrial, TrialState
-from stub import StubSetup
 
 from autocompress.search import RunFolder, Settings
 from autocompress.search.run.record import AT_STEP, TrialRecord
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 Make = Callable[..., Settings]
 Program = subprocess.Popen[str]
 SCORED = f"{AT_STEP}0"
-STOPPING: dict[str, Any] = {"trials": 20, "steps": 300}  # with the stub's rungs, so that some trials are stopped
+STOPPING: dict[str, Any] = {"trials": 20, "steps": 300}  # with the fake trials' rungs, so that some trials are stopped
 
 
 def begun(run: RunFolder, word: str = "\n") -> int:
@@ -91,7 +91,7 @@ def test_a_killed_search_loses_nothing(small: Make, tmp_path: Path, workers: int
     wanted = STOPPING | {"workers": workers, "seed": seed}
     settings = small(out=tmp_path / "killed", **wanted)
     run = RunFolder(settings.folder)
-    done = kill_until_done(lambda: start(settings, StubSetup(seconds=0.3)), run, kills, seed)
+    done = kill_until_done(lambda: start(settings, FakeSetup(seconds=0.3)), run, kills, seed)
     trials = trials_in(run)
     print(f"{done} searches killed, {check_whole(run, trials, 20)}")
     assert done == kills
@@ -101,7 +101,7 @@ def test_a_killed_search_loses_nothing(small: Make, tmp_path: Path, workers: int
 
 def undisturbed(settings: Settings) -> set[tuple[int, str, str, str]]:
     """The end of a search of which some trials are stopped."""
-    finish(start(settings, StubSetup()))
+    finish(start(settings, FakeSetup()))
     run = RunFolder(settings.folder)
     found = end_of(run, trials_in(run))
     assert 0 < [how for *_, how in found].count("PRUNED") < len(found)
@@ -163,7 +163,7 @@ def test_killed_workers_lose_nothing(small: Make, tmp_path: Path) -> None:
 def kill_workers(settings: Settings, chance: random.Random) -> int:
     """Of one search, from its first trial to its end; returns how many."""
     killed = 0
-    program = start(settings, StubSetup(seconds=2.0))
+    program = start(settings, FakeSetup(seconds=2.0))
     wait_for_more(program, RunFolder(settings.folder))
     while program.poll() is None:
         time.sleep(chance.uniform(0.5, 3.0))
@@ -175,7 +175,7 @@ def kill_workers(settings: Settings, chance: random.Random) -> int:
     _, errors = program.communicate(timeout=240)
     if program.returncode:  # three in a row were killed before they could begin, which ends a search that says so
         assert "a worker ended before it could begin" in errors, errors
-        finish(start(settings, StubSetup()))
+        finish(start(settings, FakeSetup()))
     return killed
 
 
@@ -191,7 +191,7 @@ def test_a_killed_database_loses_nothing(
     settings = small(out=tmp_path / "killed", storage=server.url, **wanted)
     run = RunFolder(settings.folder)
     for _ in range(kills):
-        program = start(settings, StubSetup(seconds=0.6))
+        program = start(settings, FakeSetup(seconds=0.6))
         wait_at_random(program, run, chance, 1.5)
         server.kill()
         _, errors = program.communicate(timeout=60)
@@ -199,7 +199,7 @@ def test_a_killed_database_loses_nothing(
         assert errors.count("\n") == 1, errors
         assert "secret" not in errors
         server.start()
-    finish(start(settings, StubSetup()))
+    finish(start(settings, FakeSetup()))
     trials = trials_in(run, server.url)
     print(f"{kills} times {kind} killed under {workers} workers, {check_whole(run, trials, 20)}")
     if workers == 1:
@@ -223,7 +223,7 @@ def little_room(tmp_path: Path) -> Any:
 def test_a_full_disk_ends_a_search_that_can_go_on(small: Make, little_room: Path, workers: int) -> None:
     settings = small(out=little_room / "run", trials=8, workers=workers)
     run = RunFolder(settings.folder)
-    program = start(settings, StubSetup(seconds=1.0))
+    program = start(settings, FakeSetup(seconds=1.0))
     wait_for_more(program, run)
     with (little_room / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
         while True:
@@ -233,5 +233,5 @@ def test_a_full_disk_ends_a_search_that_can_go_on(small: Make, little_room: Path
     assert errors.count("\n") == 1
     assert "the same command goes on" in errors
     (little_room / "ballast").unlink()
-    finish(start(settings, StubSetup()))
+    finish(start(settings, FakeSetup()))
     check_whole(run, trials_in(run), 8)

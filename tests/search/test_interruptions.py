@@ -1,6 +1,5 @@
 """How a search goes on after any end in the middle."""
 
-import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,41 +8,34 @@ from typing import Any
 import optuna
 import pytest
 from helpers.network_files import fvcore_flops
-from helpers.small_search import BUDGET, Recorder, trials_of
+from helpers.small_search import BUDGET, Recorder, run_search, trials_of
 from optuna.trial import TrialState
 
 from autocompress.distill.training import Training
 from autocompress.errors import RunError, TrainingDiverged
 from autocompress.report import Story
-from autocompress.search import Outcome, RunFolder, Settings, search
+from autocompress.search import Outcome, RunFolder, SearchCallback, Settings
 from autocompress.search.results.front import pareto, students
 from autocompress.search.run.storage import STUDY_NAME
-from autocompress.search.stopping import HalvingRungs
+from autocompress.search.stopping import NoStopping
 
 
 class Interrupting(Recorder):
-    """Presses Ctrl-C when the training with this ordinal comes to its second step."""
+    """Presses Ctrl-C when the training with this ordinal has done a step."""
 
     def __init__(self, training: int = 1) -> None:
         super().__init__()
-        self.left = training
+        self.training = training
+        self.begun = set[int]()
 
-    def step(self, trial: int, step: int) -> None:
-        if step == 2:
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-
-
-@pytest.fixture
-def none_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every trial trains to its last step, whatever the others reach."""
-    monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
+    def on_step(self, trial: int, step: int) -> None:
+        self.begun.add(trial)
+        if len(self.begun) == self.training:
+            raise KeyboardInterrupt
 
 
-@pytest.mark.usefixtures("none_stops")
 def test_ctrl_c_ends_cleanly_and_the_search_goes_on(settings: Callable[..., Settings]) -> None:
-    run, outcome = search(settings(), Interrupting(training=2))
+    run, outcome = run_search(settings(), Interrupting(training=2), stopping=NoStopping())
     assert outcome == Outcome("interrupted", interrupted=True)
     states = [trial.state for trial in trials_of(run)]
     assert TrialState.RUNNING not in states
@@ -56,7 +48,7 @@ def test_ctrl_c_ends_cleanly_and_the_search_goes_on(settings: Callable[..., Sett
     assert len(run.students()) == 1
     assert len(pareto(run)) == 1
 
-    run, outcome = search(settings(), Recorder())
+    run, outcome = run_search(settings())
     assert outcome.reason == "all 4 trials are done"
     trained = {
         json.dumps(trial.params, sort_keys=True)
@@ -70,21 +62,18 @@ def test_ctrl_c_ends_cleanly_and_the_search_goes_on(settings: Callable[..., Sett
 def test_an_interrupted_trial_is_trained_as_it_would_have_been(
     settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    whole, _ = search(settings(out=tmp_path / "whole"), Recorder())
-    search(settings(out=tmp_path / "parts"), Interrupting(training=2))
-    parts, _ = search(settings(out=tmp_path / "parts"), Recorder())
+    whole, _ = run_search(settings(out=tmp_path / "whole"))
+    run_search(settings(out=tmp_path / "parts"), Interrupting(training=2))
+    parts, _ = run_search(settings(out=tmp_path / "parts"))
 
     def scores(run: RunFolder) -> set[tuple[Any, ...]]:
-        return {
-            (tuple(s["config"].items()), s["provenance"]["recipe"]["seed"], s["metrics"]["psnr_y"])
-            for s in run.students()
-        }
+        return {(tuple(s.config.items()), s.provenance.recipe["seed"], s.metrics["psnr_y"]) for s in run.students()}
 
     assert scores(whole) == scores(parts)
 
 
 def test_a_trial_that_a_killed_search_left_running_is_tried_again(settings: Callable[..., Settings]) -> None:
-    run, _ = search(settings(trials=2), Recorder())
+    run, _ = run_search(settings(trials=2))
     study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database}")
     asked = study.ask()  # the third start, as a killed search would have
     kept = {
@@ -95,7 +84,7 @@ def test_a_trial_that_a_killed_search_left_running_is_tried_again(settings: Call
     }
     study._storage.remove_session()
     study._storage._backend.engine.dispose()
-    run, outcome = search(settings(trials=3), Recorder())
+    run, outcome = run_search(settings(trials=3))
     assert outcome.reason == "all 3 trials are done"
     trials = trials_of(run)
     assert trials[asked.number].state == TrialState.FAIL
@@ -106,20 +95,20 @@ def test_a_trial_that_a_killed_search_left_running_is_tried_again(settings: Call
 
 def test_a_trial_killed_before_it_had_all_parameters_is_no_trouble(settings: Callable[..., Settings]) -> None:
     wanted = settings(trials=9, steps=1)
-    run, _ = search(settings(trials=8, steps=1), Recorder())
+    run, _ = run_search(settings(trials=8, steps=1))
     study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database}")
     study.ask().suggest_int("num_feat", 8, 8)  # with two blocks this would be over the budget
     study.ask()
     study._storage.remove_session()
     study._storage._backend.engine.dispose()
-    run, outcome = search(wanted, Recorder())
+    run, outcome = run_search(wanted)
     assert outcome.reason == "all 9 trials are done"
     assert all(fvcore_flops(file) <= BUDGET for file in run.path.glob("trials/*/student.safetensors"))
     assert all(trial.user_attrs.get("flops", 0) <= BUDGET for trial in trials_of(run))
 
 
 def test_a_trial_killed_after_its_student_was_written_is_complete(settings: Callable[..., Settings]) -> None:
-    run, _ = search(settings(trials=1), Recorder())
+    run, _ = run_search(settings(trials=1))
     study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database}")
     asked = study.ask()
     asked.suggest_int("num_feat", 2, 8, step=2)
@@ -128,28 +117,31 @@ def test_a_trial_killed_after_its_student_was_written_is_complete(settings: Call
     run.trial(asked.number).mkdir()
     written = {"family": "edsr", "metrics": {"psnr_y": 30.0, "ssim_y": 0.9}, "flops": 123, "params": 5, "config": {}}
     (run.trial(asked.number) / "student.json").write_text(json.dumps(written))
-    search(settings(trials=2), Recorder())
+    run_search(settings(trials=2))
     assert trials_of(run)[asked.number].values == [30.0, 123.0]
 
 
 def test_the_time_limit_ends_a_search(settings: Callable[..., Settings]) -> None:
-    run, outcome = search(settings(timeout=1e-3), Recorder())
+    run, outcome = run_search(settings(timeout=1e-3))
     assert outcome == Outcome("the time is used up")
     assert not run.students()
-    run, outcome = search(settings(timeout=600.0), Recorder())
+    run, outcome = run_search(settings(timeout=600.0))
     assert outcome.reason == "all 4 trials are done"
 
 
-def test_the_time_limit_ends_a_training(settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = itertools.count()
+def test_the_time_limit_ends_a_training(settings: Callable[..., Settings]) -> None:
+    class Slow(SearchCallback):
+        """Each step takes an hour."""
 
-    class SlowStep(Recorder):
-        def step(self, trial: int, step: int) -> None:
-            monkeypatch.setattr("autocompress.search.tuner.time.monotonic", lambda: 1e12 + next(clock))
+        hours = 0
 
-    with monkeypatch.context():
-        run, outcome = search(settings(timeout=600.0), SlowStep())
+        def on_step(self, trial: int, step: int) -> None:
+            self.hours += 1
+
+    slow = Slow()
+    run, outcome = run_search(settings(timeout=600.0), slow, clock=lambda: 3600.0 * slow.hours)
     assert outcome.reason == "the time is used up"
+    assert slow.hours == 1
     assert TrialState.RUNNING not in {trial.state for trial in trials_of(run)}
     assert not run.students()
 
@@ -163,11 +155,10 @@ def test_a_search_that_breaks_off_leaves_nothing_running(
     with monkeypatch.context() as patch:
         patch.setattr(Training, "_update", broken)
         with pytest.raises(ZeroDivisionError):
-            search(settings(), Recorder())
-    assert search(settings(), Recorder())[1].reason == "all 4 trials are done"
+            run_search(settings())
+    assert run_search(settings())[1].reason == "all 4 trials are done"
 
 
-@pytest.mark.usefixtures("none_stops")
 def test_a_diverging_trial_fails_alone(settings: Callable[..., Settings], tmp_path: Path) -> None:
     space = tmp_path / "wild.yaml"
     space.write_text(
@@ -175,7 +166,7 @@ def test_a_diverging_trial_fails_alone(settings: Callable[..., Settings], tmp_pa
         "learning_rate: {type: categorical, choices: [1.0e-3, 1.0e+30]}}\n"
     )
     progress = Recorder()
-    run, outcome = search(settings(spaces=(str(space),), trials=2), progress)
+    run, outcome = run_search(settings(spaces=(str(space),), trials=2), progress)
     assert outcome.reason == "all 2 trials are done"
     by_rate = {trial.params["learning_rate"]: trial for trial in trials_of(run)}
     assert by_rate[1e-3].state == TrialState.COMPLETE
@@ -184,7 +175,7 @@ def test_a_diverging_trial_fails_alone(settings: Callable[..., Settings], tmp_pa
     assert any("failed: the loss is" in event for event in progress.events)
     assert len(run.students()) == 1
 
-    again, outcome = search(settings(spaces=(str(space),), trials=5), Recorder())
+    again, outcome = run_search(settings(spaces=(str(space),), trials=5), Recorder())
     assert outcome.reason == "every config that fits the budget has been tried"
     assert len(trials_of(again)) == 2
 
@@ -196,7 +187,7 @@ def test_a_search_in_which_every_trial_fails_ends(
         raise TrainingDiverged("the loss is nan")
 
     monkeypatch.setattr(Training, "_update", diverge)
-    run, outcome = search(settings(trials=2), Recorder())
+    run, outcome = run_search(settings(trials=2))
     assert outcome.reason == "all 2 trials are done"
     assert students(run).empty
     with pytest.raises(RunError, match="no trial has finished yet"):

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.small_search import Recorder
+from helpers.small_search import Recorder, run_search
 from helpers.swinir_networks import random_swinir
 
 from autocompress import load, prune
 from autocompress.cli.tables import front_table
-from autocompress.compute import precision
 from autocompress.compute.precision import Precision
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import InvalidInput, RunError
@@ -22,13 +21,14 @@ from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.prune import SparsifySettings
 from autocompress.report import Story, front_figure
-from autocompress.search import Settings, search
+from autocompress.search import Settings
 from autocompress.search.results.front import pareto
 from autocompress.search.sampling.initial import first_points
 from autocompress.search.space.budget import Budget
+from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.joint_space import JointSpace
 from autocompress.search.task import open_joint_space, open_task
-from autocompress.search.trial.context import TrialContext
+from autocompress.search.trial.preparation import prepare
 
 EDSR_SPACE = """
 family: edsr
@@ -64,7 +64,6 @@ def settings(
     tmp_path: Path, teacher_file: Path, swinir_file: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Settings]:
     """Of a joint search of seconds; any field can be given."""
-    monkeypatch.setattr(precision, "choose", Precision)
     for name, text in (("small", EDSR_SPACE), ("windows", SWINIR_SPACE)):
         (tmp_path / f"{name}.yaml").write_text(text)
 
@@ -86,20 +85,21 @@ def settings(
 
 def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: Callable[..., Settings]) -> None:
     progress = Recorder()
-    run, outcome = search(settings(), progress)
+    run, outcome = run_search(settings(), progress)
     assert outcome.reason == "all 10 trials are done"
-    families = {student["family"] for student in run.students()}
+    families = {student.family for student in run.students()}
     assert families == {"edsr", "swinir"}
     for student in run.students():
-        assert load(student["file"]).family == student["family"]
-        about = student["provenance"]
-        assert about["space"] == {"edsr": "small", "swinir": "windows"}[student["family"]]
-        assert about["teacher"] == about["target"]
-        own = run.config["branches"][about["space"]]["teacher"]
-        assert about["validation"]["teacher"]["psnr_y"] == own["psnr_y"]
-    best = max(run.config["branches"].values(), key=lambda branch: branch["teacher"]["psnr_y"])
-    assert run.config["teacher"]["name"] == best["teacher"]["name"]
-    assert run.config["references"]["teacher"]["psnr_y"] == best["teacher"]["psnr_y"]
+        assert load(student.file).family == student.family
+        about = student.provenance
+        assert about.space == {"edsr": "small", "swinir": "windows"}[student.family]
+        assert about.teacher == about.target
+        own = run.config.taught_spaces[about.space].reference
+        assert about.validation is not None
+        assert about.validation["teacher"]["psnr_y"] == own.psnr_y
+    best = max(run.config.taught_spaces.values(), key=lambda space: space.reference.psnr_y)
+    assert run.config.teacher == best.teacher
+    assert run.config.references.teacher == best.reference
     table = pareto(run)
     assert front_table(run, table).row_count == len(table) + 2
     assert front_figure(Story.of(run)).data
@@ -107,21 +107,21 @@ def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: C
 
 
 def test_a_joint_search_goes_on(settings: Callable[..., Settings]) -> None:
-    run, _ = search(settings(trials=5), Recorder())
-    kept = {student["file"] for student in run.students()}
-    again, outcome = search(settings(trials=9), Recorder())
+    run, _ = run_search(settings(trials=5), Recorder())
+    kept = {student.file for student in run.students()}
+    again, outcome = run_search(settings(trials=9), Recorder())
     assert outcome.reason == "all 9 trials are done"
-    assert kept <= {student["file"] for student in again.students()}
-    configs = [json.dumps([s["config"], s["provenance"]["recipe"] | {"seed": 0}]) for s in again.students()]
+    assert kept <= {student.file for student in again.students()}
+    configs = [json.dumps([s.config, {**s.provenance.recipe, "seed": 0}]) for s in again.students()]
     assert len(set(configs)) == len(configs)
 
 
 def test_all_learn_from_the_target(settings: Callable[..., Settings], teacher_file: Path) -> None:
-    run, _ = search(settings(trials=2, target=str(teacher_file)), Recorder())
+    run, _ = run_search(settings(trials=2, target=str(teacher_file)))
     branches = open_joint_space(settings(target=str(teacher_file)))
     assert {branch.target_digest for branch in branches} == {branches["small"].teacher_digest}
     for student in run.students():
-        assert student["provenance"]["target"] == str(teacher_file)
+        assert student.provenance.target == str(teacher_file)
 
 
 def test_a_teacher_goes_to_the_spaces_of_its_family(
@@ -176,7 +176,7 @@ def test_what_does_not_fit_is_named(
     if "teachers" in fields:
         fields = fields | {"teachers": tuple(name.replace("TINY", str(teacher_file)) for name in fields["teachers"])}
     with pytest.raises(InvalidInput, match=re.escape(message)):
-        search(settings(**fields), Recorder())
+        run_search(settings(**fields))
     assert not (tmp_path / "run").exists()
 
 
@@ -189,9 +189,9 @@ def test_the_residual_scaling_is_for_all_edsr_networks(settings: Callable[..., S
 
 def test_the_order_of_the_spaces_says_nothing(settings: Callable[..., Settings]) -> None:
     wanted = settings(trials=3)
-    search(wanted, Recorder())
+    run_search(wanted)
     swapped = dataclasses.replace(wanted, spaces=wanted.spaces[::-1], trials=5)
-    assert search(swapped, Recorder())[1].reason == "all 5 trials are done"
+    assert run_search(swapped)[1].reason == "all 5 trials are done"
 
 
 def test_spaces_of_one_family_do_not_begin_with_the_same_student_twice(
@@ -200,17 +200,17 @@ def test_spaces_of_one_family_do_not_begin_with_the_same_student_twice(
     (tmp_path / "other.yaml").write_text(EDSR_SPACE)
     wanted = settings(spaces=(str(tmp_path / "small.yaml"), str(tmp_path / "other.yaml")), teachers=())
     branches = open_joint_space(wanted)
-    points = first_points(branches, Budget(20 * 10**9), 8)
+    points = first_points(FeasibleSet(branches, Budget(20 * 10**9)), 8)
     keys = [branches.key(branches.candidate(point, Recipe())) for point in points]
     assert len(set(keys)) == len(keys)
-    assert len(first_points(branches, Budget(20 * 10**9), 1)) == 1
+    assert len(first_points(FeasibleSet(branches, Budget(20 * 10**9)), 1)) == 1
 
 
 def test_a_suggestion_beyond_the_budget_is_brought_within(settings: Callable[..., Settings]) -> None:
     branches = open_joint_space(settings(spaces=("edsr",), teachers=()))
     (branch,) = branches
     for suggested, least in ((EDSRConfig(2, 36, 16), 17e9), (EDSRConfig(2, 12, 10), 7e9)):
-        point = first_points(branches, Budget(20 * 10**9), 8, {"edsr": suggested})[0]
+        point = first_points(FeasibleSet(branches, Budget(20 * 10**9)), 8, {"edsr": suggested})[0]
         candidate = branches.candidate(point, Recipe())
         assert least < candidate.flops <= 20e9
     assert candidate.config == EDSRConfig(2, 12, 10)
@@ -227,22 +227,22 @@ def short_pruning(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("short_pruning")
 def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[..., Settings]) -> None:
     wanted = settings(prune=True, trials=8, steps=1)
-    run, _ = search(wanted, Recorder())
+    run, _ = run_search(wanted)
     task = open_task(wanted)
-    suggested = TrialContext(task, lambda _: None).suggested
+    suggested = prepare(task, precision=Precision()).suggested
     assert suggested.keys() == {"small", "windows"}
-    tried = [json.dumps([student["family"], student["config"]]) for student in run.students()]
+    tried = [json.dumps([student.family, student.config]) for student in run.students()]
     for name, config in suggested.items():
         branch = task.joint_space[name]
-        alone = first_points(JointSpace([branch]), wanted.budget, 1, {name: config})[0]
+        alone = first_points(FeasibleSet(JointSpace([branch]), wanted.budget), 1, {name: config})[0]
         nearest = JointSpace([branch]).candidate(alone, Recipe()).config
         assert json.dumps([branch.family.name, nearest.to_dict()]) in tried
     with pytest.raises(RunError, match="prune was True and is now False"):
-        search(settings(prune=False, steps=1), Recorder())
+        run_search(settings(prune=False, steps=1))
 
 
 @pytest.mark.usefixtures("short_pruning")
 def test_densities_can_be_the_guide(settings: Callable[..., Settings]) -> None:
-    run, outcome = search(settings(init="density", trials=2, steps=1), Recorder())
+    run, outcome = run_search(settings(init="density", trials=2, steps=1))
     assert outcome.reason == "all 2 trials are done"
-    assert all(student["provenance"]["init"] == "density" for student in run.students())
+    assert all(student.provenance.init == "density" for student in run.students())

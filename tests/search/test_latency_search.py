@@ -6,13 +6,12 @@ from typing import Any
 
 import optuna
 import pytest
-import stub
+from helpers import fake_trials
+from helpers.fake_trials import FakeSetup
 from helpers.latencies import LIMIT, MACHINE, invent_latencies, milliseconds
-from helpers.small_search import Recorder, trials_of
+from helpers.small_search import objectives, run_search, trials_of
 from optuna.trial import TrialState
-from stub import StubSetup
 
-from autocompress import search
 from autocompress.cli.tables import front_table
 from autocompress.errors import InvalidInput, RunError, SpaceError
 from autocompress.evaluation.latency import Latency, Machine
@@ -66,7 +65,7 @@ def config_of(trial: optuna.trial.FrozenTrial) -> EDSRConfig:
 def test_trials_are_weighed_by_what_was_measured(wanted: Make, measured: Measured, sampler: str) -> None:
     """The largest network, the teacher, is measured and never trained."""
     settings = wanted(sampler=sampler)
-    assert stub.run(settings, StubSetup(), here=True).reason == "all 12 trials are done"
+    assert fake_trials.run(settings, FakeSetup(), here=True).reason == "all 12 trials are done"
     run = RunFolder(settings.folder)
     trials = trials_of(run)
     assert len(measured.configs) == len(set(measured.configs))  # each once
@@ -74,7 +73,7 @@ def test_trials_are_weighed_by_what_was_measured(wanted: Make, measured: Measure
     for trial in trials:
         assert milliseconds(config_of(trial)) == trial.user_attrs[LATENCY_MS] <= LIMIT
         if trial.state == TrialState.COMPLETE:
-            assert trial.values == run.objectives(trial.number)
+            assert trial.values == objectives(run, trial.number)
             assert trial.values[1] == trial.user_attrs[LATENCY_MS]
     study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database}")
     assert study.metric_names == ["PSNR-Y (dB)", "latency (ms)"]
@@ -89,7 +88,9 @@ def test_trials_are_weighed_by_what_was_measured(wanted: Make, measured: Measure
 def test_all_that_is_within_the_budget_is_tried_and_nothing_else(wanted: Make) -> None:
     """Three networks of six recipes; three more are close enough to be measured first."""
     settings = wanted(budget_latency=16.0, sampler="random", trials=40)
-    assert stub.run(settings, StubSetup(), here=True).reason == "every config that fits the budget has been tried"
+    assert (
+        fake_trials.run(settings, FakeSetup(), here=True).reason == "every config that fits the budget has been tried"
+    )
     tried = [config_of(trial) for trial in trials_of(RunFolder(settings.folder))]
     assert len(tried) == 18
     assert set(tried) == {EDSRConfig(2, feat, 1) for feat in (2, 4, 6)}
@@ -97,7 +98,7 @@ def test_all_that_is_within_the_budget_is_tried_and_nothing_else(wanted: Make) -
 
 def test_the_front_is_of_latency_and_psnr(wanted: Make) -> None:
     settings = wanted()
-    stub.run(settings, StubSetup(), here=True)
+    fake_trials.run(settings, FakeSetup(), here=True)
     run = RunFolder(settings.folder)
     front, everyone = pareto(run), students(run)
     assert list(front["latency_ms"]) == sorted(front["latency_ms"])
@@ -105,7 +106,7 @@ def test_the_front_is_of_latency_and_psnr(wanted: Make) -> None:
     for one in everyone[~everyone["on_front"]].itertuples():
         assert ((front["latency_ms"] <= one.latency_ms) & (front["psnr_y"] >= one.psnr_y)).any()
     assert set(front["latency_on"]) == {"abacus, 1 thread"}
-    assert run.config["references"]["teacher"][LATENCY_MS] == milliseconds(EDSRConfig(2, 8, 2))
+    assert run.config.references.teacher.latency_ms == milliseconds(EDSRConfig(2, 8, 2))
     table = front_table(run, front)
     assert table.columns[-1].header == "PyTorch ms"
     assert list(table.columns[-1].cells)[-1] == "28"
@@ -115,16 +116,16 @@ def test_the_front_is_of_latency_and_psnr(wanted: Make) -> None:
 
 def test_a_search_goes_on_with_what_it_has_measured(wanted: Make, measured: Measured) -> None:
     """Also where the study is lost, and made again from the students."""
-    stub.run(wanted(trials=4), StubSetup(), here=True)
+    fake_trials.run(wanted(trials=4), FakeSetup(), here=True)
     run = RunFolder(wanted().folder)
     before, first = trials_of(run), list(measured.configs)
-    stub.run(wanted(trials=12), StubSetup(), here=True)
+    fake_trials.run(wanted(trials=12), FakeSetup(), here=True)
     assert len(measured.configs) == len(set(measured.configs)) > 0
     assert measured.configs[: len(first)] == first
     assert [trial.values for trial in trials_of(run)[: len(before)]] == [trial.values for trial in before]
     for file in run.path.glob("study.db*"):
         file.unlink()
-    stub.run(wanted(trials=12), StubSetup(), here=True)
+    fake_trials.run(wanted(trials=12), FakeSetup(), here=True)
     again = [trial for trial in trials_of(run) if trial.state == TrialState.COMPLETE]
     assert all(trial.user_attrs[LATENCY_MS] == trial.values[1] for trial in again)
     complete = {trial.number: trial.values for trial in before if trial.state == TrialState.COMPLETE}
@@ -132,30 +133,30 @@ def test_a_search_goes_on_with_what_it_has_measured(wanted: Make, measured: Meas
 
 
 def test_what_does_not_fit_a_run(wanted: Make, small: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    stub.run(wanted(trials=2), StubSetup(), here=True)
+    fake_trials.run(wanted(trials=2), FakeSetup(), here=True)
     with pytest.raises(RunError, match="objective was latency and is now absent"):
-        stub.run(small(trials=2), StubSetup(), here=True)
+        fake_trials.run(small(trials=2), FakeSetup(), here=True)
     with pytest.raises(RunError, match=r"budget\.latency was 27\.0 and is now 30\.0.*--extend"):
-        stub.run(wanted(budget_latency=30.0), StubSetup(), here=True)
+        fake_trials.run(wanted(budget_latency=30.0), FakeSetup(), here=True)
     with pytest.raises(InvalidInput, match="it has one session at a time"):
-        stub.join(wanted(), StubSetup(), here=True)
+        fake_trials.join(wanted(), FakeSetup(), here=True)
     monkeypatch.setattr(Machine, "here", lambda: Machine("slide rule", "cpu", 1))
     with pytest.raises(RunError, match=r"machine\.name was abacus and is now slide rule"):
-        stub.run(wanted(trials=2), StubSetup(), here=True)
+        fake_trials.run(wanted(trials=2), FakeSetup(), here=True)
     monkeypatch.setattr(Machine, "here", lambda: Machine(MACHINE.name, "cpu", 3))
     with pytest.raises(RunError, match=r"machine\.threads was 1 and is now 3\); set OMP_NUM_THREADS=1, as it was, or"):
-        stub.run(wanted(trials=2), StubSetup(), here=True)
+        fake_trials.run(wanted(trials=2), FakeSetup(), here=True)
     monkeypatch.setattr(Machine, "here", lambda: MACHINE)
-    assert stub.run(wanted(budget_latency=30.0, trials=4, extend=True), StubSetup(), here=True)
+    assert fake_trials.run(wanted(budget_latency=30.0, trials=4, extend=True), FakeSetup(), here=True)
     (wanted().folder / "latencies.json").write_text("{}")
     with pytest.raises(RunError, match=r"latencies\.json: not readable as latencies"):
-        stub.run(wanted(budget_latency=30.0, trials=5), StubSetup(), here=True)
+        fake_trials.run(wanted(budget_latency=30.0, trials=5), FakeSetup(), here=True)
 
 
 def test_threads_are_nothing_to_a_gpu(wanted: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     for trials, threads in ((2, 1), (4, 8)):
         monkeypatch.setattr(Machine, "here", lambda threads=threads: Machine("big GPU", "cuda", threads))
-        stub.run(wanted(trials=trials), StubSetup(), here=True)
+        fake_trials.run(wanted(trials=trials), FakeSetup(), here=True)
     assert set(students(RunFolder(wanted().folder))["latency_on"]) == {"big GPU"}
 
 
@@ -164,14 +165,14 @@ def test_where_nothing_is_fast_enough_nothing_is_left(wanted: Make) -> None:
     with pytest.raises(
         SpaceError, match=r"within 11 ms: the smallest \(num_feat 2, num_block 1.*\) takes 12 ms on abacus"
     ):
-        stub.run(settings, StubSetup(), here=True)
+        fake_trials.run(settings, FakeSetup(), here=True)
     assert not settings.folder.exists()
 
 
 def test_flops_may_be_limited_too(wanted: Make) -> None:
     limit = EDSRFamily().flops(EDSRConfig(2, 4, 1))
     settings = wanted(budget_flops=limit, budget_latency=LIMIT, trials=6)
-    stub.run(settings, StubSetup(), here=True)
+    fake_trials.run(settings, FakeSetup(), here=True)
     assert max(trial.user_attrs["flops"] for trial in trials_of(RunFolder(settings.folder))) <= limit
 
 
@@ -183,8 +184,9 @@ def test_not_on_ray(wanted: Make) -> None:
 @pytest.mark.slow
 def test_a_real_search_for_latency(small: Make) -> None:
     settings = small(budget_latency=1e5, objective="latency", trials=2, steps=2)
-    run, outcome = search.search(settings, Recorder())
+    run, outcome = run_search(settings)
     assert outcome.reason == "all 2 trials are done"
     for student in run.students():
-        assert student[LATENCY_MS] > 0
-    assert [trial.values[1] for trial in trials_of(run)] == [student[LATENCY_MS] for student in run.students()]
+        assert student.latency_ms is not None
+        assert student.latency_ms > 0
+    assert [trial.values[1] for trial in trials_of(run)] == [student.latency_ms for student in run.students()]

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from helpers.images import write_waves
-from helpers.small_search import Recorder, trials_of
+from helpers.small_search import Recorder, run_search, trials_of
 from PIL import Image
 
 from autocompress.errors import DataError, InvalidInput
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSRConfig
-from autocompress.search import Settings, search
+from autocompress.search import Settings
 from autocompress.search.results.front import pareto, rows
 from autocompress.search.task import open_task
 from autocompress.search.trial.trial import FIRST_RUNG
@@ -26,7 +26,7 @@ def test_the_same_seed_gives_the_same_trials_and_front(
     """To the last bit of the students; some are stopped on their way where there is a rung."""
     found = []
     for name in ("a", "b"):
-        run, _ = search(settings(out=tmp_path / name, trials=12, steps=steps, seed=3), Recorder())
+        run, _ = run_search(settings(out=tmp_path / name, trials=12, steps=steps, seed=3))
         trials = [(trial.number, trial.params, trial.state, trial.values) for trial in trials_of(run)]
         weights = {file.parent.name: file.read_bytes() for file in run.path.glob("trials/*/student.safetensors")}
         front = [{key: row[key] for key in row if key != "file"} for row in rows(pareto(run))]
@@ -39,7 +39,7 @@ def test_the_same_seed_gives_the_same_trials_and_front(
 
 def test_another_seed_gives_other_trials(settings: Callable[..., Settings], tmp_path: Path) -> None:
     first, second = (
-        [trial.params for trial in trials_of(search(settings(out=tmp_path / str(seed), seed=seed), Recorder())[0])]
+        [trial.params for trial in trials_of(run_search(settings(out=tmp_path / str(seed), seed=seed))[0])]
         for seed in (3, 4)
     )
     assert first != second
@@ -48,7 +48,7 @@ def test_another_seed_gives_other_trials(settings: Callable[..., Settings], tmp_
 def test_a_small_space_is_used_up(settings: Callable[..., Settings], tmp_path: Path) -> None:
     space = tmp_path / "two.yaml"
     space.write_text("family: edsr\nparameters: {num_feat: 4, num_block: {type: int, low: 1, high: 2}}\n")
-    run, outcome = search(settings(spaces=(str(space),), trials=9, steps=1), Recorder())
+    run, outcome = run_search(settings(spaces=(str(space),), trials=9, steps=1), Recorder())
     assert outcome.reason == "every config that fits the budget has been tried"
     assert sorted(trial.params["num_block"] for trial in trials_of(run)) == [1, 2]
 
@@ -58,13 +58,13 @@ def test_a_categorical_count_stays_within_its_choices(settings: Callable[..., Se
     space.write_text(
         "family: edsr\nparameters:\n  num_feat: {type: categorical, choices: [7, 2, 3, 99]}\n  num_block: 1\n"
     )
-    run, _ = search(settings(budget_flops=10**12, spaces=(str(space),), trials=9, steps=1), Recorder())
+    run, _ = run_search(settings(budget_flops=10**12, spaces=(str(space),), trials=9, steps=1), Recorder())
     assert sorted(trial.params["num_feat"] for trial in trials_of(run)) == [2, 3, 7]
 
 
 def test_the_parameter_budget_holds(settings: Callable[..., Settings]) -> None:
     limit = EDSRFamily().params(EDSRConfig(2, 4, 2))
-    run, _ = search(settings(budget_params=limit, trials=6, steps=1), Recorder())
+    run, _ = run_search(settings(budget_params=limit, trials=6, steps=1))
     assert all(trial.user_attrs["params"] <= limit for trial in trials_of(run))
     assert max(trial.params["num_feat"] for trial in trials_of(run)) == 4
 
@@ -90,13 +90,13 @@ def test_the_folder_is_gone_again_when_the_preparation_fails(settings: Callable[
     (images / "damaged.png").write_bytes(whole[: len(whole) // 2])  # the header stays good
     deep = tmp_path / "runs" / "deep"
     with pytest.raises(DataError, match=r"damaged\.png"):
-        search(settings(train=images, out=deep), Recorder())
+        run_search(settings(train=images, out=deep))
     assert not deep.parent.exists()
 
     mine = tmp_path / "mine"
     mine.mkdir()
     with pytest.raises(DataError, match=r"damaged\.png"):
-        search(settings(train=images, out=mine), Recorder())
+        run_search(settings(train=images, out=mine))
     assert mine.is_dir()
     assert not list(mine.iterdir())
 
@@ -109,11 +109,11 @@ def test_bad_images_are_named_or_skipped(settings: Callable[..., Settings], tmp_
     (images / "text.png").write_text("no picture")
     write_waves(valid / "tiny.png", 8, 8, seed=1)
     with pytest.raises(DataError, match=r"text\.png"):
-        search(settings(train=images, val=valid), Recorder())
+        run_search(settings(train=images, val=valid))
     progress = Recorder()
     wanted = settings(train=images, val=valid, trials=1, steps=1, skip_bad_images=True)
-    run, _ = search(wanted, progress)
-    assert set(run.config["skipped_images"]) == {"text", "tiny"}
+    run, _ = run_search(wanted, progress)
+    assert set(run.config.skipped_images) == {"text", "tiny"}
     assert sum(fact.startswith("skipped") for fact in progress.facts) == 2
     assert len(run.students()) == 1
 
@@ -126,7 +126,7 @@ def test_an_image_that_anything_upscales_perfectly_is_no_trouble(
     valid.mkdir()
     Image.new("RGB", (64, 64), (120, 120, 120)).save(valid / "grey.png")
     with pytest.raises(DataError, match=r"grey"):
-        search(settings(val=valid, trials=1, steps=1), Recorder())
+        run_search(settings(val=valid, trials=1, steps=1))
 
 
 # --- settings ---

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna._hypervolume import compute_hypervolume
 
-from autocompress.search.pareto import Point, front, hypervolume, ranked
-from autocompress.search.stopping import HalvingRungs, Rungs
+from autocompress.search.pareto import Point, ReferencePoint, front, hypervolume, ranked
+from autocompress.search.stopping import DominanceRule, MOASHARule
 
 # Few different values, so that ties are common.
 clouds = st.lists(st.tuples(st.integers(20, 26), st.integers(1, 7)), max_size=25).map(
@@ -42,32 +42,32 @@ def test_dominance(points: list[Point]) -> None:
 
 @given(clouds)
 def test_a_trial_stops_at_a_rung_where_another_dominates_it(points: list[Point]) -> None:
-    rungs = Rungs()
+    rule = DominanceRule()
     for point in points:
-        rungs.record(100, point)
+        rule.record(100, point)
     for point in points:
         rivals = [p for p in points if p.cost <= point.cost and p.psnr >= point.psnr]
         clear = [p for p in rivals if p.cost < point.cost or p.psnr > point.psnr]
-        assert (rungs.stops(100, point) is not None) == bool(clear)
-        assert rungs.stops(33, point) is None
+        assert (rule.stops(100, point) is not None) == bool(clear)
+        assert rule.stops(33, point) is None
 
 
 def test_the_best_is_never_stopped_and_the_reason_names_who_is_better() -> None:
-    rungs = Rungs()
+    rule = DominanceRule()
     small, large, worse = Point(0, 34.0, 10), Point(1, 36.0, 30), Point(2, 33.9, 20)
     for rung in (0, 33):
         for point in (small, large, worse):
-            rungs.record(rung, point)
-    assert rungs.stops(0, small) is None
-    assert rungs.stops(0, large) is None
-    assert rungs.stops(0, worse) == "before training it has 33.90 dB, and trial 0 has 34.00 dB at no more cost"
-    assert rungs.stops(33, worse) == "after 33 steps it has 33.90 dB, and trial 0 has 34.00 dB at no more cost"
+            rule.record(rung, point)
+    assert rule.stops(0, small) is None
+    assert rule.stops(0, large) is None
+    assert rule.stops(0, worse) == "before training it has 33.90 dB, and trial 0 has 34.00 dB at no more cost"
+    assert rule.stops(33, worse) == "after 33 steps it has 33.90 dB, and trial 0 has 34.00 dB at no more cost"
 
 
 def test_a_trial_does_not_stop_itself() -> None:
-    rungs = Rungs()
-    rungs.record(0, Point(3, 30.0, 5))
-    assert rungs.stops(0, Point(3, 29.0, 5)) is None
+    rule = DominanceRule()
+    rule.record(0, Point(3, 30.0, 5))
+    assert rule.stops(0, Point(3, 29.0, 5)) is None
 
 
 @given(st.lists(st.tuples(st.integers(1, 1000), st.integers(20, 45)), max_size=12))
@@ -75,7 +75,7 @@ def test_the_hypervolume_is_the_area_that_is_dominated(values: list[tuple[int, i
     points = [Point(number, psnr, flops) for number, (flops, psnr) in enumerate(values)]
     inside = np.array([(math.log10(flops), -psnr) for flops, psnr in values if flops < 800 and psnr > 30])
     expected = compute_hypervolume(inside, np.array([math.log10(800), -30])) if len(inside) else 0.0
-    assert hypervolume(points, 800, 30) == pytest.approx(expected, abs=1e-9)
+    assert hypervolume(points, ReferencePoint(800, 30)) == pytest.approx(expected, abs=1e-9)
 
 
 # --- MO-ASHA ---
@@ -107,28 +107,28 @@ def test_ranked_by_fronts_and_then_by_crowding(points: list[Point]) -> None:
 
 @given(clouds, st.integers(2, 4), st.sampled_from([0, 8]))
 def test_one_in_eta_goes_on(points: list[Point], eta: int, first: int) -> None:
-    rungs = HalvingRungs(eta, first)
+    rule = MOASHARule(eta, first)
     for count, point in enumerate(points, start=1):
-        rungs.record(33, point)
+        rule.record(33, point)
         so_far = points[:count]
         ahead = sum(place(other, so_far) < place(point, so_far) for other in so_far)
-        assert (rungs.stops(33, point) is None) == (count < eta or count <= first or ahead < count // eta)
-        assert rungs.stops(100, point) is None
+        assert (rule.stops(33, point) is None) == (count < eta or count <= first or ahead < count // eta)
+        assert rule.stops(100, point) is None
 
 
 def test_halving_says_why_and_forgets_what_failed() -> None:
-    rungs = HalvingRungs(2)
+    rule = MOASHARule(2)
     good, bad = Point(0, 34.0, 10), Point(1, 33.0, 20)
-    rungs.record(100, good)
-    assert rungs.stops(100, good) is None
-    rungs.record(100, bad)
-    assert rungs.stops(100, bad) == "after 100 steps it has 33.00 dB, and is number 2 of 2, of which 1 in 2 goes on"
-    rungs.forget(0)
-    assert rungs.stops(100, bad) is None
+    rule.record(100, good)
+    assert rule.stops(100, good) is None
+    rule.record(100, bad)
+    assert rule.stops(100, bad) == "after 100 steps it has 33.00 dB, and is number 2 of 2, of which 1 in 2 goes on"
+    rule.forget(0)
+    assert rule.stops(100, bad) is None
 
 
 def test_halving_stops_only_where_it_may() -> None:
-    rungs = HalvingRungs(2, at=(100,))
+    rule = MOASHARule(2, at=(100,))
     for rung in (33, 100):
-        rungs.record(rung, Point(0, 34.0, 10))
-        assert (rungs.stops(rung, Point(1, 33.0, 20)) is None) == (rung == 33)
+        rule.record(rung, Point(0, 34.0, 10))
+        assert (rule.stops(rung, Point(1, 33.0, 20)) is None) == (rung == 33)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -13,11 +14,22 @@ from autocompress.compute import flops
 from autocompress.errors import ConfigError
 from autocompress.io import package_files
 from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
-from autocompress.networks.edsr import projection, reading, selection, suggestion
-from autocompress.networks.edsr.network import EDSR, MAX_LAYERS, OFFICIAL_LAYERS, EDSRConfig, conv_shapes
+from autocompress.networks.edsr import reading
+from autocompress.networks.edsr.network import (
+    EDSR,
+    MAX_LAYERS,
+    OFFICIAL_LAYERS,
+    EDSRConfig,
+    ResidualBlock,
+    conv_shapes,
+    shuffle_factors,
+)
+from autocompress.networks.edsr.projection import Projection, analyse
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers, Published
 from autocompress.networks.weights import with_weights
-from autocompress.shrink.density import Densities
+from autocompress.shrink.axes import AxisTable
+from autocompress.shrink.density import Densities, channels, joined, kept, within
+from autocompress.shrink.selection import Selection
 
 
 class EDSRFamily(Family):
@@ -25,6 +37,8 @@ class EDSRFamily(Family):
 
     name = "edsr"
     config_class = EDSRConfig
+    network_class = EDSR
+    parts = ("body",)
     counts = (
         Count("num_feat", 1, "features"),
         Count("num_block", 1, "blocks"),
@@ -42,10 +56,6 @@ class EDSRFamily(Family):
     # Of Jiang et al. 2024 (arXiv 2401.00523), as released: there it has a residual scaling of 2.
     presets = MappingProxyType({"edsrmini": EDSRConfig(2, num_feat=16, num_block=8, res_scale=2.0)})
     published = MappingProxyType({"EDSRmini": Published(11.65e9, 35.44), "EDSR-baseline": Published(316.25e9, 35.78)})
-
-    def build(self, config: Config) -> EDSR:
-        """See `Family.build`."""
-        return EDSR(_edsr(config))
 
     def flops(self, config: Config) -> int:
         """See `Family.flops`."""
@@ -82,53 +92,86 @@ class EDSRFamily(Family):
         """See `Family.student_config`; a student's residual scaling is 1."""
         return super().student_config(_plain(_edsr(teacher)), fields)
 
-    def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
-        """See `Family.analyse`: for `projection`, or for `copy` or `taylor` (whole channels and blocks)."""
-        plain = self._plain_network(teacher)
-        if init == "projection":
-            return projection.analyse(plain, lr, seed)
-        return selection.norm_scores(plain) if init == "copy" else selection.taylor_scores(plain, lr)
-
-    def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
-        """See `Family.guided`."""
-        plain = self._plain_network(teacher).cpu()
-        found = selection.Selection(plain, selection.by_conv({name: one.cpu() for name, one in importance.items()}))
-        kept = {"main": found.stream} | {f"hr.{stage}": scores for stage, scores in enumerate(found.hr)}
-        # of a diagonal covariance the leading directions are the channels with the largest entries
-        directions = {f"{name}.covariance": torch.diag(scores.double()) for name, scores in kept.items()}
-        directions |= {f"{name}.sensitivity": torch.eye(len(scores)).double() for name, scores in kept.items()}
-        order = found.blocks.argsort(descending=True, stable=True)
-        device = analysis["output"].device
-        return {**analysis, **{name: tensor.to(device) for name, tensor in (directions | {"order": order}).items()}}
-
-    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
-        """See `Family.shrinker`."""
-        plain = self._plain_network(teacher)
-        if init == "projection":
-            project = projection.Projection(plain, lr, analysis)
-            return lambda config: project(_edsr(config))
-        select = selection.Selection(plain.cpu(), {name: scores.cpu() for name, scores in analysis.items()})
-        return lambda config: select(_edsr(config))
-
-    def _plain_network(self, teacher: SRNetwork) -> EDSR:
-        """With res_scale 1, on the teacher's device; ConfigError where it cannot be shrunk."""
+    def shrinkable(self, teacher: SRNetwork) -> EDSR:
+        """See `Family.shrinkable`: of two convolutions per block; with res_scale 1."""
         num_layer = _edsr(teacher.config).num_layer
         if num_layer != OFFICIAL_LAYERS:
             raise ConfigError(
                 f"this teacher has num_layer {num_layer}, but only teachers with {OFFICIAL_LAYERS} convolutions per "
                 "block can be shrunk; take another teacher, or init scratch"
             )
-        plain = self.for_export(teacher).to(next(teacher.parameters()).device).requires_grad_(False)
+        plain = super().shrinkable(teacher)
         assert isinstance(plain, EDSR)
         return plain
 
-    def groups_of(self, layer: str) -> tuple[str, ...]:
-        """See `Family.groups_of`."""
-        return suggestion.groups_of(layer)
+    def axes(self, network: SRNetwork) -> AxisTable:
+        """The residual stream, what is inside each block, and what is behind each PixelShuffle."""
+        layers: dict[str, tuple[str, ...]] = {
+            "conv_first": ("stream", ""),
+            "body.*.conv1": ("inner.*", "stream"),
+            "body.*.conv2": ("stream", "inner.*"),
+            "conv_after_body": ("stream", "stream"),
+        }
+        read = "stream"
+        for stage, factor in enumerate(shuffle_factors(network.scale)):
+            layers[f"upsample.{2 * stage}"] = (f"hr.{stage}:{factor**2}", read)
+            read = f"hr.{stage}"
+        layers["conv_last"] = ("", read)
+        return AxisTable.declared(layers, network.state_dict())
 
-    def suggest(self, teacher: Config, layers: Densities) -> Config:
-        """See `Family.suggest`."""
-        return self.student_config(teacher, suggestion.suggested_counts(_edsr(teacher), layers))
+    def scored(self, network: SRNetwork) -> list[str]:
+        """The weights of the convolutions."""
+        return [name for name in super().scored(network) if name.endswith(".weight")]
+
+    def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
+        """See `projection.analyse`."""
+        assert isinstance(teacher, EDSR)
+        return analyse(teacher, lr, seed)
+
+    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
+        """See `Projection`."""
+        assert isinstance(teacher, EDSR)
+        project = Projection(teacher, lr, analysis)
+        return lambda config: project(_edsr(config))
+
+    def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
+        """See `Family.guided`."""
+        selection = self.selection(self.shrinkable(teacher), importance)
+        guides = {"main": selection.channels["stream"]}
+        guides |= {axis: scores for axis, scores in selection.channels.items() if axis.startswith("hr.")}
+        # of a diagonal covariance the leading directions are the channels with the largest entries
+        changed = {f"{name}.covariance": torch.diag(scores.double()) for name, scores in guides.items()}
+        changed |= {f"{name}.sensitivity": torch.eye(len(scores)).double() for name, scores in guides.items()}
+        changed["order"] = selection.part_importance("body").argsort(descending=True, stable=True)
+        device = analysis["output"].device
+        return {**analysis, **{name: tensor.to(device) for name, tensor in changed.items()}}
+
+    @torch.no_grad()
+    def selected(self, selection: Selection, config: Config) -> EDSR:
+        """See `Family.selected`; blocks of another number of convolutions than the teacher's keep what they can.
+
+        One of 3 computes what one of 2 does, with the identity in the middle; one of 1 starts as nothing, at zero.
+        """
+        edsr = _edsr(config)
+        with torch.device("meta"):
+            shapes = EDSR(replace(edsr, num_layer=OFFICIAL_LAYERS)).state_dict()
+        student, last = EDSR(edsr).eval(), f".conv{edsr.num_layer}."
+        tensors = {name.replace(".conv2.", last): tensor for name, tensor in selection.student(shapes).items()}
+        student.load_state_dict(tensors, strict=edsr.num_layer < 3)  # of 3, the middle ones are not among the tensors
+        for block in student.body:
+            assert isinstance(block, ResidualBlock)
+            if edsr.num_layer == 1:
+                block.add_nothing()
+            elif edsr.num_layer == 3:
+                block.pass_through()
+        return student
+
+    def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
+        """`num_block`: the residual blocks that are not negligible; `num_feat` by the density of these, rounded."""
+        edsr = _edsr(teacher)
+        blocks = kept([f"body.{block}" for block in range(edsr.num_block)], layers)
+        stays = joined(density for block in blocks for density in within(block, layers))
+        return {"num_feat": max(1, round(channels(edsr.num_feat, stays))), "num_block": len(blocks)}
 
 
 def _edsr(config: Config) -> EDSRConfig:
@@ -137,4 +180,4 @@ def _edsr(config: Config) -> EDSRConfig:
 
 
 def _plain(config: EDSRConfig) -> EDSRConfig:
-    return EDSRConfig(config.scale, config.num_feat, config.num_block, config.num_layer)
+    return replace(config, res_scale=1.0)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autocompress.networks.edsr.network import EDSR, IMG_RANGE, EDSRConfig, ResidualBlock, shuffle_factors
-from autocompress.shrink.least_squares import Pixels, refit
+from autocompress.shrink.least_squares import Pixels, bias_of, refit, set_layer
 from autocompress.shrink.subspaces import Subspace, covariance, subspace
 
 RIDGE = 1e-4
@@ -85,16 +85,16 @@ def analyse(teacher: EDSR, lr: Tensor, seed: int) -> dict[str, Tensor]:
         seen = _observe(teacher, lr, pixels)
         order = _block_order(teacher, lr[:ORDERED_PATCHES])
     main, *hr = _sensitivity(teacher, lr[:SENSED_PATCHES], generator)
-    found = {"order": order, "main.sensitivity": main, "output": seen.output}
+    analysis = {"order": order, "main.sensitivity": main, "output": seen.output}
     # of the residual stream, all depths together
-    found["main.covariance"] = torch.stack([covariance(rows) for rows in seen.stream]).sum(0)
+    analysis["main.covariance"] = torch.stack([covariance(rows) for rows in seen.stream]).sum(0)
     for stage, sensitivity in enumerate(hr):
-        found |= {f"hr.{stage}.covariance": covariance(seen.hr[stage]), f"hr.{stage}.sensitivity": sensitivity}
+        analysis |= {f"hr.{stage}.covariance": covariance(seen.hr[stage]), f"hr.{stage}.sensitivity": sensitivity}
     for level, at in enumerate(pixels):
-        found[f"pixels.{level}"] = torch.stack([at.image, at.row, at.column])
+        analysis[f"pixels.{level}"] = torch.stack([at.image, at.row, at.column])
     for kind in ("stream", "inner", "wide"):
-        found |= {f"{kind}.{index}": rows for index, rows in enumerate(getattr(seen, kind))}
-    return found
+        analysis |= {f"{kind}.{index}": rows for index, rows in enumerate(getattr(seen, kind))}
+    return analysis
 
 
 class Projection:
@@ -103,7 +103,7 @@ class Projection:
     def __init__(self, teacher: EDSR, lr: Tensor, analysis: Mapping[str, Tensor]) -> None:
         self._teacher = teacher
         self._lr = lr.contiguous(memory_format=torch.channels_last)
-        self._pixels = [Pixels(*found.to(lr.device)) for found in _numbered(analysis, "pixels")]
+        self._pixels = [Pixels(*table.to(lr.device)) for table in _numbered(analysis, "pixels")]
         self._stream, self._inner, self._wide = (_numbered(analysis, kind) for kind in ("stream", "inner", "wide"))
         self._output = analysis["output"]
         self._order: list[int] = analysis["order"].tolist()
@@ -118,24 +118,25 @@ class Projection:
         """The student of this configuration, in eval mode."""
         main, *hr = (importance.subspace(config.num_feat) for importance in (self._main, *self._hr))
         student, teacher = EDSR(config).to(self._lr.device).eval(), self._teacher
-        self._set(student.conv_first, _write(teacher.conv_first.weight, main), main.encoder @ _bias(teacher.conv_first))
+        old = teacher.conv_first
+        set_layer(student.conv_first, main.written_by(old.weight), main.encoder @ bias_of(old))
         first = x = _head(student, self._lr)
         kept = sorted(self._order[: config.num_block])
         ends = [*kept[1:], len(self._order)]
         for block, source, end in zip(_blocks(student), kept, ends, strict=True):
             x = self._fit_block(block, main, x, source, end)
         at = self._pixels[0]
-        prior = _write(_read(teacher.conv_after_body.weight, main), main)
+        prior = main.written_by(main.read_by(teacher.conv_after_body.weight))
         target = self._stream[-1] @ main.encoder.T - at.of(first)
         x = first + self._fit(
-            student.conv_after_body, prior, main.encoder @ _bias(teacher.conv_after_body), x, at, target
+            student.conv_after_body, prior, main.encoder @ bias_of(teacher.conv_after_body), x, at, target
         )
         space = main
         for stage, (factor, to) in enumerate(zip(shuffle_factors(config.scale), hr, strict=True)):
             x = self._fit_upsample(student.upsample[2 * stage], space, to, x, stage, factor)
             space = to
         last = teacher.conv_last
-        self._fit(student.conv_last, _read(last.weight, space), _bias(last), x, self._pixels[-1], self._output)
+        self._fit(student.conv_last, space.read_by(last.weight), bias_of(last), x, self._pixels[-1], self._output)
         return student
 
     def _fit_block(self, block: ResidualBlock, main: Subspace, x: Tensor, source: int, end: int) -> Tensor:
@@ -143,17 +144,17 @@ class Projection:
         at = self._pixels[0]
         target = self._stream[end] @ main.encoder.T - at.of(x)
         if block.num_layer == 1:
-            weight, bias = torch.zeros_like(block.conv1.weight), torch.zeros_like(_bias(block.conv1))
+            weight, bias = torch.zeros_like(block.conv1.weight), torch.zeros_like(bias_of(block.conv1))
             return x + self._fit(block.conv1, weight, bias, F.relu(x), at, target)
         old, inner = _blocks(self._teacher)[source], self._inner[source]
-        written = _write(old.conv2.weight, main)
+        written = main.written_by(old.conv2.weight)
         importance = F.relu(inner).square().mean(0) * written.square().sum((0, 2, 3))
         kept = importance.topk(len(main.encoder)).indices.sort().values
-        prior = _read(old.conv1.weight[kept], main)
-        y = F.relu(self._fit(block.conv1, prior, _bias(old.conv1)[kept], x, at, inner[:, kept]))
+        prior = main.read_by(old.conv1.weight[kept])
+        y = F.relu(self._fit(block.conv1, prior, bias_of(old.conv1)[kept], x, at, inner[:, kept]))
         if block.num_layer == 3:
             block.pass_through()
-        return x + self._fit(block.last, written[:, kept], main.encoder @ _bias(old.conv2), y, at, target)
+        return x + self._fit(block.last, written[:, kept], main.encoder @ bias_of(old.conv2), y, at, target)
 
     def _fit_upsample(
         self, conv: nn.Module, space: Subspace, to: Subspace, x: Tensor, stage: int, factor: int
@@ -161,22 +162,18 @@ class Projection:
         """PixelShuffle makes `factor`^2 channels one: all of them are projected alike."""
         old = self._teacher.upsample[2 * stage]
         assert isinstance(old, nn.Conv2d)
-        weight = _read(old.weight, space).view(-1, factor**2, len(space.encoder), 3, 3)
+        weight = space.read_by(old.weight).view(-1, factor**2, len(space.encoder), 3, 3)
         weight = torch.einsum("nc,cs...->ns...", to.encoder, weight).flatten(0, 1)
-        bias = (to.encoder @ _bias(old).view(-1, factor**2)).flatten()
+        bias = (to.encoder @ bias_of(old).view(-1, factor**2)).flatten()
         wide = self._wide[stage]
         target = (to.encoder @ wide.view(len(wide), -1, factor**2)).flatten(1)
         return F.pixel_shuffle(self._fit(conv, weight, bias, x, self._pixels[stage], target), factor)
 
     def _fit(self, conv: nn.Module, weight: Tensor, bias: Tensor, x: Tensor, at: Pixels, target: Tensor) -> Tensor:
         """Set `conv` to the given weights, refitted to `target`, and return what it makes of `x`."""
-        self._set(conv, *refit(weight, bias, at.taps(x), target, RIDGE))
+        set_layer(conv, *refit(weight, bias, at.taps(x), target, RIDGE))
         result: Tensor = conv(x)
         return result
-
-    @staticmethod
-    def _set(conv: nn.Module, weight: Tensor, bias: Tensor) -> None:
-        conv.load_state_dict({"weight": weight, "bias": bias})
 
 
 def _observe(teacher: EDSR, lr: Tensor, pixels: Sequence[Pixels]) -> Trace:
@@ -252,18 +249,3 @@ def _blocks(network: EDSR) -> list[ResidualBlock]:
 def _head(network: EDSR, lr: Tensor) -> Tensor:
     first: Tensor = network.conv_first((lr - network.mean) * IMG_RANGE)
     return first
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias
-
-
-def _read(weight: Tensor, space: Subspace) -> Tensor:
-    """A convolution's weight that reads `space` instead of the stream."""
-    return torch.einsum("oixy,in->onxy", weight, space.decoder)
-
-
-def _write(weight: Tensor, space: Subspace) -> Tensor:
-    """A convolution's weight that writes to `space` instead of the stream."""
-    return torch.einsum("no,oixy->nixy", space.encoder, weight)

@@ -48,14 +48,14 @@ def _infer(weights: Weights, num_layer: int) -> EDSRConfig:
     factor = (weights["upsample.0.weight"].shape[0] / num_feat) ** 0.5
     scale = factor ** len(stages)
     if scale not in (2, 3, 4):
-        found = ", ".join(str(tuple(weights[f"upsample.{i}.weight"].shape)) for i in stages)
-        raise CheckpointError(f"this EDSR upsamples with convolutions of shape {found}, which is no x2, x3 or x4")
+        shapes = ", ".join(str(tuple(weights[f"upsample.{i}.weight"].shape)) for i in stages)
+        raise CheckpointError(f"this EDSR upsamples with convolutions of shape {shapes}, which is no x2, x3 or x4")
     res_scale = 0.1 if (num_feat, num_block, num_layer) == (256, 32, OFFICIAL_LAYERS) else 1.0
     return EDSRConfig(int(scale), num_feat, num_block, num_layer, res_scale)
 
 
 def _indices(pattern: str, keys: Iterable[str]) -> set[int]:
-    return {int(found[1]) for key in keys if (found := re.match(pattern, key))}
+    return {int(match[1]) for key in keys if (match := re.match(pattern, key))}
 
 
 def _from_edsr_pytorch(tensors: Weights) -> dict[str, Tensor]:
@@ -79,7 +79,7 @@ def _check_mean_shift(key: str, value: Tensor) -> None:
     mean = sign * IMG_RANGE * torch.tensor(RGB_MEAN)
     expected = mean if key.endswith("bias") else torch.eye(3).view(3, 3, 1, 1)
     if value.shape != expected.shape or not torch.allclose(value.float(), expected, atol=1e-2):
-        found = [round(number, 3) for number in value.flatten().tolist()]
+        shift = [round(number, 3) for number in value.flatten().tolist()]
         raise CheckpointError(
-            f"{key} is {found}, but only DIV2K's mean shift (rgb_range 255, mean {RGB_MEAN}, std 1) is supported"
+            f"{key} is {shift}, but only DIV2K's mean shift (rgb_range 255, mean {RGB_MEAN}, std 1) is supported"
         )

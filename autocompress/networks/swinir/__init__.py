@@ -12,14 +12,16 @@ from torch import Tensor
 from autocompress.compute import flops
 from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers, Published
-from autocompress.networks.swinir import reading, selection, suggestion
+from autocompress.networks.swinir import reading
 from autocompress.networks.swinir.analysis import analyse
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig, conv_shapes, linear_shapes
 from autocompress.networks.swinir.projection import Projection
+from autocompress.networks.swinir.selection import AXES, selected
 from autocompress.networks.swinir.windows import OFFICIAL_SEPARATED, edge_masks, position_index, shift_mask
 from autocompress.networks.weights import with_weights
-from autocompress.shrink.density import Densities
-from autocompress.shrink.importance import norm_importance, taylor_importance
+from autocompress.shrink.axes import AxisTable
+from autocompress.shrink.density import Densities, Density, channels, joined, kept, within
+from autocompress.shrink.selection import Selection
 
 OFFICIAL_WINDOWS = {"pixelshuffledirect": 8, "pixelshuffle": 6}  # a side of the training patches: img_size 64 and 48
 
@@ -29,6 +31,8 @@ class SwinIRFamily(Family):
 
     name = "swinir"
     config_class = SwinIRConfig
+    network_class = SwinIR
+    parts = ("layers", "residual_group.blocks")
     counts = (
         Count("embed_dim", 1, "channels"),
         Count("num_block", 1, "residual blocks"),
@@ -42,10 +46,6 @@ class SwinIRFamily(Family):
     # Of Jiang et al. 2024 (arXiv 2401.00523), as released.
     presets = MappingProxyType({"swinirmini": SwinIRConfig(2, embed_dim=24, depths=(4, 4, 4), num_heads=(6, 6, 6))})
     published = MappingProxyType({"SwinIRmini": Published(27.5e9, 35.74), "SwinIR-S": Published(244.4e9, 36.00)})
-
-    def build(self, config: Config) -> SwinIR:
-        """See `Family.build`."""
-        return SwinIR(_swinir(config))
 
     def flops(self, config: Config) -> int:
         """See `Family.flops`; scores and what they weigh take the pixels of a window each, a norm 5 an element."""
@@ -126,46 +126,67 @@ class SwinIRFamily(Family):
             given |= {"depths": (depth,) * num_block, "num_heads": (heads,) * num_block}
         return super().student_config(teacher, given)
 
-    def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
-        """See `Family.analyse`: for `projection`, or `copy` or `taylor` (whole channels, heads, units and layers)."""
-        plain = self.for_export(teacher).to(lr.device)
-        assert isinstance(plain, SwinIR)
-        if init == "projection":
-            return analyse(plain, lr, seed)
-        names = [name for name, _ in plain.named_parameters()]
-        return norm_importance(plain, names) if init == "copy" else taylor_importance(plain, plain.scale, names, lr)
+    def axes(self, network: SRNetwork) -> AxisTable:
+        """See `AXES`; where the upsampling is direct, its one convolution reads the stream."""
+        config = _swinir(network.config)
+        direct = {"upsample.0": ("", "stream")} if config.direct else {}
+        return AxisTable.declared(AXES | direct, network.state_dict())
+
+    def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
+        """See `analysis.analyse`."""
+        assert isinstance(teacher, SwinIR)
+        return analyse(teacher, lr, seed)
+
+    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
+        """See `Projection`."""
+        assert isinstance(teacher, SwinIR)
+        project = Projection(teacher, lr, analysis)
+        return lambda config: project(_swinir(config))
 
     def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
         """See `Family.guided`; the norms need the mean of all channels, so that is kept beside the densest ones."""
-        plain = self.for_export(teacher)
-        assert isinstance(plain, SwinIR)
-        found = selection.Selection(plain, {name: scores.cpu() for name, scores in importance.items()})
+        selection = self.selection(self.shrinkable(teacher), importance)
         # of a diagonal covariance the leading directions are the channels with the largest entries
-        stream = found.stream.double()
-        directions = {"covariance": torch.diag(stream), "sensitivity": torch.eye(len(stream)).double()}
-        removed = {f"removed.{block}": scores for block, scores in enumerate(found.layers())}
+        stream = selection.channels["stream"].double()
+        changed = {"covariance": torch.diag(stream), "sensitivity": torch.eye(len(stream)).double()}
+        for block in range(len(_swinir(teacher.config).depths)):
+            changed[f"removed.{block}"] = selection.part_importance(f"layers.{block}.residual_group.blocks")
         device = analysis["covariance"].device
-        return {**analysis, **{name: tensor.to(device) for name, tensor in (directions | removed).items()}}
+        return {**analysis, **{name: tensor.to(device) for name, tensor in changed.items()}}
 
-    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
-        """See `Family.shrinker`."""
-        plain = self.for_export(teacher)
-        assert isinstance(plain, SwinIR)
-        if init == "projection":
-            project = Projection(plain.to(lr.device), lr, analysis)
-            return lambda config: project(_swinir(config))
-        select = selection.Selection(plain, {name: scores.cpu() for name, scores in analysis.items()})
-        return lambda config: select(_swinir(config))
+    def selected(self, selection: Selection, config: Config) -> SwinIR:
+        """See `selection.selected`: heads are chosen too."""
+        return selected(selection, _swinir(config))
 
-    def groups_of(self, layer: str) -> tuple[str, ...]:
-        """See `Family.groups_of`."""
-        return suggestion.groups_of(layer)
+    def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
+        """`num_block`: the residual blocks that are not negligible; `depth`: the mean number of transformer layers in
+        them that are not; `embed_dim` by the density of these layers and the blocks' convolutions.
 
-    def suggest(self, teacher: Config, layers: Densities) -> Config:
-        """See `Family.suggest`."""
-        return self.student_config(teacher, suggestion.suggested_counts(_swinir(teacher), layers))
+        A student's blocks are alike, so `depth` is rounded (and at most the smallest of the teacher's), and `embed_dim`
+        is the nearest multiple of the number of heads, which stays; at least one channel a head.
+        """
+        config = _swinir(teacher)
+        blocks = kept([f"layers.{block}" for block in range(len(config.depths))], layers)
+        parts = {
+            f"layers.{block}": [f"layers.{block}.residual_group.blocks.{layer}" for layer in range(depth)]
+            for block, depth in enumerate(config.depths)
+        }
+        needed = kept([part for layer_parts in parts.values() for part in layer_parts], layers)
+        staying = [part for block in blocks for part in parts[block] if part in needed]
+        stays = joined(density for part in staying + [f"{b}.conv" for b in blocks] for density in _of(part, layers))
+        heads = min(config.num_heads)
+        return {
+            "embed_dim": heads * max(1, round(channels(config.embed_dim, stays) / heads)),
+            "num_block": len(blocks),
+            "depth": min(*config.depths, max(1, round(len(staying) / len(blocks)))),
+            "num_heads": heads,
+        }
 
 
 def _swinir(config: Config) -> SwinIRConfig:
     assert isinstance(config, SwinIRConfig)
     return config
+
+
+def _of(part: str, layers: Densities) -> list[Density]:
+    return [layers[part]] if part in layers else within(part, layers)

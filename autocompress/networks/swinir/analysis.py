@@ -46,13 +46,13 @@ def analyse(teacher: SwinIR, lr: Tensor, seed: int) -> dict[str, Tensor]:
     with torch.no_grad():
         seen = _observe(teacher, lr, pixels)
         removed = _removed(teacher, lr[:ORDERED_PATCHES])
-    found = {"pixels": torch.stack([pixels.image, pixels.row, pixels.column])} | removed
+    analysis = {"pixels": torch.stack([pixels.image, pixels.row, pixels.column])} | removed
     for kind in ("first", "stream", "shallow", "output"):
-        found |= {f"{kind}.{index}": rows for index, rows in enumerate(getattr(seen, kind))}
-    found |= {f"mixed.{index}": covariance(rows) for index, rows in enumerate(seen.mixed)}
-    found["covariance"] = torch.stack([covariance(rows) for rows in (*seen.stream, *seen.shallow)]).sum(0)
-    found["sensitivity"] = _sensitivity(teacher, lr[:SENSED_PATCHES], generator)
-    return found
+        analysis |= {f"{kind}.{index}": rows for index, rows in enumerate(getattr(seen, kind))}
+    analysis |= {f"mixed.{index}": covariance(rows) for index, rows in enumerate(seen.mixed)}
+    analysis["covariance"] = torch.stack([covariance(rows) for rows in (*seen.stream, *seen.shallow)]).sum(0)
+    analysis["sensitivity"] = _sensitivity(teacher, lr[:SENSED_PATCHES], generator)
+    return analysis
 
 
 def _observe(teacher: SwinIR, lr: Tensor, pixels: Pixels) -> Trace:
@@ -93,7 +93,7 @@ def _removed(teacher: SwinIR, lr: Tensor) -> dict[str, Tensor]:
         x = channels_last(teacher.conv_after_body, teacher.norm(x)) + full.first[0]
         return F.mse_loss(channels_last(reader(teacher), x), full.output[0])
 
-    found = {}
+    by_block = {}
     for i, block in enumerate(body):
         inside, changes = layers(block), []
         for removed in range(len(inside)):
@@ -101,5 +101,5 @@ def _removed(teacher: SwinIR, lr: Tensor) -> dict[str, Tensor]:
             for layer in inside[removed + 1 :]:
                 x = layer(x, mask)
             changes.append(change(full.stream[at[i]] + channels_last(block.conv, x), i + 1))
-        found[f"removed.{i}"] = torch.stack(changes)
-    return found
+        by_block[f"removed.{i}"] = torch.stack(changes)
+    return by_block

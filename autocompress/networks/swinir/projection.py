@@ -25,7 +25,7 @@ from autocompress.networks.swinir.heads import choose_heads
 from autocompress.networks.swinir.network import ResidualBlock, SwinIR, SwinIRConfig, TransformerLayer
 from autocompress.networks.swinir.tracing import blocks, channels_last, layers, mask_of, reader, rows_of, starts
 from autocompress.networks.swinir.windows import padded
-from autocompress.shrink.least_squares import Pixels, refit, refit_linear
+from autocompress.shrink.least_squares import Pixels, bias_of, refit, refit_linear, set_layer
 from autocompress.shrink.subspaces import Subspace, subspace
 
 RIDGE = 1e-4
@@ -88,9 +88,9 @@ class Projection:
     def _enter(self, student: SwinIR, space: Subspace) -> tuple[Tensor, Tensor]:
         """Set what stands before the body, and return what its convolution and its norm make, (B, H, W, n)."""
         old = self._teacher.conv_first
-        _set(student.conv_first, _write(old.weight, space), space.encoder @ _bias(old))
+        set_layer(student.conv_first, space.written_by(old.weight), space.encoder @ bias_of(old))
         first = student.conv_first(self._lr).permute(0, 2, 3, 1)
-        _set(student.patch_embed[0], *_projected(self._teacher.patch_embed[0], space))
+        set_layer(student.patch_embed[0], *_projected(self._teacher.patch_embed[0], space))
         return first, student.patch_embed(first)
 
     def _fit_block(
@@ -107,9 +107,9 @@ class Projection:
             place = _Place(layers(old)[theirs], before + theirs, depths[index], depths[index + 1])
             x = self._fit_attention(layer, space, x, mask, place)
             x = self._fit_mlp(layer, space, x, place)
-        prior = _write(_read(old.conv.weight, space), space)
+        prior = space.written_by(space.read_by(old.conv.weight))
         target = self._stream(end, space) - rows_of(self._at, start)
-        return start + self._fit_conv(block.conv, prior, space.encoder @ _bias(old.conv), x, target)
+        return start + self._fit_conv(block.conv, prior, space.encoder @ bias_of(old.conv), x, target)
 
     def _fit_attention(
         self, layer: TransformerLayer, space: Subspace, x: Tensor, mask: Tensor, place: _Place
@@ -150,27 +150,27 @@ class Projection:
     def _leave(self, student: SwinIR, space: Subspace, x: Tensor, first: Tensor) -> None:
         """Fit what stands behind the body; convolutions at a higher resolution are not on the stream: copied."""
         teacher = self._teacher
-        _set(student.norm, *_projected(teacher.norm, space))
+        set_layer(student.norm, *_projected(teacher.norm, space))
         after = teacher.conv_after_body
         target = self._analysis["shallow.0"] @ space.encoder.T - rows_of(self._at, first)
-        prior = _write(_read(after.weight, space), space)
+        prior = space.written_by(space.read_by(after.weight))
         shallow = first + self._fit_conv(
-            student.conv_after_body, prior, space.encoder @ _bias(after), student.norm(x), target
+            student.conv_after_body, prior, space.encoder @ bias_of(after), student.norm(x), target
         )
         old = reader(teacher)
-        self._fit_conv(reader(student), _read(old.weight, space), _bias(old), shallow, self._analysis["output.0"])
+        self._fit_conv(reader(student), space.read_by(old.weight), bias_of(old), shallow, self._analysis["output.0"])
         if not student.config.direct:
             student.upsample.load_state_dict(teacher.upsample.state_dict())
             student.conv_last.load_state_dict(teacher.conv_last.state_dict())
 
     def _fit_linear(self, layer: nn.Linear, weight: Tensor, bias: Tensor, x: Tensor, target: Tensor) -> Tensor:
-        _set(layer, *refit_linear(weight, bias, rows_of(self._at, x), target, RIDGE))
+        set_layer(layer, *refit_linear(weight, bias, rows_of(self._at, x), target, RIDGE))
         result: Tensor = layer(x)
         return result
 
     def _fit_conv(self, conv: nn.Module, weight: Tensor, bias: Tensor, x: Tensor, target: Tensor) -> Tensor:
         """Set `conv` to the given weights, refitted to `target`, and return what it makes of `x`."""
-        _set(conv, *refit(weight, bias, self._at.taps(x.permute(0, 3, 1, 2)), target, RIDGE))
+        set_layer(conv, *refit(weight, bias, self._at.taps(x.permute(0, 3, 1, 2)), target, RIDGE))
         return channels_last(conv, x)
 
 
@@ -198,15 +198,6 @@ def kept_layers(changes: list[float], count: int) -> tuple[int, ...]:
     return max(turns, key=lambda kept: sum(changes[layer] for layer in kept))
 
 
-def _set(layer: nn.Module, weight: Tensor, bias: Tensor) -> None:
-    layer.load_state_dict({"weight": weight, "bias": bias})
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias
-
-
 def _projected(norm: nn.Module, space: Subspace) -> tuple[Tensor, Tensor]:
     """Gain and bias of a norm on the student's space: the nearest to the teacher's, whose gains don't turn with it."""
     assert isinstance(norm, nn.LayerNorm)
@@ -223,13 +214,3 @@ def _folded(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:
 def _read_normed(weight: Tensor, space: Subspace) -> Tensor:
     """A linear layer that reads the normed `space` instead of the normed stream, whose deviation is smaller."""
     return weight @ space.decoder * math.sqrt(len(space.decoder) / len(space.encoder))
-
-
-def _read(weight: Tensor, space: Subspace) -> Tensor:
-    """A convolution's weight that reads `space` instead of the stream."""
-    return torch.einsum("oixy,in->onxy", weight, space.decoder)
-
-
-def _write(weight: Tensor, space: Subspace) -> Tensor:
-    """A convolution's weight that writes to `space` instead of the stream."""
-    return torch.einsum("no,oixy->nixy", space.encoder, weight)

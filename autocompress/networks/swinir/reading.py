@@ -59,7 +59,7 @@ def _refuse_other_kinds(weights: Weights) -> None:
 def _infer(weights: Weights) -> SwinIRConfig:
     dim = _shape(weights, "conv_first.weight", 4)[0]
     direct = "conv_before_upsample.0.weight" not in weights
-    last = max(int(found[1]) for key in weights if (found := re.match(r"layers\.(\d+)\.", key)))
+    last = max(int(match[1]) for key in weights if (match := re.match(r"layers\.(\d+)\.", key)))
     positions = _shape(weights, _TABLE.format(0), 2)[0]
     side = math.isqrt(positions)
     if side**2 != positions or side % 2 == 0:
@@ -82,14 +82,14 @@ def _scale(weights: Weights, direct: bool) -> int:
     factor: float = math.sqrt(outputs / (3 if direct else inputs))
     scale = factor ** len(stages)
     if scale not in (2, 3, 4):
-        found = ", ".join(str(tuple(weights[key].shape)) for key in stages)
-        raise CheckpointError(f"this SwinIR upsamples with convolutions of shape {found}, which is no x2, x3 or x4")
+        shapes = ", ".join(str(tuple(weights[key].shape)) for key in stages)
+        raise CheckpointError(f"this SwinIR upsamples with convolutions of shape {shapes}, which is no x2, x3 or x4")
     return int(scale)
 
 
 def _depth(weights: Weights, layer: int) -> int:
     pattern = rf"layers\.{layer}\.residual_group\.blocks\.(\d+)\."
-    return 1 + max((int(found[1]) for key in weights if (found := re.match(pattern, key))), default=-1)
+    return 1 + max((int(match[1]) for key in weights if (match := re.match(pattern, key))), default=-1)
 
 
 def _ratio(hidden: int, dim: int) -> float:

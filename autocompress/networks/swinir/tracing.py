@@ -67,10 +67,10 @@ def layers(block: ResidualBlock) -> list[TransformerLayer]:
 
 def starts(depths: tuple[int, ...]) -> list[int]:
     """Where in `Trace.stream` each residual block starts, and where the last one ends."""
-    found = [0]
+    indices = [0]
     for depth in depths:
-        found.append(found[-1] + 2 * depth + 1)
-    return found
+        indices.append(indices[-1] + 2 * depth + 1)
+    return indices
 
 
 def reader(network: SwinIR) -> nn.Conv2d:

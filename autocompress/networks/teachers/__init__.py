@@ -24,10 +24,10 @@ class Shipped:
 
 def shipped() -> dict[str, Shipped]:
     """The teachers in the package, by name."""
-    found = {}
+    teachers = {}
     for name, file in package_files.teachers().items():
-        found[name] = Shipped(name, file, json.loads(file.with_suffix(".json").read_text(encoding="utf-8")))
-    return found
+        teachers[name] = Shipped(name, file, json.loads(file.with_suffix(".json").read_text(encoding="utf-8")))
+    return teachers
 
 
 def default_teacher(family: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +35,19 @@ def export_front(run: RunFolder, out: Path, formats: Sequence[str], half: bool =
         listed = {key: row[key] for key in LISTED} | {"pick": row["trial"] == best}
         exported.append(listed | {"files": [file.name for file in files], "card": f"{_name(row)}.md"})
     config = run.config
-    references = {name: config["references"][name] for name in ("bicubic", "teacher")}
     index = {
         "run": run.path.resolve().name,
         "objective": objective(run),
-        "budget": config["search"]["budget"],
-        "scale": config["scale"],
-        "valid": config["valid"],
-        "references": references,
+        "budget": asdict(config.search.budget),
+        "scale": config.scale,
+        "valid": asdict(config.valid),
+        "references": config.references.to_dict(),
         "pick": best,
         "students": exported,
     }
     with writing_to(out):
         checkpoints.write_json(out / "index.json", index)
-        checkpoints.write_text(out / "README.md", _readme(index, config["teacher"]))
+        checkpoints.write_text(out / "README.md", _readme(index, config.teacher.name))
     return [out / file for row in exported for file in row["files"]]
 
 
@@ -58,17 +58,17 @@ def export_trial(run: RunFolder, trial: str, out: Path, formats: Sequence[str], 
         return _export(run, pick(pareto(run)), out, formats, half)
     if not trial.isdecimal():
         raise InvalidInput(f"--trial is {trial!r}, but must be the number of a trial, or {PICK}")
-    found = {row["trial"]: row for row in rows(students(run))}
-    if int(trial) not in found:
+    rows_by_trial = {row["trial"]: row for row in rows(students(run))}
+    if int(trial) not in rows_by_trial:
         raise RunError(
             f"{run.path}: trial {int(trial)} has no student: there is no such trial, or it was not trained to its end; "
-            f"these have: {', '.join(map(str, sorted(found))) or 'none yet'}"
+            f"these have: {', '.join(map(str, sorted(rows_by_trial))) or 'none yet'}"
         )
-    return _export(run, found[int(trial)], out, formats, half)
+    return _export(run, rows_by_trial[int(trial)], out, formats, half)
 
 
 def _export(run: RunFolder, row: dict[str, Any], out: Path, formats: Sequence[str], half: bool) -> list[Path]:
-    settings = run.config.get("settings")  # older versions did not keep them
+    settings = run.config.settings
     known: dict[str, Any] = (
         {} if settings is None else {"provenance": {"command": Settings.from_dict(settings).command}}
     )
@@ -80,7 +80,7 @@ def _name(row: dict[str, Any]) -> str:
     return f"trial-{row['trial']:04d}"
 
 
-def _readme(index: dict[str, Any], teacher: dict[str, Any]) -> str:
+def _readme(index: dict[str, Any], teacher: str) -> str:
     bicubic, best = index["references"]["bicubic"], index["references"]["teacher"]
     students = index["students"]
     timed = {name: key for name, key in LATENCIES.items() if any(row[key] is not None for row in students)}
@@ -97,7 +97,7 @@ def _readme(index: dict[str, Any], teacher: dict[str, Any]) -> str:
         )
     counts = (format_count(best["flops"]), format_count(best["params"]))
     times = (format_milliseconds(best.get(key)) for key in timed.values())
-    named = f"teacher {teacher['name']}"
+    named = f"teacher {teacher}"
     lines.append(("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, ""))
     headings = ["trial", "student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher's FLOPs", *timed, "files"]
     machines = "; ".join(sorted({row["latency_on"] for row in students if row["latency_on"] is not None}))

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.errors import InvalidInput, RunError
-from autocompress.evaluation.latency import Machine
+from autocompress.evaluation.latency import Latency, Machine
 from autocompress.io import checkpoints
 from autocompress.networks import shape
 from autocompress.search.pareto import Point, front
+from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.student import StoredStudent
 from autocompress.search.space.budget import Budget
-from autocompress.search.space.cost import LATENCY_MS, cost_of
+from autocompress.search.space.cost import LATENCY_MS
 from autocompress.units import format_count, format_milliseconds
 
 CSV, JSON = "pareto.csv", "pareto.json"
-LATENCIES = {one.heading: one.column for one in RUNTIMES.values()}  # what people call columns of a front
+LATENCIES = {runtime.heading: runtime.column for runtime in RUNTIMES.values()}  # columns of a front by their titles
 COLUMNS = (
     "trial",
     "family",
@@ -46,28 +48,29 @@ def students(run: RunFolder) -> pd.DataFrame:
     `loss_to_teacher` are in dB of PSNR-Y on the validation images. `latency_ms`, with PyTorch, `latency_onnx_ms`, with
     ONNX Runtime, and `latency_on`, the machine, are missing where nobody has measured them.
     """
-    references = run.config["references"]
-    measured = run.students()
-    machine = run.config["search"].get("machine")
-    found = [_row(one, references) | _latency(one, run.latency(one["trial"]), machine) for one in measured]
+    config, measured = run.config, run.students()
+    machine = None if config.search.machine is None else Machine(**config.search.machine)
+    table_rows = [
+        _row(stored, config.references) | _latency(stored, run.latency(stored.trial), machine) for stored in measured
+    ]
     by_cost = [LATENCY_MS if objective(run) == "latency" else "flops", "trial"]
-    table = pd.DataFrame(found, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
-    points = [Point(student["trial"], student["metrics"]["psnr_y"], cost_of(student)) for student in measured]
-    limit = budget(run)  # another session may have had a larger one
-    allowed = {row["trial"] for row in found if allows(limit, row)}
+    table = pd.DataFrame(table_rows, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
+    points = [Point(student.trial, student.metrics["psnr_y"], student.cost) for student in measured]
+    limit = budget(run)  # another session of the run may have had a larger budget
+    allowed = {row["trial"] for row in table_rows if allows(limit, row)}
     best = {point.trial for point in front([point for point in points if point.trial in allowed])}
     table["on_front"] = table["trial"].isin(best)
     return table
 
 
 def objective(run: RunFolder) -> str:
-    """What PSNR is weighed against in a run: an `Objective`."""
-    return str(run.config["search"].get("objective", "flops"))
+    """The objective of a run, against which PSNR is weighed: FLOPs or latency."""
+    return run.config.search.objective
 
 
 def budget(run: RunFolder) -> Budget:
-    """That of a run's latest session."""
-    return Budget(**run.config["search"]["budget"])
+    """The budget of a run's latest session."""
+    return run.config.search.budget
 
 
 def allows(limit: Budget, costs: Mapping[str, Any]) -> bool:
@@ -124,7 +127,7 @@ def write_pareto(run: RunFolder) -> pd.DataFrame:
 
 
 def remove_pareto(run: RunFolder) -> None:
-    """Where there is no front: what was written of one within another budget."""
+    """Remove the files of a front that an earlier session, with a larger budget, has written; there is none now."""
     for name in (CSV, JSON):
         (run.path / name).unlink(missing_ok=True)
 
@@ -134,8 +137,8 @@ def as_json(run: RunFolder, table: pd.DataFrame) -> dict[str, Any]:
     config = run.config
     return {
         "objective": objective(run),
-        "budget": config["search"]["budget"],
-        "references": config["references"],
+        "budget": asdict(config.search.budget),
+        "references": config.references.to_dict(),
         "pick": pick(table)["trial"],
         "students": rows(table),
     }
@@ -170,30 +173,30 @@ def _is_missing(value: object) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _row(student: dict[str, Any], references: dict[str, Any]) -> dict[str, Any]:
-    metrics = student["metrics"]
+def _row(student: StoredStudent, references: References) -> dict[str, Any]:
+    psnr_y = student.metrics["psnr_y"]
     return {
-        "trial": student["trial"],
-        "family": student["family"],
-        "psnr_y": metrics["psnr_y"],
-        "ssim_y": metrics["ssim_y"],
-        "flops": student["flops"],
-        "params": student["params"],
-        "flops_share": student["flops"] / references["teacher"]["flops"],
-        "gain_over_bicubic": metrics["psnr_y"] - references["bicubic"]["psnr_y"],
-        "loss_to_teacher": references["teacher"]["psnr_y"] - metrics["psnr_y"],
-        "config": student["config"],
-        "file": str(Path(student["file"])),
+        "trial": student.trial,
+        "family": student.family,
+        "psnr_y": psnr_y,
+        "ssim_y": student.metrics["ssim_y"],
+        "flops": student.flops,
+        "params": student.params,
+        "flops_share": student.flops / references.teacher.flops,
+        "gain_over_bicubic": psnr_y - references.bicubic.psnr_y,
+        "loss_to_teacher": references.teacher.psnr_y - psnr_y,
+        "config": student.config,
+        "file": str(student.file),
     }
 
 
-def _latency(student: dict[str, Any], measured: dict[str, Any], here: dict[str, Any] | None) -> dict[str, Any]:
-    """As a search for it has measured it, on the machine that `here` describes, or else as it was measured last."""
-    medians = {runtime: latency["median"] for runtime, latency in measured.items()}
-    machines = {runtime: str(Machine(**latency["machine"])) for runtime, latency in measured.items()}
+def _latency(student: StoredStudent, measured: Mapping[str, Latency], here: Machine | None) -> dict[str, Any]:
+    """A student's latency, as the search measured it on the machine `here`, or else as it was measured last."""
+    medians: dict[str, float | None] = {runtime: latency.median for runtime, latency in measured.items()}
+    machines = {runtime: str(latency.machine) for runtime, latency in measured.items()}
     if here is not None:
-        medians["pytorch"], machines["pytorch"] = student[LATENCY_MS], str(Machine(**here))
+        medians["pytorch"], machines["pytorch"] = student.latency_ms, str(here)
     return {
-        **{one.column: medians.get(name) for name, one in RUNTIMES.items()},
+        **{declared.column: medians.get(name) for name, declared in RUNTIMES.items()},
         "latency_on": " and ".join(sorted(set(machines.values()))) or None,
     }

@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.run.study import DIRECTIONS
 
-ENOUGH = 8  # finished trials of one space: of fewer, a forest makes up what it likes
-SEED = 0  # of the forest
+ENOUGH = 8  # finished trials of one space: a random forest fitted to fewer says nothing
+SEED = 0  # of the random forest
 
 
 def importances(trials: Iterable[FrozenTrial]) -> dict[tuple[str, ...], tuple[int, dict[str, float]]]:
@@ -26,8 +26,8 @@ def importances(trials: Iterable[FrozenTrial]) -> dict[tuple[str, ...], tuple[in
     for trial in trials:
         if trial.state == TrialState.COMPLETE:
             spaces.setdefault(tuple(sorted(trial.params)), []).append(trial)
-    found = {names: (len(those), _shares(those)) for names, those in spaces.items() if len(those) >= ENOUGH}
-    return {names: shares for names, shares in found.items() if any(shares[1].values())}
+    explained = {names: (len(those), _shares(those)) for names, those in spaces.items() if len(those) >= ENOUGH}
+    return {names: shares for names, shares in explained.items() if any(shares[1].values())}
 
 
 def _shares(trials: list[FrozenTrial]) -> dict[str, float]:

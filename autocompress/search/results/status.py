@@ -19,7 +19,7 @@ from autocompress.search.space.cost import LATENCY_MS
 
 
 def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
-    """How many trials are how far, the best, where the time went, and who works on it, as plain JSON types.
+    """A run's status as plain JSON types: numbers of trials by state, the best one, times, and sessions at work.
 
     Times are in seconds. `storage` is needed where its URL has a password; raises InvalidInput where the study cannot
     be read.
@@ -30,7 +30,7 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
     begun = {n: record for n, record in running.items() if record.session in alive and record.begun is not None}
     over = ended(trials)
     states = Counter(trial.state for trial in over)
-    wanted = run.config.get("settings", {}).get("trials")  # older versions did not keep it
+    wanted = run.config.trials
     return {
         "run": str(run.path),
         "sessions": len(alive),
@@ -53,23 +53,23 @@ NAMES = {TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
 
 
 def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTrial]:
-    """All of a run's study as they are now; none where it has not been made yet."""
+    """All trials of a run's study as they are now; an empty list if the study does not exist yet."""
     place = find_storage(storage, run)
     if place.url is None and not run.database.is_file():
         return []
-    with place.kept():
+    with place.errors_explained():
         kept = place.open(run)
         try:
-            found: list[FrozenTrial] = kept.get_all_trials(kept.get_study_id_from_name(place.study), deepcopy=False)
+            trials: list[FrozenTrial] = kept.get_all_trials(kept.get_study_id_from_name(place.study), deepcopy=False)
         except KeyError:
             return []
         finally:
             kept.remove_session()
-    return found
+    return trials
 
 
 def _best(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
-    """The pick of `results`, so far; None where no trial has finished within the budget."""
+    """The pick of the front so far; None if no trial within the budget has finished."""
     limit = budget(run)
     complete = [(trial, TrialRecord.of(trial)) for trial in trials if trial.state == TrialState.COMPLETE]
     inside = [(trial, record) for trial, record in complete if allows(limit, record.to_attributes())]
@@ -81,32 +81,32 @@ def _best(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any] | Non
 
 
 def _progress(number: int, record: TrialRecord) -> dict[str, Any]:
-    """Since when a trial is worked on, and its score at its last rung, if it has come to one."""
+    """When the work on a running trial began, and its score at the last rung it has reached, if any."""
     step, psnr = max(record.at_step.items(), default=(None, None))
     seconds = time.time() - (record.begun or 0.0)
     return {"trial": number, "since": record.begun, "seconds": seconds, "step": step, "psnr_y": psnr}
 
 
 def _ended_early(run: RunFolder, trial: FrozenTrial) -> dict[str, Any]:
-    """Why, and of one that failed, where more is said."""
+    """Why a trial was stopped or failed; for a failed one also the path of its log."""
     about = {"trial": trial.number, "state": NAMES[trial.state], "reason": TrialRecord.of(trial).reason}
     log = run.trial(trial.number) / "log.txt"
     return about | {"log": str(log)} if trial.state == TrialState.FAIL and log.is_file() else about
 
 
 def _times(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
-    """Of all sessions, up to now or nearly, and of the trials that finished."""
+    """The times of all sessions, up to the last that they wrote, and those of the finished trials."""
     sessions = run.times
     return {
         "sessions": len(sessions),
-        "total": sum(session["total"] for session in sessions),
-        "parts": _sum([session["parts"] for session in sessions]),
+        "total": sum(session.total for session in sessions),
+        "parts": _sum([session.parts for session in sessions]),
         "trials": _sum([TrialRecord.of(trial).seconds for trial in trials]),
     }
 
 
 def _sum(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """By name, the largest first."""
-    names = {name for one in parts for name in one}
-    total = {name: round(sum(one.get(name, 0.0) for one in parts), 2) for name in names}
+    """The sum of the parts by name, the largest first."""
+    names = {name for part in parts for name in part}
+    total = {name: round(sum(part.get(name, 0.0) for part in parts), 2) for name in names}
     return dict(sorted(total.items(), key=lambda item: -item[1]))

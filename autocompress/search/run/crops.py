@@ -1,4 +1,4 @@
-"""Small pieces of validation images that show what numbers do not: as they are, by bicubic, teachers and students."""
+"""Crops: small pieces of validation images to be compared by eye, as they are and upscaled by bicubic and networks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image as PILImage
+from PIL import ImageDraw, ImageFont
 
-from autocompress.data.images import png
+from autocompress.data.images import png, read_image
 from autocompress.data.sources import ImagePair
 from autocompress.errors import RunError
 from autocompress.evaluation.scores import Image, Upscaler
@@ -20,11 +23,17 @@ from autocompress.search.run.folder import RunFolder
 
 SIDE = 192  # HR pixels, where the image has as many
 IMAGES = 4
-HARDEST = 4  # of an image's pieces are upscaled by the teacher, to choose one
-CONTEXT = 32  # LR pixels around a piece, which the teacher sees as well
+HARDEST = 4  # pieces of an image, the hardest for bicubic, that the teacher upscales so that one can be chosen
+CONTEXT = 32  # LR pixels around a piece that the network sees as well
 FORMAT = 1  # goes into the cache key: raise it when other pieces are chosen or files are named otherwise
 INDEX = "crops.json"
 CROPS = "crops"  # in the run folder
+
+# of the picture with crops side by side
+GAP = 6  # pixels between the pieces and around them
+LABEL = 18  # pixels of height
+FAST = 3  # level of zlib: takes a quarter of the time of the best level, for 7 % more bytes
+LEAST = 160  # pixels of width; smaller pieces are enlarged by repeating pixels, so that labels fit
 
 
 @dataclass(frozen=True)
@@ -39,13 +48,13 @@ class Crop:
     width: int
 
     def of(self, image: Image) -> Image:
-        """Cut out of an HR image (H, W, 3)."""
+        """Cut this piece out of an HR image (H, W, 3)."""
         return image[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """The crops of a run as files: the ground truth's and those of `names` are in `folder`, see `file`."""
+    """The crops of a run as files in `folder`: of the ground truth, and as upscaled by each of `names`."""
 
     folder: Path
     crops: tuple[Crop, ...]
@@ -53,7 +62,7 @@ class Pieces:
 
     @classmethod
     def read(cls, folder: Path) -> Pieces | None:
-        """Those that were written there; RunError where their index is damaged."""
+        """Read the crops of a folder; RunError if their index is damaged."""
         index = folder / INDEX
         if not index.is_file():
             return None
@@ -64,27 +73,27 @@ class Pieces:
             raise RunError(f"{index}: no index of crops ({error}); restore it, or remove {folder}") from error
 
     def write_index(self) -> None:
-        """When all files are there."""
+        """Write the index; to be called when all files are written."""
         content = {"crops": [asdict(crop) for crop in self.crops], "names": self.names}
         checkpoints.write_json(self.folder / INDEX, content)
 
     def truth(self, crop: Crop) -> Path:
-        """The ground truth."""
+        """The file with the ground truth of a crop."""
         return self.folder / f"{crop.number}-truth.png"
 
     def file(self, crop: Crop, name: str) -> Path:
-        """What one of `names` makes of it."""
+        """The file with a crop as upscaled by one of `names`."""
         return self.folder / f"{crop.number}-{self.names.index(name)}.png"
 
     def keep(self, image: str, sr: Image, folder: Path) -> None:
-        """Write what a student made of a validation image, where that is one of these, into its trial's folder."""
+        """If `image` is one that crops are of, cut them out of `sr`, a student's upscaled version, into `folder`."""
         for crop in self.crops:
             if crop.image == image:
                 checkpoints.write_bytes(student_crop(folder, crop), png(crop.of(sr)))
 
 
 def student_crop(folder: Path, crop: Crop) -> Path:
-    """Where a trial's folder has what its student makes of a crop; trials of older versions have none."""
+    """The file of a crop as upscaled by a trial's student, in its folder; trials of older versions have none."""
     return folder / f"crop-{crop.number}.png"
 
 
@@ -94,9 +103,9 @@ def crops_of(run: RunFolder) -> Pieces | None:
 
 
 def copy_crops(pieces: Pieces, run: RunFolder, digests: Mapping[str, str]) -> None:
-    """Into the run folder, unless it has some; `digests` are those of the teachers, by name.
+    """Copy crops into the run folder, unless it has some already; `digests` are those of the teachers, by name.
 
-    What a run has stays: the students of its earlier sessions are cut to it.
+    A run keeps its first crops, because the students of its earlier sessions were cut at these places.
     """
     if crops_of(run) is not None:
         return
@@ -111,10 +120,39 @@ def copy_crops(pieces: Pieces, run: RunFolder, digests: Mapping[str, str]) -> No
     copy.write_index()
 
 
+def side_by_side(pieces: Pieces, trial: Path, teacher: str) -> bytes | None:
+    """A PNG file's content: the first crop by the student in the folder `trial`, its teacher, as it is, and by bicubic.
+
+    Without a teacher by which there is no crop; None where there is none by the student, as in runs of older versions.
+    """
+    crop = next(iter(pieces.crops), None)
+    if crop is None or not student_crop(trial, crop).is_file():
+        return None
+    files = {
+        "student": student_crop(trial, crop),
+        **({"teacher": pieces.file(crop, teacher)} if teacher in pieces.names else {}),
+        "ground truth": pieces.truth(crop),
+        "bicubic": pieces.file(crop, "bicubic"),
+    }
+    times = max(1, -(-LEAST // crop.width))
+    width, height = times * crop.width, times * crop.height
+    canvas = PILImage.new("RGB", (GAP + len(files) * (width + GAP), LABEL + height + GAP), "white")
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(size=13)
+    for place, (label, file) in enumerate(files.items()):
+        left = GAP + place * (width + GAP)
+        draw.text((left, LABEL // 2), label, fill="black", font=font, anchor="lm")
+        shown = read_image(file).repeat(times, axis=0).repeat(times, axis=1)
+        canvas.paste(PILImage.fromarray(shown), (left, LABEL))
+    content = BytesIO()
+    canvas.save(content, format="PNG", compress_level=FAST)
+    return content.getvalue()
+
+
 def make_crops(
     valid: Sequence[ImagePair], valid_key: str, scale: int, bicubic: Upscaler, teachers: Mapping[str, Upscaler]
 ) -> Pieces:
-    """Of the first IMAGES images those pieces that the first teacher improves most over bicubic, from the cache."""
+    """For each of the first IMAGES images the piece that the first teacher improves most over bicubic; cached."""
 
     def build(folder: Path) -> None:
         upscalers = {"bicubic": bicubic, **teachers}
@@ -153,7 +191,7 @@ def _most_improved(pair: ImagePair, scale: int, bicubic: Upscaler, teacher: Upsc
 
 
 def _windows(pair: ImagePair, scale: int) -> Iterable[Window]:
-    """Side by side, at multiples of the scale; one in each direction where the image is smaller."""
+    """All pieces of an image, side by side at multiples of the scale; one piece if the image is smaller than that."""
     rows, columns = pair.hr.shape[:2]
     side = SIDE // scale * scale
     for top in range(0, max(1, rows - side + 1), side):
@@ -162,7 +200,7 @@ def _windows(pair: ImagePair, scale: int) -> Iterable[Window]:
 
 
 def _piece(pair: ImagePair, scale: int, upscale: Upscaler, window: Window) -> Image:
-    """What an upscaler makes of a window, seeing CONTEXT pixels more."""
+    """A window as upscaled by `upscale`, which also sees CONTEXT pixels around it."""
     top, left, height, width = window
     above, before = min(top // scale, CONTEXT), min(left // scale, CONTEXT)
     rows = slice(top // scale - above, (top + height) // scale + CONTEXT)

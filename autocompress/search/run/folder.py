@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from autocompress.errors import DiskFull, RunError
+from autocompress.evaluation.latency import Latency
 from autocompress.io import checkpoints
-from autocompress.search.space.cost import cost_of
+from autocompress.search.run.config import RunConfig, SearchIdentity
+from autocompress.search.run.student import STUDENT, StoredStudent, read_student
 
 CONFIG = "config.json"
 LOCK = ".lock"
 TIMES = "times.json"
 LATENCY = "latency.json"
-RAY = ".ray"  # Tune's own files while it runs
-THREADS = "machine.threads"  # in what a search for latency is
-OLD = 60  # seconds in which any file is written
+LOG = "log.txt"
+RAY = ".ray"  # folder for Ray Tune's own files while it runs
+THREADS = "machine.threads"  # the key, in the identity of a search for latency, of the number of threads
+OLD = 60  # seconds; a temporary file that is older belongs to no process that still writes it
 
 
 class RunFolder:
@@ -58,59 +61,70 @@ class RunFolder:
         return self.path / "artifacts"
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> RunConfig:
         """What config.json holds; RunError where it is not that of a search."""
-        content = _read_json(self.path / CONFIG)
-        if not {"search", "references"} <= content.keys():
-            raise RunError(f"{self.path / CONFIG}: describes no run of autocompress search; give another folder")
-        return content
+        content = checkpoints.read_json(self.path / CONFIG)
+        try:
+            return RunConfig.from_dict(content)
+        except (KeyError, TypeError) as error:
+            raise RunError(
+                f"{self.path / CONFIG}: describes no run of autocompress search ({error!r}); give another folder"
+            ) from error
 
     def trial(self, number: int) -> Path:
         """The folder of a trial."""
         return self.path / "trials" / f"{number:04d}"
 
     def remove_state(self, number: int) -> None:
-        """What an attempt at a trial left to go on from, when there is nothing more to go on with."""
+        """Remove the training state of a trial that will not be resumed."""
         (self.trial(number) / "state.pt").unlink(missing_ok=True)
 
-    def objectives(self, number: int) -> list[float] | None:
-        """PSNR-Y and cost of a trial whose student is written, else None."""
-        content = self.student(number)
-        return None if content is None else [content["metrics"]["psnr_y"], cost_of(content)]
+    def student(self, number: int) -> StoredStudent | None:
+        """The student of a trial; None if it is not written yet."""
+        return read_student(self.trial(number))
 
-    def student(self, number: int) -> dict[str, Any] | None:
-        """The student.json of a trial, if it is written."""
-        side_file = self.trial(number) / "student.json"
-        return _read_json(side_file) if side_file.is_file() else None
+    def students(self) -> list[StoredStudent]:
+        """The students of all finished trials, by trial number."""
+        folders = sorted(file.parent for file in self.path.glob(f"trials/*/{STUDENT}"))
+        return [student for folder in folders if (student := read_student(folder)) is not None]
 
-    def latency(self, number: int) -> dict[str, Any]:
-        """By runtime, how long a trial's student took where it was last measured; see `Latency`."""
+    def latency(self, number: int) -> dict[str, Latency]:
+        """By runtime, the latency of a trial's student as it was last measured."""
         file = self.trial(number) / LATENCY
-        return _read_json(file) if file.is_file() else {}
+        if not file.is_file():
+            return {}
+        try:
+            return {runtime: Latency.from_dict(measured) for runtime, measured in checkpoints.read_json(file).items()}
+        except (KeyError, TypeError) as error:
+            raise RunError(f"{file}: holds no latencies ({error!r}); remove it, or measure them again") from error
 
-    def students(self) -> list[dict[str, Any]]:
-        """The student.json of every finished trial, in order, each with its `trial` number and `file`."""
-        found = []
-        for side_file in sorted(self.path.glob("trials/*/student.json")):
-            content = _read_json(side_file)
-            content["trial"] = int(side_file.parent.name)
-            content["file"] = str(side_file.with_suffix(".safetensors"))
-            found.append(content)
-        return found
+    def write_latency(self, number: int, measured: Mapping[str, Latency]) -> None:
+        """Write the file that `latency` reads."""
+        content = {runtime: latency.to_dict() for runtime, latency in measured.items()}
+        checkpoints.write_json(self.trial(number) / LATENCY, content)
 
     @property
-    def times(self) -> list[dict[str, Any]]:
-        """Where the time of each session went, up to its end or to when it last kept it; see `Ledger`."""
-        path = self.path / TIMES
-        return list(_read_json(path)["sessions"]) if path.is_file() else []
+    def times(self) -> list[SessionTimes]:
+        """Where the time of each session went, until it ended or last wrote this file."""
+        file = self.path / TIMES
+        if not file.is_file():
+            return []
+        try:
+            return [SessionTimes(**session) for session in checkpoints.read_json(file)["sessions"]]
+        except (KeyError, TypeError) as error:
+            raise RunError(f"{file}: holds no times of sessions ({error!r}); remove it") from error
 
-    def keep_times(self, session: str, times: Mapping[str, Any]) -> None:
-        """Keep those of a session, in place of what it kept before; for one session of the run at a time."""
-        others = [kept for kept in self.times if kept.get("session") != session]
-        checkpoints.write_json(self.path / TIMES, {"sessions": [*others, {"session": session, **times}]})
+    def write_times(self, times: SessionTimes) -> None:
+        """Replace the times of one session; only one session of a run may call this at a time."""
+        sessions = [*(other for other in self.times if other.session != times.session), times]
+        checkpoints.write_json(self.path / TIMES, {"sessions": [asdict(session) for session in sessions]})
+
+    def log(self, number: int) -> TrialLog:
+        """The log of a trial."""
+        return TrialLog(self.trial(number) / LOG)
 
     def check_writable(self, trials: Iterable[int]) -> None:
-        """Before something is added to these trials: RunError where their folders, or the run's, cannot be written."""
+        """Raise RunError if the run's folder, or the folder of one of these trials, cannot be written."""
         for folder in (self.path, *map(self.trial, trials)):
             try:
                 with checkpoints.room_for(folder), tempfile.TemporaryFile(dir=folder):
@@ -123,15 +137,15 @@ class RunFolder:
                 ) from error
 
     def exists(self) -> bool:
-        """Whether a search has been here."""
+        """Whether the folder holds a run."""
         return (self.path / CONFIG).is_file()
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """The folder made and locked, for one search at a time; what was made is gone again if it fails before then.
+        """A context for one search at a time: makes the folder and locks it, and removes it again if that fails.
 
-        RunError where the folder cannot be written, holds something else, or another search is running in it (one that
-        died keeps no lock).
+        RunError if the folder cannot be written, holds something else, or another search is running in it (the lock of
+        one that died is free).
         """
         made = self._make()
         lock = FileLock(self.path / LOCK)
@@ -153,14 +167,14 @@ class RunFolder:
             lock.release()
 
     def _sweep(self) -> None:
-        """Remove half-written files of dead processes: config.json's, which only a search writes, and old ones."""
+        """Remove temporary files of dead processes: of config.json, which only a search writes, and any old ones."""
         for left in self.path.glob(".*.tmp"):
             with suppress(FileNotFoundError):
                 if left.name.startswith(f".{CONFIG}.") or time.time() - left.stat().st_mtime > OLD:
                     left.unlink()
 
     def _make(self) -> list[Path]:
-        """Make the folder and the lock's file; returns the folders that were not there before, the innermost first."""
+        """Make the folder and its lock file; returns the folders that are new, the innermost first."""
         absent = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -175,11 +189,11 @@ class RunFolder:
             ) from None
         return absent
 
-    def check(self, search: Mapping[str, Any], extend: bool = False) -> None:
-        """RunError, with what differs, if the folder holds a search of other settings; `extend`: but for its budget."""
+    def check(self, search: SearchIdentity, extend: bool = False) -> None:
+        """RunError, naming what differs, if the folder holds another search; with `extend` the budget may differ."""
         if not self.exists():
             return
-        before, now = _flat(self.config["search"]), _flat(search)
+        before, now = _flat(self.config.search.to_dict()), _flat(search.to_dict())
         other = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
         only_budget = all(key.startswith("budget.") for key in other)
         if other and not (only_budget and extend):
@@ -191,26 +205,47 @@ class RunFolder:
             listed = (f"{key} was {before.get(key, 'absent')} and is now {now.get(key, 'absent')}" for key in other)
             raise RunError(f"{self.path}: holds a search of other settings ({'; '.join(listed)}); {remedy}")
 
-    def settle(self, config: Mapping[str, Any]) -> None:
-        """Write config.json; what an earlier session of the same search wrote stays, but for its settings."""
+    def write_config(self, config: RunConfig) -> None:
+        """Write config.json; if an earlier session has written it, only its settings are replaced."""
         if self.exists():
-            config = self.config | {key: config[key] for key in ("search", "settings", "started_in")}
-            if config == self.config:
+            before = self.config
+            config = replace(before, search=config.search, settings=config.settings, started_in=config.started_in)
+            if config == before:
                 return
-        checkpoints.write_json(self.path / CONFIG, config)
+        checkpoints.write_json(self.path / CONFIG, config.to_dict())
 
 
 def _may_be_there(name: str) -> bool:
-    """What a search leaves that was killed before it had prepared."""
+    """Whether a search that was killed during its preparation may have left a file of this name."""
     return name == LOCK or (name.startswith(f".{CONFIG}.") and name.endswith(".tmp"))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunError(f"{path}: not readable as JSON ({error}); remove it or restore it") from error
-    return content if isinstance(content, dict) else {}
+@dataclass(frozen=True, kw_only=True)
+class SessionTimes:
+    """Where the time of a session went, in seconds by phase; `started` is its begin, in seconds since 1970."""
+
+    session: str | None = None
+    started: float
+    total: float
+    before_training: float | None
+    parts: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrialLog:
+    """The log of one trial: a line of text, with the time (UTC), for each event."""
+
+    path: Path
+
+    def write(self, text: str) -> None:
+        """Append a line; it is flushed to the operating system at once."""
+        with checkpoints.room_for(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._append(text)
+
+    def _append(self, text: str) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}  {text}\n")
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

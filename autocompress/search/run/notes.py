@@ -1,69 +1,37 @@
-"""What the Optuna dashboard says of a study and of its trials in words, as Markdown."""
+"""What the Optuna dashboard says of a study and of its trials: the texts of their notes, as Markdown."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from optuna.storages import BaseStorage
-
+from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
-from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.units import format_count, format_duration, format_milliseconds
 
-OURS = "autocompress:note"  # of a study: the hash of the note that it got from us
-PART = 2045  # characters of a note in one attribute of a study: what its column in a database holds
 
-
-def save_note(storage: BaseStorage, study_id: int, trial_id: int | None, text: str) -> None:
-    """Make `text` the note of a study (`trial_id` None) or a trial, also of one that is over.
-
-    As optuna_dashboard.save_note writes it, whose import takes two seconds: `_note.py` in optuna-dashboard 0.21. What a
-    longer note had more is blank then, and a page that shows the old one may not save over the new one.
-    """
-    prefix = "dashboard:" if trial_id is None else f"dashboard:{trial_id}:"
-    before = storage.get_study_system_attrs(study_id)
-    parts = [text[start : start + PART] for start in range(0, len(text), PART)]
-    parts += [""] * (sum(key.startswith(f"{prefix}note_str:") for key in before) - len(parts))
-    for number, part in enumerate(parts):
-        storage.set_study_system_attr(study_id, f"{prefix}note_str:{number}", part)
-    storage.set_study_system_attr(study_id, f"{prefix}note_ver", before.get(f"{prefix}note_ver", 0) + 1)
-
-
-def save_study_note(storage: BaseStorage, study_id: int, text: str, again: bool) -> None:
-    """Unless the study has a note; `again`: instead of one that it got from us, and that no user has changed since."""
-    before = storage.get_study_system_attrs(study_id)
-    if "dashboard:note_ver" in before:
-        parts = sum(key.startswith("dashboard:note_str:") for key in before)
-        note = "".join(before[f"dashboard:note_str:{number}"] for number in range(parts))
-        if not (again and before.get(OURS) == _hash(note)):
-            return
-    storage.set_study_system_attr(study_id, OURS, _hash(text))
-    save_note(storage, study_id, None, text)
-
-
-def _hash(note: str) -> str:
-    return hashlib.sha256(note.encode()).hexdigest()
-
-
-def finished_note(record: TrialRecord, references: Mapping[str, Any], picture: str | None) -> str:
-    """Of a trial that came to its end: its record, what it is compared with, and where its picture is."""
-    student = record.to_attributes()
+def finished_note(record: TrialRecord, references: References, picture: str | None) -> str:
+    """The note of a finished trial, of its record, the references, and the path of its picture."""
+    student, bicubic = record.to_attributes(), references.bicubic.to_dict()
     lines = [
         f"**{record.config}**: **{record.metrics['psnr_y']:.2f} dB** PSNR-Y at "
         f"{_cost(student)}, {record.flops_share:.1%} of the teacher's",
     ]
     if picture is not None:
         lines += ["", f"![student, teacher, ground truth and bicubic]({picture})"]
-    lines += ["", *_table({"student": student, **references}), "", *_training(record)]
+    lines += [
+        "",
+        *_table({"student": student, "teacher": references.teacher.to_dict(), "bicubic": bicubic}),
+        "",
+        *_training(record),
+    ]
     return "\n".join(lines)
 
 
 def ended_note(record: TrialRecord, ending: str) -> str:
-    """Of a trial that was stopped or failed; `ending` says which."""
+    """The note of a trial that was stopped or failed; `ending` says which."""
     lines = [f"**{record.config or 'No config yet'}**: {ending}: {record.reason}"]
     if record.params is not None:
         lines += ["", f"{_cost(record.to_attributes())}, {format_count(record.params)} parameters"]
@@ -71,13 +39,13 @@ def ended_note(record: TrialRecord, ending: str) -> str:
 
 
 def _cost(network: Mapping[str, Any]) -> str:
-    """Of a student or a teacher; its latency too, where that counts."""
+    """The cost of a student or a teacher in words, with its latency if that is the objective."""
     flops = f"{format_count(network['flops'])} FLOPs"
     return f"{flops} ({format_milliseconds(network[LATENCY_MS])} ms)" if LATENCY_MS in network else flops
 
 
 def _table(columns: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-    """Scores and costs, of those that have them."""
+    """A table of scores and costs, with one column for each network."""
     rows: dict[str, tuple[str, Callable[[float], str]]] = {
         "psnr_y": ("PSNR-Y", "{:.2f} dB".format),
         "ssim_y": ("SSIM-Y", "{:.4f}".format),
@@ -107,34 +75,38 @@ def _training(record: TrialRecord) -> Iterable[str]:
 
 
 def study_attributes(run: RunFolder) -> dict[str, Any]:
-    """The few facts that what is shown of a study's trials is to be seen beside."""
+    """The study's own attributes: budget, references, images and seed."""
     config = run.config
-    teachers = [branch["teacher"] for branch in config["branches"].values()]
     return {
-        "budget": str(Budget(**config["search"]["budget"])),
-        "teacher": "; ".join(f"{one['name']}: {one['psnr_y']:.2f} dB, {_cost(one)}" for one in teachers),
-        "bicubic": f"{config['references']['bicubic']['psnr_y']:.2f} dB",
-        "images": f"{config['train']['name']} to train on, {config['valid']['name']} to choose by",
-        "seed": config["search"]["seed"],
+        "budget": str(config.search.budget),
+        "teacher": "; ".join(
+            f"{space.teacher.name}: {space.reference.psnr_y:.2f} dB, {_cost(space.reference.to_dict())}"
+            for space in config.taught_spaces.values()
+        ),
+        "bicubic": f"{config.references.bicubic.psnr_y:.2f} dB",
+        "images": f"{config.train.name} to train on, {config.valid.name} to choose by",
+        "seed": config.search.seed,
     }
 
 
 def study_note(run: RunFolder) -> str:
-    """What was searched, and how to read what is shown of it."""
+    """The note of the study: what is searched, and how to read the trials."""
     config = run.config
-    asked, references = config["search"], config["references"]
-    teachers = {branch["teacher"]["name"]: branch["teacher"] for branch in config["branches"].values()}
+    search, teachers = config.search, config.teachers
     lines = [
-        f"## Small networks of {' and '.join(teachers)}, x{config['scale']}",
+        f"## Small networks of {' and '.join(teachers)}, x{config.scale}",
         "",
-        f"Within {Budget(**asked['budget'])}. Every trial shrinks a teacher to a student, distills it, and scores it.",
+        f"Within {search.budget}. Every trial shrinks a teacher to a student, distills it, and scores it.",
         "",
-        *(f"- teacher `{name}`: {teacher['psnr_y']:.2f} dB at {_cost(teacher)}" for name, teacher in teachers.items()),
-        f"- bicubic: {references['bicubic']['psnr_y']:.2f} dB",
-        *(f"- space `{name}`: {_ranges(space['parameters'])}" for name, space in asked["spaces"].items()),
-        f"- {config['train']['images']} images of {config['train']['name']} to train on, "
-        f"{config['valid']['images']} of {config['valid']['name']} to choose by: all scores here are of these",
-        f"- {asked['recipe']['steps']} steps of training, sampler {asked['sampler']}, seed {asked['seed']}",
+        *(
+            f"- teacher `{name}`: {teacher.psnr_y:.2f} dB at {_cost(teacher.to_dict())}"
+            for name, teacher in teachers.items()
+        ),
+        f"- bicubic: {config.references.bicubic.psnr_y:.2f} dB",
+        *(f"- space `{name}`: {_ranges(space['parameters'])}" for name, space in search.spaces.items()),
+        f"- {config.train} to train on, "
+        f"{config.valid.images} of {config.valid.name} to choose by: all scores here are of these",
+        f"- {search.recipe['steps']} steps of training, sampler {search.sampler}, seed {search.seed}",
         "",
         _READING.replace("RUN", str(run.path)),
     ]

@@ -19,10 +19,10 @@ QUEUED = "fixed_params"  # the system attribute in which Optuna keeps the parame
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """The user attributes of one trial. What is at its default is not stored.
+    """The user attributes of one trial. A field at its default is not stored.
 
-    A field is stored under its own name, but for two: each of `metrics` has an attribute of its own, under the metric's
-    name, and each of `at_step` too, under AT_STEP and the step. People see these names in the Optuna dashboard.
+    Each field is stored under its own name, except two: each of `metrics` is an attribute under the metric's name, each
+    of `at_step` one under AT_STEP and the step. People see these names in the Optuna dashboard.
     """
 
     session: str | None = None  # the session that asked for it
@@ -33,7 +33,7 @@ class TrialRecord:
     retry_of: int | None = None  # the failed trial whose config it tries again
     origin: int | None = None  # the first trial of that config
     attempts: int = 0  # how many attempts at its config failed before, by themselves
-    lost: bool = False  # nothing is known of it but that there was one
+    lost: bool = False  # stands for a trial of a lost study, of which nothing is known but its number
     # its candidate
     config: str | None = None  # for people, as `networks.shape` writes it
     flops: int | None = None
@@ -73,7 +73,7 @@ class TrialRecord:
         return float(cost)
 
     def to_attributes(self) -> dict[str, Any]:
-        """By the names under which they are stored."""
+        """The attributes to store, by name."""
         own = {name: getattr(self, name) for name in _OWN_NAMES}
         return {
             **{name: value for name, value in own.items() if value != _DEFAULTS[name]},
@@ -87,13 +87,13 @@ _OWN_NAMES = tuple(name for name in _DEFAULTS if name not in ("at_step", "metric
 
 
 def update(trial: optuna.Trial, record: TrialRecord) -> None:
-    """Store what a record says of a trial that this process has asked for, beside what is stored by now."""
+    """Add a record's attributes to a trial that this process has asked for."""
     for name, value in record.to_attributes().items():
         trial.set_user_attr(name, value)
 
 
 def update_stored(storage: BaseStorage, trial_id: int, record: TrialRecord) -> None:
-    """The same for any trial of a storage that is not over: Optuna takes no attributes of one that is."""
+    """As `update`, for any trial of a storage that has not ended: Optuna refuses attributes of one that has."""
     for name, value in record.to_attributes().items():
         storage.set_trial_user_attr(trial_id, name, value)
 
@@ -108,21 +108,21 @@ def scores_at_rungs(trial: FrozenTrial | optuna.Trial) -> dict[int, float]:
 
 
 def retried(trials: Iterable[FrozenTrial]) -> set[int]:
-    """The numbers of the trials whose configs others of these try again."""
+    """The numbers of the trials that were retried by another of these trials."""
     return {trial.user_attrs["retry_of"] for trial in retries(trials)}
 
 
 def retries(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """Those that try the config of another trial again."""
+    """The trials that retry the config of another trial."""
     return [trial for trial in trials if "retry_of" in trial.user_attrs]
 
 
 def is_lost(trial: FrozenTrial) -> bool:
-    """Whether it only stands for a trial of which nothing is known."""
+    """Whether the trial only stands for one of a lost study, of which nothing is known but its number."""
     return "lost" in trial.user_attrs
 
 
 def parameters_of(trial: FrozenTrial) -> dict[str, Any]:
-    """A trial's parameters: those it has, and those it was queued with."""
+    """A trial's parameters: those it was asked for by now, and those it was queued with."""
     queued: dict[str, Any] = trial.system_attrs.get(QUEUED, {})
     return trial.params | queued

@@ -1,26 +1,28 @@
-"""A study that is lost or damaged, made again from the students that were written."""
+"""After a session was killed or a study lost: the study made again from the students, and what was left removed."""
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
-from typing import Any
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from autocompress.errors import RunError
-from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.crops import CROPS
+from autocompress.search.run.folder import OLD, TIMES, RunFolder
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.storage import StudyStorage
-from autocompress.search.space.cost import LATENCY_MS
+from autocompress.search.run.student import STUDENT, WEIGHTS, StoredStudent
+from autocompress.search.run.study import origin
 from autocompress.search.space.joint_space import JointSpace
-
-NEEDED = {"point", "scores"}  # of a student's provenance
 
 
 def set_damaged_aside(run: RunFolder) -> str | None:
-    """Move away a study.db that is none; returns a line for the user where there is none to go on with.
+    """Rename a study.db that is damaged; returns a line for the user if there is then no study to continue.
 
     To be called while no other session works on the run.
     """
@@ -50,7 +52,7 @@ def note_of_lost(run: RunFolder, place: StudyStorage) -> str | None:
         kept.remove_session()
 
 
-def _names(run: RunFolder) -> Any:
+def _names(run: RunFolder) -> Iterator[Path]:
     yield run.database.with_name("study.db.damaged")
     yield from (run.database.with_name(f"study.db.damaged{number}") for number in range(2, 1000))
 
@@ -59,7 +61,7 @@ def _is_whole(run: RunFolder) -> bool:
     try:
         with closing(sqlite3.connect(run.database, timeout=60)) as connection:
             return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
-    except sqlite3.OperationalError:  # it cannot be read now, which says nothing of what is in it
+    except sqlite3.OperationalError:  # locked or unreadable at the moment, so not known to be damaged
         return True
     except sqlite3.DatabaseError:
         return False
@@ -68,46 +70,49 @@ def _is_whole(run: RunFolder) -> bool:
 def rebuild(study: Study, run: RunFolder, branches: JointSpace, seed: int) -> bool:
     """Put into a study the trials that it lacks and that have students; returns whether there were any.
 
-    They are left running, as if a session had died there: how they ended is then told as of all such trials.
-
-    Their numbers stay, so that they are the names of their folders: where nothing is known of a number, a failed trial
-    stands for it, which is not counted. RunError where an older version wrote the students.
+    They are left running, as if their session had been killed before it told their ends; `study.recover` tells these.
+    A trial keeps its number, which is the name of its folder: where nothing is known of a number, a failed trial stands
+    for it, which is not counted. RunError where an older version wrote the students.
     """
-    there = len(study.get_trials(deepcopy=False))
-    students = {student["trial"]: student for student in run.students() if student["trial"] >= there}
+    first_missing = len(study.get_trials(deepcopy=False))
+    students = {student.trial: student for student in run.students() if student.trial >= first_missing}
     if not students:
         return False
     for student in students.values():
-        if not student["provenance"].keys() >= NEEDED:
+        if student.provenance.point is None or student.provenance.scores is None:
             raise RunError(
-                f"{run.path}: the study is lost, and trial {student['trial']} was written by an older version, which "
+                f"{run.path}: the study is lost, and trial {student.trial} was written by an older version, which "
                 "did not say enough to make it again; restore study.db, or give another folder with --out"
             )
-    config = run.config
-    for number in range(there, max(students) + 1):
-        study.add_trial(_at_its_end(students[number], branches, seed, config) if number in students else _placeholder())
+    teacher_flops = run.config.references.teacher.flops
+    for number in range(first_missing, max(students) + 1):
+        written = students.get(number)
+        study.add_trial(_placeholder() if written is None else _at_its_end(written, branches, seed, teacher_flops))
     return True
 
 
-def _at_its_end(student: dict[str, Any], branches: JointSpace, seed: int, config: dict[str, Any]) -> FrozenTrial:
-    """As it was at its end, before that was told."""
-    provenance = student["provenance"]
+def _at_its_end(student: StoredStudent, branches: JointSpace, seed: int, teacher_flops: int) -> FrozenTrial:
+    """The trial of a student, still running: with its parameters, and all attributes that the student says."""
+    point, scores = student.provenance.point, student.provenance.scores
+    assert point is not None
+    assert scores is not None
+    own_seed = student.provenance.recipe["seed"]
     record = TrialRecord.of_candidate(
-        student["family"],
-        student["config"],
-        flops=student["flops"],
-        params=student["params"],
-        latency_ms=student.get(LATENCY_MS),
-        seed=provenance["recipe"]["seed"],
-        teacher_flops=config["references"]["teacher"]["flops"],
-        ordinal=provenance["recipe"]["seed"] - seed,
-        at_step={int(step): psnr for step, psnr in provenance["scores"].items()},
+        student.family,
+        student.config,
+        flops=student.flops,
+        params=student.params,
+        latency_ms=student.latency_ms,
+        seed=own_seed,
+        teacher_flops=teacher_flops,
+        ordinal=own_seed - seed,
+        at_step=scores,
     )
-    known = branches.distributions()
+    distributions = branches.distributions()
     return create_trial(
         state=TrialState.RUNNING,
-        params=provenance["point"],
-        distributions={name: known[name] for name in provenance["point"]},
+        params=dict(point),
+        distributions={name: distributions[name] for name in point},
         user_attrs=record.to_attributes(),
     )
 
@@ -115,3 +120,31 @@ def _at_its_end(student: dict[str, Any], branches: JointSpace, seed: int, config
 def _placeholder() -> FrozenTrial:
     record = TrialRecord(lost=True, reason="lost with the study")
     return create_trial(state=TrialState.FAIL, user_attrs=record.to_attributes())
+
+
+def sweep(run: RunFolder, trials: Iterable[FrozenTrial]) -> None:
+    """Remove what killed processes left and no trial goes on from: half-written files, states, half-written students.
+
+    What a trial that is not over needs stays. To be called while the session holds the lock for asking, so that none
+    begins meanwhile.
+    """
+    pending = [trial for trial in trials if not trial.state.is_finished()]
+    busy = {trial.number for trial in pending} | {origin(trial) for trial in pending}
+    for folder in (run.path / "trials").glob("[0-9]*"):
+        if int(folder.name) not in busy:
+            for left in _left_in(folder):
+                left.unlink(missing_ok=True)
+    for left in run.path.glob(f".{TIMES}.*.tmp"):
+        left.unlink(missing_ok=True)
+    for left in [*run.artifacts.glob(".*.tmp"), *(run.path / CROPS).glob(".*.tmp")]:
+        with suppress(FileNotFoundError):  # its session writes it now, and has just renamed it
+            if time.time() - left.stat().st_mtime > OLD:
+                left.unlink()
+
+
+def _left_in(folder: Path) -> Iterable[Path]:
+    yield from folder.glob(".*.tmp")
+    yield folder / "state.pt"
+    if not (folder / STUDENT).exists():  # it is written last
+        yield folder / WEIGHTS
+        yield from folder.glob("crop-*.png")

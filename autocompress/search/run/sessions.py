@@ -1,4 +1,4 @@
-"""Who works on a run: each process that asks for trials is a session, alive as long as it holds a lock."""
+"""Which processes work on a run: each is a session, and holds a lock file until it ends, however it ends."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from autocompress.search.run.storage import StudyStorage
 
 ASKING = ".asking.lock"
 SUFFIX = ".lock"
-PATIENCE = 600  # seconds for another session to ask its sampler
-BLINK = 0.02  # seconds; another process that looks whether a session lives holds its lock for less
+ASK_TIMEOUT = 600  # seconds to wait for another session that holds the lock for asking
+PROBE_PAUSE = 0.02  # seconds; `is_held` in another process holds a lock for less
 
 
 class Session:
-    """One process's part in a run: an id, and where the study is."""
+    """One process that works on a run: its id, and the run's folder and study."""
 
     def __init__(self, folder: Path, place: StudyStorage) -> None:
         self.id = secrets.token_hex(6)
@@ -29,11 +29,11 @@ class Session:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Alive in this context; a process that dies in it holds no lock any more."""
+        """Hold the session's lock in this context. The operating system releases it where the process is killed."""
         path = lock_of(self._folder, self.id)
         path.parent.mkdir(exist_ok=True)
         lock = FileLock(path)
-        with self.asking():  # so that nobody takes it for one of the dead before it is held
+        with self.asking():  # in which others look for sessions that have ended: this file is not held yet
             lock.acquire()
         try:
             yield
@@ -43,13 +43,16 @@ class Session:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """For one session of the run at a time: to ask for trials, and to close those of the dead."""
-        lock = FileLock(self._folder / ASKING, timeout=PATIENCE)
+        """Hold the lock for asking: one session of the run at a time asks for trials, and recovers those of ended ones.
+
+        RunError where another one has held it for ASK_TIMEOUT seconds.
+        """
+        lock = FileLock(self._folder / ASKING, timeout=ASK_TIMEOUT)
         try:
             lock.acquire()
         except Timeout:
             raise RunError(
-                f"{self._folder / ASKING}: another process has held this lock for {PATIENCE} seconds; end it"
+                f"{self._folder / ASKING}: another process has held this lock for {ASK_TIMEOUT} seconds; end it"
             ) from None
         try:
             yield
@@ -57,33 +60,36 @@ class Session:
             lock.release()
 
     def alone(self) -> bool:
-        """Whether no other session is or was here, but for those known to be dead."""
+        """Whether no other session has a lock file here; those of sessions that have ended may be there for a while."""
         return all(path.stem == self.id for path in locks(self._folder))
 
     def alive(self, other: str | None) -> bool:
-        """Whether a session still works; one that forgot itself before it could sign (None) does not."""
+        """Whether a session still works. None does not: its process was killed before it stored its id in a trial."""
         return other is not None and (other == self.id or is_held(lock_of(self._folder, other)))
 
-    def bury(self) -> None:
-        """Remove the locks of the dead; to be called while asking."""
+    def remove_stale_locks(self) -> None:
+        """Remove the lock files of sessions that have ended; to be called while asking."""
         for path in locks(self._folder):
             if not self.alive(path.stem):
                 path.unlink(missing_ok=True)
 
 
 def lock_of(folder: Path, session: str) -> Path:
-    """The file that a session of a run holds."""
+    """The lock file of a session of a run."""
     return folder / "sessions" / f"{session}{SUFFIX}"
 
 
 def locks(folder: Path) -> list[Path]:
-    """Those of all sessions of a run, dead or alive."""
+    """The lock files of all sessions of a run, of ended ones too."""
     return sorted((folder / "sessions").glob(f"*{SUFFIX}"))
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds this lock, and not just for a blink to see the same."""
-    for pause in (BLINK, 0.0):
+    """Whether a session holds this lock.
+
+    Looked at twice: to find that out, another process may hold it for a moment.
+    """
+    for pause in (PROBE_PAUSE, 0.0):
         if not path.is_file():
             return False
         lock = FileLock(path)

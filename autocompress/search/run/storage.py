@@ -1,4 +1,4 @@
-"""Where a study is kept: in a file of the run folder, or in a database that several machines share."""
+"""Where a study is stored: in a file of the run folder, or in a database that several machines share."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ STUDY_NAME = "autocompress"  # in a file of its own
 REDIS = ("redis", "rediss", "unix")  # schemes
 SECRETS = ("password", "sslpassword")  # of a URL's query
 HIDDEN = "***"
-WAIT = 60  # seconds for another process that writes to the same SQLite file
-REACH = 10  # seconds for a server to answer
+WRITE_TIMEOUT = 60  # seconds for another process that writes to the same SQLite file
+CONNECT_TIMEOUT = 10  # seconds for a server to answer
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,19 @@ class StudyStorage:
                 f"the storage {self.shown} needs a Python package that is not installed ({_reason(error)}); "
                 "pip install 'autocompress[storage]' has those for PostgreSQL and Redis"
             ) from error
-        except _lost() + (RuntimeError, ValueError, OSError) as error:  # noqa: RUF005
+        except Exception as error:
+            if not isinstance(error, (*_connection_errors(), RuntimeError, ValueError, OSError)):
+                raise
             raise InvalidInput(
                 f"the storage {self.shown} cannot be used ({_reason(error)}); check its address, and that it is running"
             ) from error
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Around all that a search does with its study: StorageError, with what to do, when it goes away."""
+    def errors_explained(self) -> Iterator[None]:
+        """Around all that is done with the study: StorageError, with what to do, where the storage goes away."""
         try:
             yield
-        except _lost() as error:
+        except _connection_errors() as error:
             raise StorageError(
                 f"the study in {self.shown} cannot be read or written any more ({_reason(error)}); "
                 "mend that, and the same command goes on"
@@ -76,12 +78,12 @@ class StudyStorage:
 
 
 def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
-    """Where a run's study is: as it was, or, for a new run, as wanted; RunError where it is another than it was."""
+    """The storage of a run's study: as recorded, or for a new run as given; RunError if the two are not the same."""
     wanted = None if url is None else _absolute(url)
     if not run.exists():
         name = STUDY_NAME if wanted is None else f"{run.path.absolute().name}-{secrets.token_hex(4)}"
         return StudyStorage(wanted, name)
-    recorded = run.config.get("storage") or StudyStorage(None, STUDY_NAME).record()
+    recorded = run.config.storage or StudyStorage(None, STUDY_NAME).record()
     was, study = recorded["url"], recorded["study"]
     if wanted is None and was is not None and HIDDEN in was:
         raise RunError(
@@ -89,10 +91,10 @@ def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
         )
     if wanted is None or (was is not None and masked(wanted) == was):
         return StudyStorage(wanted or was, str(study))
-    there = "its own study.db" if was is None else was
+    stored_in = "its own study.db" if was is None else was
     remedy = "leave --storage out" if was is None else f"give --storage {was}"
     raise RunError(
-        f"{run.path}: its study is in {there}, not in {masked(wanted)}; {remedy}, or give another folder with --out"
+        f"{run.path}: its study is in {stored_in}, not in {masked(wanted)}; {remedy}, or give another folder with --out"
     )
 
 
@@ -104,7 +106,7 @@ def masked(url: str) -> str:
 
 
 def _absolute(url: str) -> str:
-    """The same URL from any folder."""
+    """The URL with an absolute path, so that it means the same in any folder."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -121,22 +123,22 @@ def _absolute(url: str) -> str:
 
 def _sqlite(url: str) -> RDBStorage:
     """Write-ahead logging lets a dashboard read while a search writes; FULL loses nothing in a power cut."""
-    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": WAIT}})
+    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": WRITE_TIMEOUT}})
 
     def configure(connection: Any, _: Any) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
 
     sqlalchemy.event.listen(storage.engine, "connect", configure)
-    storage.engine.dispose()  # what was connected before this rule
+    storage.engine.dispose()  # connections from before `configure` was there
     return storage
 
 
 def _server(url: str) -> RDBStorage:
-    """A connection that the server closed in the hours of a training is made anew."""
+    """Connect to a server; a connection that it has closed, during hours of training, is made again when needed."""
     options: dict[str, Any] = {"pool_pre_ping": True}
     if make_url(url).get_backend_name() in ("postgresql", "mysql"):
-        options["connect_args"] = {"connect_timeout": REACH}
+        options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT}
     return RDBStorage(url, engine_kwargs=options)
 
 
@@ -146,18 +148,17 @@ def _redis(url: str) -> JournalStorage:
         return JournalStorage(JournalRedisBackend(url))
 
 
-def _lost() -> tuple[type[Exception], ...]:
-    """What storages raise when they cannot be reached."""
-    errors: tuple[type[Exception], ...] = (StorageInternalError, SQLAlchemyError)
-    if "redis" in sys.modules:
-        from redis.exceptions import RedisError
+def _connection_errors() -> tuple[type[Exception], ...]:
+    """What storages raise when they cannot be reached; those of Redis only where its package has been imported."""
+    if "redis" not in sys.modules:
+        return StorageInternalError, SQLAlchemyError
+    from redis.exceptions import RedisError
 
-        errors += (RedisError,)
-    return errors
+    return StorageInternalError, SQLAlchemyError, RedisError
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what is at the bottom of an error."""
+    """The first line of the error that an error was first caused by."""
     while (cause := getattr(error, "orig", None) or error.__cause__) is not None:
         error = cause
     return (str(error).strip() or type(error).__name__).splitlines()[0]

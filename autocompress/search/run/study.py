@@ -1,4 +1,4 @@
-"""The Optuna study of a run: its storage, its objectives, its sampler."""
+"""The Optuna study of a run: opened, filled with first trials, and told of trials that failed or were lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.run.record import TrialRecord, is_lost, parameters_of, retried, retries
 
-DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
+DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)  # of PSNR-Y, and of what it is weighed against
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -37,25 +37,31 @@ def open_study(storage: BaseStorage, name: str, sampler: BaseSampler, cost: str)
     return study
 
 
-def enqueue(study: Study, starts: Iterable[Mapping[str, Any]]) -> None:
-    """The first trials, but for those that an earlier session has enqueued, if it came so far and not further."""
+def enqueue(study: Study, points: Iterable[Mapping[str, Any]]) -> None:
+    """Queue the first trials.
+
+    Nothing once a trial has begun; those that an earlier session queued before it was killed are not queued again.
+    """
     trials = study.get_trials(deepcopy=False)
     if any(trial.state != TrialState.WAITING for trial in trials):
         return
     queued = {TrialRecord.of(trial).start for trial in trials}
-    for index, values in enumerate(starts):
+    for index, point in enumerate(points):
         if index not in queued:
-            study.enqueue_trial(dict(values), user_attrs=TrialRecord(start=index).to_attributes())
+            study.enqueue_trial(dict(point), user_attrs=TrialRecord(start=index).to_attributes())
+
+
+# --- which config a trial is of ---
 
 
 def origin(trial: FrozenTrial | optuna.Trial) -> int:
-    """The number of the trial whose config this one tries again, or its own: what its seed is made from."""
+    """The number of the first trial with this trial's config: its own number, unless it is a retry."""
     first = TrialRecord.of(trial).origin
     return trial.number if first is None else first
 
 
 def ordinal(trial: FrozenTrial | optuna.Trial, trials: Sequence[FrozenTrial]) -> int:
-    """Which config of the study this is, in the order in which they were asked for: what its training's seed is from.
+    """How many configs of the study were asked for before a trial's: the seed of its training is made from it.
 
     Unlike a trial's number it is the same whether or not the search was ever cut off. `trials` are all of the study.
     """
@@ -64,23 +70,14 @@ def ordinal(trial: FrozenTrial | optuna.Trial, trials: Sequence[FrozenTrial]) ->
     return first.number - len(retries(trials[: first.number])) if stored is None else stored
 
 
-def recover(
-    study: Study,
-    lost: Iterable[FrozenTrial],
-    finished: Callable[[int], list[float] | None],
-    is_whole: Callable[[Mapping[str, Any]], bool],
-) -> None:
-    """Close the trials that a dead session left running.
+# --- how trials end ---
 
-    One whose student is written, as `finished` says by its objective values, is complete; any other is failed, and
-    the same config queued again (or the sampler's next, where the search died before it had all parameters).
-    """
-    for trial in lost:
-        values = finished(trial.number)
-        if values is not None:
-            study.tell(trial.number, values)
-        else:
-            fail(study, trial.number, again=True, is_whole=is_whole)
+
+def ended(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that have ended for good: complete, stopped, or failed and not retried."""
+    again = retried(trials)
+    over = [trial for trial in trials if trial.state.is_finished() and trial.number not in again]
+    return [trial for trial in over if not is_lost(trial)]
 
 
 def fail(
@@ -91,9 +88,11 @@ def fail(
     failed_attempt: bool = False,
     is_whole: Callable[[Mapping[str, Any]], bool] = lambda _: True,
 ) -> None:
-    """Tell that a trial has failed; `again` queues the same config, which counts a `failed_attempt` of its own.
+    """Tell that a trial has failed; `again` queues its config once more.
 
-    Queued first and told then, so that a search which dies in between loses nothing: the next one sees both.
+    `failed_attempt` says that it failed by itself, which is counted. Where its parameters are not whole, as `is_whole`
+    says, a trial without any is queued: the sampler chooses. It is queued first and told then, so that a search that is
+    killed in between loses nothing: the next one sees both.
     """
     trials = study.get_trials(deepcopy=False)
     trial = trials[number]
@@ -104,9 +103,20 @@ def fail(
     study.tell(number, state=TrialState.FAIL)
 
 
-def ended(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """Trials that came to an end of their own: complete, stopped, or failed and not to be tried again."""
-    trials = list(trials)
-    again = retried(trials)
-    over = [trial for trial in trials if trial.state.is_finished() and trial.number not in again]
-    return [trial for trial in over if not is_lost(trial)]
+def recover(
+    study: Study,
+    lost: Iterable[FrozenTrial],
+    finished: Callable[[int], list[float] | None],
+    is_whole: Callable[[Mapping[str, Any]], bool],
+) -> None:
+    """Tell how trials ended that a session left running when it was killed.
+
+    One whose student is written, as `finished` says by its objective values, is complete; any other has failed, and its
+    config is queued again, see `fail`.
+    """
+    for trial in lost:
+        values = finished(trial.number)
+        if values is not None:
+            study.tell(trial.number, values)
+        else:
+            fail(study, trial.number, again=True, is_whole=is_whole)

@@ -1,1 +1,5 @@
-"""Which config is tried next."""
+"""Which candidate is tried next: the first trials, the cost-aware sampler, and Optuna's samplers within the budget.
+
+A sampler reads the history of a study and proposes a point of the FeasibleSet; it writes nothing. May import `run`'s
+history and records, `space`, `pareto`, settings and what is below `search`.
+"""

@@ -8,18 +8,17 @@ from collections.abc import Callable
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 
+from autocompress.search.pareto import ReferencePoint
 from autocompress.search.sampling.feasible_sampler import ATTEMPTS, LEAST_ATTEMPTS, FeasibleSampler
-from autocompress.search.settings import SamplerName, Settings
-from autocompress.search.space.cost import COUNTED, Costs
-from autocompress.search.space.joint_space import JointSpace
-from autocompress.search.space.search_space import Values
+from autocompress.search.settings import SamplerName
+from autocompress.search.space.feasible import FeasibleSet
 
 STARTUP = 8  # trials before Optuna's samplers look at any score
-POPULATION = 10  # of NSGA-II: its own 50 are more than most searches have trials
+POPULATION = 10  # of NSGA-II: Optuna's default of 50 is more than most searches have trials
 
 
 def _tpe(seed: int) -> BaseSampler:
-    """Multi-objective; takes parameters together and keeps away from trials still running."""
+    """Multi-objective TPE; it samples all parameters together and keeps away from trials still running."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=STARTUP)
@@ -39,19 +38,12 @@ OPTUNAS: dict[SamplerName, Callable[[int], BaseSampler]] = {
 }
 
 
-def make_sampler(
-    settings: Settings,
-    branches: JointSpace,
-    usable: Callable[[Values], bool],
-    bicubic: float,
-    costs: Costs = COUNTED,
-) -> FeasibleSampler:
-    """The one that the settings name; `bicubic` is its PSNR-Y in dB, from which a front is measured."""
-    if settings.sampler in OPTUNAS:
-        attempts = LEAST_ATTEMPTS if settings.sampler is SamplerName.GP else ATTEMPTS  # one takes the GP's a second
-        return FeasibleSampler(OPTUNAS[settings.sampler], branches, usable, settings.seed, attempts)
-    from autocompress.search.pareto import Reference
+def make_sampler(name: SamplerName, feasible: FeasibleSet, seed: int, bicubic: float) -> FeasibleSampler:
+    """The sampler of this name; `bicubic`, its PSNR-Y in dB, is the reference of the hypervolume."""
+    if name in OPTUNAS:
+        attempts = LEAST_ATTEMPTS if name is SamplerName.GP else ATTEMPTS  # an attempt of the GP takes a second
+        return FeasibleSampler(OPTUNAS[name], feasible, seed, attempts)
     from autocompress.search.sampling.cost_aware import CostAwareSampler  # scikit-learn takes a second to import
 
-    teacher = max(costs.guess(branch.family, branch.teacher.config) for branch in branches)
-    return CostAwareSampler(branches, usable, settings.seed, settings.budget, Reference(teacher, bicubic), costs)
+    teacher = max(feasible.costs.guess(space.family, space.teacher.config) for space in feasible.joint_space)
+    return CostAwareSampler(feasible, seed, ReferencePoint(teacher, bicubic))

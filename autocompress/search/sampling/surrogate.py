@@ -1,143 +1,102 @@
-"""PSNR-Y as a Gaussian process over points of the spaces: what a sampler expects of a student before it is trained."""
+"""The surrogate: a Gaussian process over encoded points that predicts a student's score and how uncertain that is."""
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import CategoricalDistribution, IntDistribution
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
-from autocompress.search.space.joint_space import JointSpace, StudentSpace
-from autocompress.search.space.parameter import Parameter, Value
-from autocompress.search.space.search_space import Values
+from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, Matern, WhiteKernel
 
 Array = NDArray[np.float64]
 Objective = Callable[[Array], tuple[float, Array]]  # the negative log likelihood, and its gradient
 
-ABSENT = 0.5  # of a feature that a branch has no parameter for
-DECADES = 2.0  # of FLOPs, that weigh as much as a parameter's whole range
-# of variance, length scales (in ranges of a parameter) and noise: where the logarithms' normal priors have their
-# middle, and how wide they are. They keep eight scores from saying too much.
+# Normal priors (mean, deviation) of the logarithms of the kernel's hyperparameters, which keep few scores from deciding
+# too much. Length scales are in units of a parameter's range.
 PRIORS = {"variance": (1.0, 1.0), "length": (1.5, 1.0), "noise": (0.02, 1.5)}
 BOUNDS = (1e-6, 1e4)
 ITERATIONS = 20  # of L-BFGS
+JITTER = 1e-8  # added to the covariance's diagonal, so that it can be factorised
 
 
-class Encoding:
-    """Points as vectors, the first number of which is log10 FLOPs over DECADES.
+@dataclass(frozen=True, eq=False)
+class Surrogate:
+    """A Gaussian process of what scores are above a straight line in the first feature, log10 FLOPs.
 
-    Numbers are scaled to [0, 1] by their own range in their branch: the logarithm of counts and of log floats. Choices
-    are one-hot; those of the teacher's loss are worth the teacher's share, since without a share there is no such loss.
-    Parameters of one name in several branches share a feature; which branch it is, is one-hot too.
+    `residuals` [n] are the scores' at `features` [n, d], in units of `scale` dB; `variance` [n], in the same units
+    squared, is how uncertain each is beyond the noise of all. `process` is fitted to them.
     """
 
-    def __init__(self, branches: JointSpace) -> None:
-        self._names = [branch.name for branch in branches] if branches.which else []
-        self._absent: dict[str, float] = {}
-        # of the values of each branch's parameters: a pool has thousands
-        self._tables: dict[str, dict[str, dict[Value, dict[str, float]]]] = {}
-        for branch in branches:
-            table = self._tables[branch.name] = {
-                parameter.name: {value: _features(parameter, value) for value in parameter.values}
-                for parameter in branch.space.parameters
-            }
-            for features in table.values():
-                self._absent |= dict.fromkeys(next(iter(features.values())), ABSENT)
+    slope: float
+    offset: float
+    scale: float
+    features: Array
+    residuals: Array
+    variance: Array
+    process: GaussianProcessRegressor
 
-    def encode(self, branch: StudentSpace, values: Values, flops: int) -> list[float]:
-        """A branch's point (under the names of its space) as numbers."""
-        vector = dict(self._absent)
-        table = self._tables[branch.name]
-        for parameter in branch.space.parameters:
-            value = values[parameter.name]
-            features = table[parameter.name].get(value) or _features(parameter, value)
-            if parameter.name == "teacher_loss":
-                share = float(values.get("teacher_share", 1.0))
-                features = {name: share * feature for name, feature in features.items()}
-            vector |= features
-        which = [float(name == branch.name) for name in self._names]
-        return [math.log10(flops) / DECADES, *which, *vector.values()]
-
-
-def _features(parameter: Parameter, value: Value) -> dict[str, float]:
-    """By name, at this value; none for a constant."""
-    distribution = parameter.distribution
-    if len(parameter.values) == 1:
-        return {}
-    if isinstance(distribution, CategoricalDistribution):
-        return {f"{parameter.name}={choice}": float(choice == value) for choice in parameter.values}
-    low, high = (float(end) for end in (parameter.values[0], parameter.values[-1]))
-    log = low > 0 and (isinstance(distribution, IntDistribution) or getattr(distribution, "log", False))
-    place = math.log if log else float
-    return {parameter.name: (place(float(value)) - place(low)) / (place(high) - place(low))}
-
-
-class Surrogate:
-    """A Gaussian process around a straight line in log10 FLOPs; made from scores, and of those alone."""
-
-    def __init__(self, features: Array, psnr: Array, variance: Array) -> None:
+    @classmethod
+    def fit(cls, features: Array, scores: Array, variance: Array) -> Surrogate:
         """From features [n, d], scores [n] in dB, and how uncertain each is beyond the noise of all [n], in dB^2."""
-        self._slope, self._offset = _line(features[:, 0], psnr)
-        rest = psnr - self._trend(features)
-        self._scale = float(max(rest.std(), 1e-3))
-        self._features, self._rest = features, rest / self._scale
-        self._variance = variance / self._scale**2
-        self._process = self._fitted()
-
-    def _fitted(self) -> GaussianProcessRegressor:
-        (variance, _), (length, _), (noise, _) = PRIORS.values()
-        lengths = np.full(self._features.shape[1], length)
-        kernel = ConstantKernel(variance, BOUNDS) * Matern(lengths, BOUNDS, nu=2.5) + WhiteKernel(noise, BOUNDS)
-        process = GaussianProcessRegressor(kernel, alpha=1e-8 + self._variance, optimizer=_most_likely)
-        with warnings.catch_warnings():  # a number at its bound is one that hardly matters
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return process.fit(self._features, self._rest)
+        slope, offset = _line(features[:, 0], scores)
+        residuals = scores - (offset + slope * features[:, 0])
+        scale = float(max(residuals.std(), 1e-3))
+        residuals, variance = residuals / scale, variance / scale**2
+        process = _process(_kernel(features.shape[1]), features, residuals, variance, optimizer=_maximum_a_posteriori)
+        return cls(slope, offset, scale, features, residuals, variance, process)
 
     def expecting(self, features: Array) -> Surrogate:
-        """The same with points [m, d] whose scores are on their way, taken to be what is expected of them."""
+        """The surrogate as if the points [m, d], which are still in training, had scored their predicted means."""
         if not len(features):
             return self
-        other = object.__new__(Surrogate)
-        other._slope, other._offset, other._scale = self._slope, self._offset, self._scale
-        other._features = np.concatenate([self._features, features])
-        other._rest = np.concatenate([self._rest, self._process.predict(features)])
-        other._variance = np.concatenate([self._variance, np.zeros(len(features))])
-        other._process = GaussianProcessRegressor(self._process.kernel_, alpha=1e-8 + other._variance, optimizer=None)
-        other._process.fit(other._features, other._rest)
-        return other
+        all_features = np.concatenate([self.features, features])
+        residuals = np.concatenate([self.residuals, self.process.predict(features)])
+        variance = np.concatenate([self.variance, np.zeros(len(features))])
+        process = _process(self.process.kernel_, all_features, residuals, variance, optimizer=None)
+        return replace(self, features=all_features, residuals=residuals, variance=variance, process=process)
 
     def __call__(self, features: Array) -> tuple[Array, Array]:
-        """The mean and the deviation in dB [m] of what students at these points [m, d] will score."""
-        mean, deviation = self._process.predict(features, return_std=True)
-        return self._trend(features) + self._scale * mean, self._scale * deviation
+        """Mean and deviation in dB [m] of the scores at points [m, d]."""
+        mean, deviation = self.process.predict(features, return_std=True)
+        return self.offset + self.slope * features[:, 0] + self.scale * mean, self.scale * deviation
 
-    def _trend(self, features: Array) -> Array:
-        return self._offset + self._slope * features[:, 0]
+
+def _kernel(dimensions: int) -> Kernel:
+    (variance, _), (length, _), (noise, _) = PRIORS.values()
+    matern = Matern(np.full(dimensions, length), BOUNDS, nu=2.5)
+    return ConstantKernel(variance, BOUNDS) * matern + WhiteKernel(noise, BOUNDS)
+
+
+def _process(
+    kernel: Kernel, features: Array, residuals: Array, variance: Array, optimizer: Callable[..., object] | None
+) -> GaussianProcessRegressor:
+    process = GaussianProcessRegressor(kernel, alpha=JITTER + variance, optimizer=optimizer)
+    with warnings.catch_warnings():  # a hyperparameter at its bound is one that hardly matters
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return process.fit(features, residuals)
 
 
 def _line(x: Array, y: Array) -> tuple[float, float]:
-    """Slope and offset of the least squares line; flat where there is one x."""
+    """Slope and offset of the least squares line; flat where all x are the same."""
     if np.ptp(x) < 1e-6:
         return 0.0, float(y.mean())
     slope, offset = np.polyfit(x, y, 1)
     return float(slope), float(offset)
 
 
-def _most_likely(objective: Objective, start: Array, bounds: Array) -> tuple[Array, float]:
-    """The logarithms of the kernel's numbers that scores and priors together favour, from the priors' middle."""
+def _maximum_a_posteriori(objective: Objective, start: Array, bounds: Array) -> tuple[Array, float]:
+    """Maximum a posteriori logarithms of the kernel's hyperparameters, searched from the means of their priors."""
     widths = np.array([PRIORS["variance"][1], *[PRIORS["length"][1]] * (len(start) - 2), PRIORS["noise"][1]])
 
     def penalised(theta: Array) -> tuple[float, Array]:
         value, gradient = objective(theta)
-        away = (theta - start) / widths
-        return value + 0.5 * float(away @ away), gradient + away / widths
+        deviations = (theta - start) / widths
+        return value + 0.5 * float(deviations @ deviations), gradient + deviations / widths
 
-    found = minimize(penalised, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS})
-    return found.x, found.fun
+    result = minimize(penalised, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": ITERATIONS})
+    return result.x, result.fun

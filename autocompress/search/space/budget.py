@@ -1,4 +1,4 @@
-"""The limits that a user sets on the networks of a search, and what their PSNR is weighed against."""
+"""The budget: the limits that a user sets on the networks of a search; and the objective beside PSNR."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from autocompress.units import format_count
 
 
 class Objective(StrEnum):
-    """What PSNR is weighed against: FLOPs, which are counted, or the latency measured on this machine."""
+    """The cost that PSNR is weighed against: FLOPs, which are counted, or the latency measured on this machine."""
 
     FLOPS = "flops"
     LATENCY = "latency"
@@ -27,7 +27,7 @@ class Budget:
     latency: float | None = None
 
     def allows(self, flops: float, params: int, latency: float | None = None) -> bool:
-        """Whether a network that costs this is within every limit; a `latency` that is not known is within none."""
+        """Whether a network with these costs is within every limit; an unknown latency is never within a limit."""
         return (
             (self.flops is None or flops <= self.flops)
             and (self.params is None or params <= self.params)
@@ -35,7 +35,7 @@ class Budget:
         )
 
     def without_latency(self) -> Budget:
-        """The limits of what is counted, not measured."""
+        """The limits for FLOPs and parameters alone."""
         return replace(self, latency=None)
 
     def __str__(self) -> str:

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from typing_extensions import override
+
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.networks.base import Config, Family
 
@@ -13,7 +15,7 @@ LATENCY_MS = RUNTIMES["pytorch"].column  # of a student.json and a trial's user 
 
 
 class Costs(Protocol):
-    """Of any network of a search; the same network's is the same whenever it is asked for."""
+    """Costs of the networks of a search; the same network has the same cost whenever it is asked for."""
 
     metric: str  # its name, for people
 
@@ -21,33 +23,40 @@ class Costs(Protocol):
         """Milliseconds, measured now or before; None where FLOPs are what counts."""
 
     def guess(self, family: Family, config: Config) -> float:
-        """What a network costs, or is likely to cost, without running it."""
+        """A network's cost as far as it is known without running it: exact for FLOPs, an estimate for latency."""
 
-    def settled(self) -> list[str]:
-        """The run's folder is there: keep in it what is measured; returns lines for the user."""
+    def store(self) -> None:
+        """Store measurements in the run's folder from now on; to be called once it exists."""
+
+    def facts(self) -> list[str]:
+        """Lines for the user, such as what the teachers cost."""
 
 
-class Flops:
-    """For a 1280x720 output: nothing to measure, nothing to guess."""
+class Flops(Costs):
+    """FLOPs for a 1280x720 output: they are counted, so nothing is measured or guessed."""
 
     metric = "FLOPs (1280x720)"
 
+    @override
     def latency(self, family: Family, config: Config) -> float | None:
-        """See `Costs.latency`."""
         return None
 
+    @override
     def guess(self, family: Family, config: Config) -> float:
-        """See `Costs.guess`."""
         return _counted(family, config)
 
-    def settled(self) -> list[str]:
-        """See `Costs.settled`."""
+    @override
+    def store(self) -> None:
+        pass
+
+    @override
+    def facts(self) -> list[str]:
         return []
 
 
 @functools.lru_cache(maxsize=100_000)
 def _counted(family: Family, config: Config) -> int:
-    """Kept: a sampler asks for hundreds of the same networks for each trial."""
+    """Cached: a sampler asks for hundreds of the same networks for each trial."""
     return family.flops(config)
 
 
@@ -55,5 +64,5 @@ COUNTED: Costs = Flops()
 
 
 def cost_of(described: Mapping[str, Any]) -> float:
-    """A student's, of its student.json or its trial's user attributes: latency where that counts, else FLOPs."""
+    """A student's cost from its student.json or its trial's attributes: its latency if there is one, else its FLOPs."""
     return float(described.get(LATENCY_MS, described["flops"]))

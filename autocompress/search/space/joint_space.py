@@ -20,14 +20,25 @@ from autocompress.networks.weights import digest
 from autocompress.search.space.parameter import Parameter, Value
 from autocompress.search.space.search_space import Candidate, SearchSpace, Values
 
-SPACE_PARAM = "space"  # the parameter that says which
+SPACE_PARAM = "space"  # the study's parameter with the name of a trial's search space
 
 Key = tuple[str, str, Config, Recipe]  # of teacher, target, student and training
+Counts = tuple[Value, ...]  # of a network: the values of its space's `counts`
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of a search space: its point, with the space's defaults for the training, and its costs."""
+
+    values: Values
+    config: Config
+    flops: int
+    params: int
 
 
 @dataclass(frozen=True)
 class StudentSpace:
-    """A space without what its teacher hasn't, that teacher, and the network whose outputs its students learn from."""
+    """A search space capped to its teacher, that teacher, and the target: whose outputs students learn from."""
 
     space: SearchSpace
     teacher_name: str
@@ -37,12 +48,12 @@ class StudentSpace:
 
     @property
     def name(self) -> str:
-        """The space's."""
+        """The search space's."""
         return self.space.name
 
     @property
     def family(self) -> Family:
-        """Of teacher and students."""
+        """The family of the teacher and its students."""
         return self.space.family
 
     @functools.cached_property
@@ -55,76 +66,105 @@ class StudentSpace:
         """Of its config and weights."""
         return digest(self.target)
 
+    def counts(self, values: Values) -> Counts:
+        """The values of a point that its network depends on."""
+        return tuple(values[parameter.name] for parameter in self.space.counts)
+
+    def shape(self, network: Network) -> str:
+        """The counts of a network for people, such as `num_feat 8, num_block 2`."""
+        fields = (count.field for count in self.family.counts)
+        return ", ".join(f"{field} {network.values[field]}" for field in fields if field in network.values)
+
+    @functools.cached_property
+    def networks(self) -> Mapping[Counts, Network]:
+        """Every network of the space that can be made of the teacher."""
+        family = self.family
+        return {
+            self.counts(values): Network(values, config, family.flops(config), family.params(config))
+            for values, config in self.space.sizes(self.teacher.config)
+        }
+
 
 class JointSpace:
-    """All branches of a search as one: what the parameters of an Optuna trial are, and what they stand for."""
+    """All student spaces of a search as one: what the parameters of an Optuna trial are, and what they stand for.
 
-    def __init__(self, branches: Iterable[StudentSpace]) -> None:
-        self._by_name = {branch.name: branch for branch in branches}
+    A *point* is a mapping of all parameters of a trial, by their names in the study, to their values.
+    """
+
+    def __init__(self, student_spaces: Iterable[StudentSpace]) -> None:
+        self._by_name = {student_space.name: student_space for student_space in student_spaces}
 
     def __iter__(self) -> Iterator[StudentSpace]:
         return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
 
     def __getitem__(self, name: str) -> StudentSpace:
         return self._by_name[name]
 
     @property
     def scale(self) -> int:
-        """Of all teachers and students."""
+        """The scale of all teachers and students."""
         return next(iter(self)).teacher.scale
 
     @property
     def which(self) -> CategoricalDistribution | None:
-        """How it is sampled which branch a trial is of, where there are several."""
-        return CategoricalDistribution(tuple(sorted(self._by_name))) if len(self._by_name) > 1 else None
+        """The distribution of SPACE_PARAM; None where there is one space, and so no such parameter."""
+        return CategoricalDistribution(tuple(sorted(self._by_name))) if len(self) > 1 else None
 
-    def parameters(self, branch: StudentSpace) -> dict[str, Parameter]:
-        """Those of a branch, by their names in the study."""
-        prefix = f"{branch.name}." if self.which else ""
-        return {prefix + parameter.name: parameter for parameter in branch.space.parameters}
+    def parameters(self, student_space: StudentSpace) -> dict[str, Parameter]:
+        """The parameters of one space, by their names in the study."""
+        prefix = f"{student_space.name}." if self.which else ""
+        return {prefix + parameter.name: parameter for parameter in student_space.space.parameters}
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Of all parameters that a trial may have."""
-        found: dict[str, BaseDistribution] = {} if self.which is None else {SPACE_PARAM: self.which}
-        for branch in self:
-            found |= {name: parameter.distribution for name, parameter in self.parameters(branch).items()}
-        return found
+        """The distributions of all parameters that a trial may have."""
+        distributions: dict[str, BaseDistribution] = {} if self.which is None else {SPACE_PARAM: self.which}
+        for student_space in self:
+            parameters = self.parameters(student_space)
+            distributions |= {name: parameter.distribution for name, parameter in parameters.items()}
+        return distributions
 
-    def in_study(self, branch: StudentSpace, values: Values) -> Values:
-        """A point of a branch as a study has it."""
-        point = {name: values[parameter.name] for name, parameter in self.parameters(branch).items()}
-        return point if self.which is None else {SPACE_PARAM: branch.name} | point
+    def in_study(self, student_space: StudentSpace, values: Values) -> Values:
+        """The point that has these values of a student space."""
+        point = {name: values[parameter.name] for name, parameter in self.parameters(student_space).items()}
+        return point if self.which is None else {SPACE_PARAM: student_space.name} | point
+
+    def split(self, point: Mapping[str, Any]) -> tuple[StudentSpace, Values]:
+        """A point's student space, and its values there: the inverse of `in_study`."""
+        student_space = self._space_of(point)
+        assert student_space is not None
+        parameters = self.parameters(student_space)
+        return student_space, {parameter.name: point[name] for name, parameter in parameters.items()}
 
     def is_whole(self, point: Mapping[str, Any]) -> bool:
         """Whether a study's parameters are all that a trial needs."""
-        branch = self._branch_of(point)
-        return branch is not None and self.parameters(branch).keys() == point.keys() - {SPACE_PARAM}
-
-    def split(self, point: Mapping[str, Any]) -> tuple[StudentSpace, Values]:
-        """A study's point as its branch has it: the other way round than `in_study`."""
-        branch = self._branch_of(point)
-        assert branch is not None
-        return branch, {parameter.name: point[name] for name, parameter in self.parameters(branch).items()}
+        student_space = self._space_of(point)
+        return student_space is not None and self.parameters(student_space).keys() == point.keys() - {SPACE_PARAM}
 
     def candidate(self, point: Values, recipe: Recipe) -> Candidate:
-        """What a study's parameters stand for; see `Space.candidate`."""
-        branch, values = self.split(point)
-        return branch.space.candidate(values, branch.teacher.config, recipe)
+        """The candidate of a point: its network, and `recipe` with the point's values.
+
+        Raises ConfigError where the family has no such network, or none for this teacher.
+        """
+        student_space, values = self.split(point)
+        return student_space.space.candidate(values, student_space.teacher.config, recipe)
 
     def key(self, candidate: Candidate) -> Key:
-        """The same for the same training but for its seed, in whatever space."""
-        branch = self[candidate.space]
-        return branch.teacher_digest, branch.target_digest, *candidate.key
+        """A key that is equal for two candidates, of any spaces, if their trainings differ in the seed alone."""
+        student_space = self[candidate.space]
+        return student_space.teacher_digest, student_space.target_digest, *candidate.key
 
     def suggest(self, trial: Trial) -> Values:
-        """Ask a trial for all its parameters, as Optuna asks where which there are depends on others."""
+        """Ask a trial for all its parameters: first for its space, on which the others depend."""
         which: Values = {} if self.which is None else {SPACE_PARAM: _suggest(trial, SPACE_PARAM, self.which)}
-        branch = self._branch_of(which)
-        assert branch is not None
-        own = {name: _suggest(trial, name, p.distribution) for name, p in self.parameters(branch).items()}
-        return {**which, **own}
+        student_space = self._space_of(which)
+        assert student_space is not None
+        parameters = self.parameters(student_space)
+        return {**which, **{name: _suggest(trial, name, p.distribution) for name, p in parameters.items()}}
 
-    def _branch_of(self, point: Mapping[str, Any]) -> StudentSpace | None:
+    def _space_of(self, point: Mapping[str, Any]) -> StudentSpace | None:
         if self.which is None:
             return next(iter(self))
         return self._by_name.get(point.get(SPACE_PARAM, ""))
@@ -137,5 +177,5 @@ def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Value:
         step, log = distribution.step, distribution.log
         return trial.suggest_float(name, distribution.low, distribution.high, step=step, log=log)
     assert isinstance(distribution, CategoricalDistribution)
-    chosen: Value = trial.suggest_categorical(name, distribution.choices)  # type: ignore[assignment]
-    return chosen
+    choice: Value = trial.suggest_categorical(name, distribution.choices)  # type: ignore[assignment]
+    return choice

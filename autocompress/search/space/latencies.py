@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -10,52 +11,64 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
 
 from autocompress.errors import RunError, SpaceError
 from autocompress.evaluation.latency import Machine, timed
 from autocompress.io import checkpoints
 from autocompress.networks import find_family
 from autocompress.networks.base import Config, Family
-from autocompress.search.sampling.surrogate import Encoding, Surrogate
 from autocompress.search.space.budget import Budget
-from autocompress.search.space.cost import LATENCY_MS
-from autocompress.search.space.joint_space import JointSpace, StudentSpace
+from autocompress.search.space.cost import LATENCY_MS, Costs
+from autocompress.search.space.encoding import Encoding
+from autocompress.search.space.joint_space import JointSpace, Network, StudentSpace
 
 FILE = "latencies.json"
 LIMIT = 1.0  # seconds of timed runs for each network
-LEVELS = 8  # of FLOPs, at each of which a deep and a wide network are measured before the search...
-FAR = 2.0  # ...up to this many times the budget
+LEVELS = 8  # of FLOPs; at each, a deep and a wide network are measured before the search
+STOP_ABOVE = 2.0  # times the budget: networks beyond are not measured before the search
 
-Network = tuple[str, Config]  # family and config: all that a latency depends on
+NetworkKey = tuple[str, Config]  # family and config: all that a latency depends on
+Array = NDArray[np.float64]
+# from features [n, d], values [n] and their variances [n] to what gives mean and deviation [m] at features [m, d]
+Regression = Callable[[Array, Array, Array], Callable[[Array], tuple[Array, Array]]]
 
 
-class Latencies:
-    """Those of a search on one machine, in milliseconds; they are kept in its folder, so each is measured once.
+class Latencies(Costs):
+    """Those of a search on one machine, in milliseconds; they are stored in its folder, so each is measured once.
 
-    To be asked while nothing else runs on the machine. A guess is a Gaussian process's, of the logarithm, from what has
+    Only to be used while nothing else runs on the machine. A guess is by a regression of the logarithm over what has
     been measured so far; what is measured is its own guess.
     """
 
     metric = "latency (ms)"
 
-    def __init__(self, branches: JointSpace, budget: Budget, machine: Machine, folder: Path) -> None:
-        """RunError where what is kept in the folder cannot be read."""
+    def __init__(
+        self, joint_space: JointSpace, budget: Budget, machine: Machine, folder: Path, regression: Regression
+    ) -> None:
         self.machine = machine
-        self._branches = branches
+        self._joint_space = joint_space
         self._budget = budget
         self._file = folder / FILE
-        self._keeps = self._file.is_file()
-        self._measured = self._read() if self._keeps else {}
-        self._encoding = Encoding(branches)
-        self._features = {
-            (branch.family.name, config): self._encoding.encode(branch, values, branch.family.flops(config))
-            for branch in branches
-            for values, config in branch.space.sizes(branch.teacher.config)
-        }
-        self._guesses: dict[Network, float] = {}
+        self._regression = regression
+        self._measured: dict[NetworkKey, float] = {}
+        self._guesses: dict[NetworkKey, float] = {}
+        self._stores = False
 
+    @classmethod
+    def open(
+        cls, joint_space: JointSpace, budget: Budget, machine: Machine, folder: Path, regression: Regression
+    ) -> Latencies:
+        """Open the latencies that an earlier session has measured; RunError if their file cannot be read."""
+        latencies = cls(joint_space, budget, machine, folder, regression)
+        if latencies._file.is_file():
+            latencies._measured = _read(latencies._file)
+            latencies._stores = True
+        return latencies
+
+    @override
     def latency(self, family: Family, config: Config) -> float:
-        """See `Costs.latency`."""
         network = family.name, config
         if network not in self._measured:
             self._measured[network] = timed(family.build(config), self.machine, LIMIT).median
@@ -63,100 +76,114 @@ class Latencies:
             self._write()
         return self._measured[network]
 
+    @override
     def guess(self, family: Family, config: Config) -> float:
-        """See `Costs.guess`; a network that is in no space of the search is measured."""
+        """A guess of milliseconds; a network that is in no space of the search is measured."""
         network = family.name, config
         if network in self._measured:
             return self._measured[network]
         if not self._guesses:
-            self._guesses = self._predicted()
-        guessed = self._guesses.get(network)
-        return self.latency(family, config) if guessed is None else guessed
+            self._guesses = self._predict_all()
+        guess = self._guesses.get(network)
+        return self.latency(family, config) if guess is None else guess
+
+    @override
+    def store(self) -> None:
+        self._stores = True
+        self._write()
+
+    @override
+    def facts(self) -> list[str]:
+        teachers = ((s.teacher_name, self.latency(s.family, s.teacher.config)) for s in self._joint_space)
+        listed = ", ".join(f"teacher {name} {ms:.1f} ms" for name, ms in teachers)
+        return [f"latency     on {self.machine}: {listed}; {len(self._measured)} networks measured so far"]
 
     def calibrate(self, on_measure: Callable[[str], None]) -> None:
         """Measure teachers, and networks of all sizes, the small ones first, to guess the others from.
 
         SpaceError, naming the smallest network, where not even that is within the budget.
         """
-        for branch in self._branches:
-            on_measure(f"measuring latencies: {branch.teacher_name}")
-            self.latency(branch.family, branch.teacher.config)
-            for level, configs in enumerate(self._ladder(branch)):
-                on_measure(f"measuring latencies: networks of {branch.name}, level {level + 1} of {LEVELS}")
-                found = [self.latency(branch.family, config) for config in configs]
+        for student_space in self._joint_space:
+            on_measure(f"measuring latencies: {student_space.teacher_name}")
+            self.latency(student_space.family, student_space.teacher.config)
+            for level, networks in enumerate(self._ladder(student_space)):
+                on_measure(f"measuring latencies: networks of {student_space.name}, level {level + 1} of {LEVELS}")
+                latencies = [self.latency(student_space.family, network.config) for network in networks]
                 if level == 0:
-                    self._check(branch, configs[0])
-                if self._budget.latency is not None and min(found) > FAR * self._budget.latency:
+                    self._check_smallest(student_space, networks[0])
+                if self._budget.latency is not None and min(latencies) > STOP_ABOVE * self._budget.latency:
                     break
 
-    def _ladder(self, branch: StudentSpace) -> list[list[Config]]:
-        """At each of LEVELS of FLOPs within the budget the networks next to it with the most and the least parameters.
+    def _ladder(self, student_space: StudentSpace) -> list[list[Network]]:
+        """The smallest network, then for each further of LEVELS of FLOPs a wide one and a deep one near it.
 
-        At equal FLOPs more parameters are more channels and fewer layers.
+        At equal FLOPs more parameters are more channels and fewer layers. All are within the budgets for FLOPs and
+        parameters, where any is.
         """
-        family = branch.family
-        configs = {config for _, config in branch.space.sizes(branch.teacher.config)}
-        sizes = sorted(
-            ((family.flops(config), family.params(config), config) for config in configs),
-            key=lambda size: (size[0], size[1], repr(size[2])),
-        )
-        inside = [size for size in sizes if self._budget.without_latency().allows(size[0], size[1])] or sizes[:1]
-        low, high = math.log(inside[0][0]), math.log(inside[-1][0])
-        ladder = [[inside[0][2]]]
+        networks = {network.config: network for network in student_space.networks.values()}
+        by_size = sorted(networks.values(), key=lambda n: (n.flops, n.params, repr(n.config)))
+        counted = self._budget.without_latency()
+        inside = [network for network in by_size if counted.allows(network.flops, network.params)] or by_size[:1]
+        low, high = math.log(inside[0].flops), math.log(inside[-1].flops)
+        ladder = [[inside[0]]]
         for level in range(1, LEVELS):
             target = low + (high - low) * level / (LEVELS - 1)
-            near = sorted(inside, key=lambda size: abs(math.log(size[0]) - target))[: max(2, len(inside) // LEVELS)]
-            ends = {config: None for _, _, config in (max(near, key=_width), min(near, key=_width))}
-            ladder.append(list(ends))
+            by_distance = sorted(inside, key=lambda network: abs(math.log(network.flops) - target))
+            near = by_distance[: max(2, len(inside) // LEVELS)]
+            widest, deepest = max(near, key=_params_per_flop), min(near, key=_params_per_flop)
+            ladder.append([widest] if widest is deepest else [widest, deepest])
         return ladder
 
-    def _check(self, branch: StudentSpace, smallest: Config) -> None:
-        found, limit = self.latency(branch.family, smallest), self._budget.latency
-        if limit is not None and found > limit:
-            counts = branch.family.counts_of(smallest)
-            shape = ", ".join(f"{count.field} {counts[count.field]}" for count in branch.family.counts)
+    def _check_smallest(self, student_space: StudentSpace, smallest: Network) -> None:
+        latency = self.latency(student_space.family, smallest.config)
+        if not self._budget.allows(smallest.flops, smallest.params, latency):
             raise SpaceError(
-                f"no network of the space {branch.name} is within {self._budget}: the smallest ({shape}) takes "
-                f"{found:.4g} ms on {self.machine}; raise --budget-latency or widen the space"
+                f"no network of the space {student_space.name} is within {self._budget}: the smallest "
+                f"({student_space.shape(smallest)}) takes {latency:.4g} ms on {self.machine}; "
+                "raise --budget-latency or widen the space"
             )
 
-    def settled(self) -> list[str]:
-        """See `Costs.settled`."""
-        self._keeps = True
-        self._write()
-        teachers = ((b.teacher_name, self.latency(b.family, b.teacher.config)) for b in self._branches)
-        listed = ", ".join(f"teacher {name} {ms:.1f} ms" for name, ms in teachers)
-        return [f"latency     on {self.machine}: {listed}; {len(self._measured)} networks measured so far"]
+    @functools.cached_property
+    def _features(self) -> dict[NetworkKey, list[float]]:
+        """The features of all networks of the search."""
+        encoding = Encoding(self._joint_space)
+        return {
+            (student_space.family.name, network.config): encoding.encode(student_space, network.values, network.flops)
+            for student_space in self._joint_space
+            for network in student_space.networks.values()
+        }
 
-    def _predicted(self) -> dict[Network, float]:
-        """Of all networks."""
-        known = [(self._features[network], ms) for network, ms in self._measured.items() if network in self._features]
-        features = np.array([row for row, _ in known])
-        logarithms = np.log10([ms for _, ms in known])
-        predictor = Surrogate(features, logarithms, np.zeros(len(known)))
-        means, _ = predictor(np.array(list(self._features.values())))
+    def _predict_all(self) -> dict[NetworkKey, float]:
+        """Guesses for all networks of the search."""
+        measured = [
+            (self._features[network], ms) for network, ms in self._measured.items() if network in self._features
+        ]
+        features = np.array([row for row, _ in measured])
+        logarithms = np.log10([ms for _, ms in measured])
+        predict = self._regression(features, logarithms, np.zeros(len(measured)))
+        means, _ = predict(np.array(list(self._features.values())))
         return {network: float(10**mean) for network, mean in zip(self._features, means, strict=True)}
 
     def _write(self) -> None:
-        if self._keeps:
+        if self._stores:
             networks = [
                 {"family": family, "config": config.to_dict(), LATENCY_MS: ms}
                 for (family, config), ms in self._measured.items()
             ]
             checkpoints.write_json(self._file, {"machine": asdict(self.machine), "networks": networks})
 
-    def _read(self) -> dict[Network, float]:
-        try:
-            content: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
-            return {_network(known): float(known[LATENCY_MS]) for known in content["networks"]}
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{self._file}: not readable as latencies ({error}); restore or remove it") from error
+
+def _read(file: Path) -> dict[NetworkKey, float]:
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return {_network_key(stored): float(stored[LATENCY_MS]) for stored in content["networks"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file}: not readable as latencies ({error}); restore or remove it") from error
 
 
-def _network(known: dict[str, Any]) -> Network:
-    return known["family"], find_family(known["family"]).config_class.from_dict(known["config"])
+def _network_key(stored: dict[str, Any]) -> NetworkKey:
+    return stored["family"], find_family(stored["family"]).config_class.from_dict(stored["config"])
 
 
-def _width(size: tuple[int, int, Config]) -> float:
-    """Parameters for each of the FLOPs... see `_ladder`."""
-    return size[1] / size[0]
+def _params_per_flop(network: Network) -> float:
+    return network.params / network.flops

@@ -22,7 +22,7 @@ from autocompress.errors import SpaceError
 
 Value = int | float | str | bool
 
-MAX_VALUES = 10_000  # of one parameter: more is a slip of the pen, and would fill the memory
+MAX_VALUES = 10_000  # of one parameter: more are a typing error, and would fill the memory
 
 
 @dataclass(frozen=True)

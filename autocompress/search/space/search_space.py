@@ -38,14 +38,14 @@ class Candidate:
 
     @property
     def cost(self) -> float:
-        """What PSNR is weighed against: latency where it is measured, else FLOPs."""
+        """The cost that PSNR is weighed against: the latency if it is measured, else FLOPs."""
         return self.flops if self.latency is None else self.latency
 
     @property
     def key(self) -> tuple[Config, Recipe]:
-        """Equal for two points that are the same training but for its seed.
+        """A key that is equal for two points if their trainings differ in the seed alone.
 
-        Without a teacher's share its loss says nothing.
+        The teacher's loss is left out if the teacher's share is 0.
         """
         recipe = dataclasses.replace(self.recipe, seed=0)
         return self.config, recipe if recipe.teacher_share else dataclasses.replace(recipe, teacher_loss="l1")
@@ -60,6 +60,11 @@ class SearchSpace:
     parameters: tuple[Parameter, ...]
     defaults: Values
 
+    @property
+    def counts(self) -> list[Parameter]:
+        """The parameters that a network's size depends on; the others say how it is trained."""
+        return [parameter for parameter in self.parameters if parameter.name not in VARIABLE]
+
     def for_teacher(self, teacher: Config) -> SearchSpace:
         """The same space without counts above their limits, which are mostly the teacher's own."""
         limits = self.family.limits(teacher)
@@ -72,7 +77,7 @@ class SearchSpace:
         )
 
     def candidate(self, values: Values, teacher: Config, recipe: Recipe) -> Candidate:
-        """The point with these values, trained by `recipe` but for what the values say.
+        """The candidate with these values; the rest of its training is as in `recipe`.
 
         Raises ConfigError where the family has no such network: its counts may depend on each other.
         """
@@ -89,22 +94,21 @@ class SearchSpace:
         )
 
     def sizes(self, teacher: Config) -> Iterator[tuple[Values, Config]]:
-        """Every network of the space that there is, with the defaults for the rest: what its FLOPs can be."""
-        counts = [parameter for parameter in self.parameters if parameter.name not in VARIABLE]
-        for combination in itertools.product(*(parameter.values for parameter in counts)):
-            values = {**dict(zip((p.name for p in counts), combination, strict=True)), **self.rest}
-            fields = {p.name: values[p.name] for p in counts}
+        """Every network of the space, with the defaults for the parameters that its size does not depend on."""
+        names = [parameter.name for parameter in self.counts]
+        for combination in itertools.product(*(parameter.values for parameter in self.counts)):
+            fields = dict(zip(names, combination, strict=True))
             with suppress(ConfigError):
-                yield values, self.family.student_config(teacher, fields)
+                yield {**fields, **self.rest}, self.family.student_config(teacher, fields)
 
     def nearest(self, config: Config) -> Values:
-        """The point next to a network of this size, with the defaults for the rest."""
+        """The point whose counts are nearest to this config's, with the defaults for the other parameters."""
         values = {**self.family.counts_of(config), **self.rest}
         return {parameter.name: parameter.nearest(values[parameter.name]) for parameter in self.parameters}
 
     @property
     def rest(self) -> Values:
-        """What the first trials take for the parameters that a network's size does not depend on."""
+        """The defaults of the parameters that a network's size does not depend on, as the first trials have them."""
         return {p.name: self.defaults.get(p.name, p.values[0]) for p in self.parameters if p.name in VARIABLE}
 
     @property
@@ -113,7 +117,7 @@ class SearchSpace:
         return math.prod(len(parameter.values) for parameter in self.parameters)
 
     def to_dict(self) -> dict[str, Any]:
-        """What tells this space from another, as plain JSON types."""
+        """The family, parameters and defaults as plain JSON types: equal spaces have equal ones."""
         return {
             "family": self.family.name,
             "parameters": {parameter.name: list(parameter.values) for parameter in self.parameters},

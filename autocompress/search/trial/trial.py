@@ -1,31 +1,38 @@
-"""One trial: shrink the teacher, score, distill, score, keep."""
+"""One trial: shrink the teacher, score, distill to the next rung, score, and so on; keep the student."""
 
 from __future__ import annotations
 
+import math
+import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 
 import autocompress
 from autocompress.distill.training import Training
+from autocompress.errors import AutocompressError, DiskFull
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.io import checkpoints
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
 from autocompress.prune import from_scratch
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.search.space.search_space import Candidate
 from autocompress.search.trial.context import TrialContext
-
-OnStep = Callable[[int], object]
-GoesOn = Callable[[int, float], bool]  # of a step and the PSNR-Y there
+from autocompress.search.trial.messages import Failed, Finished, Job, Message, RungReached, StepDone
 
 RUNG_RATIO = 3
 FIRST_RUNG = 20  # Adam's first steps set every student back, the large ones most
+STEP_EVERY = 0.1  # seconds between steps that are told of
+
+# what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix
+FAILURES = (AutocompressError, RuntimeError, MemoryError)
+# what PyTorch says where memory is short and its RuntimeError has no type of its own: of the CPU (of Windows, and of
+# C++ everywhere), and of CUDA and its libraries
+NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "CUDA error: out of memory", "ALLOC_FAILED")
+LONG = 200  # characters of a reason: PyTorch adds pages of advice
 
 
 def rung_steps(steps: int) -> list[int]:
@@ -34,111 +41,141 @@ def rung_steps(steps: int) -> list[int]:
     return [*(step for step in early if step >= FIRST_RUNG), steps]
 
 
-class Trial:
-    """A student of one candidate on its way: from what an earlier attempt left in `state_file`, if there is such."""
+def run_trial(job: Job, context: TrialContext) -> Iterator[Message]:
+    """Make, score and train a job's student: the `Work` of every search.
 
-    def __init__(self, candidate: Candidate, inputs: TrialContext, state_file: Path) -> None:
-        self.candidate = candidate
-        self._inputs = inputs
-        self._state_file = state_file
-        self.seconds: dict[str, float] = {}
+    Raises DiskFull, since no other trial would fare better; what else may go wrong with a trial is its last message.
+    """
+    try:
+        yield from _Trial(job, context).messages()
+    except DiskFull:
+        raise
+    except FAILURES as error:
+        yield failure(job.number, error)
+
+
+def failure(number: int, error: BaseException) -> Failed:
+    """What is told of a trial that this error has ended; it is tried again where memory was short."""
+    if not _out_of_memory(error):
+        return Failed(number, str(error))
+    # whoever took the memory may have given it back by then
+    return Failed(number, f"out of memory: {textwrap.shorten(str(error) or repr(error), LONG)}", again=True)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether it says that there is too little memory, here or on the GPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in NO_MEMORY)
+
+
+class _Trial:
+    """A student on its way: from what an earlier attempt left in the job's state file, if there is such."""
+
+    def __init__(self, job: Job, context: TrialContext) -> None:
+        self._job = job
+        self._context = context
+        self._seconds: dict[str, float] = {}  # by part of the work
         self._scores: dict[int, float] = {}  # PSNR-Y by step; 0 is before training
-        state = self._read_state()
-        with self._during("shrinking"):
-            if state is None:
-                student = inputs.shrink(candidate)
-            else:
-                student = from_scratch(inputs.family(candidate), candidate.config, 0)
-            inputs.precision.place(student)
-        if state is None:
-            self._scores[0] = self._psnr(student)
-        recipe = candidate.recipe
-        self._training = Training(
-            student, inputs.sampler(candidate), recipe, inputs.precision, inputs.target(candidate)
-        )
-        if state is not None:
-            self._training.load_state_dict(state["training"])
-            self._scores, self.seconds = state["scores"], state["seconds"]
 
-    @contextmanager
-    def _during(self, part: str) -> Iterator[None]:
-        start = time.perf_counter()
-        with self._inputs.ledger.during(part):
-            yield
-        self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
-
-    def train(self, on_step: OnStep, goes_on: GoesOn) -> bool:
-        """Distill to the recipe's last step, or to a rung where it does not go on; returns whether it came to the end.
-
-        Rungs that an earlier attempt came to are told again. Raises TrainingDiverged.
-        """
-        if not all(goes_on(step, psnr) for step, psnr in self._scores.items()):
-            return False
-        training, steps = self._training, self.candidate.recipe.steps
+    def messages(self) -> Iterator[Message]:
+        """Those of `Work`. Rungs that an earlier attempt came to are told again."""
+        number, steps = self._job.number, self._job.candidate.recipe.steps
+        training = self._resume() if self._job.state_file.is_file() else self._begin()
+        for step, psnr in list(self._scores.items()):
+            yield RungReached(number, step, psnr)
         for rung in rung_steps(steps):
             if rung in self._scores:
                 continue
-            with self._during("training"):
-                training.run_to(rung, on_step)
+            yield from self._distill(training, rung)
             if rung < steps:
-                self._scores[rung] = self._psnr(training.student)
-                self._write_state()
-                if not goes_on(rung, self._scores[rung]):
-                    return False
-        return True
+                self._score(training.student, rung)
+                self._write_state(training)
+                yield RungReached(number, rung, self._scores[rung])
+        metrics = self._finish(training.student)
+        yield Finished(number, metrics, self._seconds)
 
-    def finish(self, folder: Path) -> dict[str, float]:
+    def _begin(self) -> Training:
+        """The teacher is shrunk, and the student scored as it is."""
+        with self._timed("shrinking"):
+            student = self._context.shrink(self._job.candidate)
+            self._context.precision.place(student)
+        self._score(student, 0)
+        return self._context.training(student, self._job.candidate)
+
+    def _resume(self) -> Training:
+        """Where the earlier attempt came to its last rung."""
+        candidate = self._job.candidate
+        state: dict[str, Any] = torch.load(self._job.state_file, map_location="cpu", weights_only=True)
+        with self._timed("shrinking"):
+            student = from_scratch(self._context.family(candidate), candidate.config, 0)
+            self._context.precision.place(student)
+        training = self._context.training(student, candidate)
+        training.load_state_dict(state["training"])
+        self._scores, self._seconds = state["scores"], state["seconds"]
+        return training
+
+    def _distill(self, training: Training, rung: int) -> Iterator[StepDone]:
+        """To a rung; the first step is told of, and then one every STEP_EVERY seconds. Raises TrainingDiverged."""
+        told = -math.inf
+        with self._timed("training"):
+            for step in training.steps_to(rung):
+                if (now := time.monotonic()) - told >= STEP_EVERY:
+                    told = now
+                    yield StepDone(self._job.number, step)
+
+    def _score(self, student: SRNetwork, step: int) -> None:
+        with self._timed("scoring"):
+            self._scores[step] = self._context.psnr_y(network_upscaler(student))
+
+    def _write_state(self, training: Training) -> None:
+        with self._timed("writing"):
+            state = {"training": training.state_dict(), "scores": self._scores, "seconds": self._seconds}
+            checkpoints.save_objects(self._job.state_file, state)
+
+    def _finish(self, student: SRNetwork) -> dict[str, float]:
         """Score on all metrics, write the student, and return its mean scores."""
-        student = self._training.student
-        with self._during("scoring"):
-            crops = self._inputs.crops
-            scores = self._inputs.score(
+        folder, crops = self._job.folder, self._context.crops
+        with self._timed("scoring"):
+            scores = self._context.score(
                 network_upscaler(student), on_image=lambda image, sr: crops.keep(image, sr, folder)
             )
-        with self._during("writing"):
+        with self._timed("writing"):
             checkpoints.save_tensors(folder / "student.safetensors", student.state_dict())
             checkpoints.write_json(folder / "student.json", self._describe(student, scores.mean))
         return scores.mean
 
-    def _psnr(self, student: SRNetwork) -> float:
-        with self._during("scoring"):
-            return self._inputs.psnr_y(network_upscaler(student))
-
-    def _write_state(self) -> None:
-        with self._during("writing"):
-            state = {"training": self._training.state_dict(), "scores": self._scores, "seconds": self.seconds}
-            checkpoints.save_objects(self._state_file, state)
-
-    def _read_state(self) -> dict[str, Any] | None:
-        if not self._state_file.is_file():
-            return None
-        state: dict[str, Any] = torch.load(self._state_file, map_location="cpu", weights_only=True)
-        return state
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        start = time.perf_counter()
+        with self._context.timer.during(part):
+            yield
+        self._seconds[part] = self._seconds.get(part, 0.0) + time.perf_counter() - start
 
     def _describe(self, student: SRNetwork, metrics: dict[str, float]) -> dict[str, Any]:
-        task, references = self._inputs.task, self._inputs.references
-        branch = task.joint_space[self.candidate.space]
+        task, candidate, context = self._context.task, self._job.candidate, self._context
+        space = task.joint_space[candidate.space]
         return {
             **describe(student),
-            **({} if self.candidate.latency is None else {LATENCY_MS: self.candidate.latency}),
+            **({} if candidate.latency is None else {LATENCY_MS: candidate.latency}),
             "metrics": metrics,
             "provenance": {
-                "space": branch.name,
-                "teacher": branch.teacher_name,
-                "teacher_digest": branch.teacher_digest,
-                "target": branch.target_name,
-                "target_digest": branch.target_digest,
+                "space": space.name,
+                "teacher": space.teacher_name,
+                "teacher_digest": space.teacher_digest,
+                "target": space.target_name,
+                "target_digest": space.target_digest,
                 "init": task.settings.init,
-                "recipe": self.candidate.recipe.to_dict(),
+                "recipe": candidate.recipe.to_dict(),
                 # from these two a lost study is made again
-                "point": dict(task.joint_space.in_study(branch, self.candidate.values)),
+                "point": dict(task.joint_space.in_study(space, candidate.values)),
                 "scores": {str(step): psnr for step, psnr in self._scores.items()},
                 "psnr_y_before_training": self._scores[0],
-                "validation": references | {"teacher": self._inputs.teachers[branch.name]},
-                "trained_on": f"{len(self._inputs.bank)} images of {task.train.name}",
-                "scored_on": f"{len(self._inputs.valid)} images of {task.valid.name}",
-                "seconds": {part: round(seconds, 2) for part, seconds in self.seconds.items()},
-                "arithmetic": self._inputs.precision.to_dict(),
+                "validation": context.references | {"teacher": context.teachers[space.name]},
+                "trained_on": f"{len(context.bank)} images of {task.train.name}",
+                "scored_on": f"{len(context.valid)} images of {task.valid.name}",
+                "seconds": {part: round(seconds, 2) for part, seconds in self._seconds.items()},
+                "arithmetic": context.precision.to_dict(),
                 "versions": {"autocompress": autocompress.__version__, "torch": torch.__version__},
             },
         }

@@ -18,7 +18,6 @@ from autocompress.errors import ConfigError
 from autocompress.evaluation.metrics import psnr_y
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
-from autocompress.networks.edsr.selection import Selection, norm_scores, taylor_scores
 from autocompress.networks.teachers import load_teacher
 from autocompress.shrink.init import Init
 
@@ -92,7 +91,7 @@ def real_teacher() -> EDSR:
 
 @pytest.fixture(scope="module")
 def real_projection(real_teacher: EDSR) -> Shrink:
-    return shrinker(real_teacher, photo_patches(12, 32), "projection")
+    return shrinker(real_teacher, photo_patches(8, 32), "projection")
 
 
 @pytest.fixture(scope="module")
@@ -169,10 +168,8 @@ def test_the_full_size_of_a_foreign_teacher_folds_its_res_scale(init: str, file:
     assert student.config.res_scale == 1
 
 
-def test_the_full_size_of_the_real_teacher_computes_what_it_does(
-    real_teacher: EDSR, real_projection: Shrink, held_out: ImagePair
-) -> None:
-    student = real_projection(real_teacher.config)
+def test_the_full_size_of_the_real_teacher_computes_what_it_does(real_teacher: EDSR, held_out: ImagePair) -> None:
+    student = shrinker(real_teacher, photo_patches(4, 24), "projection")(real_teacher.config)  # few: each costs time
     assert largest_difference(student, real_teacher, as_tensor(held_out.lr)) < 1e-3
 
 
@@ -279,23 +276,23 @@ def test_copied_channels_keep_what_is_used() -> None:
             target.bias[outputs] = module.bias
     lr = photo_patches(4, 24)
     for init in ("copy", "taylor"):
-        scores = EDSRFamily().analyse(teacher, lr, init, 0)
-        selection = Selection(teacher, scores)
-        assert largest_difference(selection(small.config), small, lr) < 1e-5
-        assert selection.blocks[1] == 0
+        family = EDSRFamily()
+        selection = family.selection(family.shrinkable(teacher), family.analyse(teacher, lr, init, 0))
+        assert largest_difference(family.selected(selection, small.config), small, lr) < 1e-5
+        assert selection.part_importance("body")[1] == 0
 
 
 def test_taylor_scores_are_squares_of_weight_times_gradient() -> None:
     teacher = random_teacher(3, num_feat=4, num_block=1)
     lr = photo_patches(2, 25)  # not a multiple of 3: the last row and column are left out
-    scores = taylor_scores(teacher, lr)
-    assert scores.keys() == norm_scores(teacher).keys()
+    scores = EDSRFamily().analyse(teacher, lr, "taylor", 0)
+    assert scores.keys() == EDSRFamily().analyse(teacher, lr, "copy", 0).keys()
     truth = lr[..., :24, :24]
     small = F.interpolate(truth, scale_factor=1 / 3, mode="bicubic", antialias=True).clamp(0, 1)
     loss = (teacher(small) - truth).abs().mean()
     weight = teacher.body[0].conv1.weight
     (gradient,) = torch.autograd.grad(loss, [weight])
-    torch.testing.assert_close(scores["body.0.conv1"], (weight * gradient).square().detach())
+    torch.testing.assert_close(scores["body.0.conv1.weight"], (weight * gradient).square().detach())
 
 
 def test_prune_offers_every_init(tiny_teacher: EDSR) -> None:

@@ -8,9 +8,7 @@ from helpers.swinir_networks import FAMILY, images
 from helpers.swinir_networks import random_swinir as network
 
 from autocompress import prune
-from autocompress.networks.swinir import SwinIRFamily
 from autocompress.networks.swinir.network import SwinIRConfig
-from autocompress.networks.swinir.selection import Selection
 from autocompress.networks.weights import digest
 
 INITS = ("copy", "taylor")
@@ -68,7 +66,7 @@ def test_dead_parts_are_the_ones_that_go(keep: int) -> None:
             if name.endswith("fc2.weight"):
                 parameter[:, ::2] = 0
     config = SwinIRConfig(2, 12, (2, 2), (2, 2), 4, mlp_ratio=1)
-    student = Selection(teacher, SwinIRFamily().analyse(teacher, images(16, 16), "copy", 0))(config)
+    student = prune.shrink(teacher, config, images(16, 16), "copy")
     lr = images(8, 13)
     torch.testing.assert_close(student(lr), teacher(lr), atol=1e-5, rtol=0)
 
@@ -82,9 +80,9 @@ def test_narrower_heads_keep_their_scores() -> None:
             layer.attn.qkv.weight.view(3, 2, 6, 12)[:, :, dead] = 0
             layer.attn.qkv.bias.view(3, 2, 6)[:, :, dead] = 0
             layer.attn.proj.weight.view(12, 2, 6)[:, :, dead] = 0
-    selection = Selection(teacher, SwinIRFamily().analyse(teacher, images(16, 16), "copy", 0))
-    student = selection(SwinIRConfig(2, 6, (2,), (2,), 4))
-    stream = selection.stream.topk(6).indices.sort().values
+    selection = FAMILY.selection(FAMILY.shrinkable(teacher), FAMILY.analyse(teacher, images(16, 16), "copy", 0))
+    student = FAMILY.selected(selection, SwinIRConfig(2, 6, (2,), (2,), 4))
+    stream = selection.kept("stream", 6)
     ours, theirs = (net.layers[0].residual_group.blocks[1].attn for net in (student, teacher))
     with torch.no_grad():
         x = torch.zeros(1, 4, 4, 12)

@@ -1,5 +1,6 @@
 """`autocompress status`: of a run that is over, of one that goes on, of one that was killed, of none."""
 
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -7,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stub
+from helpers import fake_trials
+from helpers.fake_trials import FakeSetup
 from helpers.programs import finish, start, wait_for
-from stub import StubSetup
 from typer.testing import CliRunner
 
 from autocompress.cli import app
 from autocompress.errors import RunError
-from autocompress.search import RunFolder, Settings, tuner
+from autocompress.search import RunFolder, SearchCallback, Settings
 from autocompress.search.results.front import pareto, pick
 from autocompress.search.results.status import status
 from autocompress.search.space.search_space import Candidate
@@ -37,7 +38,7 @@ def told(folder: Path, *options: str) -> str:
 
 
 def test_of_a_finished_run(small: Make) -> None:
-    stub.run(small(trials=14, steps=300), StubSetup(raises_at=100), here=True)  # stops some from the ninth on
+    fake_trials.run(small(trials=14, steps=300), FakeSetup(raises_at=100), here=True)  # stops some from the ninth on
     run = RunFolder(small().folder)
     before = files(run)
     about = status(run)
@@ -48,11 +49,11 @@ def test_of_a_finished_run(small: Make) -> None:
     assert counts["stopped"] > 0
     assert counts["finished"] + counts["stopped"] == 13
     assert counts["running"] == counts["waiting"] == about["sessions"] == 0
-    best = max(run.students(), key=lambda student: float(student["metrics"]["psnr_y"]))
-    assert (about["best"]["trial"], about["best"]["flops"]) == (best["trial"], best["flops"])
+    best = max(run.students(), key=lambda student: float(student.metrics["psnr_y"]))
+    assert (about["best"]["trial"], about["best"]["flops"]) == (best.trial, best.flops)
     assert about["times"]["sessions"] == 1
-    assert about["times"]["total"] == pytest.approx(run.times[0]["total"])
-    assert any(trial["reason"] == "the stub raised" for trial in about["ended_early"])
+    assert about["times"]["total"] == pytest.approx(run.times[0].total)
+    assert any(trial["reason"] == "the fake trial raised" for trial in about["ended_early"])
     assert json.loads(told(run.path, "--json"))["trials"] == counts
     said = told(run.path, "--all")
     assert "nobody works on it" in said
@@ -61,32 +62,31 @@ def test_of_a_finished_run(small: Make) -> None:
     assert "training" not in told(run.path).split("time")[0]
 
 
-def test_where_the_time_goes_is_seen_while_it_goes(small: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_time_goes_is_seen_while_it_goes(small: Make) -> None:
     """Of each session once, however often it is kept; at the end as the session itself counts it."""
-    monkeypatch.setattr(tuner, "TIMES_EVERY", 0.0)
     totals: list[list[float]] = []
 
-    class Looking(stub.Quiet):
+    class Looking(SearchCallback):
         """Looks when a trial has come to its end."""
 
-        def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
             about = status(run)["times"]
             totals.append([about["sessions"], about["total"], sum(about["parts"].values())])
 
-    monkeypatch.setattr(stub, "Quiet", Looking)
+    own: dict[str, Any] = {"callback": Looking(), "clock": itertools.count(step=10).__next__}  # each look is late
     run = RunFolder(small().folder)
-    stub.run(small(trials=3), StubSetup(seconds=0.05), here=True)
+    fake_trials.run(small(trials=3), FakeSetup(seconds=0.05), here=True, **own)
     assert [sessions for sessions, *_ in totals] == [1] * len(totals)
-    assert 0 < totals[0][1] < totals[-1][1] < run.times[0]["total"]
+    assert 0 < totals[0][1] < totals[-1][1] < run.times[0].total
     assert all(total == pytest.approx(parts, abs=0.1) for _, total, parts in totals)
-    stub.run(small(trials=6), StubSetup(seconds=0.05), here=True)
+    fake_trials.run(small(trials=6), FakeSetup(seconds=0.05), here=True, **own)
     assert len(totals) > 3
     assert [sessions for sessions, *_ in totals[3:]] == [2] * len(totals[3:])
-    assert len(run.times) == len({session["session"] for session in run.times}) == 2
+    assert len(run.times) == len({session.session for session in run.times}) == 2
 
 
 def test_what_trials_take_is_said_of_workers_too(small: Make) -> None:
-    stub.run(small(trials=2, trial_timeout=60.0), StubSetup(seconds=0.1))
+    fake_trials.run(small(trials=2, trial_timeout=60.0), FakeSetup(seconds=0.1))
     said = told(small().folder)
     assert " in 1 session: " in said
     assert re.search(r"\n +of the finished trials, \S+ in all: training 100%\n", said)
@@ -94,26 +94,26 @@ def test_what_trials_take_is_said_of_workers_too(small: Make) -> None:
 
 def test_the_log_of_a_failed_trial_is_named(small: Make) -> None:
     """And that of one that was stopped is not: there is nothing more to say."""
-    stub.run(small(trials=6), StubSetup(raises_at=33), here=True)
+    fake_trials.run(small(trials=6), FakeSetup(raises_at=33), here=True)
     run = RunFolder(small().folder)
     failed = next(trial for trial in status(run)["ended_early"] if trial["state"] == "failed")
     assert Path(failed["log"]) == run.trial(failed["trial"]) / "log.txt"
-    assert "failed: the stub raised" in Path(failed["log"]).read_text()
+    assert "failed: the fake trial raised" in Path(failed["log"]).read_text()
     said = told(run.path, "--all")
-    assert f"failed   trial {failed['trial']}: the stub raised ({failed['log']} says more)" in said
+    assert f"failed   trial {failed['trial']}: the fake trial raised ({failed['log']} says more)" in said
     assert said.count("log.txt") == 1
 
 
 def test_the_best_is_the_pick_within_a_lower_budget(small: Make) -> None:
-    stub.run(small(), StubSetup(), here=True)
+    fake_trials.run(small(), FakeSetup(), here=True)
     run = RunFolder(small().folder)
     before = status(run)["best"]["trial"]
     assert before == pick(pareto(run))["trial"]
-    largest = max(student["flops"] for student in run.students())
+    largest = max(student.flops for student in run.students())
     lower = {"budget_flops": largest - 1, "extend": True}
-    stub.run(small(**lower), StubSetup(), here=True)
+    fake_trials.run(small(**lower), FakeSetup(), here=True)
     assert status(run)["best"]["trial"] == pick(pareto(run))["trial"] != before
-    config = run.config
+    config = run.config.to_dict()
     config["search"]["budget"] = {"flops": None, "params": 1}
     (run.path / "config.json").write_text(json.dumps(config))
     assert status(run)["best"] is None
@@ -124,7 +124,7 @@ def test_the_best_is_the_pick_within_a_lower_budget(small: Make) -> None:
 def test_of_a_run_that_goes_on_and_is_killed(small: Make) -> None:
     settings = small(trials=6)
     run = RunFolder(settings.folder)
-    program = start(settings, StubSetup(seconds=6.0))
+    program = start(settings, FakeSetup(seconds=6.0))
     wait_for(run, 1)
     about: dict[str, Any] = {"running": []}
     while not about["running"] or about["running"][0]["step"] in (None, 0):
@@ -142,7 +142,7 @@ def test_of_a_run_that_goes_on_and_is_killed(small: Make) -> None:
     assert (about["sessions"], about["trials"]["running"]) == (0, 0)
     assert about["times"]["sessions"] == 1
     assert about["times"]["total"] > 1
-    assert finish(start(settings, StubSetup())) == "all 6 trials are done"
+    assert finish(start(settings, FakeSetup())) == "all 6 trials are done"
 
 
 def test_of_no_run(tmp_path: Path) -> None:

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.small_search import Recorder
+from helpers.small_search import Recorder, run_search
 from numpy.typing import NDArray
 from PIL import Image
 
 import autocompress
-from autocompress import search
-from autocompress.compute import precision
 from autocompress.data import bicubic
 from autocompress.data.images import read_image
 from autocompress.data.sources import ImagePair
@@ -21,8 +19,7 @@ from autocompress.errors import RunError
 from autocompress.evaluation.scores import bicubic_upscaler, network_upscaler
 from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.run import crops
-from autocompress.search.run.crops import Pieces, copy_crops, crops_of, make_crops, student_crop
-from autocompress.search.run.pictures import side_by_side
+from autocompress.search.run.crops import Pieces, copy_crops, crops_of, make_crops, side_by_side, student_crop
 
 Finished = tuple[RunFolder, Outcome, Recorder]
 Pixels = NDArray[np.uint8]
@@ -98,23 +95,18 @@ def test_a_teacher_that_it_does_not_know_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_later_students_are_cut_to_the_run_s_crops(
-    small: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, workers: int
-) -> None:
+def test_later_students_are_cut_to_the_run_s_crops(small: Callable[..., Settings], workers: int) -> None:
     """Also where others would be chosen now, and by workers in processes of their own."""
-    monkeypatch.setattr(precision, "choose", precision.Precision)
-    run, _ = search.search(small(trials=1, steps=2), Recorder())
+    run, _ = run_search(small(trials=1, steps=2))
     index = run.path / "crops" / "crops.json"
     content = json.loads(index.read_text())
     content["crops"][0] |= {"top": 8, "left": 4, "height": 32, "width": 64}
     index.write_text(json.dumps(content))
-    search.search(small(trials=3, steps=2, workers=workers), Recorder())
+    run_search(small(trials=3, steps=2, workers=workers))
     assert json.loads(index.read_text()) == content
     pieces = crops_of(run)
     assert pieces is not None
-    shapes = [
-        read_image(student_crop(run.trial(student["trial"]), pieces.crops[0])).shape for student in run.students()
-    ]
+    shapes = [read_image(student_crop(run.trial(student.trial), pieces.crops[0])).shape for student in run.students()]
     assert shapes == [(96, 96, 3), (32, 64, 3), (32, 64, 3)]
 
 
@@ -134,5 +126,5 @@ def test_students_crops_are_theirs(finished: Finished) -> None:
     (crop,) = pieces.crops  # a third of the photos validates
     lr = bicubic.downscale(read_image(pieces.truth(crop)), 2)  # the crop is the whole image
     for student in run.students():
-        expected = network_upscaler(autocompress.load(Path(student["file"])))(lr)
-        assert np.array_equal(read_image(student_crop(run.trial(student["trial"]), crop)), expected)
+        expected = network_upscaler(autocompress.load(Path(student.file)))(lr)
+        assert np.array_equal(read_image(student_crop(run.trial(student.trial), crop)), expected)

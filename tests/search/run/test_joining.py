@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stub
+from helpers import fake_trials
+from helpers.fake_trials import FakeSetup
 from helpers.programs import check_whole, finish, start, trials_in, wait_for
 from helpers.servers import postgresql, redis
 from helpers.small_search import BUDGET
-from stub import StubSetup
 from typer.testing import CliRunner
 
 from autocompress.cli import app
@@ -38,7 +38,7 @@ def wait_for_sessions(run: RunFolder, storage: str | None, count: int) -> None:
 @pytest.mark.parametrize("kind", ["its own file", "postgresql", "redis"])
 def test_four_processes_share_a_run(small: Make, kind: str, killed: str | None, request: pytest.FixtureRequest) -> None:
     storage = None if kind == "its own file" else request.getfixturevalue(kind).url
-    wanted, setup = small(trials=TRIALS, steps=300, storage=storage), StubSetup(seconds=1.0, sessions=4)
+    wanted, setup = small(trials=TRIALS, steps=300, storage=storage), FakeSetup(seconds=1.0, sessions=4)
     run = RunFolder(wanted.folder)
     programs = {"search": start(wanted, setup)}
     wait_for(run, 1)  # it has been prepared
@@ -57,11 +57,11 @@ def test_four_processes_share_a_run(small: Make, kind: str, killed: str | None, 
 
 def test_a_session_goes_on_with_what_a_search_left(small: Make) -> None:
     """After it has ended, with the settings of its latest session, from another folder."""
-    stub.run(small(trials=2), StubSetup(), here=True)
-    stub.run(small(trials=3), StubSetup(), here=True)
+    fake_trials.run(small(trials=2), FakeSetup(), here=True)
+    fake_trials.run(small(trials=3), FakeSetup(), here=True)
     run = RunFolder(small().folder)
     assert recorded_settings(run).trials == 3
-    assert stub.join(small(), StubSetup(), here=True).reason == "all 3 trials are done"
+    assert fake_trials.join(small(), FakeSetup(), here=True).reason == "all 3 trials are done"
     check_whole(run, trials_in(run), 3)
     result = CliRunner().invoke(app, ["search", "--join", str(run.path), "--workers", "1"])
     assert result.exit_code == 0, result.output
@@ -71,7 +71,7 @@ def test_a_session_goes_on_with_what_a_search_left(small: Make) -> None:
 def test_what_cannot_be_joined_is_refused(small: Make, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no such folder"):
         recorded_settings(RunFolder.existing(tmp_path / "nowhere"))
-    stub.run(small(trials=1), StubSetup(), here=True)
+    fake_trials.run(small(trials=1), FakeSetup(), here=True)
     result = CliRunner().invoke(app, ["search", "--join", str(small().folder), "--budget-flops", "1G"])
     assert isinstance(result.exception, InvalidInput)
     assert "leave --budget-flops out" in str(result.exception)
@@ -88,11 +88,11 @@ def test_paths_are_found_from_any_folder(
     (tmp_path / "images").symlink_to(photos)
     (tmp_path / "tiny.pth").symlink_to(teacher_file)
     relative: dict[str, Any] = {"spaces": ("small.yaml",), "train": Path("images"), "teachers": ("edsr=tiny.pth",)}
-    stub.run(small(trials=1, **relative), StubSetup(), here=True)
+    fake_trials.run(small(trials=1, **relative), FakeSetup(), here=True)
     monkeypatch.chdir("/")
     found = recorded_settings(RunFolder(tmp_path / "run"))
     assert found.spaces == (str(tmp_path / "small.yaml"),)
     assert found.train == tmp_path / "images"
     assert found.teachers == (f"edsr={tmp_path / 'tiny.pth'}",)
     assert found.budget.flops == BUDGET
-    assert stub.join(small(), StubSetup(), here=True).reason == "all 1 trials are done"
+    assert fake_trials.join(small(), FakeSetup(), here=True).reason == "all 1 trials are done"

@@ -7,26 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import stub
+from helpers import fake_trials
+from helpers.fake_trials import FakeSetup
 from helpers.programs import config_of, end_of, finish, start, trials_in
 from helpers.small_search import BUDGET
 from optuna.trial import TrialState
-from stub import StubSetup
 
-from autocompress import search
 from autocompress.errors import RunError
-from autocompress.search import RunFolder, Settings
+from autocompress.search import RunFolder, SearchCallback, Settings
 from autocompress.search.results.front import pareto
 from autocompress.search.results.status import status
 
 Make = Callable[..., Settings]
 
 
-class Listening(stub.Quiet):
+class Listening(SearchCallback):
     def __init__(self) -> None:
         self.facts: list[str] = []
 
-    def prepared(self, facts: list[str]) -> None:
+    def on_prepared(self, facts: list[str]) -> None:
         self.facts = facts
 
 
@@ -60,14 +59,13 @@ def tear(run: RunFolder) -> None:
 def test_a_study_is_made_again_from_its_students(small: Make, harm: Callable[[RunFolder], None], said: str) -> None:
     """Those that were stopped are lost, and their number is tried again; no student is made twice."""
     wanted = small(trials=12)
-    finish(start(wanted, StubSetup()))  # elsewhere, so that no connection stays open
+    finish(start(wanted, FakeSetup()))  # elsewhere, so that no connection stays open
     run = RunFolder(wanted.folder)
     before = {trial.number: trial for trial in trials_in(run) if trial.state == TrialState.COMPLETE}
     written = {path: path.stat().st_mtime_ns for path in run.path.glob("trials/*/student.*")}
     harm(run)
     listening = Listening()
-    stub._put_in(StubSetup(), here=True)
-    _, outcome = search.search(wanted, listening)
+    outcome = fake_trials.run(wanted, FakeSetup(), here=True, callback=listening)
     assert outcome.reason == "all 12 trials are done"
     [line] = [fact for fact in listening.facts if "study.db" in fact]
     assert said in line
@@ -85,7 +83,7 @@ def test_a_study_is_made_again_from_its_students(small: Make, harm: Callable[[Ru
     lost = [trial for trial in trials if "lost" in trial.user_attrs]
     assert {trial.state for trial in lost} <= {TrialState.FAIL}
     assert status(run)["trials"]["failed"] == 0
-    assert stub.run(wanted, StubSetup(), here=True).reason == "all 12 trials are done"
+    assert fake_trials.run(wanted, FakeSetup(), here=True).reason == "all 12 trials are done"
     assert len(trials_in(run)) == len(trials)
 
 
@@ -94,18 +92,18 @@ def test_a_study_that_is_gone_from_its_storage_is_made_again(small: Make, tmp_pa
     """And the user is told, once; what another run keeps there stays."""
     url = f"sqlite:///{tmp_path / 'all.db'}"
     wanted, other = small(trials=12, steps=300, storage=url), small(trials=2, storage=url, out=tmp_path / "other")
-    finish(start(wanted, StubSetup()))
+    finish(start(wanted, FakeSetup()))
     run = RunFolder(wanted.folder)
     before = end_of(run, trials_in(run))
     written = {path: path.stat().st_mtime_ns for path in run.path.glob("trials/*/student.*")}
     for file in tmp_path.glob("all.db*"):
         file.unlink()
-    stub.run(other, StubSetup(), here=True)
+    fake_trials.run(other, FakeSetup(), here=True)
     beside = end_of(RunFolder(other.folder), trials_in(RunFolder(other.folder)))
     for told in (1, 0):
         listening = Listening()
-        stub._put_in(StubSetup(), here=True)
-        assert search.search(wanted, listening)[1].reason == "all 12 trials are done"
+        outcome = fake_trials.run(wanted, FakeSetup(), here=True, callback=listening)
+        assert outcome.reason == "all 12 trials are done"
         lines = [fact for fact in listening.facts if fact.startswith("study ")]
         assert lines == [f"study       gone from {url}; made again from {len(written) // 2} students"][:told]
     students = {one for one in before if one[-1] != "PRUNED"}
@@ -116,7 +114,7 @@ def test_a_study_that_is_gone_from_its_storage_is_made_again(small: Make, tmp_pa
 
 
 def test_students_of_an_older_version_are_not_written_over(small: Make) -> None:
-    stub.run(small(trials=2), StubSetup(), here=True)
+    fake_trials.run(small(trials=2), FakeSetup(), here=True)
     run = RunFolder(small().folder)
     for file in run.path.glob("trials/*/student.json"):
         content = json.loads(file.read_text())
@@ -124,25 +122,25 @@ def test_students_of_an_older_version_are_not_written_over(small: Make) -> None:
         file.write_text(json.dumps(content))
     lose(run)
     with pytest.raises(RunError, match="written by an older version"):
-        stub.run(small(trials=2), StubSetup(), here=True)
+        fake_trials.run(small(trials=2), FakeSetup(), here=True)
 
 
 def test_another_budget_needs_leave(small: Make) -> None:
     """And nothing else may differ; the front is then of what is within it."""
-    stub.run(small(trials=6), StubSetup(), here=True)
+    fake_trials.run(small(trials=6), FakeSetup(), here=True)
     run = RunFolder(small().folder)
     larger: dict[str, Any] = {"budget_flops": 2 * BUDGET, "trials": 12}
     with pytest.raises(RunError, match=re.escape(f"budget.flops was {BUDGET} and is now {2 * BUDGET}") + ".*--extend"):
-        stub.run(small(**larger), StubSetup(), here=True)
+        fake_trials.run(small(**larger), FakeSetup(), here=True)
     with pytest.raises(RunError, match=r"seed was 0 and is now 1\); give another folder with --out$"):
-        stub.run(small(**larger, seed=1, extend=True), StubSetup(), here=True)
-    assert run.config["search"]["budget"]["flops"] == BUDGET
-    assert stub.run(small(**larger, extend=True), StubSetup(), here=True).reason == "all 12 trials are done"
-    assert run.config["search"]["budget"]["flops"] == 2 * BUDGET
+        fake_trials.run(small(**larger, seed=1, extend=True), FakeSetup(), here=True)
+    assert run.config.search.budget.flops == BUDGET
+    assert fake_trials.run(small(**larger, extend=True), FakeSetup(), here=True).reason == "all 12 trials are done"
+    assert run.config.search.budget.flops == 2 * BUDGET
     assert max(trial.user_attrs["flops"] for trial in trials_in(run)) > BUDGET
     # from now on this is its budget
-    assert stub.run(small(**larger), StubSetup(), here=True).reason == "all 12 trials are done"
-    smallest = min(student["flops"] for student in run.students())
-    stub.run(small(budget_flops=smallest, trials=12, extend=True), StubSetup(), here=True)
+    assert fake_trials.run(small(**larger), FakeSetup(), here=True).reason == "all 12 trials are done"
+    smallest = min(student.flops for student in run.students())
+    fake_trials.run(small(budget_flops=smallest, trials=12, extend=True), FakeSetup(), here=True)
     assert set(pareto(run)["flops"]) == {smallest}
     assert not list(run.path.rglob("*.tmp"))

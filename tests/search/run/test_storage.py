@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import stub
+from helpers import fake_trials
+from helpers.fake_trials import FakeSetup
 from helpers.programs import check_whole, finish, start, trials_in
 from helpers.servers import Server, postgresql, redis
-from stub import StubSetup
 
 from autocompress.errors import InvalidInput, RunError
 from autocompress.search import RunFolder, Settings
@@ -28,7 +28,7 @@ def test_a_search_on_a_server_that_is_killed_goes_on(small: Make, kind: str, req
     server: Server = request.getfixturevalue(kind)
     wanted = small(storage=server.url, trials=10)
     run = RunFolder(wanted.folder)
-    program = start(wanted, StubSetup(seconds=0.6))
+    program = start(wanted, FakeSetup(seconds=0.6))
     while len(list(run.path.glob("trials/*/log.txt"))) < 3 and program.poll() is None:
         time.sleep(0.05)
     server.kill()
@@ -37,39 +37,41 @@ def test_a_search_on_a_server_that_is_killed_goes_on(small: Make, kind: str, req
     assert errors.count("\n") == 1
     assert "cannot be read or written any more" in errors
     assert "the same command goes on" in errors
-    refused = start(wanted, StubSetup())
+    refused = start(wanted, FakeSetup())
     _, errors = refused.communicate(timeout=60)
     assert (refused.returncode, errors.count("\n")) == (2, 1)
     assert "secret" not in errors
     server.start()
-    assert finish(start(wanted, StubSetup())) == "all 10 trials are done"
+    assert finish(start(wanted, FakeSetup())) == "all 10 trials are done"
     check_whole(run, trials_in(run, server.url), 10)
     assert not run.database.exists()
     assert "secret" not in (run.path / "config.json").read_text()
-    assert run.config["storage"]["study"].startswith("run-")
+    assert run.config.storage["study"].startswith("run-")
     with pytest.raises(RunError, match="give --storage with the password again"):
-        stub.run(small(trials=10), StubSetup())
+        fake_trials.run(small(trials=10), FakeSetup())
 
 
 def test_several_searches_share_a_file(small: Make, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'all.db'}"
     for name in ("one", "two"):
         wanted = small(storage=url, trials=2, out=tmp_path / name)
-        assert stub.run(wanted, StubSetup(), here=True).reason == "all 2 trials are done"
+        assert fake_trials.run(wanted, FakeSetup(), here=True).reason == "all 2 trials are done"
         assert not (tmp_path / name / "study.db").exists()
         check_whole(RunFolder(wanted.folder), trials_in(RunFolder(wanted.folder)), 2)
     # without a password in it, the URL need not be given again
-    assert stub.run(small(trials=3, out=tmp_path / "one"), StubSetup(), here=True).reason == "all 3 trials are done"
+    assert (
+        fake_trials.run(small(trials=3, out=tmp_path / "one"), FakeSetup(), here=True).reason == "all 3 trials are done"
+    )
     other = small(trials=3, out=tmp_path / "one", storage=f"sqlite:///{tmp_path / 'other.db'}")
     with pytest.raises(RunError, match=r"its study is in .*all\.db, not in .*other\.db; give --storage"):
-        stub.run(other, StubSetup(), here=True)
+        fake_trials.run(other, FakeSetup(), here=True)
     assert not (tmp_path / "other.db").exists()
 
 
 def test_a_run_does_not_move_to_a_storage(small: Make, tmp_path: Path) -> None:
-    stub.run(small(trials=1), StubSetup(), here=True)
+    fake_trials.run(small(trials=1), FakeSetup(), here=True)
     with pytest.raises(RunError, match=r"its own study\.db, not in .*; leave --storage out"):
-        stub.run(small(trials=2, storage=f"sqlite:///{tmp_path / 'all.db'}"), StubSetup(), here=True)
+        fake_trials.run(small(trials=2, storage=f"sqlite:///{tmp_path / 'all.db'}"), FakeSetup(), here=True)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_a_run_does_not_move_to_a_storage(small: Make, tmp_path: Path) -> None:
 def test_what_cannot_be_reached_is_refused(small: Make, url: str, said: str) -> None:
     wanted = small(storage=url)
     with pytest.raises(InvalidInput) as caught:
-        stub.run(wanted, StubSetup(), here=True)
+        fake_trials.run(wanted, FakeSetup(), here=True)
     assert said in str(caught.value)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -103,7 +105,7 @@ def test_a_missing_package_is_named(small: Make, package: str, url: str, monkeyp
         broken = ImportError("redis is missing")
         monkeypatch.setattr(_redis._imports, "_deferred", (broken, "redis is missing"))
     with pytest.raises(InvalidInput, match=r"pip install 'autocompress\[storage\]'"):
-        stub.run(small(storage=url), StubSetup(), here=True)
+        fake_trials.run(small(storage=url), FakeSetup(), here=True)
 
 
 def test_passwords_are_hidden() -> None:

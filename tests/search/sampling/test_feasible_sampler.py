@@ -17,8 +17,9 @@ from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
 from autocompress.search.run.study import DIRECTIONS
 from autocompress.search.sampling.factory import OPTUNAS
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
-from autocompress.search.sampling.initial import first_points, starts
+from autocompress.search.sampling.initial import first_points, spread
 from autocompress.search.space.budget import Budget
+from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.joint_space import SPACE_PARAM, JointSpace, StudentSpace
 from autocompress.search.space.parameter import Value, parse_parameter
 from autocompress.search.space.search_space import SearchSpace, Values, load_space
@@ -37,10 +38,27 @@ SPACE = SearchSpace("test", FAMILY, (*COUNTS.values(), RATE, LOSS), {"learning_r
 Point = tuple[Value, ...]
 
 
-def branches(*spaces: SearchSpace) -> JointSpace:
-    """Of one teacher, which sampling does not look at."""
-    teacher = EDSR(EDSRConfig(2, 8, 1))
-    return JointSpace(StudentSpace(space, "teacher", teacher, "teacher", teacher) for space in spaces)
+TEACHERS = {"edsr": EDSR(TEACHER), "swinir": SwinIR(SwinIRConfig(2))}
+
+
+def joint(*spaces: SearchSpace) -> JointSpace:
+    """Of a teacher for each family."""
+    teachers = [TEACHERS[space.family.name] for space in spaces]
+    return JointSpace(
+        StudentSpace(space, "teacher", teacher, "teacher", teacher)
+        for space, teacher in zip(spaces, teachers, strict=True)
+    )
+
+
+class Some(FeasibleSet):
+    """Of all points those that a function says."""
+
+    def __init__(self, joint_space: JointSpace, allowed: Callable[[Values], bool]) -> None:
+        super().__init__(joint_space, Budget())
+        self._allowed = allowed
+
+    def allows(self, point: Values) -> bool:
+        return self._allowed(point) and super().allows(point)
 
 
 def flops(values: Values) -> int:
@@ -55,24 +73,16 @@ def run(
     space: SearchSpace = SPACE,
 ) -> list[Point]:
     """The points of a study whose score grows with the FLOPs."""
-    tried: set[Point] = set()
-
-    def point(values: Values) -> Point:
-        return tuple(values[parameter.name] for parameter in space.parameters)
-
-    def usable(values: Values) -> bool:
-        return point(values) not in tried and budget.allows(flops(values), 0)
-
-    sampler = FeasibleSampler(inner, branches(space), usable, seed)
+    feasible = FeasibleSet(joint(space), budget)
+    sampler = FeasibleSampler(inner, feasible, seed)
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
     found = []
     for _ in range(trials):
-        if sampler.any_usable() is None:
+        if sampler.any_allowed() is None:
             break
         trial = study.ask()
-        branches(space).suggest(trial)
-        found.append(point(trial.params))
-        tried.add(found[-1])
+        feasible.mark_tried(feasible.joint_space.suggest(trial))
+        found.append(tuple(trial.params[parameter.name] for parameter in space.parameters))
         cost = flops(trial.params)
         if len(found) % 5 == 4:
             study.tell(trial, state=TrialState.PRUNED)
@@ -109,15 +119,15 @@ def test_a_small_space_is_exhausted() -> None:
     assert sorted(found) == [(feat, 1) for feat in range(8, 65, 4)]
 
 
-def test_nothing_usable_is_none() -> None:
-    sampler = FeasibleSampler(OPTUNAS["random"], branches(SPACE), lambda _: False, 0)
-    assert sampler.any_usable() is None
+def test_nothing_allowed_is_none() -> None:
+    sampler = FeasibleSampler(OPTUNAS["random"], Some(joint(SPACE), lambda _: False), 0)
+    assert sampler.any_allowed() is None
 
 
-def test_one_usable_point_among_thousands_is_found() -> None:
+def test_one_allowed_point_among_thousands_is_found() -> None:
     wanted = {"num_feat": 60, "num_block": 13, "learning_rate": RATE.values[3], "teacher_loss": "multilap"}
-    sampler = FeasibleSampler(OPTUNAS["random"], branches(SPACE), lambda values: dict(values) == wanted, 0)
-    assert sampler.any_usable() == wanted
+    sampler = FeasibleSampler(OPTUNAS["random"], Some(joint(SPACE), lambda values: dict(values) == wanted), 0)
+    assert sampler.any_allowed() == wanted
 
 
 def test_the_inner_sampler_hears_of_every_trial() -> None:
@@ -140,19 +150,19 @@ def test_the_inner_sampler_hears_of_every_trial() -> None:
 # --- several spaces in one study ---
 
 
-def joint_run(trials: int, usable: Callable[[Values], bool]) -> list[Values]:
-    """A study over SPACE and a small SwinIR space, in which SwinIR students are better."""
-    both = branches(SPACE, load_space("swinir"))
-    tried: list[Values] = []
-    sampler = FeasibleSampler(OPTUNAS["tpe"], both, lambda point: usable(point) and point not in tried, 0)
-    study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+def joint_run(trials: int, allowed: Callable[[Values], bool]) -> list[Values]:
+    """A study over SPACE and the shipped SwinIR space, in which SwinIR students are better."""
+    feasible = Some(joint(SPACE, load_space("swinir")), allowed)
+    study = optuna.create_study(directions=DIRECTIONS, sampler=FeasibleSampler(OPTUNAS["tpe"], feasible, 0))
+    points: list[Values] = []
     for _ in range(trials):
         trial = study.ask()
-        tried.append(both.suggest(trial))
-        assert trial.params == tried[-1]
-        assert both.is_whole(trial.params)
-        study.tell(trial, [35.0 + (tried[-1][SPACE_PARAM] == "swinir"), 1e9])
-    return tried
+        points.append(feasible.joint_space.suggest(trial))
+        assert trial.params == points[-1]
+        assert feasible.allows(points[-1])
+        assert feasible.mark_tried(points[-1])
+        study.tell(trial, [35.0 + (points[-1][SPACE_PARAM] == "swinir"), 1e9])
+    return points
 
 
 def test_every_point_of_several_spaces_is_whole_and_new() -> None:
@@ -167,12 +177,12 @@ def test_every_point_of_several_spaces_is_whole_and_new() -> None:
 def test_when_one_space_is_used_up_the_other_goes_on() -> None:
     found = joint_run(20, lambda point: point[SPACE_PARAM] == "swinir" or point["test.num_feat"] == 8)
     assert len(found) == 20
-    none = FeasibleSampler(OPTUNAS["random"], branches(SPACE, load_space("swinir")), lambda _: False, 0)
-    assert none.any_usable() is None
+    none = FeasibleSampler(OPTUNAS["random"], Some(joint(SPACE, load_space("swinir")), lambda _: False), 0)
+    assert none.any_allowed() is None
 
 
 def test_a_point_that_lacks_something_is_not_whole() -> None:
-    both = branches(SPACE, load_space("swinir"))
+    both = joint(SPACE, load_space("swinir"))
     point = dict(both.in_study(both["test"], {p.name: p.values[0] for p in SPACE.parameters}))
     assert both.is_whole(point)
     assert both.candidate(point, Recipe()).config == EDSRConfig(2, 8, 1)
@@ -185,26 +195,27 @@ def test_a_point_that_lacks_something_is_not_whole() -> None:
 # --- the first trials ---
 
 
+def spread_of(space: SearchSpace, budget: Budget, count: int = 8) -> list[Values]:
+    joint_space = joint(space)
+    return spread(FeasibleSet(joint_space, budget), joint_space[space.name], count)
+
+
 def test_the_first_points_have_the_papers_students_and_all_spaces() -> None:
-    teachers = {"edsr": EDSR(TEACHER), "swinir": SwinIR(SwinIRConfig(2))}
-    both = JointSpace(
-        StudentSpace(load_space(name).for_teacher(teacher.config), name, teacher, name, teacher)
-        for name, teacher in teachers.items()
-    )
-    points = first_points(both, Budget(30 * 10**9), 8)
+    both = joint(*(load_space(name).for_teacher(teacher.config) for name, teacher in TEACHERS.items()))
+    points = first_points(FeasibleSet(both, Budget(30 * 10**9)), 8)
     assert len(points) == 8
     configs = [both.candidate(point, Recipe()).config for point in points]
     assert EDSRConfig(2, 16, 8) in configs
     assert SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6)) in configs
     assert len({id(both[str(point[SPACE_PARAM])]) for point in points}) == 2
-    cheap = first_points(both, Budget(8 * 10**9), 8)  # below both of the paper's
+    cheap = first_points(FeasibleSet(both, Budget(8 * 10**9)), 8)  # below both of the paper's
     assert EDSRConfig(2, 16, 8) not in [both.candidate(point, Recipe()).config for point in cheap]
 
 
 @pytest.mark.parametrize("budget", [Budget(2 * 10**9), BUDGET, Budget(10**12), Budget(None, 50_000)])
 @pytest.mark.parametrize("count", [1, 2, 5, 8, 12])
-def test_starts_are_different_and_within_the_budget(budget: Budget, count: int) -> None:
-    found = starts(SPACE, TEACHER, budget, count)
+def test_the_first_trials_are_different_and_within_the_budget(budget: Budget, count: int) -> None:
+    found = spread_of(SPACE, budget, count)
     assert 1 <= len(found) <= count
     points = [tuple(values.items()) for values in found]
     assert len(set(points)) == len(points)
@@ -215,9 +226,9 @@ def test_starts_are_different_and_within_the_budget(budget: Budget, count: int) 
         assert all(value in p.values for p, value in zip(SPACE.parameters, values.values(), strict=True))
 
 
-def test_starts_are_spread_up_to_the_budget_in_two_shapes() -> None:
+def test_the_first_trials_are_spread_up_to_the_budget_in_two_shapes() -> None:
     space = load_space("edsr")
-    found = starts(space, TEACHER, BUDGET, 8)
+    found = spread_of(space, BUDGET)
     assert len(found) >= 6  # at the ends both shapes may be the same network
     places = sorted(math.log(flops(values)) for values in found)
     low, high = math.log(FAMILY.flops(EDSRConfig(2, 8, 1))), math.log(20 * 10**9)
@@ -229,21 +240,21 @@ def test_starts_are_spread_up_to_the_budget_in_two_shapes() -> None:
     assert max(shapes) > -0.1
 
 
-def test_starts_where_the_number_of_layers_varies() -> None:
+def test_first_trials_where_the_number_of_layers_varies() -> None:
     space = load_space("edsr-layers")
-    found = starts(space, TEACHER, BUDGET, 8)
+    found = spread_of(space, BUDGET)
     assert len(found) >= 6
     assert len({values["num_layer"] for values in found}) >= 2
     configs = [space.candidate(values, TEACHER, Recipe()) for values in found]
     assert all(BUDGET.allows(candidate.flops, candidate.params) for candidate in configs)
     with pytest.raises(SpaceError, match=r"the smallest \(num_feat 8, num_block 1, num_layer 1\) has"):
-        starts(space, TEACHER, Budget(10**9), 8)
+        spread_of(space, Budget(10**9))
 
 
 def test_a_budget_below_the_smallest_names_it() -> None:
     smallest = FAMILY.flops(EDSRConfig(2, 8, 1))
-    assert starts(SPACE, TEACHER, Budget(smallest), 8)
+    assert spread_of(SPACE, Budget(smallest))
     with pytest.raises(
         SpaceError, match=r"the smallest \(num_feat 8, num_block 1\) has 1\.178G FLOPs and 4\.531K param"
     ):
-        starts(SPACE, TEACHER, Budget(smallest - 1), 8)
+        spread_of(SPACE, Budget(smallest - 1))

@@ -109,5 +109,9 @@ def test_budget() -> None:
     assert not Budget(100, 10).allows(1, 11)
     assert Budget(None, 10).allows(10**15, 10)
     assert Budget(100, None).allows(100, 10**15)
+    assert Budget(latency=5.0).allows(10**15, 10**15, 5.0)
+    assert not Budget(latency=5.0).allows(1, 1, 5.1)
+    assert not Budget(latency=5.0).allows(1, 1)  # nobody knows how long it takes
+    assert Budget(100, latency=5.0).without_latency() == Budget(100)
     assert str(Budget(20 * 10**9, 500_000)) == "20G FLOPs and 500K parameters"
     assert str(Budget(20 * 10**9)) == "20G FLOPs"

@@ -2,21 +2,21 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from helpers.small_search import Recorder, trials_of
+from helpers.small_search import run_search, trials_of
 
-from autocompress import search
-from autocompress.compute import precision
-from autocompress.compute.precision import Precision
+from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
 from autocompress.errors import TrainingDiverged
 from autocompress.search import Settings
-from autocompress.search.trial import work
-from autocompress.search.trial.work import Failed, Job
+from autocompress.search.timer import PhaseTimer
+from autocompress.search.trial.messages import Failed, Job
+from autocompress.search.trial.trial import run_trial
 
 Make = Callable[..., Settings]
 
@@ -49,13 +49,12 @@ def diverged() -> Any:
     raise TrainingDiverged("the loss is nan")
 
 
-def failure(monkeypatch: pytest.MonkeyPatch, fault: Callable[[], Any]) -> Failed:
+def failure(fault: Callable[[], Any]) -> Failed:
     """What is told of a trial that this happens to."""
-    monkeypatch.setattr(work, "Trial", lambda *_: fault())
-    told: list[Any] = []
-    job: Any = Job(7, None, Path(), Path())  # type: ignore[arg-type]
-    work.work(job, None, lambda report: bool(told.append(report)))  # type: ignore[arg-type, func-returns-value]
-    [failed] = told
+    context: Any = SimpleNamespace(shrink=lambda _: fault(), timer=PhaseTimer())
+    candidate: Any = SimpleNamespace(recipe=Recipe(steps=1))
+    job = Job(7, candidate, Path(), Path("absent"))
+    [failed] = run_trial(job, context)
     assert isinstance(failed, Failed)
     assert failed.number == 7
     return failed
@@ -71,8 +70,8 @@ def failure(monkeypatch: pytest.MonkeyPatch, fault: Callable[[], Any]) -> Failed
         (of_python, "MemoryError()"),
     ],
 )
-def test_it_is_to_be_tried_again(monkeypatch: pytest.MonkeyPatch, fault: Callable[[], Any], said: str) -> None:
-    failed = failure(monkeypatch, fault)
+def test_it_is_to_be_tried_again(fault: Callable[[], Any], said: str) -> None:
+    failed = failure(fault)
     assert failed.again
     assert failed.reason.startswith("out of memory: ")
     assert said in failed.reason
@@ -80,8 +79,8 @@ def test_it_is_to_be_tried_again(monkeypatch: pytest.MonkeyPatch, fault: Callabl
 
 
 @pytest.mark.parametrize(("fault", "said"), [(singular, "singular"), (diverged, "the loss is nan")])
-def test_what_would_happen_again_is_not(monkeypatch: pytest.MonkeyPatch, fault: Callable[[], Any], said: str) -> None:
-    failed = failure(monkeypatch, fault)
+def test_what_would_happen_again_is_not(fault: Callable[[], Any], said: str) -> None:
+    failed = failure(fault)
     assert not failed.again
     assert said in failed.reason
     assert "memory" not in failed.reason
@@ -91,7 +90,6 @@ def test_what_would_happen_again_is_not(monkeypatch: pytest.MonkeyPatch, fault: 
 def test_a_search_tries_it_twice_more(
     small: Make, monkeypatch: pytest.MonkeyPatch, times: int, states: list[str]
 ) -> None:
-    monkeypatch.setattr(precision, "choose", Precision)
     update, left = Training._update, [times]
 
     def short_of_memory(training: Training) -> torch.Tensor:
@@ -101,7 +99,7 @@ def test_a_search_tries_it_twice_more(
         return update(training)
 
     monkeypatch.setattr(Training, "_update", short_of_memory)
-    run, outcome = search.search(small(trials=1, steps=4), Recorder())
+    run, outcome = run_search(small(trials=1, steps=4))
     assert outcome.reason == "all 1 trials are done"
     trials = trials_of(run)
     assert [trial.state.name for trial in trials] == states

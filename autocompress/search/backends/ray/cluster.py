@@ -18,12 +18,6 @@ from autocompress.search.settings import OnRay
 COUNTED_EVERY = 2.0  # seconds: nodes come and go
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the study and the run folder hold what there is to log
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is the search's
-    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # our searcher says how many; Tune's own limit starts one after the other
-    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # nobody goes on from Tune's own state
-    "TUNE_FORCE_TRIAL_CLEANUP_S": "1",
-    "RAY_AIR_NEW_OUTPUT": "0",  # the new one prints a table even where it is told not to
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # paths may be relative
 }
 
@@ -36,7 +30,6 @@ def connected(wanted: OnRay) -> Iterator[None]:
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a trial that fails is told of by the driver
     ours = not ray.is_initialized()
     if ours:
         _init(wanted)

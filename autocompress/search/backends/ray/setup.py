@@ -10,13 +10,14 @@ import torch
 
 from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError
-from autocompress.search.backends.processes import Work
 from autocompress.search.run.crops import Pieces
 from autocompress.search.settings import OnRay, Settings
 from autocompress.search.space.joint_space import JointSpace
 from autocompress.search.task import Task, open_task
 from autocompress.search.trial.context import TrialContext
-from autocompress.search.trial.work import work
+from autocompress.search.trial.messages import Work
+from autocompress.search.trial.preparation import prepare
+from autocompress.search.trial.trial import run_trial
 
 
 @dataclass(frozen=True)
@@ -27,37 +28,37 @@ class SentTask:
     """
 
     settings: Settings
-    branches: JointSpace
+    joint_space: JointSpace
     digests: tuple[str, str]
     precision: Precision | None
     threads: int
     crops: Pieces
 
     @classmethod
-    def of(cls, inputs: TrialContext, wanted: OnRay) -> SentTask:
+    def of(cls, context: TrialContext, wanted: OnRay) -> SentTask:
         """The same as the search's, in its precision if trials have the same kind of device."""
-        task, precision = inputs.task, inputs.precision
+        task, precision = context.task, context.precision
         settings = replace(task.settings, train=_absolute(task.settings.train), val=_absolute(task.settings.val))
-        branches = copy.deepcopy(task.joint_space)  # the search's own stay on its device
-        for branch in branches:
-            branch.teacher.cpu()
-            branch.target.cpu()
+        joint_space = copy.deepcopy(task.joint_space)  # the search's own stay on its device
+        for space in joint_space:
+            space.teacher.cpu()
+            space.target.cpu()
         same = (precision.device == "cuda") == bool(wanted.gpus)
         theirs = replace(precision, threads=wanted.cpus) if same else None
-        return cls(settings, branches, (task.train.digest, task.valid.digest), theirs, wanted.cpus, inputs.crops)
+        return cls(settings, joint_space, (task.train.digest, task.valid.digest), theirs, wanted.cpus, context.crops)
 
     def open(self) -> Work:
-        """See `Setup.open`. AutocompressError where the images are not here, or not the same."""
+        """AutocompressError where the images are not here, or not the same."""
         torch.set_num_threads(self.threads)
         for folder in (self.settings.train, self.settings.val):
             if folder is not None and not folder.is_dir():
                 raise AutocompressError(
                     f"{folder}: no such folder here; images must have the same path on every node of the cluster"
                 )
-        task = open_task(self.settings, self.branches)
+        task = open_task(self.settings, self.joint_space)
         self._check(task)
-        inputs = TrialContext(task, lambda _: None, self.precision, crops=self.crops)
-        return lambda job, tell: work(job, inputs, tell)
+        context = prepare(task, precision=self.precision, crops=self.crops)
+        return lambda job: run_trial(job, context)
 
     def _check(self, task: Task) -> None:
         for source, digest in zip((task.train, task.valid), self.digests, strict=True):

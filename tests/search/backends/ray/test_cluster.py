@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.programs import descendants, search_on_ray
+from helpers import fake_trials
+from helpers.fake_trials import FakeSetup
+from helpers.programs import descendants
 from helpers.small_search import MakeSettings, Recorder, counts, trials_of
-from stub import StubSetup
 
 from autocompress.search import RunFolder
 from autocompress.search.space.search_space import Candidate
@@ -88,15 +89,15 @@ class Killing(Recorder):
         self.node = node
         self.in_the_middle: set[int] = set()
 
-    def at_rung(self, trial: int, step: int, psnr: float) -> None:
+    def on_rung(self, trial: int, step: int, psnr: float) -> None:
         self.in_the_middle.add(trial)
         if len(self.in_the_middle) == 2 and self.node.process.poll() is None:
             self.node.kill()
 
-    def finished(self, trial: int, candidate: Candidate, psnr: float) -> None:
+    def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.in_the_middle.discard(trial)
 
-    def stopped(self, trial: int, candidate: Candidate, reason: str) -> None:
+    def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.in_the_middle.discard(trial)
 
 
@@ -104,7 +105,7 @@ def test_a_search_outlives_a_node(settings: MakeSettings, cluster: tuple[str, No
     address, node = cluster
     wanted = settings(backend="ray", address=address, trials=6)
     progress = Killing(node)
-    assert search_on_ray(wanted, StubSetup(seconds=6), progress).reason == "all 6 trials are done"
+    assert fake_trials.run(wanted, FakeSetup(seconds=6), callback=progress).reason == "all 6 trials are done"
     assert node.process.poll() is not None
     run = RunFolder(wanted.folder)
     states = counts(run)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.fake_trials import FakeSetup, run
 from helpers.programs import check_whole, descendants, finish, start, trials_in
-from stub import StubSetup, run
 
 from autocompress.search import RunFolder, Settings
 
@@ -25,7 +25,7 @@ TWO: dict[str, Any] = {"backend": "ray", "workers": 2}
 
 
 @pytest.fixture(autouse=True)
-def _the_stub_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fake_trials_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
 
 
@@ -34,7 +34,7 @@ def test_a_search_on_ray_that_is_killed_goes_on(small: Make, tmp_path: Path) -> 
     settings = small(out=tmp_path / "run", trials=10, **TWO)
     folder, chance, kills = RunFolder(settings.folder), random.Random(0), 3
     for _ in range(kills):
-        program = start(settings, StubSetup(seconds=2))
+        program = start(settings, FakeSetup(seconds=2))
         before = _ended(folder)
         while program.poll() is None and _ended(folder) == before:
             time.sleep(0.05)
@@ -43,7 +43,7 @@ def test_a_search_on_ray_that_is_killed_goes_on(small: Make, tmp_path: Path) -> 
         program.communicate()
     assert _ended(folder) < 10
     assert (folder.path / ".ray").is_dir()
-    assert finish(start(small(out=settings.folder, trials=10), StubSetup())) == "all 10 trials are done"
+    assert finish(start(small(out=settings.folder, trials=10), FakeSetup())) == "all 10 trials are done"
     trials = trials_in(folder)
     print(f"{kills} kills, {len(trials)} trials")
     check_whole(folder, trials, 10)
@@ -61,7 +61,7 @@ def test_workers_on_ray_that_are_killed_lose_nothing(small: Make, tmp_path: Path
     killer = threading.Thread(target=_kill_now_and_then, args=(killed, over))
     killer.start()
     try:
-        assert run(settings, StubSetup(seconds=2)).reason == "all 16 trials are done"
+        assert run(settings, FakeSetup(seconds=2)).reason == "all 16 trials are done"
     finally:
         over.set()
         killer.join()
@@ -88,6 +88,6 @@ def _kill_now_and_then(killed: list[int], over: threading.Event) -> None:
 
 def _works(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::_Inner.train")  # as Tune names them
+        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith((b"ray::Worker.start", b"ray::Worker.resume"))
     except OSError:
         return False

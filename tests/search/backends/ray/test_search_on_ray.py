@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.programs import search_on_ray
-from helpers.small_search import MakeSettings, Recorder, counts, trials_of
-from stub import StubSetup
+from helpers import fake_trials
+from helpers.fake_trials import FakeSetup
+from helpers.small_search import MakeSettings, Recorder, counts, run_search, trials_of
 
-from autocompress import search
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.search import OnRay, RunFolder
-from autocompress.search.backends.processes import Work
-from autocompress.search.stopping import HalvingRungs
-from autocompress.search.trial.work import Job, RungReached, Tell
+from autocompress.search.pareto import Point
+from autocompress.search.stopping import NoStopping
+from autocompress.search.trial.messages import Job, Message, RungReached, Work
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
-pytest.importorskip("ray.tune", reason="Ray Tune is not installed")
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings
 
@@ -32,21 +30,20 @@ def _local_ray() -> Iterator[None]:
     from autocompress.search.backends.ray.cluster import connected
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))  # for the stub, on the workers
-        with connected(OnRay(workers=2)):
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))  # for the fake trials, on the workers
+        with connected(TWO):
             yield
 
 
 def points(run: RunFolder) -> set[str]:
-    return {json.dumps([s["config"], s["provenance"]["recipe"], s["metrics"]]) for s in run.students()}
+    return {json.dumps([s.config, s.provenance.recipe, s.metrics]) for s in run.students()}
 
 
-def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path) -> None:
     """Real trials, nothing stopped: the same first points and the same students; and nothing of Tune's is left."""
-    monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
     found = []
     for name, where in (("here", {}), ("ray", TWO)):
-        run, outcome = search.search(settings(out=tmp_path / name, steps=4, trials=3, **where), Recorder())
+        run, outcome = run_search(settings(out=tmp_path / name, steps=4, trials=3, **where), stopping=NoStopping())
         assert outcome.reason == "all 3 trials are done"
         found.append(points(run))
     assert found[0] == found[1]
@@ -55,46 +52,34 @@ def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path, m
     assert there == {"artifacts", "config.json", "crops", "sessions", "study.db", "times.json", "trials"}
 
 
-def test_a_trial_that_is_stopped_is_pruned(settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HalvingRungs, "stops", lambda _, step, point: "odd" if step and point.trial % 2 else None)
+class OddOnes(NoStopping):
+    def stops(self, rung: int, point: Point) -> str | None:
+        return "odd" if rung and point.trial % 2 else None
+
+
+def test_a_trial_that_is_stopped_is_pruned(settings: MakeSettings) -> None:
     wanted = settings(**TWO, trials=4)
-    assert search_on_ray(wanted, StubSetup()).reason == "all 4 trials are done"
+    assert fake_trials.run(wanted, FakeSetup(), stopping=OddOnes()).reason == "all 4 trials are done"
     run = RunFolder(wanted.folder)
     assert counts(run) == {"COMPLETE": 2, "PRUNED": 2}
     assert len(run.students()) == 2
     assert {trial.user_attrs["reason"] for trial in trials_of(run) if trial.state.name == "PRUNED"} == {"odd"}
 
 
-def test_a_worker_takes_one_trial_after_the_other(settings: MakeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tune is asked for two workers, and for nothing between their trials."""
-    from autocompress.search.backends.ray.desk import Desk
-
-    employed, employ = list[str](), Desk.employ
-
-    def counted(desk: Desk, worker: str) -> bool:
-        found = employ(desk, worker)
-        employed.extend([worker] * found)
-        return found
-
-    monkeypatch.setattr(Desk, "employ", counted)
-    assert search_on_ray(settings(**TWO, trials=7), StubSetup(seconds=0.5)).reason == "all 7 trials are done"
-    assert len(set(employed)) == len(employed) == 2
-
-
 @pytest.mark.parametrize(
     ("setup", "timeout", "reason", "again"),
     [
-        (StubSetup(raises_at=33), None, "the stub raised", 0),
-        (StubSetup(kills_itself_at=100), None, "its worker's process or node was lost", 1),
-        (StubSetup(hangs_at=300), 3.0, "it took longer than 3s (--trial-timeout)", 1),
+        (FakeSetup(raises_at=33), None, "the fake trial raised", 0),
+        (FakeSetup(kills_itself_at=100), None, "its worker's process or node was lost", 1),
+        (FakeSetup(hangs_at=300), 3.0, "it took longer than 3s (--trial-timeout)", 1),
     ],
 )
 def test_one_bad_trial_is_one_failure(
-    settings: MakeSettings, setup: StubSetup, timeout: float | None, reason: str, again: int
+    settings: MakeSettings, setup: FakeSetup, timeout: float | None, reason: str, again: int
 ) -> None:
     """And it is tried again where another attempt may have better luck, from its last rung, and only once."""
     wanted = settings(**TWO, trial_timeout=timeout)
-    assert search_on_ray(wanted, setup).reason == "all 6 trials are done"
+    assert fake_trials.run(wanted, setup).reason == "all 6 trials are done"
     run = RunFolder(wanted.folder)
     assert counts(run)["FAIL"] == 1
     assert sum(counts(run).values()) == 6 + again
@@ -110,18 +95,18 @@ def test_one_bad_trial_is_one_failure(
 
 def test_a_trial_that_kills_every_worker_is_given_up(settings: MakeSettings) -> None:
     wanted = settings(**TWO, trials=1)
-    search_on_ray(wanted, StubSetup(kills_itself_at=33, always=True))
+    fake_trials.run(wanted, FakeSetup(kills_itself_at=33, always=True))
     assert counts(RunFolder(wanted.folder)) == {"FAIL": 3}
 
 
-def test_workers_that_die_at_birth_end_the_search(settings: MakeSettings) -> None:
+def test_workers_that_die_before_they_are_ready_end_the_search(settings: MakeSettings) -> None:
     wanted = settings(**TWO)
     with pytest.raises(AutocompressError, match="4 workers on Ray ended before they could begin"):
-        search_on_ray(wanted, StubSetup(dies_at_birth=True))
-    assert search_on_ray(wanted, StubSetup()).reason == "all 6 trials are done"
+        fake_trials.run(wanted, FakeSetup(dies_first=True))
+    assert fake_trials.run(wanted, FakeSetup()).reason == "all 6 trials are done"
 
 
-class Lacking(StubSetup):
+class Lacking(FakeSetup):
     """On a node without the images."""
 
     def open(self) -> Work:
@@ -130,65 +115,57 @@ class Lacking(StubSetup):
 
 def test_a_node_that_lacks_something_says_so(settings: MakeSettings) -> None:
     with pytest.raises(AutocompressError, match=r"on node [0-9.]+: AutocompressError: /data/HR: no such folder here"):
-        search_on_ray(settings(**TWO), Lacking())
+        fake_trials.run(settings(**TWO), Lacking())
 
 
 class Interrupting(Recorder):
-    def at_rung(self, trial: int, step: int, psnr: float) -> None:
+    def on_rung(self, trial: int, step: int, psnr: float) -> None:
         raise KeyboardInterrupt
 
 
 def test_ctrl_c_ends_the_trials_and_the_search_goes_on(settings: MakeSettings) -> None:
     wanted = settings(**TWO)
-    assert search_on_ray(wanted, StubSetup(seconds=0.3), Interrupting()).interrupted
+    assert fake_trials.run(wanted, FakeSetup(seconds=0.3), callback=Interrupting()).interrupted
     run = RunFolder(wanted.folder)
     assert set(counts(run)) <= {"FAIL", "WAITING", "COMPLETE", "PRUNED"}
     assert not (run.path / ".ray").exists()
-    assert search_on_ray(wanted, StubSetup()).reason == "all 6 trials are done"
+    assert fake_trials.run(wanted, FakeSetup()).reason == "all 6 trials are done"
     done = [json.dumps(trial.params) for trial in trials_of(run) if trial.state.name in ("COMPLETE", "PRUNED")]
     assert len(set(done)) == len(done) == 6
 
 
 def test_time_that_is_up_ends_the_search(settings: MakeSettings) -> None:
     wanted = settings(**TWO, timeout=5.0, trials=12)
-    assert search_on_ray(wanted, StubSetup(seconds=60)).reason == "the time is used up"
+    assert fake_trials.run(wanted, FakeSetup(seconds=60)).reason == "the time is used up"
     assert "RUNNING" not in counts(RunFolder(wanted.folder))
 
 
-class Elsewhere(StubSetup):
+class Elsewhere(FakeSetup):
     """On a node that does not see the run folder; it dies once, after its second rung."""
 
-    def work(self, job: Job, tell: Tell) -> None:
+    def work(self, job: Job) -> Iterator[Message]:
         assert "autocompress-" in str(job.folder)
         once = Path(os.environ["AUTOCOMPRESS_TEST_ONCE"])
         resumed = job.state_file.is_file()
         with once.open("a") as file:
             file.write(f"{job.number} {resumed}\n")
-
-        def dying(report: Any) -> bool:
-            goes_on = tell(report)
-            if isinstance(report, RungReached) and report.step == 100 and goes_on and not resumed:
+        for message in super().work(job):
+            yield message
+            if isinstance(message, RungReached) and message.step == 100 and not resumed:
                 os.kill(os.getpid(), 9)
-            return goes_on
-
-        super().work(job, dying)
 
 
-def test_a_node_without_the_run_folder_sends_its_files(
-    settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_without_the_run_folder_sends_its_files(settings: MakeSettings, tmp_path: Path) -> None:
     """Students and states: every trial's first worker dies here, and its second goes on from the state."""
-    from autocompress.search.backends.ray import engine
+    from autocompress.search.backends.ray.backend import RayBackend
 
-    monkeypatch.setattr(HalvingRungs, "stops", lambda *_: None)
-    monkeypatch.setattr(engine, "MARKER", "../absent")
     wanted = settings(**TWO, trials=2)
-    setup = ElsewhereSetup(str(tmp_path / "once"))
-    assert search_on_ray(wanted, setup).reason == "all 2 trials are done"
-    run = RunFolder(wanted.folder)
+    backend = RayBackend(ElsewhereSetup(str(tmp_path / "once")), OnRay(workers=2), wanted.folder, shared=False)
+    run, outcome = run_search(wanted, backend=backend, stopping=NoStopping())
+    assert outcome.reason == "all 2 trials are done"
     assert counts(run) == {"FAIL": 2, "COMPLETE": 2}
     assert len(run.students()) == 2
-    assert all(Path(student["file"]).read_text() == "no weights" for student in run.students())
+    assert all(Path(student.file).read_text() == "no weights" for student in run.students())
     resumed = [line.split()[1] for line in (tmp_path / "once").read_text().splitlines()]
     assert resumed.count("False") == resumed.count("True") == 2
 
@@ -204,7 +181,7 @@ class ElsewhereSetup:
 
 def test_what_cannot_be_is_said(settings: MakeSettings) -> None:
     with pytest.raises(InvalidInput, match="no node of the Ray cluster has 99 CPUs and 0 GPUs"):
-        search.search(settings(**TWO, cpus_per_trial=99), Recorder())
+        run_search(settings(**TWO, cpus_per_trial=99))
     with pytest.raises(InvalidInput, match=r"GPUs per trial are 1\.5"):
         OnRay(gpus=1.5)
     with pytest.raises(InvalidInput, match="Ray's client is not enough"):

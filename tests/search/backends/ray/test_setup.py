@@ -13,7 +13,7 @@ from autocompress.search import OnRay, Settings
 from autocompress.search.run.crops import crops_of
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.task import open_task
-from autocompress.search.trial.context import TrialContext
+from autocompress.search.trial.preparation import prepare
 
 SentTask = pytest.importorskip("autocompress.search.backends.ray.setup", reason="Ray is not installed").SentTask
 
@@ -23,8 +23,8 @@ def sent(settings: Callable[..., Settings], photos: Path, tmp_path: Path) -> byt
     """A task on its way, whose images can be changed."""
     own = shutil.copytree(photos, tmp_path / "own")
     wanted = settings(train=own)
-    inputs = TrialContext(open_task(wanted), lambda _: None, None, crops=crops_of(RunFolder(wanted.folder)))
-    return pickle.dumps(SentTask.of(inputs, OnRay(cpus=1)))
+    context = prepare(open_task(wanted), crops=crops_of(RunFolder(wanted.folder)))
+    return pickle.dumps(SentTask.of(context, OnRay(cpus=1)))
 
 
 def test_a_task_is_opened_where_its_images_are(sent: bytes) -> None:

@@ -1,4 +1,4 @@
-"""`autocompress cache`: what is kept between runs."""
+"""`autocompress cache`: list and clear what is kept between runs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ def list_entries() -> None:
 
     from rich.table import Table
 
+    from autocompress import api
     from autocompress.cli.tables import show
     from autocompress.io import cache
     from autocompress.units import format_count
 
     table = Table("kind", "key", "size", "last used")
-    entries = cache.entries()
+    entries = api.cache_entries()
     for entry in entries:
         used = datetime.datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")
         table.add_row(entry.kind, entry.key[:24], f"{format_count(entry.bytes)}B", used)
@@ -42,7 +43,7 @@ def clear() -> None:
 
     Example: autocompress cache clear
     """
-    from autocompress.io import cache
+    from autocompress import api
 
-    for entry in cache.clear():
+    for entry in api.clear_cache():
         typer.echo(f"kept, because a running process uses it: {entry.kind} {entry.key}", err=True)

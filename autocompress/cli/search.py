@@ -66,11 +66,10 @@ def _parameter(option: Option) -> inspect.Parameter:
     """An option as Typer reads it from a function's signature."""
     kind, default = option.kind, None if option.many else option.usual
     several: Any = list[kind.typed] if option.many else kind.typed  # type: ignore[name-defined]
-    shown = option.unset or (option.usual if option.many else True)
     declared = typer.Option(
         option.flag,
         help=option.help,
-        show_default=shown if option.shows_default else False,
+        show_default=option.unset or (option.usual if option.many else True),
         autocompletion=None if kind.words is None else among(kind.words),
         rich_help_panel=option.panel,
     )

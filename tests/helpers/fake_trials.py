@@ -1,6 +1,6 @@
-"""A search whose trials do nothing but sleep and tell made-up scores, as real ones do; run as a program, to be killed.
+"""Searches whose trials do nothing but sleep and tell made-up scores; run as a program, to be killed.
 
-    python tests/stub.py SETTINGS.json [join]
+    python tests/helpers/fake_trials.py SETTINGS.json [join]
 
 With one worker and no limit to a trial's time it works in its own process, as a real search does.
 
@@ -16,25 +16,25 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autocompress import search
-from autocompress.compute import precision
 from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.io import checkpoints
-from autocompress.search import SearchCallback, Settings, running
-from autocompress.search.backends.processes import ProcessBackend, Work
-from autocompress.search.space.cost import LATENCY_MS
-from autocompress.search.trial.work import Backend, Failed, Finished, Job, RungReached, Source, Step, Tell
-
-RUNGS = (33, 100, 300)
+from autocompress.search import SearchCallback, Settings
+from autocompress.search.backends.base import Backend
+from autocompress.search.backends.in_memory import RUNGS, write_student
+from autocompress.search.backends.processes import ProcessBackend
+from autocompress.search.backends.serial import SerialBackend
+from autocompress.search.trial.messages import Failed, Finished, Job, Message, RungReached, StepDone, Work
 
 
 @dataclass(frozen=True)
-class StubSetup:
+class FakeSetup:
     """`seconds` a trial; at the step `hangs_at` and so on one trial does so, or `always` every one."""
 
     seconds: float = 0.0
@@ -42,55 +42,39 @@ class StubSetup:
     kills_itself_at: int | None = None
     raises_at: int | None = None
     always: bool = False
-    dies_at_birth: bool = False
-    hangs_at_birth: bool = False
+    dies_first: bool = False  # before it is ready
+    hangs_first: bool = False
     sessions: int = 1  # the first trial waits for so many
 
     def open(self) -> Work:
-        """See `Setup.open`."""
-        if self.dies_at_birth:
+        if self.dies_first:
             os._exit(3)
-        if self.hangs_at_birth:
+        if self.hangs_first:
             time.sleep(1000)
         return self.work
 
-    def work(self, job: Job, tell: Tell) -> None:
+    def work(self, job: Job) -> Iterator[Message]:
         """As a real trial: scores at rungs, a state after each, and a student at the end."""
-        self._gather(job.folder.parent.parent)
+        self._wait_for_sessions(job.folder.parent.parent)
         state = json.loads(job.state_file.read_text()) if job.state_file.is_file() else {}
-        if not tell(RungReached(job.number, 0, score(job, 0))):
-            return
+        yield RungReached(job.number, 0, score(job, 0))
         for rung in RUNGS:
             if str(rung) not in state:
                 time.sleep(self.seconds / len(RUNGS))
-                tell(Step(job.number, rung))
+                yield StepDone(job.number, rung)
                 if self._misbehaves(job, rung):
-                    tell(Failed(job.number, "the stub raised"))
+                    yield Failed(job.number, "the fake trial raised")
                     return
                 state[str(rung)] = score(job, rung)
                 if rung < RUNGS[-1]:
                     checkpoints.write_json(job.state_file, state)
-            if rung < RUNGS[-1] and not tell(RungReached(job.number, rung, state[str(rung)])):
-                return
+            if rung < RUNGS[-1]:
+                yield RungReached(job.number, rung, state[str(rung)])
         metrics = {name: state[str(RUNGS[-1])] for name in ("psnr_y", "ssim_y")}
-        candidate = job.candidate
-        described = {"family": "edsr", "config": candidate.config.to_dict(), "flops": candidate.flops}
-        described |= {
-            "params": candidate.params,
-            "metrics": metrics,
-            "provenance": {
-                "recipe": candidate.recipe.to_dict(),
-                "point": dict(candidate.values),
-                "scores": {"0": score(job, 0)} | {step: state[step] for step in map(str, RUNGS[:-1])},
-            },
-        }
-        if candidate.latency is not None:
-            described[LATENCY_MS] = candidate.latency
-        checkpoints.write_text(job.folder / "student.safetensors", "no weights")
-        checkpoints.write_json(job.folder / "student.json", described)
-        tell(Finished(job.number, metrics, {"training": self.seconds}))
+        write_student(job, metrics, {0: score(job, 0)} | {step: state[str(step)] for step in RUNGS[:-1]})
+        yield Finished(job.number, metrics, {"training": self.seconds})
 
-    def _gather(self, run: Path) -> None:
+    def _wait_for_sessions(self, run: Path) -> None:
         if self.sessions == 1:  # a node may not even see the run folder
             return
         while not (run / "gathered").exists() and len(list(run.glob("sessions/*.lock"))) < self.sessions:
@@ -117,49 +101,33 @@ def score(job: Job, step: int) -> float:
     return 30 + math.log10(candidate.flops / 1e9) + step / 1000 + 0.2 * chance
 
 
-class Quiet(SearchCallback):
-    """Tells nothing."""
+def run(
+    settings: Settings, setup: FakeSetup, here: bool = False, callback: SearchCallback | None = None, **own: Any
+) -> search.Outcome:
+    """A whole search over fake trials; `here`: in this process, unless it has several workers or a time limit."""
+    backend = make_backend(settings, setup, here)
+    callback = callback or SearchCallback()
+    return search.search(settings, callback, backend=backend, precision=Precision(), **own)[1]
 
 
-class StubHere:
-    """The engine of one process, with the stub's work."""
-
-    def __init__(self, setup: StubSetup) -> None:
-        self._work = setup.open()
-
-    def run(self, source: Source) -> None:
-        while (job := source.next_job()) is not None:
-            self._work(job, source.answer)
-
-
-def run(settings: Settings, setup: StubSetup, here: bool = False) -> search.Outcome:
-    """A whole search over the stub."""
-    _put_in(setup, here)
-    return search.search(settings, Quiet())[1]
-
-
-def join(settings: Settings, setup: StubSetup, here: bool = False) -> search.Outcome:
+def join(settings: Settings, setup: FakeSetup, here: bool = False) -> search.Outcome:
     """One more session of it."""
-    _put_in(setup, here)
-    return search.join(settings.folder, Quiet(), settings.processes, storage=settings.storage)[1]
+    own: dict[str, Any] = {"backend": make_backend(settings, setup, here), "precision": Precision()}
+    return search.join(settings.folder, SearchCallback(), settings.processes, storage=settings.storage, **own)[1]
 
 
-def _put_in(setup: StubSetup, here: bool) -> None:
-    precision.choose = Precision
+def make_backend(settings: Settings, setup: FakeSetup, here: bool = False) -> Backend:
+    """As a real search has it."""
+    if settings.ray is not None:
+        from autocompress.search.backends.ray.backend import RayBackend
 
-    def engine(wanted: Settings, _: object) -> Backend:
-        if wanted.ray is not None:
-            from autocompress.search.backends.ray.engine import RayBackend
-
-            return RayBackend(setup, wanted.ray, wanted.folder, wanted.trial_timeout)
-        if here and wanted.processes == 1 and wanted.trial_timeout is None:
-            return StubHere(setup)
-        return ProcessBackend(setup, wanted.processes, wanted.trial_timeout)
-
-    running._engine = engine
+        return RayBackend(setup, settings.ray, settings.folder, settings.trial_timeout)
+    if here and settings.processes == 1 and settings.trial_timeout is None:
+        return SerialBackend(setup.open())
+    return ProcessBackend(setup, settings.processes, settings.trial_timeout)
 
 
-def write_settings(file: Path, settings: Settings, setup: StubSetup) -> Path:
+def write_settings(file: Path, settings: Settings, setup: FakeSetup) -> Path:
     """For the program."""
     content = settings.to_dict() | {"setup": dataclasses.asdict(setup)}
     file.write_text(json.dumps(content))
@@ -168,7 +136,7 @@ def write_settings(file: Path, settings: Settings, setup: StubSetup) -> Path:
 
 def main() -> None:
     wanted: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
-    setup = StubSetup(**wanted.pop("setup"))
+    setup = FakeSetup(**wanted.pop("setup"))
     begin = join if sys.argv[2:] == ["join"] else run
     try:
         print(begin(Settings.from_dict(wanted), setup, here=True).reason)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from autocompress.cli.options import Quiet, complete_teacher
-from autocompress.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from autocompress.networks.base import SRNetwork
 
 commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
 
@@ -30,14 +26,14 @@ def list_teachers() -> None:
     """
     from rich.table import Table
 
+    from autocompress import api
     from autocompress.cli.tables import show
-    from autocompress.networks.teachers import shipped
     from autocompress.units import format_count
 
     table = Table()
     for heading in ("name", "family", "scale", "FLOPs", "params", "PSNR-Y dB"):
         table.add_column(heading)
-    for teacher in shipped().values():
+    for teacher in api.teachers():
         about = teacher.about
         scores = ", ".join(f"{data} {scores['psnr_y']:.2f}" for data, scores in about["metrics"].items())
         costs = (format_count(about["flops"]), format_count(about["params"]))
@@ -56,12 +52,9 @@ def show_teacher(
 
     Example: autocompress teacher show swinir-s-x2
     """
-    from autocompress.networks import describe
-    from autocompress.networks.teachers import load_teacher, shipped
+    from autocompress import api
 
-    network = load_teacher(name, res_scale=res_scale)
-    about = shipped()[name].about if name in shipped() else {}
-    typer.echo(json.dumps(about | describe(network), indent=2))
+    typer.echo(json.dumps(api.describe_teacher(name, res_scale=res_scale), indent=2))
 
 
 @commands.command("train")
@@ -108,52 +101,24 @@ def train_teacher(
 
     Example: autocompress teacher train swinir --train DIV2K_train_HR --target edsr-baseline-x2 --out swinir.safetensors
     """
-    from autocompress import prune
-    from autocompress.compute import precision
-    from autocompress.data.embedded import embedded
-    from autocompress.data.sources import open_folder
-    from autocompress.distill.distillation import TrainingTask, check_out_file, open_training_images, train_to_file
-    from autocompress.distill.recipe import Recipe
-    from autocompress.evaluation.scores import MIN_SIDE
-    from autocompress.networks import find_family, parse_config
-    from autocompress.networks.teachers import load_teacher
-    from autocompress.networks.weights import digest
-    from autocompress.terminal import step_display
+    from autocompress import api
+    from autocompress.networks import parse_fields
 
-    check_out_file(out)
-    recipe = Recipe(
+    result = api.train_teacher(
+        family,
+        out,
+        config=parse_fields(config or []),
+        scale=scale,
+        train=train,
+        val=val,
+        start=start,
+        target=target,
+        teacher_share=teacher_share,
         steps=steps,
         batch_size=batch_size,
         patch_size=patch_size,
         learning_rate=learning_rate,
-        warmup=0.01,
-        clip=0.4,
-        teacher_share=0.0 if target is None else teacher_share,
         seed=seed,
+        progress=not quiet,
     )
-    if start is None:
-        made = parse_config(family, 2 if scale is None else scale, config or [])
-        network = prune.from_scratch(find_family(family), made, seed)
-    else:
-        network = _start(start, family, config)
-        if scale not in (None, network.scale):
-            raise InvalidInput(f"--scale is {scale}, but {start} upscales by {network.scale}; leave --scale out")
-    source = open_training_images(train, network.scale, recipe)
-    valid = embedded("valid", network.scale) if val is None else open_folder(val, network.scale, min_size=MIN_SIDE)
-    described = {"target": target} | ({} if start is None else {"start": start, "start_digest": digest(network)})
-    task = TrainingTask(network, source, None if target is None else load_teacher(target), recipe, described, valid)
-    with step_display(steps, quiet=quiet) as display:
-        train_to_file(task, out, precision.choose(), display.log, display.step)
-    typer.echo(out)
-
-
-def _start(name_or_file: str, family: str, config: list[str] | None) -> SRNetwork:
-    """The network to go on from, which has a config of its own."""
-    from autocompress.networks.teachers import load_teacher
-
-    network = load_teacher(name_or_file)
-    if network.family != family:
-        raise InvalidInput(f"{name_or_file} is {network.family}, but {family} was asked for")
-    if config:
-        raise InvalidInput(f"--set {config[0]} was given, but {name_or_file} has a config; leave one of them out")
-    return network
+    typer.echo(result.file)

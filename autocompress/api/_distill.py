@@ -1,0 +1,157 @@
+"""`distill`: one given student, shrunk and trained to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autocompress.api._evaluate import Evaluation, evaluate
+from autocompress.api.choices import RecipeName, check_recipe
+from autocompress.errors import ConfigError, InvalidInput
+from autocompress.shrink.init import Init
+
+if TYPE_CHECKING:
+    from autocompress.compute.precision import Precision
+    from autocompress.data.sources import ImageSource
+    from autocompress.distill.recipe import Recipe
+    from autocompress.networks.base import Config, Family, Shrinker, SRNetwork
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """A student in its file, with a JSON side file that says how it was made, and its scores."""
+
+    file: Path
+    evaluation: Evaluation
+
+
+def distill(
+    network: str,
+    out: str | Path,
+    *,
+    config: Mapping[str, Any] | None = None,
+    teacher: str | Path | None = None,
+    target: str | Path | None = None,
+    init: str = Init.PROJECTION.value,
+    recipe: str = RecipeName.OURS.value,
+    steps: int | None = None,
+    train: str | Path | None = None,
+    data: Sequence[str | Path] = (),
+    res_scale: float | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Distilled:
+    """Shrink a teacher to one student, distill it into the file `out`, and score it; the same call again goes on.
+
+    network: a preset, or a family.
+    config: counts of the student and numbers of its training, such as {"num_feat": 16}.
+    teacher: what is shrunk. None: the one that ships with the package.
+    target: what the student learns from. None: the teacher.
+    init: how the student starts, see `Init`.
+    recipe: ours or paper; `steps` None: as many as that has.
+    train, data: folders of HR images to train on and to score on. None: scikit-image's photographs.
+
+    Raises InvalidInput for what cannot be used.
+    """
+    from autocompress.compute import precision
+    from autocompress.data.sources import open_folder
+    from autocompress.distill.distillation import (
+        TrainingTask,
+        check_out_file,
+        check_scales,
+        open_training_images,
+        train_to_file,
+    )
+    from autocompress.evaluation.scores import MIN_SIDE
+    from autocompress.networks import FAMILIES, PRESETS, family_of
+    from autocompress.networks.teachers import default_teacher, load_teacher
+    from autocompress.terminal import step_display
+
+    out = Path(out)
+    check_out_file(out)
+    check_recipe(recipe)
+    name, preset = PRESETS.get(network, (network, None))
+    if name not in FAMILIES:
+        raise InvalidInput(f"{network} is no preset and no family; known: {', '.join([*PRESETS, *FAMILIES])}")
+    teacher = str(teacher or default_teacher(name))
+    shrunk = load_teacher(teacher, res_scale=res_scale)
+    family = family_of(shrunk)
+    if family.name != name:
+        raise InvalidInput(f"the teacher is {family.name}, but the student {network} is {name}; give one of its family")
+    counts, numbers = _split(family, config or {})
+    student = _student_config(family, preset, shrunk.config, counts, init)
+    plan = _recipe(name, recipe, steps, seed, numbers)
+    learnt_from = shrunk if target is None else load_teacher(str(target))
+    check_scales(learnt_from.scale, shrunk.scale)
+    for folder in data:
+        open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE)
+    source = open_training_images(None if train is None else Path(train), shrunk.scale, plan)
+    used = precision.choose()
+    described = {"teacher": teacher, "target": None if target is None else str(target), "init": str(init)}
+    with step_display(plan.steps, quiet=not progress) as display:
+        display.log(f"shrinking {teacher} to {network}: {student}")
+        if init == Init.DENSITY:
+            display.log("pruning the teacher, for the densities; that takes minutes")
+        start = _shrinker(shrunk, source, init, seed, used)(student)
+        train_to_file(TrainingTask(start, source, learnt_from, plan, described), out, used, display.log, display.step)
+    return Distilled(out, evaluate(out, data, progress=progress))
+
+
+def _split(family: Family, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is set of the student's counts, and of its training; ConfigError for what is neither, or no number."""
+    from autocompress.distill.recipe import VARIABLE
+
+    numbers = {field: value for field, value in config.items() if field in VARIABLE}
+    given = {field: value for field, value in config.items() if field not in VARIABLE}
+    counts = {count.field: count for count in family.counts}
+    for field, value in given.items():
+        if field not in counts:
+            raise ConfigError(f"{field} is nothing that can be set here; these can: {', '.join([*counts, *VARIABLE])}")
+        whole = counts[field].whole
+        if not isinstance(value, int if whole else int | float) or isinstance(value, bool):
+            raise ConfigError(f"{field} is {value!r}, but must be a {'whole ' if whole else ''}number")
+    return given, numbers
+
+
+def _student_config(
+    family: Family, preset: Config | None, teacher: Config, counts: Mapping[str, Any], init: str
+) -> Config:
+    """The student's: the preset's counts but for those that are given; a preset from scratch needs nothing more."""
+    from dataclasses import replace
+
+    given = {} if preset is None else family.counts_of(preset)
+    student = family.student_config(teacher, {**given, **counts})
+    if preset is not None and init == Init.SCRATCH and not counts:
+        return replace(preset, scale=teacher.scale)
+    return student
+
+
+def _recipe(family: str, name: str, steps: int | None, seed: int, numbers: Mapping[str, Any]) -> Recipe:
+    from dataclasses import replace
+
+    from autocompress.distill.recipe import OUR_STEPS, PAPER_STEPS, our_recipe, paper_recipe
+
+    make, usual = (paper_recipe, PAPER_STEPS) if name == RecipeName.PAPER else (our_recipe, OUR_STEPS)
+    recipe = make(family, usual if steps is None else steps, seed)
+    try:
+        return replace(recipe, **numbers)
+    except TypeError:
+        texts = ", ".join(f"{field}={value}" for field, value in numbers.items())
+        raise ConfigError(f"--set {texts}: not all of these are numbers where there must be one") from None
+
+
+def _shrinker(teacher: SRNetwork, source: ImageSource, init: str, seed: int, used: Precision) -> Shrinker:
+    """What makes the student's start; pruning is scored on the embedded photographs."""
+    from autocompress import prune
+    from autocompress.data.bank import PixelBank
+    from autocompress.data.embedded import embedded
+
+    bank, importance = PixelBank.open(source), None
+    if init == Init.DENSITY:
+        settings = prune.default_settings(teacher.family, seed)
+        valid = embedded("valid", teacher.scale)
+        importance = prune.densities_of(teacher, bank, valid, settings, used).importance
+    patches = prune.sample_patches(bank, seed, used).to(used.device)
+    return prune.shrinker(teacher.to(used.device), patches, init, seed, cached=True, importance=importance)

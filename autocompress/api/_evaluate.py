@@ -1,0 +1,191 @@
+"""`evaluate`: scores of one model, and `measure_latency`: how long the students of a run's front take."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autocompress.api._result import Result, open_run
+from autocompress.errors import InvalidInput
+from autocompress.units import format_milliseconds
+
+if TYPE_CHECKING:
+    from autocompress.evaluation.latency import Latency
+    from autocompress.evaluation.scores import Scores, Upscaler
+    from autocompress.networks.base import SRNetwork
+    from autocompress.search import RunFolder
+
+BICUBIC = "bicubic"  # what may be evaluated beside networks
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """FLOPs and parameters for an output of 1280x720, and how long that takes, by runtime."""
+
+    flops: int
+    params: int
+    latency: dict[str, Latency]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        latency = {runtime: measured.to_dict() for runtime, measured in self.latency.items()}
+        return {"flops": self.flops, "params": self.params, "latency": latency}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Of a model: its scores on each data set, by the data set's name, and, where it was measured, its cost."""
+
+    model: str
+    scale: int
+    scores: dict[str, Scores]
+    cost: NetworkCost | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types: the infinite PSNR of equal images is None."""
+        data = {
+            name: {
+                "images": {image: _finite(row) for image, row in scores.images.items()},
+                "mean": _finite(scores.mean),
+            }
+            for name, scores in self.scores.items()
+        }
+        about = {"model": self.model, "scale": self.scale, "data": data}
+        return about if self.cost is None else about | self.cost.to_dict()
+
+
+def evaluate(
+    model: str | Path,
+    data: Sequence[str | Path] = (),
+    *,
+    scale: int | None = None,
+    res_scale: float | None = None,
+    tile: int | None = None,
+    skip_bad_images: bool = False,
+    latency: bool = False,
+    threads: int | None = None,
+    device: str | None = None,
+    progress: bool = True,
+) -> Evaluation:
+    """Score a model: PSNR and SSIM on luma and RGB, of each image and their mean.
+
+    model: a student or foreign file, a shipped teacher's name, or `bicubic`.
+    data: folders of HR images, with LR beside them or made here. None given: scikit-image's photographs.
+    scale: upscaling factor, needed for bicubic. None: the model's.
+    tile: run the network on tiles of so many LR pixels a side, which bounds memory.
+    latency: measure its latency too, with `threads` on `device` (cpu or cuda; None: cuda, where there is a GPU).
+
+    Raises InvalidInput for what cannot be used.
+    """
+    from autocompress.data.embedded import embedded
+    from autocompress.data.sources import open_folder
+    from autocompress.evaluation.scores import MIN_SIDE, network_upscaler, pairs
+    from autocompress.evaluation.scores import evaluate as score
+    from autocompress.networks.teachers import load_teacher
+    from autocompress.terminal import counted
+
+    if not latency and (threads, device) != (None, None):
+        raise InvalidInput("--threads and --device are for measuring; add --latency")
+    model, network = str(model), None
+    if model == BICUBIC:
+        if latency:
+            raise InvalidInput("--latency is for networks, and bicubic is none; leave --latency out")
+        scale, upscale = _bicubic(scale, tile)
+    else:
+        network = load_teacher(model, res_scale=res_scale)
+        if scale not in (None, network.scale):
+            raise InvalidInput(f"--scale is {scale}, but {model} upscales by {network.scale}; leave --scale out")
+        scale, upscale = network.scale, network_upscaler(network, tile)
+    sources = [open_folder(Path(folder), scale, min_size=MIN_SIDE, skip_bad_images=skip_bad_images) for folder in data]
+    results: dict[str, Scores] = {}
+    for source in sources or [embedded("valid", scale)]:
+        images = counted(pairs(source, skip_bad_images), len(source), f"scoring {source.name}", not progress)
+        name = source.name if source.name not in results else str(source.files[0].hr.parent)
+        results[name] = score(upscale, images, scale)
+    cost = _measured(network, threads, device, progress) if network is not None and latency else None
+    return Evaluation(model, scale, results, cost)
+
+
+def measure_latency(
+    run: str | Path, *, threads: int | None = None, device: str | None = None, progress: bool = True
+) -> Result:
+    """Measure each student on a run's front, store the latencies in the trials' folders, and write the front again.
+
+    Its files are pareto.csv, pareto.json and report.html. Raises RunError where there is no front.
+    """
+    from autocompress.evaluation.latency import Machine, measure
+    from autocompress.networks import load
+    from autocompress.search.results.front import pareto, rows, write_pareto
+
+    result = open_run(run)
+    folder = result.run
+    front, machine = rows(pareto(folder)), Machine.here(threads, device)
+    folder.check_writable(row["trial"] for row in front)
+    for number, row in enumerate(front, 1):
+        if progress:
+            _tell(f"measuring trial {row['trial']} ({number} of {len(front)})...")
+        network = load(folder.trial(row["trial"]) / "student.safetensors")
+        measured = measure(network, machine, on_failure=_tell)
+        _tell_unsteady(measured)
+        folder.write_latency(row["trial"], measured)
+    write_pareto(folder)
+    _write_report_again(folder)
+    return result
+
+
+def _bicubic(scale: int | None, tile: int | None) -> tuple[int, Upscaler]:
+    from autocompress.evaluation.scores import bicubic_upscaler
+
+    scale = 2 if scale is None else scale
+    if scale not in (2, 3, 4):
+        raise InvalidInput(f"--scale is {scale}, but must be 2, 3 or 4")
+    if tile is not None:
+        raise InvalidInput("--tile is for networks, and bicubic is none; leave --tile out")
+    return scale, bicubic_upscaler(scale)
+
+
+def _finite(row: dict[str, float]) -> dict[str, float | None]:
+    return {metric: score if math.isfinite(score) else None for metric, score in row.items()}
+
+
+def _measured(network: SRNetwork, threads: int | None, device: str | None, progress: bool) -> NetworkCost:
+    from autocompress.evaluation.latency import Machine, measure
+    from autocompress.networks import describe
+
+    machine = Machine.here(threads, device)
+    if progress:
+        _tell("measuring...")
+    described = describe(network)
+    measured = measure(network, machine, on_failure=_tell)
+    _tell_unsteady(measured)
+    return NetworkCost(described["flops"], described["params"], measured)
+
+
+def _write_report_again(run: RunFolder) -> None:
+    """Write the report again, unless the study cannot be read (no password is given): then the old one tells more."""
+    from autocompress.report import Story, write_report
+
+    story = Story.of(run)
+    if story.without_study is None:
+        write_report(story)
+    else:
+        _tell(f"report.html is left as it is: {story.without_study}; `autocompress report` writes it anew")
+
+
+def _tell_unsteady(measured: dict[str, Latency]) -> None:
+    """Warn of times that differ much from each other."""
+    from autocompress.compute.runtimes import RUNTIMES
+
+    for runtime, latency in measured.items():
+        if not latency.steady:
+            times = " to ".join(map(format_milliseconds, latency.quartiles))
+            name = RUNTIMES[runtime].name
+            _tell(f"half of the times with {name} are {times} ms: measure again when nothing else runs")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,47 @@
+"""`export`: students as files that other code loads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from autocompress.errors import InvalidInput
+from autocompress.export.formats import Format, check_formats
+
+
+def export(
+    source: str | Path,
+    out: str | Path,
+    *,
+    format: str | Sequence[str] = Format.SAFETENSORS.value,
+    trial: int | str | None = None,
+    fp16: bool = False,
+    res_scale: float | None = None,
+) -> list[Path]:
+    """Write students into the folder `out`, each with a JSON side file and a model card; returns the files of weights.
+
+    source: a run folder, of which the whole front is written with an index beside it, or one student's file.
+    format: safetensors, pth as BasicSR loads it, or onnx; one or several.
+    trial: of a run, this trial's student alone; or `pick`, the best.
+    fp16: safetensors of half the size, which are computed in float32 all the same.
+
+    Raises InvalidInput for what cannot be used, and ExportFailed where a network cannot be converted.
+    """
+    source, out = Path(source), Path(out)
+    formats = [format] if isinstance(format, str) else list(format)
+    check_formats(formats, fp16)
+
+    from autocompress.export.files import export_file
+    from autocompress.search.results.export import export_front, export_trial
+    from autocompress.search.run.folder import RunFolder
+
+    if source.is_file():
+        if trial is not None:
+            raise InvalidInput(f"--trial is for a run folder, and {source} is a file; leave --trial out")
+        return export_file(source, source.stem, out, formats, {"res_scale": res_scale}, fp16)
+    run = RunFolder.existing(source)
+    if res_scale is not None:
+        raise InvalidInput("--res-scale is for a file from elsewhere, and students have none; leave it out")
+    if trial is None:
+        return export_front(run, out, formats, fp16)
+    return export_trial(run, str(trial), out, formats, fp16)

@@ -1,0 +1,117 @@
+"""`prune`: a teacher retrained until weights become zero, and the student that its densities suggest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autocompress.api.choices import RecipeName, check_recipe
+from autocompress.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from autocompress.data.sources import ImageSource
+    from autocompress.prune import Pruned, SparsifySettings
+
+
+@dataclass(frozen=True)
+class PrunedTeacher:
+    """A teacher's densities, PSNR before and after, and the student that they suggest; `images` says of which."""
+
+    name: str
+    images: dict[str, str]
+    pruned: Pruned
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types: densities.json."""
+        return {"name": self.name, "images": self.images, **self.pruned.to_dict()}
+
+
+def prune(
+    teacher: str | Path,
+    *,
+    train: str | Path | None = None,
+    val: str | Path | None = None,
+    recipe: str = RecipeName.OURS.value,
+    steps: int | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+    res_scale: float | None = None,
+    out: str | Path | None = None,
+    progress: bool = True,
+) -> PrunedTeacher:
+    """Retrain a teacher so that weights become zero, and read a student's counts off the densities that are left.
+
+    teacher: a shipped one's name, or a file.
+    train, val: folders of HR images to train on and to score on. None: scikit-image's photographs.
+    recipe: ours or paper.
+    steps, learning_rate: None: the recipe's. Lambda is scaled so that the whole pull stays.
+    out: a folder for densities.json, .csv, .html and pruned.safetensors. None: nothing is written.
+
+    Raises InvalidInput for what cannot be used.
+    """
+    from autocompress.compute import precision
+    from autocompress.data.bank import PixelBank
+    from autocompress.networks.teachers import load_teacher
+    from autocompress.prune import densities_of
+    from autocompress.terminal import step_display
+
+    folder = None if out is None else Path(out)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise InvalidInput(f"--out {folder} is a file, but must be a folder")
+    network = load_teacher(str(teacher), res_scale=res_scale)
+    settings = _settings(recipe, network.family, steps, seed)
+    settings = settings if learning_rate is None else settings.at_rate(learning_rate)
+    source, valid = _images(train, val, network.scale, settings)
+    bank, used = PixelBank.open(source), replace(precision.choose(), dtype="float32", graphs=False)
+    with step_display(settings.steps, quiet=not progress) as display:
+        display.log(f"pruning {teacher} on {len(bank)} images of {source.name}; {used}")
+        pruned = densities_of(network, bank, valid, settings, used, display.step)
+    images = {"train": f"{len(bank)} images of {source.name}", "valid": f"{len(valid)} images of {valid.name}"}
+    result = PrunedTeacher(str(teacher), images, pruned)
+    if folder is not None:
+        _write(folder, result, valid.name)
+    return result
+
+
+def _settings(recipe: str, family: str, steps: int | None, seed: int) -> SparsifySettings:
+    from autocompress.prune import default_settings, paper_settings
+
+    check_recipe(recipe)
+    settings = (paper_settings if recipe == RecipeName.PAPER else default_settings)(family, seed)
+    return settings if steps is None else settings.in_steps(steps)
+
+
+def _images(
+    train: str | Path | None, val: str | Path | None, scale: int, settings: SparsifySettings
+) -> tuple[ImageSource, ImageSource]:
+    from autocompress.data.embedded import embedded
+    from autocompress.data.sources import open_folder
+    from autocompress.evaluation.scores import MIN_SIDE
+
+    size = settings.patch_size * scale
+    source = embedded("train", scale) if train is None else open_folder(Path(train), scale, min_size=size)
+    return source, embedded("valid", scale) if val is None else open_folder(Path(val), scale, min_size=MIN_SIDE)
+
+
+def _write(out: Path, result: PrunedTeacher, valid: str) -> None:
+    import pandas as pd
+
+    from autocompress.io import checkpoints
+    from autocompress.report import write_densities
+
+    about, pruned = result.to_dict(), result.pruned
+    layers = [{**layer, "groups": " ".join(layer["groups"])} for layer in about["layers"]]
+    side = {
+        **about["teacher"],
+        "metrics": {valid: {"psnr_y": pruned.psnr_after}},
+        "provenance": {"pruned": result.name, "trained_on": result.images["train"], "settings": about["settings"]},
+    }
+    try:
+        checkpoints.write_json(out / "densities.json", about)
+        checkpoints.write_text(out / "densities.csv", pd.DataFrame(layers).to_csv(index=False))
+        write_densities(pruned, result.name, out / "densities.html")
+        checkpoints.save_tensors(out / "pruned.safetensors", pruned.weights)
+        checkpoints.write_json(out / "pruned.json", side)
+    except OSError as error:
+        raise InvalidInput(f"{out}: cannot be written to ({error.strerror}); give another folder") from error

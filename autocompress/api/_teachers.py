@@ -1,0 +1,132 @@
+"""Teachers: `teachers` lists those that ship with the package, `describe_teacher` says what is known of one, and
+`train_teacher` trains another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autocompress.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from autocompress.networks.base import SRNetwork
+    from autocompress.networks.teachers import Shipped
+
+
+@dataclass(frozen=True)
+class TrainedTeacher:
+    """A network in its file, with a JSON side file that says how it was made; `start` is what it went on from."""
+
+    file: Path
+    family: str
+    config: dict[str, Any]
+
+
+def teachers() -> list[Shipped]:
+    """The trained networks that ship with the package."""
+    from autocompress.networks.teachers import shipped
+
+    return list(shipped().values())
+
+
+def describe_teacher(name: str | Path, *, res_scale: float | None = None) -> dict[str, Any]:
+    """What is known of a shipped teacher or a file of weights: config, cost and, where it ships, provenance."""
+    from autocompress.networks import describe
+    from autocompress.networks.teachers import load_teacher, shipped
+
+    network = load_teacher(str(name), res_scale=res_scale)
+    about = shipped()[str(name)].about if str(name) in shipped() else {}
+    return about | describe(network)
+
+
+def train_teacher(
+    family: str,
+    out: str | Path,
+    *,
+    config: Mapping[str, Any] | None = None,
+    scale: int | None = None,
+    train: str | Path | None = None,
+    val: str | Path | None = None,
+    start: str | Path | None = None,
+    target: str | Path | None = None,
+    teacher_share: float = 0.5,
+    steps: int = 20_000,
+    batch_size: int = 16,
+    patch_size: int = 48,
+    learning_rate: float = 4e-4,
+    seed: int = 0,
+    progress: bool = True,
+) -> TrainedTeacher:
+    """Train a network into the file `out`, to shrink it later; the same call again goes on where it stopped.
+
+    config: fields of the family's config, such as {"embed_dim": 48}.
+    scale: upscaling factor. None: 2, or that of `start`.
+    train, val: folders of HR images to train on, and to score on, on the way. None: scikit-image's photographs.
+    start: weights to go on from, a name or a file. None: random ones.
+    target: a teacher to learn from as well, with `teacher_share` of the loss.
+    patch_size: side of a patch in LR pixels; `learning_rate` is Adam's, after the warm-up.
+
+    Raises InvalidInput for what cannot be used.
+    """
+    from autocompress.compute import precision
+    from autocompress.data.embedded import embedded
+    from autocompress.data.sources import open_folder
+    from autocompress.distill.distillation import TrainingTask, check_out_file, open_training_images, train_to_file
+    from autocompress.distill.recipe import Recipe
+    from autocompress.evaluation.scores import MIN_SIDE
+    from autocompress.networks.teachers import load_teacher
+    from autocompress.networks.weights import digest
+    from autocompress.terminal import step_display
+
+    out = Path(out)
+    check_out_file(out)
+    recipe = Recipe(
+        steps=steps,
+        batch_size=batch_size,
+        patch_size=patch_size,
+        learning_rate=learning_rate,
+        warmup=0.01,
+        clip=0.4,
+        teacher_share=0.0 if target is None else teacher_share,
+        seed=seed,
+    )
+    described: dict[str, Any] = {"target": None if target is None else str(target)}
+    if start is None:
+        network = _from_scratch(family, 2 if scale is None else scale, config or {}, seed)
+    else:
+        network = _start(str(start), family, config or {}, scale)
+        described |= {"start": str(start), "start_digest": digest(network)}
+    source = open_training_images(None if train is None else Path(train), network.scale, recipe)
+    valid = embedded("valid", network.scale)
+    if val is not None:
+        valid = open_folder(Path(val), network.scale, min_size=MIN_SIDE)
+    teacher = None if target is None else load_teacher(str(target))
+    task = TrainingTask(network, source, teacher, recipe, described, valid)
+    with step_display(steps, quiet=not progress) as display:
+        trained = train_to_file(task, out, precision.choose(), display.log, display.step)
+    return TrainedTeacher(out, trained.family, trained.config.to_dict())
+
+
+def _from_scratch(family: str, scale: int, config: Mapping[str, Any], seed: int) -> SRNetwork:
+    from autocompress import prune
+    from autocompress.networks import find_family
+
+    known_family = find_family(family)
+    return prune.from_scratch(known_family, known_family.config_class.from_dict({"scale": scale, **config}), seed)
+
+
+def _start(name_or_file: str, family: str, config: Mapping[str, Any], scale: int | None) -> SRNetwork:
+    """The network to go on from, which has a config of its own."""
+    from autocompress.networks.teachers import load_teacher
+
+    network = load_teacher(name_or_file)
+    if network.family != family:
+        raise InvalidInput(f"{name_or_file} is {network.family}, but {family} was asked for")
+    if config:
+        name, value = next(iter(config.items()))
+        raise InvalidInput(f"--set {name}={value} was given, but {name_or_file} has a config; leave one of them out")
+    if scale not in (None, network.scale):
+        raise InvalidInput(f"--scale is {scale}, but {name_or_file} upscales by {network.scale}; leave --scale out")
+    return network

@@ -1,0 +1,87 @@
+"""`autocompress distill`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autocompress.api.choices import RecipeName
+from autocompress.cli.options import Quiet, complete_init, complete_recipe, complete_teacher
+from autocompress.search.options import either
+from autocompress.shrink.init import Init
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(distill)
+
+
+def distill(
+    network: Annotated[str, typer.Argument(help="A preset (edsrmini, swinirmini), or a family: edsr, swinir.")],
+    out: Annotated[Path, typer.Option(help="File to write, such as student.safetensors.")],
+    config: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A count of the student or a number of its training: num_feat=16.", show_default="none"
+        ),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="Teacher to shrink: a name or a file.", show_default="the shipped one", autocompletion=complete_teacher
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Network to learn from: any of the same scale.",
+            show_default="the teacher",
+            autocompletion=complete_teacher,
+        ),
+    ] = None,
+    init: Annotated[
+        str,
+        typer.Option(help=f"How the student starts: {either(Init)}.", autocompletion=complete_init),
+    ] = Init.PROJECTION.value,
+    recipe: Annotated[
+        str, typer.Option(help="ours, or paper: 800,000 steps of MultiLap.", autocompletion=complete_recipe)
+    ] = RecipeName.OURS.value,
+    steps: Annotated[int | None, typer.Option(help="Training steps.", show_default="the recipe's; ours 3000")] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="Folder of HR images to train on.", show_default="scikit-image's photographs")
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of HR images to score on.", show_default="scikit-image's photographs"),
+    ] = None,
+    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR teacher from elsewhere.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the start and the patches.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Shrink and distill one given student. The same command again goes on where it stopped.
+
+    Example: autocompress distill edsrmini --train DIV2K_train_HR --data Set5 --out edsrmini.safetensors
+    """
+    from autocompress import api
+    from autocompress.cli.tables import show_scores
+    from autocompress.networks import parse_fields
+
+    result = api.distill(
+        network,
+        out,
+        config=parse_fields(config or []),
+        teacher=teacher,
+        target=target,
+        init=init,
+        recipe=recipe,
+        steps=steps,
+        train=train,
+        data=data or [],
+        res_scale=res_scale,
+        seed=seed,
+        progress=not quiet,
+    )
+    typer.echo(result.file)
+    show_scores(result.evaluation)

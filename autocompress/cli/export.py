@@ -1,0 +1,52 @@
+"""`autocompress export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autocompress.cli.options import complete_format
+from autocompress.export.formats import Format
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(export)
+
+
+def export(
+    source: Annotated[Path, typer.Argument(help="A run folder (its whole front), or one student's file.")],
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    format: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="safetensors, pth as BasicSR loads it, or onnx; can be given several times.",
+            show_default=Format.SAFETENSORS.value,
+            autocompletion=complete_format,
+        ),
+    ] = None,
+    trial: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a run, this trial's student alone; or `pick`, the best.", metavar="N", show_default=False
+        ),
+    ] = None,
+    fp16: Annotated[
+        bool, typer.Option("--fp16", help="safetensors of half the size, which are computed in float32 all the same.")
+    ] = False,
+    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
+) -> None:
+    """Write students as files that other code loads, each with a JSON side file and a model card.
+
+    A whole front has an index beside it: index.json, and README.md for people.
+
+    Example: autocompress export runs/edsr-20G-seed0 --out models --format onnx --format pth
+    """
+    from autocompress import api
+
+    for file in api.export(
+        source, out, format=format or Format.SAFETENSORS, trial=trial, fp16=fp16, res_scale=res_scale
+    ):
+        typer.echo(file)

@@ -1,0 +1,74 @@
+"""`autocompress prune`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autocompress.api.choices import RecipeName
+from autocompress.cli.options import Quiet, complete_recipe, complete_teacher
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(prune)
+
+
+def prune(
+    teacher: Annotated[
+        str, typer.Argument(help="Teacher: a shipped one's name, or a file.", autocompletion=complete_teacher)
+    ],
+    train: Annotated[
+        Path | None, typer.Option(help="Folder of HR images to train on.", show_default="scikit-image's photographs")
+    ] = None,
+    val: Annotated[
+        Path | None, typer.Option(help="Folder of HR images to score on.", show_default="scikit-image's photographs")
+    ] = None,
+    recipe: Annotated[
+        str,
+        typer.Option(help="ours, or paper: 100,000 steps (EDSR) or 500,000 (SwinIR).", autocompletion=complete_recipe),
+    ] = RecipeName.OURS.value,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Steps; lambda is scaled so that the whole pull stays.", show_default="the recipe's"),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Of the first steps; lambda is scaled as for --steps.", show_default="the recipe's"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the patches.")] = 0,
+    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for densities.json, .csv, .html and pruned.safetensors.", show_default="none"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Retrain a teacher so that weights become zero, and read a student's counts off the densities that are left.
+
+    Example: autocompress prune edsr-baseline-x2 --out densities
+    """
+    from autocompress import api
+    from autocompress.cli.tables import densities_table, show, suggestion_table
+
+    about = api.prune(
+        teacher,
+        train=train,
+        val=val,
+        recipe=recipe,
+        steps=steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        res_scale=res_scale,
+        out=out,
+        progress=not quiet,
+    ).to_dict()
+    if as_json:
+        typer.echo(json.dumps(about, indent=2))
+        return
+    show(densities_table(about))
+    show(suggestion_table(about))

@@ -1,0 +1,110 @@
+"""A worker on Ray: an actor that works on one job after the other, and answers each call with its next message.
+
+A trial is a generator here, between its messages it does not run: so a worker waits at a rung until it is called again.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import ray
+
+from autocompress.errors import DiskFull
+from autocompress.search.backends.base import WorkerSetup
+from autocompress.search.trial.messages import Failed, Finished, Job, RungReached, StepDone, Work
+
+PROGRESS = "progress"  # the concurrency group of what is answered while a trial trains
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A worker's next message, after which the search has these `files`, by where they belong."""
+
+    message: RungReached | Finished | Failed
+    files: dict[Path, bytes] = field(default_factory=dict)
+
+
+class Worker:
+    """One that sees the file `marker` sees the run folder, and writes there; any other sends what it writes."""
+
+    def __init__(self, setup: WorkerSetup, marker: Path) -> None:
+        self._setup = setup
+        self._marker = marker
+        self._work: Work
+        self._trial: Iterator[Answer]
+        self._step: StepDone | None = None
+
+    def open(self) -> str | None:
+        """Get ready; what is in the way of it, if anything is."""
+        try:
+            self._work = self._setup.open()
+        except Exception as error:
+            return f"on node {ray.util.get_node_ip_address()}: {type(error).__name__}: {error}"
+        return None
+
+    def start(self, job: Job, state: bytes | None) -> Answer:
+        """Begin a job, and work to its first message. `state` is what an earlier attempt came to, if there was one."""
+        self._step = None
+        self._trial = self._here(job) if self._marker.is_file() else self._elsewhere(job, state)
+        return next(self._trial)
+
+    def resume(self) -> Answer:
+        """Go on from a rung, to the next message."""
+        return next(self._trial)
+
+    @ray.method(concurrency_group=PROGRESS)  # type: ignore[untyped-decorator]
+    def progress(self) -> StepDone | None:
+        """The last step that was told of."""
+        return self._step
+
+    def _here(self, job: Job) -> Iterator[Answer]:
+        return (Answer(message) for message in self._messages(job))
+
+    def _elsewhere(self, job: Job, state: bytes | None) -> Iterator[Answer]:
+        """In a folder of its own."""
+        with tempfile.TemporaryDirectory(prefix="autocompress-") as folder:
+            own = Path(folder)
+            here = replace(job, folder=own / "trials" / job.folder.name, state_file=own / job.state_file.name)
+            if state is not None:
+                here.state_file.write_bytes(state)
+            changes = _Changes({here.folder: job.folder, here.state_file: job.state_file})
+            changes.collect()  # the search has the state
+            for message in self._messages(here):
+                yield Answer(message, {} if isinstance(message, Failed) else changes.collect())
+
+    def _messages(self, job: Job) -> Iterator[RungReached | Finished | Failed]:
+        """All but steps, which `progress` tells."""
+        node = f"on node {ray.util.get_node_ip_address()}"
+        try:
+            for message in self._work(job):
+                if isinstance(message, StepDone):
+                    self._step = message
+                else:
+                    yield message
+        except DiskFull as error:
+            yield Failed(job.number, f"{node}: {error}", ends_search=True)
+        except OSError as error:  # another node may have better luck
+            yield Failed(job.number, f"{node}: {error}", again=True)
+        except Exception as error:  # a fault of ours: this trial's end, not the search's
+            yield Failed(job.number, f"{type(error).__name__}: {error}")
+
+
+class _Changes:
+    """New and changed files of some files and folders, each given with the path where the search has it."""
+
+    def __init__(self, places: dict[Path, Path]) -> None:
+        self._places = places
+        self._seen: dict[Path, int] = {}  # when it was changed
+
+    def collect(self) -> dict[Path, bytes]:
+        """Those since the last time."""
+        contents = {}
+        for here, there in self._places.items():
+            for file in here.rglob("*") if here.is_dir() else [here]:
+                if file.is_file() and self._seen.get(file) != (changed := file.stat().st_mtime_ns):
+                    self._seen[file] = changed
+                    contents[there / file.relative_to(here)] = file.read_bytes()
+        return contents

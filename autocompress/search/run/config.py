@@ -1,0 +1,210 @@
+"""config.json of a run: what is searched, with what, and what students are compared with. Read and written here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from autocompress.compute.precision import Precision
+from autocompress.search.space.budget import Budget
+
+# of a reference, beside its scores
+COSTS = ("flops", "params", "latency_ms")
+
+
+@dataclass(frozen=True)
+class SearchIdentity:
+    """What must be the same for a search to go on in a run folder, but for the budget, which may be extended.
+
+    `spaces` are by name: `family`, `parameters` with all their values, `defaults`, and the digests of `teacher` and
+    `target`. `train` and `valid` are the digests of images. `machine` is only of a search for latency.
+    """
+
+    spaces: Mapping[str, Mapping[str, Any]]
+    train: str
+    valid: str
+    budget: Budget
+    recipe: Mapping[str, Any]
+    init: str
+    prune: bool
+    sampler: str
+    seed: int
+    objective: str = "flops"
+    machine: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> SearchIdentity:
+        """As config.json has it; KeyError or TypeError where something is missing."""
+        return cls(**{**content, "budget": Budget(**content["budget"])})
+
+    def to_dict(self) -> dict[str, Any]:
+        """For config.json, where only a search for latency says what PSNR is weighed against."""
+        content = asdict(self)
+        measured = {name: content.pop(name) for name in ("objective", "machine")}
+        return content if self.machine is None else measured | content
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What students are compared with: its mean scores on the validation images, by metric."""
+
+    scores: Mapping[str, float]
+
+    @property
+    def psnr_y(self) -> float:
+        """In dB."""
+        return self.scores["psnr_y"]
+
+    @property
+    def ssim_y(self) -> float:
+        """From 0 to 1."""
+        return self.scores["ssim_y"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Scores, and costs where it has some, side by side."""
+        return dict(self.scores)
+
+
+@dataclass(frozen=True)
+class TeacherReference(Reference):
+    """A teacher's scores and costs; its latency where that is what counts."""
+
+    flops: int
+    params: int
+    latency_ms: float | None = None
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> TeacherReference:
+        """As config.json has it."""
+        scores = {name: score for name, score in content.items() if name not in COSTS}
+        return cls(scores, content["flops"], content["params"], content.get("latency_ms"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its scores, costs and latency side by side."""
+        latency = {} if self.latency_ms is None else {"latency_ms": self.latency_ms}
+        return {**self.scores, "flops": self.flops, "params": self.params, **latency}
+
+
+@dataclass(frozen=True)
+class References:
+    """Bicubic, and the teacher with the best PSNR-Y."""
+
+    bicubic: Reference
+    teacher: TeacherReference
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"bicubic": self.bicubic.to_dict(), "teacher": self.teacher.to_dict()}
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Which network it is; `name` is that of a shipped one, or a file."""
+
+    name: str
+    family: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TaughtSpace:
+    """What a space's students come from, how good that is, and the name of what they learn from."""
+
+    teacher: Teacher
+    reference: TeacherReference
+    target: str
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> TaughtSpace:
+        """As config.json has it."""
+        own = ("name", "family", "config")
+        teacher = Teacher(**{name: content["teacher"][name] for name in own})
+        rest = {name: value for name, value in content["teacher"].items() if name not in own}
+        return cls(teacher, TeacherReference.from_dict(rest), content["target"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"teacher": asdict(self.teacher) | self.reference.to_dict(), "target": self.target}
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images to train on or to validate on: where they are from, and how many."""
+
+    name: str
+    images: int
+
+    def __str__(self) -> str:
+        return f"{self.images} images of {self.name}"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All of config.json.
+
+    `settings` are those of the latest session that was started with `search`, `started_in` the folder that paths in
+    them are relative to; `storage` is where the study is, its `url` without a password. Runs of the first versions have
+    none of these three. `teacher` is the best one. `taught_spaces` are by the space's name.
+    """
+
+    search: SearchIdentity
+    settings: Mapping[str, Any] | None
+    started_in: str | None
+    storage: Mapping[str, str | None] | None
+    scale: int
+    teacher: Teacher
+    taught_spaces: Mapping[str, TaughtSpace]
+    train: ImageSet
+    valid: ImageSet
+    skipped_images: Mapping[str, str]
+    references: References
+    precision: Precision
+    versions: Mapping[str, str]
+
+    @property
+    def trials(self) -> int | None:
+        """How many trials are wanted; None where that is not recorded."""
+        return None if self.settings is None else self.settings["trials"]
+
+    @property
+    def teachers(self) -> dict[str, TeacherReference]:
+        """All teachers by name."""
+        return {space.teacher.name: space.reference for space in self.taught_spaces.values()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> RunConfig:
+        """From what the file holds; KeyError or TypeError where that is not the config of a search."""
+        references = content["references"]
+        return cls(
+            search=SearchIdentity.from_dict(content["search"]),
+            settings=content.get("settings"),
+            started_in=content.get("started_in"),
+            storage=content.get("storage"),
+            scale=content["scale"],
+            teacher=Teacher(**content["teacher"]),
+            taught_spaces={name: TaughtSpace.from_dict(space) for name, space in content["branches"].items()},
+            train=ImageSet(**content["train"]),
+            valid=ImageSet(**content["valid"]),
+            skipped_images=content["skipped_images"],
+            references=References(Reference(references["bicubic"]), TeacherReference.from_dict(references["teacher"])),
+            precision=Precision(**content["arithmetic"]),
+            versions=content["versions"],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the file, under the names that its first version gave."""
+        optional = {"settings": self.settings, "started_in": self.started_in, "storage": self.storage}
+        return {
+            "search": self.search.to_dict(),
+            **{name: value for name, value in optional.items() if value is not None},
+            "scale": self.scale,
+            "teacher": asdict(self.teacher),
+            "branches": {name: space.to_dict() for name, space in self.taught_spaces.items()},
+            "train": asdict(self.train),
+            "valid": asdict(self.valid),
+            "skipped_images": dict(self.skipped_images),
+            "references": self.references.to_dict(),
+            "arithmetic": self.precision.to_dict(),
+            "versions": dict(self.versions),
+        }

@@ -1,0 +1,131 @@
+"""student.json of a trial: the student, how good it is and how it was made. Read and written here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from autocompress.errors import RunError
+from autocompress.io import checkpoints
+
+STUDENT = "student.json"  # is written last: a student is whole when it is there
+WEIGHTS = "student.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """How a student was made. The first versions wrote less than this.
+
+    `point` are its trial's parameters and `scores` its PSNR-Y in dB at rungs, by step: from these two a lost study is
+    made again. `seconds` are by part of the work.
+    """
+
+    space: str | None = None
+    teacher: str | None = None
+    teacher_digest: str | None = None
+    target: str | None = None
+    target_digest: str | None = None
+    init: str | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    point: Mapping[str, Any] | None = None
+    scores: Mapping[int, float] | None = None
+    psnr_y_before_training: float | None = None
+    validation: Mapping[str, Any] | None = None  # the scores of bicubic and of the teacher
+    trained_on: str | None = None
+    scored_on: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    arithmetic: Mapping[str, Any] | None = None  # the precision's fields
+    versions: Mapping[str, str] | None = None
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Provenance:
+        """As student.json has it."""
+        known = {item.name: content[item.name] for item in fields(cls) if item.name in content}
+        if "scores" in known:
+            known["scores"] = {int(step): psnr for step, psnr in known["scores"].items()}
+        return cls(**known)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, without what is not known."""
+        content = {name: value for name, value in asdict(self).items() if value is not None}
+        if self.scores is not None:
+            content["scores"] = {str(step): psnr for step, psnr in self.scores.items()}
+        return content
+
+
+@dataclass(frozen=True)
+class StudentRecord:
+    """A student: `config` is its network's, `flops` are at 1280x720, `metrics` are means over the validation images."""
+
+    family: str
+    config: Mapping[str, Any]
+    scale: int | None  # None in files of the first versions
+    flops: int
+    params: int
+    metrics: Mapping[str, float]
+    provenance: Provenance
+    latency_ms: float | None = None  # where latency is what counts
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> StudentRecord:
+        """As student.json has it; KeyError where something is missing."""
+        return cls(
+            family=content["family"],
+            config=content["config"],
+            scale=content.get("scale"),
+            flops=content["flops"],
+            params=content["params"],
+            metrics=content["metrics"],
+            provenance=Provenance.from_dict(content.get("provenance", {})),
+            latency_ms=content.get("latency_ms"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return {
+            "family": self.family,
+            "config": dict(self.config),
+            "scale": self.scale,
+            "flops": self.flops,
+            "params": self.params,
+            **({} if self.latency_ms is None else {"latency_ms": self.latency_ms}),
+            "metrics": dict(self.metrics),
+            "provenance": self.provenance.to_dict(),
+        }
+
+    @property
+    def cost(self) -> float:
+        """What its PSNR is weighed against: its latency where that counts, else its FLOPs."""
+        return float(self.flops if self.latency_ms is None else self.latency_ms)
+
+    @property
+    def objectives(self) -> list[float]:
+        """The values of its trial: PSNR-Y in dB, and cost."""
+        return [self.metrics["psnr_y"], self.cost]
+
+
+@dataclass(frozen=True)
+class StoredStudent(StudentRecord):
+    """One that is read from a run: with the number of its trial, and the file of its weights."""
+
+    trial: int = 0
+    file: Path = Path()
+
+
+def write_student(folder: Path, student: StudentRecord) -> None:
+    """Write student.json into the folder of its trial; its weights must be there already."""
+    checkpoints.write_json(folder / STUDENT, student.to_dict())
+
+
+def read_student(folder: Path) -> StoredStudent | None:
+    """The student in a trial's folder; None if it is not written yet, RunError if it cannot be read."""
+    file = folder / STUDENT
+    if not file.is_file():
+        return None
+    try:
+        record = StudentRecord.from_dict(checkpoints.read_json(file))
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{file}: describes no student ({error!r}); remove it or restore it") from error
+    return StoredStudent(**vars(record), trial=int(folder.name), file=folder / WEIGHTS)

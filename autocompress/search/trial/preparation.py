@@ -1,0 +1,194 @@
+"""From a task to what its trials share: images are decoded, then teachers run, scored, pruned and analysed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from autocompress import prune
+from autocompress.compute import precision as precisions
+from autocompress.compute.precision import Precision
+from autocompress.data.bank import PixelBank
+from autocompress.data.sources import ImagePair
+from autocompress.distill.targets import teacher_targets
+from autocompress.evaluation.scores import Upscaler, bicubic_upscaler, check_finite, evaluate, network_upscaler
+from autocompress.io import cache, checkpoints
+from autocompress.networks.base import SRNetwork
+from autocompress.search.run.crops import Pieces, make_crops
+from autocompress.search.space.joint_space import StudentSpace
+from autocompress.search.task import Task
+from autocompress.search.timer import PhaseTimer
+from autocompress.search.trial.context import BY_TILES, PreparedSpace, TrialContext, best_space
+from autocompress.search.trial.quick_score import Estimate, estimate_by_tiles
+
+SCORES_FORMAT = 2  # goes into the cache key: raise it when metrics or networks compute something else
+
+OnStage = Callable[[str], None]
+
+
+def prepare(
+    task: Task,
+    on_stage: OnStage = lambda _: None,
+    *,
+    precision: Precision | None = None,
+    timer: PhaseTimer | None = None,
+    crops: Pieces | None = None,
+) -> TrialContext:
+    """Compute what the trials of a task share; what was computed before comes from the cache.
+
+    Without a `precision` the fastest one here is found by short probes. `crops` are those that students are cut to,
+    where they are chosen by now. Sets PyTorch's threads, for all of this process. Raises DataError for images that
+    cannot be used.
+    """
+    stages = _Stages(on_stage, timer or PhaseTimer())
+    bank, valid_bank = _decode(task, stages)
+    valid = _pairs(valid_bank)
+    precision = _use_precision(precision, stages)
+    targets = {space.target_digest: _run_target(space, bank, precision, stages) for space in task.joint_space}
+    bank, targets = _place(bank, targets, precision)
+    scorer = _Scorer(task.scale, valid, valid_bank.key, estimate_by_tiles(valid, task.scale))
+    with stages("scoring teacher and bicubic"):
+        bicubic = scorer.scores_of("bicubic", bicubic_upscaler(task.scale))
+    spaces = {
+        space.name: _prepare_space(task, space, bank, targets[space.target_digest], precision, scorer, stages)
+        for space in task.joint_space
+    }
+    with stages("cutting out crops"):
+        crops = crops or _cut_crops(task, scorer, best_space(task, spaces), precision)
+    skipped = dict((*bank.skipped, *valid_bank.skipped))
+    return TrialContext(task, stages.timer, precision, bank, valid, skipped, scorer.estimate, bicubic, spaces, crops)
+
+
+@dataclass(frozen=True)
+class _Stages:
+    """Tells of each stage of the preparation, and times it."""
+
+    on_stage: OnStage
+    timer: PhaseTimer
+
+    @contextmanager
+    def __call__(self, what: str) -> Iterator[None]:
+        self.on_stage(what)
+        with self.timer.during(what):
+            yield
+
+    def tenths(self, what: str) -> Callable[[int, int], None]:
+        """Reports the progress of a stage ten times."""
+
+        def report(done: int, total: int) -> None:
+            if done * 10 // total > (done - 1) * 10 // total:
+                self.on_stage(f"{what}: {done / total:.0%}")
+
+        return report
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """Scores what students are compared with, once for the same validation images."""
+
+    scale: int
+    pairs: Sequence[ImagePair]
+    key: str  # of the images
+    estimate: Estimate | None
+
+    def scores_of(self, name: str, upscale: Upscaler) -> dict[str, float]:
+        """The mean scores, and what the estimate by tiles says; raises DataError where an image has none."""
+
+        def build(folder: Path) -> None:
+            scores = evaluate(upscale, self.pairs, self.scale)
+            check_finite(scores)
+            by_tiles = {} if self.estimate is None else {BY_TILES: self.estimate.psnr_y(upscale)}
+            checkpoints.write_json(folder / "scores.json", scores.mean | by_tiles)
+
+        folder = cache.entry("scores", f"{name}-{self.key}-{SCORES_FORMAT}", build)
+        scores: dict[str, float] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+        return scores
+
+
+def _decode(task: Task, stages: _Stages) -> tuple[PixelBank, PixelBank]:
+    """The images to train and to validate on."""
+    skip = task.settings.skip_bad_images
+    with stages("decoding images"):
+        bank = PixelBank.open(task.train, skip_bad_images=skip)
+        return bank, PixelBank.open(task.valid, skip_bad_images=skip)
+
+
+def _pairs(bank: PixelBank) -> list[ImagePair]:
+    return [ImagePair(name, bank.lr_image(i).numpy(), bank.hr_image(i).numpy()) for i, name in enumerate(bank.names)]
+
+
+def _use_precision(precision: Precision | None, stages: _Stages) -> Precision:
+    with stages("choosing the arithmetic"):
+        precision = precision or precisions.choose()
+        torch.set_num_threads(precision.threads)
+        return precision
+
+
+def _on_device(network: SRNetwork, precision: Precision) -> SRNetwork:
+    return network.to(precision.device).requires_grad_(False).eval()
+
+
+def _run_target(space: StudentSpace, bank: PixelBank, precision: Precision, stages: _Stages) -> Tensor:
+    """The outputs of what a space's students learn from, for all training images."""
+    what = "running the teacher on the training images"
+    with stages(what):
+        return teacher_targets(_on_device(space.target, precision), bank, precision, stages.tenths(what))
+
+
+def _place(bank: PixelBank, targets: dict[str, Tensor], precision: Precision) -> tuple[PixelBank, dict[str, Tensor]]:
+    """On the device, where there is room for it."""
+    if not precision.has_room((1 + len(targets)) * bank.hr.numel() + bank.lr.numel()):
+        return bank, targets
+    return bank.to(precision.device), {name: outputs.to(precision.device) for name, outputs in targets.items()}
+
+
+def _prepare_space(
+    task: Task,
+    space: StudentSpace,
+    bank: PixelBank,
+    targets: Tensor,
+    precision: Precision,
+    scorer: _Scorer,
+    stages: _Stages,
+) -> PreparedSpace:
+    """Score the teacher, prune it where that is asked for, and analyse it."""
+    teacher, settings = _on_device(space.teacher, precision), task.settings
+    with stages("scoring teacher and bicubic"):
+        scores = scorer.scores_of(space.teacher_digest, network_upscaler(teacher))
+    pruned = _prune(task, teacher, bank, precision, stages) if settings.prune or settings.init == "density" else None
+    importance = pruned.importance if pruned is not None and settings.init == "density" else None
+    with stages("analysing the teacher"):
+        patches = prune.sample_patches(bank, settings.seed, precision)
+        shrink = prune.shrinker(teacher, patches, settings.init, settings.seed, cached=True, importance=importance)
+    cost = {"flops": space.family.flops(teacher.config), "params": space.family.params(teacher.config)}
+    suggested = pruned.suggested if pruned is not None and settings.prune else None
+    return PreparedSpace(targets, shrink, scores | cost, suggested)
+
+
+def _prune(task: Task, teacher: SRNetwork, bank: PixelBank, precision: Precision, stages: _Stages) -> prune.Pruned:
+    what = "pruning the teacher"
+    with stages(what):
+        settings = prune.default_settings(teacher.family, task.settings.seed)
+        report = stages.tenths(what)
+        return prune.densities_of(
+            teacher,
+            bank,
+            task.valid,
+            settings,
+            precision,
+            lambda step: report(step, settings.steps),
+            skip_bad_images=task.settings.skip_bad_images,
+        )
+
+
+def _cut_crops(task: Task, scorer: _Scorer, best: StudentSpace, precision: Precision) -> Pieces:
+    """Crops of the validation images, by the best teacher first."""
+    ordered = sorted(task.joint_space, key=lambda space: space is not best)
+    upscalers = {space.teacher_digest: network_upscaler(_on_device(space.teacher, precision)) for space in ordered}
+    return make_crops(scorer.pairs, scorer.key, task.scale, bicubic_upscaler(task.scale), upscalers)
