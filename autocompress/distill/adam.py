@@ -46,6 +46,6 @@ class Adam:
         """Go on from a `state_dict()` of the same parameters."""
         if self._adam is None:
             return
-        self._adam.load_state_dict(copy.deepcopy(state))
+        self._adam.load_state_dict(copy.deepcopy(dict(state)))
         for group in self._adam.param_groups:
             group["lr"] = self._learning_rate

@@ -41,7 +41,7 @@ class Training:
         precision: Precision,
         guide: SRNetwork | None = None,
     ) -> None:
-        self.recipe = recipe
+        self.recipe = recipe = recipe.of_student(sum(weights.numel() for weights in student.parameters()))
         self.step = 0
         self.precision = precision
         self._sampler = sampler
@@ -153,7 +153,7 @@ class Training:
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise TrainingDiverged(
-                f"the loss is {loss} after {self.step} steps at learning rate {self.recipe.learning_rate:g}"
+                f"the loss is {loss} after {self.step} steps at learning rate {self.recipe.learning_rate}"
             )
 
     def state_dict(self) -> dict[str, Any]:
