@@ -23,7 +23,7 @@ from helpers.small_search import BUDGET, SPACE, FinishedSearch, Recorder, run_se
 
 from autocompress.cli import main
 from autocompress.networks.edsr.network import EDSR
-from autocompress.report import Story, write_report
+from autocompress.report import ReportData, write_report
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import write_pareto
 
@@ -170,7 +170,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photo
     progress = Recorder()
     run, outcome = run_search(wanted, progress)
     write_pareto(run)
-    write_report(Story.of(run))
+    write_report(ReportData.of(run))
     return run, outcome, progress
 
 

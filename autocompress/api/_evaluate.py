@@ -167,13 +167,13 @@ def _measured(network: SRNetwork, threads: int | None, device: str | None, progr
 
 def _write_report_again(run: RunFolder) -> None:
     """Write the report again, unless the study cannot be read (no password is given): then the old one tells more."""
-    from autocompress.report import Story, write_report
+    from autocompress.report import ReportData, write_report
 
-    story = Story.of(run)
-    if story.without_study is None:
-        write_report(story)
+    report = ReportData.of(run)
+    if report.without_study is None:
+        write_report(report)
     else:
-        _tell(f"report.html is left as it is: {story.without_study}; `autocompress report` writes it anew")
+        _tell(f"report.html is left as it is: {report.without_study}; `autocompress report` writes it anew")
 
 
 def _tell_unsteady(measured: dict[str, Latency]) -> None:

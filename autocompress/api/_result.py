@@ -107,9 +107,9 @@ class Result:
 
     def plot(self) -> go.Figure:
         """PSNR-Y over cost: the front, the other students, bicubic and teacher."""
-        from autocompress.report import Story, front_figure
+        from autocompress.report import ReportData, front_figure
 
-        return front_figure(Story.of(self.run, self._storage))
+        return front_figure(ReportData.of(self.run, self._storage))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.path}: {len(self.run.students())} students>"

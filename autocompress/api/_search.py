@@ -81,7 +81,7 @@ _declare(join, OF_A_SESSION)
 
 def _written(run: RunFolder, outcome: Outcome, storage: str | None) -> Result:
     """The result, once report.html is written, if there are students, and pareto.csv and .json, if there is a front."""
-    from autocompress.report import Story, write_report
+    from autocompress.report import ReportData, write_report
     from autocompress.search.results.front import remove_pareto, students, write_pareto
 
     table = students(run)
@@ -90,7 +90,7 @@ def _written(run: RunFolder, outcome: Outcome, storage: str | None) -> Result:
     else:
         remove_pareto(run)
     if not table.empty:
-        write_report(Story.of(run, storage))
+        write_report(ReportData.of(run, storage))
     return Result(run, outcome, storage)
 
 

@@ -61,16 +61,16 @@ def report(
 
     Example: autocompress report runs/edsr-20G-seed0 --png front.png
     """
-    from autocompress.report import Story, front_png, write_png, write_report
+    from autocompress.report import ReportData, front_png, write_png, write_report
     from autocompress.search.run.folder import RunFolder
 
     if png is not None and png.suffix != ".png":
         raise InvalidInput(f"--png {png}: must end in .png; give such as front.png")
-    story = Story.of(RunFolder.existing(run), storage)
-    picture = None if png is None else front_png(story)
-    if story.without_study is not None:
-        typer.echo(f"The report goes without what is in the study: {story.without_study}", err=True)
-    typer.echo(write_report(story, out))
+    data = ReportData.of(RunFolder.existing(run), storage)
+    picture = None if png is None else front_png(data)
+    if data.without_study is not None:
+        typer.echo(f"The report goes without what is in the study: {data.without_study}", err=True)
+    typer.echo(write_report(data, out))
     if png is not None and picture is not None:
         typer.echo(write_png(png, picture))
 

@@ -6,26 +6,26 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
-from autocompress.report.story import Story
+from autocompress.report.report_data import ReportData
 from autocompress.search.run.crops import Crop, Pieces, crops_of, student_crop
 
 
-def comparison(story: Story) -> dict[str, Any] | None:
+def comparison(report: ReportData) -> dict[str, Any] | None:
     """The crops as upscaled by each student of the front and by what it is compared with; None if there are none.
 
     `crops` have `image`, `width` and `height`, `others` (by what they are called), and `students` (by trial).
     """
-    pieces = crops_of(story.run)
+    pieces = crops_of(report.run)
     if pieces is None:
         return None
-    crops = [_crop(story, pieces, crop) for crop in pieces.crops]
+    crops = [_crop(report, pieces, crop) for crop in pieces.crops]
     shown = [crop for crop in crops if crop["students"]]
     return {"crops": shown} if shown else None
 
 
-def _crop(story: Story, pieces: Pieces, crop: Crop) -> dict[str, Any]:
+def _crop(report: ReportData, pieces: Pieces, crop: Crop) -> dict[str, Any]:
     files = {name if name == "bicubic" else f"teacher {name}": pieces.file(crop, name) for name in pieces.names}
-    students = {trial: student_crop(story.run.trial(trial), crop) for trial in story.front["trial"].tolist()}
+    students = {trial: student_crop(report.run.trial(trial), crop) for trial in report.front["trial"].tolist()}
     return {
         "image": crop.image,
         "width": crop.width,

@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.report.story import Story
+from autocompress.report.report_data import ReportData
 from autocompress.report.theme import LIGHT
 from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.units import format_duration
@@ -16,15 +16,15 @@ UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 FEW = 3  # units of time: below this many, the next smaller unit is used
 
 
-def growth_figures(story: Story) -> dict[str, go.Figure]:
+def growth_figures(report: ReportData) -> dict[str, go.Figure]:
     """Figures of the hypervolume after each ended trial, over `trials` and over `time`; none without the study.
 
     It is in log10 cost times dB, from the teacher's cost and bicubic's PSNR-Y. Time includes pauses of the search.
     """
-    over = [trial for trial in story.over if trial.datetime_complete is not None]
+    over = [trial for trial in report.over if trial.datetime_complete is not None]
     if not over:
         return {}
-    volumes, seconds = _volumes(story, over), _seconds(story, over)
+    volumes, seconds = _volumes(report, over), _seconds(report, over)
     unit, length = next(((u, s) for u, s in UNITS.items() if seconds[-1] >= FEW * s), ("seconds", 1.0))
     texts = [
         f"{volume:.3f} after {count} trials, {format_duration(second)}"
@@ -36,9 +36,9 @@ def growth_figures(story: Story) -> dict[str, go.Figure]:
     }
 
 
-def _volumes(story: Story, over: list[FrozenTrial]) -> list[float]:
+def _volumes(report: ReportData, over: list[FrozenTrial]) -> list[float]:
     """The hypervolume before any trial, and after each."""
-    reference = ReferencePoint(getattr(story.references.teacher, story.axis.key), story.references.bicubic.psnr_y)
+    reference = ReferencePoint(getattr(report.references.teacher, report.axis.key), report.references.bicubic.psnr_y)
     points, volumes = list[Point](), [0.0]
     for trial in over:
         if trial.state == TrialState.COMPLETE:
@@ -47,10 +47,10 @@ def _volumes(story: Story, over: list[FrozenTrial]) -> list[float]:
     return volumes
 
 
-def _seconds(story: Story, over: list[FrozenTrial]) -> list[float]:
+def _seconds(report: ReportData, over: list[FrozenTrial]) -> list[float]:
     """When each trial ended, in seconds since the search began: since its first session, or its first trial."""
-    begun = [trial.datetime_start.timestamp() for trial in story.trials if trial.datetime_start is not None]
-    start = min([*begun, *(session.started for session in story.run.times)])
+    begun = [trial.datetime_start.timestamp() for trial in report.trials if trial.datetime_start is not None]
+    start = min([*begun, *(session.started for session in report.run.times)])
     return [0.0, *(trial.datetime_complete.timestamp() - start for trial in over if trial.datetime_complete)]
 
 

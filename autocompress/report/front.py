@@ -12,38 +12,38 @@ import plotly.graph_objects as go
 
 from autocompress.networks import FAMILIES
 from autocompress.report.axis import Axis
-from autocompress.report.story import Story
+from autocompress.report.report_data import ReportData
 from autocompress.report.theme import LIGHT
 from autocompress.search.results.front import LATENCIES, rows
 from autocompress.units import format_count, format_milliseconds
 
 
-def front_figure(story: Story) -> go.Figure:
+def front_figure(report: ReportData) -> go.Figure:
     """PSNR-Y on the validation images over cost (log scale): the front, all other students, and references.
 
     A trace's `meta` names the colours of theme.py that it is drawn in; `customdata` of students is their trial.
     """
-    table, axis = story.students, story.axis
+    table, axis = report.students, report.axis
     figure = go.Figure()
     others = table[~table["on_front"]]
-    if story.last_scores:
-        _draw_stopped(figure, story)
+    if report.last_scores:
+        _draw_stopped(figure, report)
     if not others.empty:
         figure.add_scatter(mode="markers", name="dominated", opacity=0.5, **_students(others, axis, "other"))
-    figure.add_scatter(mode="lines+markers", name="front", **_students(story.front, axis, "front"))
-    if story.pick is not None:
+    figure.add_scatter(mode="lines+markers", name="front", **_students(report.front, axis, "front"))
+    if report.pick is not None:
         star = {"size": 17, "symbol": "star", "color": LIGHT["pick"]}
-        x, y = [story.pick[axis.key]], [story.pick["psnr_y"]]
-        _draw(figure, f"pick: trial {story.pick['trial']}", x, y, "pick", star)
-        figure.data[-1].update(customdata=[story.pick["trial"]], hovertext=[_text(story.pick)])
-    for name, teacher in story.teachers.items():
+        x, y = [report.pick[axis.key]], [report.pick["psnr_y"]]
+        _draw(figure, f"pick: trial {report.pick['trial']}", x, y, "pick", star)
+        figure.data[-1].update(customdata=[report.pick["trial"]], hovertext=[_text(report.pick)])
+    for name, teacher in report.teachers.items():
         diamond = {"size": 12, "symbol": "diamond", "color": LIGHT["teacher"]}
         _draw(figure, f"teacher {escape(name)}", [getattr(teacher, axis.key)], [teacher.psnr_y], "teacher", diamond)
         text = f"teacher {escape(name)}: {teacher.psnr_y:.2f} dB<br>{_costs(teacher.to_dict())}"
         figure.data[-1].update(hovertext=[text])
-    if story.has_published:
+    if report.has_published:
         _draw_published(figure)
-    _draw_limits(figure, story)
+    _draw_limits(figure, report)
     _lay_out(figure, axis)
     return figure
 
@@ -67,17 +67,17 @@ def _draw(
     figure.add_scatter(x=x, y=y, mode="markers", name=name, marker=marker, meta={"colour": colour}, hoverinfo="text")
 
 
-def _draw_stopped(figure: go.Figure, story: Story) -> None:
+def _draw_stopped(figure: go.Figure, report: ReportData) -> None:
     """Draw stopped trials, hidden at first: their scores are of unfinished trainings."""
     marker = {"size": 8, "symbol": "x-thin", "color": LIGHT["other"], "line": {"width": 2, "color": LIGHT["other"]}}
-    points = [point for _, point in story.last_scores]
+    points = [point for _, point in report.last_scores]
     x, y = [point.cost for point in points], [point.psnr for point in points]
     _draw(figure, "stopped: last score", x, y, "other", marker)
     texts = [
         f"trial {point.trial}, stopped: {point.psnr:.2f} dB "
         + (f"after {step} steps" if step else "before training")
-        + f"<br>{story.axis.said(point.cost)}"
-        for step, point in story.last_scores
+        + f"<br>{report.axis.said(point.cost)}"
+        for step, point in report.last_scores
     ]
     figure.data[-1].update(visible="legendonly", hovertext=texts)
 
@@ -99,11 +99,11 @@ def _draw_published(figure: go.Figure) -> None:
     )
 
 
-def _draw_limits(figure: go.Figure, story: Story) -> None:
+def _draw_limits(figure: go.Figure, report: ReportData) -> None:
     """Draw lines for bicubic, with a little room below it, and for the budget."""
-    axis, bicubic = story.axis, story.references.bicubic.psnr_y
-    budget = getattr(story.config.search.budget, axis.budget)
-    below = 0.05 * (story.references.teacher.psnr_y - bicubic)
+    axis, bicubic = report.axis, report.references.bicubic.psnr_y
+    budget = getattr(report.config.search.budget, axis.budget)
+    below = 0.05 * (report.references.teacher.psnr_y - bicubic)
     line = {"line_width": 1.5, "line_color": LIGHT["muted"]}
     figure.add_hline(y=bicubic, line_dash="dot", **line)
     note = {"showarrow": False, "yanchor": "bottom"}

@@ -18,20 +18,20 @@ from autocompress.networks import shape
 from autocompress.report.comparison import comparison
 from autocompress.report.course import growth_figures
 from autocompress.report.front import front_figure
-from autocompress.report.story import Story
+from autocompress.report.report_data import ReportData
 from autocompress.report.theme import DARK, LIGHT, variables
-from autocompress.search.results.importances import ENOUGH, importances
+from autocompress.search.results.importances import MIN_TRIALS, importances
 from autocompress.units import format_count, format_duration, format_milliseconds
 
 FOLDER = Path(__file__).parent
 SEEN = 0.02  # share of the time; phases with less are put together
 
 
-def write_report(story: Story, path: Path | None = None) -> Path:
+def write_report(report: ReportData, path: Path | None = None) -> Path:
     """Write report.html into the run folder, or to another `path`; returns its path; InvalidInput if it cannot be."""
-    path = story.run.path / "report.html" if path is None else path
+    path = report.run.path / "report.html" if path is None else path
     try:
-        checkpoints.write_text(path, _page(story))
+        checkpoints.write_text(path, _page(report))
     except DiskFull:
         raise
     except OSError as error:
@@ -39,7 +39,7 @@ def write_report(story: Story, path: Path | None = None) -> Path:
     return path
 
 
-def _page(story: Story) -> str:
+def _page(report: ReportData) -> str:
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -47,14 +47,14 @@ def _page(story: Story) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    axis, limit = story.axis, getattr(story.config.search.budget, story.axis.budget)
+    axis, limit = report.axis, getattr(report.config.search.budget, report.axis.budget)
     environment.filters |= {"count": format_count, "duration": format_duration, "shape": _shape}
     environment.filters["ms"] = format_milliseconds
-    crops = comparison(story)
-    figures = {"front": front_figure(story)} | growth_figures(story)
+    crops = comparison(report)
+    figures = {"front": front_figure(report)} | growth_figures(report)
     data = {"figures": {name: json.loads(figure.to_json()) for name, figure in figures.items()}, "comparison": crops}
     return environment.get_template("page.html").render(
-        story=story,
+        report=report,
         style=Markup(_part("style.css")),
         light=Markup(variables(LIGHT)),
         dark=Markup(variables(DARK)),
@@ -64,14 +64,14 @@ def _page(story: Story) -> str:
         figures=figures.keys(),
         crops=crops,
         limit=None if limit is None else axis.said(limit),
-        timed=[(heading, "number") for heading in story.latencies],
+        timed=[(heading, "number") for heading in report.latencies],
         sorted_by="FLOPs" if axis.key == "flops" else "PyTorch ms",
-        facts=_facts(story),
-        commands=_commands(story),
-        recipes=_recipes(story),
-        importances=_importances(story),
-        enough=ENOUGH,
-        times=_times(story),
+        facts=_facts(report),
+        commands=_commands(report),
+        recipes=_recipes(report),
+        importances=_importances(report),
+        enough=MIN_TRIALS,
+        times=_times(report),
     )
 
 
@@ -84,47 +84,51 @@ def _shape(row: dict[str, Any]) -> str:
     return shape(row["family"], row["config"])
 
 
-def _facts(story: Story) -> dict[str, str]:
+def _facts(report: ReportData) -> dict[str, str]:
     """What was searched, and with what."""
-    config, search = story.config, story.config.search
+    config, search = report.config, report.config.search
     teachers = (
         f"{name}: {teacher.psnr_y:.2f} dB, {format_count(teacher.flops)} FLOPs, "
         f"{format_count(teacher.params)} parameters"
-        for name, teacher in story.teachers.items()
+        for name, teacher in report.teachers.items()
     )
-    started = min((session.started for session in story.run.times), default=None)
+    started = min((session.started for session in report.run.times), default=None)
     return {
         "Space": ", ".join(search.spaces),
         "Teacher": "; ".join(teachers),
         "Budget": str(search.budget),
         "Trained on": str(config.train),
-        "Scored on": f"{config.valid} (validation images), where bicubic has {story.references.bicubic.psnr_y:.2f} dB",
+        "Scored on": f"{config.valid} (validation images), where bicubic has {report.references.bicubic.psnr_y:.2f} dB",
         "Training": f"{search.recipe['steps']} steps, started by {search.init}",
         "Sampler": f"{search.sampler}, seed {search.seed}",
-        "Trials": _trials(story),
+        "Trials": _trials(report),
         **({} if started is None else {"Started": time.strftime("%Y-%m-%d %H:%M", time.localtime(started))}),
         "Versions": ", ".join(f"{name} {version}" for name, version in config.versions.items()),
     }
 
 
-def _trials(story: Story) -> str:
+def _trials(report: ReportData) -> str:
     """How many trials finished, were stopped or failed, and whether more are to come."""
-    wanted = story.config.trials
-    if story.without_study is not None:
-        return f"{len(story.students)} finished" + ("" if wanted is None else f", of {wanted} wanted")
-    ends = [state for _, state, _ in story.early]
-    counts = {"finished": len(story.over) - len(ends), "stopped": ends.count("stopped"), "failed": ends.count("failed")}
+    wanted = report.config.trials
+    if report.without_study is not None:
+        return f"{len(report.students)} finished" + ("" if wanted is None else f", of {wanted} wanted")
+    ends = [state for _, state, _ in report.early]
+    counts = {
+        "finished": len(report.over) - len(ends),
+        "stopped": ends.count("stopped"),
+        "failed": ends.count("failed"),
+    }
     said = ", ".join(f"{number} {what}" for what, number in counts.items() if number or what == "finished")
-    going_on = "; the search was still running when this was written" if story.sessions else ""
-    return f"{len(story.over)}{'' if wanted is None else f' of {wanted}'}: {said}{going_on}"
+    going_on = "; the search was still running when this was written" if report.sessions else ""
+    return f"{len(report.over)}{'' if wanted is None else f' of {wanted}'}: {said}{going_on}"
 
 
-def _commands(story: Story) -> dict[str, str]:
+def _commands(report: ReportData) -> dict[str, str]:
     """Commands for what to do with the pick."""
-    if story.pick is None:
+    if report.pick is None:
         return {}
-    file, run = (shlex.quote(str(Path(path).absolute())) for path in (story.pick["file"], story.run.path))
-    trial, scale = story.pick["trial"], story.config.scale
+    file, run = (shlex.quote(str(Path(path).absolute())) for path in (report.pick["file"], report.run.path))
+    trial, scale = report.pick["trial"], report.config.scale
     return {
         "Write it as files that other code loads": f"autocompress export {run} --trial {trial} --out models",
         "Upscale a photo with it": f"autocompress upscale {run} photo.jpg photo-x{scale}.png",
@@ -132,9 +136,9 @@ def _commands(story: Story) -> dict[str, str]:
     }
 
 
-def _recipes(story: Story) -> dict[int, str]:
+def _recipes(report: ReportData) -> dict[int, str]:
     """By trial, the fields of the recipe that are not the same for all students."""
-    recipes = dict(zip(story.students["trial"].tolist(), story.students["recipe"].tolist(), strict=True))
+    recipes = dict(zip(report.students["trial"].tolist(), report.students["recipe"].tolist(), strict=True))
     keys = list(dict.fromkeys(key for recipe in recipes.values() for key in recipe if key != "seed"))
     varied = [key for key in keys if len({repr(recipe.get(key)) for recipe in recipes.values()}) > 1]
     return {
@@ -142,24 +146,24 @@ def _recipes(story: Story) -> dict[int, str]:
     }
 
 
-def _importances(story: Story) -> list[dict[str, Any]]:
+def _importances(report: ReportData) -> list[dict[str, Any]]:
     """For each space its name, its number of finished trials, and the share of each parameter."""
-    spaces = story.config.search.spaces
+    spaces = report.config.search.spaces
     tables = []
-    for names, (count, shares) in importances(story.trials).items():
+    for names, (count, shares) in importances(report.trials).items():
         own = {name.rpartition(".")[2]: float(share) for name, share in shares.items() if name != "space"}
         prefix = next((name.rpartition(".")[0] for name in names if "." in name), next(iter(spaces)))
         tables.append({"space": prefix, "count": count, "shares": own})
     return tables
 
 
-def _times(story: Story) -> dict[str, Any]:
+def _times(report: ReportData) -> dict[str, Any]:
     """Where the time of all sessions went, the largest part first; small parts are put together."""
     parts: dict[str, float] = {}
-    for session in story.run.times:
+    for session in report.run.times:
         for name, seconds in session.parts.items():
             parts[name] = parts.get(name, 0.0) + seconds
     total = sum(parts.values())
     large = {name: seconds for name, seconds in parts.items() if name != "other" and seconds >= SEEN * total}
     ordered = dict(sorted(large.items(), key=lambda part: -part[1])) | {"all else": total - sum(large.values())}
-    return {"total": total, "parts": ordered, "sessions": len(story.run.times)}
+    return {"total": total, "parts": ordered, "sessions": len(report.run.times)}

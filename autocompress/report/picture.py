@@ -8,22 +8,22 @@ from pathlib import Path
 from autocompress.errors import AutocompressError, DiskFull, InvalidInput
 from autocompress.io import checkpoints
 from autocompress.report.front import front_figure
-from autocompress.report.story import Story
+from autocompress.report.report_data import ReportData
 
 WIDTH, HEIGHT = 1600, 900
 
 
-def front_png(story: Story) -> bytes:
+def front_png(report: ReportData) -> bytes:
     """The front in WIDTH x HEIGHT pixels; InvalidInput where kaleido or its browser is missing."""
     if find_spec("kaleido") is None:
         raise InvalidInput("--png needs kaleido, which is not installed; pip install 'autocompress[png]'")
-    figure = front_figure(story)
+    figure = front_figure(report)
     figure.for_each_trace(lambda trace: trace.update(marker_size=1.6 * trace.marker.size))
     figure.for_each_annotation(lambda annotation: annotation.update(font_size=20))
     figure.update_traces(line_width=4, selector={"mode": "lines+markers"})
     hidden = {"visible": "legendonly"}
     figure.update_traces(showlegend=False, selector=hidden)  # in a picture, nobody can click them to be shown
-    title = f"Students of {' and '.join(story.teachers)}, x{story.config.scale}"
+    title = f"Students of {' and '.join(report.teachers)}, x{report.config.scale}"
     figure.update_layout(
         title={"text": title, "x": 0.06, "font": {"size": 32}},
         font={"size": 22},

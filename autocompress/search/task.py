@@ -82,17 +82,17 @@ def open_joint_space(settings: Settings) -> JointSpace:
         if space.name in [other.name for other in spaces[:index]]:
             raise InvalidInput(f"two spaces are called {space.name}; give each once, or rename one's file")
     load = _Loader(settings.res_scale)
-    given = [_given(text, spaces, load) for text in settings.teachers]
+    given = [_open_teacher(text, spaces, load) for text in settings.teachers]
     target = None if settings.target is None else load(settings.target)
     load.check()
-    branches = []
+    student_spaces = []
     for space in spaces:
-        name, teacher = _teacher_of(space, given) or _shipped(space)
-        learnt_from = (name, teacher) if target is None else (str(settings.target), target)
-        branches.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, *learnt_from))
-    _check_used(given, branches)
-    _check_scales(branches, settings.scale)
-    return JointSpace(branches)
+        name, teacher = _teacher_of(space, given) or _shipped_teacher(space)
+        target_name, network = (name, teacher) if target is None else (str(settings.target), target)
+        student_spaces.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, target_name, network))
+    _check_used(given, student_spaces)
+    _check_scales(student_spaces, settings.scale)
+    return JointSpace(student_spaces)
 
 
 class _Loader:
@@ -110,7 +110,7 @@ class _Loader:
         return load_teacher(name, res_scale=self._res_scale)
 
     def check(self) -> None:
-        """Raise InvalidInput where there was nothing to take it."""
+        """Raise InvalidInput where no network took the residual scaling."""
         if self._res_scale is not None and not self._taken:
             raise InvalidInput(
                 f"res_scale {self._res_scale} was given, but no --teacher or --target is an EDSR, which has one; "
@@ -118,18 +118,18 @@ class _Loader:
             )
 
 
-def _given(text: str, spaces: Sequence[SearchSpace], load: _Loader) -> _GivenTeacher:
+def _open_teacher(text: str, spaces: Sequence[SearchSpace], load: _Loader) -> _GivenTeacher:
     """Read `FILE` or `KEY=FILE`; if the part before `=` is neither a space nor a family, the whole is a file's name."""
     key, equals, name = text.partition("=")
     keys = [*FAMILIES, *(space.name for space in spaces)]
     if not equals or key not in keys:
         key, name = "", text
     network = load(name)
-    given = _GivenTeacher(key or network.family, name, network)
+    teacher = _GivenTeacher(key or network.family, name, network)
     for space in spaces:
-        if given.fits(space) and space.family.name != network.family:
+        if teacher.fits(space) and space.family.name != network.family:
             raise _misfit(name, network, space)
-    return given
+    return teacher
 
 
 def _teacher_of(space: SearchSpace, given: Sequence[_GivenTeacher]) -> tuple[str, SRNetwork] | None:
@@ -144,18 +144,18 @@ def _teacher_of(space: SearchSpace, given: Sequence[_GivenTeacher]) -> tuple[str
     return (own[0].name, own[0].network) if own else None
 
 
-def _shipped(space: SearchSpace) -> tuple[str, SRNetwork]:
+def _shipped_teacher(space: SearchSpace) -> tuple[str, SRNetwork]:
     name = default_teacher(space.family.name)
     return name, load_teacher(name)
 
 
-def _check_used(given: Sequence[_GivenTeacher], branches: Sequence[StudentSpace]) -> None:
+def _check_used(given: Sequence[_GivenTeacher], student_spaces: Sequence[StudentSpace]) -> None:
     for teacher in given:
-        if any(branch.teacher is teacher.network for branch in branches):
+        if any(student_space.teacher is teacher.network for student_space in student_spaces):
             continue
-        for branch in branches:
-            if branch.family.name != teacher.network.family:
-                raise _misfit(teacher.name, teacher.network, branch.space)
+        for student_space in student_spaces:
+            if student_space.family.name != teacher.network.family:
+                raise _misfit(teacher.name, teacher.network, student_space.space)
         raise InvalidInput(f"the teacher {teacher.name} is for no space that is searched; leave it out")
 
 
@@ -166,22 +166,22 @@ def _misfit(name: str, network: SRNetwork, space: SearchSpace) -> InvalidInput:
     )
 
 
-def _check_scales(branches: Sequence[StudentSpace], asked: int | None) -> None:
-    first = branches[0]
-    for branch in branches:
-        scale = branch.teacher.scale
+def _check_scales(student_spaces: Sequence[StudentSpace], asked: int | None) -> None:
+    first = student_spaces[0]
+    for student_space in student_spaces:
+        scale = student_space.teacher.scale
         if asked not in (None, scale):
             raise InvalidInput(
-                f"scale {asked} was asked for, but the teacher {branch.teacher_name} upscales by {scale}; "
+                f"scale {asked} was asked for, but the teacher {student_space.teacher_name} upscales by {scale}; "
                 f"leave --scale out or give a teacher of x{asked}"
             )
         if scale != first.teacher.scale:
             raise InvalidInput(
-                f"the teacher {first.teacher_name} upscales by {first.teacher.scale}, but {branch.teacher_name} by "
-                f"{scale}; give teachers of one scale"
+                f"the teacher {first.teacher_name} upscales by {first.teacher.scale}, but "
+                f"{student_space.teacher_name} by {scale}; give teachers of one scale"
             )
-        if branch.target.scale != scale:
+        if student_space.target.scale != scale:
             raise InvalidInput(
-                f"the target {branch.target_name} upscales by {branch.target.scale}, but the teacher "
-                f"{branch.teacher_name} by {scale}; give a target of the same scale"
+                f"the target {student_space.target_name} upscales by {student_space.target.scale}, but the teacher "
+                f"{student_space.teacher_name} by {scale}; give a target of the same scale"
             )

@@ -20,7 +20,7 @@ import autocompress
 from autocompress import api
 from autocompress.api import Result, open_run
 from autocompress.errors import InvalidInput, RunError
-from autocompress.report import story
+from autocompress.report import report_data
 from autocompress.search import Outcome, RunFolder
 from autocompress.terminal import Display
 from autocompress.units import format_count
@@ -81,7 +81,7 @@ def test_an_interrupt_gives_the_result_so_far(search: Search, monkeypatch: pytes
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Display, "finished", finished)
+        patch.setattr(Display, "on_trial_complete", finished)
         result = search(workers=1)
     assert result.interrupted
     assert len(result.students) == 1
@@ -91,7 +91,7 @@ def test_an_interrupt_gives_the_result_so_far(search: Search, monkeypatch: pytes
 
 def test_a_resumed_search_tells_how_many_trials_are_to_go(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
-    monkeypatch.setattr(Display, "to_go", lambda _, trials: told.append(trials))
+    monkeypatch.setattr(Display, "on_trials_left", lambda _, trials: told.append(trials))
     search()
     assert told == [3, 2, 1, 0]
     told.clear()
@@ -195,7 +195,7 @@ def test_a_result_says_what_it_is_and_plots(result: Result) -> None:
 
 def test_a_picture_is_from_the_storage_that_was_given(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
-    monkeypatch.setattr(story, "trials_of", lambda _, storage: asked.append(storage) or [])
+    monkeypatch.setattr(report_data, "trials_of", lambda _, storage: asked.append(storage) or [])
     open_run(result.path, storage="redis://:secret@host").plot()
     open_run(result.path).plot()
     assert asked == ["redis://:secret@host", None]

@@ -11,11 +11,6 @@ from autocompress.io import cache
 from autocompress.search import RunFolder
 
 
-@pytest.fixture(autouse=True)
-def plain(plain_precision: None) -> None:
-    """The same on every machine."""
-
-
 def test_distill_gives_the_file_and_its_scores(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "student.safetensors"
     made = api.distill(

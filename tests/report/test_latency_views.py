@@ -20,7 +20,7 @@ from autocompress.cli.tables import front_table, spare_of_front
 from autocompress.errors import InvalidInput
 from autocompress.evaluation.latency import Latency, Machine
 from autocompress.networks.edsr.network import EDSRConfig
-from autocompress.report import Story, front_figure, write_report
+from autocompress.report import ReportData, front_figure, write_report
 from autocompress.report.course import growth_figures
 from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.pareto import Point, ReferencePoint, hypervolume
@@ -58,7 +58,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Pa
         patch.setattr(Machine, "here", lambda: MACHINE)
         found, _ = run_search(wanted)
     write_pareto(found)
-    write_report(Story.of(found))
+    write_report(ReportData.of(found))
     return found
 
 
@@ -80,9 +80,9 @@ def measured(finished: tuple[RunFolder, Outcome, Recorder], tmp_path: Path) -> R
 def test_the_picture_is_over_milliseconds(run: RunFolder) -> None:
     about = {LATENCY_MS: 20.5, "flops": 10**9, f"{AT_STEP}20": 31.5}
     stopped = optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs=about)
-    story = Story.of(run)
-    story = dataclasses.replace(story, trials=[*story.trials, stopped])
-    figure, front = front_figure(story), pareto(run)
+    report = ReportData.of(run)
+    report = dataclasses.replace(report, trials=[*report.trials, stopped])
+    figure, front = front_figure(report), pareto(run)
     traces = {trace.name.partition(" ")[0].strip(":"): trace for trace in figure.data}
     assert list(traces["front"].x) == list(front[LATENCY_MS])
     assert list(traces["pick"].x) == [pick(front)[LATENCY_MS]]
@@ -102,9 +102,9 @@ def test_the_picture_is_over_milliseconds(run: RunFolder) -> None:
 def test_the_hypervolume_is_from_the_teacher_s_latency(run: RunFolder) -> None:
     found = students(run)
     points = [Point(row.trial, row.psnr_y, row.latency_ms) for row in found.itertuples()]
-    story, low = Story.of(run), Reference({"psnr_y": 1.0})  # which all of them are above
-    config = dataclasses.replace(story.config, references=dataclasses.replace(story.references, bicubic=low))
-    last = growth_figures(dataclasses.replace(story, config=config))["trials"].data[0].y[-1]
+    report, low = ReportData.of(run), Reference({"psnr_y": 1.0})  # which all of them are above
+    config = dataclasses.replace(report.config, references=dataclasses.replace(report.references, bicubic=low))
+    last = growth_figures(dataclasses.replace(report, config=config))["trials"].data[0].y[-1]
     assert last > 1
     assert last == pytest.approx(hypervolume(points, ReferencePoint(TEACHER, 1.0)))
 
@@ -127,17 +127,17 @@ def test_the_page_is_about_milliseconds(run: RunFolder) -> None:
 
 def test_its_column_sorts_with_what_was_not_measured_last(measured: RunFolder, browser: Browser) -> None:
     """Of a search for FLOPs: its picture stays over FLOPs, and just the front was measured."""
-    story = Story.of(measured)
-    assert list(story.latencies) == ["ONNX ms"]
-    assert front_figure(story).layout.xaxis.title.text == "FLOPs for a 1280x720 output"
+    report = ReportData.of(measured)
+    assert list(report.latencies) == ["ONNX ms"]
+    assert front_figure(report).layout.xaxis.title.text == "FLOPs for a 1280x720 output"
     page = browser.new_page()
-    page.goto(write_report(story).absolute().as_uri())
+    page.goto(write_report(report).absolute().as_uri())
     page.locator("#table thead button", has_text="ONNX ms").click()
     cells = page.locator("#table tbody td:nth-child(4)").all_inner_texts()
     page.close()
     known = [float(text) for text in cells if text]
     assert known == sorted(known)
-    assert len(known) == len(story.front) < len(story.students)
+    assert len(known) == len(report.front) < len(report.students)
     assert cells[len(known) :] == [""] * (len(cells) - len(known))
 
 

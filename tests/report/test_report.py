@@ -15,7 +15,7 @@ from helpers.browser import FRONT, OpenPage, column, open_pages
 from helpers.small_search import BUDGET, SPACE, run_search
 from playwright.sync_api import Browser, Page
 
-from autocompress.report import Story, write_report
+from autocompress.report import ReportData, write_report
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import pareto, pick
 
@@ -42,7 +42,7 @@ def varied(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos:
         out=folder / "run 'of' <b>mine",
     )
     run, _ = run_search(wanted)
-    write_report(Story.of(run))
+    write_report(ReportData.of(run))
     return run
 
 

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from autocompress.distill.training import Training
 from autocompress.errors import RunError, TrainingDiverged
-from autocompress.report import Story
+from autocompress.report import ReportData
 from autocompress.search import Outcome, RunFolder, SearchCallback, Settings
 from autocompress.search.results.front import pareto, students
 from autocompress.search.run.storage import STUDY_NAME
@@ -193,4 +193,4 @@ def test_a_search_in_which_every_trial_fails_ends(
     with pytest.raises(RunError, match="no trial has finished yet"):
         pareto(run)
     with pytest.raises(RunError, match="no trial has finished yet"):
-        Story.of(run)
+        ReportData.of(run)

@@ -20,7 +20,7 @@ from autocompress.errors import InvalidInput, RunError
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.prune import SparsifySettings
-from autocompress.report import Story, front_figure
+from autocompress.report import ReportData, front_figure
 from autocompress.search import Settings
 from autocompress.search.results.front import pareto
 from autocompress.search.sampling.initial import first_points
@@ -102,7 +102,7 @@ def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: C
     assert run.config.references.teacher == best.reference
     table = pareto(run)
     assert front_table(run, table).row_count == len(table) + 2
-    assert front_figure(Story.of(run)).data
+    assert front_figure(ReportData.of(run)).data
     assert sum(fact.startswith("teacher ") for fact in progress.facts) == 2
 
 

@@ -12,12 +12,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.search.run.study import DIRECTIONS
 
-ENOUGH = 8  # finished trials of one space: a random forest fitted to fewer says nothing
+MIN_TRIALS = 8  # finished ones of one space: a random forest fitted to fewer says nothing
 SEED = 0  # of the random forest
 
 
 def importances(trials: Iterable[FrozenTrial]) -> dict[tuple[str, ...], tuple[int, dict[str, float]]]:
-    """For each space with ENOUGH finished trials, by the names of its parameters: their number, and the shares.
+    """For each space with MIN_TRIALS finished trials, by the names of its parameters: their number, and the shares.
 
     The share is how much of the variance of PSNR-Y over the space a parameter explains by itself and with others
     (fANOVA, Hutter et al. 2014), the largest first; they sum to 1. A space where nothing explains any is left out.
@@ -26,8 +26,8 @@ def importances(trials: Iterable[FrozenTrial]) -> dict[tuple[str, ...], tuple[in
     for trial in trials:
         if trial.state == TrialState.COMPLETE:
             spaces.setdefault(tuple(sorted(trial.params)), []).append(trial)
-    explained = {names: (len(those), _shares(those)) for names, those in spaces.items() if len(those) >= ENOUGH}
-    return {names: shares for names, shares in explained.items() if any(shares[1].values())}
+    explained = {names: (len(of), _shares(of)) for names, of in spaces.items() if len(of) >= MIN_TRIALS}
+    return {names: (count, shares) for names, (count, shares) in explained.items() if any(shares.values())}
 
 
 def _shares(trials: list[FrozenTrial]) -> dict[str, float]:

@@ -23,7 +23,7 @@ LOCK = ".lock"
 TIMES = "times.json"
 LATENCY = "latency.json"
 LOG = "log.txt"
-RAY = ".ray"  # folder for Ray Tune's own files while it runs
+RAY = ".ray"  # the folder of a file by which workers on Ray see that they have this run before them
 THREADS = "machine.threads"  # the key, in the identity of a search for latency, of the number of threads
 OLD = 60  # seconds; a temporary file that is older belongs to no process that still writes it
 

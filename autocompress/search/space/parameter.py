@@ -34,12 +34,12 @@ class Parameter:
     distribution: BaseDistribution
 
     def nearest(self, value: Value) -> Value:
-        """The value of the grid next to another one (in the logarithm, where the distribution is log)."""
+        """The value of the grid that is nearest to any value (in the logarithm, where the distribution is log)."""
         if value in self.values or isinstance(value, str) or isinstance(self.values[0], str):
             return value if value in self.values else self.values[0]
         log = isinstance(self.distribution, FloatDistribution) and self.distribution.log
-        place = math.log if log else float
-        return min(self.values, key=lambda candidate: abs(place(candidate) - place(value)))  # type: ignore[arg-type]
+        scale = math.log if log else float
+        return min(self.values, key=lambda candidate: abs(scale(candidate) - scale(value)))  # type: ignore[arg-type]
 
 
 def capped(parameter: Parameter, high: float) -> Parameter:
@@ -76,11 +76,11 @@ def parse_parameter(name: str, spec: object) -> Parameter:
 
 
 def _parse_int(name: str, spec: Mapping[str, Any]) -> Parameter:
-    _only(name, spec, required=("low", "high"), optional=("step",))
+    _check_keys(name, spec, required=("low", "high"), optional=("step",))
     low, high, step = (_number(name, key, spec.get(key, 1), int) for key in ("low", "high", "step"))
     if step < 1:
         raise SpaceError(f"parameters.{name}.step is {step}, but must be >= 1")
-    _ordered(name, low, high)
+    _check_order(name, low, high)
     _check_number_of_values(name, (high - low) // step + 1)
     values = tuple(range(int(low), int(high) + 1, int(step)))
     return Parameter(name, values, _integers(values))
@@ -95,9 +95,9 @@ def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
     log = spec.get("log", False)
     if not isinstance(log, bool):
         raise SpaceError(f"parameters.{name}.log is {log!r}, but must be true or false")
-    _only(name, spec, required=("low", "high", "num" if log else "step"), optional=("log",))
+    _check_keys(name, spec, required=("low", "high", "num" if log else "step"), optional=("log",))
     low, high = (_number(name, key, spec[key], float) for key in ("low", "high"))
-    _ordered(name, low, high)
+    _check_order(name, low, high)
     if not log:
         step = _number(name, "step", spec["step"], float)
         if step <= 0:
@@ -118,7 +118,7 @@ def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
 
 
 def _parse_categorical(name: str, spec: Mapping[str, Any]) -> Parameter:
-    _only(name, spec, required=("choices",), optional=())
+    _check_keys(name, spec, required=("choices",), optional=())
     choices = spec["choices"]
     plain = isinstance(choices, list) and all(isinstance(choice, int | float | str) for choice in choices)
     if not plain or not choices or len(set(map(str, choices))) != len(choices):
@@ -126,14 +126,14 @@ def _parse_categorical(name: str, spec: Mapping[str, Any]) -> Parameter:
     return Parameter(name, tuple(choices), CategoricalDistribution(choices))
 
 
-def _only(name: str, spec: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...]) -> None:
+def _check_keys(name: str, spec: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...]) -> None:
     for key in required:
         if key not in spec:
             raise SpaceError(f"parameters.{name}.{key} is missing")
     for key in spec:
         if key not in required + optional:
-            known = ", ".join(("type", *required, *optional))
-            raise SpaceError(f"parameters.{name}.{key} is not known; known here: {known}")
+            keys = ", ".join(("type", *required, *optional))
+            raise SpaceError(f"parameters.{name}.{key} is not known; known here: {keys}")
 
 
 def _number(name: str, key: str, value: object, kind: type[int] | type[float]) -> float:
@@ -152,6 +152,6 @@ def _check_number_of_values(name: str, number: float) -> None:
         )
 
 
-def _ordered(name: str, low: float, high: float) -> None:
+def _check_order(name: str, low: float, high: float) -> None:
     if low > high:
         raise SpaceError(f"parameters.{name}.low is {low:g}, but must be <= high, which is {high:g}")

@@ -127,11 +127,11 @@ def shipped_spaces() -> dict[str, Path]:
 
 def read_space(name_or_file: str) -> tuple[Path, str]:
     """File and text of a shipped space by its name, or of the given file; SpaceError where there is no such text."""
-    known = shipped_spaces()
-    path = known.get(name_or_file, Path(name_or_file))
+    shipped = shipped_spaces()
+    path = shipped.get(name_or_file, Path(name_or_file))
     if not path.is_file():
         raise SpaceError(
-            f"{name_or_file}: no such file, and no shipped search space of that name; shipped: {', '.join(known)}"
+            f"{name_or_file}: no such file, and no shipped search space of that name; shipped: {', '.join(shipped)}"
         )
     try:
         return path, path.read_text(encoding="utf-8")
@@ -173,13 +173,13 @@ def _parse(name: str, content: object) -> SearchSpace:
 
 def _check_names(family: Family, specs: Mapping[str, object]) -> None:
     counts = [count.field for count in family.counts]
-    known = [*counts, *VARIABLE]
+    allowed = [*counts, *VARIABLE]
     for key in specs:
-        if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
+        if key not in allowed:
+            close = difflib.get_close_matches(str(key), allowed, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise SpaceError(
-                f"parameters.{key} is nothing that {family.name} can vary{hint} (it can: {', '.join(known)})"
+                f"parameters.{key} is nothing that {family.name} can vary{hint} (it can: {', '.join(allowed)})"
             )
     for count in family.counts:
         if count.field not in specs and not count.optional:

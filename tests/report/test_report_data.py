@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from autocompress.cli import app
 from autocompress.errors import RunError
-from autocompress.report import Story, front_figure, write_report
+from autocompress.report import ReportData, front_figure, write_report
 from autocompress.report.course import growth_figures
 from autocompress.search import RunFolder
 from autocompress.search.results.export import export_trial
@@ -34,11 +34,11 @@ TROUBLE = """'"><img src=x onerror=alert(1)></script><b>&amp;"""
 
 
 def traces(run: RunFolder) -> dict[str, Any]:
-    return {trace.name: trace for trace in front_figure(Story.of(run)).data}
+    return {trace.name: trace for trace in front_figure(ReportData.of(run)).data}
 
 
 def page_of(run: RunFolder) -> str:
-    html = write_report(Story.of(run)).read_text(encoding="utf-8")
+    html = write_report(ReportData.of(run)).read_text(encoding="utf-8")
     return re.sub(r"<script.*?</script>|<style>.*?</style>", "", html, flags=re.DOTALL)
 
 
@@ -58,7 +58,7 @@ def test_names_are_text_and_nothing_else(copied: RunFolder, open_page: OpenPage)
     crops = json.loads(index.read_text())
     crops["names"][1] = crops["crops"][0]["image"] = TROUBLE
     index.write_text(json.dumps(crops))
-    page = open_page(write_report(Story.of(copied)))
+    page = open_page(write_report(ReportData.of(copied)))
     assert page.locator("#others button").nth(1).inner_text() == f"teacher {TROUBLE}"
     assert page.locator("#crops button").inner_text() == TROUBLE
     assert TROUBLE in page.locator(".lead").inner_text()
@@ -89,10 +89,10 @@ def test_the_hypervolume_never_falls(copied: RunFolder) -> None:
     config = copied.config.to_dict()
     config["references"]["bicubic"]["psnr_y"] = 1.0  # students of a few steps are worse than the real one
     (copied.path / "config.json").write_text(json.dumps(config))
-    story = Story.of(copied)
-    figures = growth_figures(story)
+    report = ReportData.of(copied)
+    figures = growth_figures(report)
     volumes = list(figures["trials"].data[0].y)
-    assert len(volumes) == len(story.over) + 1
+    assert len(volumes) == len(report.over) + 1
     assert volumes == sorted(volumes)
     assert volumes[0] == 0 < volumes[-1]
     times = list(figures["time"].data[0].x)
@@ -101,7 +101,7 @@ def test_the_hypervolume_never_falls(copied: RunFolder) -> None:
 
 
 def test_importances_are_shares_of_each_space(finished: FinishedSearch) -> None:
-    trials = Story.of(finished[0]).trials
+    trials = ReportData.of(finished[0]).trials
     complete = [trial for trial in trials if trial.values]
     found = importances(complete * 2 if len(complete) < 8 else complete)
     ((names, (count, shares)),) = found.items()
@@ -113,7 +113,7 @@ def test_importances_are_shares_of_each_space(finished: FinishedSearch) -> None:
 
 
 def test_a_space_whose_students_all_score_the_same_has_no_importances(finished: FinishedSearch) -> None:
-    trials = [copy.deepcopy(trial) for trial in Story.of(finished[0]).trials if trial.values] * 2
+    trials = [copy.deepcopy(trial) for trial in ReportData.of(finished[0]).trials if trial.values] * 2
     for trial in trials:
         trial.values = [30.0, trial.values[1]]
     assert importances(trials) == {}
@@ -144,7 +144,7 @@ def test_stopped_trials_and_why(copied: RunFolder, open_page: OpenPage) -> None:
     stopped = traces(copied)["stopped: last score"]
     assert (stopped.visible, stopped.x[-1], stopped.y[-1]) == ("legendonly", 123456, 21.5)
     assert "after 2 steps" in stopped.hovertext[-1]
-    page = open_page(write_report(Story.of(copied)))
+    page = open_page(write_report(ReportData.of(copied)))
     page.locator("summary").click()
     assert page.locator("details li").last.inner_text().endswith(f"stopped: {TROUBLE}")
     assert "stopped" in page.locator(".facts").inner_text()
@@ -171,7 +171,7 @@ def test_without_a_student_s_crops(copied: RunFolder, open_page: OpenPage) -> No
     first = pareto(copied)["trial"].iloc[0]
     for file in copied.trial(first).glob("crop-*.png"):
         file.unlink()
-    page = open_page(write_report(Story.of(copied)))
+    page = open_page(write_report(ReportData.of(copied)))
     page.locator("#student").select_option(str(first))
     assert page.locator(".missing").is_visible()
     assert not page.locator("#right").is_visible()
@@ -193,7 +193,7 @@ def test_without_the_study(copied: RunFolder, open_page: OpenPage, storage: str 
 def test_with_one_student(copied: RunFolder, open_page: OpenPage) -> None:
     for folder in sorted((copied.path / "trials").glob("*/student.json"))[1:]:
         folder.unlink()
-    page = open_page(write_report(Story.of(copied)))
+    page = open_page(write_report(ReportData.of(copied)))
     assert len(column(page, 0)) == 1
     assert page.locator("#student option").count() == 1
 
@@ -202,11 +202,11 @@ def test_with_all_students_over_the_budget(copied: RunFolder, open_page: OpenPag
     config = copied.config.to_dict()
     config["search"]["budget"] = {"flops": None, "params": 1}
     (copied.path / "config.json").write_text(json.dumps(config))
-    page = open_page(write_report(Story.of(copied)))
+    page = open_page(write_report(ReportData.of(copied)))
     assert "No student is within the budget" in page.locator("main").inner_text()
 
 
 def test_with_no_student_there_is_no_report(copied: RunFolder) -> None:
     shutil.rmtree(copied.path / "trials")
     with pytest.raises(RunError, match="no trial has finished yet"):
-        Story.of(copied)
+        ReportData.of(copied)

@@ -1,4 +1,4 @@
-"""A Story: all that the report shows of a run, read from its files and study once."""
+"""All that a report shows of a run, read from its files and study once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from autocompress.search.run.study import ended
 
 
 @dataclass(frozen=True)
-class Story:
+class ReportData:
     """A run's settings, its finished `students` by cost (see `results.students`), and the trials of its study.
 
     Where the study cannot be read, there are no `trials`, and `without_study` says why.
@@ -37,7 +37,7 @@ class Story:
     without_study: str | None
 
     @classmethod
-    def of(cls, run: RunFolder, storage: str | None = None) -> Story:
+    def of(cls, run: RunFolder, storage: str | None = None) -> ReportData:
         """Read a run; RunError if no trial has finished."""
         table = students(run)
         if table.empty:
