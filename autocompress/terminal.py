@@ -1,4 +1,4 @@
-"""How a running search looks: live lines on a terminal, plain lines in a pipe or a log file. All on stderr."""
+"""The display of a running search, on stderr: live lines on a terminal, plain lines in a pipe or a log file."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ LINE_EVERY = 10  # seconds
 
 
 def make_display(trials: int, steps: int, quiet: bool = False) -> Display:
-    """A live one on a terminal that can draw anew, a plain one elsewhere; a quiet one shows nothing."""
+    """A live display on a terminal that can redraw lines, else a plain one; with `quiet` it shows nothing."""
     console = _console(quiet)
     return LiveDisplay(console, trials, steps) if _can_draw(console) else Display(console, trials, steps)
 
 
 def step_display(steps: int, what: str = "step", quiet: bool = False) -> StepDisplay:
-    """For a single training, or what else goes on for so many of `what`."""
+    """A display for a single training, or for other work that consists of so many `what`."""
     return StepDisplay(_console(quiet), steps, what)
 
 
 def counted(items: Iterable[Item], total: int, what: str, quiet: bool = False) -> Iterator[Item]:
-    """The items, with how many there have been: a bar on a terminal, elsewhere a line every ten seconds at most."""
+    """Iterate over the items and show how many are done: a bar on a terminal, else a line at most every ten seconds."""
     console, told = _console(quiet), time.monotonic()
     with _bars(console, TextColumn("{task.description}")) as bar:
         task = bar.add_task(what, total=total)
@@ -51,12 +51,12 @@ def counted(items: Iterable[Item], total: int, what: str, quiet: bool = False) -
 
 
 def _console(quiet: bool = False) -> Console:
-    """In a notebook too it writes to stderr."""
+    """A console that writes to stderr, in a notebook too."""
     return Console(stderr=True, highlight=False, quiet=quiet, force_jupyter=False)
 
 
 def _can_draw(console: Console) -> bool:
-    """Whether lines can be drawn anew."""
+    """Whether lines can be redrawn."""
     return console.is_terminal and not console.is_dumb_terminal and not console.quiet
 
 
@@ -66,9 +66,9 @@ def _bars(console: Console, *first: ProgressColumn) -> Bars:
 
 
 class StepDisplay:
-    """Lines for a training of so many steps, or the like, on a terminal with a bar below them."""
+    """Lines for a training of so many steps, or similar work; on a terminal with a bar below them."""
 
-    LINES = 20  # over a whole training, where nothing can be drawn anew
+    LINES = 20  # for a whole training, where lines cannot be redrawn
 
     def __init__(self, console: Console, steps: int, what: str = "step") -> None:
         self._steps, self._console, self._what = steps, console, what
@@ -86,11 +86,11 @@ class StepDisplay:
         self._bar.stop()
 
     def log(self, text: str) -> None:
-        """One line."""
+        """Write one line."""
         self._console.print(text, soft_wrap=True, markup=False)
 
     def step(self, step: int) -> None:
-        """So many steps are done."""
+        """Show that so many steps are done."""
         self._bar.update(self._task, completed=step)
         now = time.monotonic()
         if self._first is None:
@@ -103,7 +103,7 @@ class StepDisplay:
 
 
 class Display(SearchCallback):
-    """A line for each thing that happens."""
+    """The plain display: one line for each event."""
 
     def __init__(self, console: Console, trials: int, steps: int) -> None:
         self.console = console
@@ -112,7 +112,7 @@ class Display(SearchCallback):
         self.left = trials
         self.best = float("-inf")
         self.started = time.monotonic()
-        self._pace: tuple[int, float] | None = None  # how many were left when the first one began here, and when
+        self._pace: tuple[int, float] | None = None  # trials left at this session's first, and the time then
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +123,7 @@ class Display(SearchCallback):
         return None
 
     def log(self, text: str, style: str | None = None) -> None:
-        """One line, never wrapped: a log file has no width."""
+        """Write one line, never wrapped: a log file has no width."""
         self.console.print(text, style=style, soft_wrap=True, markup=False)
 
     @override
@@ -170,7 +170,7 @@ class Display(SearchCallback):
         self.log(f"{_name(trial, candidate)}  FAILED: {reason}", "red")
 
     def time_left(self, done: float = 0.0) -> str:
-        """From the pace of the trials since the first one of this session; so much of those that run is `done`."""
+        """Estimate the time left from the pace of this session's trials; `done` is the share of running trials done."""
         now = time.monotonic()
         first, start = self._pace or (self.left, now)
         ended = first - self.left + done
@@ -180,7 +180,7 @@ class Display(SearchCallback):
 
 @dataclass
 class _Running:
-    """A trial that is worked on."""
+    """A trial that is running."""
 
     text: str
     so_far: str
@@ -188,7 +188,7 @@ class _Running:
 
 
 class LiveDisplay(Display):
-    """The same lines, with what is going on now below them: a line for each trial that is worked on."""
+    """The live display: the same lines, and below them one line for each running trial."""
 
     def __init__(self, console: Console, trials: int, steps: int) -> None:
         super().__init__(console, trials, steps)
@@ -246,7 +246,7 @@ class LiveDisplay(Display):
         super().on_trial_fail(trial, candidate, reason)
 
     def _at_work(self, trial: int) -> _Running:
-        """One that goes on from its last rung was not scored before training in this session."""
+        """The running trial of this number; it is added here if it resumed from a rung, without a first score."""
         return self._running.setdefault(trial, _Running(f"trial {trial:3}", ""))
 
     def _render(self) -> Group:

@@ -34,9 +34,9 @@ NOT_RUN = {  # by how they begin: why not
     "pip install": "installs",
     "pytest": "runs the tests",
     "ray start": "starts a cluster",
-    "autocompress search --budget-flops 20G --storage postgresql:": "a server; test_storage.py has databases",
+    "autocompress search --budget-flops 20G --storage postgresql:": "a server; run/test_storage.py has databases",
     "autocompress dashboard": "serves until it is ended; test_dashboard.py does that",
-    "autocompress search --budget-flops 20G --backend ray": "a cluster; test_ray.py runs such searches",
+    "autocompress search --budget-flops 20G --backend ray": "a cluster; search/backends/ray has such searches",
 }
 FEW = {  # option: what it is given, and the commands that are given it also where they do not have it
     "--steps": ("2", ("search", "distill", "prune", "teacher train")),

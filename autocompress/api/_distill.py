@@ -39,9 +39,9 @@ def distill(
     steps: int | None = None,
     train: str | Path | None = None,
     data: Sequence[str | Path] = (),
-    res_scale: float | None = None,
     seed: int = 0,
     progress: bool = True,
+    **overrides: float | None,
 ) -> Distilled:
     """Shrink a teacher to one student, distill it into the file `out`, and score it; the same call again goes on.
 
@@ -76,7 +76,7 @@ def distill(
     if name not in FAMILIES:
         raise InvalidInput(f"{network} is no preset and no family; known: {', '.join([*PRESETS, *FAMILIES])}")
     teacher = str(teacher or default_teacher(name))
-    shrunk = load_teacher(teacher, res_scale=res_scale)
+    shrunk = load_teacher(teacher, **overrides)
     family = family_of(shrunk)
     if family.name != name:
         raise InvalidInput(f"the teacher is {family.name}, but the student {network} is {name}; give one of its family")

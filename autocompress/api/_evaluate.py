@@ -63,13 +63,13 @@ def evaluate(
     data: Sequence[str | Path] = (),
     *,
     scale: int | None = None,
-    res_scale: float | None = None,
     tile: int | None = None,
     skip_bad_images: bool = False,
     latency: bool = False,
     threads: int | None = None,
     device: str | None = None,
     progress: bool = True,
+    **overrides: float | None,
 ) -> Evaluation:
     """Score a model: PSNR and SSIM on luma and RGB, of each image and their mean.
 
@@ -96,7 +96,7 @@ def evaluate(
             raise InvalidInput("--latency is for networks, and bicubic is none; leave --latency out")
         scale, upscale = _bicubic(scale, tile)
     else:
-        network = load_teacher(model, res_scale=res_scale)
+        network = load_teacher(model, **overrides)
         if scale not in (None, network.scale):
             raise InvalidInput(f"--scale is {scale}, but {model} upscales by {network.scale}; leave --scale out")
         scale, upscale = network.scale, network_upscaler(network, tile)

@@ -16,7 +16,7 @@ def export(
     format: str | Sequence[str] = Format.SAFETENSORS.value,
     trial: int | str | None = None,
     fp16: bool = False,
-    res_scale: float | None = None,
+    **overrides: float | None,
 ) -> list[Path]:
     """Write students into the folder `out`, each with a JSON side file and a model card; returns the files of weights.
 
@@ -38,10 +38,12 @@ def export(
     if source.is_file():
         if trial is not None:
             raise InvalidInput(f"--trial is for a run folder, and {source} is a file; leave --trial out")
-        return export_file(source, source.stem, out, formats, {"res_scale": res_scale}, fp16)
+        return export_file(source, source.stem, out, formats, overrides, fp16)
     run = RunFolder.existing(source)
-    if res_scale is not None:
-        raise InvalidInput("--res-scale is for a file from elsewhere, and students have none; leave it out")
+    for name, value in overrides.items():
+        if value is not None:
+            flag = "--" + name.replace("_", "-")
+            raise InvalidInput(f"{flag} is for a file from elsewhere, and students have none; leave it out")
     if trial is None:
         return export_front(run, out, formats, fp16)
     return export_trial(run, str(trial), out, formats, fp16)

@@ -36,9 +36,9 @@ def prune(
     steps: int | None = None,
     learning_rate: float | None = None,
     seed: int = 0,
-    res_scale: float | None = None,
     out: str | Path | None = None,
     progress: bool = True,
+    **overrides: float | None,
 ) -> PrunedTeacher:
     """Retrain a teacher so that weights become zero, and read a student's counts off the densities that are left.
 
@@ -59,7 +59,7 @@ def prune(
     folder = None if out is None else Path(out)
     if folder is not None and folder.exists() and not folder.is_dir():
         raise InvalidInput(f"--out {folder} is a file, but must be a folder")
-    network = load_teacher(str(teacher), res_scale=res_scale)
+    network = load_teacher(str(teacher), **overrides)
     settings = _settings(recipe, network.family, steps, seed)
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
     source, valid = _images(train, val, network.scale, settings)

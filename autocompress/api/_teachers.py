@@ -31,12 +31,12 @@ def teachers() -> list[Shipped]:
     return list(shipped().values())
 
 
-def describe_teacher(name: str | Path, *, res_scale: float | None = None) -> dict[str, Any]:
+def describe_teacher(name: str | Path, **overrides: float | None) -> dict[str, Any]:
     """What is known of a shipped teacher or a file of weights: config, cost and, where it ships, provenance."""
     from autocompress.networks import describe
     from autocompress.networks.teachers import load_teacher, shipped
 
-    network = load_teacher(str(name), res_scale=res_scale)
+    network = load_teacher(str(name), **overrides)
     about = shipped()[str(name)].about if str(name) in shipped() else {}
     return about | describe(network)
 

@@ -30,8 +30,8 @@ def upscale(
     overwrite: bool = False,
     skip_bad_images: bool = False,
     tile: int | None = None,
-    res_scale: float | None = None,
     progress: bool = True,
+    **overrides: float | None,
 ) -> Upscaled:
     """Upscale an image, or all images of a folder (not those of its subfolders), on the GPU where there is one.
 
@@ -50,7 +50,7 @@ def upscale(
 
     check_tile(tile)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = load_teacher(_weights(str(student)), res_scale=res_scale).to(device)
+    network = load_teacher(_weights(str(student)), **overrides).to(device)
     wanted = plan(Path(source), Path(out), network.scale, overwrite=overwrite, skip_bad_images=skip_bad_images)
     return _upscaled(wanted, network, tile, skip_bad_images, progress)
 

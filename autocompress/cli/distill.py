@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from autocompress.api.choices import RecipeName
-from autocompress.cli.options import Quiet, complete_init, complete_recipe, complete_teacher
+from autocompress.cli.options import Quiet, complete_init, complete_recipe, complete_teacher, with_overrides
 from autocompress.search.options import either
 from autocompress.shrink.init import Init
 
@@ -18,8 +18,9 @@ def register(app: typer.Typer) -> None:
     app.command()(distill)
 
 
+@with_overrides
 def distill(
-    network: Annotated[str, typer.Argument(help="A preset (edsrmini, swinirmini), or a family: edsr, swinir.")],
+    network: Annotated[str, typer.Argument(help="A preset such as edsrmini, or a family, as in `spaces list`.")],
     out: Annotated[Path, typer.Option(help="File to write, such as student.safetensors.")],
     config: Annotated[
         list[str] | None,
@@ -56,9 +57,9 @@ def distill(
         list[Path] | None,
         typer.Option(help="Folder of HR images to score on.", show_default="scikit-image's photographs"),
     ] = None,
-    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR teacher from elsewhere.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the start and the patches.")] = 0,
     quiet: Quiet = False,
+    **overrides: Any,
 ) -> None:
     """Shrink and distill one given student. The same command again goes on where it stopped.
 
@@ -79,7 +80,7 @@ def distill(
         steps=steps,
         train=train,
         data=data or [],
-        res_scale=res_scale,
+        **overrides,
         seed=seed,
         progress=not quiet,
     )

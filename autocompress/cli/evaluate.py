@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import Quiet, complete_teacher
+from autocompress.cli.options import Quiet, complete_teacher, with_overrides
 from autocompress.errors import InvalidInput
 
 
@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
 
 
+@with_overrides
 def evaluate(
     model: Annotated[
         str,
@@ -35,7 +36,6 @@ def evaluate(
     scale: Annotated[
         int | None, typer.Option(help="Upscaling factor; needed for bicubic.", show_default="the model's")
     ] = None,
-    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
     tile: Annotated[
         int | None,
         typer.Option(
@@ -59,6 +59,7 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
     quiet: Quiet = False,
+    **overrides: Any,
 ) -> None:
     """Score a model: PSNR and SSIM on luma and RGB, of each image and their mean.
 
@@ -69,7 +70,7 @@ def evaluate(
     if Path(model).is_dir():
         if not latency:
             raise InvalidInput(f"{model}: a folder; add --latency to measure a run's students, or give one network")
-        if data or (scale, res_scale, tile) != (None, None, None) or skip_bad_images:
+        if data or {scale, tile, *overrides.values()} != {None} or skip_bad_images:
             raise InvalidInput(f"{model}: its students are scored; with --latency just --threads, --device and --json")
         _measure_run(Path(model), threads, device, as_json, quiet)
         return
@@ -81,7 +82,7 @@ def evaluate(
         model,
         data or [],
         scale=scale,
-        res_scale=res_scale,
+        **overrides,
         tile=tile,
         skip_bad_images=skip_bad_images,
         latency=latency,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import complete_format
+from autocompress.cli.options import complete_format, with_overrides
 from autocompress.export.formats import Format
 
 
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command()(export)
 
 
+@with_overrides
 def export(
     source: Annotated[Path, typer.Argument(help="A run folder (its whole front), or one student's file.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
@@ -36,7 +37,7 @@ def export(
     fp16: Annotated[
         bool, typer.Option("--fp16", help="safetensors of half the size, which are computed in float32 all the same.")
     ] = False,
-    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
+    **overrides: Any,
 ) -> None:
     """Write students as files that other code loads, each with a JSON side file and a model card.
 
@@ -46,7 +47,5 @@ def export(
     """
     from autocompress import api
 
-    for file in api.export(
-        source, out, format=format or Format.SAFETENSORS, trial=trial, fp16=fp16, res_scale=res_scale
-    ):
+    for file in api.export(source, out, format=format or Format.SAFETENSORS, trial=trial, fp16=fp16, **overrides):
         typer.echo(file)

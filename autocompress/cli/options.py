@@ -5,8 +5,9 @@ Nothing here imports torch: a shell asks at each press of a key.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,3 +34,20 @@ complete_teacher = among(package_files.teachers)
 complete_init = among(lambda: Init)
 complete_format = among(lambda: Format)
 complete_recipe = among(lambda: RecipeName)
+
+
+def with_overrides(command: Any) -> Any:
+    """Give a command, in the place of its `**overrides`, an option for each number that no file of weights holds."""
+    own = inspect.signature(command, eval_str=True)
+    *parameters, _ = own.parameters.values()
+    declared = [
+        inspect.Parameter(
+            override.field,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[float | None, typer.Option(help=override.help)],
+        )
+        for override in package_files.overrides()
+    ]
+    command.__signature__ = own.replace(parameters=[*parameters, *declared])
+    return command

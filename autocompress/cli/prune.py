@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from autocompress.api.choices import RecipeName
-from autocompress.cli.options import Quiet, complete_recipe, complete_teacher
+from autocompress.cli.options import Quiet, complete_recipe, complete_teacher, with_overrides
 
 
 def register(app: typer.Typer) -> None:
@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command()(prune)
 
 
+@with_overrides
 def prune(
     teacher: Annotated[
         str, typer.Argument(help="Teacher: a shipped one's name, or a file.", autocompletion=complete_teacher)
@@ -29,7 +30,7 @@ def prune(
     ] = None,
     recipe: Annotated[
         str,
-        typer.Option(help="ours, or paper: 100,000 steps (EDSR) or 500,000 (SwinIR).", autocompletion=complete_recipe),
+        typer.Option(help="ours, or paper: the paper's, of 100,000 steps or more.", autocompletion=complete_recipe),
     ] = RecipeName.OURS.value,
     steps: Annotated[
         int | None,
@@ -40,13 +41,13 @@ def prune(
         typer.Option(help="Of the first steps; lambda is scaled as for --steps.", show_default="the recipe's"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the patches.")] = 0,
-    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for densities.json, .csv, .html and pruned.safetensors.", show_default="none"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
     quiet: Quiet = False,
+    **overrides: Any,
 ) -> None:
     """Retrain a teacher so that weights become zero, and read a student's counts off the densities that are left.
 
@@ -63,7 +64,7 @@ def prune(
         steps=steps,
         learning_rate=learning_rate,
         seed=seed,
-        res_scale=res_scale,
+        **overrides,
         out=out,
         progress=not quiet,
     ).to_dict()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import Quiet, complete_teacher
+from autocompress.cli.options import Quiet, complete_teacher, with_overrides
 
 commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
 
@@ -42,11 +42,12 @@ def list_teachers() -> None:
 
 
 @commands.command("show")
+@with_overrides
 def show_teacher(
     name: Annotated[
         str, typer.Argument(help="A shipped teacher's name, or a file of weights.", autocompletion=complete_teacher)
     ],
-    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
+    **overrides: Any,
 ) -> None:
     """Print what is known of a teacher as JSON: config, cost and, where it ships with the package, provenance.
 
@@ -54,17 +55,17 @@ def show_teacher(
     """
     from autocompress import api
 
-    typer.echo(json.dumps(api.describe_teacher(name, res_scale=res_scale), indent=2))
+    typer.echo(json.dumps(api.describe_teacher(name, **overrides), indent=2))
 
 
 @commands.command("train")
 def train_teacher(
-    family: Annotated[str, typer.Argument(help="Family of the network: edsr or swinir.")],
+    family: Annotated[str, typer.Argument(help="Family of the network, as in `spaces list`.")],
     out: Annotated[Path, typer.Option(help="File to write, such as teachers/swinir.safetensors.")],
     config: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="A field of the config, such as embed_dim=48.", show_default="EDSR-baseline, SwinIR-S"
+            "--set", help="A field of the config, such as embed_dim=48.", show_default="the usual network of the family"
         ),
     ] = None,
     scale: Annotated[int | None, typer.Option(help="Upscaling factor.", show_default="2, or that of --start")] = None,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from autocompress.cli.options import with_overrides
 
 
 def register(app: typer.Typer) -> None:
@@ -14,6 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command()(upscale)
 
 
+@with_overrides
 def upscale(
     student: Annotated[
         str,
@@ -39,7 +42,7 @@ def upscale(
             show_default="chosen for large images",
         ),
     ] = None,
-    res_scale: Annotated[float | None, typer.Option(help="Residual scaling of an EDSR from elsewhere.")] = None,
+    **overrides: Any,
 ) -> None:
     """Upscale an image, or all images of a folder (not those of its subfolders), on the GPU where there is one.
 
@@ -58,7 +61,7 @@ def upscale(
             overwrite=overwrite,
             skip_bad_images=skip_bad_images,
             tile=tile,
-            res_scale=res_scale,
+            **overrides,
         )
     except KeyboardInterrupt:
         typer.echo("Interrupted; what is written is whole.", err=True)

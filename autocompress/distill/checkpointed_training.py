@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from autocompress.distill.training import Training
+from autocompress.distill.training import Compiler, Training
 from autocompress.errors import CheckpointError, RunError
 from autocompress.io import checkpoints
 from autocompress.networks.base import SRNetwork
@@ -51,12 +51,17 @@ def train_with_checkpoints(
     return training.student
 
 
-def compile_if_faster(training: Training, on_step: Callable[[int], None]) -> None:
+def compile_if_faster(
+    training: Training,
+    on_step: Callable[[int], None],
+    backend: Compiler = "inductor",
+    clock: Callable[[], float] = time.perf_counter,
+) -> None:
     """Time the next steps without and with torch.compile, and keep the faster of the two."""
-    plain = _seconds_a_step(training, on_step)
-    training.compile(True)
+    plain = _seconds_a_step(training, on_step, clock)
+    training.compile(True, backend)
     try:
-        compiled = _seconds_a_step(training, on_step)
+        compiled = _seconds_a_step(training, on_step, clock)
     except Exception as error:  # compilers fail in ways of their own, and the training can do without one
         warnings.warn(f"torch.compile failed, so the training goes on without it: {error}", stacklevel=2)
         compiled = math.inf
@@ -64,11 +69,11 @@ def compile_if_faster(training: Training, on_step: Callable[[int], None]) -> Non
         training.compile(False)
 
 
-def _seconds_a_step(training: Training, on_step: Callable[[int], None]) -> float:
+def _seconds_a_step(training: Training, on_step: Callable[[int], None], clock: Callable[[], float]) -> float:
     training.run_to(training.step + PROBE_STEPS // 2, on_step)  # the first ones choose kernels, compile and capture
-    start = time.perf_counter()
+    start = clock()
     training.run_to(training.step + PROBE_STEPS, on_step)
-    return (time.perf_counter() - start) / PROBE_STEPS
+    return (clock() - start) / PROBE_STEPS
 
 
 def _write(state_file: Path, state: dict[str, Any]) -> None:

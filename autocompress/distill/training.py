@@ -25,6 +25,9 @@ CHECK_EVERY = 10  # steps between checks of the loss: reading it waits for the G
 EXACT_SHARE = 0.1  # share of the steps, the last ones, in float32, as students are scored (benchmarks/precision.py)
 STEPS_BEFORE_CAPTURE = 3  # the libraries choose their algorithms in them, and the optimizer makes its state
 
+Compiler = str | Callable[..., Any]
+"""A backend of torch.compile."""
+
 
 class Training:
     """The training of a student by a recipe; it can stop at any step, be stored, and resume with the same results.
@@ -58,6 +61,7 @@ class Training:
         self._optimizer = make_optimizer(recipe.optimizer, modules, self._learning_rate, precision.graphs)
         self._captured: CapturedStep | None = None
         self._steps_here = 0
+        self._stance: str | None = None  # torch.compiler's, once anything is compiled
         self._exact = False
 
     @property
@@ -83,13 +87,15 @@ class Training:
         if not torch.stack([average.isfinite().all() for average in self._averages]).all():
             self._check(math.nan)
 
-    def compile(self, wanted: bool) -> None:
-        """From the next step on, run the student's repeated parts through torch.compile, or no longer."""
-        for part in self._student.repeated():
-            if wanted:
-                part.compile()
-            else:
-                part._compiled_call_impl = None
+    def compile(self, wanted: bool, backend: Compiler = "inductor") -> None:
+        """From the next step on, run the student's repeated parts through torch.compile, or no longer.
+
+        A module cannot be un-compiled, but what is compiled can be left unused.
+        """
+        if wanted:
+            for part in self._student.repeated():
+                part.compile(backend=backend)
+        self._stance = "default" if wanted else "force_eager"
         self._captured, self._steps_here = None, 0
 
     def _update(self) -> Tensor:
@@ -115,7 +121,10 @@ class Training:
         return self._captured(tensors)
 
     def _step_on(self, batch: Batch) -> Tensor:
-        with contextlib.nullcontext() if self._exact else self.precision.autocast():
+        autocast = contextlib.nullcontext() if self._exact else self.precision.autocast()
+        # asked of torch only where it matters: the compiler takes seconds to be imported
+        stance = contextlib.nullcontext() if self._stance is None else torch.compiler.set_stance(self._stance)
+        with stance, autocast:
             features = self._student.features(batch.lr)
             sr = self._student.upsampled(features, *batch.lr.shape[-2:])
             term = None if self._features is None else self._features(features, batch.lr)

@@ -21,7 +21,7 @@ from autocompress.networks.base import SRNetwork
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 OPSET = 18  # the lowest that PyTorch's exporter writes; ONNX Runtime has it since 1.14, TensorRT since 8.6
 EXAMPLE = (2, 3, 37, 53)  # the exporter's example input: sizes of 0 and 1 would be taken for constants
-CHECKED = ((1, 3, 37, 53), (2, 3, 64, 41))  # inputs of the check: 64 is a multiple of SwinIR's window, the others not
+CHECKED = ((1, 3, 37, 53), (2, 3, 64, 41))  # inputs of the check: 64 is a multiple of usual windows, the others not
 TOLERANCE = 1e-4  # largest allowed difference, for images in [0, 1]; another order of sums makes about 1e-6
 
 

@@ -23,6 +23,10 @@ def load(file: str | Path, **overrides: float | None) -> SRNetwork:
     such. Where one is not given, or None, it is what our own JSON side file says, or what is usual for such a network.
     Raises CheckpointError, saying what the file holds, for what cannot be read.
     """
+    known = [override.field for family in FAMILIES.values() for override in family.overrides]
+    for name in overrides:
+        if name not in known:
+            raise TypeError(f"{name!r} is no number of a network that may be given; these are: {', '.join(known)}")
     path, given = Path(file), {name: value for name, value in overrides.items() if value is not None}
     tensors = checkpoints.read_tensors(path)
     side_file = path.with_suffix(".json")

@@ -19,7 +19,7 @@ Upscaler = Callable[[Image], Image]
 
 MIN_TILE = 32  # LR pixels a side: of smaller tiles nearly all that the network sees is margin
 # LR pixels a side, where none are asked for: the first for networks that see so little around a tile that tiles which
-# fit the processor's caches pay (benchmarks/upscale_memory.py). EDSR-baseline then needs some 750 MB.
+# fit the processor's caches pay (benchmarks/upscale_memory.py). Convolutions of 64 channels then need some 750 MB.
 TILE, LARGE_TILE = 256, 512
 FEW = 24  # LR pixels of margin
 LARGE = 512**2  # LR pixels: larger images are tiled without being asked for
@@ -30,15 +30,15 @@ class TiledNetwork(Protocol):
 
     @property
     def scale(self) -> int:
-        """See `SRNetwork.scale`."""
+        """The factor between input and output size."""
 
     @property
     def margin(self) -> int:
-        """See `SRNetwork.margin`."""
+        """LR pixels around a tile that the network must also see."""
 
     @property
     def size_multiple(self) -> int:
-        """See `SRNetwork.size_multiple`."""
+        """Input sizes that need no padding are multiples of this."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Those of the network, on its device."""

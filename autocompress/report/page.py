@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -39,7 +40,9 @@ def write_report(report: ReportData, path: Path | None = None) -> Path:
     return path
 
 
-def _page(report: ReportData) -> str:
+@cache
+def _template() -> Template:
+    """The page's template, compiled once for a process."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -47,13 +50,17 @@ def _page(report: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    axis, limit = report.axis, getattr(report.config.search.budget, report.axis.budget)
     environment.filters |= {"count": format_count, "duration": format_duration, "shape": _shape}
     environment.filters["ms"] = format_milliseconds
+    return environment.get_template("page.html")
+
+
+def _page(report: ReportData) -> str:
+    axis, limit = report.axis, getattr(report.config.search.budget, report.axis.budget)
     crops = comparison(report)
     figures = {"front": front_figure(report)} | growth_figures(report)
     data = {"figures": {name: json.loads(figure.to_json()) for name, figure in figures.items()}, "comparison": crops}
-    return environment.get_template("page.html").render(
+    return _template().render(
         report=report,
         style=Markup(_part("style.css")),
         light=Markup(variables(LIGHT)),

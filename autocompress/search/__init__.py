@@ -1,7 +1,12 @@
 """Search over students: `search(settings, callback)` runs one, or goes on with one, in a run folder; `join` helps one.
 
-What is public is imported when it is asked for, so that `autocompress.search.settings`, from which the command line is
-made, is there at once, without torch and Optuna.
+`running` has the steps of a session in their order, `tuner` its loop. Its rooms are `backends` (where trials run),
+`trial` (the work on one), `sampling` (which is next), `run` (what is stored), `results` (what a run has come to),
+`space` (what may be tried). Imports go downward only, as pyproject.toml lists them. `search` may import `prune`,
+`distill` and all rooms below these, and no other room imports Ray.
+
+What is public is imported when it is asked for, so that `autocompress.search.settings`, from which the command line
+is made, is there at once, without torch and Optuna.
 """
 
 from __future__ import annotations

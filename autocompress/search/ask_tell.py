@@ -1,4 +1,4 @@
-"""The study as a search sees it: ask it for a trial, tell it how the trial goes and ends."""
+"""Asking a run's study for trials and telling it how they go and end, beside other sessions of the same run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class OpenTrial:
-    """A trial that is asked for and not yet told."""
+    """A trial that this session has asked for and whose end it has not told yet."""
 
     asked: optuna.Trial
     candidate: Candidate
@@ -40,10 +40,10 @@ class OpenTrial:
 
 @dataclass(frozen=True)
 class AskTell:
-    """A run's study, and its trials that this session has open.
+    """A run's study, and the trials that this session works on.
 
-    Other sessions may work on the same study: what is asked for, and what is tried again, is decided by one of them at
-    a time (`Session.asking`).
+    Other sessions may work on the same study: only one of them at a time, in `Session.asking`, asks for trials and
+    queues failed ones again.
     """
 
     task: Task
@@ -57,7 +57,7 @@ class AskTell:
     open_trials: dict[int, OpenTrial] = field(default_factory=dict)  # by number
 
     def ask(self, on_room: Callable[[int], None]) -> Job | None:
-        """One more trial, unless there are enough or nothing is left to try; `on_room`: so many have not ended."""
+        """Ask for a trial; None if enough were asked for or nothing is left to try. `on_room` gets how many remain."""
         with self.session.asking():
             trials = self._up_to_date()
             states = Counter(trial.state for trial in trials)
@@ -71,7 +71,7 @@ class AskTell:
         return self._job(trial)
 
     def report(self, number: int, step: int, psnr: float) -> None:
-        """A trial has this PSNR-Y in dB at a rung; 0 is before training."""
+        """Tell a trial's PSNR-Y in dB at a rung; step 0 is before training."""
         trial = self.open_trials[number]
         update(trial.asked, TrialRecord(at_step={step: psnr}))
         self._log(number, f"{psnr:.4f} dB after {step} steps")
@@ -81,12 +81,12 @@ class AskTell:
 
     def why_stop(self, number: int, step: int, psnr: float) -> str | None:
         """Why a trial should end at a rung that was reported, or None where it may go on."""
-        if step == 0 and self.task.settings.init != "projection":  # what they score before says nothing
+        if step == 0 and self.task.settings.init != "projection":  # scores before training say nothing then
             return None
         return self.history.rule.stops(step, Point(number, psnr, self.open_trials[number].candidate.cost))
 
     def complete(self, number: int, metrics: dict[str, float], seconds: dict[str, float]) -> Candidate:
-        """A trial has trained to its end, and has these mean scores."""
+        """Tell that a trial has trained to its end, with these mean scores."""
         trial = self._close(number, f"finished with {metrics['psnr_y']:.4f} dB")
         self.dashboard.finished(number, metrics, seconds)
         self.study.tell(number, [metrics["psnr_y"], float(trial.candidate.cost)])
@@ -94,7 +94,7 @@ class AskTell:
         return trial.candidate
 
     def prune(self, number: int, reason: str) -> Candidate:
-        """A trial does not go on from its rung."""
+        """Tell that a trial was stopped at a rung."""
         trial = self._close(number, f"stopped: {reason}")
         self.dashboard.stopped(number, reason)
         self.study.tell(number, state=TrialState.PRUNED)
@@ -102,7 +102,7 @@ class AskTell:
         return trial.candidate
 
     def fail(self, number: int, reason: str, again: bool) -> Candidate:
-        """For good, or where `again`, and if it was not too often by now, to be tried again from its last rung."""
+        """Tell that a trial has failed; with `again`, and if it has not failed too often, it is queued once more."""
         with self.session.asking():
             trial = self._close(number, f"failed: {reason}")
             again = again and TrialRecord.of(trial.asked).attempts + 1 < MAX_ATTEMPTS
@@ -114,14 +114,14 @@ class AskTell:
         return trial.candidate
 
     def abandon(self, reason: str) -> None:
-        """Fail what is open and queue it again, for the next time that this run goes on."""
+        """Fail this session's trials and queue them again, for when the run is resumed."""
         with self.session.asking():
             for number, trial in self.open_trials.items():
                 update(trial.asked, TrialRecord(reason=reason))
                 self._log(number, reason)
                 self.history.forget_scores(number)
             running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            # one without a session was being asked for, and that was here
+            # a running trial without a session was just being asked for, by this session
             ours = (self.session.id, None)
             self._recover(trial for trial in running if TrialRecord.of(trial).session in ours)
         self.open_trials.clear()
@@ -133,24 +133,24 @@ class AskTell:
             self.session.remove_stale_locks()
 
     def room(self) -> int:
-        """How many trials of all sessions have not come to an end yet."""
+        """How many of the wanted trials have not ended yet, counting those of all sessions."""
         return self._room(self._trials())
 
     def others_work(self) -> bool:
-        """Whether trials are in flight elsewhere, or were given up there just now: they may be left to this session."""
+        """Whether other sessions have unfinished trials, which this session may have to take over."""
         trials = self._trials()
         states = {trial.state for trial in trials}
         return TrialState.RUNNING in states or (TrialState.WAITING in states and self._room(trials) > 0)
 
     def _trials(self) -> Sequence[FrozenTrial]:
-        """All of the study as they are now; each look asks the storage."""
+        """All trials of the study as they are now, read from the storage."""
         return self.study.get_trials(deepcopy=False)
 
     def _room(self, trials: Sequence[FrozenTrial]) -> int:
         return self.task.settings.trials - len(ended(trials))
 
     def _up_to_date(self) -> Sequence[FrozenTrial]:
-        """All trials as they are now, without any that a dead session left running."""
+        """All trials as they are now, after telling the ends of those that dead sessions left running."""
         trials = self._trials()
         running = (trial for trial in trials if trial.state == TrialState.RUNNING)
         theirs = [trial for trial in running if trial.number not in self.open_trials]
@@ -199,9 +199,9 @@ def open_ask_tell(
     starts: Iterable[Values],
     rule: StoppingRule,
 ) -> AskTell:
-    """Open a run's study for a session that has been entered, with `starts` as the first trials of a new one.
+    """Open a run's study for a session that has been entered; a new study gets `starts` as its first trials.
 
-    A study that was lost is made again from its students; what killed sessions left is put in order.
+    A study that was lost is made again from its students, and what killed sessions have left is cleaned up.
     """
     history = TrialHistory(feasible.mark_tried, rule)
     bicubic = run.config.references.bicubic.psnr_y

@@ -1,4 +1,4 @@
-"""What a search tells while it runs: whoever shows it, or waits for something in it, overrides some of this."""
+"""Callbacks of a search: override the methods of a SearchCallback to show, or to react to, what happens in it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class SearchCallback:
     """
 
     def on_stage(self, what: str) -> None:
-        """The preparation has come to this."""
+        """A stage of the preparation begins."""
 
     def on_prepared(self, facts: list[str]) -> None:
         """The preparation is done, with these facts worth knowing."""
 
     def on_trials_left(self, trials: int) -> None:
-        """So many trials have not come to their end yet, in this session or another; before each is asked for."""
+        """Called before each trial is asked for: so many trials, of all sessions, have not ended yet."""
 
     def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
         """A student has been made, and has this PSNR-Y in dB before any training."""
@@ -27,7 +27,7 @@ class SearchCallback:
         """A student begins to train."""
 
     def on_step(self, trial: int, step: int) -> None:
-        """It has done so many steps; told of its first, and then now and then."""
+        """It has done so many training steps; called for the first one, and then now and then."""
 
     def on_rung(self, trial: int, step: int, psnr: float) -> None:
         """It has this PSNR-Y after so many steps, before it is decided whether it goes on."""

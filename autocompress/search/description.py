@@ -1,4 +1,4 @@
-"""A search in words and numbers: what makes it the same search, what is recorded of it, what a user is told."""
+"""What config.json records of a search, what identifies it, and the facts about it that a user is told."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from autocompress.units import format_count
 
 
 def identity(task: Task) -> SearchIdentity:
-    """What must be the same for a search to go on in the same folder. More trials or time are the same search.
+    """What must be the same for a search to go on in the same folder; trials and timeout may differ.
 
-    What is measured is of one machine; threads make no difference to a GPU.
+    A search for latency belongs to one machine and, on a CPU, to one number of threads.
     """
     settings = task.settings
     machine = dataclasses.asdict(Machine.here())
@@ -60,7 +60,7 @@ def identity(task: Task) -> SearchIdentity:
 
 
 def describe(context: TrialContext, search: SearchIdentity, storage: StudyStorage, costs: Costs) -> RunConfig:
-    """What config.json records."""
+    """The content of config.json."""
     task, best = context.task, context.best_student_space
     return RunConfig(
         search=search,
@@ -92,13 +92,13 @@ def _teacher(space: StudentSpace) -> Teacher:
 
 
 def _reference(context: TrialContext, space: StudentSpace, costs: Costs) -> TeacherReference:
-    """The teacher's; with its latency where that is what counts."""
+    """A teacher's scores and costs, with its latency if that is the objective."""
     reference = TeacherReference.from_dict(context.teachers[space.name])
     return dataclasses.replace(reference, latency_ms=costs.latency(space.family, space.teacher.config))
 
 
 def recorded_precision(run: RunFolder) -> Precision | None:
-    """What an earlier session of this run computed in, where this machine can do the same; else None."""
+    """The precision of an earlier session of this run, if this machine can do the same; else None."""
     if not run.exists():
         return None
     precision = run.config.precision

@@ -195,4 +195,5 @@ def options_of(settings: type) -> tuple[Option, ...]:
             default=field.default,
         )
         for field in dataclasses.fields(settings)
+        if "option" in field.metadata
     )

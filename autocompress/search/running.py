@@ -1,4 +1,4 @@
-"""To run a search, or to join one, from its settings to its outcome: the steps, in their order."""
+"""Running a search, or joining one, from its settings to its outcome: the steps in their order."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from autocompress.compute.precision import Precision
@@ -103,9 +104,9 @@ def join(
 
 
 def recorded_settings(run: RunFolder) -> Settings:
-    """What a session that joins is to search: as the latest session that was started with `search` was asked.
+    """The settings for a session that joins: those of the latest session that was started with `search`.
 
-    RunError where that is not recorded.
+    RunError if they are not recorded.
     """
     config = run.config
     if config.settings is None or config.started_in is None:
@@ -116,7 +117,7 @@ def recorded_settings(run: RunFolder) -> Settings:
 
 @dataclass(frozen=True)
 class _Own:
-    """What the caller has brought, in place of what settings say."""
+    """What the caller passes in place of what the settings say."""
 
     backend: Backend | None
     precision: Precision | None
@@ -126,7 +127,7 @@ class _Own:
 
 @dataclass(frozen=True)
 class _Progress:
-    """Who is told of a session, where its time goes, and when it is used up."""
+    """A session's callback, its timer, and the deadline of its timeout."""
 
     callback: SearchCallback
     timer: PhaseTimer
@@ -149,7 +150,7 @@ def _open(settings: Settings, session: _Progress) -> Task:
 
 
 def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joins: bool = False) -> Outcome:
-    """From the preparation to the end."""
+    """One session, from the preparation to the end."""
     settings, timer = task.settings, progress.timer
     wanted = identity(task)
     run.check(wanted, settings.extend)
@@ -180,7 +181,7 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
 
 
 def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[str]:
-    """What a user should know of the study, before anything is written: raises where it cannot be reached."""
+    """Lines for the user about the study, before anything is written; raises if its storage cannot be reached."""
     note = None
     if storage.url is not None:
         note = note_of_lost(run, storage)
@@ -190,7 +191,7 @@ def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[
 
 
 def _find_costs(task: Task, run: RunFolder, progress: _Progress) -> Costs:
-    """What students cost; where that is latency, measured of enough networks to guess it of others."""
+    """How costs are found: for latency, enough networks are measured here to guess those of others."""
     if task.settings.objective is Objective.FLOPS:
         return COUNTED
     from autocompress.search.sampling.surrogate import Surrogate  # scikit-learn takes a second to import
@@ -210,21 +211,21 @@ def default_stopping(steps: int) -> StoppingRule:
 
 
 def make_backend(settings: Settings, context: TrialContext) -> Backend:
-    """This process for one worker, unless its trials may take too long: a process can be killed."""
+    """The backend that settings ask for; one worker without a trial timeout works in this process."""
     if settings.ray is not None:
         from autocompress.search.backends.ray.backend import RayBackend
         from autocompress.search.backends.ray.setup import SentTask
 
         return RayBackend(SentTask.of(context, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
     if settings.processes == 1 and settings.trial_timeout is None:
-        return SerialBackend(lambda job: run_trial(job, context))
+        return SerialBackend(partial(run_trial, context=context))
     share = replace(context.precision, threads=max(1, context.precision.threads // settings.processes))
     return ProcessBackend(TaskSetup(settings, share, context.crops), settings.processes, settings.trial_timeout)
 
 
 @contextmanager
 def _connected(settings: Settings, progress: _Progress) -> Iterator[None]:
-    """What a search on Ray is within; nothing for any other. Ray is imported when it is asked for: few have it."""
+    """A context that is connected to Ray, if the search runs there. Ray is imported only then: few have it."""
     with ExitStack() as stack:
         if settings.ray is not None:
             with progress.stage("connecting to Ray"):

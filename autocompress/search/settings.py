@@ -26,6 +26,7 @@ from autocompress.search.options import (
     TEXT,
     WHOLE,
     OnJoin,
+    Option,
     Panel,
     choice,
     either,
@@ -120,9 +121,6 @@ class Settings:
         Panel.NETWORKS,
         "the teacher",
     )
-    res_scale: float | None = option(
-        None, NUMBER, "Residual scaling of an EDSR teacher from elsewhere; no file holds it.", Panel.NETWORKS
-    )
     train: Path | None = option(
         None, PATH, "Folder of HR images to train on.", Panel.DATA, "scikit-image's photographs"
     )
@@ -194,9 +192,10 @@ class Settings:
         resumes=False,  # its address may be secret
     )
     extend: bool = option(False, FLAG, "Go on in a run folder of another budget.", Panel.OUTPUT, resumes=False)
+    overrides: tuple[tuple[str, float], ...] = ()  # values of `OVERRIDES` that are given, by name
 
     def __post_init__(self) -> None:
-        for each in OPTIONS:
+        for each in options_of(Settings):
             object.__setattr__(self, each.field, each.checked(getattr(self, each.field)))
         for name in ("trials", "steps", "workers"):
             number = getattr(self, name)
@@ -226,7 +225,7 @@ class Settings:
         Raises InvalidInput for what cannot be used, and KeyError for a keyword that is no option's.
         """
         known = {each.keyword: each for each in OPTIONS}
-        settings = cls(**{known[keyword].field: known[keyword].read(value) for keyword, value in given.items()})
+        settings = cls._of({known[keyword].field: known[keyword].read(value) for keyword, value in given.items()})
         if settings.budget == Budget():
             raise InvalidInput("no budget is given; add --budget-flops, such as --budget-flops 20G, or --budget-params")
         return settings
@@ -235,22 +234,33 @@ class Settings:
     def from_dict(cls, recorded: Mapping[str, Any]) -> Settings:
         """From what `to_dict` made, or the settings in a config.json of 0.1."""
         content = _without_groups(recorded)
-        return cls(**{each.field: each.from_json(content[each.field]) for each in OPTIONS if each.field in content})
+        return cls._of({each.field: each.from_json(content[each.field]) for each in OPTIONS if each.field in content})
+
+    @classmethod
+    def _of(cls, values: Mapping[str, Any]) -> Settings:
+        """From the values of options, by field."""
+        names = [each.field for each in OVERRIDES]
+        overrides = tuple((name, values[name]) for name in names if values.get(name) is not None)
+        return cls(**{field: value for field, value in values.items() if field not in names}, overrides=overrides)
+
+    def value(self, option: Option) -> Any:
+        """What is given for an option, or its default."""
+        return dict(self.overrides).get(option.field) if option in OVERRIDES else getattr(self, option.field)
 
     def to_dict(self) -> dict[str, Any]:
         """As config.json holds it."""
-        return {each.field: each.to_json(getattr(self, each.field)) for each in OPTIONS}
+        return {each.field: each.to_json(self.value(each)) for each in OPTIONS}
 
     @property
     def command(self) -> str:
         """`autocompress search ...` that goes on with this search; what is as usual is left out."""
-        said = [each.command_words(getattr(self, each.field)) for each in OPTIONS if each.resumes]
+        said = [each.command_words(self.value(each)) for each in OPTIONS if each.resumes]
         return shlex.join(["autocompress", "search", *(word for words in said for word in words)])
 
     def for_joining(self, started_in: Path) -> Settings:
         """What a session that joins is to search, in whatever folder; those of the run were given in `started_in`."""
         taken = [each for each in OPTIONS if each.on_join is OnJoin.AS_THE_RUN]
-        return Settings(**{each.field: each.found_from(getattr(self, each.field), started_in) for each in taken})
+        return Settings._of({each.field: each.found_from(self.value(each), started_in) for each in taken})
 
     @functools.cached_property
     def budget(self) -> Budget:
@@ -281,7 +291,12 @@ class Settings:
         return Path("runs", "-".join([*(Path(space).stem for space in self.spaces), *limits, f"seed{self.seed}"]))
 
 
-OPTIONS = options_of(Settings)
+# Numbers that no file of weights holds, as the families declare them.
+OVERRIDES = tuple(
+    Option(NUMBER, each.help, Panel.NETWORKS, keyword=each.field, field=each.field)
+    for each in package_files.overrides()
+)
+OPTIONS = (*options_of(Settings), *OVERRIDES)
 
 
 def _without_groups(recorded: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autocompress.data.embedded import embedded
@@ -10,7 +10,7 @@ from autocompress.data.sources import ImageSource, open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import InvalidInput
 from autocompress.evaluation.scores import MIN_SIDE
-from autocompress.networks import FAMILIES
+from autocompress.networks import FAMILIES, family_of
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.teachers import default_teacher, load_teacher
 from autocompress.search.settings import Settings
@@ -81,7 +81,7 @@ def open_joint_space(settings: Settings) -> JointSpace:
     for index, space in enumerate(spaces):
         if space.name in [other.name for other in spaces[:index]]:
             raise InvalidInput(f"two spaces are called {space.name}; give each once, or rename one's file")
-    load = _Loader(settings.res_scale)
+    load = _Loader(dict(settings.overrides))
     given = [_open_teacher(text, spaces, load) for text in settings.teachers]
     target = None if settings.target is None else load(settings.target)
     load.check()
@@ -96,25 +96,24 @@ def open_joint_space(settings: Settings) -> JointSpace:
 
 
 class _Loader:
-    """Loads what a user names, with the residual scaling for those that have one."""
+    """Loads what a user names, with the numbers that no file holds for the networks that have them."""
 
-    def __init__(self, res_scale: float | None) -> None:
-        self._res_scale = res_scale
-        self._taken = False
+    def __init__(self, overrides: Mapping[str, float]) -> None:
+        self._overrides = overrides
+        self._unused = set(overrides)
 
     def __call__(self, name: str) -> SRNetwork:
         network = load_teacher(name)
-        if self._res_scale is None or "res_scale" not in network.config.to_dict():
-            return network
-        self._taken = True
-        return load_teacher(name, res_scale=self._res_scale)
+        declared = [override.field for override in family_of(network).overrides]
+        own = {field: number for field, number in self._overrides.items() if field in declared}
+        self._unused -= own.keys()
+        return load_teacher(name, **own) if own else network
 
     def check(self) -> None:
-        """Raise InvalidInput where no network took the residual scaling."""
-        if self._res_scale is not None and not self._taken:
+        """Raise InvalidInput where no network has one of the numbers."""
+        for field in sorted(self._unused):
             raise InvalidInput(
-                f"res_scale {self._res_scale} was given, but no --teacher or --target is an EDSR, which has one; "
-                "leave it out"
+                f"{field} {self._overrides[field]} was given, but no --teacher or --target has one; leave it out"
             )
 
 

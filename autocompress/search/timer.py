@@ -1,4 +1,4 @@
-"""Where the time of a search goes."""
+"""The timer that says where the time of a search goes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class PhaseTimer:
-    """At any moment the time of a session goes into one part, so the parts add up to the whole."""
+    """Adds the time of a session to one part at any moment, so that the parts add up to the whole."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -20,7 +20,7 @@ class PhaseTimer:
 
     @contextmanager
     def during(self, part: str) -> Iterator[None]:
-        """What happens in this context goes into `part`, but for contexts within it."""
+        """A context whose time goes into `part`, except that of contexts within it."""
         around = self._switch(part)
         try:
             yield
@@ -36,7 +36,7 @@ class PhaseTimer:
         return before
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it up to now, in seconds; `started` since 1970."""
+        """The parts up to now, in seconds; `started` is in seconds since 1970."""
         self._switch(self._part)
         return {
             "started": round(self._started, 3),

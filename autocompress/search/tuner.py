@@ -22,7 +22,7 @@ TIME_IS_UP = "the time is used up"
 
 
 class _TimeIsUp(Exception):
-    """With trials that are not trained to the end."""
+    """The deadline has passed while trials are running."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,9 @@ class Outcome:
 
 
 class Tuner:
-    """Asks the study for candidates and tells it what became of them: the only one in its session that does.
+    """The loop of one session: asks the study for trials, hands them to a backend, and tells the study how they end.
 
-    A backend works on them, and says when something has happened. `deadline`, on the `clock` in seconds, is when the
-    time is used up.
+    `deadline` is the time of `clock`, in seconds, at which the session ends.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Tuner:
         self._write_times_again = 0.0
 
     def run(self, backend: Backend) -> Outcome:
-        """Until the trials, the time or the space are used up, or the user interrupts. Nothing stays open."""
+        """Run until the trials, the time or the space are used up, or the user interrupts; no trial is left running."""
         try:
             with closing(backend):
                 self._loop(backend)
@@ -68,7 +67,7 @@ class Tuner:
             self._study.abandon("interrupted")
             return Outcome("interrupted", interrupted=True)
         except BaseException:
-            with suppress(Exception):  # what cannot be told now, the next session sees for itself
+            with suppress(Exception):  # if it cannot be told now, the next session finds them
                 self._study.abandon("the search broke off")
             raise
         self._study.clean_up()
@@ -94,6 +93,7 @@ class Tuner:
                 for message in backend.poll(0.0 if job is not None else POLL):
                     self._handle(message, backend)
             elif self._study.others_work():
+                backend.poll(0.0)  # which may give back what others wait for
                 time.sleep(LOOK_EVERY)
             else:
                 return
@@ -137,7 +137,7 @@ class Tuner:
                 raise DiskFull(reason)
 
     def _judge(self, rung: RungReached, backend: Backend) -> None:
-        """Whether a trial goes on."""
+        """Decide whether a trial that has reached a rung goes on, and tell the backend."""
         number, step, psnr = rung.number, rung.step, rung.psnr
         candidate = self._study.open_trials[number].candidate
         with self._timer.during("storing"):

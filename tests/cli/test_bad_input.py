@@ -111,11 +111,12 @@ def test_bad_input_gets_one_line_and_code_2(call: Call, here: Path, command: str
 
 
 def test_bad_input_shows_no_traceback_in_a_process_of_its_own(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from autocompress.cli import main; main()", "pareto", "nowhere"]
+    command = [sys.executable, "-c", "from autocompress.cli import main; main()", "search", "--budget-flops", "20X"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert ended.returncode == 2
     assert ended.stdout == ""
-    assert ended.stderr == "error: nowhere: no such folder; give the folder that `autocompress search` printed\n"
+    assert ended.stderr.startswith("error: --budget-flops: '20X' is no amount; ")
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_failure_while_running_is_code_1(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,8 +151,8 @@ def test_a_teacher_goes_to_the_spaces_of_its_family(
             "edsr-baseline-x2 is edsr, but the space windows is of the family",
         ),
         ({"teachers": ("edsr-baseline-x2", "edsr=TINY")}, "are both teachers for the space small"),
-        ({"res_scale": 0.1, "teachers": ("swinir-s-x2",)}, "no --teacher or --target is an EDSR, which has one"),
-        ({"res_scale": 0.1, "teachers": ()}, "no --teacher or --target is an EDSR"),
+        ({"overrides": (("res_scale", 0.1),), "teachers": ("swinir-s-x2",)}, "no --teacher or --target has one"),
+        ({"overrides": (("res_scale", 0.1),), "teachers": ()}, "no --teacher or --target has one"),
         (
             {"teachers": ("edsr-baseline-x2", "small=TINY")},
             "edsr-baseline-x2 is edsr, but the space windows",
@@ -181,9 +181,12 @@ def test_what_does_not_fit_is_named(
 
 
 def test_the_residual_scaling_is_for_all_edsr_networks(settings: Callable[..., Settings], teacher_file: Path) -> None:
-    branches = open_joint_space(settings(res_scale=0.5))
+    overrides = (("res_scale", 0.5),)
+    branches = open_joint_space(settings(overrides=overrides))
     assert branches["small"].teacher.config.res_scale == 0.5  # type: ignore[attr-defined]
-    taught = open_joint_space(settings(teachers=(), spaces=("swinir",), target=str(teacher_file), res_scale=0.5))
+    taught = open_joint_space(
+        settings(teachers=(), spaces=("swinir",), target=str(teacher_file), overrides=(("res_scale", 0.5),))
+    )
     assert taught["swinir"].target.config.res_scale == 0.5  # type: ignore[attr-defined]
 
 

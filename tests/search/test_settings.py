@@ -19,7 +19,7 @@ from autocompress import api
 from autocompress.cli import app
 from autocompress.errors import InvalidInput
 from autocompress.search.options import Option
-from autocompress.search.settings import OPTIONS, BackendName, SamplerName, Settings
+from autocompress.search.settings import OPTIONS, OVERRIDES, BackendName, SamplerName, Settings
 from autocompress.search.space.budget import Budget, Objective
 from autocompress.shrink.init import Init
 
@@ -53,7 +53,7 @@ def any_settings(draw: st.DrawFn) -> Settings:
         spaces=tuple(draw(st.lists(WORD, min_size=1, max_size=3))),
         teachers=tuple(draw(st.lists(WORD, max_size=3))),
         target=maybe(WORD),
-        res_scale=maybe(st.floats(0, 10)),
+        overrides=tuple((each.field, draw(st.floats(0, 10))) for each in OVERRIDES if draw(st.booleans())),
         train=train,
         val=None if train is None else maybe(WORD.map(Path)),
         scale=maybe(st.integers(2, 4)),
@@ -107,7 +107,8 @@ def test_an_option_is_one_everywhere(option: Option) -> None:
 
 def test_nothing_else_is_an_option() -> None:
     keywords = [option.keyword for option in OPTIONS]
-    assert [field.name for field in dataclasses.fields(Settings)] == [option.field for option in OPTIONS]
+    fields = [option.field for option in OPTIONS if option not in OVERRIDES]
+    assert [field.name for field in dataclasses.fields(Settings)] == [*fields, "overrides"]
     assert [*inspect.signature(api.search).parameters] == [*keywords, "progress"]
     assert [parameter.name for parameter in COMMAND.params] == [*keywords, "join", "quiet"]
     assert Settings(budget_flops=1).to_dict().keys() == {option.field for option in OPTIONS}

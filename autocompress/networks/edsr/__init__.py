@@ -1,4 +1,9 @@
-"""The EDSR family: everything that is particular to it stands in this folder."""
+"""The EDSR family: all that is particular to it stands in this folder, and only `registry` names it.
+
+`EDSRFamily` declares what networks.base.Family asks of a family; `network` is the config and the network, `reading`
+knows foreign files, `projection` shrinks. It may import `networks` (base, weights, recipes), `shrink` and what is
+below them, and no other family.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from autocompress.compute import flops
 from autocompress.errors import ConfigError
@@ -56,19 +62,20 @@ class EDSRFamily(Family):
     presets = MappingProxyType({"edsrmini": EDSRConfig(2, num_feat=16, num_block=8, res_scale=2.0)})
     published = MappingProxyType({"EDSRmini": Published(11.65e9, 35.44), "EDSR-baseline": Published(316.25e9, 35.78)})
 
+    @override
     def flops(self, config: Config) -> int:
-        """See `Family.flops`."""
         per_pixel = sum(9 * inputs * outputs * pixels for inputs, outputs, pixels in conv_shapes(_edsr(config)))
         return flops.at_720p(per_pixel, config.scale)
 
+    @override
     def params(self, config: Config) -> int:
-        """See `Family.params`."""
         return sum((9 * inputs + 1) * outputs for inputs, outputs, _ in conv_shapes(_edsr(config)))
 
+    @override
     def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
-        """See `Family.read`."""
         return reading.read(tensors)
 
+    @override
     def for_export(self, network: SRNetwork) -> SRNetwork:
         """Fold `res_scale`, which is in no tensor, into each block's last convolution."""
         config = _edsr(network.config)
@@ -79,20 +86,23 @@ class EDSRFamily(Family):
                 weights[key] = weights[key] * config.res_scale
         return with_weights(self, _plain(config), weights)
 
+    @override
     def official_code(self, config: Config) -> tuple[str, str] | None:
-        """See `Family.official_code`: BasicSR's."""
+        """Of BasicSR; it has no other numbers of convolutions per block."""
         edsr = _edsr(config)
         if edsr.num_layer != OFFICIAL_LAYERS:
             return None
         build = f"EDSR(3, 3, num_feat={edsr.num_feat}, num_block={edsr.num_block}, upscale={edsr.scale}, res_scale=1)"
         return "from basicsr.archs.edsr_arch import EDSR", f"network = {build}"
 
+    @override
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> Config:
-        """See `Family.student_config`; a student's residual scaling is 1."""
+        """A student's residual scaling is 1."""
         return super().student_config(_plain(_edsr(teacher)), fields)
 
+    @override
     def shrinkable(self, teacher: SRNetwork) -> EDSR:
-        """See `Family.shrinkable`: of two convolutions per block; with res_scale 1."""
+        """With res_scale 1; only a teacher of two convolutions per block can be shrunk."""
         num_layer = _edsr(teacher.config).num_layer
         if num_layer != OFFICIAL_LAYERS:
             raise ConfigError(
@@ -103,6 +113,7 @@ class EDSRFamily(Family):
         assert isinstance(plain, EDSR)
         return plain
 
+    @override
     def axes(self, network: SRNetwork) -> AxisTable:
         """The residual stream, what is inside each block, and what is behind each PixelShuffle."""
         layers: dict[str, tuple[str, ...]] = {
@@ -118,23 +129,24 @@ class EDSRFamily(Family):
         layers["conv_last"] = ("", read)
         return AxisTable.declared(layers, network.state_dict())
 
+    @override
     def scored(self, network: SRNetwork) -> list[str]:
         """The weights of the convolutions."""
         return [name for name in super().scored(network) if name.endswith(".weight")]
 
+    @override
     def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
-        """See `projection.analyse`."""
         assert isinstance(teacher, EDSR)
         return analyse(teacher, lr, seed)
 
+    @override
     def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
-        """See `Projection`."""
         assert isinstance(teacher, EDSR)
         project = Projection(teacher, lr, analysis)
         return lambda config: project(_edsr(config))
 
+    @override
     def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
-        """See `Family.guided`."""
         selection = self.selection(self.shrinkable(teacher), importance)
         guides = {"main": selection.channels["stream"]}
         guides |= {axis: scores for axis, scores in selection.channels.items() if axis.startswith("hr.")}
@@ -146,8 +158,9 @@ class EDSRFamily(Family):
         return {**analysis, **{name: tensor.to(device) for name, tensor in changed.items()}}
 
     @torch.no_grad()
+    @override
     def selected(self, selection: Selection, config: Config) -> EDSR:
-        """See `Family.selected`; blocks of another number of convolutions than the teacher's keep what they can.
+        """Blocks of another number of convolutions than the teacher's keep what they can.
 
         One of 3 computes what one of 2 does, with the identity in the middle; one of 1 starts as nothing, at zero.
         """
@@ -165,6 +178,7 @@ class EDSRFamily(Family):
                 block.pass_through()
         return student
 
+    @override
     def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
         """`num_block`: the residual blocks that are not negligible; `num_feat` by the density of these, rounded."""
         edsr = _edsr(teacher)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from autocompress.compute.convolution import Conv3x3
 from autocompress.errors import ConfigError
@@ -44,8 +45,9 @@ class EDSRConfig(Config):
         if not isinstance(self.num_layer, int) or not 1 <= self.num_layer <= MAX_LAYERS:
             raise ConfigError(f"num_layer is {self.num_layer!r}, but must be a whole number from 1 to {MAX_LAYERS}")
 
+    @override
     def to_dict(self) -> dict[str, Any]:
-        """See `Config.to_dict`; `num_layer` only where it is not the official one.
+        """With `num_layer` only where it is not the official one.
 
         So an ordinary network is described, hashed and recognised as it was when there was no other.
         """
@@ -130,23 +132,26 @@ class EDSR(SRNetwork):
         self.upsample = nn.Sequential(*stages)
         self.conv_last = Conv3x3(feat, 3)
 
+    @override
     def repeated(self) -> list[nn.Module]:
         """The residual blocks."""
         return list(self.body)
 
     @property
+    @override
     def margin(self) -> int:
         """All that a pixel depends on: one pixel for each convolution, of the size that pixels have there."""
         return math.ceil(sum(1 / math.sqrt(pixels) for _, _, pixels in conv_shapes(self.config)))
 
+    @override
     def features(self, lr: Tensor) -> Tensor:
-        """See `SRNetwork.features`: the residual stream after the long skip."""
+        """The residual stream after the long skip."""
         first = self.conv_first((lr - self.mean) * IMG_RANGE)
         stream: Tensor = self.conv_after_body(self.body(first)) + first
         return stream
 
+    @override
     def upsampled(self, features: Tensor, height: int, width: int) -> Tensor:
-        """See `SRNetwork.upsampled`."""
         sr: Tensor = self.conv_last(self.upsample(features))
         return sr / IMG_RANGE + self.mean
 

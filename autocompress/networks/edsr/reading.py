@@ -17,7 +17,10 @@ _PYTORCH_TAIL = {"tail.0.0": "upsample.0", "tail.0.2": "upsample.2", "tail.1": "
 
 
 def read(tensors: Weights) -> tuple[EDSRConfig, dict[str, Tensor]] | None:
-    """See `Family.read`. `res_scale` is in no tensor: it is 1, or 0.1 for 256 features and 32 blocks."""
+    """Config and official weights from the tensors of a file, or None if they are no EDSR; see `Family.read`.
+
+    `res_scale` is in no tensor: it is 1, or 0.1 for 256 features and 32 blocks.
+    """
     foreign = "head.0.weight" in tensors
     weights = _from_edsr_pytorch(tensors) if foreign else dict(tensors)
     if "conv_first.weight" not in weights or "body.0.conv1.weight" not in weights:

@@ -1,4 +1,9 @@
-"""The SwinIR family: everything that is particular to it stands in this folder."""
+"""The SwinIR family: all that is particular to it stands in this folder, and only `registry` names it.
+
+`SwinIRFamily` declares what networks.base.Family asks of a family; `network` is the config and the network, `reading`
+knows foreign files, `analysis`, `projection` and `selection` shrink, and `windows` has the attention pattern. It may
+import `networks` (base, weights, recipes), `shrink` and what is below them, and no other family.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from autocompress.compute import flops
 from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
@@ -47,8 +53,9 @@ class SwinIRFamily(Family):
     presets = MappingProxyType({"swinirmini": SwinIRConfig(2, embed_dim=24, depths=(4, 4, 4), num_heads=(6, 6, 6))})
     published = MappingProxyType({"SwinIRmini": Published(27.5e9, 35.74), "SwinIR-S": Published(244.4e9, 36.00)})
 
+    @override
     def flops(self, config: Config) -> int:
-        """See `Family.flops`; scores and what they weigh take the pixels of a window each, a norm 5 an element."""
+        """Scores and what they weigh take the pixels of a window each, a norm 5 an element."""
         swinir = _swinir(config)
         dim = swinir.embed_dim
         linear = sum(inputs * outputs for inputs, outputs in linear_shapes(swinir))
@@ -56,8 +63,8 @@ class SwinIRFamily(Family):
         convs = sum(9 * inputs * outputs * pixels for inputs, outputs, pixels in conv_shapes(swinir))
         return flops.at_720p(convs + 2 * 5 * dim + sum(swinir.depths) * layer, config.scale)
 
+    @override
     def params(self, config: Config) -> int:
-        """See `Family.params`."""
         swinir = _swinir(config)
         dim, positions = swinir.embed_dim, (2 * swinir.window_size - 1) ** 2
         layer = sum((inputs + 1) * outputs for inputs, outputs in linear_shapes(swinir)) + 4 * dim
@@ -65,14 +72,16 @@ class SwinIRFamily(Family):
         convs = sum((9 * inputs + 1) * outputs for inputs, outputs, _ in conv_shapes(swinir))
         return convs + 4 * dim + sum(swinir.depths) * layer + tables
 
+    @override
     def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
-        """See `Family.read`."""
         return reading.read(tensors)
 
+    @override
     def for_export(self, network: SRNetwork) -> SRNetwork:
         """A copy: a SwinIR's every setting is in its tensors."""
         return with_weights(self, network.config, network.state_dict())
 
+    @override
     def official_tensors(self, network: SRNetwork) -> dict[str, Tensor]:
         """With the buffers that the official code stores: positions, and masks for the size of its training patches."""
         assert isinstance(network, SwinIR)
@@ -87,8 +96,9 @@ class SwinIRFamily(Family):
                     tensors[f"{prefix}.attn_mask"] = mask
         return tensors
 
+    @override
     def official_code(self, config: Config) -> tuple[str, str] | None:
-        """See `Family.official_code`: models/network_swinir.py of github.com/JingyunLiang/SwinIR."""
+        """Of models/network_swinir.py in github.com/JingyunLiang/SwinIR."""
         swinir = _swinir(config)
         window = swinir.window_size
         fields = {
@@ -107,8 +117,9 @@ class SwinIRFamily(Family):
             f"network = SwinIR(\n{lines})"
         )
 
+    @override
     def counts_of(self, config: Config) -> dict[str, float]:
-        """See `Family.counts_of`; where residual blocks differ, the smallest depth and number of heads."""
+        """Where residual blocks differ, the smallest depth and number of heads."""
         swinir = _swinir(config)
         return {
             "embed_dim": swinir.embed_dim,
@@ -118,33 +129,36 @@ class SwinIRFamily(Family):
             "mlp_ratio": swinir.mlp_ratio,
         }
 
+    @override
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> Config:
-        """See `Family.student_config`; a student's residual blocks are alike, unless their counts are not given."""
+        """A student's residual blocks are alike, unless their counts are not given."""
         given, counts = dict(fields), self.counts_of(teacher)
         if given.keys() & {"num_block", "depth", "num_heads"}:
             num_block, depth, heads = (given.pop(key, counts[key]) for key in ("num_block", "depth", "num_heads"))
             given |= {"depths": (depth,) * num_block, "num_heads": (heads,) * num_block}
         return super().student_config(teacher, given)
 
+    @override
     def axes(self, network: SRNetwork) -> AxisTable:
-        """See `AXES`; where the upsampling is direct, its one convolution reads the stream."""
+        """Where the upsampling is direct, its one convolution reads the stream."""
         config = _swinir(network.config)
         direct = {"upsample.0": ("", "stream")} if config.direct else {}
         return AxisTable.declared(AXES | direct, network.state_dict())
 
+    @override
     def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
-        """See `analysis.analyse`."""
         assert isinstance(teacher, SwinIR)
         return analyse(teacher, lr, seed)
 
+    @override
     def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
-        """See `Projection`."""
         assert isinstance(teacher, SwinIR)
         project = Projection(teacher, lr, analysis)
         return lambda config: project(_swinir(config))
 
+    @override
     def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
-        """See `Family.guided`; the norms need the mean of all channels, so that is kept beside the densest ones."""
+        """The norms need the mean of all channels, so that is kept beside the densest ones."""
         selection = self.selection(self.shrinkable(teacher), importance)
         # of a diagonal covariance the leading directions are the channels with the largest entries
         stream = selection.channels["stream"].double()
@@ -154,10 +168,12 @@ class SwinIRFamily(Family):
         device = analysis["covariance"].device
         return {**analysis, **{name: tensor.to(device) for name, tensor in changed.items()}}
 
+    @override
     def selected(self, selection: Selection, config: Config) -> SwinIR:
-        """See `selection.selected`: heads are chosen too."""
+        """Heads are chosen, too."""
         return selected(selection, _swinir(config))
 
+    @override
     def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
         """`num_block`: the residual blocks that are not negligible; `depth`: the mean number of transformer layers in
         them that are not; `embed_dim` by the density of these layers and the blocks' convolutions.

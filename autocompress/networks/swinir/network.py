@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from autocompress.compute.convolution import Conv3x3
 from autocompress.errors import ConfigError
@@ -186,29 +187,33 @@ class SwinIR(SRNetwork):
             self.conv_last = Conv3x3(NUM_FEAT, 3)
         self.upsample = nn.Sequential(*_upsample_stages(config))
 
+    @override
     def repeated(self) -> list[nn.Module]:
         """The transformer layers."""
         return [module for module in self.modules() if isinstance(module, TransformerLayer)]
 
     @property
+    @override
     def size_multiple(self) -> int:
         """Whole windows."""
         return self.config.window_size
 
     @property
+    @override
     def margin(self) -> int:
-        """See `MARGIN`; whole windows."""
+        """Whole windows."""
         window = self.config.window_size
         return -(-MARGIN // window) * window
 
+    @override
     def features(self, lr: Tensor) -> Tensor:
-        """See `SRNetwork.features`: what comes after the long skip, padded to whole windows."""
+        """What comes after the long skip, padded to whole windows."""
         first: Tensor = self.conv_first(padded(lr, self.config.window_size) - self.mean)
         deep: Tensor = self.conv_after_body(self.body(first.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
         return deep + first
 
+    @override
     def upsampled(self, features: Tensor, height: int, width: int) -> Tensor:
-        """See `SRNetwork.upsampled`."""
         direct = self.config.direct
         sr = self.upsample(features) if direct else self.conv_last(self.upsample(self.conv_before_upsample(features)))
         result: Tensor = (sr + self.mean)[..., : height * self.scale, : width * self.scale]
@@ -224,8 +229,9 @@ class SwinIR(SRNetwork):
         result: Tensor = self.norm(x)
         return result
 
+    @override
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """See `nn.Module.load_state_dict`; the buffers of official files, which follow from the sizes, are left out."""
+        """The buffers of official files, which follow from the sizes, are left out."""
         return super().load_state_dict(without_buffers(state_dict), strict, assign)
 
 

@@ -16,7 +16,7 @@ _TABLE = "layers.{}.residual_group.blocks.0.attn.relative_position_bias_table"
 
 
 def read(tensors: Weights) -> tuple[SwinIRConfig, dict[str, Tensor]] | None:
-    """See `Family.read`."""
+    """Config and official weights from the tensors of a file, or None if they are no SwinIR; see `Family.read`."""
     if _TABLE.format(0) not in tensors or "patch_embed.norm.weight" not in tensors:
         return None
     weights = without_buffers(tensors)

@@ -1,4 +1,8 @@
-"""The trained networks that ship with the package, and what a user may name as a teacher."""
+"""The trained networks that ship with the package, and what a user may name as a teacher.
+
+Each is a file of weights with a JSON side file that says how it was made. This room is the top of `networks` and may
+import all of it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search asks of where its trials run."""
+"""Backend: the interface between the tuner and the place where trials run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from autocompress.search.trial.messages import Failed, Job, Message, Work
 
 
 class Backend(ABC):
-    """Works on jobs and says how it goes. It decides nothing, and never calls the one who uses it.
+    """Works on jobs, and reports with messages. It decides nothing, and never calls the tuner.
 
-    Each job that is started ends with a message Finished or Failed, or with `stop`.
+    Each job that is started ends with a message Finished or Failed, or by a call of `stop`.
     """
 
     @abstractmethod
@@ -26,18 +26,18 @@ class Backend(ABC):
 
     @abstractmethod
     def poll(self, timeout: float) -> list[Message]:
-        """What has happened since the last time; waits for so many seconds at most where nothing has.
+        """The messages since the last poll; if there are none, waits up to `timeout` seconds for one.
 
-        Raises what no trial is to blame for, such as DiskFull or workers that cannot begin: it ends the search.
+        Raises errors that are not a single trial's, such as DiskFull or workers that cannot begin; they end the search.
         """
 
     @abstractmethod
     def resume(self, number: int) -> None:
-        """Let a trial go on that has reached a rung."""
+        """Let a trial that has reached a rung go on."""
 
     @abstractmethod
     def stop(self, number: int) -> None:
-        """End a trial that has reached a rung; nothing more is told of it."""
+        """End a trial that has reached a rung; no more messages of it come."""
 
     @abstractmethod
     def close(self) -> None:
@@ -45,17 +45,17 @@ class Backend(ABC):
 
 
 class WorkerSetup(Protocol):
-    """How a worker in a process of its own becomes able to work; it is sent there by pickle."""
+    """What a worker in a process of its own needs to begin; it is sent there by pickle."""
 
     def open(self) -> Work:
-        """What works on jobs."""
+        """Open what all jobs share; returns the function that works on a job."""
 
 
 def guarded(work: Work, job: Job) -> Iterator[Message]:
-    """The messages of a worker's job, the last one Failed where anything is raised: it is not the worker's end."""
+    """The messages of a job; an exception becomes a last message Failed, so that the worker lives on."""
     try:
         yield from work(job)
     except DiskFull as error:
         yield Failed(job.number, str(error), ends_search=True)
-    except Exception as error:  # a fault of ours: this trial's end, not the search's
+    except Exception as error:  # a bug of ours ends this trial, not the search
         yield Failed(job.number, f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Trials that nobody trains: their scores are made up, by a function. For tests and benchmarks."""
+"""A backend for tests and benchmarks: nothing is trained, and a function makes up the scores."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Score = Callable[[Job, int], float]  # the PSNR-Y in dB of a job's student after
 
 
 class InMemoryBackend(SerialBackend):
-    """Takes no time and starts no processes; up to `slots` trials are under way at once, and take turns.
+    """Trials with made-up scores, which take no time; up to `slots` of them are running at once, in turns.
 
-    What a search does is real but for the training: a student that came to its end has its student.json, so that the
-    run can be read, resumed and shown.
+    All but the training is real: each finished trial has its student.json, so that the run can be read, resumed and
+    shown.
     """
 
     def __init__(self, score: Score, slots: int = 1, rungs: Sequence[int] = RUNGS) -> None:
@@ -40,7 +40,7 @@ def made_up_trial(job: Job, score: Score, rungs: Sequence[int] = RUNGS) -> Itera
 
 
 def write_student(job: Job, metrics: dict[str, float], scores: dict[int, float]) -> None:
-    """The side file of a student that there is not; `scores` are those at its rungs."""
+    """Write the student.json of a trial that has no weights; `scores` are those at its rungs."""
     candidate = job.candidate
     student = {
         "family": "edsr",

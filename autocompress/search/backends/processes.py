@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -26,8 +27,8 @@ from autocompress.search.trial.trial import run_trial
 from autocompress.units import format_duration
 
 PATIENCE = 0.5  # seconds for a process that has closed its connection to end
-OPENING = 120.0  # seconds that a worker has to get ready at least: it imports PyTorch and reads the images
-MAX_NOT_READY = 3  # workers in a row that end before they are ready: the next would fare no better
+OPENING = 120.0  # seconds that a worker always has to get ready: it imports PyTorch and reads the images
+MAX_NOT_READY = 3  # workers in a row that end before they are ready; then the search ends, as others would end too
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,12 @@ class TaskSetup:
     def open(self) -> Work:
         """Raises InvalidInput and DataError where teachers or images cannot be read any more."""
         context = prepare(open_task(self.settings), precision=self.precision, crops=self.crops)
-        return lambda job: run_trial(job, context)
+        return partial(run_trial, context=context)
 
 
 @dataclass(frozen=True)
 class _Ready:
-    """A worker's first word."""
+    """A worker's first message."""
 
 
 @dataclass(eq=False)
@@ -76,7 +77,7 @@ class _Worker:
         self.send(job)
 
     def send(self, what: Job | bool) -> None:
-        """Nothing to one that has just died: that is noticed at its connection, as of any other."""
+        """Send something to the worker; ignored if it has just died, which `poll` notices at its connection."""
         with suppress(OSError):
             self.connection.send(what)
 
@@ -157,7 +158,7 @@ class ProcessBackend(Backend):
         return [message]
 
     def _end_the_late(self) -> list[Message]:
-        """Those that have not said anything that is still to be heard."""
+        """Kill workers that are over their time, unless a message of theirs is waiting to be read."""
         messages = list[Message]()
         if self._trial_timeout is None:
             return messages
@@ -170,7 +171,7 @@ class ProcessBackend(Backend):
         return messages
 
     def _lose(self, worker: _Worker, reason: str) -> list[Message]:
-        """A worker is gone, and what it worked on with it."""
+        """Replace a worker that is gone; its trial has failed."""
         self._workers.remove(worker)
         worker.end()
         self._not_ready += not worker.ready
@@ -188,7 +189,7 @@ def _how_it_ended(process: SpawnProcess) -> str:
 
 
 def serve(connection: Connection, setup: WorkerSetup) -> None:
-    """A worker's life: get ready, and work on the jobs that come, until the search is gone."""
+    """What a worker process does: get ready, then work on jobs until the connection is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search, which ends its workers
     threading.Thread(target=_end_with_the_search, daemon=True).start()
     try:
@@ -205,7 +206,7 @@ def serve(connection: Connection, setup: WorkerSetup) -> None:
 
 
 def _end_with_the_search() -> None:
-    """At once: a worker that outlived its search would write a student that another session makes again."""
+    """Kill this worker when the search's process ends: else it would write a student that another session retries."""
     search = multiprocessing.parent_process()
     if search is not None:
         search.join()

@@ -13,9 +13,9 @@ from autocompress.search.trial.messages import Failed, Finished, Job, Message, R
 
 
 class SerialBackend(Backend):
-    """Works while it is polled: each poll goes on with one trial, to its next message.
+    """Works on trials within `poll`: each call continues one trial up to its next message.
 
-    With several `slots` that many are under way, and take turns. What a trial raises comes out of `poll`.
+    With several `slots`, that many trials are running, in turns. `poll` raises what a trial raises.
     """
 
     def __init__(self, work: Work, slots: int = 1) -> None:
@@ -35,7 +35,7 @@ class SerialBackend(Backend):
 
     @override
     def poll(self, timeout: float) -> list[Message]:
-        """One message, however long the work to it takes; none where all trials are at a rung."""
+        """Continue one trial to its next message, however long that takes; no message if all wait at a rung."""
         if not self._turns:
             return []
         number = self._turns.popleft()

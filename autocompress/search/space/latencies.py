@@ -22,6 +22,7 @@ from autocompress.networks.base import Config, Family
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS, Costs
 from autocompress.search.space.encoding import Encoding
+from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.joint_space import JointSpace, Network, StudentSpace
 
 FILE = "latencies.json"
@@ -120,10 +121,10 @@ class Latencies(Costs):
         At equal FLOPs more parameters are more channels and fewer layers. All are within the budgets for FLOPs and
         parameters, where any is.
         """
-        networks = {network.config: network for network in student_space.networks.values()}
+        counted = FeasibleSet(self._joint_space, self._budget.without_latency())
+        networks = {network.config: network for network in counted.within(student_space)}
         by_size = sorted(networks.values(), key=lambda n: (n.flops, n.params, repr(n.config)))
-        counted = self._budget.without_latency()
-        inside = [network for network in by_size if counted.allows(network.flops, network.params)] or by_size[:1]
+        inside = by_size or [counted.smallest(student_space)]
         low, high = math.log(inside[0].flops), math.log(inside[-1].flops)
         ladder = [[inside[0]]]
         for level in range(1, LEVELS):

@@ -1,4 +1,4 @@
-"""What all trials of a search share: the teacher and what it computed, the images, the precision."""
+"""TrialContext: what all trials of a search share, such as teachers and their outputs, images, and the precision."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BY_TILES = "psnr_y_by_tiles"  # of the references: what the estimate says of the
 
 @dataclass(frozen=True)
 class PreparedSpace:
-    """What the trials of one student space share: its target's outputs, and what makes its students."""
+    """What the trials of one student space share: its target's outputs, and the function that makes its students."""
 
     targets: Tensor  # (pixels, 3) uint8, of all training images
     shrink: Shrinker
@@ -66,7 +66,7 @@ class TrialContext:
 
     @property
     def suggested(self) -> dict[str, Config]:
-        """What pruning suggests, by student space, where it was asked for."""
+        """By student space, the config that pruning suggests; empty if pruning was not asked for."""
         suggestions = {name: prepared.suggested for name, prepared in self.spaces.items()}
         return {name: config for name, config in suggestions.items() if config is not None}
 
@@ -75,16 +75,16 @@ class TrialContext:
         return self.spaces[candidate.space].shrink(candidate.config)
 
     def family(self, candidate: Candidate) -> Family:
-        """Of a candidate's student."""
+        """The family of a candidate's student."""
         return self.task.joint_space[candidate.space].family
 
     def training(self, student: SRNetwork, candidate: Candidate) -> Training:
-        """Of a candidate's student, from its first step."""
+        """The training of a candidate's student, at its first step."""
         target = self.task.joint_space[candidate.space].target
         return Training(student, self.sampler(candidate), candidate.recipe, self.precision, target)
 
     def sampler(self, candidate: Candidate) -> PatchSampler:
-        """Batches for a candidate's training."""
+        """The sampler of batches for a candidate's training."""
         recipe = candidate.recipe
         return PatchSampler(
             self.bank,
@@ -112,10 +112,10 @@ class TrialContext:
     def score(
         self, upscale: Upscaler, metrics: Iterable[str] = tuple(METRICS), on_image: OnImage | None = None
     ) -> Scores:
-        """On the validation images."""
+        """Score on the validation images."""
         return evaluate(upscale, self.valid, self.task.scale, metrics, on_image)
 
 
 def best_space(task: Task, spaces: Mapping[str, PreparedSpace]) -> StudentSpace:
-    """The one whose teacher has the best PSNR-Y; of equal ones the first."""
+    """The student space whose teacher has the best PSNR-Y; of equal ones the first."""
     return task.joint_space[max(spaces, key=lambda name: spaces[name].teacher["psnr_y"])]

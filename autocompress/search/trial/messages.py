@@ -1,4 +1,4 @@
-"""What is said of one trial: the job that a backend is given, and the messages that come back."""
+"""The job that a backend is given for a trial, and the messages that come back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autocompress.search.space.search_space import Candidate
 
 @dataclass(frozen=True)
 class Job:
-    """A candidate to work on; `folder` is for its student, `state_file` holds what an earlier attempt came to."""
+    """A candidate to work on: `folder` is for its student, `state_file` may hold the state of an earlier attempt."""
 
     number: int
     candidate: Candidate
@@ -21,7 +21,7 @@ class Job:
 
 @dataclass(frozen=True)
 class StepDone:
-    """So many training steps are done. Told now and then, for people."""
+    """So many training steps are done. Sent now and then, to be shown."""
 
     number: int
     step: int
@@ -47,9 +47,9 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """There will be no student, for this reason; `again` where another attempt may have better luck.
+    """The trial has failed for this reason; `again` if another attempt may succeed.
 
-    `ends_search` where no trial would have better luck, before somebody has mended something.
+    `ends_search` if every other trial would fail too until somebody has repaired the cause.
     """
 
     number: int
@@ -60,6 +60,6 @@ class Failed:
 
 Message = StepDone | RungReached | Finished | Failed
 
-# The work on a job: its messages in order, the last one Finished or Failed. To take the next message is to go on with
-# the work; to stop a trial at a rung is to close the iterator.
+# The work on a job: yields its messages in order, the last one Finished or Failed. Taking the next one continues the
+# work; closing the iterator at a rung stops the trial.
 Work = Callable[[Job], Iterator[Message]]

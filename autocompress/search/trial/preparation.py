@@ -1,4 +1,4 @@
-"""From a task to what its trials share: images are decoded, then teachers run, scored, pruned and analysed."""
+"""Preparing what all trials of a task share: images are decoded, teachers are run, scored, pruned and analysed."""
 
 from __future__ import annotations
 
@@ -42,9 +42,8 @@ def prepare(
 ) -> TrialContext:
     """Compute what the trials of a task share; what was computed before comes from the cache.
 
-    Without a `precision` the fastest one here is found by short probes. `crops` are those that students are cut to,
-    where they are chosen by now. Sets PyTorch's threads, for all of this process. Raises DataError for images that
-    cannot be used.
+    Without a `precision` the fastest one here is found by short probes. `crops` are those that the run has already, if
+    any. Sets PyTorch's number of threads for this whole process. Raises DataError for images that cannot be used.
     """
     stages = _Stages(on_stage, timer or PhaseTimer())
     bank, valid_bank = _decode(task, stages)
@@ -67,7 +66,7 @@ def prepare(
 
 @dataclass(frozen=True)
 class _Stages:
-    """Tells of each stage of the preparation, and times it."""
+    """Reports each stage of the preparation, and times it."""
 
     on_stage: OnStage
     timer: PhaseTimer
@@ -79,7 +78,7 @@ class _Stages:
             yield
 
     def tenths(self, what: str) -> Callable[[int, int], None]:
-        """Reports the progress of a stage ten times."""
+        """A function that reports the progress of a stage at each tenth of it."""
 
         def report(done: int, total: int) -> None:
             if done * 10 // total > (done - 1) * 10 // total:
@@ -90,7 +89,7 @@ class _Stages:
 
 @dataclass(frozen=True)
 class _Scorer:
-    """Scores what students are compared with, once for the same validation images."""
+    """Scores bicubic and teachers on the validation images; scores are cached."""
 
     scale: int
     pairs: Sequence[ImagePair]
@@ -98,7 +97,7 @@ class _Scorer:
     estimate: Estimate | None
 
     def scores_of(self, name: str, upscale: Upscaler) -> dict[str, float]:
-        """The mean scores, and what the estimate by tiles says; raises DataError where an image has none."""
+        """The mean scores, and the estimate by tiles; raises DataError if an image has no finite score."""
 
         def build(folder: Path) -> None:
             scores = evaluate(upscale, self.pairs, self.scale)
@@ -112,7 +111,7 @@ class _Scorer:
 
 
 def _decode(task: Task, stages: _Stages) -> tuple[PixelBank, PixelBank]:
-    """The images to train and to validate on."""
+    """Decode the images for training and for validation."""
     skip = task.settings.skip_bad_images
     with stages("decoding images"):
         bank = PixelBank.open(task.train, skip_bad_images=skip)
@@ -135,14 +134,14 @@ def _on_device(network: SRNetwork, precision: Precision) -> SRNetwork:
 
 
 def _run_target(space: StudentSpace, bank: PixelBank, precision: Precision, stages: _Stages) -> Tensor:
-    """The outputs of what a space's students learn from, for all training images."""
+    """The outputs of a space's target for all training images."""
     what = "running the teacher on the training images"
     with stages(what):
         return teacher_targets(_on_device(space.target, precision), bank, precision, stages.tenths(what))
 
 
 def _place(bank: PixelBank, targets: dict[str, Tensor], precision: Precision) -> tuple[PixelBank, dict[str, Tensor]]:
-    """On the device, where there is room for it."""
+    """Move images and targets to the device, if it has room for them."""
     if not precision.has_room((1 + len(targets)) * bank.hr.numel() + bank.lr.numel()):
         return bank, targets
     return bank.to(precision.device), {name: outputs.to(precision.device) for name, outputs in targets.items()}

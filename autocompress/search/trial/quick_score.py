@@ -1,7 +1,7 @@
 """A quick estimate of a mean PSNR-Y, from some tiles of the images.
 
-Full validation of a student on large images can take longer than a stretch of its training. What a rung needs is only
-how students rank, so they are scored on few tiles, the same for all.
+Scoring a student on large validation images can take longer than its training up to a rung. A rung needs the ranking of
+students only, so they are all scored on the same few tiles.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from autocompress.evaluation.scores import Image, Upscaler
 
 TILE = 64  # LR pixels a side
 NUM_TILES = 16
-WORTH_IT = 2  # images of fewer than so many times the tiles' pixels are taken whole
+WORTH_IT = 2  # images that have fewer pixels than this many times the tiles' are scored whole
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Estimate:
 
 
 def estimate_by_tiles(pairs: Sequence[ImagePair], scale: int) -> Estimate | None:
-    """Tiles of the images, evenly over how hard they are to bicubic; None where the images are hardly more than those.
+    """Choose tiles evenly over how hard they are for bicubic; None if the images are hardly larger than all tiles.
 
-    Where there are more images than tiles, evenly spaced ones have a tile each.
+    If there are more images than tiles, evenly spaced images have one tile each.
     """
     if sum(pair.lr.shape[0] * pair.lr.shape[1] for pair in pairs) < WORTH_IT * NUM_TILES * TILE**2:
         return None

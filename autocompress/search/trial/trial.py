@@ -24,8 +24,8 @@ from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.messages import Failed, Finished, Job, Message, RungReached, StepDone
 
 RUNG_RATIO = 3
-FIRST_RUNG = 20  # Adam's first steps set every student back, the large ones most
-STEP_EVERY = 0.1  # seconds between steps that are told of
+FIRST_RUNG = 20  # steps; the first ones make every student worse, large ones most, so there is no rung before
+STEP_EVERY = 0.25  # seconds between messages StepDone: as often as a terminal draws
 
 # what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix
 FAILURES = (AutocompressError, RuntimeError, MemoryError)
@@ -36,15 +36,15 @@ LONG = 200  # characters of a reason: PyTorch adds pages of advice
 
 
 def rung_steps(steps: int) -> list[int]:
-    """The steps at which a training is scored: a ninth and a third, where that is not too early, and all."""
+    """The steps at which a training is scored: a ninth and a third of it, if not before FIRST_RUNG, and its end."""
     early = (steps // RUNG_RATIO**power for power in (2, 1))
     return [*(step for step in early if step >= FIRST_RUNG), steps]
 
 
 def run_trial(job: Job, context: TrialContext) -> Iterator[Message]:
-    """Make, score and train a job's student: the `Work` of every search.
+    """Make, score and train a job's student, and yield its messages: the `Work` of every search.
 
-    Raises DiskFull, since no other trial would fare better; what else may go wrong with a trial is its last message.
+    Raises DiskFull, which other trials would meet too; any other failure is the last message.
     """
     try:
         yield from _Trial(job, context).messages()
@@ -55,7 +55,7 @@ def run_trial(job: Job, context: TrialContext) -> Iterator[Message]:
 
 
 def failure(number: int, error: BaseException) -> Failed:
-    """What is told of a trial that this error has ended; it is tried again where memory was short."""
+    """The message for a trial that this error has ended; it may be tried again if memory was short."""
     if not _out_of_memory(error):
         return Failed(number, str(error))
     # whoever took the memory may have given it back by then
@@ -70,7 +70,7 @@ def _out_of_memory(error: BaseException) -> bool:
 
 
 class _Trial:
-    """A student on its way: from what an earlier attempt left in the job's state file, if there is such."""
+    """A trial at work; it begins from the state of an earlier attempt if the job's state file exists."""
 
     def __init__(self, job: Job, context: TrialContext) -> None:
         self._job = job
@@ -79,7 +79,7 @@ class _Trial:
         self._scores: dict[int, float] = {}  # PSNR-Y by step; 0 is before training
 
     def messages(self) -> Iterator[Message]:
-        """Those of `Work`. Rungs that an earlier attempt came to are told again."""
+        """The messages of the trial. Rungs that an earlier attempt has reached are reported again."""
         number, steps = self._job.number, self._job.candidate.recipe.steps
         training = self._resume() if self._job.state_file.is_file() else self._begin()
         for step, psnr in list(self._scores.items()):
@@ -96,7 +96,7 @@ class _Trial:
         yield Finished(number, metrics, self._seconds)
 
     def _begin(self) -> Training:
-        """The teacher is shrunk, and the student scored as it is."""
+        """Shrink the teacher, and score the student before training."""
         with self._timed("shrinking"):
             student = self._context.shrink(self._job.candidate)
             self._context.precision.place(student)
@@ -104,7 +104,7 @@ class _Trial:
         return self._context.training(student, self._job.candidate)
 
     def _resume(self) -> Training:
-        """Where the earlier attempt came to its last rung."""
+        """Continue at the last rung that the earlier attempt has reached."""
         candidate = self._job.candidate
         state: dict[str, Any] = torch.load(self._job.state_file, map_location="cpu", weights_only=True)
         with self._timed("shrinking"):
@@ -116,7 +116,7 @@ class _Trial:
         return training
 
     def _distill(self, training: Training, rung: int) -> Iterator[StepDone]:
-        """To a rung; the first step is told of, and then one every STEP_EVERY seconds. Raises TrainingDiverged."""
+        """Train to a rung; StepDone for the first step, then every STEP_EVERY seconds. Raises TrainingDiverged."""
         told = -math.inf
         with self._timed("training"):
             for step in training.steps_to(rung):

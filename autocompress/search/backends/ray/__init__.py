@@ -1,1 +1,4 @@
-"""Trials on a Ray cluster: what is on it and how a task gets there, the workers, and the backend that uses them."""
+"""Trials on a Ray cluster: connecting to it (`cluster`), the workers, and the backend that uses them.
+
+The only room that imports Ray, and imported only if a search asks for it. It may import what `backends` may.
+"""

@@ -136,12 +136,9 @@ class RayBackend(Backend):
             if self._shared:
                 self._marker.touch()
             self._sent_setup = ray.put(self._setup)
-        options = {"num_cpus": self._wanted.cpus, "num_gpus": self._wanted.gpus or 0}
-        # never to be placed or called again by Ray itself; see above
-        actor_class = ray.remote(concurrency_groups={PROGRESS: 1}, max_restarts=0, max_task_retries=0, **options)(
-            Worker
-        )
-        actor = actor_class.remote(self._sent_setup, self._marker)
+        resources = {"num_cpus": self._wanted.cpus, "num_gpus": self._wanted.gpus or 0}
+        as_actor = ray.remote(concurrency_groups={PROGRESS: 1}, max_restarts=0, max_task_retries=0, **resources)
+        actor = as_actor(Worker).remote(self._sent_setup, self._marker)
         return _Worker(actor, actor.open.remote())
 
     def _worker_of(self, number: int) -> _Worker:
@@ -193,12 +190,15 @@ class RayBackend(Backend):
         if limit is None:
             return []
         now = time.monotonic()
-        late = [worker for worker in self._workers if worker.job and worker.awaited and now - worker.since > limit]
+        late = [
+            worker
+            for worker in self._workers
+            if worker.job and worker.awaited and now - worker.since > limit and not _is_there(worker.awaited)
+        ]
         self._kill(late)
         self._workers = [worker for worker in self._workers if worker not in late]
-        return [
-            _last_message(worker, f"it took longer than {format_duration(limit)} (--trial-timeout)") for worker in late
-        ]
+        reason = f"it took longer than {format_duration(limit)} (--trial-timeout)"
+        return [_last_message(worker, reason) for worker in late]
 
     def _steps(self) -> list[Message]:
         """How far trials are, of those whose workers have said so; those that have not are asked now and then."""
@@ -209,7 +209,7 @@ class RayBackend(Backend):
                 continue
             if worker.progress is None and now - worker.asked > PROGRESS_EVERY:
                 worker.progress, worker.asked = worker.actor.progress.remote(), now
-            elif worker.progress is not None and ray.wait([worker.progress], timeout=0)[0]:
+            elif worker.progress is not None and _is_there(worker.progress):
                 step, worker.progress = _step_of(worker.progress), None
                 if step is not None and step.number == worker.job.number and step != worker.told:
                     messages.append(step)
@@ -233,6 +233,11 @@ class RayBackend(Backend):
                 dying.append(worker.actor.__ray_ready__.remote())  # fails when it is dead
         if dying:
             ray.wait(dying, num_returns=len(dying), timeout=SHUTDOWN)
+
+
+def _is_there(answer: Any) -> bool:
+    there, _ = ray.wait([answer], timeout=0)
+    return bool(there)
 
 
 def _accepted(answer: Answer) -> Message:

@@ -1,4 +1,4 @@
-"""Ray itself: to be on a cluster, or to start one here, and how many trials it can run at once."""
+"""Connecting to a Ray cluster, or starting one on this machine, and how many trials it can run at once."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ QUIET = {
 
 @contextmanager
 def connected(wanted: OnRay) -> Iterator[None]:
-    """On the cluster, or on a Ray of our own on this machine, which ends with us; one that is there already is used.
+    """A context connected to the given cluster, or to a Ray on this machine, which is started and ended if need be.
 
-    InvalidInput where there is no such cluster, or no node of it has what a trial is given.
+    InvalidInput if there is no such cluster, or no node of it has the CPUs and GPUs of a trial.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -67,7 +67,7 @@ def _check(wanted: OnRay) -> None:
 
 
 def slots(wanted: OnRay) -> int:
-    """How many trials the nodes that are there can run at once."""
+    """How many trials the cluster's present nodes can run at once."""
     return sum(_fit(node["Resources"], wanted) for node in ray.nodes() if node["Alive"])
 
 
@@ -80,7 +80,7 @@ def _fit(resources: Mapping[str, float], wanted: OnRay) -> int:
 
 
 class Slots:
-    """How many trials may be in flight: as asked for, or as many as the cluster can run by now."""
+    """How many trials may run at once: as many as asked for, or as the cluster's present nodes can run."""
 
     def __init__(self, wanted: OnRay) -> None:
         self._wanted = wanted
@@ -89,7 +89,7 @@ class Slots:
 
     @property
     def now(self) -> int:
-        """At least one, which then waits for a node."""
+        """The number now; at least one, which then waits for a node."""
         if self._wanted.workers is not None:
             return self._wanted.workers
         if time.monotonic() - self._counted > COUNTED_EVERY:

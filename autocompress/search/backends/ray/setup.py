@@ -1,9 +1,10 @@
-"""How a search's task comes to another node: networks and spaces are sent, images are read there and compared."""
+"""Sending a search's task to other nodes: networks and spaces are pickled; images are read there, and compared."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,9 +23,9 @@ from autocompress.search.trial.trial import run_trial
 
 @dataclass(frozen=True)
 class SentTask:
-    """A task, pickled: `digests` are those of its images, `precision` None where a node chooses its own.
+    """A task to be pickled: `digests` are those of its images; with `precision` None each node chooses its own.
 
-    Of `crops` a node needs where they are, not their files.
+    Of `crops` only their places are used on a node, not their files.
     """
 
     settings: Settings
@@ -48,7 +49,7 @@ class SentTask:
         return cls(settings, joint_space, (task.train.digest, task.valid.digest), theirs, wanted.cpus, context.crops)
 
     def open(self) -> Work:
-        """AutocompressError where the images are not here, or not the same."""
+        """AutocompressError if the images are missing on this node, or are others."""
         torch.set_num_threads(self.threads)
         for folder in (self.settings.train, self.settings.val):
             if folder is not None and not folder.is_dir():
@@ -58,7 +59,7 @@ class SentTask:
         task = open_task(self.settings, self.joint_space)
         self._check(task)
         context = prepare(task, precision=self.precision, crops=self.crops)
-        return lambda job: run_trial(job, context)
+        return partial(run_trial, context=context)
 
     def _check(self, task: Task) -> None:
         for source, digest in zip((task.train, task.valid), self.digests, strict=True):

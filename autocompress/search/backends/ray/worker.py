@@ -21,14 +21,14 @@ PROGRESS = "progress"  # the concurrency group of what is answered while a trial
 
 @dataclass(frozen=True)
 class Answer:
-    """A worker's next message, after which the search has these `files`, by where they belong."""
+    """A worker's next message, and the `files` to be written before it is handed on, by path in the run folder."""
 
     message: RungReached | Finished | Failed
     files: dict[Path, bytes] = field(default_factory=dict)
 
 
 class Worker:
-    """One that sees the file `marker` sees the run folder, and writes there; any other sends what it writes."""
+    """A worker. If it sees the file `marker`, it writes into the run folder itself; else it sends what it writes."""
 
     def __init__(self, setup: WorkerSetup, marker: Path) -> None:
         self._setup = setup
@@ -38,7 +38,7 @@ class Worker:
         self._step: StepDone | None = None
 
     def open(self) -> str | None:
-        """Get ready; what is in the way of it, if anything is."""
+        """Get ready; returns why it cannot, or None."""
         try:
             self._work = self._setup.open()
         except Exception as error:
@@ -46,7 +46,7 @@ class Worker:
         return None
 
     def start(self, job: Job, state: bytes | None) -> Answer:
-        """Begin a job, and work to its first message. `state` is what an earlier attempt came to, if there was one."""
+        """Begin a job, and work to its first message. `state` is the training state of an earlier attempt, or None."""
         self._step = None
         self._trial = self._here(job) if self._marker.is_file() else self._elsewhere(job, state)
         return next(self._trial)
@@ -57,14 +57,14 @@ class Worker:
 
     @ray.method(concurrency_group=PROGRESS)  # type: ignore[untyped-decorator]
     def progress(self) -> StepDone | None:
-        """The last step that was told of."""
+        """The last step that the trial has reported."""
         return self._step
 
     def _here(self, job: Job) -> Iterator[Answer]:
         return (Answer(message) for message in self._messages(job))
 
     def _elsewhere(self, job: Job, state: bytes | None) -> Iterator[Answer]:
-        """In a folder of its own."""
+        """The job with paths in a folder of this node."""
         with tempfile.TemporaryDirectory(prefix="autocompress-") as folder:
             own = Path(folder)
             here = replace(job, folder=own / "trials" / job.folder.name, state_file=own / job.state_file.name)
@@ -88,7 +88,7 @@ class Worker:
             yield Failed(job.number, f"{node}: {error}", ends_search=True)
         except OSError as error:  # another node may have better luck
             yield Failed(job.number, f"{node}: {error}", again=True)
-        except Exception as error:  # a fault of ours: this trial's end, not the search's
+        except Exception as error:  # a bug of ours ends this trial, not the search
             yield Failed(job.number, f"{type(error).__name__}: {error}")
 
 
@@ -100,7 +100,7 @@ class _Changes:
         self._seen: dict[Path, int] = {}  # when it was changed
 
     def collect(self) -> dict[Path, bytes]:
-        """Those since the last time."""
+        """The files that are new or changed since the last call."""
         contents = {}
         for here, there in self._places.items():
             for file in here.rglob("*") if here.is_dir() else [here]:

@@ -31,7 +31,7 @@ def _local_ray() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))  # for the fake trials, on the workers
-        with connected(TWO):
+        with connected(OnRay(workers=2)):
             yield
 
 
