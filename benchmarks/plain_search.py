@@ -78,15 +78,15 @@ def main() -> None:
 
 def curves(context: TrialContext, config: EDSRConfig, seed: int) -> dict[str, dict[str, float]]:
     """PSNR-Y by step: from scratch at the better learning rate, and from projection."""
-    (branch,) = context.task.joint_space
-    scratch = prune.shrinker(branch.teacher, torch.empty(0), "scratch", seed)(config)
+    (student_space,) = context.task.joint_space
+    scratch = prune.shrinker(student_space.teacher, torch.empty(0), "scratch", seed)(config)
     found = [
         curve(context, scratch, Recipe(steps=STEPS[-1], patch_size=48, learning_rate=rate, seed=seed))
         for rate in LEARNING_RATES
     ]
     best = max(found, key=lambda psnr: psnr[str(STEPS[-1])])
     recipe = Recipe(steps=STEPS[-1], patch_size=48, seed=seed)
-    start = context.shrink(Candidate(branch.name, {}, config, recipe, 0, 0))
+    start = context.shrink(Candidate(student_space.name, {}, config, recipe, 0, 0))
     projected = curve(context, start, recipe, PROJECTED_STEPS)
     return {"scratch": best, "projection": projected}
 

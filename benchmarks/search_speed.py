@@ -79,11 +79,11 @@ def step_times(counts: tuple[int, int]) -> Row:
     student = EDSR(EDSRConfig(2, *counts))
     with tempfile.TemporaryDirectory() as folder:
         write_pairs(embedded("train", 2), Path(folder))
-        (branch,) = context.task.joint_space
-        plain = PlainTraining(student, branch.teacher, Path(folder), RECIPE, context.precision.device, 2)
+        (student_space,) = context.task.joint_space
+        plain = PlainTraining(student, student_space.teacher, Path(folder), RECIPE, context.precision.device, 2)
         ours = Training(
             student,
-            context.sampler(Candidate(branch.name, {}, student.config, RECIPE, 0, 0)),
+            context.sampler(Candidate(student_space.name, {}, student.config, RECIPE, 0, 0)),
             RECIPE,
             context.precision,
         )

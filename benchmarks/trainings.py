@@ -65,8 +65,8 @@ def main() -> None:
 
 def candidates(context: TrialContext, count: int, recipe: Recipe) -> list[Candidate]:
     """Spread over log FLOPs, in an order of their own, so that the first ones are spread as well."""
-    (branch,) = context.task.joint_space
-    space, teacher, family = branch.space, branch.teacher, branch.family
+    (student_space,) = context.task.joint_space
+    space, teacher, family = student_space.space, student_space.teacher, student_space.family
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     distributions = {parameter.name: parameter.distribution for parameter in space.parameters}
     flops = [family.flops(config) for _, config in space.sizes(teacher.config)]
@@ -96,11 +96,11 @@ def curve(context: TrialContext, candidate: Candidate) -> dict[str, float | None
 def about(context: TrialContext, steps: int) -> dict[str, object]:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     device = torch.cuda.get_device_name() if context.precision.device == "cuda" else platform.processor()
-    (branch,) = context.task.joint_space
+    (student_space,) = context.task.joint_space
     return {
-        "space": branch.space.to_dict(),
+        "space": student_space.space.to_dict(),
         "steps": steps,
-        "teacher": branch.teacher_name,
+        "teacher": student_space.teacher_name,
         "references": context.references,
         "arithmetic": context.precision.to_dict(),
         "machine": device,

@@ -111,12 +111,12 @@ def facts(context: TrialContext) -> list[str]:
     """Lines for the user about what the search works with."""
     task = context.task
     lines = []
-    for branch in task.joint_space:
-        teacher = context.teachers[branch.name]
-        taught = "" if branch.target is branch.teacher else f", students learn from {branch.target_name}"
+    for space in task.joint_space:
+        teacher = context.teachers[space.name]
+        taught = "" if space.target is space.teacher else f", students learn from {space.target_name}"
         lines += [
-            f"space       {branch.name}: {format_count(branch.space.size)} configs; budget {task.settings.budget}",
-            f"teacher     {branch.teacher_name}: x{task.scale}, {format_count(teacher['flops'])} FLOPs, "
+            f"space       {space.name}: {format_count(space.space.size)} configs; budget {task.settings.budget}",
+            f"teacher     {space.teacher_name}: x{task.scale}, {format_count(teacher['flops'])} FLOPs, "
             f"{teacher['psnr_y']:.2f} dB (bicubic {context.references['bicubic']['psnr_y']:.2f} dB){taught}",
         ]
     lines += [

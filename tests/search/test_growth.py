@@ -136,8 +136,10 @@ def test_scores_at_rungs_are_read_until_a_trial_is_over(monkeypatch: pytest.Monk
 
 def test_flops_of_a_network_are_counted_once() -> None:
     bench = Bench()
-    branch = next(iter(bench.joint_space))
+    student_space = next(iter(bench.joint_space))
     cost._counted.cache_clear()
     for _ in range(3):
-        assert cost.COUNTED.guess(branch.family, branch.teacher.config) == branch.family.flops(branch.teacher.config)
+        assert cost.COUNTED.guess(student_space.family, student_space.teacher.config) == student_space.family.flops(
+            student_space.teacher.config
+        )
     assert (cost._counted.cache_info().misses, cost._counted.cache_info().hits) == (1, 2)

@@ -118,8 +118,8 @@ def test_a_joint_search_goes_on(settings: Callable[..., Settings]) -> None:
 
 def test_all_learn_from_the_target(settings: Callable[..., Settings], teacher_file: Path) -> None:
     run, _ = run_search(settings(trials=2, target=str(teacher_file)))
-    branches = open_joint_space(settings(target=str(teacher_file)))
-    assert {branch.target_digest for branch in branches} == {branches["small"].teacher_digest}
+    joint_space = open_joint_space(settings(target=str(teacher_file)))
+    assert {student_space.target_digest for student_space in joint_space} == {joint_space["small"].teacher_digest}
     for student in run.students():
         assert student.provenance.target == str(teacher_file)
 
@@ -127,18 +127,24 @@ def test_all_learn_from_the_target(settings: Callable[..., Settings], teacher_fi
 def test_a_teacher_goes_to_the_spaces_of_its_family(
     settings: Callable[..., Settings], teacher_file: Path, swinir_file: Path, tmp_path: Path
 ) -> None:
-    branches = open_joint_space(settings())
-    assert [(branch.name, branch.teacher.family) for branch in branches] == [("small", "edsr"), ("windows", "swinir")]
+    joint_space = open_joint_space(settings())
+    assert [(student_space.name, student_space.teacher.family) for student_space in joint_space] == [
+        ("small", "edsr"),
+        ("windows", "swinir"),
+    ]
     keyed = open_joint_space(settings(teachers=(f"swinir={swinir_file}", f"small={teacher_file}")))
-    assert [branch.teacher_name for branch in keyed] == [str(teacher_file), str(swinir_file)]
+    assert [student_space.teacher_name for student_space in keyed] == [str(teacher_file), str(swinir_file)]
     shipped = open_joint_space(settings(teachers=(str(teacher_file),)))
-    assert [branch.teacher_name for branch in shipped] == [str(teacher_file), "swinir-s-x2"]
+    assert [student_space.teacher_name for student_space in shipped] == [str(teacher_file), "swinir-s-x2"]
     other = tmp_path / "other.yaml"
     other.write_text(EDSR_SPACE)
     two = settings(
         spaces=(str(tmp_path / "small.yaml"), str(other)), teachers=(f"other={teacher_file}", "edsr-baseline-x2")
     )
-    assert [branch.teacher_name for branch in open_joint_space(two)] == ["edsr-baseline-x2", str(teacher_file)]
+    assert [student_space.teacher_name for student_space in open_joint_space(two)] == [
+        "edsr-baseline-x2",
+        str(teacher_file),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -182,8 +188,8 @@ def test_what_does_not_fit_is_named(
 
 def test_the_residual_scaling_is_for_all_edsr_networks(settings: Callable[..., Settings], teacher_file: Path) -> None:
     overrides = (("res_scale", 0.5),)
-    branches = open_joint_space(settings(overrides=overrides))
-    assert branches["small"].teacher.config.res_scale == 0.5  # type: ignore[attr-defined]
+    joint_space = open_joint_space(settings(overrides=overrides))
+    assert joint_space["small"].teacher.config.res_scale == 0.5  # type: ignore[attr-defined]
     taught = open_joint_space(
         settings(teachers=(), spaces=("swinir",), target=str(teacher_file), overrides=(("res_scale", 0.5),))
     )
@@ -202,22 +208,22 @@ def test_spaces_of_one_family_do_not_begin_with_the_same_student_twice(
 ) -> None:
     (tmp_path / "other.yaml").write_text(EDSR_SPACE)
     wanted = settings(spaces=(str(tmp_path / "small.yaml"), str(tmp_path / "other.yaml")), teachers=())
-    branches = open_joint_space(wanted)
-    points = first_points(FeasibleSet(branches, Budget(20 * 10**9)), 8)
-    keys = [branches.key(branches.candidate(point, Recipe())) for point in points]
+    joint_space = open_joint_space(wanted)
+    points = first_points(FeasibleSet(joint_space, Budget(20 * 10**9)), 8)
+    keys = [joint_space.key(joint_space.candidate(point, Recipe())) for point in points]
     assert len(set(keys)) == len(keys)
-    assert len(first_points(FeasibleSet(branches, Budget(20 * 10**9)), 1)) == 1
+    assert len(first_points(FeasibleSet(joint_space, Budget(20 * 10**9)), 1)) == 1
 
 
 def test_a_suggestion_beyond_the_budget_is_brought_within(settings: Callable[..., Settings]) -> None:
-    branches = open_joint_space(settings(spaces=("edsr",), teachers=()))
-    (branch,) = branches
+    joint_space = open_joint_space(settings(spaces=("edsr",), teachers=()))
+    (student_space,) = joint_space
     for suggested, least in ((EDSRConfig(2, 36, 16), 17e9), (EDSRConfig(2, 12, 10), 7e9)):
-        point = first_points(FeasibleSet(branches, Budget(20 * 10**9)), 8, {"edsr": suggested})[0]
-        candidate = branches.candidate(point, Recipe())
+        point = first_points(FeasibleSet(joint_space, Budget(20 * 10**9)), 8, {"edsr": suggested})[0]
+        candidate = joint_space.candidate(point, Recipe())
         assert least < candidate.flops <= 20e9
     assert candidate.config == EDSRConfig(2, 12, 10)
-    assert branch.space.name == "edsr"
+    assert student_space.space.name == "edsr"
 
 
 @pytest.fixture
@@ -236,10 +242,10 @@ def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[...,
     assert suggested.keys() == {"small", "windows"}
     tried = [json.dumps([student.family, student.config]) for student in run.students()]
     for name, config in suggested.items():
-        branch = task.joint_space[name]
-        alone = first_points(FeasibleSet(JointSpace([branch]), wanted.budget), 1, {name: config})[0]
-        nearest = JointSpace([branch]).candidate(alone, Recipe()).config
-        assert json.dumps([branch.family.name, nearest.to_dict()]) in tried
+        student_space = task.joint_space[name]
+        alone = first_points(FeasibleSet(JointSpace([student_space]), wanted.budget), 1, {name: config})[0]
+        nearest = JointSpace([student_space]).candidate(alone, Recipe()).config
+        assert json.dumps([student_space.family.name, nearest.to_dict()]) in tried
     with pytest.raises(RunError, match="prune was True and is now False"):
         run_search(settings(prune=False, steps=1))
 

@@ -71,8 +71,12 @@ def test_the_parameter_budget_holds(settings: Callable[..., Settings]) -> None:
 
 def test_what_is_made_without_any_choice() -> None:
     task = open_task(Settings(budget_flops=20 * 10**9))
-    (branch,) = task.joint_space
-    assert (branch.teacher_name, branch.target_name, task.scale, branch.name) == (*["edsr-baseline-x2"] * 2, 2, "edsr")
+    (student_space,) = task.joint_space
+    assert (student_space.teacher_name, student_space.target_name, task.scale, student_space.name) == (
+        *["edsr-baseline-x2"] * 2,
+        2,
+        "edsr",
+    )
     assert len(task.valid) >= 4
     assert not {file.hr for file in task.train.files} & {file.hr for file in task.valid.files}
 

@@ -67,7 +67,7 @@ def _is_whole(run: RunFolder) -> bool:
         return False
 
 
-def rebuild(study: Study, run: RunFolder, branches: JointSpace, seed: int) -> bool:
+def rebuild(study: Study, run: RunFolder, joint_space: JointSpace, seed: int) -> bool:
     """Put into a study the trials that it lacks and that have students; returns whether there were any.
 
     They are left running, as if their session had been killed before it told their ends; `study.recover` tells these.
@@ -87,11 +87,11 @@ def rebuild(study: Study, run: RunFolder, branches: JointSpace, seed: int) -> bo
     teacher_flops = run.config.references.teacher.flops
     for number in range(first_missing, max(students) + 1):
         written = students.get(number)
-        study.add_trial(_placeholder() if written is None else _at_its_end(written, branches, seed, teacher_flops))
+        study.add_trial(_placeholder() if written is None else _at_its_end(written, joint_space, seed, teacher_flops))
     return True
 
 
-def _at_its_end(student: StoredStudent, branches: JointSpace, seed: int, teacher_flops: int) -> FrozenTrial:
+def _at_its_end(student: StoredStudent, joint_space: JointSpace, seed: int, teacher_flops: int) -> FrozenTrial:
     """The trial of a student, still running: with its parameters, and all attributes that the student says."""
     point, scores = student.provenance.point, student.provenance.scores
     assert point is not None
@@ -108,7 +108,7 @@ def _at_its_end(student: StoredStudent, branches: JointSpace, seed: int, teacher
         ordinal=own_seed - seed,
         at_step=scores,
     )
-    distributions = branches.distributions()
+    distributions = joint_space.distributions()
     return create_trial(
         state=TrialState.RUNNING,
         params=dict(point),

@@ -19,7 +19,7 @@ from autocompress.io import checkpoints
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
 from autocompress.prune import from_scratch
-from autocompress.search.space.cost import LATENCY_MS
+from autocompress.search.run.student import WEIGHTS, Provenance, StudentRecord, write_student
 from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.messages import Failed, Finished, Job, Message, RungReached, StepDone
 
@@ -141,8 +141,8 @@ class _Trial:
                 network_upscaler(student), on_image=lambda image, sr: crops.keep(image, sr, folder)
             )
         with self._timed("writing"):
-            checkpoints.save_tensors(folder / "student.safetensors", student.state_dict())
-            checkpoints.write_json(folder / "student.json", self._describe(student, scores.mean))
+            checkpoints.save_tensors(folder / WEIGHTS, student.state_dict())
+            write_student(folder, self._describe(student, scores.mean))
         return scores.mean
 
     @contextmanager
@@ -152,30 +152,26 @@ class _Trial:
             yield
         self._seconds[part] = self._seconds.get(part, 0.0) + time.perf_counter() - start
 
-    def _describe(self, student: SRNetwork, metrics: dict[str, float]) -> dict[str, Any]:
+    def _describe(self, student: SRNetwork, metrics: dict[str, float]) -> StudentRecord:
         task, candidate, context = self._context.task, self._job.candidate, self._context
         space = task.joint_space[candidate.space]
-        return {
-            **describe(student),
-            **({} if candidate.latency is None else {LATENCY_MS: candidate.latency}),
-            "metrics": metrics,
-            "provenance": {
-                "space": space.name,
-                "teacher": space.teacher_name,
-                "teacher_digest": space.teacher_digest,
-                "target": space.target_name,
-                "target_digest": space.target_digest,
-                "init": task.settings.init,
-                "recipe": candidate.recipe.to_dict(),
-                # from these two a lost study is made again
-                "point": dict(task.joint_space.in_study(space, candidate.values)),
-                "scores": {str(step): psnr for step, psnr in self._scores.items()},
-                "psnr_y_before_training": self._scores[0],
-                "validation": context.references | {"teacher": context.teachers[space.name]},
-                "trained_on": f"{len(context.bank)} images of {task.train.name}",
-                "scored_on": f"{len(context.valid)} images of {task.valid.name}",
-                "seconds": {part: round(seconds, 2) for part, seconds in self._seconds.items()},
-                "arithmetic": context.precision.to_dict(),
-                "versions": {"autocompress": autocompress.__version__, "torch": torch.__version__},
-            },
-        }
+        provenance = Provenance(
+            space=space.name,
+            teacher=space.teacher_name,
+            teacher_digest=space.teacher_digest,
+            target=space.target_name,
+            target_digest=space.target_digest,
+            init=str(task.settings.init),
+            recipe=candidate.recipe.to_dict(),
+            point=dict(task.joint_space.in_study(space, candidate.values)),
+            scores=self._scores,
+            psnr_y_before_training=self._scores[0],
+            validation=context.references | {"teacher": context.teachers[space.name]},
+            trained_on=f"{len(context.bank)} images of {task.train.name}",
+            scored_on=f"{len(context.valid)} images of {task.valid.name}",
+            seconds={part: round(seconds, 2) for part, seconds in self._seconds.items()},
+            arithmetic=context.precision.to_dict(),
+            versions={"autocompress": autocompress.__version__, "torch": torch.__version__},
+        )
+        described = describe(student)
+        return StudentRecord(**described, metrics=metrics, provenance=provenance, latency_ms=candidate.latency)
