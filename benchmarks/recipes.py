@@ -62,7 +62,7 @@ def compute(laboratory: Laboratory, student: str, recipe: str, steps: int, seed:
     else:
         config = family.student_config(laboratory.teacher(name).config, family.counts_of(preset))
         network = laboratory.shrinker(name, init, seed)(config)
-    plan: Recipe = paper_recipe(name, steps, seed) if changes is None else our_recipe(name, steps, seed)
+    plan: Recipe = paper_recipe(name, steps, seed) if changes is None else our_recipe(steps, seed)
     plan = replace(plan, **(changes or {}))  # type: ignore[arg-type]
     (other,) = TEACHERS.keys() - {name}
     return laboratory.train(network, plan, other if "other family" in recipe else name)

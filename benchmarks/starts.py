@@ -17,7 +17,7 @@ import itertools
 
 from laboratory import Laboratory, parser
 
-from autocompress.distill.recipe import Recipe, our_recipe
+from autocompress.distill.recipe import our_recipe
 from autocompress.networks import find_family
 from autocompress.networks.base import SRNetwork
 
@@ -59,9 +59,7 @@ def compute(laboratory: Laboratory, student: str, start: str, steps: int, seed: 
     network = laboratory.shrinker(family, init, seed)(config)
     if steps == 0:
         return network
-    learning_rate = our_recipe(family).learning_rate
-    recipe = Recipe(steps=steps, learning_rate=learning_rate, teacher_share=share, seed=seed)
-    return laboratory.train(network, dataclasses.replace(recipe, patch_size=48), family)
+    return laboratory.train(network, dataclasses.replace(our_recipe(steps, seed), teacher_share=share), family)
 
 
 if __name__ == "__main__":

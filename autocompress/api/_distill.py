@@ -133,8 +133,10 @@ def _recipe(family: str, name: str, steps: int | None, seed: int, numbers: Mappi
 
     from autocompress.distill.recipe import OUR_STEPS, PAPER_STEPS, our_recipe, paper_recipe
 
-    make, usual = (paper_recipe, PAPER_STEPS) if name == RecipeName.PAPER else (our_recipe, OUR_STEPS)
-    recipe = make(family, usual if steps is None else steps, seed)
+    if name == RecipeName.PAPER:
+        recipe = paper_recipe(family, PAPER_STEPS if steps is None else steps, seed)
+    else:
+        recipe = our_recipe(OUR_STEPS if steps is None else steps, seed)
     try:
         return replace(recipe, **numbers)
     except TypeError:

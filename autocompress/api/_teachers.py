@@ -86,6 +86,7 @@ def train_teacher(
         steps=steps,
         batch_size=batch_size,
         patch_size=patch_size,
+        optimizer="adam",
         learning_rate=learning_rate,
         warmup=0.01,
         clip=0.4,

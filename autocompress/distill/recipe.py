@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from autocompress.compute.losses import TEACHER_LOSSES
+from autocompress.distill.optimizers import OPTIMIZERS
 from autocompress.errors import ConfigError
 from autocompress.networks import find_family
 
 # what a search may vary, and a user may set
-VARIABLE = ("teacher_loss", "teacher_share", "feature_weight", "learning_rate", "warmup", "clip", "ema")
+VARIABLE = ("teacher_loss", "teacher_share", "feature_weight", "optimizer", "learning_rate", "warmup", "clip", "ema")
+RATE_PARAMS = 50_000
+RATES = {"soap": 4e-3, "adam": 2e-3}  # learning rates of a student of RATE_PARAMS parameters
+LARGEST_RATE = 1.6e-2
 UNCLIPPED = 1e9  # as a limit of the gradient's norm: never reached, so nothing is clipped
 
 
@@ -20,15 +24,17 @@ class Recipe:
     """loss = teacher_share * teacher_loss(student, teacher) + (1 - teacher_share) * L1(student, ground truth).
 
     Where `feature_weight` is not 0, that many times `FeatureTerm` is added, for which the teacher runs on every batch.
-    Adam ignores the scale of a loss, so one share stands for both weights: the paper's 1 and 0.1 are a share
-    of 1 / 1.1. The learning rate rises linearly over the first `warmup` of the steps and falls as a cosine to
-    zero, or, where there is any step to `halve_at`, by half at each of those. `patch_size` is in LR pixels.
+    `optimizer` is one of OPTIMIZERS. Both ignore the scale of a loss, so one share stands for both weights: the paper's
+    1 and 0.1 are a share of 1 / 1.1. The learning rate (None: by the student's size, see `of_student`) rises linearly
+    over the first `warmup` of the steps and falls as a cosine to zero, or, where there is any step to `halve_at`, by
+    half at each of those. `patch_size` is in LR pixels.
     """
 
     steps: int = 300
     batch_size: int = 16
     patch_size: int = 32
-    learning_rate: float = 2e-3
+    optimizer: str = "soap"
+    learning_rate: float | None = None
     warmup: float = 0.05
     clip: float = 1.0
     ema: float = 0.999
@@ -43,19 +49,33 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be >= 1")
         for name in ("learning_rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but must be > 0")
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"{name} is {value}, but must be > 0")
         if not 0 <= self.feature_weight < math.inf:
             raise ConfigError(f"feature_weight is {self.feature_weight}, but must be >= 0")
         for name in ("teacher_share", "warmup", "ema"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be from 0 to 1")
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError(f"optimizer is {self.optimizer!r}, but must be one of {', '.join(OPTIMIZERS)}")
         if self.teacher_loss not in TEACHER_LOSSES:
             known = ", ".join(TEACHER_LOSSES)
             raise ConfigError(f"teacher_loss is {self.teacher_loss!r}, but must be one of {known}")
 
+    def of_student(self, params: int) -> Recipe:
+        """The recipe itself, or where it has no learning rate the same with that of a student of so many parameters.
+
+        Small students want larger ones: as 1 / sqrt(parameters) up to LARGEST_RATE (benchmarks/learners.py).
+        """
+        if self.learning_rate is not None:
+            return self
+        rate = RATES[self.optimizer] * math.sqrt(RATE_PARAMS / params)
+        return replace(self, learning_rate=min(rate, LARGEST_RATE))
+
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of the update that follows `step` finished ones."""
+        """The learning rate of the update that follows `step` finished ones; see `of_student`."""
+        assert self.learning_rate is not None
         warmup_steps = round(self.warmup * self.steps)
         if step < warmup_steps:
             return self.learning_rate * (step + 1) / warmup_steps
@@ -77,9 +97,9 @@ OUR_STEPS = 3000
 PAPER_STEPS = 800_000
 
 
-def our_recipe(family: str, steps: int = OUR_STEPS, seed: int = 0) -> Recipe:
+def our_recipe(steps: int = OUR_STEPS, seed: int = 0) -> Recipe:
     """The default recipe for training a single student from its projection."""
-    return Recipe(steps=steps, patch_size=48, learning_rate=find_family(family).recipe.learning_rate, seed=seed)
+    return Recipe(steps=steps, patch_size=48, seed=seed)
 
 
 def paper_recipe(family: str, steps: int = PAPER_STEPS, seed: int = 0) -> Recipe:
@@ -94,6 +114,7 @@ def paper_recipe(family: str, steps: int = PAPER_STEPS, seed: int = 0) -> Recipe
         steps=steps,
         batch_size=16,
         patch_size=numbers.patch_size,
+        optimizer="adam",
         learning_rate=1e-4,
         warmup=0.0,
         clip=UNCLIPPED,

@@ -16,13 +16,14 @@ from autocompress.compute.losses import TEACHER_LOSSES, l1
 from autocompress.compute.precision import Precision
 from autocompress.data.patches import Batch, PatchSampler
 from autocompress.distill.features import FeatureTerm
+from autocompress.distill.optimizers import make_optimizer
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import InvalidInput, TrainingDiverged
 from autocompress.networks.base import SRNetwork
 
 CHECK_EVERY = 10  # steps between checks of the loss: reading it waits for the GPU to finish its queue
 EXACT_SHARE = 0.1  # share of the steps, the last ones, in float32, as students are scored (benchmarks/precision.py)
-STEPS_BEFORE_CAPTURE = 3  # the libraries choose their algorithms in them, and Adam makes its state
+STEPS_BEFORE_CAPTURE = 3  # the libraries choose their algorithms in them, and the optimizer makes its state
 
 Compiler = str | Callable[..., Any]
 """A backend of torch.compile."""
@@ -43,7 +44,7 @@ class Training:
         precision: Precision,
         guide: SRNetwork | None = None,
     ) -> None:
-        self.recipe = recipe
+        self.recipe = recipe = recipe.of_student(sum(weights.numel() for weights in student.parameters()))
         self.step = 0
         self.precision = precision
         self._sampler = sampler
@@ -56,9 +57,8 @@ class Training:
         self._averages: list[Tensor] = list(self._average.parameters())
         # The numbers that change from step to step are tensors: a captured step reads them anew at each replay.
         self._learning_rate, self._towards = torch.zeros(2, device=precision.device).unbind()
-        self._adam = torch.optim.Adam(
-            self._learning, lr=self._learning_rate, betas=(0.9, 0.999), fused=True, capturable=precision.graphs
-        )
+        modules = [self._student, *([] if self._features is None else [self._features])]
+        self._optimizer = make_optimizer(recipe.optimizer, modules, self._learning_rate, precision.graphs)
         self._captured: CapturedStep | None = None
         self._steps_here = 0
         self._stance: str | None = None  # torch.compiler's, once anything is compiled
@@ -79,6 +79,7 @@ class Training:
         """As `run_to`, one update at a time: yields how many are done, and does the next when it is asked for it."""
         while self.step < step:
             loss = self._update()
+            self._optimizer.after_step()
             self.step += 1
             if self.step % CHECK_EVERY == 0 or self.step == step:
                 self._check(loss.item())
@@ -130,10 +131,10 @@ class Training:
         loss = self._loss(sr.float(), batch.targets)
         if term is not None:
             loss = loss + self.recipe.feature_weight * term
-        self._adam.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._learning, self.recipe.clip)
-        self._adam.step()
+        self._optimizer.step()
         with torch.no_grad():
             ahead = torch._foreach_sub(self._parameters, self._averages)
             torch._foreach_mul_(ahead, self._towards)
@@ -161,7 +162,7 @@ class Training:
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise TrainingDiverged(
-                f"the loss is {loss} after {self.step} steps at learning rate {self.recipe.learning_rate:g}"
+                f"the loss is {loss} after {self.step} steps at learning rate {self.recipe.learning_rate}"
             )
 
     def state_dict(self) -> dict[str, Any]:
@@ -170,7 +171,7 @@ class Training:
             "step": self.step,
             "student": self._student.state_dict(),
             "average": self._average.state_dict(),
-            "adam": self._adam.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
             "sampler": self._sampler.state_dict(),
         }
         if self._features is not None:
@@ -184,8 +185,6 @@ class Training:
         self._average.load_state_dict(state["average"])
         if self._features is not None:
             self._features.load_state_dict(state["features"])
-        self._adam.load_state_dict(copy.deepcopy(state["adam"]))
-        for group in self._adam.param_groups:
-            group["lr"] = self._learning_rate
-        self._captured, self._steps_here = None, 0  # Adam's state has moved: a captured step is invalid
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._captured, self._steps_here = None, 0  # the optimizer's state has moved: a captured step is invalid
         self._sampler.load_state_dict(state["sampler"])

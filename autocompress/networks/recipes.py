@@ -22,12 +22,11 @@ class PaperNumbers:
 
 @dataclass(frozen=True)
 class FamilyRecipe:
-    """What a family is trained with: the learning rates of distillation and of pruning, and the steps of pruning.
+    """What a family is trained with: the learning rate and the steps of pruning.
 
     `paper` is None where the paper does not train this family.
     """
 
-    learning_rate: float = 1e-3
     prune_learning_rate: float = 0.1
     prune_steps: int = 800
     paper: PaperNumbers | None = None

@@ -84,14 +84,9 @@ class SearchSpace:
         fields = {name: value for name, value in values.items() if name not in VARIABLE}
         training: dict[str, Any] = {name: value for name, value in values.items() if name in VARIABLE}
         config = self.family.student_config(teacher, fields)
-        return Candidate(
-            self.name,
-            values,
-            config,
-            dataclasses.replace(recipe, **training),
-            self.family.flops(config),
-            self.family.params(config),
-        )
+        params = self.family.params(config)
+        recipe = dataclasses.replace(recipe, **training).of_student(params)
+        return Candidate(self.name, values, config, recipe, self.family.flops(config), params)
 
     def sizes(self, teacher: Config) -> Iterator[tuple[Values, Config]]:
         """Every network of the space, with the defaults for the parameters that its size does not depend on."""

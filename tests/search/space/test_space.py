@@ -36,7 +36,7 @@ def test_a_bare_value_stays_fixed(tmp_path: Path) -> None:
     assert [parameter.values for parameter in space.parameters] == [(16,), (8,), (0.5,)]
     candidate = space.candidate({"num_feat": 16, "num_block": 4, "clip": 0.5}, TEACHER, Recipe(steps=7))
     assert candidate.config == EDSRConfig(2, 16, 4)
-    assert candidate.recipe == Recipe(steps=7, clip=0.5)
+    assert candidate.recipe == Recipe(steps=7, clip=0.5).of_student(candidate.params)
     assert (candidate.flops, candidate.params) == (
         FAMILIES["edsr"].flops(candidate.config),
         FAMILIES["edsr"].params(candidate.config),
