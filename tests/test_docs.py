@@ -211,7 +211,8 @@ def test_the_family_counts_as_fvcore_does(espcn: ModuleType, family: Family, sca
 
 
 def test_the_family_shrinks(espcn: ModuleType) -> None:
-    teacher, lr = network(espcn, 16, 4), torch.rand(12, 3, 24, 24)
+    # the distances vary by a third with the patches
+    teacher, lr = network(espcn, 16, 4), torch.rand(12, 3, 24, 24, generator=torch.Generator().manual_seed(0))
     same = prune.shrink(teacher, teacher.config, lr)
     torch.testing.assert_close(same(lr), teacher(lr), rtol=0, atol=1e-4)
     config = espcn.ESPCNConfig(2, 8, 2)
