@@ -117,7 +117,7 @@ def with_small_teachers(folder: Path) -> Iterator[None]:
     settings = prune.default_settings
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prune, "default_settings", lambda family, seed: settings(family, seed).in_steps(4))
-        patch.setattr(prune.shrinking, "NUM_PATCHES", 8)
+        patch.setattr(prune.shrinking, "NUM_PATCHES", 2)
         patch.setattr(package_files, "teachers", lambda: {name: folder / f"{name}.safetensors" for name in networks})
         patch.setattr(embedded, "NAMES", {"train": ("a.png", "b.png"), "valid": ("c.png",)})
         patch.setattr(embedded, "_folder", lambda: folder)

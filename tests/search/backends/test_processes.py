@@ -49,16 +49,16 @@ def test_each_worker_has_its_share_of_the_threads(settings: MakeSettings) -> Non
 
 
 @pytest.mark.parametrize(
-    ("setup", "timeout", "reason"),
+    ("setup", "workers", "timeout", "reason"),
     [
-        (FakeSetup(kills_itself_at=100), None, "was killed (signal 9)"),
-        (FakeSetup(hangs_at=300), 1.0, "it took longer than 1s (--trial-timeout)"),
+        (FakeSetup(kills_itself_at=100), 2, None, "was killed (signal 9)"),
+        (FakeSetup(hangs_at=300), 1, 1.0, "it took longer than 1s (--trial-timeout)"),
     ],
 )
 def test_a_worker_that_is_lost_is_replaced_and_its_trial_goes_on(
-    settings: MakeSettings, setup: FakeSetup, timeout: float | None, reason: str
+    settings: MakeSettings, setup: FakeSetup, workers: int, timeout: float | None, reason: str
 ) -> None:
-    wanted = settings(workers=2, trial_timeout=timeout)
+    wanted = settings(workers=workers, trial_timeout=timeout)
     outcome = fake_trials.run(wanted, setup)
     assert outcome.reason == "all 6 trials are done"
     run = RunFolder(wanted.folder)
@@ -87,7 +87,7 @@ def test_a_trial_that_kills_every_worker_is_given_up(settings: MakeSettings) -> 
 
 
 def test_a_trial_that_raises_fails_alone(settings: MakeSettings) -> None:
-    wanted = settings(workers=2)
+    wanted = settings(workers=1, trial_timeout=60.0)  # a limit: in a process of its own
     assert fake_trials.run(wanted, FakeSetup(raises_at=33)).reason == "all 6 trials are done"
     run = RunFolder(wanted.folder)
     assert counts(run)["FAIL"] == 1
