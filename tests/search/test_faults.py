@@ -111,7 +111,7 @@ def undisturbed(settings: Settings) -> set[tuple[int, str, str, str]]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_search_that_trains_loses_nothing(small: Make, tmp_path: Path, workers: int) -> None:
     """`autocompress search` itself: the same students, to the last bit, as of a search that nobody killed."""
-    wanted: dict[str, Any] = {"trials": 10, "workers": workers}
+    wanted: dict[str, Any] = {"trials": 10, "workers": workers, "steps": 240}  # long enough to be killed three times
     settings = small(out=tmp_path / "killed", **wanted)
     run = RunFolder(settings.folder)
     done = kill_until_done(lambda: start_real(settings), run, 3, workers, wait_while_it_trains)
