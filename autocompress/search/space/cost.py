@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from typing_extensions import override
 
@@ -61,8 +60,3 @@ def _counted(family: Family, config: Config) -> int:
 
 
 COUNTED: Costs = Flops()
-
-
-def cost_of(described: Mapping[str, Any]) -> float:
-    """A student's cost from its student.json or its trial's attributes: its latency if there is one, else its FLOPs."""
-    return float(described.get(LATENCY_MS, described["flops"]))
