@@ -16,7 +16,7 @@ from autocompress.search.run.student import StoredStudent
 
 # what holds where a run has no repeats: EDSR students of three sizes, after 300 steps on the default images
 # (benchmarks/seeds.py)
-TYPICAL_SPREAD = SeedSpread(sd=0.02, degrees=12)
+TYPICAL_SPREAD = SeedSpread(sd=0.016, degrees=12)
 
 
 @dataclass(frozen=True)
