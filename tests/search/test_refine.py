@@ -84,7 +84,7 @@ def test_every_student_of_the_front_gets_its_steps(copied: RunFolder) -> None:
     on_front = set(pareto(copied)["trial"])
     assert {trial: refined.get(trial) for trial in on_front & first} == dict.fromkeys(on_front & first, 30)
     assert any(after > start for _, start, after in watching.ends)
-    assert [steps for trial, steps in watching.pieces if trial == watching.pieces[0][0]] == [4, 8, 18]
+    assert [steps for trial, steps in watching.pieces if trial == watching.pieces[0][0]] == [8, 22]
     assert sum(times.refining for times in copied.times) > 0
 
     again = Watching()  # the same command has nothing left to do
@@ -102,11 +102,11 @@ def test_a_student_that_got_no_better_stays_as_it_was(copied: RunFolder) -> None
     file.write_text(json.dumps(content))
     weights = (copied.trial(trial) / "student.safetensors").read_bytes()
     watching = Watching()
-    refine(copied, 12, watching)
+    refine(copied, 24, watching)
     student = copied.student(trial)
     assert student is not None
     assert [piece.kept for piece in student.provenance.refinements] == [False, False]
-    assert [piece.steps for piece in student.provenance.refinements] == [4, 8]
+    assert [piece.steps for piece in student.provenance.refinements] == [8, 16]
     assert student.metrics["psnr_y"] == content["metrics"]["psnr_y"]
     assert (copied.trial(trial) / "student.safetensors").read_bytes() == weights
     assert {trial: before for trial, before, after in watching.ends} == {trial: student.metrics["psnr_y"]}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autocompress.errors import RunError
+from autocompress.evaluation.scores import Scores
 from autocompress.io import checkpoints
 
 STUDENT = "student.json"  # is written last: a student is whole when it is there
@@ -90,7 +91,10 @@ class Provenance:
 
 @dataclass(frozen=True)
 class StudentRecord:
-    """A student: `config` is its network's, `flops` are at 1280x720, `metrics` are means over the validation images."""
+    """A student: `config` is its network's, `flops` are at 1280x720, `metrics` are means over the validation images.
+
+    `psnr_y_by_image` is its PSNR-Y in dB on each of these; None in files of the first versions.
+    """
 
     family: str
     config: Mapping[str, Any]
@@ -100,6 +104,7 @@ class StudentRecord:
     metrics: Mapping[str, float]
     provenance: Provenance
     latency_ms: float | None = None  # where latency is what counts
+    psnr_y_by_image: Mapping[str, float] | None = None
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> StudentRecord:
@@ -113,6 +118,7 @@ class StudentRecord:
             metrics=content["metrics"],
             provenance=Provenance.from_dict(content.get("provenance", {})),
             latency_ms=content.get("latency_ms"),
+            psnr_y_by_image=content.get("psnr_y_by_image"),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,6 +131,7 @@ class StudentRecord:
             "params": self.params,
             **({} if self.latency_ms is None else {"latency_ms": self.latency_ms}),
             "metrics": dict(self.metrics),
+            **({} if self.psnr_y_by_image is None else {"psnr_y_by_image": dict(self.psnr_y_by_image)}),
             "provenance": self.provenance.to_dict(),
         }
 
@@ -148,14 +155,17 @@ class StudentRecord:
         """The steps of all its pieces of refinement."""
         return sum(piece.steps for piece in self.provenance.refinements)
 
-    def refined(self, piece: Piece, metrics: Mapping[str, float]) -> StudentRecord:
-        """The record after one more piece; `metrics` are those of the weights that it has now."""
+    def refined(self, piece: Piece, scores: Scores) -> StudentRecord:
+        """The record after one more piece; the scores of what came out are its own where that was kept."""
         provenance = replace(
             self.provenance,
             metrics_of_search=self.judged,
             refinements=(*self.provenance.refinements, piece),
         )
-        return replace(self, metrics=metrics, provenance=provenance)
+        if not piece.kept:
+            return replace(self, provenance=provenance)
+        by_image = scores.by_image("psnr_y")
+        return replace(self, metrics=scores.mean, psnr_y_by_image=by_image, provenance=provenance)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Which student of a front trains on next, and for how long: the one expected to enlarge the front most per second.
 
-Refinement goes in pieces. A student's first is as long as its own training, and each later one twice as long as the one
-before: so each doubles the steps that the student has had, and gains per doubling shrink by a nearly constant factor
-(benchmarks/restarts.py), from which the next gain is expected.
+Refinement goes in pieces. A student's first is twice as long as its own training, and each later one twice as long as
+the one before: shorter ones gain less per step. From one piece to the next gains shrink by a nearly constant factor,
+from which the next one is expected (benchmarks/restarts.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from autocompress.search.pareto import Point, ReferencePoint, front, hypervolume
 from autocompress.search.run.student import StoredStudent
 
-DECAY = 0.65  # of the gain from one doubling of the steps to the next
+FIRST = 2  # times its own training's steps are a student's first piece
+DECAY = 0.5  # of the gain from one piece to the next
 FROM_RUNG = 0.35  # of the gain from the last rung to a training's end, which a first piece gains
 LEAST_GAIN = 0.002  # dB; what is measured as nothing may still be a little
 UNKNOWN_GAIN = 0.1  # dB of a first piece, where no score on the way is known
@@ -96,7 +97,7 @@ def expected_gain(student: StoredStudent) -> float:
 
 def _length(student: StoredStudent, own_steps: int, limits: Limits, pace: float) -> int:
     """The steps of the student's next piece; 0 where the limits allow none."""
-    usual: int = own_steps * 2 ** len(student.provenance.refinements)
+    usual: int = FIRST * own_steps * 2 ** len(student.provenance.refinements)
     steps = usual
     if limits.steps is not None:
         left = limits.steps - student.refined_steps

@@ -131,8 +131,9 @@ class _Piece(Attempt):
                 upscaled[image] = sr
 
         with self.timed("scoring"):
-            scores = self.context.score(network_upscaler(training.student), on_image=keep).mean
-        better = scores["psnr_y"] > job.student.metrics["psnr_y"]
+            scores = self.context.score(network_upscaler(training.student), on_image=keep)
+        psnr = scores.mean["psnr_y"]
+        better = psnr > job.student.metrics["psnr_y"]
         with self.timed("writing"):
             if better:
                 checkpoints.save_tensors(job.folder / WEIGHTS, training.student.state_dict())
@@ -142,15 +143,15 @@ class _Piece(Attempt):
             piece = Piece(
                 steps=job.steps,
                 seconds=round(sum(self.seconds.values()), 2),
-                psnr_y=scores["psnr_y"],
+                psnr_y=psnr,
                 kept=better,
                 learning_rate=training.recipe.learning_rate,
                 ended=round(time.time(), 3),
                 scores=self.scores,
             )
-            metrics = scores if better else dict(job.student.metrics)
-            write_student(job.folder, job.student.refined(piece, metrics))
-        return metrics
+            refined = job.student.refined(piece, scores)
+            write_student(job.folder, refined)
+        return dict(refined.metrics)
 
 
 def _read(state_file: Path) -> dict[str, Any] | None:

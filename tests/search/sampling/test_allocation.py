@@ -22,11 +22,13 @@ CORNER = ReferencePoint(100e9, 30.0)
 NO_LIMITS = Limits()
 
 
-def student(trial: int, flops: float, psnr: float, *gains: float, rung: float = 0.3, pace: float = 0.1) -> StoredStudent:
+def student(
+    trial: int, flops: float, psnr: float, *gains: float, rung: float = 0.3, pace: float = 0.1
+) -> StoredStudent:
     """One of 100 steps that gained `rung` dB since its rung, and then so much in each piece; `pace` is s a step."""
     pieces, now = [], psnr
     for ordinal, gain in enumerate(gains):
-        steps = 100 * 2**ordinal
+        steps = 200 * 2**ordinal
         after = now + gain
         pieces.append(
             Piece(steps=steps, seconds=pace * steps, psnr_y=after, kept=gain > 0, learning_rate=4e-3, ended=0.0)
@@ -87,7 +89,7 @@ def test_who_gained_nothing_waits() -> None:
 
 
 def test_pieces_double() -> None:
-    for pieces, steps in enumerate((100, 200, 400)):
+    for pieces, steps in enumerate((200, 400, 800)):
         found = plan([student(0, 1e9, 33.0, *[0.1] * pieces)])
         assert found is not None
         assert found.steps == steps
@@ -96,7 +98,7 @@ def test_pieces_double() -> None:
 
 @pytest.mark.parametrize(
     ("limit", "pieces", "steps"),
-    [(30, 0, 30), (299, 0, 299), (300, 0, 100), (300, 1, 200), (300, 2, 0), (10_000, 3, 800)],
+    [(30, 0, 30), (599, 0, 599), (600, 0, 200), (600, 1, 400), (600, 2, 0), (10_000, 3, 1600)],
 )
 def test_steps_are_used_up_without_a_short_last_piece(limit: int, pieces: int, steps: int) -> None:
     found = plan([student(0, 1e9, 33.0, *[0.1] * pieces)], Limits(steps=limit))
@@ -104,11 +106,11 @@ def test_steps_are_used_up_without_a_short_last_piece(limit: int, pieces: int, s
 
 
 def test_a_piece_fits_into_the_time_that_is_left() -> None:
-    one = [student(0, 1e9, 33.0)]  # 10 s for 100 steps
-    for seconds, steps in ((60.0, 100), (8.0, int(80 * FITS)), (4.0, None)):
+    one = [student(0, 1e9, 33.0)]  # 20 s for 200 steps
+    for seconds, steps in ((60.0, 200), (16.0, int(160 * FITS)), (8.0, None)):
         found = plan(one, Limits(seconds=seconds))
         assert (None if found is None else found.steps) == steps
-    assert chosen([*one, student(1, 0.5e9, 32.0, rung=0.01, pace=0.01)], Limits(seconds=4.0)) == 1
+    assert chosen([*one, student(1, 0.5e9, 32.0, rung=0.01, pace=0.01)], Limits(seconds=8.0)) == 1
 
 
 def test_what_was_begun_comes_first_and_keeps_its_length() -> None:
@@ -123,7 +125,7 @@ def test_where_nothing_was_timed_flops_say_what_it_takes() -> None:
     assert chosen([cheap, dear]) == 0
     found = plan([cheap, student(1, 50e9, 35.0, pace=0.5)], excluded={1})
     assert found is not None
-    assert found.seconds == pytest.approx(0.01 * 100)
+    assert found.seconds == pytest.approx(0.01 * 200)
 
 
 def test_a_front_below_the_corner_is_refined_too() -> None:

@@ -1,0 +1,74 @@
+"""The intervals of a run: how far its students differ beyond noise. They are computed here; views only show them.
+
+An interval is of the difference between two students, in dB of PSNR-Y. It holds what would be found on other images
+like the validation images, after trainings with other seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autocompress.evaluation.intervals import LEVEL, Interval, SeedSpread, paired
+from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.student import StoredStudent
+
+# what holds where a run has no repeats: EDSR students of three sizes, after 300 steps on the default images
+# (benchmarks/seeds.py)
+TYPICAL_SPREAD = SeedSpread(sd=0.016, degrees=12)
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """What the intervals of a run rest on: PSNR-Y in dB by trial and image, and the spread over seeds.
+
+    `repeated` are the trials whose students were trained again, from which `seeds` is; without any, it is that of other
+    students.
+    """
+
+    scores: Mapping[int, Mapping[str, float]]
+    images: int
+    seeds: SeedSpread
+    repeated: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, run: RunFolder, students: Iterable[StoredStudent]) -> Intervals:
+        """Those of a run with these students."""
+        scores = {student.trial: student.psnr_y_by_image for student in students if student.psnr_y_by_image is not None}
+        return cls(scores, run.config.valid.images, TYPICAL_SPREAD)
+
+    def between(self, trial: int, other: int) -> Interval | None:
+        """How far one trial's student is above another's.
+
+        None for a trial and itself, with a single image, and where scores were not kept by image.
+        """
+        first, second = self.scores.get(trial), self.scores.get(other)
+        if trial == other or first is None or second is None or first.keys() != second.keys():
+            return None
+        return paired(first, second, self.seeds)
+
+    @property
+    def note(self) -> str:
+        """For people, what the intervals hold, or why there are none."""
+        if self.images == 1:
+            return "No ±: the choice rests on one validation image; more (--val) would say how sure it is."
+        if not self.scores:
+            return "No ±: these students were scored by an older version, which did not keep scores by image."
+        source = "typical of EDSR students; --repeats 3 measures it for these"
+        if self.repeated:
+            source = f"measured on trials {', '.join(map(str, self.repeated))}"
+        return (
+            f"± is the {LEVEL:.0%} interval of the difference to the pick: over {self.images} validation images, "
+            f"compared one by one, and over seeds (a standard deviation of {self.seeds.sd:.3f} dB, {source})."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return {
+            "level": LEVEL,
+            "images": self.images,
+            "seeds_sd": self.seeds.sd,
+            "seeds_from_trials": list(self.repeated),
+            "note": self.note,
+        }
