@@ -2,7 +2,7 @@
 
     python benchmarks/restarts.py --train DIR --valid DIR --test Set5=DIR --log FILE [--every 4]
 
-A chain such as `300 600x1 1200x0.5` is a training of 300 steps by the recipe, from its weights 600 steps with a schedule
+A chain such as `300 600x1 1200x0.5` is a training of 300 steps by the recipe, from its weights 600 steps by a schedule
 of their own from the recipe's learning rate, and 1,200 from half of it. The last rows are single trainings as long as
 all pieces of a chain together.
 """

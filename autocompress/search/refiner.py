@@ -136,6 +136,8 @@ class Refiner:
                 self._students[student.trial] = student
                 recorded = student.provenance.recipe.get("steps")
                 self._own_steps[student.trial] = recorded or config.search.recipe["steps"]
+        for left in self._run.path.glob("trials/*/.*.tmp"):  # of a session that was killed
+            left.unlink()
         eligible = self._on_front()
         for file in self._run.path.glob(f"trials/*/{self._run.refinement_state(0).name}"):
             trial, begun = int(file.parent.name), begun_piece(file)
@@ -178,7 +180,8 @@ class Refiner:
         """The student as a candidate of its space, with the recipe that it was trained by."""
         space = self._joint_space.of_student(student.provenance.space)
         config = space.family.config_class(**student.config)
-        counts = space.family.counts_of(config)
+        known = space.family.counts_of(config)
+        counts = {count.name: known[count.name] for count in space.space.counts if count.name in known}
         recipe = Recipe.from_dict({**student.provenance.recipe, "steps": self._own_steps[student.trial]})
         return Candidate(space.name, counts, config, recipe, student.flops, student.params, student.latency_ms)
 

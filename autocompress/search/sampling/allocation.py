@@ -15,9 +15,9 @@ from autocompress.search.run.student import StoredStudent
 
 FIRST = 2  # times its own training's steps are a student's first piece
 DECAY = 0.5  # of the gain from one piece to the next
-FROM_RUNG = 0.35  # of the gain from the last rung to a training's end, which a first piece gains
+FROM_RUNGS = 0.7  # of the gain between the last two rungs, which a first piece gains
 LEAST_GAIN = 0.002  # dB; what is measured as nothing may still be a little
-UNKNOWN_GAIN = 0.1  # dB of a first piece, where no score on the way is known
+UNKNOWN_GAIN = 0.15  # dB of a first piece, where no scores at rungs are known
 FITS = 0.9  # of the time that is left: what is expected is not exact
 SHORTEST = 0.5  # of a piece's length: one for which there is less time is not begun
 
@@ -83,10 +83,11 @@ def expected_gain(student: StoredStudent) -> float:
     as large as its noise.
     """
     scores, pieces = student.provenance.scores or {}, student.provenance.refinements
-    last_rung = max((step for step in scores if step > 0), default=None)
     firsts = []
-    if last_rung is not None:
-        firsts.append(FROM_RUNG * (student.judged["psnr_y"] - scores[last_rung]))
+    # scores at rungs may be estimates: they are compared with each other, not with the score at the end
+    rungs = [psnr for step, psnr in sorted(scores.items()) if step > 0]
+    if len(rungs) >= 2:
+        firsts.append(FROM_RUNGS * (rungs[-1] - rungs[-2]))
     best = student.judged["psnr_y"]
     for ordinal, piece in enumerate(pieces):
         firsts.append(max(0.0, piece.psnr_y - best) / DECAY**ordinal)

@@ -9,7 +9,7 @@ from autocompress.search.run.student import Piece, Provenance, StoredStudent
 from autocompress.search.sampling.allocation import (
     DECAY,
     FITS,
-    FROM_RUNG,
+    FROM_RUNGS,
     LEAST_GAIN,
     UNKNOWN_GAIN,
     Limits,
@@ -25,7 +25,7 @@ NO_LIMITS = Limits()
 def student(
     trial: int, flops: float, psnr: float, *gains: float, rung: float = 0.3, pace: float = 0.1
 ) -> StoredStudent:
-    """One of 100 steps that gained `rung` dB since its rung, and then so much in each piece; `pace` is s a step."""
+    """One of 100 steps that gained `rung` dB between its two rungs, and then so much in each piece; `pace` is s a step."""
     pieces, now = [], psnr
     for ordinal, gain in enumerate(gains):
         steps = 200 * 2**ordinal
@@ -35,7 +35,7 @@ def student(
         )
         now = max(now, after)
     provenance = Provenance(
-        scores={0: psnr - 1, 33: psnr - rung},
+        scores={0: psnr - 4, 11: psnr - 0.1 - rung, 33: psnr - 0.1},
         seconds={"training": 100 * pace},
         metrics_of_search={"psnr_y": psnr},
         refinements=tuple(pieces),
@@ -75,7 +75,7 @@ def test_an_overtaken_student_gets_nothing() -> None:
 
 def test_gains_shrink_and_are_learnt() -> None:
     first = expected_gain(student(0, 1e9, 33.0, rung=0.2))
-    assert first == pytest.approx(FROM_RUNG * 0.2)
+    assert first == pytest.approx(FROM_RUNGS * 0.2)
     assert expected_gain(student(0, 1e9, 33.0, first, rung=0.2)) == pytest.approx(first * DECAY)
     assert expected_gain(student(0, 1e9, 33.0, 3 * first, rung=0.2)) == pytest.approx(2 * first * DECAY)
     assert expected_gain(student(0, 1e9, 33.0, -0.1, -0.1, -0.1, rung=0.0)) == LEAST_GAIN
