@@ -25,7 +25,7 @@ NO_LIMITS = Limits()
 def student(
     trial: int, flops: float, psnr: float, *gains: float, rung: float = 0.3, pace: float = 0.1
 ) -> StoredStudent:
-    """One of 100 steps that gained `rung` dB between its two rungs, and then so much in each piece; `pace` is s a step."""
+    """One of 100 steps; it gained `rung` dB between its rungs, and then so much in each piece. `pace` is s a step."""
     pieces, now = [], psnr
     for ordinal, gain in enumerate(gains):
         steps = 200 * 2**ordinal
