@@ -98,6 +98,11 @@ def pareto(run: RunFolder) -> pd.DataFrame:
     return table[table["on_front"]].drop(columns="on_front").reset_index(drop=True)
 
 
+def has_front(run: RunFolder) -> bool:
+    """Whether a trial within the run's budget has finished."""
+    return bool(students(run)["on_front"].any())
+
+
 def _within_budget(run: RunFolder) -> pd.DataFrame:
     """The students within the run's budget, dominated ones too; RunError where there are none."""
     table, limit = students(run), budget(run)
