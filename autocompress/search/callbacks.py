@@ -52,3 +52,15 @@ class SearchCallback:
 
     def on_piece_end(self, trial: int, candidate: Candidate, before: float, after: float) -> None:
         """The steps are done; the student keeps its weights where they gained nothing, and then has the same PSNR-Y."""
+
+    def on_repeats(self, trainings: int) -> None:
+        """The front's students begin to be trained again with other seeds: so many trainings are left to do."""
+
+    def on_repeat_start(self, trial: int, candidate: Candidate) -> None:
+        """The student of this trial begins to be trained again; `on_step` tells how it goes on."""
+
+    def on_repeat_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        """It has been trained again, and then had this PSNR-Y; the student stays as it was."""
+
+    def on_repeat_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
+        """It could not be trained again; another attempt may follow."""

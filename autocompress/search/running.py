@@ -23,6 +23,7 @@ from autocompress.search.callbacks import SearchCallback
 from autocompress.search.description import describe, facts, identity, recorded_precision
 from autocompress.search.refiner import SAVE_EVERY, Extent
 from autocompress.search.refining import DEFAULT_TIME, RefiningSession, check_same
+from autocompress.search.repeater import Repeater
 from autocompress.search.results.front import has_front, objective, pareto
 from autocompress.search.run.crops import copy_crops, crops_of
 from autocompress.search.run.folder import RAY, RunFolder
@@ -41,7 +42,7 @@ from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.piece import work_on
 from autocompress.search.trial.preparation import prepare
 from autocompress.search.trial.trial import rung_steps
-from autocompress.search.tuner import TIME_IS_UP, Outcome, Tuner
+from autocompress.search.tuner import Outcome, Tuner
 from autocompress.shrink.init import Init
 
 ETA = 2  # 1 in so many goes on at a rung...
@@ -222,14 +223,17 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
             tuner = Tuner(study, progress.callback, timer, progress.deadline, own.clock)
             try:
                 outcome = tuner.run(own.backend or make_backend(settings, context))
+                if settings.repeats > 1 and outcome.complete and has_front(run):
+                    repeater = Repeater(run, task, settings.repeats, progress.callback, progress.deadline, own.clock)
+                    outcome = outcome.then("repeats", repeater.run(own.backend or make_backend(settings, context)))
             finally:
                 tuner.write_times()
-            if settings.refine is None or outcome.interrupted or outcome.reason == TIME_IS_UP or not has_front(run):
-                return outcome
-            refining = RefiningSession(task, run, session, progress.callback, timer)
-            untimed, extent = replace(settings, trial_timeout=None), Extent(None, progress.deadline, own.clock)
-            refined = refining.refine_rest(lambda: own.backend or make_backend(untimed, context), extent)
-            return replace(refined, reason=f"{outcome.reason}; refining: {refined.reason}")
+            if settings.refine is not None and outcome.complete and has_front(run):
+                refining = RefiningSession(task, run, session, progress.callback, timer)
+                untimed, extent = replace(settings, trial_timeout=None), Extent(None, progress.deadline, own.clock)
+                refined = refining.refine_rest(lambda: own.backend or make_backend(untimed, context), extent)
+                outcome = outcome.then("refining", refined)
+            return outcome
 
 
 def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[str]:

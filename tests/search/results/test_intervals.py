@@ -85,8 +85,8 @@ def test_the_files_hold_the_intervals(noisy: RunFolder) -> None:
     content = json.loads((noisy.path / "pareto.json").read_text())
     assert content["as_good"] == table["trial"].tolist()[:-1]
     about = content["intervals"]
-    assert (about["level"], about["images"], about["seeds_from_trials"]) == (0.95, 4, [])
-    assert about["seeds_sd"] == TYPICAL_SPREAD.sd
+    assert (about["level"], about["images"]) == (0.95, 4)
+    assert (about["seeds_sd"], about["seeds_measured_here"], about["repeats"]) == (TYPICAL_SPREAD.sd, False, {})
 
 
 def test_the_table_shows_them(noisy: RunFolder, call: Call) -> None:
