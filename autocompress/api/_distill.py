@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,8 @@ def distill(
     recipe: str = RecipeName.OURS.value,
     steps: int | None = None,
     train: str | Path | None = None,
+    train_pixels: int | None = None,
+    val: str | Path | None = None,
     data: Sequence[str | Path] = (),
     seed: int = 0,
     progress: bool = True,
@@ -51,7 +55,10 @@ def distill(
     target: what the student learns from. None: the teacher.
     init: how the student starts, see `Init`.
     recipe: ours or paper; `steps` None: as many as that has.
-    train, data: folders of HR images to train on and to score on. None: scikit-image's photographs.
+    train, val, data: folders of HR images to train on, to score on during the training (its learning curve, in the
+        side file and in a page beside it), and to score the student on. None: scikit-image's photographs.
+    train_pixels: the most HR pixels to train on; of larger sets a window of each image is taken. None: 256 million or,
+        for short trainings by our recipe, less; all by the paper's.
 
     Raises InvalidInput for what cannot be used.
     """
@@ -62,11 +69,13 @@ def distill(
         check_out_file,
         check_scales,
         open_training_images,
+        open_validation_images,
         train_to_file,
     )
     from autocompress.evaluation.scores import MIN_SIDE
     from autocompress.networks import FAMILIES, PRESETS, family_of
     from autocompress.networks.teachers import default_teacher, load_teacher
+    from autocompress.report import write_curve
     from autocompress.terminal import step_display
 
     out = Path(out)
@@ -87,15 +96,23 @@ def distill(
     check_scales(learnt_from.scale, shrunk.scale)
     for folder in data:
         open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE)
-    source = open_training_images(None if train is None else Path(train), shrunk.scale, plan)
+    if train_pixels is None and recipe == RecipeName.PAPER:
+        train_pixels = sys.maxsize
+    source = open_training_images(None if train is None else Path(train), shrunk.scale, plan, train_pixels)
+    valid = open_validation_images(None if val is None else Path(val), shrunk.scale)
     used = precision.choose()
     described = {"teacher": teacher, "target": None if target is None else str(target), "init": str(init)}
     with step_display(plan.steps, quiet=not progress) as display:
         display.log(f"shrinking {teacher} to {network}: {student}")
         if init == Init.DENSITY:
             display.log("pruning the teacher, for the densities; that takes minutes")
+        display.log(f"reading {source.described}")
         start = _shrinker(shrunk, source, init, seed, used)(student)
-        train_to_file(TrainingTask(start, source, learnt_from, plan, described), out, used, display.log, display.step)
+        task = TrainingTask(start, source, learnt_from, plan, described, valid)
+        page = out.with_suffix(".html")
+        curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.name}")
+        train_to_file(task, out, used, display.log, display.step, curve)
+        display.log(f"learning curve: {page}")
     return Distilled(out, evaluate(out, data, progress=progress))
 
 

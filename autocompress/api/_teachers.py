@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ def train_teacher(
     config: Mapping[str, Any] | None = None,
     scale: int | None = None,
     train: str | Path | None = None,
+    train_pixels: int | None = None,
     val: str | Path | None = None,
     start: str | Path | None = None,
     target: str | Path | None = None,
@@ -64,6 +66,7 @@ def train_teacher(
     config: fields of the family's config, such as {"embed_dim": 48}.
     scale: upscaling factor. None: 2, or that of `start`.
     train, val: folders of HR images to train on, and to score on, on the way. None: scikit-image's photographs.
+    train_pixels: as for `distill`.
     start: weights to go on from, a name or a file. None: random ones.
     target: a teacher to learn from as well, with `teacher_share` of the loss.
     patch_size: side of a patch in LR pixels; `learning_rate` is Adam's, after the warm-up.
@@ -71,13 +74,17 @@ def train_teacher(
     Raises InvalidInput for what cannot be used.
     """
     from autocompress.compute import precision
-    from autocompress.data.embedded import embedded
-    from autocompress.data.sources import open_folder
-    from autocompress.distill.distillation import TrainingTask, check_out_file, open_training_images, train_to_file
+    from autocompress.distill.distillation import (
+        TrainingTask,
+        check_out_file,
+        open_training_images,
+        open_validation_images,
+        train_to_file,
+    )
     from autocompress.distill.recipe import Recipe
-    from autocompress.evaluation.scores import MIN_SIDE
     from autocompress.networks.teachers import load_teacher
     from autocompress.networks.weights import digest
+    from autocompress.report import write_curve
     from autocompress.terminal import step_display
 
     out = Path(out)
@@ -99,14 +106,15 @@ def train_teacher(
     else:
         network = _start(str(start), family, config or {}, scale)
         described |= {"start": str(start), "start_digest": digest(network)}
-    source = open_training_images(None if train is None else Path(train), network.scale, recipe)
-    valid = embedded("valid", network.scale)
-    if val is not None:
-        valid = open_folder(Path(val), network.scale, min_size=MIN_SIDE)
+    source = open_training_images(None if train is None else Path(train), network.scale, recipe, train_pixels)
+    valid = open_validation_images(None if val is None else Path(val), network.scale)
     teacher = None if target is None else load_teacher(str(target))
     task = TrainingTask(network, source, teacher, recipe, described, valid)
     with step_display(steps, quiet=not progress) as display:
-        trained = train_to_file(task, out, precision.choose(), display.log, display.step)
+        page = out.with_suffix(".html")
+        curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.name}")
+        trained = train_to_file(task, out, precision.choose(), display.log, display.step, curve)
+        display.log(f"learning curve: {page}")
     return TrainedTeacher(out, trained.family, trained.config.to_dict())
 
 

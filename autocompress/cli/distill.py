@@ -8,7 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.api.choices import RecipeName
-from autocompress.cli.options import Quiet, complete_init, complete_recipe, complete_teacher, with_overrides
+from autocompress.cli.options import (
+    Quiet,
+    TrainPixels,
+    complete_init,
+    complete_recipe,
+    complete_teacher,
+    with_overrides,
+)
 from autocompress.search.options import either
 from autocompress.shrink.init import Init
 
@@ -53,9 +60,14 @@ def distill(
     train: Annotated[
         Path | None, typer.Option(help="Folder of HR images to train on.", show_default="scikit-image's photographs")
     ] = None,
+    train_pixels: TrainPixels = None,
+    val: Annotated[
+        Path | None,
+        typer.Option(help="Folder of HR images for the learning curve.", show_default="scikit-image's photographs"),
+    ] = None,
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of HR images to score on.", show_default="scikit-image's photographs"),
+        typer.Option(help="Folder of HR images to score the student on.", show_default="scikit-image's photographs"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the start and the patches.")] = 0,
     quiet: Quiet = False,
@@ -79,6 +91,8 @@ def distill(
         recipe=recipe,
         steps=steps,
         train=train,
+        train_pixels=train_pixels,
+        val=val,
         data=data or [],
         **overrides,
         seed=seed,

@@ -16,8 +16,19 @@ from autocompress.export.formats import Format
 from autocompress.io import package_files
 from autocompress.search.options import Panel
 from autocompress.shrink.init import Init
+from autocompress.units import parse_count
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.", rich_help_panel=Panel.OUTPUT)]
+
+TrainPixels = Annotated[
+    int | None,
+    typer.Option(
+        parser=parse_count,
+        metavar="COUNT",
+        help="Most HR pixels to train on; of larger sets a window of each image is taken.",
+        show_default="256M or, for short trainings, fewer; all with --recipe paper",
+    ),
+]
 
 
 def among(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:

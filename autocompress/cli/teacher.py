@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import Quiet, complete_teacher, with_overrides
+from autocompress.cli.options import Quiet, TrainPixels, complete_teacher, with_overrides
 
 commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
 
@@ -72,6 +72,7 @@ def train_teacher(
     train: Annotated[
         Path | None, typer.Option(help="Folder of HR images.", show_default="scikit-image's photographs")
     ] = None,
+    train_pixels: TrainPixels = None,
     val: Annotated[
         Path | None,
         typer.Option(help="Folder of HR images to score on, on the way.", show_default="scikit-image's photographs"),
@@ -111,6 +112,7 @@ def train_teacher(
         config=parse_fields(config or []),
         scale=scale,
         train=train,
+        train_pixels=train_pixels,
         val=val,
         start=start,
         target=target,

@@ -114,7 +114,10 @@ def _build(folder: Path, source: ImageSource, *, skip_bad_images: bool) -> None:
 def _estimated_bytes(source: ImageSource) -> int:
     """An upper bound from the images' headers; an image with an unreadable header counts 0 and fails when decoded."""
     sizes, _ = sift([(file.name, file.hr) for file in source.files], read_size, skip_bad_images=True)
-    return sum(3 * long * short * (1 + source.scale**2) // source.scale**2 for long, short in sizes)
+    sides = [(-(-long // source.scale), -(-short // source.scale)) for long, short in sizes]
+    if source.window is not None:
+        sides = [source.window.sides(long, short, source.scale) for long, short in sides]
+    return 3 * (1 + source.scale**2) * sum(long * short for long, short in sides)
 
 
 def _mapped(path: Path, rows: int) -> Tensor:

@@ -5,6 +5,9 @@ Bad images are handled in one place, `sift`: `open_folder` uses it to check head
 decodes everything once) for the rest.
 """
 
+from __future__ import annotations
+
+import math
 import os
 import re
 from collections import Counter
@@ -45,6 +48,30 @@ class ImagePair:
 
 
 @dataclass(frozen=True)
+class Window:
+    """A part of every image, with a `share` of its pixels and its shape; where it lies follows from the image's name.
+
+    No side is below `min_size` HR pixels, where the image has as many.
+    """
+
+    share: float
+    min_size: int
+
+    def sides(self, height: int, width: int, scale: int) -> tuple[int, int]:
+        """Height and width of the window in an image of so many LR pixels."""
+        least = -(-self.min_size // scale)
+        rows, columns = (min(side, max(least, round(side * math.sqrt(self.share)))) for side in (height, width))
+        return rows, columns
+
+    def cut(self, name: str, height: int, width: int, scale: int) -> tuple[slice, slice]:
+        """Rows and columns of the window in an image of so many LR pixels."""
+        rows, columns = self.sides(height, width, scale)
+        place = int.from_bytes(_shuffle_key(name, seed=0)[:8])
+        top, left = place % (height - rows + 1), (place >> 32) % (width - columns + 1)
+        return slice(top, top + rows), slice(left, left + columns)
+
+
+@dataclass(frozen=True)
 class ImageSource:
     """An ordered, immutable set of images at one scale, read when asked for."""
 
@@ -52,6 +79,7 @@ class ImageSource:
     scale: int
     files: tuple[ImageFile, ...]
     skipped: tuple[tuple[str, str], ...] = ()  # (image name, why it was left out)
+    window: Window | None = None  # of each image, this much is taken
 
     def __len__(self) -> int:
         return len(self.files)
@@ -66,7 +94,11 @@ class ImageSource:
         height, width = (side // self.scale for side in hr.shape[:2])
         if not (height and width):
             raise DataError(f"{file.hr}: smaller than one LR pixel at scale {self.scale}; remove it")
-        hr = np.ascontiguousarray(hr[: height * self.scale, : width * self.scale])
+        rows, columns = slice(0, height), slice(0, width)
+        if self.window is not None:
+            rows, columns = self.window.cut(file.name, height, width, self.scale)
+        hr_rows, hr_columns = (slice(part.start * self.scale, part.stop * self.scale) for part in (rows, columns))
+        hr = np.ascontiguousarray(hr[hr_rows, hr_columns])
         if file.lr is None:
             return ImagePair(file.name, downscale(hr, self.scale), hr)
         lr = read_image(file.lr)
@@ -75,22 +107,38 @@ class ImageSource:
                 f"{file.lr}: {lr.shape[1]}x{lr.shape[0]} pixels, but {file.hr.name} at scale {self.scale} "
                 f"needs {width}x{height}; give the right LR file, or move the LR folder away to have it made"
             )
-        return ImagePair(file.name, lr, hr)
+        return ImagePair(file.name, np.ascontiguousarray(lr[rows, columns]), hr)
+
+    def within(self, pixels: int, min_size: int) -> ImageSource:
+        """Itself if its HR images have at most so many pixels together; else the same share of each image, one window.
+
+        No window has a side below `min_size` HR pixels, so it can be more for very many images.
+        """
+        total = sum(long * short for long, short in (read_size(file.hr) for file in self.files))
+        return self if total <= pixels else replace(self, window=Window(pixels / total, min_size))
+
+    @property
+    def described(self) -> str:
+        """How many images of which set, and how much of them."""
+        share = "" if self.window is None else f" ({self.window.share:.1%} of their pixels, a window of each)"
+        return f"{len(self)} images of {self.name}{share}"
 
     @cached_property
     def digest(self) -> str:
-        """Hex hash of the scale and of every image's name and bytes, in order; paths do not matter."""
+        """Hex hash of the scale, the window and every image's name and bytes, in order; paths do not matter."""
         total = blake2b(f"scale {self.scale}".encode(), digest_size=16)
         for file in self.files:
             parts = [_file_digest(path) for path in (file.hr, file.lr) if path]
             total.update(f"\n{file.name!r} {' '.join(parts)}".encode())
+        if self.window is not None:
+            total.update(f"\n{self.window}".encode())
         return total.hexdigest()
 
-    def subset(self, indices: Iterable[int]) -> "ImageSource":
+    def subset(self, indices: Iterable[int]) -> ImageSource:
         """The images at `indices`, in that order; `skipped` stays the same."""
         return replace(self, files=tuple(self.files[index] for index in indices))
 
-    def split(self, share: float, seed: int) -> tuple["ImageSource", "ImageSource"]:
+    def split(self, share: float, seed: int) -> tuple[ImageSource, ImageSource]:
         """(the other images, a `share` of the images that is held out), at least one image each.
 
         A hash of its name and the seed decides for each image: this is the same in all versions of Python, and adding

@@ -7,48 +7,78 @@ import math
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from autocompress.distill.learning_curve import SCORING_SHARE, LearningCurve
 from autocompress.distill.training import Compiler, Training
 from autocompress.errors import CheckpointError, RunError
 from autocompress.io import checkpoints
-from autocompress.networks.base import SRNetwork
 
-SAVES = 50  # how often the state is written during a whole training
 WORTH_COMPILING = 2000  # steps to go; compiling takes as long as a few hundred steps
 PROBE_STEPS = 16
 
 
-def train_with_checkpoints(
-    training: Training,
-    state_file: Path,
-    identity: dict[str, Any],
-    on_step: Callable[[int], None],
-    on_tenth: Callable[[SRNetwork], None],
-) -> SRNetwork:
-    """Train to the recipe's last step, starting from the state in `state_file` if there is one; return the student.
+@dataclass(frozen=True)
+class Pace:
+    """What a training does beside its steps, and how often.
 
-    `identity` says what is trained on what; a state with another identity is a RunError that names what differs. The
-    state is written after each fiftieth of the steps and is not removed here: do that once the student is saved. After
-    each tenth of the steps, `on_tenth` is called with the student.
+    A kill loses `save_every` seconds of training at most, or more where writing the state would otherwise take more
+    than `saving_share` of the time. Scores on the way take no more than `scoring_share` of it.
     """
-    # Through JSON once, so that it can be compared with what is read back.
-    identity = json.loads(json.dumps(identity | {"recipe": training.recipe.to_dict()}))
-    if state_file.exists():
-        training.load_state_dict(_read(state_file, identity))
-    steps = training.recipe.steps
-    every = max(1, steps // SAVES)
-    if training.precision.device == "cuda" and steps - training.step >= WORTH_COMPILING:
-        compile_if_faster(training, on_step)
-    while training.step < steps:
-        training.run_to(min(steps, training.step // every * every + every), on_step)
-        _write(state_file, {"identity": json.dumps(identity), **training.state_dict()})
-        if training.step * 10 // steps > (training.step - every) * 10 // steps:
-            on_tenth(training.student)
-    return training.student
+
+    save_every: float = 20.0
+    saving_share: float = 0.05
+    scoring_share: float = SCORING_SHARE
+
+
+class Checkpoints:
+    """The state file of a training, with the points of its learning curve in it.
+
+    `identity` says what is trained on what. The file is not removed here: do that once the student is saved.
+    """
+
+    def __init__(self, path: Path, training: Training, identity: dict[str, Any], curve: LearningCurve | None) -> None:
+        self._path = path
+        self._training = training
+        # Through JSON once, so that it can be compared with what is read back.
+        self._identity = json.loads(json.dumps(identity | {"recipe": training.recipe.to_dict()}))
+        self._curve = curve
+
+    def load(self) -> None:
+        """Go on from the file, if there is one; a state with another identity is a RunError that names what differs."""
+        if not self._path.exists():
+            return
+        state = _read(self._path, self._identity)
+        self._training.load_state_dict(state)
+        if self._curve is not None:
+            self._curve.points = [(step, psnr) for step, psnr in state.get("curve", [])]
+
+    def train(self, on_step: Callable[[int], None], pace: Pace) -> None:
+        """Train to the recipe's last step; the state is written at this pace and at the end."""
+        training, curve, steps = self._training, self._curve, self._training.recipe.steps
+        if curve is not None:
+            curve.reach(training.step)
+        if training.precision.device == "cuda" and steps - training.step >= WORTH_COMPILING:
+            compile_if_faster(training, on_step)
+        saved, wait = time.monotonic(), pace.save_every
+        for step in training.steps_to(steps):
+            on_step(step)
+            if curve is not None:
+                curve.reach(step)
+            start = time.monotonic()
+            if start - saved >= wait or step == steps:
+                self._save()
+                saved = time.monotonic()
+                wait = max(pace.save_every, (saved - start) / pace.saving_share)
+
+    def _save(self) -> None:
+        points = [] if self._curve is None else self._curve.points
+        state = {"identity": json.dumps(self._identity), "curve": points, **self._training.state_dict()}
+        checkpoints.save_objects(self._path, state)
 
 
 def compile_if_faster(
@@ -74,10 +104,6 @@ def _seconds_a_step(training: Training, on_step: Callable[[int], None], clock: C
     start = clock()
     training.run_to(training.step + PROBE_STEPS, on_step)
     return (clock() - start) / PROBE_STEPS
-
-
-def _write(state_file: Path, state: dict[str, Any]) -> None:
-    checkpoints.save_objects(state_file, state)
 
 
 def _read(state_file: Path, identity: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,16 +13,23 @@ from autocompress.data.bank import PixelBank
 from autocompress.data.embedded import embedded
 from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import ImageSource, open_folder
-from autocompress.distill.checkpointed_training import train_with_checkpoints
+from autocompress.distill.checkpointed_training import Checkpoints, Pace
+from autocompress.distill.learning_curve import LearningCurve, Points, summary
 from autocompress.distill.recipe import Recipe
-from autocompress.distill.targets import teacher_targets
+from autocompress.distill.targets import OnTile, teacher_targets
 from autocompress.distill.training import Training
 from autocompress.errors import InvalidInput
-from autocompress.evaluation.scores import check_finite, evaluate, network_upscaler, pairs
+from autocompress.evaluation.scores import MIN_SIDE, check_finite, evaluate, network_upscaler, pairs
 from autocompress.io import checkpoints
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.weights import digest
+from autocompress.units import format_duration
+
+REUSE = 4  # how often a training sees a pixel at least, where it takes windows of the images
+FEWEST_PIXELS, MOST_PIXELS = 16 * 10**6, 256 * 10**6  # HR, that a training takes of larger sets
+VALID_PIXELS = 4 * 10**6  # HR, that a learning curve is scored on
+LOG_EVERY = 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,8 @@ class TrainingTask:
     """A network to train, with its images and its target (None: it learns from the ground truth alone).
 
     `described` says how the network began (its teacher, its init, ...): it identifies the training and goes into the
-    side file. If there are `valid` images, the network is scored on them during the training.
+    side file. If there are `valid` images, the network is scored on them at its end, and on the way on up to
+    VALID_PIXELS of them.
     """
 
     start: SRNetwork
@@ -50,11 +59,27 @@ def check_scales(target: int, network: int) -> None:
         raise InvalidInput(f"the target upscales by {target}, but the network by {network}; give one of the same scale")
 
 
-def open_training_images(folder: Path | None, scale: int, recipe: Recipe) -> ImageSource:
-    """Open a folder of training images; by default the embedded photographs."""
+def open_training_images(
+    folder: Path | None, scale: int, recipe: Recipe, most_pixels: int | None = None
+) -> ImageSource:
+    """Open a folder of training images; by default the embedded photographs.
+
+    Of images with more than `most_pixels` HR pixels together a window each is taken. None: as many as the training sees
+    REUSE times, but from FEWEST_PIXELS to MOST_PIXELS. So the target runs for about as long as the training at most,
+    and memory and cache are bounded.
+    """
     if folder is None:
         return embedded("train", scale)
-    return open_folder(folder, scale, min_size=recipe.patch_size * scale)
+    patch = recipe.patch_size * scale
+    if most_pixels is None:
+        most_pixels = recipe.steps * recipe.batch_size * patch**2 // REUSE
+        most_pixels = min(max(most_pixels, FEWEST_PIXELS), MOST_PIXELS)
+    return open_folder(folder, scale, min_size=patch).within(most_pixels, patch)
+
+
+def open_validation_images(folder: Path | None, scale: int) -> ImageSource:
+    """Open a folder of images to score on, on the way; by default the embedded photographs."""
+    return embedded("valid", scale) if folder is None else open_folder(folder, scale, min_size=MIN_SIDE)
 
 
 def check_out_file(out: Path) -> None:
@@ -64,20 +89,27 @@ def check_out_file(out: Path) -> None:
 
 
 def train_to_file(
-    task: TrainingTask, out: Path, precision: Precision, log: Callable[[str], None], on_step: Callable[[int], None]
+    task: TrainingTask,
+    out: Path,
+    precision: Precision,
+    log: Callable[[str], None],
+    on_step: Callable[[int], None],
+    on_curve: Callable[[Points], None] = lambda _: None,
+    pace: Pace | None = None,
 ) -> SRNetwork:
     """Train, write `out` (safetensors) with a side file that says how it was made, and return the network.
 
-    Until then a file beside `out`, with the suffix .state, has what is needed to resume. Raises InvalidInput for what
-    cannot be used.
+    Until then a file beside `out`, with the suffix .state, has what is needed to resume. `on_curve` is called with the
+    learning curve whenever it has a point more, and at the end. Raises InvalidInput for what cannot be used.
     """
+    pace = pace or Pace()
     check_out_file(out)
     recipe, bank, targets = task.recipe, PixelBank.open(task.source), {}
-    log(f"{len(bank)} images of {task.source.name}; {precision}")
+    log(f"{task.source.described}; {precision}")
     room = precision.has_room(2 * bank.hr.numel() + bank.lr.numel())
     if task.target is not None:
-        log("running the target on the training images")
-        outputs = teacher_targets(task.target.to(precision.device).requires_grad_(False).eval(), bank, precision)
+        target_network = task.target.to(precision.device).requires_grad_(False).eval()
+        outputs = teacher_targets(target_network, bank, precision, _progress(log))
         targets["teacher"] = outputs.to(precision.device) if room else outputs
     sampler = PatchSampler(
         bank.to(precision.device) if room else bank,
@@ -92,28 +124,66 @@ def train_to_file(
     target = None if task.target is None else digest(task.target)
     identity = {**network, **task.described, "images": task.source.digest, "target_digest": target}
     state = out.with_suffix(".state")
-    valid = [] if task.valid is None else list(pairs(task.valid))
-    metrics: dict[str, dict[str, float]] = {}
-
-    def score(trained: SRNetwork) -> None:
-        if task.valid is not None:
-            scores = evaluate(network_upscaler(trained), valid, trained.scale, ["psnr_y"])
-            check_finite(scores)
-            metrics[task.valid.name] = scores.mean
-            log(f"{metrics[task.valid.name]['psnr_y']:.2f} dB on {len(valid)} images of {task.valid.name}")
-
     training = Training(task.start, sampler, recipe, precision, task.target)
-    trained = train_with_checkpoints(training, state, identity, on_step, score)
-    if not metrics:  # it was interrupted between its last step and the scores
-        score(trained)
+    curve = None if task.valid is None else _curve(training, task.valid, pace, log, on_curve)
+    stored = Checkpoints(state, training, identity, curve)
+    stored.load()
+    if training.step:
+        log(f"going on after {training.step} of {recipe.steps} steps")
+    stored.train(on_step, pace)
+    trained = training.student
+    about: dict[str, Any] = {"metrics": {}}
+    if task.valid is not None and curve is not None:
+        scores = evaluate(network_upscaler(trained), pairs(task.valid), trained.scale, ["psnr_y"])
+        about = {"metrics": {task.valid.name: scores.mean}, "curve": curve.points}
+        on_curve(curve.points)
+        log(summary(curve.points))
     checkpoints.save_tensors(out, trained.state_dict())
     provenance = {
         **task.described,
-        "trained_on": f"{len(bank)} images of {task.source.name}",
+        "trained_on": task.source.described,
         "target_digest": target,
         "recipe": recipe.to_dict(),
         "arithmetic": precision.to_dict(),
     }
-    checkpoints.write_json(out.with_suffix(".json"), {**network, "metrics": metrics, "provenance": provenance})
+    checkpoints.write_json(out.with_suffix(".json"), {**network, **about, "provenance": provenance})
     state.unlink()
     return trained
+
+
+def _curve(
+    training: Training,
+    source: ImageSource,
+    pace: Pace,
+    log: Callable[[str], None],
+    on_curve: Callable[[Points], None],
+) -> LearningCurve:
+    """The curve of a training, on some or all pixels of a source, which are decoded now."""
+    used = source.within(VALID_PIXELS, MIN_SIDE)
+    valid = list(pairs(used))
+
+    def score(step: int) -> float:
+        scores = evaluate(network_upscaler(training.student), valid, training.student.scale, ["psnr_y"])
+        check_finite(scores)
+        psnr = scores.mean["psnr_y"]
+        log(f"{psnr:.2f} dB after {step} steps, on {used.described}")
+        return psnr
+
+    return LearningCurve(training.recipe.steps, score, on_curve, pace.scoring_share)
+
+
+def _progress(log: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> OnTile:
+    """What tells how far the target has come: at its first tile, and then every LOG_EVERY seconds."""
+    told: list[tuple[int, float]] = []
+
+    def report(done: int, total: int) -> None:
+        now = clock()
+        if not told:
+            log(f"running the target on the training images, once: tile {done} of {total}")
+            told.extend([(done, now)] * 2)
+        elif now - told[1][1] >= LOG_EVERY:
+            (first, start), told[1] = told[0], (done, now)
+            left = format_duration((now - start) / (done - first) * (total - done))
+            log(f"running the target: tile {done} of {total}, about {left} left")
+
+    return report

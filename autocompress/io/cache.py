@@ -61,9 +61,10 @@ def limit() -> int:
         raise InvalidInput(f"{LIMIT_VARIABLE}: {error}") from error
 
 
-def entry(kind: str, key: str, build: Callable[[Path], None], *, size: int = 0) -> Path:
+def entry(kind: str, key: str, build: Callable[[Path], None], *, size: int = 0, resumable: bool = False) -> Path:
     """The folder of the entry (kind, key); if it does not exist yet, `build` is called with an empty folder to fill.
 
+    With `resumable`, that folder may have what an earlier call left that was interrupted, if nobody has removed it.
     `size` is the number of bytes it will have, if known: room is made for it before it is built. From now on the entry
     counts as in use until this process ends. Raises InvalidInput if the cache folder cannot be written, or has no room
     within its limit or on the disk; what `build` raises is passed on.
@@ -71,7 +72,7 @@ def entry(kind: str, key: str, build: Callable[[Path], None], *, size: int = 0) 
     path = folder() / kind / key
     with _locked(path):
         if not path.is_dir():
-            _build(path, build, size)
+            _build(path, build, size, resumable)
         os.utime(path)
         _mark_as_in_use(path)
     return path
@@ -98,13 +99,16 @@ def clear() -> list[CacheEntry]:
     return [item for item in entries() if not _remove(item.path)]
 
 
-def _build(path: Path, build: Callable[[Path], None], size: int) -> None:
+def _build(path: Path, build: Callable[[Path], None], size: int, resumable: bool) -> None:
     """Build an entry whose lock is held; first remove what killed processes have left unfinished."""
     unfinished = folder() / ".building" / _lock_name(path)
     _remove_leftovers()
-    shutil.rmtree(unfinished, ignore_errors=True)
-    _make_room(path, size, size)
-    unfinished.mkdir(parents=True)
+    if not resumable:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    begun = _bytes_in(unfinished)
+    _make_room(path, size, max(0, size - begun))
+    unfinished.mkdir(parents=True, exist_ok=True)
+    keep = resumable
     try:
         build(unfinished)
         _make_room(path, _bytes_in(unfinished), 0)
@@ -113,11 +117,13 @@ def _build(path: Path, build: Callable[[Path], None], size: int) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
+        keep = False
         raise InvalidInput(
             f"{path}: the disk is full; free some space, or set {FOLDER_VARIABLE} to a folder on a larger one"
         ) from error
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _make_room(path: Path, more: int, more_on_disk: int) -> None:

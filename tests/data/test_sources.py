@@ -257,3 +257,34 @@ def test_no_heavy_imports() -> None:
         "heavy = {'torch', 'skimage', 'scipy'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("lr_given", [True, False])
+def test_windows_of_larger_images(tmp_path: Path, lr_given: bool) -> None:
+    sizes = [(60, 80), (81, 120), (20, 16)]
+    for index, size in enumerate(sizes):
+        put(tmp_path / "HR" / f"{index}.png", image(*size, seed=index))
+        if lr_given:
+            put(tmp_path / "LR_bicubic" / "X2" / f"{index}x2.png", image(size[0] // 2, size[1] // 2, seed=9))
+    whole = open_folder(tmp_path, 2, min_size=16)
+    total = sum(height * width for height, width in sizes)
+    assert whole.within(total, 16) is whole
+    quarter = whole.within(total // 4, 16)
+    assert quarter.described == f"3 images of {tmp_path.name} (25.0% of their pixels, a window of each)"
+    assert quarter.digest == whole.within(total // 4, 16).digest
+    assert len({source.digest for source in (whole, quarter, whole.within(total // 5, 16))}) == 3
+    shapes = [quarter.read(index).lr.shape[:2] for index in range(3)]
+    assert shapes == [(15, 20), (20, 30), (8, 8)]
+    for index in range(3):
+        pair, source = quarter.read(index), whole.read(index)
+        height, width = pair.lr.shape[:2]
+        assert pair.hr.shape[:2] == (2 * height, 2 * width)
+        places = [
+            (top, left)
+            for top in range(source.lr.shape[0] - height + 1)
+            for left in range(source.lr.shape[1] - width + 1)
+            if np.array_equal(source.hr[2 * top : 2 * (top + height), 2 * left : 2 * (left + width)], pair.hr)
+        ]
+        ((top, left),) = places
+        lr = source.lr[top : top + height, left : left + width] if lr_given else downscale(pair.hr, 2)
+        np.testing.assert_array_equal(pair.lr, lr)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,9 @@ from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import open_folder
 from autocompress.distill import checkpointed_training
+from autocompress.distill.checkpointed_training import Pace
 from autocompress.distill.distillation import TrainingTask, open_training_images, train_to_file
+from autocompress.distill.learning_curve import Points
 from autocompress.distill.recipe import Recipe, paper_recipe
 from autocompress.distill.training import Training
 from autocompress.errors import CheckpointError, ConfigError, DataError, InvalidInput, RunError
@@ -35,6 +38,7 @@ from autocompress.networks.weights import digest
 
 SMALLEST = EDSRConfig(2, 4, 1)
 RECIPE = Recipe(steps=6, batch_size=2, patch_size=16, teacher_share=0.0)
+EACH_STEP = Pace(save_every=0.0, saving_share=math.inf, scoring_share=math.inf)
 SMALL = ["--set", "num_feat=4", "--set", "num_block=1", "--batch-size", "2", "--patch-size", "16"]
 
 
@@ -63,12 +67,13 @@ def stop_at(step: int) -> object:
 def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(photos: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
     train_to_file(task(photos), whole, Precision(), quiet, quiet)
-    steps: list[int] = []
+    steps, lines = list[int](), list[str]()
     with pytest.raises(Killed):
-        train_to_file(task(photos), killed, Precision(), quiet, stop_at(4))  # type: ignore[arg-type]
+        train_to_file(task(photos), killed, Precision(), quiet, stop_at(4), pace=EACH_STEP)  # type: ignore[arg-type]
     assert not killed.exists()
-    train_to_file(task(photos), killed, Precision(), quiet, steps.append)
+    train_to_file(task(photos), killed, Precision(), lines.append, steps.append)
     assert steps == [4, 5, 6]
+    assert "going on after 3 of 6 steps" in lines
     first, second = load(whole).state_dict(), load(killed).state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -82,7 +87,7 @@ def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(photos: Path, t
 def test_another_training_is_refused_by_what_differs(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.safetensors"
     with pytest.raises(Killed):
-        train_to_file(task(photos), out, Precision(), quiet, stop_at(3))  # type: ignore[arg-type]
+        train_to_file(task(photos), out, Precision(), quiet, stop_at(3), pace=EACH_STEP)  # type: ignore[arg-type]
     with pytest.raises(RunError, match="another config"):
         train_to_file(task(photos, EDSRConfig(2, 6, 1)), out, Precision(), quiet, quiet)
     state = out.with_suffix(".state")
@@ -118,17 +123,44 @@ def test_the_command(photos: Path, tmp_path: Path) -> None:
 
 
 def test_it_is_scored_on_the_way(photos: Path, tmp_path: Path) -> None:
-    out, lines = tmp_path / "net.safetensors", list[str]()
+    out, lines, curves = tmp_path / "net.safetensors", list[str](), list[Points]()
     recipe = dataclasses.replace(RECIPE, steps=20)
-    train_to_file(
-        task(photos, recipe=recipe, valid=open_folder(photos, 2, min_size=32)), out, Precision(), lines.append, quiet
-    )
-    scored = [line for line in lines if " dB on 3 images of " in line]
-    assert len(scored) == 10
-    (scores,) = json.loads(out.with_suffix(".json").read_text())["metrics"].values()
-    assert scored[-1].startswith(f"{scores['psnr_y']:.2f} dB")
+    scored = task(photos, recipe=recipe, valid=open_folder(photos, 2, min_size=32))
+    with pytest.raises(Killed):  # with the points of the curve in the state
+        train_to_file(scored, out, Precision(), lines.append, stop_at(9), curves.append, EACH_STEP)  # type: ignore[arg-type]
+    train_to_file(scored, out, Precision(), lines.append, quiet, curves.append, EACH_STEP)
+    assert len([line for line in lines if " images of " in line and " dB after " in line]) == 11
+    about = json.loads(out.with_suffix(".json").read_text())
+    assert about["curve"] == [list(point) for point in curves[-1]]
+    assert [step for step, _ in about["curve"]] == list(range(0, 21, 2))
+    (scores,) = about["metrics"].values()
+    assert about["curve"][-1][1] == pytest.approx(scores["psnr_y"])
+    assert "the last is kept" in lines[-1]
     expected = evaluate(network_upscaler(load(out)), pairs(open_folder(photos, 2, min_size=32)), 2)
     assert scores["psnr_y"] == pytest.approx(expected.mean["psnr_y"])
+
+
+def test_a_state_of_an_earlier_version_has_no_curve(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "net.safetensors"
+    scored = task(photos, valid=open_folder(photos, 2, min_size=32))
+    with pytest.raises(Killed):
+        train_to_file(scored, out, Precision(), quiet, stop_at(4), pace=EACH_STEP)  # type: ignore[arg-type]
+    state = torch.load(out.with_suffix(".state"), weights_only=True)
+    del state["curve"]
+    checkpoints.save_objects(out.with_suffix(".state"), state)
+    train_to_file(scored, out, Precision(), quiet, quiet, pace=EACH_STEP)
+    assert [step for step, _ in json.loads(out.with_suffix(".json").read_text())["curve"]] == [3, 4, 5, 6]
+
+
+def test_of_many_pixels_a_training_takes_some_and_says_so(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "net.safetensors"
+    source = open_training_images(photos, 2, RECIPE, most_pixels=4000)
+    train_to_file(task(photos, source=source), out, Precision(), quiet, quiet)
+    said = json.loads(out.with_suffix(".json").read_text())["provenance"]["trained_on"]
+    assert re.fullmatch(r"3 images of \w+ \(\d+\.\d% of their pixels, a window of each\)", said)
+    whole = open_training_images(photos, 2, RECIPE)
+    assert whole.window is None
+    assert whole.digest != source.digest
 
 
 def test_going_on_from_a_file(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
@@ -230,6 +262,9 @@ def test_one_student(
     assert about["provenance"]["init"] == init
     assert about["provenance"]["recipe"]["steps"] == 4
     assert "PSNR-Y" in result.stdout
+    assert [step for step, _ in about["curve"]][:: len(about["curve"]) - 1] == [0, 4]
+    assert "learning curve: " in result.stderr
+    assert "Plotly" in out.with_suffix(".html").read_text(encoding="utf-8")
 
 
 def test_numbers_of_the_training_can_be_set(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
@@ -250,6 +285,7 @@ def test_numbers_of_the_training_can_be_set(photos: Path, teacher_file: Path, tm
         (["edsr", "--set", "learning_rate=abc"], "--set learning_rate=abc: not all of these are numbers"),
         (["rdn"], "rdn is no preset and no family; known: edsrmini, swinirmini, edsr, swinir"),
         (["edsr", "--data", "nowhere"], "nowhere"),
+        (["edsr", "--val", "nowhere"], "nowhere"),
     ],
 )
 def test_what_cannot_be_distilled_is_named_first(
@@ -264,7 +300,7 @@ def test_what_cannot_be_distilled_is_named_first(
 def test_a_state_with_more_to_it_is_another_training(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.safetensors"
     with pytest.raises(Killed):
-        train_to_file(task(photos, described={"start": "a"}), out, Precision(), quiet, stop_at(3))  # type: ignore[arg-type]
+        train_to_file(task(photos, described={"start": "a"}), out, Precision(), quiet, stop_at(3), pace=EACH_STEP)  # type: ignore[arg-type]
     with pytest.raises(RunError, match="another start: a there, None now"):
         train_to_file(task(photos), out, Precision(), quiet, quiet)
 

@@ -113,6 +113,22 @@ def test_failed_build_leaves_nothing(folder: Path) -> None:
     assert (cache.entry("kind", "key", file_of(10)) / "data").stat().st_size == 10
 
 
+def test_a_resumable_build_goes_on_with_what_an_interrupted_one_left(folder: Path) -> None:
+    def go_on(path: Path) -> None:
+        assert (path / "data").read_bytes() == b"half"
+        (path / "data").write_bytes(b"whole")
+
+    with pytest.raises(RuntimeError, match="no luck"):
+        cache.entry("kind", "key", fail, resumable=True)
+    assert cache.entries() == []
+    assert (cache.entry("kind", "key", go_on, size=5, resumable=True) / "data").read_bytes() == b"whole"
+    assert list((folder / ".building").iterdir()) == []
+    with pytest.raises(RuntimeError, match="no luck"):
+        cache.entry("kind", "other", fail, resumable=True)
+    cache.clear()
+    assert list((folder / ".building").iterdir()) == []
+
+
 def test_two_processes_build_once(log: Path) -> None:
     with opener(log, 0.3) as first, opener(log, 0.3) as second:
         paths = [process.stdout.readline() for process in (first, second) if process.stdout]
