@@ -169,6 +169,18 @@ class Display(SearchCallback):
         self.left -= 1
         self.log(f"{_name(trial, candidate)}  FAILED: {reason}", "red")
 
+    @override
+    def on_repeats(self, trainings: int) -> None:
+        self.log(f"... training the front's students again with other seeds, {trainings} trainings", "dim")
+
+    @override
+    def on_repeat_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self.log(f"{_name(trial, candidate)}  {psnr:6.2f} dB when trained again with seed {candidate.recipe.seed}")
+
+    @override
+    def on_repeat_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self.log(f"{_name(trial, candidate)}  FAILED when trained again: {reason}", "red")
+
     def time_left(self, done: float = 0.0) -> str:
         """Estimate the time left from the pace of this session's trials; `done` is the share of running trials done."""
         now = time.monotonic()
@@ -244,6 +256,20 @@ class LiveDisplay(Display):
     def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         self._running.pop(trial, None)
         super().on_trial_fail(trial, candidate, reason)
+
+    @override
+    def on_repeat_start(self, trial: int, candidate: Candidate) -> None:
+        self._running[trial] = _Running(_name(trial, candidate), "trained again")
+
+    @override
+    def on_repeat_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self._running.pop(trial, None)
+        super().on_repeat_complete(trial, candidate, psnr)
+
+    @override
+    def on_repeat_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self._running.pop(trial, None)
+        super().on_repeat_fail(trial, candidate, reason)
 
     def _at_work(self, trial: int) -> _Running:
         """The running trial of this number; it is added here if it resumed from a rung, without a first score."""

@@ -31,7 +31,7 @@ def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON 
 
     Example: autocompress pareto runs/edsr-20G-seed0
     """
-    from autocompress.cli.tables import front_table, show, spare_of_front
+    from autocompress.cli.tables import show_front
     from autocompress.search.results.front import as_json as to_json
     from autocompress.search.results.front import pareto as read_front
     from autocompress.search.run.folder import RunFolder
@@ -41,7 +41,7 @@ def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON 
     if as_json:
         typer.echo(json.dumps(to_json(folder, table), indent=2))
     else:
-        show(front_table(folder, table), spare_of_front(folder))
+        show_front(folder, table)
 
 
 def report(

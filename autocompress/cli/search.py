@@ -91,7 +91,7 @@ _with_options(search)
 
 def _show(result: Result, quiet: bool) -> None:
     """The front, and where it is."""
-    from autocompress.cli.tables import front_table, show, spare_of_front
+    from autocompress.cli.tables import show_front
     from autocompress.search.results.front import budget
 
     if not quiet:
@@ -103,13 +103,11 @@ def _show(result: Result, quiet: bool) -> None:
             why = f"None of the {len(students)} students is within {budget(result.run)}"
         typer.echo(f"{why}, so there is no front yet. Run folder: {result.path}", err=True)
         sys.exit(130 if result.interrupted else 1)
-    show(front_table(result.run, result.front), spare_of_front(result.run))
     best = result.best()
     latency = "" if best.latency_ms is None else f" and {format_milliseconds(best.latency_ms)} ms"
-    typer.echo(
-        f"\nPick: trial {best.trial}, {best.psnr_y:.2f} dB at {format_count(best.flops)} FLOPs{latency}: {best.file}\n"
-        f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}"
-    )
+    named = f"Pick: trial {best.trial}, {best.psnr_y:.2f} dB at {format_count(best.flops)} FLOPs{latency}: {best.file}"
+    show_front(result.run, result.front, named)
+    typer.echo(f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}")
     if result.interrupted:
         typer.echo("Interrupted; the same command goes on from here.", err=True)
         sys.exit(130)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -14,7 +15,16 @@ from autocompress.compute.runtimes import RUNTIMES
 from autocompress.evaluation.latency import Latency
 from autocompress.evaluation.scores import Scores
 from autocompress.networks import shape
-from autocompress.search.results.front import LATENCIES, cells, objective, pick, rows
+from autocompress.search.results.front import (
+    LATENCIES,
+    cells,
+    format_difference,
+    note_of_pick,
+    objective,
+    pick,
+    rows,
+)
+from autocompress.search.results.intervals import Intervals
 from autocompress.search.run.folder import RunFolder
 from autocompress.units import format_count, format_milliseconds
 
@@ -27,7 +37,7 @@ def show(table: Table, spare: Sequence[str] = ()) -> None:
     console = Console()
     unbounded = console.options.update(width=1000)
     if not console.is_terminal:
-        console = Console(width=max(console.width, 140))
+        console = Console(width=max(console.width, 180))
     for heading in spare:
         if console.measure(table, options=unbounded).maximum <= console.width:
             break
@@ -40,8 +50,21 @@ SPARE_OF_SCORES = ("SSIM-RGB", "PSNR-RGB dB")
 
 def spare_of_front(run: RunFolder) -> tuple[str, ...]:
     """The columns of a run's front that `show` may leave out, the least important first."""
-    spare = ("over bicubic", "of teacher", "ONNX ms", "SSIM-Y", "under teacher")
+    spare = ("over bicubic", "of teacher", "ONNX ms", "SSIM-Y", "under teacher", "to the pick")
     return spare if objective(run) == "latency" else (*spare, "PyTorch ms")
+
+
+def show_front(run: RunFolder, front: pd.DataFrame, pick_line: str = "") -> None:
+    """The front as a table, and below it the pick: which cheaper students are as good, and what ± says.
+
+    `pick_line` says more of the pick, after the table.
+    """
+    show(front_table(run, front), spare_of_front(run))
+    lines = [pick_line or f"Pick (*): trial {pick(front)['trial']}"]
+    if (note := note_of_pick(front)) is not None:
+        lines.append(f"As good as the pick: {note}")
+    lines.append(Intervals.of(run, run.students()).note)
+    typer.echo("\n" + "\n".join(lines))
 
 
 def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
@@ -50,7 +73,8 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
     table = Table(title=f"Pareto front on {config.valid.images} validation images", title_justify="left")
     for heading in ("trial", "student"):
         table.add_column(heading)
-    for heading in ("PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher", "over bicubic", "under teacher"):
+    compared = ("of teacher", "over bicubic", "under teacher", "to the pick")
+    for heading in ("PSNR-Y dB", "SSIM-Y", "FLOPs", "params", *compared):
         table.add_column(heading, justify="right", no_wrap=True)
     timed = [(heading, column) for heading, column in LATENCIES.items() if front[column].notna().any()]
     for heading, _ in timed:
@@ -58,7 +82,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
     if timed:
         table.caption = "measured on " + "; ".join(sorted(front["latency_on"].dropna().unique()))
     bicubic, teacher = config.references.bicubic, config.references.teacher
-    table.add_row("", "bicubic", f"{bicubic.psnr_y:.2f}", f"{bicubic.ssim_y:.4f}", *[""] * 5, style="dim")
+    table.add_row("", "bicubic", f"{bicubic.psnr_y:.2f}", f"{bicubic.ssim_y:.4f}", *[""] * 6, style="dim")
     best = pick(front)["trial"]
     for row in rows(front):
         table.add_row(
@@ -66,6 +90,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
             *cells(row),
             f"{row['gain_over_bicubic']:+.2f}",
             f"{-row['loss_to_teacher']:.2f}",
+            "" if row["trial"] == best else format_difference(row["to_pick"], row["plus_minus"]),
             *(format_milliseconds(row[column]) for _, column in timed),
             style="bold" if row["trial"] == best else None,
         )
@@ -78,6 +103,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         format_count(teacher.params),
         "100.0%",
         f"{teacher.psnr_y - bicubic.psnr_y:+.2f}",
+        "",
         "",
         *(format_milliseconds(teacher.to_dict().get(column)) for _, column in timed),
         style="dim",

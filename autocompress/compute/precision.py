@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autocompress.compute.convolution import Conv3x3
+from autocompress.compute.convolution import conv3x3, speed_up_on_gpu
 from autocompress.compute.cuda_graphs import CapturedStep, on_side_stream
 
 PROBE_STEPS = 4
@@ -45,6 +45,8 @@ class Precision:
     def place(self, network: nn.Module) -> None:
         """Move a network to the device, into the memory layout."""
         network.to(self.device)
+        if self.device == "cuda":
+            speed_up_on_gpu(network)
         for parameter in network.parameters():
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=self.memory_format)
@@ -93,7 +95,7 @@ def exact() -> AbstractContextManager[Any]:
 def _probe(precision: Precision) -> float:
     """Seconds of the fastest of a few forward and backward passes of a small body of convolutions."""
     with torch.random.fork_rng(devices=[]):
-        body = nn.Sequential(*(Conv3x3(32, 32) for _ in range(8)))
+        body = nn.Sequential(*(conv3x3(32, 32) for _ in range(8)))
     precision.place(body)
     images = torch.zeros(8, 32, 48, 48, device=precision.device).to(memory_format=precision.memory_format)
 

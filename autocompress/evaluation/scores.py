@@ -51,6 +51,10 @@ class Scores:
         rows = list(self.images.values())
         return {metric: float(np.mean([row[metric] for row in rows])) for metric in rows[0]}
 
+    def by_image(self, metric: str) -> dict[str, float]:
+        """One metric of each image."""
+        return {image: row[metric] for image, row in self.images.items()}
+
 
 def bicubic_upscaler(scale: int) -> Upscaler:
     """MATLAB's bicubic: what every network is compared with."""

@@ -14,14 +14,15 @@ from autocompress.networks import FAMILIES
 from autocompress.report.axis import Axis
 from autocompress.report.report_data import ReportData
 from autocompress.report.theme import LIGHT
-from autocompress.search.results.front import LATENCIES, rows
+from autocompress.search.results.front import LATENCIES, format_difference, rows
 from autocompress.units import format_count, format_milliseconds
 
 
 def front_figure(report: ReportData) -> go.Figure:
     """PSNR-Y on the validation images over cost (log scale): the front, all other students, and references.
 
-    A trace's `meta` names the colours of theme.py that it is drawn in; `customdata` of students is their trial.
+    A trace's `meta` names the colours of theme.py that it is drawn in; `customdata` of students is their trial. The
+    bars of the front are intervals of the differences to the pick.
     """
     table, axis = report.students, report.axis
     figure = go.Figure()
@@ -31,6 +32,9 @@ def front_figure(report: ReportData) -> go.Figure:
     if not others.empty:
         figure.add_scatter(mode="markers", name="dominated", opacity=0.5, **_students(others, axis, "other"))
     figure.add_scatter(mode="lines+markers", name="front", **_students(report.front, axis, "front"))
+    bars = report.front["plus_minus"].fillna(0)
+    if bars.any():
+        figure.data[-1].update(error_y={"array": bars.tolist(), "thickness": 1.5, "width": 4})
     if report.pick is not None:
         star = {"size": 17, "symbol": "star", "color": LIGHT["pick"]}
         x, y = [report.pick[axis.key]], [report.pick["psnr_y"]]
@@ -135,6 +139,8 @@ def _text(row: dict[str, Any]) -> str:
         f"<b>trial {row['trial']}, {escape(row['family'])}: {row['psnr_y']:.2f} dB</b>, SSIM-Y {row['ssim_y']:.4f}",
         _costs(row),
     ]
+    if row["plus_minus"] is not None:
+        lines.append(f"to the pick: {format_difference(row['to_pick'], row['plus_minus'])} dB")
     for heading in ("config", "recipe"):
         fields = [f"{escape(str(key))} {escape(str(value))}" for key, value in row[heading].items()]
         lines += [

@@ -21,6 +21,7 @@ from autocompress.report.course import growth_figures
 from autocompress.report.front import front_figure
 from autocompress.report.report_data import ReportData
 from autocompress.report.theme import DARK, LIGHT, variables
+from autocompress.search.results.front import format_difference
 from autocompress.search.results.importances import MIN_TRIALS, importances
 from autocompress.units import format_count, format_duration, format_milliseconds
 
@@ -52,6 +53,7 @@ def _template() -> Template:
     )
     environment.filters |= {"count": format_count, "duration": format_duration, "shape": _shape}
     environment.filters["ms"] = format_milliseconds
+    environment.globals["difference"] = format_difference
     return environment.get_template("page.html")
 
 

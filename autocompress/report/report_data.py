@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 from autocompress.errors import AutocompressError, RunError
 from autocompress.report.axis import AXES, Axis
 from autocompress.search.pareto import Point
-from autocompress.search.results.front import LATENCIES, objective, pick, rows, students
+from autocompress.search.results.front import LATENCIES, note_of_pick, objective, pick, rows, students
+from autocompress.search.results.intervals import Intervals
 from autocompress.search.results.status import NAMES, trials_of
 from autocompress.search.run.config import References, RunConfig, TeacherReference
 from autocompress.search.run.folder import RunFolder
@@ -91,6 +92,16 @@ class ReportData:
     def pick(self) -> dict[str, Any] | None:
         """The student to take; None where all are over the budget, which another session may have lowered."""
         return None if self.front.empty else pick(self.front)
+
+    @property
+    def note_of_pick(self) -> str | None:
+        """Which cheaper students of the front cannot be told apart from the pick; None where all can."""
+        return None if self.front.empty else note_of_pick(self.front)
+
+    @property
+    def note_of_intervals(self) -> str:
+        """What is in the intervals, or why there are none."""
+        return Intervals.of(self.run, self.run.students()).note
 
     @property
     def rows(self) -> list[dict[str, Any]]:

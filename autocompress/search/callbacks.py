@@ -40,3 +40,15 @@ class SearchCallback:
 
     def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         """It could not be made or trained."""
+
+    def on_repeats(self, trainings: int) -> None:
+        """The front's students begin to be trained again with other seeds: so many trainings are left to do."""
+
+    def on_repeat_start(self, trial: int, candidate: Candidate) -> None:
+        """The student of this trial begins to be trained again; `on_step` tells how it goes on."""
+
+    def on_repeat_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        """It has been trained again, and then had this PSNR-Y; the student stays as it was."""
+
+    def on_repeat_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
+        """It could not be trained again; another attempt may follow."""

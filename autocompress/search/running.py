@@ -19,7 +19,8 @@ from autocompress.search.backends.processes import ProcessBackend, TaskSetup
 from autocompress.search.backends.serial import SerialBackend
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.description import describe, facts, identity, recorded_precision
-from autocompress.search.results.front import objective
+from autocompress.search.repeater import Repeater
+from autocompress.search.results.front import has_front, objective
 from autocompress.search.run.crops import copy_crops, crops_of
 from autocompress.search.run.folder import RAY, RunFolder
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
@@ -175,7 +176,12 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
                 study = open_ask_tell(task, feasible, run, session, first, rule)
             tuner = Tuner(study, progress.callback, timer, progress.deadline, own.clock)
             try:
-                return tuner.run(own.backend or make_backend(settings, context))
+                outcome = tuner.run(own.backend or make_backend(settings, context))
+                if settings.repeats == 1 or not outcome.complete or not has_front(run):
+                    return outcome
+                repeater = Repeater(run, task, settings.repeats, progress.callback, progress.deadline, own.clock)
+                repeated = repeater.run(own.backend or make_backend(settings, context))
+                return replace(repeated, reason=f"{outcome.reason}; repeats: {repeated.reason}")
             finally:
                 tuner.write_times()
 

@@ -145,6 +145,13 @@ class Settings:
     )
     trials: int = option(24, WHOLE, "Number of students to look at.", Panel.SEARCH)
     steps: int = option(300, WHOLE, "Training steps of a student that is trained to the end.", Panel.SEARCH)
+    repeats: int = option(
+        1,
+        WHOLE,
+        "Times that each student of the front is trained, with other seeds: measures how far scores spread (±).",
+        Panel.SEARCH,
+        on_join=OnJoin.DEFAULT,
+    )
     timeout: float | None = option(
         None, DURATION, "Stop after this time, such as 10m or 2h.", Panel.RUNNING, on_join=OnJoin.ITS_OWN
     )
@@ -197,7 +204,7 @@ class Settings:
     def __post_init__(self) -> None:
         for each in options_of(Settings):
             object.__setattr__(self, each.field, each.checked(getattr(self, each.field)))
-        for name in ("trials", "steps", "workers"):
+        for name in ("trials", "steps", "repeats", "workers"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise InvalidInput(f"{name} is {number}, but must be >= 1")

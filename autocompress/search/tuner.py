@@ -32,6 +32,11 @@ class Outcome:
     reason: str
     interrupted: bool = False
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was left to do: neither the user nor the clock ended it."""
+        return not self.interrupted and self.reason != TIME_IS_UP
+
 
 class Tuner:
     """The loop of one session: asks the study for trials, hands them to a backend, and tells the study how they end.

@@ -121,8 +121,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> Iterator[io.StringI
     [
         (60, ["trial", "student", "PSNR-Y dB", "FLOPs", "params"], ["SSIM-Y", "of teacher"]),
         (80, ["trial", "student", "PSNR-Y dB", "FLOPs", "params"], ["of teacher", "over bicubic"]),
-        (120, ["SSIM-Y", "of teacher", "under teacher"], ["over bicubic"]),
-        (140, ["SSIM-Y", "of teacher", "over bicubic", "under teacher"], []),
+        (120, ["SSIM-Y", "under teacher", "to the pick"], ["over bicubic", "of teacher"]),
+        (150, ["SSIM-Y", "of teacher", "over bicubic", "under teacher", "to the pick"], []),
     ],
 )
 def test_the_front_fits_the_terminal(

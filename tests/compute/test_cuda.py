@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autocompress import prune
 from autocompress.compute import precision
-from autocompress.compute.convolution import Conv3x3
+from autocompress.compute.convolution import conv3x3
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.embedded import embedded
@@ -81,7 +81,9 @@ def test_a_captured_step_is_the_step(student: EDSR, bank: PixelBank, teacher_los
 @pytest.mark.parametrize(("inputs", "outputs"), [(3, 8), (16, 16), (64, 64), (24, 96)])
 def test_the_gradients_of_a_narrow_convolution(inputs: int, outputs: int) -> None:
     torch.manual_seed(0)
-    conv, x = Conv3x3(inputs, outputs).cuda(), torch.randn(2, inputs, 20, 20, device="cuda", requires_grad=True)
+    conv, x = conv3x3(inputs, outputs), torch.randn(2, inputs, 20, 20, device="cuda", requires_grad=True)
+    Precision("cuda").place(conv)
+    assert type(conv) is not torch.nn.Conv2d
     with torch.autocast("cuda", dtype=torch.bfloat16):
         y = conv(x)
     gradient = torch.randn_like(y)

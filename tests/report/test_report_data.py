@@ -13,6 +13,7 @@ import optuna
 import pytest
 from filelock import FileLock
 from helpers.browser import OpenPage, column
+from helpers.image_scores import give_scores, on_four
 from helpers.small_search import FinishedSearch
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState, create_trial
@@ -24,7 +25,7 @@ from autocompress.report import ReportData, front_figure, write_report
 from autocompress.report.course import growth_figures
 from autocompress.search import RunFolder
 from autocompress.search.results.export import export_trial
-from autocompress.search.results.front import pareto
+from autocompress.search.results.front import pareto, pick
 from autocompress.search.results.importances import importances
 from autocompress.search.results.status import status
 from autocompress.search.run.sessions import lock_of
@@ -210,3 +211,31 @@ def test_with_no_student_there_is_no_report(copied: RunFolder) -> None:
     shutil.rmtree(copied.path / "trials")
     with pytest.raises(RunError, match="no trial has finished yet"):
         ReportData.of(copied)
+
+
+# --- intervals ---
+
+
+def test_the_front_has_bars_and_the_pick_says_what_is_as_good(copied: RunFolder, open_page: OpenPage) -> None:
+    best = pick(pareto(copied))["psnr_y"]
+    give_scores(copied, lambda psnr: on_four(psnr, noise=20.0 * (psnr < best)))
+    table = pareto(copied)
+    front = traces(copied)["front"]
+    assert list(front.error_y.array)[:-1] == table["plus_minus"].tolist()[:-1]
+    assert front.error_y.array[-1] == 0
+    row = table.iloc[0]
+    assert f"to the pick: {row['to_pick']:+.2f} ± {row['plus_minus']:.2f} dB" in front.hovertext[0]
+    page = open_page(write_report(ReportData.of(copied)))
+    assert f"trial {row['trial']} (edsr" in page.locator("#as-good").inner_text()
+    assert "whose bar reaches the pick" in page.locator("main").inner_text()
+    shown = page.locator(f"tr[data-trial='{row['trial']}']").inner_text()
+    assert f"{row['to_pick']:+.2f} ± {row['plus_minus']:.2f}" in shown
+
+
+def test_without_intervals_the_page_says_why(finished: FinishedSearch, copied: RunFolder) -> None:
+    assert "rests on one validation image" in page_of(finished[0])
+    give_scores(copied, lambda _: None)
+    text = page_of(copied)
+    assert "did not keep scores by image" in text
+    assert 'id="as-good"' not in text
+    assert traces(copied)["front"].error_y.array is None

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autocompress.compute.convolution import Conv3x3
+from autocompress.compute.convolution import conv3x3
 from autocompress.errors import ConfigError
 from autocompress.networks.base import Config, SRNetwork
 
@@ -69,21 +69,21 @@ class ResidualBlock(nn.Module):
     Residual Networks" (ECCV 2016): behind it nothing negative could be added, and without one the body were linear.
     """
 
-    conv1: Conv3x3
-    conv2: Conv3x3  # of 2 or 3 layers
-    conv3: Conv3x3  # of 3 layers
+    conv1: nn.Conv2d
+    conv2: nn.Conv2d  # of 2 or 3 layers
+    conv3: nn.Conv2d  # of 3 layers
 
     def __init__(self, num_feat: int, num_layer: int, res_scale: float) -> None:
         super().__init__()
         self.res_scale = res_scale
         self.num_layer = num_layer
         for layer in range(1, num_layer + 1):
-            setattr(self, f"conv{layer}", Conv3x3(num_feat, num_feat))
+            setattr(self, f"conv{layer}", conv3x3(num_feat, num_feat))
 
     @property
-    def last(self) -> Conv3x3:
+    def last(self) -> nn.Conv2d:
         """The convolution that writes to the stream."""
-        conv: Conv3x3 = getattr(self, f"conv{self.num_layer}")
+        conv: nn.Conv2d = getattr(self, f"conv{self.num_layer}")
         return conv
 
     def add_nothing(self) -> None:
@@ -122,15 +122,15 @@ class EDSR(SRNetwork):
         super().__init__(config)
         feat = config.num_feat
         self.register_buffer("mean", torch.tensor(RGB_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.conv_first = Conv3x3(3, feat)
+        self.conv_first = conv3x3(3, feat)
         blocks = (ResidualBlock(feat, config.num_layer, config.res_scale) for _ in range(config.num_block))
         self.body = nn.Sequential(*blocks)
-        self.conv_after_body = Conv3x3(feat, feat)
+        self.conv_after_body = conv3x3(feat, feat)
         stages: list[nn.Module] = []
         for factor in shuffle_factors(config.scale):
-            stages += [Conv3x3(feat, feat * factor**2), nn.PixelShuffle(factor)]
+            stages += [conv3x3(feat, feat * factor**2), nn.PixelShuffle(factor)]
         self.upsample = nn.Sequential(*stages)
-        self.conv_last = Conv3x3(feat, 3)
+        self.conv_last = conv3x3(feat, 3)
 
     @override
     def repeated(self) -> list[nn.Module]:

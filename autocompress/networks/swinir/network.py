@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autocompress.compute.convolution import Conv3x3
+from autocompress.compute.convolution import conv3x3
 from autocompress.errors import ConfigError
 from autocompress.networks.base import Config, SRNetwork
 from autocompress.networks.swinir.windows import WindowAttention, edge_masks, linear, padded, shift_mask
@@ -154,7 +154,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, config: SwinIRConfig, depth: int, num_heads: int) -> None:
         super().__init__()
         self.residual_group = LayerGroup(config, depth, num_heads)
-        self.conv = Conv3x3(config.embed_dim, config.embed_dim)
+        self.conv = conv3x3(config.embed_dim, config.embed_dim)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, H, W, C) to the same shape; `mask` (windows, 1, N, N) is for shifted windows."""
@@ -176,15 +176,15 @@ class SwinIR(SRNetwork):
         dim = config.embed_dim
         self.register_buffer("mean", torch.tensor(RGB_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("edges", edge_masks(config.window_size), persistent=False)
-        self.conv_first = Conv3x3(3, dim)
+        self.conv_first = conv3x3(3, dim)
         self.patch_embed = nn.Sequential(OrderedDict(norm=nn.LayerNorm(dim)))
         counts = zip(config.depths, config.num_heads, strict=True)
         self.layers = nn.ModuleList(ResidualBlock(config, depth, heads) for depth, heads in counts)
         self.norm = nn.LayerNorm(dim)
-        self.conv_after_body = Conv3x3(dim, dim)
+        self.conv_after_body = conv3x3(dim, dim)
         if not config.direct:
-            self.conv_before_upsample = nn.Sequential(Conv3x3(dim, NUM_FEAT), nn.LeakyReLU())
-            self.conv_last = Conv3x3(NUM_FEAT, 3)
+            self.conv_before_upsample = nn.Sequential(conv3x3(dim, NUM_FEAT), nn.LeakyReLU())
+            self.conv_last = conv3x3(NUM_FEAT, 3)
         self.upsample = nn.Sequential(*_upsample_stages(config))
 
     @override
@@ -246,7 +246,7 @@ def _upsample_stages(config: SwinIRConfig) -> list[nn.Module]:
     inputs, outputs = (config.embed_dim, 3) if config.direct else (NUM_FEAT, NUM_FEAT)
     stages: list[nn.Module] = []
     for factor in config.shuffle_factors:
-        stages += [Conv3x3(inputs, outputs * factor**2), nn.PixelShuffle(factor)]
+        stages += [conv3x3(inputs, outputs * factor**2), nn.PixelShuffle(factor)]
     return stages
 
 

@@ -11,10 +11,12 @@ import pandas as pd
 
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.errors import InvalidInput, RunError
+from autocompress.evaluation.intervals import Interval
 from autocompress.evaluation.latency import Latency, Machine
 from autocompress.io import checkpoints
 from autocompress.networks import shape
 from autocompress.search.pareto import Point, front
+from autocompress.search.results.intervals import Intervals
 from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.student import StoredStudent
@@ -34,6 +36,8 @@ COLUMNS = (
     "flops_share",
     "gain_over_bicubic",
     "loss_to_teacher",
+    "to_pick",
+    "plus_minus",
     *LATENCIES.values(),
     "latency_on",
     "config",
@@ -45,8 +49,9 @@ def students(run: RunFolder) -> pd.DataFrame:
     """Every finished student by its cost; `on_front` says which no other within the budget dominates.
 
     `flops_share` is of the teacher's FLOPs, of the best one where there are several; `gain_over_bicubic` and
-    `loss_to_teacher` are in dB of PSNR-Y on the validation images. `latency_ms`, with PyTorch, `latency_onnx_ms`, with
-    ONNX Runtime, and `latency_on`, the machine, are missing where nobody has measured them.
+    `loss_to_teacher` are in dB of PSNR-Y on the validation images, as is `to_pick`, the difference to the front's pick,
+    with its interval `plus_minus` (see `results.intervals`; missing where there is none). `latency_ms`, with PyTorch,
+    `latency_onnx_ms`, with ONNX Runtime, and `latency_on`, the machine, are missing where nobody has measured them.
     """
     config, measured = run.config, run.students()
     machine = None if config.search.machine is None else Machine(**config.search.machine)
@@ -60,6 +65,15 @@ def students(run: RunFolder) -> pd.DataFrame:
     allowed = {row["trial"] for row in table_rows if allows(limit, row)}
     best = {point.trial for point in front([point for point in points if point.trial in allowed])}
     table["on_front"] = table["trial"].isin(best)
+    return table if not best else _with_intervals(table, Intervals.of(run, measured))
+
+
+def _with_intervals(table: pd.DataFrame, intervals: Intervals) -> pd.DataFrame:
+    """The students with their differences to the pick of their front."""
+    best = pick(table[table["on_front"]])
+    found = [intervals.between(trial, best["trial"]) for trial in table["trial"]]
+    table["to_pick"] = table["psnr_y"] - best["psnr_y"]
+    table["plus_minus"] = [math.nan if one is None else one.plus_minus for one in found]
     return table
 
 
@@ -82,6 +96,11 @@ def pareto(run: RunFolder) -> pd.DataFrame:
     """The front of a run by what it costs; RunError where no trial has finished, or none within its budget."""
     table = _within_budget(run)
     return table[table["on_front"]].drop(columns="on_front").reset_index(drop=True)
+
+
+def has_front(run: RunFolder) -> bool:
+    """Whether a trial within the run's budget has finished."""
+    return bool(students(run)["on_front"].any())
 
 
 def _within_budget(run: RunFolder) -> pd.DataFrame:
@@ -140,6 +159,8 @@ def as_json(run: RunFolder, table: pd.DataFrame) -> dict[str, Any]:
         "budget": asdict(config.search.budget),
         "references": config.references.to_dict(),
         "pick": pick(table)["trial"],
+        "as_good": [row["trial"] for row in as_good(table)],
+        "intervals": Intervals.of(run, run.students()).to_dict(),
         "students": rows(table),
     }
 
@@ -147,6 +168,32 @@ def as_json(run: RunFolder, table: pd.DataFrame) -> dict[str, Any]:
 def pick(table: pd.DataFrame) -> dict[str, Any]:
     """The student to take from a front: the best PSNR-Y. Everything on it is within the budget."""
     return max(rows(table), key=lambda row: float(row["psnr_y"]))
+
+
+def as_good(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The other students of a front, which cost less, that cannot be told apart from its pick; the cheapest first."""
+    best = pick(table)["trial"]
+    others = (row for row in rows(table) if row["trial"] != best and row["plus_minus"] is not None)
+    return [row for row in others if Interval(row["to_pick"], row["plus_minus"]).has_zero]
+
+
+def note_of_pick(table: pd.DataFrame) -> str | None:
+    """For people, which cheaper students of a front cannot be told apart from its pick; None where all can."""
+    if not (equals := as_good(table)):
+        return None
+    first, *more = equals
+    cost = f"{format_count(first['flops'])} FLOPs"
+    if first["latency_ms"] is not None:
+        cost += f", {format_milliseconds(first['latency_ms'])} ms"
+    network = shape(first["family"], first["config"])
+    others = "" if not more else f"; nor can {', '.join(str(row['trial']) for row in more)}"
+    difference = format_difference(first["to_pick"], first["plus_minus"])
+    return f"trial {first['trial']} ({network}, {cost}) cannot be told apart from it: {difference} dB{others}"
+
+
+def format_difference(to_pick: float, plus_minus: float | None) -> str:
+    """A difference in dB, as `-0.03 ± 0.05`; without an interval where there is none."""
+    return f"{to_pick:+.2f}" if plus_minus is None else f"{to_pick:+.2f} ± {plus_minus:.2f}"
 
 
 def cells(row: dict[str, Any]) -> tuple[str, ...]:

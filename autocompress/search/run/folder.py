@@ -16,13 +16,14 @@ from autocompress.errors import DiskFull, RunError
 from autocompress.evaluation.latency import Latency
 from autocompress.io import checkpoints
 from autocompress.search.run.config import RunConfig, SearchIdentity
-from autocompress.search.run.student import STUDENT, StoredStudent, read_student
+from autocompress.search.run.student import STUDENT, StoredStudent, StudentRecord, read_student
 
 CONFIG = "config.json"
 LOCK = ".lock"
 TIMES = "times.json"
 LATENCY = "latency.json"
 LOG = "log.txt"
+REPEATS = "repeats"
 RAY = ".ray"  # the folder of a file by which workers on Ray see that they have this run before them
 THREADS = "machine.threads"  # the key, in the identity of a search for latency, of the number of threads
 OLD = 60  # seconds; a temporary file that is older belongs to no process that still writes it
@@ -32,7 +33,7 @@ class RunFolder:
     """One search: config.json, times.json, study.db, and what is written of the front, beside
 
     - trials/0007/: student.safetensors + .json, crop-0.png..., latency.json where it was measured, log.txt, and
-      state.pt while there is something to go on with;
+      state.pt while there is something to go on with, and repeats/1/student.json of each further training of it;
     - crops/: pieces of validation images, by bicubic and the teachers; artifacts/: the dashboard's pictures;
     - latencies.json, of a search for latency.
     """
@@ -87,6 +88,25 @@ class RunFolder:
         """The students of all finished trials, by trial number."""
         folders = sorted(file.parent for file in self.path.glob(f"trials/*/{STUDENT}"))
         return [student for folder in folders if (student := read_student(folder)) is not None]
+
+    def repeat_folder(self, number: int, ordinal: int) -> Path:
+        """Where a trial's student is trained once more; 1 is the first time after its own."""
+        return self.trial(number) / REPEATS / str(ordinal)
+
+    def repeat(self, number: int, ordinal: int) -> StudentRecord | None:
+        """What came of it; None if it is not written yet."""
+        return read_student(self.repeat_folder(number, ordinal))
+
+    def repeats(self, number: int) -> list[StudentRecord]:
+        """What came of all that are written, in no order."""
+        folders = [file.parent for file in self.trial(number).glob(f"{REPEATS}/*/{STUDENT}")]
+        return [student for folder in folders if (student := read_student(folder)) is not None]
+
+    def keep_scores_of_repeat(self, number: int, ordinal: int) -> None:
+        """Remove what a repeat that is written has beside its record."""
+        for file in self.repeat_folder(number, ordinal).iterdir():
+            if file.name != STUDENT:
+                file.unlink()
 
     def latency(self, number: int) -> dict[str, Latency]:
         """By runtime, the latency of a trial's student as it was last measured."""

@@ -57,7 +57,10 @@ class Provenance:
 
 @dataclass(frozen=True)
 class StudentRecord:
-    """A student: `config` is its network's, `flops` are at 1280x720, `metrics` are means over the validation images."""
+    """A student: `config` is its network's, `flops` are at 1280x720, `metrics` are means over the validation images.
+
+    `psnr_y_by_image` is its PSNR-Y in dB on each of these; None in files of the first versions.
+    """
 
     family: str
     config: Mapping[str, Any]
@@ -67,6 +70,7 @@ class StudentRecord:
     metrics: Mapping[str, float]
     provenance: Provenance
     latency_ms: float | None = None  # where latency is what counts
+    psnr_y_by_image: Mapping[str, float] | None = None
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> StudentRecord:
@@ -80,6 +84,7 @@ class StudentRecord:
             metrics=content["metrics"],
             provenance=Provenance.from_dict(content.get("provenance", {})),
             latency_ms=content.get("latency_ms"),
+            psnr_y_by_image=content.get("psnr_y_by_image"),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,6 +97,7 @@ class StudentRecord:
             "params": self.params,
             **({} if self.latency_ms is None else {"latency_ms": self.latency_ms}),
             "metrics": dict(self.metrics),
+            **({} if self.psnr_y_by_image is None else {"psnr_y_by_image": dict(self.psnr_y_by_image)}),
             "provenance": self.provenance.to_dict(),
         }
 

@@ -14,7 +14,7 @@ import torch
 import autocompress
 from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError, DiskFull
-from autocompress.evaluation.scores import network_upscaler
+from autocompress.evaluation.scores import Scores, network_upscaler
 from autocompress.io import checkpoints
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
@@ -142,7 +142,7 @@ class _Trial:
             )
         with self._timed("writing"):
             checkpoints.save_tensors(folder / WEIGHTS, student.state_dict())
-            write_student(folder, self._describe(student, scores.mean))
+            write_student(folder, self._describe(student, scores))
         return scores.mean
 
     @contextmanager
@@ -152,7 +152,7 @@ class _Trial:
             yield
         self._seconds[part] = self._seconds.get(part, 0.0) + time.perf_counter() - start
 
-    def _describe(self, student: SRNetwork, metrics: dict[str, float]) -> StudentRecord:
+    def _describe(self, student: SRNetwork, scores: Scores) -> StudentRecord:
         task, candidate, context = self._context.task, self._job.candidate, self._context
         space = task.joint_space[candidate.space]
         provenance = Provenance(
@@ -173,5 +173,10 @@ class _Trial:
             arithmetic=context.precision.to_dict(),
             versions={"autocompress": autocompress.__version__, "torch": torch.__version__},
         )
-        described = describe(student)
-        return StudentRecord(**described, metrics=metrics, provenance=provenance, latency_ms=candidate.latency)
+        return StudentRecord(
+            **describe(student),
+            metrics=scores.mean,
+            provenance=provenance,
+            latency_ms=candidate.latency,
+            psnr_y_by_image=scores.by_image("psnr_y"),
+        )
