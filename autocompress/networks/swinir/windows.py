@@ -64,8 +64,8 @@ class WindowAttention(nn.Module):
         batch, height, width, dim = x.shape
         side, heads = self.window, self.num_heads
         rows, columns = height // side, width // side
-        # Windows are taken apart before heads, and put together after them: whole pixels are cheap to move, a head's few
-        # channels are not.
+        # Windows are taken apart before heads, and put together after them: whole pixels are cheap to move, a head's
+        # few channels are not.
         apart = x.view(batch, rows, side, columns, side, dim).transpose(2, 3).reshape(batch, -1, side * side, dim)
         parts = self.qkv(apart).view(batch, -1, side * side, 3, heads, dim // heads)
         q, k, v = parts.permute(3, 0, 1, 4, 2, 5).contiguous()

@@ -75,7 +75,7 @@ def real_teacher() -> SwinIR:
 
 @pytest.fixture(scope="module")
 def real_projection(real_teacher: SwinIR) -> Shrink:
-    return shrinker(real_teacher, photo_patches(2, 48))
+    return shrinker(real_teacher, photo_patches(4, 32))
 
 
 @pytest.fixture(scope="module")
