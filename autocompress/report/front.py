@@ -22,7 +22,7 @@ def front_figure(report: ReportData) -> go.Figure:
     """PSNR-Y on the validation images over cost (log scale): the front, all other students, and references.
 
     A trace's `meta` names the colours of theme.py that it is drawn in; `customdata` of students is their trial. The
-    bars of the front are intervals of the differences to the pick.
+    bars of the front are the upper halves of the intervals of the differences to the pick, up to where it may be.
     """
     table, axis = report.students, report.axis
     figure = go.Figure()
@@ -32,9 +32,9 @@ def front_figure(report: ReportData) -> go.Figure:
     if not others.empty:
         figure.add_scatter(mode="markers", name="dominated", opacity=0.5, **_students(others, axis, "other"))
     figure.add_scatter(mode="lines+markers", name="front", **_students(report.front, axis, "front"))
-    bars = report.front["plus_minus"].fillna(0)
-    if bars.any():
-        figure.data[-1].update(error_y={"array": bars.tolist(), "thickness": 1.5, "width": 4})
+    up = report.front["plus_minus"].fillna(0).tolist()
+    if any(up):
+        figure.data[-1].update(error_y={"array": up, "arrayminus": [0] * len(up), "thickness": 1.5, "width": 4})
     if report.pick is not None:
         star = {"size": 17, "symbol": "star", "color": LIGHT["pick"]}
         x, y = [report.pick[axis.key]], [report.pick["psnr_y"]]

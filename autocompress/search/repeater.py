@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from autocompress.errors import DiskFull
+from autocompress.errors import DiskFull, RunError
 from autocompress.search.backends.base import Backend
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.results.front import pareto
@@ -86,8 +86,8 @@ class Repeater:
     def _read_front(self) -> list[StoredStudent]:
         """The students of the front, the best first."""
         trials = pareto(self._run)["trial"].tolist()
-        students = {student.trial: student for student in self._run.students()}
-        return [students[trial] for trial in reversed(trials)]
+        students = [student for student in self._run.students() if student.trial in trials]
+        return sorted(students, key=lambda student: trials.index(student.trial), reverse=True)
 
     def _missing(self, students: list[StoredStudent]) -> list[_Repeat]:
         """First one repeat of each student, then a second one, so that what is done when time is up says most."""
@@ -103,7 +103,11 @@ class Repeater:
     def _candidate(self, student: StoredStudent, ordinal: int) -> Candidate:
         """The candidate of a student's trial, with another seed."""
         point, seed = student.provenance.point, student.provenance.recipe["seed"]
-        assert point is not None  # of a version that wrote none, the study would not go on
+        if point is None:
+            raise RunError(
+                f"{self._run.path}: trial {student.trial} was written by an older version, which did not say enough to "
+                "train its student again; leave --repeats out"
+            )
         recipe = replace(self._task.recipe, seed=(seed + SEEDS_APART * ordinal) % (MAX_SEED + 1))
         return replace(self._task.joint_space.candidate(point, recipe), latency=student.latency_ms)
 

@@ -223,11 +223,12 @@ def test_the_front_has_bars_and_the_pick_says_what_is_as_good(copied: RunFolder,
     front = traces(copied)["front"]
     assert list(front.error_y.array)[:-1] == table["plus_minus"].tolist()[:-1]
     assert front.error_y.array[-1] == 0
+    assert set(front.error_y.arrayminus) == {0}
     row = table.iloc[0]
     assert f"to the pick: {row['to_pick']:+.2f} ± {row['plus_minus']:.2f} dB" in front.hovertext[0]
     page = open_page(write_report(ReportData.of(copied)))
     assert f"trial {row['trial']} (edsr" in page.locator("#as-good").inner_text()
-    assert "whose bar reaches the pick" in page.locator("main").inner_text()
+    assert "where that reaches up to the pick" in page.locator("main").inner_text()
     shown = page.locator(f"tr[data-trial='{row['trial']}']").inner_text()
     assert f"{row['to_pick']:+.2f} ± {row['plus_minus']:.2f}" in shown
 

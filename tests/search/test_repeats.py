@@ -1,5 +1,6 @@
 """Students of the front that are trained again with other seeds: what is kept, and what a kill leaves."""
 
+import json
 import statistics
 import time
 from dataclasses import replace
@@ -10,6 +11,7 @@ from helpers.fake_trials import FakeSetup
 from helpers.programs import finish, start
 from helpers.small_search import MakeSettings, Recorder, run_search
 
+from autocompress.errors import RunError
 from autocompress.search import RunFolder, SearchCallback, Settings
 from autocompress.search.results.front import pareto, pick
 from autocompress.search.results.intervals import TYPICAL_SPREAD, Intervals
@@ -154,6 +156,17 @@ def test_one_that_fails_for_good_is_left_out(small: MakeSettings) -> None:
     assert progress.events == ["repeat of 0 failed: the fake trial raised"]
     assert [trial for trial, _ in progress.repeats] == [0]
     assert "failed: the fake trial raised" in (RunFolder(wanted.folder).trial(0) / "log.txt").read_text()
+
+
+def test_students_of_older_versions_cannot_be_trained_again(small: MakeSettings) -> None:
+    wanted = small(trials=1)
+    fake_trials.run(wanted, FakeSetup(), here=True)
+    file = wanted.folder / "trials" / "0000" / "student.json"
+    content = json.loads(file.read_text())
+    del content["provenance"]["point"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(RunError, match="trial 0 was written by an older version"):
+        fake_trials.run(replace(wanted, repeats=2), FakeSetup(), here=True)
 
 
 def test_the_time_may_end_it(small: MakeSettings) -> None:

@@ -41,7 +41,10 @@ class Backend(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End all work, at once; nothing is written after this. A backend may be closed twice."""
+        """End all work, at once; nothing is written after this.
+
+        A backend may be closed twice, and takes jobs again after that: a search that has ended may have repeats to do.
+        """
 
 
 class WorkerSetup(Protocol):

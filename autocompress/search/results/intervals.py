@@ -16,8 +16,8 @@ from autocompress.search.run.student import StoredStudent
 
 # what holds where a run has no repeats: EDSR students of three sizes, after 300 steps on the default images
 # (benchmarks/seeds.py)
-MIN_DEGREES = 4  # of freedom: a spread from fewer is worth less than the typical one
 TYPICAL_SPREAD = SeedSpread(sd=0.016, degrees=12)
+MIN_DEGREES = 4  # of freedom: a spread from fewer is worth less than the typical one
 
 
 @dataclass(frozen=True)

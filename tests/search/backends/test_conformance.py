@@ -92,6 +92,16 @@ def test_nothing_more_is_told_of_what_was_stopped(make: MakeBackend) -> None:
         assert poll(backend, 1) == [RungReached(1, 0, 30.0)]
 
 
+def test_one_that_was_closed_takes_jobs_again(make: MakeBackend) -> None:
+    with closing(make(two_rungs, 1)) as backend:
+        backend.start(job(0))
+        poll(backend, 1)
+        backend.close()
+        assert backend.free_slots() == 1
+        backend.start(job(0))
+        assert poll(backend, 1) == [RungReached(0, 0, 30.0)]
+
+
 def test_several_are_under_way(make: MakeBackend) -> None:
     with closing(make(two_rungs, 2)) as backend:
         for number in (0, 1):

@@ -122,6 +122,7 @@ class RayBackend(Backend):
         self._kill(self._workers)
         self._workers.clear()
         self._waiting.clear()
+        self._sent_setup = None  # the marker goes with the folder
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _add_workers(self) -> None:

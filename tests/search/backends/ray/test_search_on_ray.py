@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from helpers.small_search import MakeSettings, Recorder, counts, run_search, tri
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.search import OnRay, RunFolder
 from autocompress.search.pareto import Point
+from autocompress.search.results.front import pareto
 from autocompress.search.stopping import NoStopping
 from autocompress.search.trial.messages import Job, Message, RungReached, Work
 
@@ -50,6 +52,22 @@ def test_ray_does_what_one_worker_does(settings: MakeSettings, tmp_path: Path) -
     assert len(found[0]) == 3
     there = {entry.name for entry in run.path.iterdir() if not entry.name.startswith((".asking", ".lock", "study.db-"))}
     assert there == {"artifacts", "config.json", "crops", "sessions", "study.db", "times.json", "trials"}
+
+
+def test_repeats_are_trained_there_too(settings: MakeSettings) -> None:
+    """As here: the same scores with the same seeds, and nothing but these is kept."""
+    wanted = settings(steps=4, trials=2, repeats=2, **TWO)
+    run, outcome = run_search(wanted, stopping=NoStopping())
+    assert outcome.reason.endswith("were trained 2 times each")
+    front = pareto(run)["trial"].tolist()
+    found = {trial: [repeat.metrics for repeat in run.repeats(trial)] for trial in front}
+    assert all(len(repeats) == 1 for repeats in found.values())
+    kept = {file.name for trial in front for file in run.repeat_folder(trial, 1).iterdir()}
+    assert kept == {"student.json"}
+    for trial in front:
+        (run.repeat_folder(trial, 1) / "student.json").unlink()
+    run_search(replace(wanted, backend="local", workers=1), stopping=NoStopping())
+    assert {trial: [repeat.metrics for repeat in run.repeats(trial)] for trial in front} == found
 
 
 class OddOnes(NoStopping):
