@@ -113,6 +113,8 @@ class Display(SearchCallback):
         self.best = float("-inf")
         self.started = time.monotonic()
         self._pace: tuple[int, float] | None = None  # trials left at this session's first, and the time then
+        self.refining_ends: float | None = None  # when the time for refining is used up, if that is limited
+        self.gained = 0.0  # dB by refining, of all students together
 
     def __enter__(self) -> Self:
         return self
@@ -170,6 +172,21 @@ class Display(SearchCallback):
         self.log(f"{_name(trial, candidate)}  FAILED: {reason}", "red")
 
     @override
+    def on_refinement(self, students: int, seconds: float | None) -> None:
+        self.refining_ends = None if seconds is None else time.monotonic() + seconds
+        limit = "" if seconds is None else f" for {format_duration(seconds)}"
+        self.log(f"refining the {students} students of the front{limit}")
+
+    @override
+    def on_piece_start(self, trial: int, candidate: Candidate, steps: int, psnr: float) -> None:
+        self.log(f"{_name(trial, candidate)}  {psnr:6.2f} dB, trains for {steps} steps more", "dim")
+
+    @override
+    def on_piece_end(self, trial: int, candidate: Candidate, before: float, after: float) -> None:
+        self.gained += after - before
+        change = f"{after - before:+.3f} dB" if after > before else "no better: stays as it was"
+        self.log(f"{_name(trial, candidate)}  {after:6.2f} dB  {change}", "bold" if after > before else None)
+
     def on_repeats(self, trainings: int) -> None:
         self.log(f"... training the front's students again with other seeds, {trainings} trainings", "dim")
 
@@ -196,6 +213,7 @@ class _Running:
 
     text: str
     so_far: str
+    steps: int
     step: int = 0
 
 
@@ -205,6 +223,7 @@ class LiveDisplay(Display):
     def __init__(self, console: Console, trials: int, steps: int) -> None:
         super().__init__(console, trials, steps)
         self._stage = ""
+        self._refines = False
         self._running: dict[int, _Running] = {}
         self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
 
@@ -228,7 +247,7 @@ class LiveDisplay(Display):
 
     @override
     def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
-        self._running[trial] = _Running(_name(trial, candidate), f"{psnr:.2f} dB before training")
+        self._running[trial] = _Running(_name(trial, candidate), f"{psnr:.2f} dB before training", self.steps)
 
     @override
     def on_training_start(self, trial: int, candidate: Candidate) -> None:
@@ -241,6 +260,20 @@ class LiveDisplay(Display):
     @override
     def on_rung(self, trial: int, step: int, psnr: float) -> None:
         self._at_work(trial).so_far = f"{psnr:.2f} dB so far"
+
+    @override
+    def on_refinement(self, students: int, seconds: float | None) -> None:
+        super().on_refinement(students, seconds)
+        self._refines = True
+
+    @override
+    def on_piece_start(self, trial: int, candidate: Candidate, steps: int, psnr: float) -> None:
+        self._running[trial] = _Running(_name(trial, candidate), f"{psnr:.2f} dB before", steps)
+
+    @override
+    def on_piece_end(self, trial: int, candidate: Candidate, before: float, after: float) -> None:
+        self._running.pop(trial, None)
+        super().on_piece_end(trial, candidate, before, after)
 
     @override
     def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
@@ -259,7 +292,7 @@ class LiveDisplay(Display):
 
     @override
     def on_repeat_start(self, trial: int, candidate: Candidate) -> None:
-        self._running[trial] = _Running(_name(trial, candidate), "trained again")
+        self._running[trial] = _Running(_name(trial, candidate), "trained again", self.steps)
 
     @override
     def on_repeat_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
@@ -273,7 +306,7 @@ class LiveDisplay(Display):
 
     def _at_work(self, trial: int) -> _Running:
         """The running trial of this number; it is added here if it resumed from a rung, without a first score."""
-        return self._running.setdefault(trial, _Running(f"trial {trial:3}", ""))
+        return self._running.setdefault(trial, _Running(f"trial {trial:3}", "", self.steps))
 
     def _render(self) -> Group:
         now = sorted(self._running.items())
@@ -283,14 +316,23 @@ class LiveDisplay(Display):
         for _, running in now:
             bar = Table.grid(padding=(0, 1))
             bar.add_row(
-                ProgressBar(self.steps, running.step, width=30), f"step {running.step}/{self.steps}", running.so_far
+                ProgressBar(running.steps, running.step, width=30),
+                f"step {running.step}/{running.steps}",
+                running.so_far,
             )
             lines += [Text(running.text, overflow="ellipsis", no_wrap=True), bar]
-        shares = sum(running.step / self.steps for _, running in now)
+        return Group(*lines, Text(self._refined() if self._refines else self._searched(), style="cyan"))
+
+    def _searched(self) -> str:
+        shares = sum(running.step / running.steps for running in self._running.values())
         overall = f"trial {self.trials - self.left}/{self.trials}, {self.time_left(shares)}"
-        if self.best > 0:
-            overall += f", best {self.best:.2f} dB"
-        return Group(*lines, Text(overall, style="cyan"))
+        return f"{overall}, best {self.best:.2f} dB" if self.best > 0 else overall
+
+    def _refined(self) -> str:
+        overall = f"refining, {self.gained:+.2f} dB in all, {format_duration(time.monotonic() - self.started)} gone"
+        if self.refining_ends is None:
+            return overall
+        return f"{overall}, {format_duration(max(0.0, self.refining_ends - time.monotonic()))} left"
 
 
 def _name(trial: int, candidate: Candidate) -> str:

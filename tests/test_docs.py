@@ -39,11 +39,12 @@ NOT_RUN = {  # by how they begin: why not
     "autocompress search --budget-flops 20G --backend ray": "a cluster; search/backends/ray has such searches",
 }
 FEW = {  # option: what it is given, and the commands that are given it also where they do not have it
-    "--steps": ("2", ("search", "distill", "prune", "teacher train")),
+    "--steps": ("2", ("search", "refine", "distill", "prune", "teacher train")),
     "--trials": ("1", ("search",)),
     "--batch-size": ("2", ("teacher train",)),
     "--patch-size": ("16", ("teacher train",)),
     "--workers": ("1", ()),
+    "--refine": ("1s", ()),
 }
 SLOW = (  # by how they begin: a SwinIR is trained or shrunk, or many networks are timed
     "autocompress search --objective latency",

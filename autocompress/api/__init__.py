@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from autocompress.api._lists import spaces as spaces
     from autocompress.api._prune import PrunedTeacher as PrunedTeacher
     from autocompress.api._prune import prune as prune
+    from autocompress.api._refine import refine as refine
     from autocompress.api._result import Result as Result
     from autocompress.api._result import Student as Student
     from autocompress.api._result import open_run as open_run
@@ -56,6 +57,7 @@ _MODULES = {
     "spaces": "api._lists",
     "PrunedTeacher": "api._prune",
     "prune": "api._prune",
+    "refine": "api._refine",
     "Result": "api._result",
     "Student": "api._result",
     "open_run": "api._result",
@@ -89,6 +91,7 @@ __all__ = [
     "measure_latency",
     "open_run",
     "prune",
+    "refine",
     "search",
     "space",
     "spaces",

@@ -39,7 +39,7 @@ def search(*, progress: bool = True, **given: Any) -> Result:
     from autocompress.search import search as run_search
 
     with _display(progress, settings) as display:
-        return _written(*run_search(settings, display, backend=backend), settings.storage)
+        return written(*run_search(settings, display, backend=backend), settings.storage)
 
 
 def join(run: str | Path, *, progress: bool = True, **given: Any) -> Result:
@@ -58,10 +58,10 @@ def join(run: str | Path, *, progress: bool = True, **given: Any) -> Result:
     from autocompress.search.running import recorded_settings
 
     with _display(progress, recorded_settings(RunFolder.existing(Path(run)))) as display:
-        return _written(*join_search(Path(run), display, **own), own["storage"])
+        return written(*join_search(Path(run), display, **own), own["storage"])
 
 
-def _declare(call: Callable[..., Result], options: Iterable[Option]) -> None:
+def declare(call: Callable[..., Result], options: Iterable[Option]) -> None:
     """Say, for `help()` and `inspect.signature`, which keywords there are and what they do."""
     own = inspect.signature(call, eval_str=True)
     fixed = [each for each in own.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
@@ -75,11 +75,11 @@ def _declare(call: Callable[..., Result], options: Iterable[Option]) -> None:
     call.__doc__ = (call.__doc__ or "").replace("    {options}", "\n".join(lines))
 
 
-_declare(search, OPTIONS)
-_declare(join, OF_A_SESSION)
+declare(search, OPTIONS)
+declare(join, OF_A_SESSION)
 
 
-def _written(run: RunFolder, outcome: Outcome, storage: str | None) -> Result:
+def written(run: RunFolder, outcome: Outcome, storage: str | None) -> Result:
     """The result, once report.html is written, if there are students, and pareto.csv and .json, if there is a front."""
     from autocompress.report import ReportData, write_report
     from autocompress.search.results.front import remove_pareto, students, write_pareto

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from autocompress import __version__
-from autocompress.cli import cache, distill, evaluate, export, prune, runs, search, spaces, teacher, upscale
+from autocompress.cli import cache, distill, evaluate, export, prune, refine, runs, search, spaces, teacher, upscale
 from autocompress.errors import AutocompressError, InvalidInput
 
 NAME = "autocompress"
@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (search, runs, prune, distill, evaluate, export, upscale, teacher, spaces, cache):
+for _module in (search, refine, runs, prune, distill, evaluate, export, upscale, teacher, spaces, cache):
     _module.register(app)
 
 

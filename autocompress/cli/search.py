@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,9 +45,9 @@ def search(
     from autocompress import api
 
     if join is None:
-        _show(api.search(**given, progress=not quiet), quiet)
+        show_result(api.search(**given, progress=not quiet), quiet)
     else:
-        _show(api.join(join, **_given_to_join(context, given), progress=not quiet), quiet)
+        show_result(api.join(join, **_given_to_join(context, given), progress=not quiet), quiet)
 
 
 def _given_to_join(context: typer.Context, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,23 +79,23 @@ def _parameter(option: Option) -> inspect.Parameter:
     )
 
 
-def _with_options(command: Any) -> None:
-    """Put the options of a search into a command's signature, from which Typer takes them."""
+def with_options(command: Any, options: Iterable[Option]) -> None:
+    """Put options after the first parameter into a command's signature, from which Typer takes them."""
     own = inspect.signature(command, eval_str=True)
-    context, *more, _ = own.parameters.values()
-    command.__signature__ = own.replace(parameters=[context, *map(_parameter, OPTIONS), *more])
+    first, *more, _ = own.parameters.values()
+    command.__signature__ = own.replace(parameters=[first, *map(_parameter, options), *more])
 
 
-_with_options(search)
+with_options(search, OPTIONS)
 
 
-def _show(result: Result, quiet: bool) -> None:
-    """The front, and where it is."""
+def show_result(result: Result, quiet: bool, what: str = "search") -> None:
+    """The front, and where it is; `what` has ended."""
     from autocompress.cli.tables import show_front
     from autocompress.search.results.front import budget
 
     if not quiet:
-        typer.echo(f"The search ended: {result.reason}.", err=True)
+        typer.echo(f"The {what} ended: {result.reason}.", err=True)
     students = result.students
     if not students["on_front"].any():
         why = "No student was trained to the end"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from autocompress.compute.losses import TEACHER_LOSSES
@@ -87,6 +88,12 @@ class Recipe:
     def ema_at(self, step: int) -> float:
         """The decay of the weights' moving average: it grows with the steps, so that short runs forget their start."""
         return min(self.ema, (1 + step) / (10 + step))
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Recipe:
+        """Of what `to_dict` made. Before there was a choice of an optimizer it was Adam."""
+        known = {item.name: content[item.name] for item in fields(cls) if item.name in content}
+        return cls(**{"optimizer": "adam"} | known | {"halve_at": tuple(known.get("halve_at", ()))})
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from autocompress.search.callbacks import SearchCallback as SearchCallback
     from autocompress.search.run.folder import RunFolder as RunFolder
     from autocompress.search.running import join as join
+    from autocompress.search.running import refine as refine
     from autocompress.search.running import search as search
     from autocompress.search.settings import OnRay as OnRay
     from autocompress.search.settings import Settings as Settings
@@ -30,9 +31,10 @@ _MODULES = {
     "SearchCallback": "callbacks",
     "Settings": "settings",
     "join": "running",
+    "refine": "running",
     "search": "running",
 }
-__all__ = ["OnRay", "Outcome", "RunFolder", "SearchCallback", "Settings", "join", "search"]
+__all__ = ["OnRay", "Outcome", "RunFolder", "SearchCallback", "Settings", "join", "refine", "search"]
 
 
 def __getattr__(name: str) -> Any:

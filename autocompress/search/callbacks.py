@@ -41,6 +41,18 @@ class SearchCallback:
     def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         """It could not be made or trained."""
 
+    def on_refinement(self, students: int, seconds: float | None) -> None:
+        """The students of the front, so many, begin to be refined; `seconds` is the time for that, if it is limited."""
+
+    def on_piece_start(self, trial: int, candidate: Candidate, steps: int, psnr: float) -> None:
+        """A student of this PSNR-Y begins to train for so many more steps; `on_step` tells how it goes on."""
+
+    def on_piece_score(self, trial: int, step: int, psnr: float) -> None:
+        """It has this PSNR-Y on the way, after so many of these steps."""
+
+    def on_piece_end(self, trial: int, candidate: Candidate, before: float, after: float) -> None:
+        """The steps are done; the student keeps its weights where they gained nothing, and then has the same PSNR-Y."""
+
     def on_repeats(self, trainings: int) -> None:
         """The front's students begin to be trained again with other seeds: so many trainings are left to do."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from autocompress.compute.precision import Precision
 from autocompress.errors import InvalidInput, RunError
@@ -19,8 +21,10 @@ from autocompress.search.backends.processes import ProcessBackend, TaskSetup
 from autocompress.search.backends.serial import SerialBackend
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.description import describe, facts, identity, recorded_precision
+from autocompress.search.refiner import SAVE_EVERY, Extent
+from autocompress.search.refining import DEFAULT_TIME, RefiningSession, check_same
 from autocompress.search.repeater import Repeater
-from autocompress.search.results.front import has_front, objective
+from autocompress.search.results.front import has_front, objective, pareto
 from autocompress.search.run.crops import copy_crops, crops_of
 from autocompress.search.run.folder import RAY, RunFolder
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
@@ -35,9 +39,11 @@ from autocompress.search.stopping import MOASHARule, StoppingRule
 from autocompress.search.task import Task, open_task
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.context import TrialContext
+from autocompress.search.trial.piece import work_on
 from autocompress.search.trial.preparation import prepare
-from autocompress.search.trial.trial import run_trial, rung_steps
+from autocompress.search.trial.trial import rung_steps
 from autocompress.search.tuner import Outcome, Tuner
+from autocompress.shrink.init import Init
 
 ETA = 2  # 1 in so many goes on at a rung...
 FIRST = 8  # ...and the first so many do in any case
@@ -111,9 +117,48 @@ def recorded_settings(run: RunFolder) -> Settings:
     """
     config = run.config
     if config.settings is None or config.started_in is None:
-        raise RunError(f"{run.path}: an older version made it; let its own command go on once, then join")
+        raise RunError(f"{run.path}: an older version made it; let its own command go on once first")
     asked = Settings.from_dict(config.settings).for_joining(Path(config.started_in))
     return replace(asked, out=run.path)
+
+
+def refine(
+    path: Path,
+    callback: SearchCallback,
+    steps: int | None = None,
+    where: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    backend: Backend | None = None,
+    clock: Clock = time.monotonic,
+    save_every: float = SAVE_EVERY,
+) -> tuple[RunFolder, Outcome]:
+    """Train the students of a run's front on from their weights: see `Refiner`.
+
+    Each for up to `steps` more in all, and for the `timeout` in `where`, whose keys are fields of Settings; for
+    DEFAULT_TIME where neither is given. `save_every` is as in `Extent`, the rest as for `search`. Raises RunError where
+    there is no front, where teachers or images are not those of the run, and where another session works on it.
+    """
+    if steps is not None and steps < 1:
+        raise InvalidInput(f"steps is {steps}, but must be >= 1")
+    run = RunFolder.existing(path)
+    pareto(run)
+    # no student is made, so that needs no preparation
+    recorded = replace(recorded_settings(run), prune=False, init=Init.SCRATCH, trial_timeout=None)
+    settings = replace(recorded, **where)
+    if steps is None and settings.timeout is None:
+        settings = replace(settings, timeout=DEFAULT_TIME)
+    progress = _Progress(callback, PhaseTimer(), _deadline(settings.timeout, clock))
+    storage = find_storage(settings.storage, run)
+    session = Session(run.path, storage)
+    with _connected(settings, progress), storage.errors_explained(), session.entered():
+        task = _open(settings, progress)
+        check_same(run, task)
+        precision = recorded_precision(run)
+        context = prepare(task, callback.on_stage, precision=precision, timer=progress.timer, crops=crops_of(run))
+        callback.on_prepared(facts(context))
+        refining = RefiningSession(task, run, session, callback, progress.timer)
+        extent = Extent(steps, progress.deadline, clock, save_every)
+        return run, refining.refine(backend or make_backend(settings, context), extent)
 
 
 @dataclass(frozen=True)
@@ -171,19 +216,24 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
         feasible = FeasibleSet(task.joint_space, settings.budget, costs)
         first = first_points(feasible, min(MAX_INITIAL, settings.trials), context.suggested)
         with session.entered():
+            session.check_unrefined()
             with timer.during("opening the study"):
                 rule = own.stopping or default_stopping(settings.steps)
                 study = open_ask_tell(task, feasible, run, session, first, rule)
             tuner = Tuner(study, progress.callback, timer, progress.deadline, own.clock)
             try:
                 outcome = tuner.run(own.backend or make_backend(settings, context))
-                if settings.repeats == 1 or not outcome.complete or not has_front(run):
-                    return outcome
-                repeater = Repeater(run, task, settings.repeats, progress.callback, progress.deadline, own.clock)
-                repeated = repeater.run(own.backend or make_backend(settings, context))
-                return replace(repeated, reason=f"{outcome.reason}; repeats: {repeated.reason}")
+                if settings.repeats > 1 and outcome.complete and has_front(run):
+                    repeater = Repeater(run, task, settings.repeats, progress.callback, progress.deadline, own.clock)
+                    outcome = outcome.then("repeats", repeater.run(own.backend or make_backend(settings, context)))
             finally:
                 tuner.write_times()
+            if settings.refine is not None and outcome.complete and has_front(run):
+                refining = RefiningSession(task, run, session, progress.callback, timer)
+                untimed, extent = replace(settings, trial_timeout=None), Extent(None, progress.deadline, own.clock)
+                refined = refining.refine_rest(lambda: own.backend or make_backend(untimed, context), extent)
+                outcome = outcome.then("refining", refined)
+            return outcome
 
 
 def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[str]:
@@ -224,7 +274,7 @@ def make_backend(settings: Settings, context: TrialContext) -> Backend:
 
         return RayBackend(SentTask.of(context, settings.ray), settings.ray, settings.folder, settings.trial_timeout)
     if settings.processes == 1 and settings.trial_timeout is None:
-        return SerialBackend(partial(run_trial, context=context))
+        return SerialBackend(partial(work_on, context=context))
     share = replace(context.precision, threads=max(1, context.precision.threads // settings.processes))
     return ProcessBackend(TaskSetup(settings, share, context.crops), settings.processes, settings.trial_timeout)
 

@@ -155,6 +155,13 @@ class Settings:
     timeout: float | None = option(
         None, DURATION, "Stop after this time, such as 10m or 2h.", Panel.RUNNING, on_join=OnJoin.ITS_OWN
     )
+    refine: float | None = option(
+        None,
+        DURATION,
+        "Then train the front's students on, for this time in all sessions, such as 30m (see `refine`).",
+        Panel.RUNNING,
+        on_join=OnJoin.DEFAULT,
+    )
     workers: int | None = option(
         None,
         WHOLE,

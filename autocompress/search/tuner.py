@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autocompress.errors import DiskFull
 from autocompress.search.ask_tell import AskTell
@@ -35,7 +35,11 @@ class Outcome:
     @property
     def complete(self) -> bool:
         """Whether nothing was left to do: neither the user nor the clock ended it."""
-        return not self.interrupted and self.reason != TIME_IS_UP
+        return not self.interrupted and not self.reason.endswith(TIME_IS_UP)
+
+    def then(self, what: str, ended: Outcome) -> Outcome:
+        """The outcome of what followed, with how both ended; `what` is its name for people."""
+        return replace(ended, reason=f"{self.reason}; {what}: {ended.reason}")
 
 
 class Tuner:

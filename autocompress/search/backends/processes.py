@@ -22,8 +22,8 @@ from autocompress.search.run.crops import Pieces
 from autocompress.search.settings import Settings
 from autocompress.search.task import open_task
 from autocompress.search.trial.messages import Failed, Finished, Job, Message, RungReached, Work
+from autocompress.search.trial.piece import work_on
 from autocompress.search.trial.preparation import prepare
-from autocompress.search.trial.trial import run_trial
 from autocompress.units import format_duration
 
 PATIENCE = 0.5  # seconds for a process that has closed its connection to end
@@ -42,7 +42,7 @@ class TaskSetup:
     def open(self) -> Work:
         """Raises InvalidInput and DataError where teachers or images cannot be read any more."""
         context = prepare(open_task(self.settings), precision=self.precision, crops=self.crops)
-        return partial(run_trial, context=context)
+        return partial(work_on, context=context)
 
 
 @dataclass(frozen=True)

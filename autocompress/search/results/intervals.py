@@ -42,7 +42,7 @@ class Intervals:
             if student.psnr_y_by_image is not None:
                 scores[student.trial] = student.psnr_y_by_image
             if others := run.repeats(student.trial):
-                repeats[student.trial] = [each.metrics["psnr_y"] for each in (student, *others)]
+                repeats[student.trial] = [each.judged["psnr_y"] for each in (student, *others)]
         measured = SeedSpread.pooled(repeats.values())
         if measured is None or measured.degrees < MIN_DEGREES:
             return cls(scores, run.config.valid.images, TYPICAL_SPREAD, repeats, enough=False)

@@ -26,6 +26,7 @@ from autocompress.search.run.crops import crops_of, side_by_side
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.notes import ended_note, finished_note, study_attributes, study_note
 from autocompress.search.run.record import TrialRecord, scores_at_rungs, update_stored
+from autocompress.search.run.student import StoredStudent
 from autocompress.search.space.joint_space import SPACE_PARAM
 from autocompress.search.space.search_space import Candidate
 
@@ -89,6 +90,10 @@ class DashboardWriter:
         self._update(number, TrialRecord(metrics=metrics, seconds=dict(seconds), steps=steps))
         self._save_note(number, self._finished_note)
 
+    def refined(self, student: StoredStudent) -> None:
+        """A finished trial's student has been refined: its note and its picture say so, its values stay as judged."""
+        self._save_note(student.trial, self._finished_note)
+
     def stopped(self, number: int, reason: str) -> None:
         """A trial does not go on at a rung."""
         steps = max(scores_at_rungs(self._trial(number)), default=0)
@@ -107,7 +112,7 @@ class DashboardWriter:
         if student is None:
             self.failed(number, TrialRecord.of(self._trial(number)).reason or CUT_OFF, again=True)
             return None
-        self.finished(number, student.metrics, student.provenance.seconds)
+        self.finished(number, student.judged, student.provenance.seconds)
         return student.objectives
 
     def _trial_id(self, number: int) -> int:
@@ -151,7 +156,7 @@ class DashboardWriter:
         artifact = self._upload(trial, taught.teacher.name)
         path = None if artifact is None else f"/artifacts/{self._study_id}/{self._trial_id(trial.number)}/{artifact}"
         references = References(self._config.references.bicubic, taught.reference)
-        return finished_note(TrialRecord.of(trial), references, path)
+        return finished_note(TrialRecord.of(trial), references, path, self._run.student(trial.number))
 
     def _upload(self, trial: FrozenTrial, teacher: str) -> str | None:
         """The id of the trial's picture in the artifact store; None where there is nothing to see."""

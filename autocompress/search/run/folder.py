@@ -33,7 +33,8 @@ class RunFolder:
     """One search: config.json, times.json, study.db, and what is written of the front, beside
 
     - trials/0007/: student.safetensors + .json, crop-0.png..., latency.json where it was measured, log.txt, and
-      state.pt while there is something to go on with, and repeats/1/student.json of each further training of it;
+      state.pt or refinement.pt while there is something to go on with, and repeats/1/student.json of each further
+      training of it;
     - crops/: pieces of validation images, by bicubic and the teachers; artifacts/: the dashboard's pictures;
     - latencies.json, of a search for latency.
     """
@@ -79,6 +80,10 @@ class RunFolder:
     def remove_state(self, number: int) -> None:
         """Remove the training state of a trial that will not be resumed."""
         (self.trial(number) / "state.pt").unlink(missing_ok=True)
+
+    def refinement_state(self, number: int) -> Path:
+        """The file with the training state of a trial's student while it is refined."""
+        return self.trial(number) / "refinement.pt"
 
     def student(self, number: int) -> StoredStudent | None:
         """The student of a trial; None if it is not written yet."""
@@ -242,13 +247,17 @@ def _may_be_there(name: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class SessionTimes:
-    """Where the time of a session went, in seconds by phase; `started` is its begin, in seconds since 1970."""
+    """Where the time of a session went, in seconds by phase; `started` is its begin, in seconds since 1970.
+
+    `refining` is how long it refined the front, a part of the `total` beside the phases.
+    """
 
     session: str | None = None
     started: float
     total: float
     before_training: float | None
     parts: Mapping[str, float]
+    refining: float = 0.0
 
 
 @dataclass(frozen=True)

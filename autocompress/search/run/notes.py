@@ -8,17 +8,22 @@ from typing import Any
 from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
+from autocompress.search.run.student import StudentRecord
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.units import format_count, format_duration, format_milliseconds
 
 
-def finished_note(record: TrialRecord, references: References, picture: str | None) -> str:
-    """The note of a finished trial, of its record, the references, and the path of its picture."""
+def finished_note(
+    record: TrialRecord, references: References, picture: str | None, written: StudentRecord | None = None
+) -> str:
+    """The note of a finished trial, of its record, the references, the path of its picture, and its student's file."""
     student, bicubic = record.to_attributes(), references.bicubic.to_dict()
     lines = [
         f"**{record.config}**: **{record.metrics['psnr_y']:.2f} dB** PSNR-Y at "
         f"{_cost(student)}, {record.flops_share:.1%} of the teacher's",
     ]
+    if written is not None and written.provenance.refinements:
+        lines += ["", _refined(written)]
     if picture is not None:
         lines += ["", f"![student, teacher, ground truth and bicubic]({picture})"]
     lines += [
@@ -28,6 +33,16 @@ def finished_note(record: TrialRecord, references: References, picture: str | No
         *_training(record),
     ]
     return "\n".join(lines)
+
+
+def _refined(student: StudentRecord) -> str:
+    """What refinement made of a student: the trial's own values stay those that the search judged it by."""
+    before, after = student.judged["psnr_y"], student.metrics["psnr_y"]
+    return (
+        f"**Refined** by {student.refined_steps} steps: {before:.2f} dB before, **{after:.2f} dB** now "
+        f"({after - before:+.2f} dB), SSIM-Y {student.metrics['ssim_y']:.4f}. "
+        "The trial's values and the table are those before, by which the search judges it."
+    )
 
 
 def ended_note(record: TrialRecord, ending: str) -> str:

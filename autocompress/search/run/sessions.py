@@ -14,6 +14,7 @@ from autocompress.errors import RunError
 from autocompress.search.run.storage import StudyStorage
 
 ASKING = ".asking.lock"
+REFINING = ".refining.lock"
 SUFFIX = ".lock"
 ASK_TIMEOUT = 600  # seconds to wait for another session that holds the lock for asking
 PROBE_PAUSE = 0.02  # seconds; `is_held` in another process holds a lock for less
@@ -58,6 +59,38 @@ class Session:
             yield
         finally:
             lock.release()
+
+    @contextmanager
+    def refining(self) -> Iterator[None]:
+        """Hold the lock of the one session that may change a run's students; no other session works meanwhile.
+
+        RunError where another one does. A session that enters later finds the lock, see `check_unrefined`.
+        """
+        lock = FileLock(self._folder / REFINING)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise self._refined() from None
+        try:
+            with self.asking():
+                self.remove_stale_locks()
+                others = [path for path in locks(self._folder) if path.stem != self.id]
+            if others:
+                raise RunError(
+                    f"{self._folder}: {len(others)} session{'s' * (len(others) > 1)} of its search are at work; "
+                    "wait until the search has ended, then refine its front"
+                )
+            yield
+        finally:
+            lock.release()
+
+    def check_unrefined(self) -> None:
+        """RunError where another session refines the run's front; to be called by one that has been entered."""
+        if is_held(self._folder / REFINING):
+            raise self._refined()
+
+    def _refined(self) -> RunError:
+        return RunError(f"{self._folder}: another process refines its front; wait for it, or end it")
 
     def alone(self) -> bool:
         """Whether no other session has a lock file here; those of sessions that have ended may be there for a while."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from autocompress.errors import RunError
+from autocompress.evaluation.scores import Scores
 from autocompress.io import checkpoints
 
 STUDENT = "student.json"  # is written last: a student is whole when it is there
@@ -15,11 +16,38 @@ WEIGHTS = "student.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A piece of a student's refinement: so many more steps, by a schedule of their own, from the best weights so far.
+
+    `psnr_y` is what came out, in dB; where that was no better, the weights were not `kept`. `scores` are the PSNR-Y on
+    the way, by step of the piece. `ended` is in seconds since 1970.
+    """
+
+    steps: int
+    seconds: float
+    psnr_y: float
+    kept: bool
+    learning_rate: float
+    ended: float
+    scores: Mapping[int, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Piece:
+        """As student.json has it."""
+        return cls(**{**content, "scores": {int(step): psnr for step, psnr in content.get("scores", {}).items()}})
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"scores": {str(step): psnr for step, psnr in self.scores.items()}}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provenance:
     """How a student was made. The first versions wrote less than this.
 
     `point` are its trial's parameters and `scores` its PSNR-Y in dB at rungs, by step: from these two a lost study is
-    made again. `seconds` are by part of the work.
+    made again. `seconds` are by part of the work, without that of `refinements`. Where there are any,
+    `metrics_of_search` are those before them, by which the search judges the student.
     """
 
     space: str | None = None
@@ -38,6 +66,8 @@ class Provenance:
     seconds: Mapping[str, float] = field(default_factory=dict)
     arithmetic: Mapping[str, Any] | None = None  # the precision's fields
     versions: Mapping[str, str] | None = None
+    metrics_of_search: Mapping[str, float] | None = None
+    refinements: tuple[Piece, ...] = ()
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Provenance:
@@ -45,11 +75,15 @@ class Provenance:
         known = {item.name: content[item.name] for item in fields(cls) if item.name in content}
         if "scores" in known:
             known["scores"] = {int(step): psnr for step, psnr in known["scores"].items()}
+        known["refinements"] = tuple(Piece.from_dict(piece) for piece in known.get("refinements", ()))
         return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, without what is not known."""
         content = {name: value for name, value in asdict(self).items() if value is not None}
+        content["refinements"] = [piece.to_dict() for piece in self.refinements]
+        if not self.refinements:
+            del content["refinements"]
         if self.scores is not None:
             content["scores"] = {str(step): psnr for step, psnr in self.scores.items()}
         return content
@@ -107,9 +141,31 @@ class StudentRecord:
         return float(self.flops if self.latency_ms is None else self.latency_ms)
 
     @property
+    def judged(self) -> Mapping[str, float]:
+        """The metrics by which the search judges it: those before any refinement."""
+        return self.provenance.metrics_of_search or self.metrics
+
+    @property
     def objectives(self) -> list[float]:
         """The values of its trial: PSNR-Y in dB, and cost."""
-        return [self.metrics["psnr_y"], self.cost]
+        return [self.judged["psnr_y"], self.cost]
+
+    @property
+    def refined_steps(self) -> int:
+        """The steps of all its pieces of refinement."""
+        return sum(piece.steps for piece in self.provenance.refinements)
+
+    def refined(self, piece: Piece, scores: Scores) -> StudentRecord:
+        """The record after one more piece; the scores of what came out are its own where that was kept."""
+        provenance = replace(
+            self.provenance,
+            metrics_of_search=self.judged,
+            refinements=(*self.provenance.refinements, piece),
+        )
+        if not piece.kept:
+            return replace(self, provenance=provenance)
+        by_image = scores.by_image("psnr_y")
+        return replace(self, metrics=scores.mean, psnr_y_by_image=by_image, provenance=provenance)
 
 
 @dataclass(frozen=True)

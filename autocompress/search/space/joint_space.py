@@ -103,6 +103,10 @@ class JointSpace:
     def __getitem__(self, name: str) -> StudentSpace:
         return self._by_name[name]
 
+    def of_student(self, name: str | None) -> StudentSpace:
+        """The space with the name that a student has recorded; the only one, for students of the first versions."""
+        return next(iter(self)) if name is None else self._by_name[name]
+
     @property
     def scale(self) -> int:
         """The scale of all teachers and students."""

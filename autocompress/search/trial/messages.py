@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from autocompress.search.run.student import StudentRecord
 from autocompress.search.space.search_space import Candidate
 
 
@@ -17,6 +18,25 @@ class Job:
     candidate: Candidate
     folder: Path
     state_file: Path
+
+
+@dataclass(frozen=True)
+class PieceJob(Job):
+    """A piece of the refinement of a trial's student: `steps` more, from its `weights`, a safetensors file's content.
+
+    The candidate's recipe is that of the student's own training. The state is written, and a score told as at a rung,
+    every `save_every` seconds.
+    """
+
+    student: StudentRecord
+    weights: bytes
+    steps: int
+    save_every: float
+
+    @property
+    def ordinal(self) -> int:
+        """How many pieces the student has had before."""
+        return len(self.student.provenance.refinements)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from autocompress.search.space.joint_space import JointSpace
 from autocompress.search.task import Task, open_task
 from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.messages import Work
+from autocompress.search.trial.piece import work_on
 from autocompress.search.trial.preparation import prepare
-from autocompress.search.trial.trial import run_trial
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class SentTask:
         task = open_task(self.settings, self.joint_space)
         self._check(task)
         context = prepare(task, precision=self.precision, crops=self.crops)
-        return partial(run_trial, context=context)
+        return partial(work_on, context=context)
 
     def _check(self, task: Task) -> None:
         for source, digest in zip((task.train, task.valid), self.digests, strict=True):

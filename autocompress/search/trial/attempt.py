@@ -1,0 +1,72 @@
+"""Attempt: what the work on a trial and on a piece of a refinement have in common: its times, steps and failures."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from autocompress.distill.training import Training
+from autocompress.errors import AutocompressError
+from autocompress.search.trial.context import TrialContext
+from autocompress.search.trial.messages import Failed, StepDone
+
+STEP_EVERY = 0.25  # seconds between messages StepDone: as often as a terminal draws
+
+# what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix
+FAILURES = (AutocompressError, RuntimeError, MemoryError)
+# what PyTorch says where memory is short and its RuntimeError has no type of its own: of the CPU (of Windows, and of
+# C++ everywhere), and of CUDA and its libraries
+NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "CUDA error: out of memory", "ALLOC_FAILED")
+LONG = 200  # characters of a reason: PyTorch adds pages of advice
+
+
+class Attempt:
+    """The work on the trial of this number."""
+
+    def __init__(self, number: int, context: TrialContext) -> None:
+        self.number = number
+        self.context = context
+        self.seconds: dict[str, float] = {}  # by part of the work
+        self.scores: dict[int, float] = {}  # PSNR-Y by step; 0 is before training
+
+    def steps(self, training: Training, to: int, seconds: float = math.inf) -> Iterator[StepDone]:
+        """Train up to a step, or for some seconds; StepDone for the first step, then every STEP_EVERY seconds.
+
+        Raises TrainingDiverged.
+        """
+        begun, told = time.monotonic(), -math.inf
+        with self.timed("training"):
+            for step in training.steps_to(to):
+                if (now := time.monotonic()) - told >= STEP_EVERY:
+                    told = now
+                    yield StepDone(self.number, step)
+                if now - begun >= seconds:
+                    return
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """A context whose time is counted as this part of the work."""
+        start = time.perf_counter()
+        with self.context.timer.during(part):
+            yield
+        self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - start
+
+
+def failure(number: int, error: BaseException) -> Failed:
+    """The message for a trial that this error has ended; it may be tried again if memory was short."""
+    if not _out_of_memory(error):
+        return Failed(number, str(error))
+    # whoever took the memory may have given it back by then
+    return Failed(number, f"out of memory: {textwrap.shorten(str(error) or repr(error), LONG)}", again=True)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether it says that there is too little memory, here or on the GPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in NO_MEMORY)

@@ -1,0 +1,165 @@
+"""A piece of a refinement: a student trains on from its weights, and stays as it was unless that made it better."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from autocompress.distill.recipe import Recipe
+from autocompress.distill.training import Training
+from autocompress.errors import DiskFull
+from autocompress.evaluation.scores import Image, network_upscaler
+from autocompress.io import checkpoints
+from autocompress.networks.base import SRNetwork
+from autocompress.prune import from_scratch
+from autocompress.search.run.student import WEIGHTS, Piece, write_student
+from autocompress.search.settings import MAX_SEED
+from autocompress.search.trial.attempt import FAILURES, Attempt, failure
+from autocompress.search.trial.context import TrialContext
+from autocompress.search.trial.messages import Finished, Job, Message, PieceJob, RungReached
+from autocompress.search.trial.trial import run_trial
+
+SAVING_SHARE = 0.05  # of the time, at most, that scores on the way and states may take
+SEEDS_APART = 100_000  # so that no piece has the patches of another piece or of a trial
+
+
+def work_on(job: Job, context: TrialContext) -> Iterator[Message]:
+    """The `Work` of every search: on a trial, or on a piece of the refinement of its student."""
+    return run_piece(job, context) if isinstance(job, PieceJob) else run_trial(job, context)
+
+
+def run_piece(job: PieceJob, context: TrialContext) -> Iterator[Message]:
+    """Train a student on, write it and its record, and yield the messages; failures are as in `run_trial`.
+
+    RungReached, with a score, follows each state that is written. Finished has the metrics of the weights that the
+    student has then. Where all is written and only the job's state file is left, the record tells: it has one piece
+    more. The state file is for whoever gave the job to remove.
+    """
+    try:
+        yield from _Piece(job, context).messages()
+    except DiskFull:
+        raise
+    except FAILURES as error:
+        yield failure(job.number, error)
+
+
+def begun_piece(state_file: Path) -> tuple[int, int] | None:
+    """The ordinal and the steps of the piece whose state is in a file; None where there is none that can be read."""
+    state = _read(state_file)
+    return None if state is None else (state["ordinal"], state["steps"])
+
+
+def piece_recipe(recipe: Recipe, ordinal: int, steps: int) -> Recipe:
+    """The recipe of a piece: the student's own, with a schedule of so many steps and a seed of its own.
+
+    It restarts at the full learning rate: half of it, and a quarter, gained less (benchmarks/restarts.py).
+    """
+    seed = (recipe.seed + SEEDS_APART * (ordinal + 1)) % (MAX_SEED + 1)
+    return replace(recipe, steps=steps, seed=seed)
+
+
+class _Piece(Attempt):
+    """A piece at work; it goes on from the state of an earlier attempt at the same piece, if the job's file has one."""
+
+    def __init__(self, job: PieceJob, context: TrialContext) -> None:
+        super().__init__(job.number, context)
+        self._job = job
+        recipe = piece_recipe(job.candidate.recipe, job.ordinal, job.steps)
+        self._candidate = replace(job.candidate, recipe=recipe)
+        self._pause = job.save_every
+
+    def messages(self) -> Iterator[Message]:
+        """The messages of the piece."""
+        steps, training = self._job.steps, self._open()
+        while training.step < steps:
+            yield from self.steps(training, steps, self._pause)
+            # the last one too: if a crash parts the weights from their record, both are written again from it
+            start = time.monotonic()
+            if training.step < steps:
+                self._score(training.student, training.step)
+            self._write_state(training)
+            if training.step < steps:
+                self._pause = max(self._job.save_every, (time.monotonic() - start) / SAVING_SHARE)
+                yield RungReached(self.number, training.step, self.scores[training.step])
+        yield Finished(self.number, self._finish(training), self.seconds)
+
+    def _open(self) -> Training:
+        """The training, at its first step or where its state was written last."""
+        candidate = self._candidate
+        student = from_scratch(self.context.family(candidate), candidate.config, 0)
+        student.load_state_dict(safetensors.torch.load(self._job.weights))
+        self.context.precision.place(student)
+        training = self.context.training(student, candidate)
+        state = _read(self._job.state_file)
+        if state is not None and (state["ordinal"], state["steps"]) == (self._job.ordinal, self._job.steps):
+            training.load_state_dict(state["training"])
+            self.scores, self.seconds = state["scores"], state["seconds"]
+        return training
+
+    def _score(self, student: SRNetwork, step: int) -> None:
+        with self.timed("scoring"):
+            self.scores[step] = self.context.psnr_y(network_upscaler(student))
+
+    def _write_state(self, training: Training) -> None:
+        with self.timed("writing"):
+            state = {
+                "ordinal": self._job.ordinal,
+                "steps": self._job.steps,
+                "training": training.state_dict(),
+                "scores": self.scores,
+                "seconds": self.seconds,
+            }
+            checkpoints.save_objects(self._job.state_file, state)
+
+    def _finish(self, training: Training) -> dict[str, float]:
+        """Score on all metrics, replace the weights if they are better now, and write the record; returns its metrics.
+
+        The record is written last, so that it never promises more than the weights hold.
+        """
+        job, crops = self._job, self.context.crops
+        upscaled: dict[str, Image] = {}
+        shown = {crop.image for crop in crops.crops}
+
+        def keep(image: str, sr: Image) -> None:
+            if image in shown:
+                upscaled[image] = sr
+
+        with self.timed("scoring"):
+            scores = self.context.score(network_upscaler(training.student), on_image=keep)
+        psnr = scores.mean["psnr_y"]
+        better = psnr > job.student.metrics["psnr_y"]
+        with self.timed("writing"):
+            if better:
+                checkpoints.save_tensors(job.folder / WEIGHTS, training.student.state_dict())
+                for image, sr in upscaled.items():
+                    crops.keep(image, sr, job.folder)
+            assert training.recipe.learning_rate is not None
+            piece = Piece(
+                steps=job.steps,
+                seconds=round(sum(self.seconds.values()), 2),
+                psnr_y=psnr,
+                kept=better,
+                learning_rate=training.recipe.learning_rate,
+                ended=round(time.time(), 3),
+                scores=self.scores,
+            )
+            refined = job.student.refined(piece, scores)
+            write_student(job.folder, refined)
+        return dict(refined.metrics)
+
+
+def _read(state_file: Path) -> dict[str, Any] | None:
+    """The state in a file; None where there is none, or one that cannot be read: then the piece begins anew."""
+    if not state_file.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
+    except Exception:  # torch passes on whatever its pickle and zip readers raise
+        return None
+    return state

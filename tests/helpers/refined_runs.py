@@ -1,0 +1,35 @@
+"""What must hold of a run whose front was refined."""
+
+import pytest
+
+from autocompress import load
+from autocompress.evaluation.scores import evaluate, network_upscaler, pairs
+from autocompress.search import RunFolder
+from autocompress.search.running import recorded_settings
+from autocompress.search.task import open_task
+
+
+def scores_of_weights(run: RunFolder) -> dict[int, float]:
+    """By trial, the PSNR-Y of the weights as they are in their files."""
+    valid = list(pairs(open_task(recorded_settings(run)).valid))
+    return {
+        student.trial: evaluate(network_upscaler(load(student.file)), valid, 2, ["psnr_y"]).mean["psnr_y"]
+        for student in run.students()
+    }
+
+
+def check_refined(run: RunFolder, before: dict[int, float]) -> None:
+    """What must hold at any time: no student is worse than before, and its record is of the weights in its file."""
+    now = scores_of_weights(run)
+    for student in run.students():
+        assert student.metrics["psnr_y"] == pytest.approx(now[student.trial], abs=1e-4)
+        assert student.metrics["psnr_y"] >= before[student.trial]
+        assert student.judged["psnr_y"] == before[student.trial]
+        kept = [piece.psnr_y for piece in student.provenance.refinements if piece.kept]
+        assert student.metrics["psnr_y"] == max([before[student.trial], *kept])
+    assert not list(run.path.rglob("*.tmp"))
+    assert not list(run.path.rglob("refinement.pt"))
+
+
+def psnr(run: RunFolder) -> dict[int, float]:
+    return {student.trial: student.metrics["psnr_y"] for student in run.students()}
