@@ -50,7 +50,16 @@ SPARE_OF_SCORES = ("SSIM-RGB", "PSNR-RGB dB")
 
 def spare_of_front(run: RunFolder) -> tuple[str, ...]:
     """The columns of a run's front that `show` may leave out, the least important first."""
-    spare = ("over bicubic", "of teacher", "ONNX ms", "SSIM-Y", "under teacher", "to the pick")
+    spare = (
+        "before refining",
+        "steps more",
+        "over bicubic",
+        "of teacher",
+        "ONNX ms",
+        "SSIM-Y",
+        "under teacher",
+        "to the pick",
+    )
     return spare if objective(run) == "latency" else (*spare, "PyTorch ms")
 
 
@@ -67,6 +76,15 @@ def show_front(run: RunFolder, front: pd.DataFrame, pick_line: str = "") -> None
     typer.echo("\n" + "\n".join(lines))
 
 
+REFINED = ("before refining", "by refining", "steps more")
+
+
+def _refined(row: dict[str, Any]) -> tuple[str, ...]:
+    """The cells under REFINED: PSNR-Y before, its gain, and the steps."""
+    before = row["psnr_y_before"]
+    return () if before is None else (f"{before:.2f}", f"{row['psnr_y'] - before:+.2f}", str(row["refined_steps"]))
+
+
 def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
     """The front between bicubic and the (best) teacher; the pick is marked with a star."""
     config = run.config
@@ -81,6 +99,9 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     if timed:
         table.caption = "measured on " + "; ".join(sorted(front["latency_on"].dropna().unique()))
+    refined = bool(front["refined_steps"].any())
+    for heading in REFINED if refined else ():
+        table.add_column(heading, justify="right", no_wrap=True)
     bicubic, teacher = config.references.bicubic, config.references.teacher
     table.add_row("", "bicubic", f"{bicubic.psnr_y:.2f}", f"{bicubic.ssim_y:.4f}", *[""] * 6, style="dim")
     best = pick(front)["trial"]
@@ -92,6 +113,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
             f"{-row['loss_to_teacher']:.2f}",
             "" if row["trial"] == best else format_difference(row["to_pick"], row["plus_minus"]),
             *(format_milliseconds(row[column]) for _, column in timed),
+            *(_refined(row) if refined else ()),
             style="bold" if row["trial"] == best else None,
         )
     table.add_row(

@@ -139,6 +139,8 @@ def _text(row: dict[str, Any]) -> str:
         f"<b>trial {row['trial']}, {escape(row['family'])}: {row['psnr_y']:.2f} dB</b>, SSIM-Y {row['ssim_y']:.4f}",
         _costs(row),
     ]
+    if row["psnr_y_before"] is not None:
+        lines.append(f"{row['psnr_y_before']:.2f} dB before it was refined by {row['refined_steps']} steps")
     if row["plus_minus"] is not None:
         lines.append(f"to the pick: {format_difference(row['to_pick'], row['plus_minus'])} dB")
     for heading in ("config", "recipe"):

@@ -19,6 +19,7 @@ from autocompress.networks import shape
 from autocompress.report.comparison import comparison
 from autocompress.report.course import growth_figures
 from autocompress.report.front import front_figure
+from autocompress.report.learning import learning_figure
 from autocompress.report.report_data import ReportData
 from autocompress.report.theme import DARK, LIGHT, variables
 from autocompress.search.results.front import format_difference
@@ -60,7 +61,8 @@ def _template() -> Template:
 def _page(report: ReportData) -> str:
     axis, limit = report.axis, getattr(report.config.search.budget, report.axis.budget)
     crops = comparison(report)
-    figures = {"front": front_figure(report)} | growth_figures(report)
+    figures = {"front": front_figure(report)} | growth_figures(report) | learning_figure(report)
+    refined = bool(report.students["refined_steps"].any())
     data = {"figures": {name: json.loads(figure.to_json()) for name, figure in figures.items()}, "comparison": crops}
     return _template().render(
         report=report,
@@ -74,6 +76,7 @@ def _page(report: ReportData) -> str:
         crops=crops,
         limit=None if limit is None else axis.said(limit),
         timed=[(heading, "number") for heading in report.latencies],
+        refined=[("before refining", "number"), ("steps more", "number")] if refined else [],
         sorted_by="FLOPs" if axis.key == "flops" else "PyTorch ms",
         facts=_facts(report),
         commands=_commands(report),

@@ -21,6 +21,7 @@ from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.history import points_at_rungs
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.sessions import is_held, locks
+from autocompress.search.run.student import StoredStudent
 from autocompress.search.run.study import ended
 
 
@@ -52,6 +53,11 @@ class ReportData:
         if not trials and reason is None:
             reason = f"{run.path}: its study is not there"
         return cls(run, run.config, table, trials, reason)
+
+    @cached_property
+    def stored(self) -> dict[int, StoredStudent]:
+        """The students with all that is written of them, by trial."""
+        return {student.trial: student for student in self.run.students()}
 
     @cached_property
     def axis(self) -> Axis:

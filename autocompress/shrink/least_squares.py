@@ -8,13 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+BORDER_SHARE = 0.02  # of the pixels; an image of 200x200 has as many
+
 
 @dataclass(frozen=True)
 class Pixels:
     """Pixels of a batch of images (B, C, H, W): their image, row and column, (N,) each.
 
-    Chosen at random, so that no grid of theirs meets a grid in the images or in PixelShuffle. None is on the border,
-    where the zeros that convolutions pad with are no image.
+    Chosen at random, so that no grid of theirs meets a grid in the images or in PixelShuffle. Some are on the border,
+    where a convolution pads with zeros: one that is fitted to the inside alone, where a weight on a feature's mean does
+    what a bias does, makes anything of them. PSNR, which leaves the border out, does not show that, but training would
+    spend its first hundred steps on it. There are as many as in a whole image, since patches have more.
     """
 
     image: Tensor
@@ -24,11 +28,15 @@ class Pixels:
     @classmethod
     def choose(cls, images: int, height: int, width: int, count: int, generator: torch.Generator) -> Pixels:
         """About `count` pixels, as many of each image, none twice."""
-        inside = (height - 2) * (width - 2)
-        each = min(inside, max(1, count // images))
-        order = torch.rand(images, inside, generator=generator).argsort(1)[:, :each]
+        each = min(height * width, max(1, count // images))
+        border = torch.ones(height, width, dtype=torch.bool)
+        border[1:-1, 1:-1] = False
+        of_border = min(int(border.sum()), max(round(BORDER_SHARE * each), each - int((~border).sum())))
+        key = torch.rand(images, height * width, generator=generator)
+        ordered = [(key + last.flatten()).argsort(1) for last in (border, ~border)]
+        order = torch.cat([ordered[0][:, : each - of_border], ordered[1][:, :of_border]], 1)
         image = torch.arange(images)[:, None].expand_as(order)
-        return cls(image.flatten(), (order // (width - 2) + 1).flatten(), (order % (width - 2) + 1).flatten())
+        return cls(image.flatten(), (order // width).flatten(), (order % width).flatten())
 
     def of(self, features: Tensor) -> Tensor:
         """The features at these pixels, (N, C)."""

@@ -1,12 +1,41 @@
 """What must hold of a run whose front was refined."""
 
 import pytest
+from typing_extensions import override
 
 from autocompress import load
 from autocompress.evaluation.scores import evaluate, network_upscaler, pairs
-from autocompress.search import RunFolder
+from autocompress.search import RunFolder, SearchCallback
 from autocompress.search.running import recorded_settings
+from autocompress.search.space.search_space import Candidate
 from autocompress.search.task import open_task
+
+
+class Watching(SearchCallback):
+    """Remembers the pieces: of which trial, how many steps, the PSNR-Y before and after."""
+
+    def __init__(self) -> None:
+        self.pieces: list[tuple[int, int]] = []
+        self.ends: list[tuple[int, float, float]] = []
+        self.failed: list[str] = []
+        self.scored = 0
+        self.under_way = set[int]()
+
+    @override
+    def on_piece_start(self, trial: int, candidate: Candidate, steps: int, psnr: float) -> None:
+        self.pieces.append((trial, steps))
+
+    @override
+    def on_piece_end(self, trial: int, candidate: Candidate, before: float, after: float) -> None:
+        self.ends.append((trial, before, after))
+
+    @override
+    def on_piece_score(self, trial: int, step: int, psnr: float) -> None:
+        self.scored += 1
+
+    @override
+    def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self.failed.append(reason)
 
 
 def scores_of_weights(run: RunFolder) -> dict[int, float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.refined_runs import check_refined, psnr
+from helpers.refined_runs import Watching, check_refined, psnr
 from helpers.small_search import Recorder, run_search, trials_of
 from typing_extensions import override
 
@@ -17,27 +17,6 @@ from autocompress.search.results.front import pareto, students
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.storage import find_storage
 from autocompress.search.space.search_space import Candidate
-
-
-class Watching(SearchCallback):
-    """Remembers the pieces: of which trial, how many steps, the PSNR-Y before and after."""
-
-    def __init__(self) -> None:
-        self.pieces: list[tuple[int, int]] = []
-        self.ends: list[tuple[int, float, float]] = []
-        self.failed: list[str] = []
-
-    @override
-    def on_piece_start(self, trial: int, candidate: Candidate, steps: int, psnr: float) -> None:
-        self.pieces.append((trial, steps))
-
-    @override
-    def on_piece_end(self, trial: int, candidate: Candidate, before: float, after: float) -> None:
-        self.ends.append((trial, before, after))
-
-    @override
-    def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
-        self.failed.append(reason)
 
 
 def refine(run: RunFolder, steps: int | None = None, callback: SearchCallback | None = None, **own: Any) -> str:
@@ -194,3 +173,28 @@ def test_a_run_of_before_soap_is_refined_by_adam(copied: RunFolder) -> None:
     refine(copied, 4)
     check_refined(copied, before)
     assert {p.learning_rate for s in copied.students() for p in s.provenance.refinements} == {1e-3}
+
+
+def test_two_workers_refine_two_students_at_once(copied: RunFolder) -> None:
+    """No student is taken twice, and each worker's student is written as one worker would have."""
+
+    class Most(Watching):
+        most = 0
+
+        @override
+        def on_piece_start(self, trial: int, candidate: Candidate, steps: int, psnr: float) -> None:
+            super().on_piece_start(trial, candidate, steps, psnr)
+            assert trial not in self.under_way
+            self.under_way.add(trial)
+            self.most = max(self.most, len(self.under_way))
+
+        @override
+        def on_piece_end(self, trial: int, candidate: Candidate, before: float, after: float) -> None:
+            super().on_piece_end(trial, candidate, before, after)
+            self.under_way.remove(trial)
+
+    before, most = psnr(copied), Most()
+    refine(copied, 8, most, where={"workers": 2})
+    check_refined(copied, before)
+    assert most.most == 2
+    assert most.failed == []

@@ -223,7 +223,9 @@ class SwinIR(SRNetwork):
         """The residual blocks between two norms: (B, H, W, C) to the same shape, in whole windows."""
         side = self.config.window_size
         mask = shift_mask(self.edges, x.shape[1] // side, x.shape[2] // side)[:, None]
-        x = self.patch_embed(x)
+        # In float32, as the weights are, also where autocast makes the convolution's output bf16: so the stream stays
+        # exact, and a norm that has to mix formats takes four times as long on a CPU.
+        x = self.patch_embed(x.to(self.norm.weight.dtype))
         for block in self.layers:
             x = block(x, mask)
         result: Tensor = self.norm(x)

@@ -64,12 +64,14 @@ class WindowAttention(nn.Module):
         batch, height, width, dim = x.shape
         side, heads = self.window, self.num_heads
         rows, columns = height // side, width // side
-        # windows and heads are taken apart, and put together again, in one copy
-        parts = self.qkv(x).view(batch, rows, side, columns, side, 3, heads, dim // heads)
-        q, k, v = parts.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(3, batch, -1, heads, side * side, dim // heads)
+        # Windows are taken apart before heads, and put together after them: whole pixels are cheap to move, a head's
+        # few channels are not.
+        apart = x.view(batch, rows, side, columns, side, dim).transpose(2, 3).reshape(batch, -1, side * side, dim)
+        parts = self.qkv(apart).view(batch, -1, side * side, 3, heads, dim // heads)
+        q, k, v = parts.permute(3, 0, 1, 4, 2, 5).contiguous()
         bias = self.bias() if mask is None else self.bias() + mask
-        out = attend(q, k, v, bias.to(q.dtype)).view(batch, rows, columns, heads, side, side, -1)
-        return out.permute(0, 1, 4, 2, 5, 3, 6).reshape(batch, height, width, dim)
+        out = attend(q, k, v, bias.to(q.dtype)).view(batch, -1, heads, side * side, dim // heads).transpose(2, 3)
+        return out.reshape(batch, rows, columns, side, side, dim).transpose(2, 3).reshape(batch, height, width, dim)
 
     def bias(self) -> Tensor:
         """(1, heads, N, N), from the table."""

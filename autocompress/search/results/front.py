@@ -38,6 +38,8 @@ COLUMNS = (
     "loss_to_teacher",
     "to_pick",
     "plus_minus",
+    "psnr_y_before",
+    "refined_steps",
     *LATENCIES.values(),
     "latency_on",
     "config",
@@ -50,7 +52,8 @@ def students(run: RunFolder) -> pd.DataFrame:
 
     `flops_share` is of the teacher's FLOPs, of the best one where there are several; `gain_over_bicubic` and
     `loss_to_teacher` are in dB of PSNR-Y on the validation images, as is `to_pick`, the difference to the front's pick,
-    with its interval `plus_minus` (see `results.intervals`; missing where there is none). `latency_ms`, with PyTorch,
+    with its interval `plus_minus` (see `results.intervals`; missing where there is none). `refined_steps` is how many
+    more a student has trained in refinement, `psnr_y_before` its score before that. `latency_ms`, with PyTorch,
     `latency_onnx_ms`, with ONNX Runtime, and `latency_on`, the machine, are missing where nobody has measured them.
     """
     config, measured = run.config, run.students()
@@ -232,6 +235,8 @@ def _row(student: StoredStudent, references: References) -> dict[str, Any]:
         "flops_share": student.flops / references.teacher.flops,
         "gain_over_bicubic": psnr_y - references.bicubic.psnr_y,
         "loss_to_teacher": references.teacher.psnr_y - psnr_y,
+        "psnr_y_before": student.judged["psnr_y"] if student.refined_steps else math.nan,
+        "refined_steps": student.refined_steps,
         "config": student.config,
         "file": str(student.file),
     }

@@ -75,9 +75,11 @@ def _best(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any] | Non
     inside = [(trial, record) for trial, record in complete if allows(limit, record.to_attributes())]
     if not inside:
         return None
-    best, record = max(inside, key=lambda item: (float(item[0].values[0]), -item[1].cost))
+    refined = {student.trial: student.metrics["psnr_y"] for student in run.students() if student.refined_steps}
+    psnr = {trial.number: refined.get(trial.number, float(trial.values[0])) for trial, _ in inside}
+    best, record = max(inside, key=lambda item: (psnr[item[0].number], -item[1].cost))
     latency = {} if record.latency_ms is None else {LATENCY_MS: record.latency_ms}
-    return {"trial": best.number, "psnr_y": best.values[0], "flops": record.flops} | latency
+    return {"trial": best.number, "psnr_y": psnr[best.number], "flops": record.flops} | latency
 
 
 def _progress(number: int, record: TrialRecord) -> dict[str, Any]:

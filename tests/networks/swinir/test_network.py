@@ -153,6 +153,17 @@ def test_bf16(grad: bool) -> None:
         assert all(p.grad is not None and p.grad.isfinite().all() for p in made.parameters())
 
 
+def test_the_stream_stays_in_float32_where_layers_run_in_bf16() -> None:
+    made, formats = network(TINY), []
+    for name, module in made.named_modules():
+        if "norm" in name.rsplit(".", 1)[-1]:
+            module.register_forward_pre_hook(lambda _, inputs: formats.append(inputs[0].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        made(images(8, 12))
+    assert formats
+    assert set(formats) == {torch.float32}
+
+
 def test_one_graph_without_breaks() -> None:
     made, lr = network(TINY), images(8, 12)
     graph = torch.compile(made, backend="eager", fullgraph=True)

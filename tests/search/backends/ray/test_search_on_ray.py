@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from helpers import fake_trials
 from helpers.fake_trials import FakeSetup
+from helpers.refined_runs import Watching, check_refined, psnr
 from helpers.small_search import MakeSettings, Recorder, counts, run_search, trials_of
 
 from autocompress.errors import AutocompressError, InvalidInput
-from autocompress.search import OnRay, RunFolder
+from autocompress.search import OnRay, RunFolder, refine
 from autocompress.search.pareto import Point
 from autocompress.search.results.front import pareto
+from autocompress.search.settings import BackendName
 from autocompress.search.stopping import NoStopping
 from autocompress.search.trial.messages import Job, Message, RungReached, Work
 
@@ -204,3 +206,31 @@ def test_what_cannot_be_is_said(settings: MakeSettings) -> None:
         OnRay(gpus=1.5)
     with pytest.raises(InvalidInput, match="Ray's client is not enough"):
         OnRay(address="ray://head:10001")
+
+
+@pytest.mark.parametrize("sees_the_run", [True, False])
+def test_a_front_is_refined_on_ray(settings: MakeSettings, sees_the_run: bool) -> None:
+    """By workers that write into the run folder, and by some that send what they write, states included."""
+    from autocompress.search.backends.ray.backend import RayBackend
+    from autocompress.search.backends.ray.setup import SentTask
+    from autocompress.search.running import recorded_settings
+    from autocompress.search.task import open_task
+    from autocompress.search.trial.preparation import prepare
+
+    run, _ = run_search(settings(trials=4))
+    before = psnr(run)
+    watching = Watching()
+    where, own = {"backend": BackendName.RAY, "workers": 2}, {}
+    if not sees_the_run:
+        wanted = OnRay(workers=2)
+        context = prepare(open_task(recorded_settings(run)), precision=run.config.precision)
+        own = {"backend": RayBackend(SentTask.of(context, wanted), wanted, run.path, shared=False)}
+        where = {}
+    _, outcome = refine(run.path, watching, 8, where, save_every=0.0, **own)
+    assert outcome.reason == "every student of the front has trained for 8 steps more"
+    check_refined(run, before)
+    assert watching.pieces
+    assert watching.failed == []
+    assert watching.scored
+    on_front = set(pareto(run)["trial"])
+    assert {student.refined_steps for student in run.students() if student.trial in on_front} == {8}
