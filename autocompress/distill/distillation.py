@@ -27,7 +27,7 @@ from autocompress.networks.weights import digest
 from autocompress.units import format_duration
 
 REUSE = 4  # how often a training sees a pixel at least, where it takes windows of the images
-FEWEST_PIXELS, MOST_PIXELS = 16 * 10**6, 256 * 10**6  # HR, that a training takes of larger sets
+FEWEST_PIXELS, MOST_PIXELS = 100 * 10**6, 256 * 10**6  # HR, that a training takes of larger sets
 VALID_PIXELS = 4 * 10**6  # HR, that a learning curve is scored on
 LOG_EVERY = 10.0  # seconds
 
@@ -65,8 +65,8 @@ def open_training_images(
     """Open a folder of training images; by default the embedded photographs.
 
     Of images with more than `most_pixels` HR pixels together a window each is taken. None: as many as the training sees
-    REUSE times, but from FEWEST_PIXELS to MOST_PIXELS. So the target runs for about as long as the training at most,
-    and memory and cache are bounded.
+    REUSE times, but from FEWEST_PIXELS to MOST_PIXELS. So the target runs for minutes, not hours, and memory and cache
+    are bounded (benchmarks/RESULTS.md).
     """
     if folder is None:
         return embedded("train", scale)
