@@ -1,6 +1,7 @@
 """How a running search looks: on a terminal, in a pipe, and with --quiet."""
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,11 +9,10 @@ import pytest
 from helpers.command_line import Call
 from rich.console import Console
 
-from autocompress import terminal
 from autocompress.distill.recipe import Recipe
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.search.space.search_space import Candidate
-from autocompress.terminal import Display, LiveDisplay, StepDisplay, counted, make_display
+from autocompress.terminal import Display, LiveDisplay, StepDisplay, counted, make_display, step_display
 
 CANDIDATE = Candidate("edsr", {"num_feat": 16, "teacher_share": 0.5}, EDSRConfig(2, 16, 8), Recipe(), 10**9, 49603)
 
@@ -21,7 +21,7 @@ CANDIDATE = Candidate("edsr", {"num_feat": 16, "teacher_share": 0.5}, EDSRConfig
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """A clock that goes on when it is told."""
     now = [1000.0]
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     def wait(seconds: float) -> None:
         now[0] += seconds
@@ -95,7 +95,7 @@ def test_quiet_shows_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     with make_display(2, 10, quiet=True) as shown:
         shown.on_stage("decoding images")
         shown.on_trial_complete(0, CANDIDATE, 30.0)
-    with terminal.step_display(2, quiet=True) as steps:
+    with step_display(2, quiet=True) as steps:
         steps.log("a line")
         steps.step(1)
     assert capsys.readouterr() == ("", "")

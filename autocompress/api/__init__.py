@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from autocompress.api._lists import cache_entries as cache_entries
     from autocompress.api._lists import clear_cache as clear_cache
     from autocompress.api._lists import space as space
+    from autocompress.api._lists import space_text as space_text
     from autocompress.api._lists import spaces as spaces
     from autocompress.api._prune import PrunedTeacher as PrunedTeacher
     from autocompress.api._prune import prune as prune
@@ -54,6 +55,7 @@ _MODULES = {
     "cache_entries": "api._lists",
     "clear_cache": "api._lists",
     "space": "api._lists",
+    "space_text": "api._lists",
     "spaces": "api._lists",
     "PrunedTeacher": "api._prune",
     "prune": "api._prune",
@@ -94,6 +96,7 @@ __all__ = [
     "refine",
     "search",
     "space",
+    "space_text",
     "spaces",
     "teachers",
     "train_teacher",

@@ -69,7 +69,7 @@ def evaluate(
     threads: int | None = None,
     device: str | None = None,
     progress: bool = True,
-    **overrides: float | None,
+    **overrides: Any,
 ) -> Evaluation:
     """Score a model: PSNR and SSIM on luma and RGB, of each image and their mean.
 

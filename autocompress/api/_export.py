@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from autocompress.errors import InvalidInput
 from autocompress.export.formats import Format, check_formats
@@ -16,7 +17,7 @@ def export(
     format: str | Sequence[str] = Format.SAFETENSORS.value,
     trial: int | str | None = None,
     fp16: bool = False,
-    **overrides: float | None,
+    **overrides: Any,
 ) -> list[Path]:
     """Write students into the folder `out`, each with a JSON side file and a model card; returns the files of weights.
 
@@ -32,6 +33,7 @@ def export(
     check_formats(formats, fp16)
 
     from autocompress.export.files import export_file
+    from autocompress.networks import know_code
     from autocompress.search.results.export import export_front, export_trial
     from autocompress.search.run.folder import RunFolder
 
@@ -40,6 +42,8 @@ def export(
             raise InvalidInput(f"--trial is for a run folder, and {source} is a file; leave --trial out")
         return export_file(source, source.stem, out, formats, overrides, fp16)
     run = RunFolder.existing(source)
+    if (code := overrides.pop("code", None)) is not None:
+        know_code(code, overrides.pop("set", None) or ())
     for name, value in overrides.items():
         if value is not None:
             flag = "--" + name.replace("_", "-")

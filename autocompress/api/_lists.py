@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from autocompress.errors import InvalidInput
 
 if TYPE_CHECKING:
     from autocompress.io.cache import CacheEntry
@@ -22,6 +24,23 @@ def space(name: str | Path) -> SearchSpace:
     from autocompress.search.space.search_space import load_space
 
     return load_space(str(name))
+
+
+def space_text(name: str | Path | None = None, teacher: str | Path | None = None, **overrides: Any) -> str:
+    """The YAML of a space: by its name or file, or what can vary in a teacher of your own code (see `load`).
+
+    Raises InvalidInput where neither or both are given, or the teacher is of a family with a shipped space.
+    """
+    from autocompress.networks import family_of
+    from autocompress.networks.teachers import load_teacher
+    from autocompress.search.space.derived import as_yaml, derived_space
+    from autocompress.search.space.search_space import read_space
+
+    if (name is None) == (teacher is None):
+        raise InvalidInput("give a space's name or file, or --teacher FILE with --code FILE.py:CALLABLE")
+    if name is not None:
+        return read_space(str(name))[1]
+    return as_yaml(derived_space(family_of(load_teacher(str(teacher), **overrides))))
 
 
 def cache_entries() -> list[CacheEntry]:

@@ -32,14 +32,26 @@ def teachers() -> list[Shipped]:
     return list(shipped().values())
 
 
-def describe_teacher(name: str | Path, **overrides: float | None) -> dict[str, Any]:
+def describe_teacher(name: str | Path, **overrides: Any) -> dict[str, Any]:
     """What is known of a shipped teacher or a file of weights: config, cost and, where it ships, provenance."""
     from autocompress.networks import describe
     from autocompress.networks.teachers import load_teacher, shipped
 
     network = load_teacher(str(name), **overrides)
     about = shipped()[str(name)].about if str(name) in shipped() else {}
-    return about | describe(network)
+    return about | describe(network) | _what_can_vary(network)
+
+
+def _what_can_vary(network: SRNetwork) -> dict[str, Any]:
+    """Of a network of a user's own code: the counts with their values, and the parameters that stay whole, and why."""
+    from autocompress.networks import family_of
+    from autocompress.networks.custom import CustomFamily
+
+    family = family_of(network)
+    if not isinstance(family, CustomFamily):
+        return {}
+    fixed = family.fixed()
+    return {"varies": {count.field: list(values) for count, values in family.values.items()}, "stays": fixed}
 
 
 def train_teacher(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autocompress.errors import DataError
 
@@ -31,7 +31,7 @@ def upscale(
     skip_bad_images: bool = False,
     tile: int | None = None,
     progress: bool = True,
-    **overrides: float | None,
+    **overrides: Any,
 ) -> Upscaled:
     """Upscale an image, or all images of a folder (not those of its subfolders), on the GPU where there is one.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import Quiet, complete_teacher, with_overrides
+from autocompress.cli.options import Quiet, complete_teacher, with_network_options
 from autocompress.errors import InvalidInput
 
 
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
 
 
-@with_overrides
+@with_network_options
 def evaluate(
     model: Annotated[
         str,

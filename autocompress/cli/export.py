@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import complete_format, with_overrides
+from autocompress.cli.options import complete_format, with_network_options
 from autocompress.export.formats import Format
 
 
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command()(export)
 
 
-@with_overrides
+@with_network_options
 def export(
     source: Annotated[Path, typer.Argument(help="A run folder (its whole front), or one student's file.")],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],

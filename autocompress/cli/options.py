@@ -49,16 +49,37 @@ complete_recipe = among(lambda: RecipeName)
 
 def with_overrides(command: Any) -> Any:
     """Give a command, in the place of its `**overrides`, an option for each number that no file of weights holds."""
+    return _with(command, _OVERRIDES)
+
+
+def with_network_options(command: Any) -> Any:
+    """As `with_overrides`, and with the options for networks of a user's own code."""
+    return _with(command, {**_CODE, **_OVERRIDES})
+
+
+_CODE: dict[str, Any] = {
+    "code": Annotated[
+        str | None,
+        typer.Option(help="Your own code that builds the network, as FILE.py:CALLABLE; the file is run."),
+    ],
+    "set": Annotated[list[str] | None, typer.Option(help="An argument of that code, as NAME=VALUE.")],
+    "input_range": Annotated[
+        float | None,
+        typer.Option(help="Largest value in its images: 1 or 255.", show_default="found by trying"),
+    ],
+}
+_OVERRIDES: dict[str, Any] = {
+    override.field: Annotated[float | None, typer.Option(help=override.help)] for override in package_files.overrides()
+}
+
+
+def _with(command: Any, options: dict[str, Any]) -> Any:
+    """The command with these options, None where they are not given, in the place of its `**overrides`."""
     own = inspect.signature(command, eval_str=True)
     *parameters, _ = own.parameters.values()
-    declared = [
-        inspect.Parameter(
-            override.field,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[float | None, typer.Option(help=override.help)],
-        )
-        for override in package_files.overrides()
+    more = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in options.items()
     ]
-    command.__signature__ = own.replace(parameters=[*parameters, *declared])
+    command.__signature__ = own.replace(parameters=[*parameters, *more])
     return command

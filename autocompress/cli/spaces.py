@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import complete_space
+from autocompress.cli.options import complete_space, with_network_options
 
 commands = typer.Typer(help="Search spaces.", no_args_is_help=True)
 
@@ -41,14 +41,26 @@ def list_spaces() -> None:
 
 
 @commands.command("show")
-def show_space(space: NameOrFile) -> None:
+@with_network_options
+def show_space(
+    space: Annotated[
+        str | None,
+        typer.Argument(help="A shipped space's name, or a YAML file.", autocompletion=complete_space),
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="File of weights of your own network, with --code: what can vary in it.")
+    ] = None,
+    **overrides: Any,
+) -> None:
     """Print a space's YAML, to start one of your own from.
 
     Example: autocompress spaces show edsr > mine.yaml
-    """
-    from autocompress.search.space.search_space import read_space
 
-    typer.echo(read_space(space)[1], nl=False)
+    Of a network of your own: autocompress spaces show --teacher net.pth --code net.py:Net
+    """
+    from autocompress import api
+
+    typer.echo(api.space_text(space, teacher, **overrides), nl=False)
 
 
 @commands.command("check")

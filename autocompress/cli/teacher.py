@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import Quiet, TrainPixels, complete_teacher, with_overrides
+from autocompress.cli.options import Quiet, TrainPixels, complete_teacher, with_network_options
 
 commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
 
@@ -42,7 +42,7 @@ def list_teachers() -> None:
 
 
 @commands.command("show")
-@with_overrides
+@with_network_options
 def show_teacher(
     name: Annotated[
         str, typer.Argument(help="A shipped teacher's name, or a file of weights.", autocompletion=complete_teacher)

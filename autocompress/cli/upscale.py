@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import with_overrides
+from autocompress.cli.options import with_network_options
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command()(upscale)
 
 
-@with_overrides
+@with_network_options
 def upscale(
     student: Annotated[
         str,

@@ -9,6 +9,8 @@ from fractions import Fraction
 import torch
 from torch import nn
 
+from autocompress.errors import ConfigError
+
 OUTPUT_PIXELS = 1280 * 720
 
 
@@ -22,6 +24,11 @@ def count_flops(network: nn.Module, scale: int, side: int = 48) -> int:
 
     Counted on one input of `side` x `side` pixels, which must be a multiple of what the network needs.
     """
+    return at_720p(Fraction(counted(network, side), side**2), scale)
+
+
+def counted(network: nn.Module, side: int) -> int:
+    """fvcore's FLOPs of the built network for one input of `side` x `side` pixels."""
     lr = torch.zeros(1, 3, side, side, device=next(network.parameters()).device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fvcore uses torch.jit
@@ -29,8 +36,10 @@ def count_flops(network: nn.Module, scale: int, side: int = 48) -> int:
 
         logging.getLogger("fvcore").setLevel(logging.ERROR)
         analysis = FlopCountAnalysis(network, lr).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        total = round(analysis.total())
-    return at_720p(Fraction(total, side**2), scale)
+        try:
+            return int(analysis.total())
+        except AssertionError as error:  # of a formula of fvcore's
+            raise ConfigError(f"fvcore cannot count the FLOPs of {type(network).__name__}: {error}") from error
 
 
 def count_params(network: nn.Module) -> int:

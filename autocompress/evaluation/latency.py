@@ -26,8 +26,8 @@ import torch
 from autocompress.compute.precision import exact
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.export.onnx_files import onnx_is_here, write_onnx
-from autocompress.networks import find_family
-from autocompress.networks.base import Config, SRNetwork
+from autocompress.networks import family_of
+from autocompress.networks.base import Config, Family, SRNetwork
 
 OUTPUT = (1280, 720)
 LIMIT = 10.0  # seconds after which timing ends even if the runs do not agree yet
@@ -116,7 +116,7 @@ def measure(
     depends on its config alone, so random weights are measured. If one runtime fails, for example for want of memory,
     `on_failure` is called with the reason; AutocompressError if all fail.
     """
-    job = _Job(network.family, network.config, machine, limit)
+    job = _Job(family_of(network), network.config, machine, limit)
     ways: dict[str, Callable[[], Latency]] = {"pytorch": lambda: _apart(job)}
     if onnx_is_here():
         ways["onnx"] = lambda: _as_onnx(network, job)
@@ -177,7 +177,7 @@ def _agree(seconds: list[float]) -> bool:
 class _Job:
     """A measurement in a process of its own: with ONNX Runtime if the network's ONNX `file` is given, else PyTorch."""
 
-    family: str
+    family: Family
     config: Config
     machine: Machine
     limit: float
@@ -211,7 +211,7 @@ def _timed(make: Make, scale: int, version: tuple[str, str], machine: Machine, l
 
 
 def _in_pytorch_anew(job: _Job) -> tuple[Make, tuple[str, str]]:
-    network = find_family(job.family).build(job.config)
+    network = job.family.build(job.config)
     return _in_pytorch(network, job.machine), ("pytorch", torch.__version__)
 
 

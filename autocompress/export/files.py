@@ -82,7 +82,7 @@ def export_file(
     name: str,
     out: Path,
     formats: Sequence[str],
-    overrides: Mapping[str, float | None] | None = None,
+    overrides: Mapping[str, Any] | None = None,
     half: bool = False,
     known: Mapping[str, Any] | None = None,
 ) -> list[Path]:

@@ -8,7 +8,7 @@ descriptions, registry, the families, then what they share (weights, base, upsca
 from __future__ import annotations
 
 from autocompress.networks.descriptions import describe, parse_config, parse_fields, shape
-from autocompress.networks.loading import load
+from autocompress.networks.loading import know_code, load
 from autocompress.networks.registry import FAMILIES, PRESETS, family_of, find_family
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "describe",
     "family_of",
     "find_family",
+    "know_code",
     "load",
     "parse_config",
     "parse_fields",

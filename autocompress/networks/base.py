@@ -62,7 +62,7 @@ class SRNetwork(nn.Module, ABC):
     It computes features at LR, and upsamples them.
     """
 
-    family: ClassVar[str]
+    family: str
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ class Count:
 class Family(ABC):
     """An architecture: how it is configured, built, counted, read and shrunk."""
 
-    name: ClassVar[str]
+    name: str
     config_class: ClassVar[type[Config]]
     network_class: ClassVar[type[SRNetwork]]
     parts: ClassVar[tuple[str, ...]]  # module paths of what holds repeated parts; see `shrink.axes.groups_of`
@@ -151,6 +151,7 @@ class Family(ABC):
     recipe: ClassVar[FamilyRecipe] = FamilyRecipe()
     presets: ClassVar[Mapping[str, Config]] = MappingProxyType({})  # networks that people know by a name
     published: ClassVar[Mapping[str, Published]] = MappingProxyType({})
+    derives_space: ClassVar[bool] = False  # what varies follows from a teacher, so no search space ships
 
     def build(self, config: Config) -> SRNetwork:
         """A network with random weights (from torch's global generator)."""
@@ -268,6 +269,10 @@ class Family(ABC):
     def counts_of(self, config: Config) -> dict[str, float]:
         """The `counts` of a config by name, which are its fields unless a family says otherwise."""
         return {count.field: getattr(config, count.field) for count in self.counts}
+
+    def values_of(self, count: Count) -> tuple[int, ...] | None:
+        """The values of a count that its networks have, where these are known; None for all up to the teacher's."""
+        return None
 
     def limits(self, teacher: Config) -> dict[str, float]:
         """The most of each of the `counts` that a student of `teacher` may have, by name."""

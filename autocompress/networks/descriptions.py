@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from autocompress.compute import flops
-from autocompress.errors import CheckpointError, ConfigError
-from autocompress.networks.base import Config, Family, SRNetwork
-from autocompress.networks.registry import find_family
+from autocompress.errors import ConfigError
+from autocompress.networks.base import Config, SRNetwork
+from autocompress.networks.registry import FAMILIES, find_family
 
 
 def describe(network: SRNetwork) -> dict[str, Any]:
@@ -28,20 +26,12 @@ def describe(network: SRNetwork) -> dict[str, Any]:
     }
 
 
-def read_description(side_file: Path) -> tuple[Family, Config] | None:
-    """What our own side file says of a network; None for a JSON file that is something else."""
-    try:
-        side = json.loads(side_file.read_text(encoding="utf-8"))
-        if not (isinstance(side, dict) and {"family", "config"} <= side.keys()):
-            return None
-        family = find_family(side["family"])
-        return family, family.config_class.from_dict(side["config"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{side_file}: not the description of a network ({error})") from error
-
-
 def shape(family: str, config: Mapping[str, object]) -> str:
     """A network in a few words: its family and the counts that a search varies, optional ones where unusual."""
+    if family not in FAMILIES and "arguments" in config:  # of a user's code, which need not be there to be described
+        arguments = config["arguments"]
+        assert isinstance(arguments, Mapping)
+        return " ".join([family, *(f"{name}={value}" for name, value in arguments.items())])
     known_family = find_family(family)
     network = known_family.config_class.from_dict(config)
     counts, usual = known_family.counts_of(network), known_family.counts_of(known_family.config_class(network.scale))

@@ -17,8 +17,18 @@ PRESETS: dict[str, tuple[str, Config]] = {
 def find_family(name: str) -> Family:
     """The family of this name; an unknown one is a ConfigError that lists the known."""
     if name not in FAMILIES:
-        raise ConfigError(f"no family is called {name!r}; known: {', '.join(FAMILIES)}")
+        raise ConfigError(
+            f"no family is called {name!r}; known: {', '.join(FAMILIES)}, and what --code FILE.py:{name} builds"
+        )
     return FAMILIES[name]
+
+
+def register(family: Family) -> None:
+    """Know a family from now on; raises ConfigError where a shipped one has its name."""
+    known = FAMILIES.get(family.name)
+    if known is not None and type(known) is not type(family):
+        raise ConfigError(f"a family that ships with the package is called {family.name}; give yours another name")
+    FAMILIES[family.name] = family
 
 
 def family_of(network: SRNetwork) -> Family:

@@ -114,6 +114,19 @@ class Settings:
         keyword="teacher",
         many=True,
     )
+    code: str | None = option(
+        None,
+        TEXT,
+        "Your own code that builds the teacher, as FILE.py:CALLABLE; the file is run.",
+        Panel.NETWORKS,
+        "none: a known network",
+    )
+    arguments: tuple[str, ...] = option(
+        (), TEXT, "An argument of that code, as NAME=VALUE.", Panel.NETWORKS, "its own", keyword="set", many=True
+    )
+    input_range: float | None = option(
+        None, NUMBER, "Largest value in the images that code takes: 1 or 255.", Panel.NETWORKS, "found by trying"
+    )
     target: str | None = option(
         None,
         shipped_or_file(package_files.teachers),
@@ -229,6 +242,10 @@ class Settings:
                 "latency is measured while nothing else runs on the machine, so its trials run one after the other, "
                 "here; leave --workers and --backend ray out"
             )
+        if self.code is None and (self.arguments or self.input_range is not None):
+            raise InvalidInput("--set and --input-range are for your own code; add --code FILE.py:CALLABLE")
+        if self.code is not None and not self.teachers:
+            raise InvalidInput(f"--code {self.code} needs the weights of its network; add --teacher FILE")
         if self.val is not None and self.train is None:
             raise InvalidInput("a folder to validate on needs one to train on: give --train DIR too")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from autocompress.data.embedded import embedded
 from autocompress.data.sources import ImageSource, open_folder
@@ -11,11 +12,12 @@ from autocompress.distill.recipe import Recipe
 from autocompress.errors import InvalidInput
 from autocompress.evaluation.scores import MIN_SIDE
 from autocompress.networks import FAMILIES, family_of
-from autocompress.networks.base import SRNetwork
-from autocompress.networks.teachers import default_teacher, load_teacher
+from autocompress.networks.base import Family, SRNetwork
+from autocompress.networks.teachers import default_teacher, load_teacher, shipped
 from autocompress.search.settings import Settings
+from autocompress.search.space.derived import derived_space
 from autocompress.search.space.joint_space import JointSpace, StudentSpace
-from autocompress.search.space.search_space import SearchSpace, load_space
+from autocompress.search.space.search_space import SearchSpace, load_space, parse_space
 
 HELD_OUT = 0.1  # share of the training images that validate, if no folder is given for validation
 
@@ -77,12 +79,13 @@ class _GivenTeacher:
 
 def open_joint_space(settings: Settings) -> JointSpace:
     """The search spaces that settings name, each with its teacher and target; InvalidInput for what is unusable."""
-    spaces = [load_space(name) for name in settings.spaces]
+    load = _Loader(settings)
+    teachers = [_named(text, load) for text in settings.teachers]
+    spaces = _spaces(settings, [family_of(network) for _, _, network in teachers])
     for index, space in enumerate(spaces):
         if space.name in [other.name for other in spaces[:index]]:
             raise InvalidInput(f"two spaces are called {space.name}; give each once, or rename one's file")
-    load = _Loader(dict(settings.overrides))
-    given = [_open_teacher(text, spaces, load) for text in settings.teachers]
+    given = [_given_teacher(*named, spaces) for named in teachers]
     target = None if settings.target is None else load(settings.target)
     load.check()
     student_spaces = []
@@ -95,14 +98,35 @@ def open_joint_space(settings: Settings) -> JointSpace:
     return JointSpace(student_spaces)
 
 
+def _named(text: str, load: _Loader) -> tuple[str, str, SRNetwork]:
+    """Key, name and network of `FILE` or `KEY=FILE`; a file's own name may have an equals sign."""
+    key, equals, name = text.partition("=")
+    if not equals or Path(text).is_file():
+        key, name = "", text
+    return key, name, load(name)
+
+
+def _spaces(settings: Settings, families: Sequence[Family]) -> list[SearchSpace]:
+    """Those that are named; where none is, what varies in the teachers whose families have no shipped space."""
+    derived = list({family.name: family for family in families if family.derives_space}.values())
+    if settings.spaces != Settings.spaces or not derived:
+        return [load_space(name) for name in settings.spaces]
+    shipped_ones = [load_space(name) for name in settings.spaces]
+    used = [space for space in shipped_ones if space.family.name in [family.name for family in families]]
+    return [*used, *(parse_space(family.name, derived_space(family)) for family in derived)]
+
+
 class _Loader:
     """Loads what a user names, with the numbers that no file holds for the networks that have them."""
 
-    def __init__(self, overrides: Mapping[str, float]) -> None:
-        self._overrides = overrides
-        self._unused = set(overrides)
+    def __init__(self, settings: Settings) -> None:
+        self._code = {"code": settings.code, "set": settings.arguments, "input_range": settings.input_range}
+        self._overrides = dict(settings.overrides)
+        self._unused = set(self._overrides)
 
     def __call__(self, name: str) -> SRNetwork:
+        if self._code["code"] is not None and name not in shipped():
+            return load_teacher(name, **self._code)
         network = load_teacher(name)
         declared = [override.field for override in family_of(network).overrides]
         own = {field: number for field, number in self._overrides.items() if field in declared}
@@ -117,13 +141,11 @@ class _Loader:
             )
 
 
-def _open_teacher(text: str, spaces: Sequence[SearchSpace], load: _Loader) -> _GivenTeacher:
-    """Read `FILE` or `KEY=FILE`; if the part before `=` is neither a space nor a family, the whole is a file's name."""
-    key, equals, name = text.partition("=")
+def _given_teacher(key: str, name: str, network: SRNetwork, spaces: Sequence[SearchSpace]) -> _GivenTeacher:
+    """InvalidInput for a key that is no space and no family, or a teacher of another family than its space."""
     keys = [*FAMILIES, *(space.name for space in spaces)]
-    if not equals or key not in keys:
-        key, name = "", text
-    network = load(name)
+    if key and key not in keys:
+        raise InvalidInput(f"--teacher {key}={name}: {key} is no space and no family; these are: {', '.join(keys)}")
     teacher = _GivenTeacher(key or network.family, name, network)
     for space in spaces:
         if teacher.fits(space) and space.family.name != network.family:

@@ -76,11 +76,19 @@ def refit_linear(weight: Tensor, bias: Tensor, rows: Tensor, target: Tensor, rid
     left = target - rows @ weight.T - bias
     row_mean, left_mean = rows.mean(0), left.mean(0)
     # Centred first: against the large mean of an input, float32 would lose the small differences that count.
-    rows = rows - row_mean
+    correction = _correction(rows - row_mean, left - left_mean, ridge)
+    return weight + correction, bias + left_mean - correction @ row_mean
+
+
+def refit_without_bias(weight: Tensor, rows: Tensor, target: Tensor, ridge: float) -> Tensor:
+    """As `refit_linear`, of a linear map that has no bias."""
+    return weight + _correction(rows, target - rows @ weight.T, ridge)
+
+
+def _correction(rows: Tensor, left: Tensor, ridge: float) -> Tensor:
     gram = (rows.T @ rows).double()
     gram.diagonal().add_(ridge * gram.diagonal().mean() + 1e-12)  # all inputs may be zero
-    correction = torch.cholesky_solve((rows.T @ (left - left_mean)).double(), torch.linalg.cholesky(gram)).T.float()
-    return weight + correction, bias + left_mean - correction @ row_mean
+    return torch.cholesky_solve((rows.T @ left).double(), torch.linalg.cholesky(gram)).T.float()
 
 
 def bias_of(layer: nn.Conv2d) -> Tensor:

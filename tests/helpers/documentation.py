@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ IMAGES = {
     "DIV2K_valid_HR": (64, 1),
     "DIV2K/DIV2K_train_HR": (192, 2),
 }
-RUNS = ("runs/mine", "runs/edsr-20G-seed0")
+RUNS = ("runs/mine", "runs/edsr-20G-seed0", "runs/own")
 EDSR_FILES = ("net_g.pth", "EDSR_Mx2.pth", "models/trial-0013.pth")
 
 
@@ -77,8 +78,20 @@ class StandIns:
         write_waves(folder / "photo.jpg", 60, 80, seed=0)
         (folder / "search_spaces").mkdir()
         shutil.copy(ROOT / "search_spaces" / "edsr.yaml", folder / "mine.yaml")
+        self._write_own_network()
         (page,) = blocks(ROOT / "docs" / "adding-a-family.md", "yaml")
         (folder / "search_spaces" / "espcn.yaml").write_text(page)
+
+    def _write_own_network(self) -> None:
+        """The code of docs/your-own-network.md, weights with which it is sharper than bicubic, and a run of it."""
+        source = next(block for block in blocks(ROOT / "docs" / "your-own-network.md", "python") if "class" in block)
+        (self.folder / "my_network.py").write_text(source)
+        defined: dict[str, Any] = {}
+        exec(source, defined)
+        network = defined["MyNetwork"](scale=2)
+        torch.nn.init.zeros_(network.tail.weight)
+        torch.nn.init.zeros_(network.tail.bias)
+        torch.save({"params": network.state_dict()}, self.folder / "my_network.pth")
 
     def save(self, name: str, network: SRNetwork) -> None:
         """A network in a file with its side file, as ours are."""

@@ -55,6 +55,6 @@ def teacher_file(name_or_file: str) -> Path:
     return path
 
 
-def load_teacher(name_or_file: str, **overrides: float | None) -> SRNetwork:
+def load_teacher(name_or_file: str, **overrides: Any) -> SRNetwork:
     """A shipped teacher by name, or the network in a file; see `load`."""
     return load(teacher_file(name_or_file), **overrides)

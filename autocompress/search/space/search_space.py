@@ -143,14 +143,15 @@ def load_space(name_or_file: str) -> SearchSpace:
     """A shipped space by its name, or one from a YAML file; SpaceError names the file, the key and the rule."""
     path, text = read_space(name_or_file)
     try:
-        return _parse(path.stem, yaml.safe_load(text))
+        return parse_space(path.stem, yaml.safe_load(text))
     except yaml.YAMLError as error:
         raise SpaceError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
     except (SpaceError, ConfigError) as error:
         raise SpaceError(f"{path}: {error}") from error
 
 
-def _parse(name: str, content: object) -> SearchSpace:
+def parse_space(name: str, content: object) -> SearchSpace:
+    """The space that YAML with this content stands for; SpaceError names the key and the rule."""
     if not isinstance(content, dict):
         raise SpaceError("must be a mapping with `family` and `parameters`")
     for key in content:

@@ -1,0 +1,224 @@
+"""Networks of a user's own code: a family is made of a callable in a Python file and of the teacher's arguments.
+
+`code` runs the user's file and builds its networks, `counts` finds the arguments that a search may vary, `cost` counts
+FLOPs by formula, `network` is the config and the network. All shrinking is the engine's, by the network's graph. It may
+import `networks` (base, weights, recipes), `shrink`, `compute` and what is below them, and no other family.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autocompress.compute import flops
+from autocompress.errors import ConfigError, InvalidInput
+from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
+from autocompress.networks.custom.code import Builder, matching
+from autocompress.networks.custom.cost import CostModel
+from autocompress.networks.custom.counts import counts, is_student
+from autocompress.networks.custom.input_range import in_best_range
+from autocompress.networks.custom.network import CustomConfig, CustomNetwork, measured_scale
+from autocompress.shrink.axes import AxisTable
+from autocompress.shrink.channels import ChannelMap, fixed_parameters
+from autocompress.shrink.density import Densities
+from autocompress.shrink.engine import Projection
+from autocompress.shrink.graph import Graph
+from autocompress.shrink.init import Init
+from autocompress.shrink.observation import Teacher, observe
+
+COUNTED_SIDE = 48  # LR pixels of the image on which fvcore counts, as `flops.count_flops` does
+
+
+class CustomFamily(Family):
+    """The networks that a user's code builds of `arguments`, and of smaller ones; its name is the callable's."""
+
+    config_class = CustomConfig
+    network_class = CustomNetwork
+    parts = ()
+    derives_space = True
+
+    def __init__(self, code: Builder, arguments: Mapping[str, Any]) -> None:
+        self.name = code.name
+        self.code = code
+        self.arguments = {**code.defaults(), **arguments}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: the code and its arguments are all that matters."""
+        return CustomFamily, (self.code, self.arguments)
+
+    @functools.cached_property
+    def values(self) -> Mapping[Count, tuple[int, ...]]:
+        """What may vary, with the values that the code takes."""
+        return counts(self.code, self.arguments, self._channels)
+
+    @property
+    def counts(self) -> tuple[Count, ...]:  # type: ignore[override]
+        """The arguments that change a network's size, found by trying."""
+        return tuple(self.values)
+
+    @override
+    def values_of(self, count: Count) -> tuple[int, ...]:
+        return self.values[count]
+
+    def config(self, input_range: float = 1.0) -> CustomConfig:
+        """That of the teacher; ConfigError where the code's network does not enlarge images."""
+        plain = {name: value for name, value in self.arguments.items() if _is_plain(value)}
+        return CustomConfig.of(measured_scale(self.code.build(self.arguments)), plain, input_range)
+
+    @override
+    def build(self, config: Config) -> CustomNetwork:
+        custom = _custom(config)
+        module = self.code.build({**self.arguments, **custom.values})
+        return CustomNetwork(self.name, custom, module)
+
+    def with_tensors(self, tensors: Weights, input_range: float | None = None) -> CustomNetwork:
+        """The teacher with the tensors of a file, in eval mode; `input_range` is found by trying where it is None.
+
+        Raises CheckpointError where the tensors are not those of the code's network.
+        """
+        network = self.build(self.config(input_range or 1.0))
+        own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        network.load_state_dict(matching(tensors, own))
+        network = network.float().eval()
+        return network if input_range is not None else in_best_range(network)
+
+    def _shapes(self, config: Config) -> Mapping[str, tuple[int, ...]]:
+        return self._shapes_of(_custom(config).arguments)
+
+    @functools.lru_cache(maxsize=100_000)  # noqa: B019  (a family lives as long as the process)
+    def _shapes_of(self, arguments: str) -> Mapping[str, tuple[int, ...]]:
+        return self.code.shapes({**self.arguments, **CustomConfig(1, arguments).values})
+
+    @functools.cached_property
+    def _costs(self) -> CostModel:
+        counted = flops.counted(self.code.build(self.arguments).eval(), COUNTED_SIDE)
+        return CostModel(self._graph, Fraction(counted, COUNTED_SIDE**2))
+
+    def fixed(self) -> dict[str, str]:
+        """The layers of which no channel can go, and why."""
+        channels = self._channels
+        whole = fixed_parameters(channels, (layer.weight for layer in self._graph.layers()))
+        return dict.fromkeys(whole, "its channels are those of the image, or meet what stays") | dict(channels.reasons)
+
+    @functools.cached_property
+    def _channels(self) -> ChannelMap:
+        return ChannelMap.of(self._graph)
+
+    @functools.cached_property
+    def _graph(self) -> Graph:
+        image = torch.zeros(1, 3, COUNTED_SIDE, COUNTED_SIDE)
+        return Graph.capture(self.code.build(self.arguments), image)
+
+    @functools.cached_property
+    def _buffers(self) -> frozenset[str]:
+        with torch.device("meta"):
+            module = self.code.build(self.arguments)
+        parameters = {name for name, _ in module.named_parameters()}
+        return frozenset(name for name in module.state_dict() if name not in parameters)
+
+    @override
+    def flops(self, config: Config) -> int:
+        return flops.at_720p(self._costs.flops(self._shapes(config)), config.scale)
+
+    @override
+    def params(self, config: Config) -> int:
+        sizes = self._shapes(config).items()
+        return sum(torch.Size(size).numel() for name, size in sizes if name not in self._buffers)
+
+    @override
+    def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
+        """No file is taken for one of a user's code unless they say so."""
+        return None
+
+    @override
+    def for_export(self, network: SRNetwork) -> SRNetwork:
+        return network
+
+    @override
+    def official_code(self, config: Config) -> tuple[str, str] | None:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in _custom(config).values.items())
+        return self.code.importing, f"network = {self.name}({arguments})"
+
+    @override
+    def axes(self, network: SRNetwork) -> AxisTable:
+        raise ConfigError(f"students of {self.name} start by projection, copy or from scratch; leave --init out")
+
+    @override
+    def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
+        """The same for students that are refitted and for those that copy channels."""
+        if init not in (Init.PROJECTION, Init.COPY):
+            self.axes(teacher)
+        return self.analyse_for_projection(teacher, lr, seed)
+
+    @override
+    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
+        module, images = _scaled(teacher, lr)
+        captured = Teacher(Graph.capture(module, images[:1]))
+        project = Projection(captured, images, analysis, refit=init == Init.PROJECTION)
+
+        def student(config: Config) -> SRNetwork:
+            network = self.build(config).to(lr.device).eval()
+            project(network.network)
+            return network
+
+        return student
+
+    @override
+    def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
+        module, images = _scaled(teacher, lr)
+        return observe(Teacher(Graph.capture(module, images[:1])), images, seed)
+
+    @override
+    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
+        return self.shrinker(teacher, lr, Init.PROJECTION, analysis)
+
+    @override
+    def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
+        self.axes(teacher)
+        return {}
+
+    @override
+    def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
+        raise InvalidInput(f"{self.name} is of your own code, of which no densities are read; leave --prune out")
+
+    @override
+    def counts_of(self, config: Config) -> dict[str, float]:
+        values = _custom(config).values
+        return {count.field: values[count.field] for count in self.counts if count.field in values}
+
+    @functools.lru_cache(maxsize=1000)  # noqa: B019  (a family lives as long as the process)
+    def _takes(self, name: str, value: int) -> bool:
+        """Whether a value that is not in the derived space gives a student, too."""
+        shapes = self.code.tried({**self.arguments, name: value})
+        return shapes is not None and is_student(shapes, self.code.shapes(self.arguments), self._channels)
+
+    @override
+    def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> CustomConfig:
+        custom, known = _custom(teacher), {count.field: values for count, values in self.values.items()}
+        for name, value in fields.items():
+            if name not in known:
+                raise ConfigError(f"{name} is nothing that varies in {self.name}; {', '.join(known)} do")
+            if value not in known[name] and not self._takes(name, value):
+                raise ConfigError(f"{name} is {value}, but {self.name} takes {known[name]}")
+        return CustomConfig.of(custom.scale, {**custom.values, **fields}, custom.input_range)
+
+
+def _custom(config: Config) -> CustomConfig:
+    assert isinstance(config, CustomConfig)
+    return config
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, bool | int | float | str | list | tuple)
+
+
+def _scaled(teacher: SRNetwork, lr: Tensor) -> tuple[nn.Module, Tensor]:
+    """The user's own module, and images in its range."""
+    assert isinstance(teacher, CustomNetwork)
+    return teacher.network.to(lr.device).eval(), lr * teacher.input_range

@@ -1,0 +1,166 @@
+"""A user's own code that builds a network: a callable in a Python file, and its arguments."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+from typing_extensions import override
+
+from autocompress.errors import CheckpointError, InvalidInput
+
+IMAGE = (1, 3, 32, 48)
+LONG = 200  # characters of what the code says of its failure
+
+
+class Builder(ABC):
+    """What builds networks of one kind of its arguments: a callable with a name."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def importing(self) -> str:
+        """Python that imports it."""
+
+    @abstractmethod
+    def callable(self) -> Callable[..., nn.Module]:
+        """What is called with the arguments; raises InvalidInput where there is no such thing."""
+
+    def build(self, arguments: Mapping[str, Any]) -> nn.Module:
+        """The network of these arguments; raises InvalidInput where the code raises or gives no nn.Module."""
+        build = self.callable()
+        try:
+            network = build(**arguments)
+        except Exception as error:
+            given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+            raise InvalidInput(f"{self.name}({given}) failed with {_said(error)}") from error
+        if not isinstance(network, nn.Module):
+            raise InvalidInput(f"{self.name} gives a {type(network).__name__}, but an nn.Module is needed")
+        return network
+
+    def shapes(self, arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        """The shapes of its parameters and buffers by name, mostly without memory for them; raises as `build`."""
+        network = self._built(arguments)
+        return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+
+    def tried(self, arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]] | None:
+        """As `shapes`, where the network takes images, too; None where the code does not take these arguments."""
+        try:
+            network = self._built(arguments)
+            with torch.no_grad():
+                network(torch.zeros(IMAGE, device=next(network.parameters()).device))
+        except Exception:  # whatever the user's code may raise
+            return None
+        return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+
+    def _built(self, arguments: Mapping[str, Any]) -> nn.Module:
+        """The network, mostly without memory for its parameters."""
+        try:
+            with torch.device("meta"):
+                return self.build(arguments).eval()
+        except InvalidInput:  # some code computes with values while it builds
+            return self.build(arguments).eval()
+
+    def defaults(self) -> dict[str, Any]:
+        """The arguments that have a default value, by name."""
+        parameters = inspect.signature(self.callable()).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+
+@dataclass(frozen=True)
+class Code(Builder):
+    """`name` in the Python file `file`, which builds an nn.Module of its arguments.
+
+    The file is run when the callable is taken from it: only a user who names it asks for that. What is run is never
+    found in a checkpoint.
+    """
+
+    file: Path
+    name: str
+
+    @property
+    @override
+    def importing(self) -> str:
+        return f"from {self.file.stem} import {self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Code:
+        """From `FILE.py:CALLABLE`; raises InvalidInput."""
+        file, colon, name = text.rpartition(":")
+        if not colon or not name.isidentifier():
+            raise InvalidInput(f"{text!r} names no code; write FILE.py:CALLABLE, such as my_network.py:MyNetwork")
+        path = Path(file)
+        if not path.is_file():
+            raise InvalidInput(f"{file}: no such file; give the Python file that defines {name}")
+        return cls(path.absolute(), name)
+
+    @override
+    def callable(self) -> Callable[..., nn.Module]:
+        module = self._module()
+        build = getattr(module, self.name, None)
+        if not callable(build):
+            names = ", ".join(name for name, value in vars(module).items() if inspect.isclass(value))
+            raise InvalidInput(
+                f"{self.file}: nothing to call in it is named {self.name}; its classes: {names or 'none'}"
+            )
+        return build  # type: ignore[no-any-return]
+
+    def _module(self) -> ModuleType:
+        # the same file is run once in a process; its folder is searched for what it imports
+        digest = hashlib.blake2b(str(self.file).encode() + self.file.read_bytes(), digest_size=8).hexdigest()
+        name = f"autocompress_code_{digest}"
+        if name in sys.modules:
+            return sys.modules[name]
+        spec = importlib.util.spec_from_file_location(name, self.file)
+        if spec is None or spec.loader is None:
+            raise InvalidInput(f"{self.file}: not a Python file; give one that ends in .py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        sys.path.append(str(self.file.parent))
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise InvalidInput(f"{self.file}: running it failed with {_said(error)}") from error
+        finally:
+            sys.path.remove(str(self.file.parent))
+        return module
+
+
+def _said(error: BaseException) -> str:
+    text = " ".join(str(error).split())[:LONG]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def matching(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """The tensors of a file by a network's own names: without the prefix that they share; raises CheckpointError."""
+    if not expected:
+        raise CheckpointError("the code builds a network without parameters")
+    first = next(iter(expected))
+    prefixes = [name.removesuffix(first) for name in tensors if name.endswith(first)] or [""]
+    prefix = max(prefixes, key=lambda prefix: sum(prefix + name in tensors for name in expected))
+    missing = [name for name in expected if prefix + name not in tensors]
+    if missing:
+        raise CheckpointError(
+            f"{len(missing)} of the {len(expected)} tensors that the code's network has are not in the file, such as "
+            f"{missing[0]}; check --code and --set"
+        )
+    other = [name for name in expected if tuple(tensors[prefix + name].shape) != expected[name]]
+    if other:
+        name = other[0]
+        raise CheckpointError(
+            f"{name} is {tuple(tensors[prefix + name].shape)} in the file, but {expected[name]} in the code's network; "
+            "check --set"
+        )
+    return {name: tensors[prefix + name] for name in expected}

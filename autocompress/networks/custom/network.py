@@ -1,0 +1,110 @@
+"""A network of a user's own code as one of the package's, and its config: the arguments of that code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autocompress.errors import ConfigError
+from autocompress.networks.base import Config, SRNetwork
+
+MARGIN = 32  # LR pixels; what such a network sees around a pixel is not known
+
+
+@dataclass(frozen=True)
+class CustomConfig(Config):
+    """`arguments` are those of the code, as JSON, so that configs can be compared; values of an image are up to
+    `input_range`, 1 or 255."""
+
+    arguments: str = "{}"
+    input_range: float = 1.0
+
+    @classmethod
+    def of(cls, scale: int, arguments: Mapping[str, Any], input_range: float = 1.0) -> Self:
+        """With these arguments, of plain JSON types; raises ConfigError for others."""
+        try:
+            text = json.dumps(dict(sorted(arguments.items())))
+        except TypeError as error:
+            raise ConfigError(f"an argument of the code is no number, word or list ({error}); leave it out") from error
+        return cls(scale, text, input_range)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The arguments by name."""
+        values: dict[str, Any] = json.loads(self.arguments)
+        return values
+
+    @override
+    def to_dict(self) -> dict[str, Any]:
+        return {"scale": self.scale, "arguments": self.values, "input_range": self.input_range}
+
+    @classmethod
+    @override
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        arguments = fields.get("arguments", {})
+        if not isinstance(arguments, Mapping):
+            raise ConfigError(f"arguments are {arguments!r}, but must be a mapping")
+        return cls.of(fields["scale"], arguments, float(fields.get("input_range", 1.0)))
+
+
+class CustomNetwork(SRNetwork):
+    """A module of a user's own code, which has a name as `family`."""
+
+    def __init__(self, family: str, config: CustomConfig, module: nn.Module) -> None:
+        super().__init__(config)
+        self.family = family
+        self.network = module
+        self.input_range = config.input_range
+
+    @override
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Under the names that the user's own code gives, so that its students load there."""
+        return self.network.state_dict(*args, **kwargs)
+
+    @override
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        return self.network.load_state_dict(state_dict, strict, assign)
+
+    @property
+    @override
+    def margin(self) -> int:
+        return MARGIN
+
+    @override
+    def features(self, lr: Tensor) -> Tensor:
+        """The images: where such a network has features at LR is not known."""
+        sr: Tensor = self.network(lr * self.input_range)
+        return sr / self.input_range
+
+    @override
+    def upsampled(self, features: Tensor, height: int, width: int) -> Tensor:
+        return features
+
+    @override
+    def repeated(self) -> list[nn.Module]:
+        return []
+
+
+def measured_scale(module: nn.Module, side: int = 32) -> int:
+    """The factor by which a network enlarges; ConfigError where it maps no (B, 3, H, W) to (B, 3, sH, sW)."""
+    lr = torch.zeros(1, 3, side, side + 16)
+    try:
+        with torch.no_grad():
+            sr = module.eval()(lr)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"the network fails on an image of {side}x{side + 16} pixels: {reason}") from error
+    shape = tuple(sr.shape) if isinstance(sr, Tensor) else None
+    scale = 0 if shape is None or len(shape) != 4 else shape[-1] // (side + 16)
+    if shape != (1, 3, scale * side, scale * (side + 16)) or scale < 2:
+        raise ConfigError(
+            f"the network makes {shape or type(sr).__name__} of (1, 3, {side}, {side + 16}), but a network to shrink "
+            "makes (B, 3, sH, sW) of (B, 3, H, W), s being 2 or more"
+        )
+    return scale

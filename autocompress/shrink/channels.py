@@ -1,0 +1,84 @@
+"""The axes of a network, read off its graph: channels of which a student has fewer, at all places alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from autocompress.shrink.classes import FIXED, NOTHING, Classes, Freedom
+from autocompress.shrink.graph import Graph
+from autocompress.shrink.propagation import propagate
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Channels of which a student has fewer, at all places alike."""
+
+    size: int
+    freedom: Freedom
+
+
+@dataclass(frozen=True, eq=False)
+class Use:
+    """An axis along a dimension of a parameter: `rows` (size, k) are the k rows that belong to each channel."""
+
+    axis: int
+    rows: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelMap:
+    """The axes of a network, where they run along its parameters, and why the other channels stay.
+
+    `uses` has a parameter's name and dimension as key; rows that are in none of its uses stay.
+    """
+
+    axes: tuple[Axis, ...]
+    uses: Mapping[tuple[str, int], tuple[Use, ...]]
+    reasons: Mapping[str, str] = field(default_factory=dict)  # by parameter, for channels that stay
+
+    @classmethod
+    def of(cls, graph: Graph) -> ChannelMap:
+        """The axes of a captured network."""
+        return cls._grouped(propagate(graph))
+
+    @classmethod
+    def _grouped(cls, classes: Classes) -> ChannelMap:
+        """Classes that occur at the same places are one axis."""
+        places: dict[int, list[tuple[str, int]]] = {}
+        roots = {place: [classes.root(c) for c in ids] for place, ids in classes.along.items()}
+        fixed = classes.root(FIXED)
+        for place, members in roots.items():
+            for root in members:
+                if root not in (fixed, NOTHING):
+                    places.setdefault(root, []).append(place)
+        freedom = classes.freedoms()
+        signatures: dict[tuple[tuple[str, int], ...], list[int]] = {}
+        for root, signature in places.items():
+            if freedom.get(root, Freedom.MIX) is not Freedom.FIXED:
+                signatures.setdefault(tuple(signature), []).append(root)
+        axis_of: dict[int, tuple[int, int]] = {}
+        axes = []
+        for number, members in enumerate(signatures.values()):
+            axis_of |= {root: (number, index) for index, root in enumerate(members)}
+            axes.append(Axis(len(members), min(freedom.get(root, Freedom.MIX) for root in members)))
+        uses = {}
+        for place, members in roots.items():
+            rows: dict[int, dict[int, list[int]]] = {}
+            for row, root in enumerate(members):
+                if root in axis_of:
+                    axis, index = axis_of[root]
+                    rows.setdefault(axis, {}).setdefault(index, []).append(row)
+            uses[place] = tuple(
+                Use(axis, torch.tensor([by_index[index] for index in range(axes[axis].size)]))
+                for axis, by_index in rows.items()
+            )
+        return cls(tuple(axes), uses, classes.reasons)
+
+
+def fixed_parameters(channels: ChannelMap, parameters: Iterable[str]) -> list[str]:
+    """The parameters of which no dimension can shrink."""
+    return [name for name in parameters if not any(channels.uses.get((name, d)) for d in range(4))]

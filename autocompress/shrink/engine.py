@@ -1,0 +1,218 @@
+"""Students of any network: its weights in the best smaller spaces, every layer then refitted by least squares.
+
+Layers are fitted in the order in which they run, each on what the student itself computes up to there, to what the
+teacher computes at the same place.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+
+from autocompress.errors import ConfigError
+from autocompress.shrink.channels import ChannelMap, Use
+from autocompress.shrink.classes import Freedom
+from autocompress.shrink.graph import Graph, Layer, Values
+from autocompress.shrink.least_squares import refit_linear, refit_without_bias
+from autocompress.shrink.observation import Teacher, channel_dimension, sum_of
+from autocompress.shrink.parts import ends_of_spans, kept_parts, repeated_parts, source_of
+from autocompress.shrink.subspaces import Subspace, subspace
+
+RIDGE = 1e-4
+EXPONENT = 0.5  # of the sensitivity, see `subspace`
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A dimension of a student's parameter and of the teacher's: (n, C) to write to it, (C, n) to read from it."""
+
+    encoder: Tensor
+    decoder: Tensor
+
+
+class Projection:
+    """Makes students of a teacher, from images (B, 3, h, w) and what `observe` saw of both.
+
+    Without `refit` whole channels are kept, those that matter most, with their weights as they are: a control.
+    """
+
+    def __init__(self, teacher: Teacher, images: Tensor, analysis: Mapping[str, Tensor], refit: bool = True) -> None:
+        self._teacher = teacher
+        self._images = [image[None] for image in images]
+        self._analysis = analysis
+        self._refit = refit
+
+    @torch.no_grad()
+    def __call__(self, student: nn.Module) -> None:
+        """Give a student, a smaller network of the teacher's kind, weights that compute nearly what the teacher does.
+
+        Raises ConfigError for one that is no smaller network of this kind.
+        """
+        graph = Graph.capture(student, self._images[0])
+        _Fit(self._teacher, self._analysis, graph, self._images if self._refit else ()).into(student)
+
+
+class _Fit:
+    """Of one student; without images nothing is fitted."""
+
+    def __init__(
+        self, teacher: Teacher, analysis: Mapping[str, Tensor], graph: Graph, images: Sequence[Tensor]
+    ) -> None:
+        self._teacher, self._analysis = teacher, analysis
+        self._graph, self._images = graph, images
+        self._channels = ChannelMap.of(graph)
+        self._layers = {layer.node: layer for layer in graph.layers()}
+        orders = {name.removeprefix("order."): t for name, t in analysis.items() if name.startswith("order.")}
+        self._sources = kept_parts(teacher.graph.shapes, graph.shapes, orders)
+        self._spans = ends_of_spans(teacher.graph, self._sources)
+        self._state: dict[str, Tensor] = {}
+
+    def into(self, student: nn.Module) -> None:
+        """Set the student's parameters and buffers."""
+        self._state = {name: self._projected(name, tensor) for name, tensor in self._graph.state.items()}
+        if self._images:
+            self._graph.run(self._state, self._images, before=self._before)
+        stored = student.state_dict()
+        student.load_state_dict({name: self._state.get(name, tensor) for name, tensor in stored.items()})
+
+    def _projected(self, name: str, ours: Tensor) -> Tensor:
+        """A parameter of the teacher in the student's spaces."""
+        source = source_of(name, self._sources)
+        if source not in self._teacher.graph.state:
+            raise ConfigError(f"{name} is in no part of the teacher; this is another kind of network")
+        weight = self._teacher.graph.state[source]
+        if not weight.is_floating_point():
+            return ours
+        layer = self._teacher.layers.get(source)
+        reading = -1 if layer is None or layer.groups > 1 else (0 if layer.kind == "conv_transpose2d" else 1)
+        for dimension in range(weight.dim()):
+            place = self._place(name, dimension, ours.shape[dimension], weight.shape[dimension])
+            if place is not None:
+                matrix = place.decoder.T if dimension == reading else place.encoder
+                weight = torch.tensordot(matrix.to(weight), weight.movedim(dimension, 0), 1).movedim(0, dimension)
+        if weight.shape != ours.shape:
+            raise ConfigError(f"{name} is {tuple(ours.shape)}, which no smaller network of this kind has")
+        return weight.contiguous()
+
+    @functools.cache  # noqa: B019  (lives as long as the fit of one student)
+    def _place(self, name: str, dimension: int, ours: int, theirs: int) -> _Place | None:
+        """How a dimension of the student's parameter comes from the teacher's; None where both are the same."""
+        source = source_of(name, self._sources)
+        our_uses = self._channels.uses.get((name, dimension), ())
+        their_uses = self._teacher.channels.uses.get((source, dimension), ())
+        if not their_uses and ours == theirs:
+            return None
+        if len(our_uses) != len(their_uses):
+            raise ConfigError(f"{name} has other channels than the teacher's; this is another kind of network")
+        encoder, decoder = torch.zeros(ours, theirs), torch.zeros(theirs, ours)
+        stay = torch.ones(ours, dtype=torch.bool), torch.ones(theirs, dtype=torch.bool)
+        for our_use, their_use in zip(our_uses, their_uses, strict=True):
+            space = self._space(their_use.axis, len(our_use.rows))
+            for column, its in zip(our_use.rows.T, self._columns(our_use, their_use), strict=True):
+                encoder[column[:, None], its] = space.encoder
+                decoder[its[:, None], column] = space.decoder
+            stay[0][our_use.rows.flatten()] = False
+            stay[1][their_use.rows.flatten()] = False
+        if stay[0].sum() != stay[1].sum():
+            raise ConfigError(f"{name} has {ours} rows along dimension {dimension}, where a student keeps {theirs}")
+        encoder[stay[0].nonzero().flatten(), stay[1].nonzero().flatten()] = 1
+        decoder[stay[1].nonzero().flatten(), stay[0].nonzero().flatten()] = 1
+        return _Place(encoder, decoder)
+
+    def _columns(self, ours: Use, theirs: Use) -> list[Tensor]:
+        """The teacher's rows for each of our rows of a channel: where parts are left out, there are fewer."""
+        count, whole = ours.rows.shape[1], theirs.rows.shape[1]
+        if count == whole:
+            return list(theirs.rows.T)
+        for parts in repeated_parts(self._teacher.graph.shapes):
+            indices = [parts.index(source) for source in self._sources.values()]
+            kept = sorted({index for index in indices if index is not None})
+            if len(parts.units) == whole and len(kept) == count:
+                return [theirs.rows[:, index] for index in kept]
+        return list(theirs.rows.T[whole - count :])
+
+    @functools.cache  # noqa: B019  (as above)
+    def _space(self, axis: int, size: int) -> Subspace:
+        """What a student of `size` channels keeps of an axis."""
+        whole = self._teacher.channels.axes[axis]
+        if size > whole.size:
+            raise ConfigError(f"a student has {size} channels where its teacher has {whole.size}")
+        if size == whole.size:
+            return Subspace(torch.eye(size), torch.eye(size))
+        if whole.freedom is Freedom.SELECT or not self._images:
+            chosen = self._analysis[f"importance.{axis}"].topk(size).indices.sort().values
+            rows = torch.eye(whole.size)[chosen]
+            return Subspace(rows, rows.T)
+        exponent = EXPONENT if whole.freedom is Freedom.MIX else 0.0  # only then the encoder is orthonormal, too
+        return subspace(self._analysis[f"covariance.{axis}"], self._analysis[f"sensitivity.{axis}"], size, exponent)
+
+    def _before(self, node: fx.Node, values: Values) -> None:
+        """Refit a layer on what the student computes up to it."""
+        layer = self._layers.get(node)
+        if layer is None or layer.groups > 1 or layer.kind == "conv_transpose2d":
+            return
+        target = self._target(layer, values)
+        if target is None:
+            return
+        rows = self._inputs(layer, values)
+        if rows is None or len(rows) != len(target):
+            return
+        weight = self._state[layer.weight]
+        if layer.bias is None:
+            fitted = refit_without_bias(weight.flatten(1), rows, target, RIDGE)
+        else:
+            fitted, bias = refit_linear(weight.flatten(1), self._state[layer.bias], rows, target, RIDGE)
+            self._state[layer.bias] = bias
+        self._state[layer.weight] = fitted.view_as(weight)
+
+    def _target(self, layer: Layer, values: Values) -> Tensor | None:
+        """What the layer is to compute, (N, n), at the rows that are fitted."""
+        theirs = self._teacher.layers[source_of(layer.weight, self._sources)]
+        ours = len(self._state[layer.weight])
+        place = self._place(layer.weight, 0, ours, len(self._teacher.graph.state[theirs.weight]))
+        total, their_total = sum_of(self._graph, layer), sum_of(self._teacher.graph, theirs)
+        dimension = channel_dimension(layer)
+        node = theirs.node
+        if total is not None and their_total is not None:
+            node = self._spans.get(their_total.total, their_total.total)
+        rows = self._analysis.get(f"rows.{self._teacher.numbers[node]}")
+        if rows is None:
+            return None
+        target = rows if place is None else rows @ place.encoder.T.to(rows)
+        if total is not None and their_total is not None:
+            target = (target - self._take(values[total.other], dimension)) / total.factor
+        return target
+
+    def _take(self, values: Sequence[Tensor], dimension: int) -> Tensor:
+        """As `Rows.take`, at the positions that the analysis holds."""
+        flat = [value.movedim(dimension, -1).flatten(0, -2) for value in values]
+        at = self._analysis[f"positions.{len(flat[0])}"]
+        return torch.cat([rows[chosen] for rows, chosen in zip(flat, at, strict=True)])
+
+    def _inputs(self, layer: Layer, values: Values) -> Tensor | None:
+        """What the layer reads for each row that is fitted: (N, m * taps), as its flattened weight has them.
+
+        None for a layer that reads no image.
+        """
+        read = values[layer.input]
+        if layer.kind == "linear":
+            return self._take(read, channel_dimension(layer))
+        kernel = self._state[layer.weight].shape[2:]
+        stride, dilation = layer.argument("stride", 3, [1, 1]), layer.argument("dilation", 5, [1, 1])
+        padding = layer.argument("padding", 4, [0, 0])
+        if isinstance(padding, str):
+            same = [d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True)]
+            padding = same if padding == "same" else [0, 0]
+        parts = []
+        for index, image in enumerate(read):
+            taps = F.unfold(image, tuple(kernel), tuple(dilation), tuple(padding), tuple(stride))[0].T
+            positions = self._analysis.get(f"positions.{len(taps)}")
+            if positions is None:
+                return None
+            parts.append(taps[positions[index]])
+        return torch.cat(parts)

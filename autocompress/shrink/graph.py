@@ -1,0 +1,192 @@
+"""A network's graph of ATen operations, captured by torch.export, and running it node by node."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from autocompress.errors import ConfigError
+
+Values = dict[fx.Node, list[Any]]  # what a node computes for each image of a batch, which are run one by one
+MESSAGE = 300  # characters of what PyTorch says that are passed on
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """The operations of a network on one image (1, 3, h, w), in the order in which they run, without in-place ones.
+
+    `constants` are the names of the nodes that stand for parameters and buffers; `state` are their tensors.
+    """
+
+    calls: tuple[fx.Node, ...]
+    constants: Mapping[fx.Node, str]
+    state: Mapping[str, Tensor]
+    image: fx.Node
+    output: fx.Node
+
+    @classmethod
+    def capture(cls, network: nn.Module, image: Tensor) -> Graph:
+        """The graph of a network in eval mode on an image (1, 3, h, w); ConfigError where PyTorch cannot capture it.
+
+        It holds for images of this size alone.
+        """
+        network = network.eval()
+        try:
+            with _silence(), torch.no_grad():
+                # without a table nothing is decomposed, but what works in place becomes functional
+                program = torch.export.export(network, (image,), strict=False).run_decompositions({})
+        except Exception as error:  # anything that the network's code, or PyTorch's compiler, may raise
+            reason = " ".join(str(error).split())[:MESSAGE]
+            raise ConfigError(f"the graph of {type(network).__name__} cannot be captured: {reason}") from error
+        signature = program.graph_signature
+        names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        names |= signature.inputs_to_lifted_tensor_constants
+        stored = {**program.state_dict, **program.constants}
+        nodes = list(program.graph.nodes)
+        constants = {node: names[node.name] for node in nodes if node.op == "placeholder" and node.name in names}
+        images = [node for node in nodes if node.op == "placeholder" and node.name in signature.user_inputs]
+        outputs = [node for node in nodes if node.name in signature.user_outputs]
+        if len(images) != 1 or len(outputs) != 1:
+            raise ConfigError(
+                f"{type(network).__name__} has {len(images)} inputs and {len(outputs)} outputs, "
+                "but a network to shrink has one image as input and one as output"
+            )
+        return cls(
+            tuple(node for node in nodes if node.op == "call_function"),
+            constants,
+            {name: stored[name].detach() for name in constants.values()},
+            images[0],
+            outputs[0],
+        )
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of its parameters and buffers."""
+        return {name: tuple(tensor.shape) for name, tensor in self.state.items()}
+
+    def run(
+        self,
+        state: Mapping[str, Tensor],
+        images: Sequence[Tensor],
+        before: Callable[[fx.Node, Values], None] | None = None,
+        after: Callable[[fx.Node, Values], None] | None = None,
+    ) -> list[Tensor]:
+        """The outputs for some images, each (1, 3, h, w), with these parameters and buffers in place of its own.
+
+        `before` and `after` are called around each operation, with the values that later ones read, or it makes;
+        `before` may replace tensors in `state`.
+        """
+        values: Values = {self.image: list(images)}
+        last_use = self._last_uses()
+        for node in self.calls:
+            if before is not None:
+                before(node, values)
+            values[node] = [self._call(node, state, values, index) for index in range(len(images))]
+            if after is not None:
+                after(node, values)
+            for done in last_use.get(node, ()):
+                values.pop(done, None)
+        return values[self.output]
+
+    def _call(self, node: fx.Node, state: Mapping[str, Tensor], values: Values, index: int) -> Any:
+        def value(argument: fx.Node) -> Any:
+            return state[self.constants[argument]] if argument in self.constants else values[argument][index]
+
+        if operation(node) == "copy":  # which has no derivative
+            into, source = (value(argument) for argument in node.all_input_nodes)
+            return source.expand_as(into)
+        assert callable(node.target)
+        return node.target(*fx.map_arg(node.args, value), **fx.map_arg(node.kwargs, value))
+
+    def _last_uses(self) -> dict[fx.Node, list[fx.Node]]:
+        """The nodes whose values nobody reads any more after a node."""
+        order = {node: index for index, node in enumerate(self.calls)}
+        uses: dict[fx.Node, list[fx.Node]] = {}
+        for node in (self.image, *self.calls):
+            readers = [order[user] for user in node.users if user in order]
+            if readers and node is not self.output:
+                uses.setdefault(self.calls[max(readers)], []).append(node)
+        return uses
+
+    def layers(self) -> Iterator[Layer]:
+        """The convolutions and linear layers whose weight is a parameter, in order."""
+        for node in self.calls:
+            kind = operation(node)
+            if kind in LAYERS and isinstance(node.args[1], fx.Node) and node.args[1] in self.constants:
+                assert isinstance(node.args[0], fx.Node)
+                bias = node.args[2] if len(node.args) > 2 else None
+                yield Layer(
+                    node,
+                    kind,
+                    node.args[0],
+                    self.constants[node.args[1]],
+                    self.constants[bias] if isinstance(bias, fx.Node) else None,
+                )
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep what PyTorch says of a graph that it cannot capture, pages of it, from the terminal: it raises as well."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+LAYERS = ("conv2d", "conv_transpose2d", "linear")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A node that multiplies its input by a weight; `weight` and `bias` are parameters' names."""
+
+    node: fx.Node
+    kind: str
+    input: fx.Node
+    weight: str
+    bias: str | None
+
+    def argument(self, name: str, position: int, default: Any) -> Any:
+        """One of the operation's arguments, such as `stride`."""
+        if name in self.node.kwargs:
+            return self.node.kwargs[name]
+        return self.node.args[position] if len(self.node.args) > position else default
+
+    @property
+    def groups(self) -> int:
+        """Of a convolution; 1 for a linear layer."""
+        if self.kind == "linear":
+            return 1
+        return int(self.argument("groups", 6, 1))
+
+
+def operation(node: fx.Node) -> str:
+    """An operation's name without its overload, such as `conv2d`; `getitem` for taking one of several results."""
+    target = node.target
+    if isinstance(target, torch._ops.OpOverload):
+        return str(target.overloadpacket.__name__)
+    return target if isinstance(target, str) else target.__name__
+
+
+def shape(node: fx.Node) -> torch.Size:
+    """Of what a node computes; of the first where it computes several tensors."""
+    value = node.meta["val"]
+    return (value[0] if isinstance(value, tuple | list) else value).shape  # type: ignore[no-any-return]
+
+
+def module_path(node: fx.Node) -> str:
+    """The path of the module in whose forward the operation stands, such as `body.3.conv1`."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return str(list(stack.values())[-1][0]) if stack else ""

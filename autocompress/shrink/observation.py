@@ -1,0 +1,193 @@
+"""What is seen of a teacher on images, once for students of any size: statistics of its axes, and fitting targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, fx
+
+from autocompress.shrink.channels import ChannelMap
+from autocompress.shrink.graph import Graph, Layer, Values, operation, shape
+from autocompress.shrink.parts import order_of_importance, repeated_parts
+from autocompress.shrink.subspaces import covariance
+
+FITTED_ROWS = 20_000  # pixels of all images together, at which a layer is fitted
+SENSED_IMAGES = 16  # for gradients
+ORDERED_IMAGES = 16  # for leaving out parts
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The addition that a layer's output goes into, and nothing else: `total` = `factor` * output + `other`."""
+
+    total: fx.Node
+    other: fx.Node
+    factor: float
+
+
+class Teacher:
+    """A captured network with its axes."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.channels = ChannelMap.of(graph)
+        self.layers = {layer.weight: layer for layer in graph.layers()}
+        self.numbers = {node: index for index, node in enumerate(graph.calls)}
+
+    @cached_property
+    def readers(self) -> list[tuple[Layer, int]]:
+        """Layers with the dimension of their weight that runs along what they read."""
+        return [(layer, reading_dimension(layer)) for layer in self.layers.values()]
+
+    def targets(self) -> set[fx.Node]:
+        """The nodes whose values layers are fitted to."""
+        nodes = {layer.node for layer in self.layers.values()}
+        return nodes | {total.total for layer in self.layers.values() if (total := sum_of(self.graph, layer))}
+
+
+def reading_dimension(layer: Layer) -> int:
+    """The dimension of a layer's weight that runs along its input's channels."""
+    if layer.groups > 1 or layer.kind == "conv_transpose2d":
+        return 0
+    return 1
+
+
+def channel_dimension(layer: Layer) -> int:
+    """The dimension of a layer's input and output that is its channels."""
+    rank = len(shape(layer.node))
+    return rank - 1 if layer.kind == "linear" else rank - 3
+
+
+def sum_of(graph: Graph, layer: Layer) -> Sum | None:
+    """The sum that only a layer's output goes into, or a multiple of it, if what is added is known before."""
+    node, factor = layer.node, 1.0
+    if len(node.users) == 1:
+        (user,) = node.users
+        numbers = [a for a in user.args[:2] if isinstance(a, int | float)]
+        if operation(user).removesuffix("_") == "mul" and len(numbers) == 1 and numbers[0]:
+            node, factor = user, float(numbers[0])
+    if len(node.users) != 1:
+        return None
+    (total,) = node.users
+    if operation(total).removesuffix("_") != "add" or total.kwargs or len(total.args) != 2:
+        return None
+    others = [a for a in total.args if isinstance(a, fx.Node) and a is not node and a not in graph.constants]
+    if len(others) != 1 or shape(others[0]) != shape(total) or shape(total) != shape(layer.node):
+        return None
+    order = {each: index for index, each in enumerate(graph.calls)}
+    return Sum(total, others[0], factor) if order.get(others[0], -1) < order[layer.node] else None
+
+
+class Rows:
+    """Which positions of a tensor are looked at: for each number of positions, a random choice for each image."""
+
+    def __init__(self, images: int, seed: int) -> None:
+        self._images = images
+        self._generator = torch.Generator().manual_seed(seed)
+        self.chosen: dict[int, Tensor] = {}
+
+    def of(self, positions: int) -> Tensor:
+        """The positions (images, k) among so many."""
+        if positions not in self.chosen:
+            each = min(positions, max(1, FITTED_ROWS // self._images))
+            order = torch.rand(self._images, positions, generator=self._generator).argsort(1)
+            self.chosen[positions] = order[:, :each].contiguous()
+        return self.chosen[positions]
+
+    def take(self, values: Sequence[Tensor], dimension: int) -> Tensor:
+        """The rows (N, C) of what a node computes for all images, with its channels along `dimension`."""
+        flat = [value.movedim(dimension, -1).flatten(0, -2) for value in values]
+        at = self.of(len(flat[0]))
+        return torch.cat([rows[chosen] for rows, chosen in zip(flat, at, strict=True)])
+
+
+@torch.no_grad()
+def observe(teacher: Teacher, images: Tensor, seed: int) -> dict[str, Tensor]:
+    """What `Projection` needs to know of a teacher, by name.
+
+    `covariance.N`, `sensitivity.N` and `importance.N` are of axis N; `rows.N` what operation N computes at the
+    positions `positions.M` of its M; `order.PREFIX` the numbers of repeated parts by importance. `images` are
+    (B, 3, h, w), of the size at which the teacher was captured.
+    """
+    rows, targets = Rows(len(images), seed), teacher.targets()
+    of_layer = {layer.input: layer for layer, _ in teacher.readers}
+    channels = {layer.node: channel_dimension(layer) for layer in teacher.layers.values()}
+    channels |= {
+        total.total: channel_dimension(layer)
+        for layer in teacher.layers.values()
+        if (total := sum_of(teacher.graph, layer))
+    }
+    seen: dict[str, Tensor] = {}
+    read: dict[fx.Node, Tensor] = {}  # rows of what layers read
+
+    def look(node: fx.Node, values: Values) -> None:
+        if node in targets:
+            seen[f"rows.{teacher.numbers[node]}"] = rows.take(values[node], channels[node])
+        if node in of_layer:
+            read[node] = rows.take(values[node], channel_dimension(of_layer[node]))
+
+    batch = [image[None] for image in images]
+    teacher.graph.run(teacher.graph.state, batch, after=look)
+    seen |= _statistics(teacher, read, _gradients(teacher, batch[:SENSED_IMAGES], seed))
+    for parts in repeated_parts(teacher.graph.shapes):
+        seen[f"order.{parts.prefix}"] = order_of_importance(teacher.graph, parts, batch[:ORDERED_IMAGES])
+    return seen | {f"positions.{count}": chosen for count, chosen in rows.chosen.items()}
+
+
+def _gradients(teacher: Teacher, images: Sequence[Tensor], seed: int) -> dict[fx.Node, Tensor]:
+    """Of random probes of the output with respect to what layers read: rows (N, C) of all positions, by node."""
+    wanted = {layer.input: channel_dimension(layer) for layer, _ in teacher.readers}
+    generator = torch.Generator().manual_seed(seed)
+    found: dict[fx.Node, list[Tensor]] = {}
+    for image in images:
+        values: dict[fx.Node, Tensor] = {}
+
+        def keep(node: fx.Node, computed: Values, values: dict[fx.Node, Tensor] = values) -> None:
+            if node in wanted and computed[node][0].requires_grad:
+                values[node] = computed[node][0]
+
+        with torch.enable_grad():
+            (output,) = teacher.graph.run(teacher.graph.state, [image.clone().requires_grad_()], after=keep)
+            probe = torch.randn(output.shape, generator=generator).to(output.device)
+            gradients = torch.autograd.grad(output, list(values.values()), probe, allow_unused=True)
+        for (node, value), gradient in zip(values.items(), gradients, strict=True):
+            rows = torch.zeros_like(value) if gradient is None else gradient
+            found.setdefault(node, []).append(rows.detach().movedim(wanted[node], -1).flatten(0, -2))
+    return {node: torch.cat(rows) for node, rows in found.items()}
+
+
+def _statistics(teacher: Teacher, read: dict[fx.Node, Tensor], gradients: dict[fx.Node, Tensor]) -> dict[str, Tensor]:
+    """Covariance, sensitivity and importance of each axis, summed over the places where layers read it."""
+    total: dict[str, Tensor] = {}
+    for layer, dimension in teacher.readers:
+        if layer.input not in read or layer.input not in gradients:
+            continue
+        values, slopes = read[layer.input], gradients[layer.input]
+        for use in teacher.channels.uses.get((layer.weight, dimension), ()):
+            places = _first_rows(use.rows, layer)
+            for column in places.T:
+                a, g = values[:, column], slopes[:, column]
+                found = {
+                    "covariance": covariance(a),
+                    "sensitivity": (g.T @ g).double() / SENSED_IMAGES,
+                    "importance": (a.square().mean(0) * g.square().sum(0)).double(),
+                }
+                for kind, tensor in found.items():
+                    name = f"{kind}.{use.axis}"
+                    total[name] = total[name] + tensor if name in total else tensor
+    for number, axis in enumerate(teacher.channels.axes):
+        if f"covariance.{number}" not in total:  # no layer reads it
+            eye = torch.eye(axis.size).double()
+            total |= {f"covariance.{number}": eye, f"sensitivity.{number}": eye, f"importance.{number}": eye.diagonal()}
+    return total
+
+
+def _first_rows(rows: Tensor, layer: Layer) -> Tensor:
+    """For a layer on each channel alone, whose weight has several rows for each channel that it reads: the channels."""
+    if layer.groups == 1:
+        return rows
+    each = shape(layer.node)[-3] // shape(layer.input)[-3]
+    return rows[:, ::each] // each

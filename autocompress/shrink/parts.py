@@ -1,0 +1,165 @@
+"""Repeated parts of a network: modules with the same parameters whose names differ in a number, as `body.3` does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx
+
+from autocompress.shrink.graph import Graph, Values, module_path, shape
+
+MOST_IN_A_PART = 4  # modules of a sequence that repeat together
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What repeats under one prefix of parameters' names: `block_` with 1 to 6, or `body.` with 0 to 15.
+
+    Each of `units` are the numbers of the modules that make up one part: one, or in a flat sequence of convolutions
+    and activations two. `last` is the largest number there is.
+    """
+
+    prefix: str
+    units: tuple[tuple[int, ...], ...]
+    last: int
+
+    def paths(self, index: int) -> list[str]:
+        """The module paths of one part."""
+        return [f"{self.prefix}{number}" for number in self.units[index]]
+
+    def index(self, source: str) -> int | None:
+        """Which part this prefix of parameters' names belongs to, such as `body.3.`; None for no part."""
+        match = re.fullmatch(rf"{re.escape(self.prefix)}(\d+)\.", source)
+        found = [index for index, unit in enumerate(self.units) if match is not None and int(match[1]) in unit]
+        return found[0] if found else None
+
+
+def repeated_parts(shapes: Shapes) -> list[Parts]:
+    """All that repeat among parameters' names, the outermost first."""
+    inside: dict[str, dict[int, list[tuple[str, tuple[int, ...]]]]] = {}
+    for name, shape_ in shapes.items():
+        for match in re.finditer(r"\d+(?=\.)", name):
+            modules = inside.setdefault(name[: match.start()], {})
+            modules.setdefault(int(match[0]), []).append((name[match.end() :], shape_))
+    parts = []
+    for prefix, modules in inside.items():
+        numbers = sorted(modules)
+        if numbers == list(range(numbers[0], numbers[-1] + 1)):
+            units = _units([sorted(modules[number]) for number in numbers], numbers[0])
+            if len(units) > 1:
+                parts.append(Parts(prefix, units, numbers[-1]))
+    return sorted(parts, key=lambda part: part.prefix.count("."))
+
+
+def _units(modules: Sequence[object], first: int) -> tuple[tuple[int, ...], ...]:
+    """The longest run of modules that repeats, in units of as few modules as may be; without it nothing."""
+    best: tuple[tuple[int, ...], ...] = ()
+    for period in range(1, MOST_IN_A_PART + 1):
+        start = 0
+        while start + 2 * period <= len(modules):
+            count = 1
+            while modules[start : start + period] == modules[start + count * period : start + (count + 1) * period]:
+                count += 1
+            if count > 1 and count * period > len(best) * (len(best[0]) if best else 0):
+                numbers = range(first + start, first + start + count * period, period)
+                best = tuple(tuple(range(number, number + period)) for number in numbers)
+            start += max(1, (count - 1) * period)
+    return best
+
+
+def kept_parts(teacher: Shapes, student: Shapes, orders: Mapping[str, Tensor]) -> dict[str, str]:
+    """The teacher's modules that a student's come from, where it has fewer parts: by prefixes of parameters' names.
+
+    `orders` are the parts' indices by importance, by their prefix. What follows the parts in a sequence moves up.
+    """
+    sources: dict[str, str] = {}
+    for parts in repeated_parts(teacher):
+        prefix, each = parts.prefix, len(parts.units[0])
+        numbers = {int(m[1]) for name in student if (m := re.match(rf"{re.escape(prefix)}(\d+)\.", name))}
+        gone = parts.last - max(numbers, default=parts.last)
+        if gone == 0 or gone % each:
+            continue
+        count = len(parts.units) - gone // each
+        chosen = sorted(orders[prefix].tolist()[:count])
+        ours = [number for unit in parts.units[:count] for number in unit]
+        theirs = [number for index in chosen for number in parts.units[index]]
+        behind = range(parts.units[-1][-1] + 1, parts.last + 1)
+        ours += [number - gone for number in behind]
+        theirs += behind
+        sources |= {f"{prefix}{a}.": f"{prefix}{b}." for a, b in zip(ours, theirs, strict=True)}
+    return sources
+
+
+def source_of(name: str, sources: Mapping[str, str]) -> str:
+    """The teacher's name for a student's parameter or module path."""
+    for ours, theirs in sources.items():
+        if name.startswith(ours):
+            return theirs + name.removeprefix(ours)
+    return name
+
+
+def entry_and_exit(graph: Graph, paths: Sequence[str]) -> tuple[fx.Node, fx.Node] | None:
+    """What some modules read and make together, where these are one tensor each, of one shape; else None."""
+    inside = [node for node in graph.calls if any(_is_within(module_path(node), path) for path in paths)]
+    members = set(inside)
+    entries = {n for node in inside for n in node.all_input_nodes if n not in members and n not in graph.constants}
+    exits = [node for node in inside if any(user not in members for user in node.users)]
+    if len(entries) != 1 or len(exits) != 1:
+        return None
+    (entry,) = entries
+    return (entry, exits[0]) if shape(entry) == shape(exits[0]) else None
+
+
+def _is_within(path: str, module: str) -> bool:
+    return path == module or path.startswith(f"{module}.")
+
+
+def order_of_importance(graph: Graph, parts: Parts, images: Sequence[Tensor]) -> Tensor:
+    """The parts' indices, first the one without which the output changes most; as they come where none can be left out.
+
+    Left out is a part by passing on what it reads.
+    """
+    ends = [entry_and_exit(graph, parts.paths(index)) for index in range(len(parts.units))]
+    if any(end is None for end in ends):
+        return torch.arange(len(parts.units))
+    whole = graph.run(graph.state, images)
+    without = [_run_without(graph, *end, images) for end in ends if end is not None]
+    changes = [sum(F.mse_loss(a, b).item() for a, b in zip(outputs, whole, strict=True)) for outputs in without]
+    return torch.tensor(changes).argsort(descending=True, stable=True)
+
+
+def _run_without(graph: Graph, entry: fx.Node, end: fx.Node, images: Sequence[Tensor]) -> list[Tensor]:
+    """The outputs where what comes in at `entry` is passed on as what `end` makes."""
+    kept: list[Tensor] = []
+
+    def keep(node: fx.Node, values: Values) -> None:
+        if entry in values:
+            kept[:] = values[entry]
+
+    def pass_on(node: fx.Node, values: Values) -> None:
+        if node is end:
+            values[node] = list(kept)
+
+    return graph.run(graph.state, images, before=keep, after=pass_on)
+
+
+def ends_of_spans(graph: Graph, sources: Mapping[str, str]) -> dict[fx.Node, fx.Node]:
+    """For what each kept part makes: what the last of the parts makes that are left out behind it, or itself.
+
+    A part that stays does the work of those behind it, too. `sources` are as `kept_parts` gives them.
+    """
+    spans = {}
+    for parts in repeated_parts(graph.shapes):
+        found = (parts.index(source) for source in sources.values())
+        kept = sorted({index for index in found if index is not None})
+        for index, following in zip(kept, [*kept[1:], len(parts.units)], strict=False):
+            own, last = (entry_and_exit(graph, parts.paths(each)) for each in (index, following - 1))
+            if own is not None and last is not None:
+                spans[own[1]] = last[1]
+    return spans

@@ -1,0 +1,233 @@
+"""A graph, run on classes of channels in place of values.
+
+What only moves values moves the numbers of their classes as it moves values; what adds or multiplies two tensors makes
+one class of the two that meet; a convolution or a linear layer begins new classes. So no operation needs a rule of its
+own for where channels go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from autocompress.shrink import operations
+from autocompress.shrink.classes import FIXED, NOTHING, Classes, Freedom, broadcast
+from autocompress.shrink.graph import Graph, Layer, module_path, operation, shape
+
+
+def propagate(graph: Graph) -> Classes:
+    """The classes of a network's channels, along all its parameters."""
+    classes = Classes()
+    ids: dict[fx.Node, Tensor | list[Tensor]] = {graph.image: torch.full(shape(graph.image), FIXED)}
+    layers = {layer.node: layer for layer in graph.layers()}
+    elementwise: dict[str, Tensor] = {}
+    for node, name in graph.constants.items():
+        ids[node] = _classes_of_constant(graph.state[name], classes)
+        elementwise[name] = ids[node]  # type: ignore[assignment]
+    for node in graph.calls:
+        if node in layers:
+            ids[node] = _layer(layers[node], ids, classes)
+        else:
+            ids[node] = _Operation(node, ids, classes, graph).result()
+    output = ids[graph.output]
+    assert isinstance(output, Tensor)
+    classes.fix(output)
+    taken = {name for layer in layers.values() for name in (layer.weight, layer.bias) if name is not None}
+    for name, tensor in elementwise.items():
+        if name not in taken and (name, 0) not in classes.along:
+            for dimension in range(tensor.dim()):
+                if tensor.shape[dimension] > 1:
+                    classes.put_along(name, dimension, classes.of_channels(tensor, dimension))
+    return classes
+
+
+def _classes_of_constant(tensor: Tensor, classes: Classes) -> Tensor:
+    """Each value of a small constant may belong to a channel; those of a layer's weight are never asked for."""
+    if tensor.numel() == 1:
+        return torch.full(tensor.shape, NOTHING)
+    if sum(size > 1 for size in tensor.shape) == 1:
+        return classes.new(tensor.numel()).view(tensor.shape)
+    return torch.full(tensor.shape, FIXED)
+
+
+def _layer(layer: Layer, ids: Mapping[fx.Node, Tensor | list[Tensor]], classes: Classes) -> Tensor:
+    """A convolution or linear layer: new classes, or the old ones where it works on each channel alone."""
+    x, result = ids[layer.input], shape(layer.node)
+    assert isinstance(x, Tensor)
+    dimension = x.dim() - 1 if layer.kind == "linear" else x.dim() - 3
+    read = classes.of_channels(x, dimension)
+    outputs = result[dimension]
+    out_dimension, in_dimension = (1, 0) if layer.kind == "conv_transpose2d" else (0, 1)
+    if layer.groups == 1:
+        written = classes.new(outputs)
+        classes.put_along(layer.weight, in_dimension, read)
+        classes.put_along(layer.weight, out_dimension, written)
+    elif layer.groups == len(read) and layer.kind == "conv2d":
+        written = read.repeat_interleave(outputs // len(read))
+        classes.limit(read, Freedom.SELECT)
+        classes.put_along(layer.weight, 0, written)
+    else:
+        classes.fix(read)
+        written = torch.full((outputs,), FIXED)
+        classes.reasons[layer.weight] = f"a {layer.kind} of {layer.groups} groups"
+    if layer.bias is not None:
+        classes.put_along(layer.bias, 0, written)
+    view = [1] * len(result)
+    view[dimension] = outputs
+    return written.view(view).expand(result)
+
+
+class _Operation:
+    """One operation that is no layer, run on classes."""
+
+    def __init__(
+        self, node: fx.Node, ids: Mapping[fx.Node, Tensor | list[Tensor]], classes: Classes, graph: Graph
+    ) -> None:
+        self._node = node
+        self._ids = ids
+        self._classes = classes
+        self._graph = graph
+        self._name = operation(node).removesuffix("_")
+        self._tensors = [ids[argument] for argument in node.all_input_nodes]
+
+    def result(self) -> Tensor | list[Tensor]:
+        """The classes of what it computes."""
+        if not self._tensors:
+            return torch.full(shape(self._node), NOTHING)
+        if self._name in operations.MOVES:
+            return self._moved()
+        first, work = self._tensors[0], self._rule()
+        return self._unknown() if work is None or isinstance(first, list) else work(first)
+
+    def _rule(self) -> Callable[[Tensor], Tensor | list[Tensor]] | None:
+        """What is known of the operation, given its first tensor's classes."""
+        rules: list[tuple[set[str], Callable[[Tensor], Tensor | list[Tensor]]]] = [
+            (operations.LINEAR | operations.NONLINEAR, self._of_one),
+            (operations.SUMS | operations.PRODUCTS | operations.QUOTIENTS | operations.CHOICES, self._of_two),
+            (operations.SPATIAL | operations.SPATIAL_MAXIMA, self._spatial),
+            (operations.SUMS_OVER | operations.SPREADS_OVER | operations.NORMS_OVER, self._reduced),
+            (operations.PER_CHANNEL, self._per_channel),
+        ]
+        return next((rule for names, rule in rules if self._name in names), None)
+
+    def _of_one(self, x: Tensor) -> Tensor | list[Tensor]:
+        """Element by element, of one tensor."""
+        if len(self._tensors) > 1:  # such as x ** y
+            return self._unknown()
+        if self._name in operations.NONLINEAR:
+            self._classes.limit(x, Freedom.SELECT)
+        return x
+
+    def _moved(self) -> Tensor | list[Tensor]:
+        def classes_of(argument: fx.Node) -> Tensor | list[Tensor]:
+            ids = self._ids[argument]
+            return ids.contiguous() if "view" in self._name and isinstance(ids, Tensor) else ids
+
+        if self._name in ("contiguous", "clone"):
+            return self._tensors[0]
+        target, kwargs = self._node.target, dict(self._node.kwargs)
+        assert callable(target)
+        result = target(*fx.map_arg(self._node.args, classes_of), **fx.map_arg(kwargs, classes_of))
+        if self._name == "pixel_shuffle":  # all pixels that are made of one channel's are one channel
+            self._classes.of_channels(result, 1)
+        return list(result) if isinstance(result, tuple | list) else result
+
+    def _of_two(self, _: Tensor) -> Tensor:
+        """Element by element, of two tensors or of a tensor and a number."""
+        if len(self._tensors) == 1 and len(self._node.all_input_nodes) == 1:
+            (only,) = self._tensors
+            assert isinstance(only, Tensor)
+            number = next((a for a in self._node.args[:2] if not isinstance(a, fx.Node)), None)
+            both = number is None  # x * x, or x + x
+            if (both and self._name not in operations.SUMS) or (self._name in operations.SUMS and number):
+                self._classes.limit(only, Freedom.SELECT)
+            if self._name in operations.QUOTIENTS and not isinstance(self._node.args[0], fx.Node):
+                self._classes.limit(only, Freedom.SELECT)
+            return only
+        a, b = (self._ids[argument] for argument in self._node.args[:2])  # type: ignore[index]
+        assert isinstance(a, Tensor)
+        assert isinstance(b, Tensor)
+        a, b = self._without_gates(a, b), self._without_gates(b, a)
+        a, b = broadcast(a, b)
+        self._classes.join_all(a, b)
+        met = torch.where(a == NOTHING, b, a)
+        alone = (a == NOTHING) | (b == NOTHING)
+        if self._name in operations.PRODUCTS:
+            self._classes.limit(met[~alone], Freedom.SELECT)
+        elif self._name in operations.SUMS:
+            self._classes.limit(met[alone], Freedom.SELECT)
+        elif self._name in operations.QUOTIENTS:
+            self._classes.limit(b, Freedom.SELECT)
+        else:
+            self._classes.limit(met, Freedom.SELECT)
+        return met
+
+    def _without_gates(self, x: Tensor, other: Tensor) -> Tensor:
+        """The classes of x as it meets another tensor: one channel that meets many stays, and joins none of them."""
+        for dimension in range(-min(x.dim(), other.dim()), 0):
+            if x.shape[dimension] == 1 < other.shape[dimension]:
+                first = other.narrow(dimension, 0, 1)
+                if not (other == first).all() and (x != NOTHING).any():
+                    self._classes.fix(x)
+                    return torch.full_like(x, NOTHING)
+        return x
+
+    def _spatial(self, x: Tensor) -> Tensor | list[Tensor]:
+        if x.dim() != 4:
+            return self._unknown()
+        channels = self._classes.of_channels(x, 1)
+        if self._name in operations.SPATIAL_MAXIMA:
+            self._classes.limit(channels, Freedom.SELECT)
+        elif self._name in ("constant_pad_nd", "pad"):
+            padding = self._node.args[1]
+            if len(padding) > 4 or (len(self._node.args) > 2 and self._node.args[-1] not in (0, 0.0, "reflect")):  # type: ignore[arg-type]
+                return self._unknown()
+        result = channels.view(1, -1, 1, 1).expand(shape(self._node))
+        value = self._node.meta["val"]
+        return [result] * len(value) if isinstance(value, tuple | list) else result
+
+    def _reduced(self, x: Tensor) -> Tensor:
+        """Over some dimensions: of pixels, which keeps the channels, or of channels."""
+        name, args = self._name, list(self._node.args)
+        given: Any = args[2] if name == "linalg_vector_norm" and len(args) > 2 else (args[1] if len(args) > 1 else None)
+        dims = [given] if isinstance(given, int) else list(given or range(x.dim()))
+        rest = [d for d in range(x.dim()) if d not in {d % x.dim() for d in dims}]
+        rows = x.permute(*rest, *(d % x.dim() for d in dims)).flatten(len(rest))
+        first = rows[..., 0]
+        if not (rows == rows[..., :1]).all():
+            norm = name in operations.NORMS_OVER
+            self._classes.limit(x, Freedom.ROTATE if norm else Freedom.SELECT)
+            return torch.full(shape(self._node), NOTHING)
+        if name not in operations.SUMS_OVER:
+            self._classes.limit(first, Freedom.SELECT)
+        return first.reshape(shape(self._node))
+
+    def _per_channel(self, x: Tensor) -> Tensor | list[Tensor]:
+        """A norm, or an activation with parameters, whose every channel has parameters of its own."""
+        dimension = x.dim() - 1 if self._name == "layer_norm" else 1
+        groups = self._node.args[1] if self._name == "group_norm" else 1
+        normalized = self._node.args[1] if self._name == "layer_norm" else [0]
+        if groups != 1 or len(normalized) != 1:  # type: ignore[arg-type]
+            return self._unknown()
+        channels = self._classes.of_channels(x, dimension)
+        self._classes.limit(channels, Freedom.SELECT)
+        for argument in self._node.all_input_nodes[1:]:
+            name = self._graph.constants.get(argument)
+            if name is not None and self._graph.state[name].numel() == len(channels) > 1:
+                self._classes.put_along(name, 0, channels)
+        value = self._node.meta["val"]
+        return [x] * len(value) if isinstance(value, tuple | list) else x
+
+    def _unknown(self) -> Tensor | list[Tensor]:
+        """All channels that it reads and makes stay."""
+        for tensors in self._tensors:
+            for tensor in [tensors] if isinstance(tensors, Tensor) else tensors:
+                self._classes.fix(tensor)
+        self._classes.reasons[module_path(self._node)] = f"the operation {self._name}"
+        value = self._node.meta.get("val")
+        if isinstance(value, tuple | list):
+            return [torch.full(item.shape, FIXED) for item in value if isinstance(item, Tensor)]
+        return torch.full(value.shape if isinstance(value, Tensor) else (), FIXED)

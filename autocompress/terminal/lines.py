@@ -1,0 +1,132 @@
+"""A running search by one line for each event, for a pipe or a log file."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from typing_extensions import override
+
+from autocompress.distill.recipe import VARIABLE
+from autocompress.search.callbacks import SearchCallback
+from autocompress.search.space.search_space import Candidate
+from autocompress.units import format_count, format_duration
+
+
+class Display(SearchCallback):
+    """The plain display: one line for each event."""
+
+    def __init__(self, console: Console, trials: int, steps: int) -> None:
+        self.console = console
+        self.trials = trials
+        self.steps = steps
+        self.left = trials
+        self.best = float("-inf")
+        self.started = time.monotonic()
+        self._pace: tuple[int, float] | None = None  # trials left at this session's first, and the time then
+        self.refining_ends: float | None = None  # when the time for refining is used up, if that is limited
+        self.gained = 0.0  # dB by refining, of all students together
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+    def log(self, text: str, style: str | None = None) -> None:
+        """Write one line, never wrapped: a log file has no width."""
+        self.console.print(text, style=style, soft_wrap=True, markup=False)
+
+    @override
+    def on_stage(self, what: str) -> None:
+        self.log(f"... {what}", "dim")
+
+    @override
+    def on_prepared(self, facts: list[str]) -> None:
+        for fact in facts:
+            self.log(fact)
+
+    @override
+    def on_trials_left(self, trials: int) -> None:
+        self.left = trials
+        if self._pace is None:
+            self._pace = trials, time.monotonic()
+
+    @override
+    def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self.log(f"{name_of(trial, candidate)}  {psnr:6.2f} dB before training", "dim")
+
+    @override
+    def on_training_start(self, trial: int, candidate: Candidate) -> None:
+        self.log(f"{name_of(trial, candidate)}  training: {recipe_of(candidate)}")
+
+    @override
+    def on_rung(self, trial: int, step: int, psnr: float) -> None:
+        self.log(f"trial {trial:3}  step {step}/{self.steps}  {psnr:6.2f} dB  {self.time_left()}")
+
+    @override
+    def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self.left -= 1
+        self.best = max(self.best, psnr)
+        self.log(f"{name_of(trial, candidate)}  {psnr:6.2f} dB after {self.steps} steps  {self.time_left()}", "bold")
+
+    @override
+    def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self.left -= 1
+        self.log(f"{name_of(trial, candidate)}  stopped: {reason}", "dim")
+
+    @override
+    def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self.left -= 1
+        self.log(f"{name_of(trial, candidate)}  FAILED: {reason}", "red")
+
+    @override
+    def on_refinement(self, students: int, seconds: float | None) -> None:
+        self.refining_ends = None if seconds is None else time.monotonic() + seconds
+        limit = "" if seconds is None else f" for {format_duration(seconds)}"
+        self.log(f"refining the {students} students of the front{limit}")
+
+    @override
+    def on_piece_start(self, trial: int, candidate: Candidate, steps: int, psnr: float) -> None:
+        self.log(f"{name_of(trial, candidate)}  {psnr:6.2f} dB, trains for {steps} steps more", "dim")
+
+    @override
+    def on_piece_end(self, trial: int, candidate: Candidate, before: float, after: float) -> None:
+        self.gained += after - before
+        change = f"{after - before:+.3f} dB" if after > before else "no better: stays as it was"
+        self.log(f"{name_of(trial, candidate)}  {after:6.2f} dB  {change}", "bold" if after > before else None)
+
+    def on_repeats(self, trainings: int) -> None:
+        self.log(f"... training the front's students again with other seeds, {trainings} trainings", "dim")
+
+    @override
+    def on_repeat_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self.log(f"{name_of(trial, candidate)}  {psnr:6.2f} dB when trained again with seed {candidate.recipe.seed}")
+
+    @override
+    def on_repeat_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self.log(f"{name_of(trial, candidate)}  FAILED when trained again: {reason}", "red")
+
+    def time_left(self, done: float = 0.0) -> str:
+        """Estimate the time left from the pace of this session's trials; `done` is the share of running trials done."""
+        now = time.monotonic()
+        first, start = self._pace or (self.left, now)
+        ended = first - self.left + done
+        left = format_duration((now - start) / ended * max(0.0, self.left - done)) if ended > 0 else "?"
+        return f"{format_duration(now - self.started)} gone, about {left} left"
+
+
+def name_of(trial: int, candidate: Candidate) -> str:
+    """A trial and its student in a few words."""
+    counts = " ".join(f"{k}={v}" for k, v in candidate.values.items() if k not in VARIABLE)
+    latency = "" if candidate.latency is None else f" {candidate.latency:7.1f} ms"
+    return f"trial {trial:3}  {candidate.space} {counts:24} {format_count(candidate.flops):>7} FLOPs{latency}"
+
+
+def recipe_of(candidate: Candidate) -> str:
+    """How a student is trained, where that varies."""
+    return " ".join(f"{k}={v}" for k, v in candidate.values.items() if k in VARIABLE)

@@ -1,0 +1,154 @@
+"""A running search on a terminal: its lines, and below them one for each trial at work."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+from typing_extensions import override
+
+from autocompress.search.space.search_space import Candidate
+from autocompress.terminal.lines import Display, name_of, recipe_of
+from autocompress.terminal.steps import can_draw, new_console
+from autocompress.units import format_duration
+
+
+def make_display(trials: int, steps: int, quiet: bool = False) -> Display:
+    """A live display on a terminal that can redraw lines, else a plain one; with `quiet` it shows nothing."""
+    console = new_console(quiet)
+    return LiveDisplay(console, trials, steps) if can_draw(console) else Display(console, trials, steps)
+
+
+@dataclass
+class _Running:
+    """A trial that is running."""
+
+    text: str
+    so_far: str
+    steps: int
+    step: int = 0
+
+
+class LiveDisplay(Display):
+    """The live display: the same lines, and below them one line for each running trial."""
+
+    def __init__(self, console: Console, trials: int, steps: int) -> None:
+        super().__init__(console, trials, steps)
+        self._stage = ""
+        self._refines = False
+        self._running: dict[int, _Running] = {}
+        self._live = Live(console=console, refresh_per_second=4, transient=True, get_renderable=self._render)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    @override
+    def on_stage(self, what: str) -> None:
+        self._stage = what
+
+    @override
+    def on_prepared(self, facts: list[str]) -> None:
+        super().on_prepared(facts)
+        self._stage = "making students and scoring them before training"
+
+    @override
+    def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self._running[trial] = _Running(name_of(trial, candidate), f"{psnr:.2f} dB before training", self.steps)
+
+    @override
+    def on_training_start(self, trial: int, candidate: Candidate) -> None:
+        self._at_work(trial).text = f"{name_of(trial, candidate)}  {recipe_of(candidate)}"
+
+    @override
+    def on_step(self, trial: int, step: int) -> None:
+        self._at_work(trial).step = step
+
+    @override
+    def on_rung(self, trial: int, step: int, psnr: float) -> None:
+        self._at_work(trial).so_far = f"{psnr:.2f} dB so far"
+
+    @override
+    def on_refinement(self, students: int, seconds: float | None) -> None:
+        super().on_refinement(students, seconds)
+        self._refines = True
+
+    @override
+    def on_piece_start(self, trial: int, candidate: Candidate, steps: int, psnr: float) -> None:
+        self._running[trial] = _Running(name_of(trial, candidate), f"{psnr:.2f} dB before", steps)
+
+    @override
+    def on_piece_end(self, trial: int, candidate: Candidate, before: float, after: float) -> None:
+        self._running.pop(trial, None)
+        super().on_piece_end(trial, candidate, before, after)
+
+    @override
+    def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self._running.pop(trial, None)
+        super().on_trial_complete(trial, candidate, psnr)
+
+    @override
+    def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self._running.pop(trial, None)
+        super().on_trial_pruned(trial, candidate, reason)
+
+    @override
+    def on_trial_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self._running.pop(trial, None)
+        super().on_trial_fail(trial, candidate, reason)
+
+    @override
+    def on_repeat_start(self, trial: int, candidate: Candidate) -> None:
+        self._running[trial] = _Running(name_of(trial, candidate), "trained again", self.steps)
+
+    @override
+    def on_repeat_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
+        self._running.pop(trial, None)
+        super().on_repeat_complete(trial, candidate, psnr)
+
+    @override
+    def on_repeat_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
+        self._running.pop(trial, None)
+        super().on_repeat_fail(trial, candidate, reason)
+
+    def _at_work(self, trial: int) -> _Running:
+        """The running trial of this number; it is added here if it resumed from a rung, without a first score."""
+        return self._running.setdefault(trial, _Running(f"trial {trial:3}", "", self.steps))
+
+    def _render(self) -> Group:
+        now = sorted(self._running.items())
+        lines: list[RenderableType] = []
+        if not now and self.left > 0:
+            lines.append(Text(self._stage, overflow="ellipsis", no_wrap=True))
+        for _, running in now:
+            bar = Table.grid(padding=(0, 1))
+            bar.add_row(
+                ProgressBar(running.steps, running.step, width=30),
+                f"step {running.step}/{running.steps}",
+                running.so_far,
+            )
+            lines += [Text(running.text, overflow="ellipsis", no_wrap=True), bar]
+        return Group(*lines, Text(self._refined() if self._refines else self._searched(), style="cyan"))
+
+    def _searched(self) -> str:
+        shares = sum(running.step / running.steps for running in self._running.values())
+        overall = f"trial {self.trials - self.left}/{self.trials}, {self.time_left(shares)}"
+        return f"{overall}, best {self.best:.2f} dB" if self.best > 0 else overall
+
+    def _refined(self) -> str:
+        overall = f"refining, {self.gained:+.2f} dB in all, {format_duration(time.monotonic() - self.started)} gone"
+        if self.refining_ends is None:
+            return overall
+        return f"{overall}, {format_duration(max(0.0, self.refining_ends - time.monotonic()))} left"

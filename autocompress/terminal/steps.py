@@ -1,0 +1,88 @@
+"""Work that consists of steps, on stderr: a bar on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from autocompress.units import format_duration
+
+Item = TypeVar("Item")
+LINE_EVERY = 10  # seconds
+
+
+def step_display(steps: int, what: str = "step", quiet: bool = False) -> StepDisplay:
+    """A display for a single training, or for other work that consists of so many `what`."""
+    return StepDisplay(new_console(quiet), steps, what)
+
+
+def counted(items: Iterable[Item], total: int, what: str, quiet: bool = False) -> Iterator[Item]:
+    """Iterate over the items and show how many are done: a bar on a terminal, else a line at most every ten seconds."""
+    console, told = new_console(quiet), time.monotonic()
+    with new_bars(console, TextColumn("{task.description}")) as bar:
+        task = bar.add_task(what, total=total)
+        for index, item in enumerate(items):
+            yield item
+            bar.update(task, completed=index + 1)
+            if not can_draw(console) and time.monotonic() - told > LINE_EVERY:
+                told = time.monotonic()
+                console.print(f"{what}: {index + 1}/{total}", soft_wrap=True, markup=False)
+
+
+def new_console(quiet: bool = False) -> Console:
+    """A console that writes to stderr, in a notebook too."""
+    return Console(stderr=True, highlight=False, quiet=quiet, force_jupyter=False)
+
+
+def can_draw(console: Console) -> bool:
+    """Whether lines can be redrawn."""
+    return console.is_terminal and not console.is_dumb_terminal and not console.quiet
+
+
+def new_bars(console: Console, *first: ProgressColumn) -> Bars:
+    """Bars that are drawn where lines can be redrawn, and that vanish at their end."""
+    columns = (*first, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Bars(*columns, console=console, transient=True, disable=not can_draw(console))
+
+
+class StepDisplay:
+    """Lines for a training of so many steps, or similar work; on a terminal with a bar below them."""
+
+    LINES = 20  # for a whole training, where lines cannot be redrawn
+
+    def __init__(self, console: Console, steps: int, what: str = "step") -> None:
+        self._steps, self._console, self._what = steps, console, what
+        self._first: tuple[int, float] | None = None
+        self._bar = new_bars(console)
+        self._task = self._bar.add_task("", total=steps)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def log(self, text: str) -> None:
+        """Write one line."""
+        self._console.print(text, soft_wrap=True, markup=False)
+
+    def step(self, step: int) -> None:
+        """Show that so many steps are done."""
+        self._bar.update(self._task, completed=step)
+        now = time.monotonic()
+        if self._first is None:
+            self._first = step, now
+        elif not can_draw(self._console) and step * self.LINES // self._steps > (step - 1) * self.LINES // self._steps:
+            first, start = self._first
+            left = (now - start) / (step - first) * (self._steps - step)
+            times = f"{format_duration(now - start)} gone, about {format_duration(left)} left"
+            self.log(f"{self._what} {step}/{self._steps}  {times}")

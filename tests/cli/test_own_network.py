@@ -1,0 +1,89 @@
+"""A network of a user's own code, from the command line: what varies, a search, and its students in that code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from helpers.command_line import Call
+from helpers.own_network import OwnNetwork, write_own_network
+
+from autocompress.networks import FAMILIES
+from autocompress.search import RunFolder
+
+OWN = ("--code", "own.py:OwnNetwork")
+
+
+@pytest.fixture
+def own(here: Path, photos: Path) -> Path:
+    """A folder with the code and random weights."""
+    write_own_network(here / "own.py")
+    torch.manual_seed(0)
+    torch.save({"params": OwnNetwork(feat=12).state_dict()}, here / "own.pth")
+    return here
+
+
+def search(photos: Path, *more: str) -> tuple[str, ...]:
+    images = ("--train", str(photos), "--val", str(photos))
+    network = ("--teacher", "own.pth", *OWN, "--set", "feat=12", "--input-range", "1")
+    return ("search", *network, "--budget-flops", "500M", *images, "--steps", "2", "--out", "run", *more)
+
+
+def test_what_varies_is_shown_and_given_back(call: Call, own: Path, photos: Path) -> None:
+    network = (*OWN, "--set", "feat=12", "--input-range", "1")
+    shown = json.loads(call("teacher", "show", "own.pth", *network).out)
+    assert shown["family"] == "OwnNetwork"
+    assert shown["varies"] == {"feat": [4, 5, 6, 7, 8, 9, 10, 11, 12], "blocks": [1, 2]}
+    space = call("spaces", "show", "--teacher", "own.pth", *network)
+    content = yaml.safe_load(space.out)
+    assert content["parameters"]["feat"] == {"type": "int", "low": 4, "high": 12, "step": 1}
+    content["parameters"]["feat"]["high"] = 6
+    (own / "narrow.yaml").write_text(yaml.safe_dump(content))
+    ended = call(*search(photos, "--space", "narrow.yaml", "--trials", "2"))
+    assert ended.code == 0, ended.err
+    students = RunFolder.existing(own / "run").students()
+    assert len(students) == 2
+    assert all(student.config["arguments"]["feat"] <= 6 for student in students)
+
+
+def test_a_search_and_students_that_the_users_code_loads(call: Call, own: Path, photos: Path) -> None:
+    ended = call(*search(photos, "--trials", "3"))
+    assert ended.code == 0, ended.err
+    assert "OwnNetwork" in ended.out
+    assert call(*search(photos, "--trials", "4")).code == 0  # goes on
+    for views in (("pareto", "run"), ("status", "run"), ("report", "run")):
+        assert call(*views).code == 0
+    FAMILIES.pop("OwnNetwork")  # as in a new process
+    refused = call("export", "run", "--out", "models")
+    assert refused.code == 2
+    assert "--code FILE.py:OwnNetwork" in refused.err
+    exported = call("export", "run", *OWN, "--out", "models", "--format", "pth", "--format", "safetensors")
+    assert exported.code == 0, exported.err
+    for file in (own / "models").glob("*.pth"):
+        side = json.loads(file.with_suffix(".json").read_text())
+        student = OwnNetwork(**{name: side["config"]["arguments"][name] for name in ("feat", "blocks")})
+        student.load_state_dict(torch.load(file, weights_only=True)["params"])
+        weights = str(file.with_suffix(".safetensors"))
+        scored = call("evaluate", weights, *OWN, "--data", str(photos), "--json", "--quiet")
+        assert scored.code == 0, scored.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("search", "--budget-flops", "1G", *OWN), "needs the weights of its network; add --teacher FILE"),
+        (("search", "--budget-flops", "1G", "--set", "feat=4"), "are for your own code; add --code FILE.py:CALLABLE"),
+        (("spaces", "show"), "give a space's name or file, or --teacher FILE"),
+        (("spaces", "show", "--teacher", "edsr-baseline-x2"), "have a shipped space"),
+        (("evaluate", "own.pth"), "give the code that builds the network, as --code"),
+        (("evaluate", "own.pth", "--code", "own.py"), "names no code; write FILE.py:CALLABLE"),
+    ],
+)
+def test_what_is_wrong_is_one_line(call: Call, own: Path, arguments: tuple[str, ...], message: str) -> None:
+    ended = call(*arguments)
+    assert ended.code == 2
+    assert message in ended.err
+    assert ended.err.count("error:") == 1

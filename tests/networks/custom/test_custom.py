@@ -1,0 +1,161 @@
+"""Networks of a user's own code: reading them, what varies in them, what they cost, and what is wrong with code."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.network_files import golden
+from helpers.own_network import CODE, OwnNetwork, write_own_network
+
+from autocompress.compute.flops import count_flops, count_params
+from autocompress.errors import AutocompressError, CheckpointError, ConfigError, InvalidInput
+from autocompress.networks import family_of, load
+from autocompress.networks.custom import CustomFamily
+from autocompress.networks.custom.code import Code
+from autocompress.networks.custom.network import CustomNetwork
+
+NETWORKS = Path(__file__).parents[2] / "helpers" / "sr_networks.py"
+
+
+def family(name: str, **arguments: object) -> CustomFamily:
+    return CustomFamily(Code(NETWORKS, name), arguments)
+
+
+@pytest.mark.parametrize(
+    ("made", "varies", "student"),
+    [
+        (family("RLFN", feature_channels=16, upscale=2, esa_channels=8, mid=3),
+         {"feature_channels": tuple(range(4, 17)), "esa_channels": (4, 5, 6, 7, 8), "mid": (1, 2, 3)},
+         {"feature_channels": 12, "esa_channels": 6, "mid": 2}),
+        (family("IMDN", nf=64, num_modules=2, upscale=2),
+         {"nf": tuple(range(16, 65, 4)), "num_modules": (1, 2)}, {"nf": 40, "num_modules": 1}),
+        (family("SMFANet", dim=12, n_blocks=2, upscaling_factor=2),
+         {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2)}, {"dim": 8, "n_blocks": 1}),
+    ],
+)  # fmt: skip
+def test_what_varies_and_what_it_costs(
+    made: CustomFamily, varies: dict[str, tuple[int, ...]], student: dict[str, int]
+) -> None:
+    teacher = made.config()
+    assert teacher.scale == 2
+    assert {count.field: values for count, values in made.values.items()} == varies
+    for config in (teacher, made.student_config(teacher, student)):
+        network = made.build(config).eval()
+        assert made.flops(config) == count_flops(network, 2)
+        assert made.params(config) == count_params(network)
+
+
+def test_a_value_that_the_code_does_not_take_is_refused() -> None:
+    made = family("IMDN", nf=64, num_modules=2, upscale=2)
+    with pytest.raises(ConfigError, match=r"nf is 8, but IMDN takes \(16, 20, "):
+        made.student_config(made.config(), {"nf": 8})
+
+
+def test_a_family_goes_to_other_processes() -> None:
+    made = family("RLFN", feature_channels=8, upscale=2, mid=1)
+    again: CustomFamily = pickle.loads(pickle.dumps(made))
+    assert again.config() == made.config()
+    assert again.flops(again.config()) == made.flops(made.config())
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "code"),
+    [
+        ("rlfn_x2", "rlfn_x2.pth", "RLFN upscale=2"),
+        ("rlfn_x4", "rlfn_x4.pth", "RLFN upscale=4"),
+        ("imdn_x2", "IMDN_x2.pth", "IMDN upscale=2"),
+        (
+            "smfanet_plus_x2",
+            "SMFANet_plus_DIV2K_100w_x2SR.pth",
+            "SMFANet dim=48 n_blocks=12 upscaling_factor=2",
+        ),
+    ],
+)
+def test_published_networks_compute_what_the_original_does(shared: Path, name: str, file: str, code: str) -> None:
+    known = golden(shared, name)
+    callable_, *arguments = code.split()
+    network = load(shared / "weights" / file, code=f"{NETWORKS}:{callable_}", set=arguments)
+    assert isinstance(network, CustomNetwork)
+    assert network.input_range == known["input_range"]  # found by trying
+    with torch.no_grad():
+        sr = network(known["x"])
+    assert (sr - known["y"]).abs().max() < 1e-4
+
+
+def test_published_flops() -> None:
+    rlfn, imdn = family("RLFN", upscale=2), family("IMDN", upscale=2)
+    assert rlfn.flops(rlfn.config()) / 1e9 == pytest.approx(115.4, abs=0.05)
+    assert imdn.flops(imdn.config()) / 1e9 == pytest.approx(158.8, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda state: state,
+        lambda state: {"params_ema": state},
+        lambda state: {"state_dict": {f"generator.{key}": value for key, value in state.items()}},
+        lambda state: {f"module.{key}": value for key, value in state.items()},
+        lambda state: {"params": {key: value.half() for key, value in state.items()}},
+    ],
+)
+def test_weights_are_found_by_structure(here: Path, wrapped: object) -> None:
+    write_own_network(here / "own.py")
+    torch.manual_seed(0)
+    own = OwnNetwork(feat=6).eval()
+    torch.save(wrapped(own.state_dict()), here / "own.pth")  # type: ignore[operator]
+    network = load("own.pth", code="own.py:OwnNetwork", set=["feat=6"], input_range=1)
+    x = torch.rand(1, 3, 9, 7)
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), own(x), atol=1e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "arguments", "message"),
+    [
+        (CODE, "own.py", (), "names no code; write FILE.py:CALLABLE"),
+        (CODE, "other.py:OwnNetwork", (), "other.py: no such file"),
+        (CODE, "own.py:Other", (), "nothing to call in it is named Other; its classes: .*OwnNetwork"),
+        ("raise RuntimeError('no luck')", "own.py:Net", (), "running it failed with RuntimeError: no luck"),
+        ("def net(): return 3", "own.py:net", (), "gives a int, but an nn.Module is needed"),
+        (CODE, "own.py:OwnNetwork", ("colour=3",), r"OwnNetwork\(.*colour=3\) failed with TypeError"),
+        (CODE, "own.py:OwnNetwork", ("feat=5",), r"\(8, 3, 3, 3\) in the file, but \(5, 3, 3, 3\)"),
+        (CODE, "own.py:OwnNetwork", ("blocks=3",), "body.2.weight; check --code and --set"),
+        (CODE.replace("F.pixel_shuffle(y, 2) + skip", "y"), "own.py:OwnNetwork", (), "s being 2 or more"),
+        (CODE.replace("forward(self, x)", "forward(self, x, y)"), "own.py:OwnNetwork", (), "fails on an image"),
+        (CODE, "own.py:OwnNetwork", (), "worse than bicubic .* --input-range 1 or 255"),
+    ],
+)
+def test_what_is_wrong_is_one_clear_line(
+    here: Path, source: str, code: str, arguments: tuple[str, ...], message: str
+) -> None:
+    (here / "own.py").write_text(source)
+    torch.manual_seed(0)
+    torch.save(OwnNetwork().state_dict(), here / "own.pth")
+    with pytest.raises(AutocompressError, match=message) as raised:
+        load("own.pth", code=code, set=arguments)
+    assert isinstance(raised.value, InvalidInput | CheckpointError | ConfigError)
+    assert "\n" not in str(raised.value)
+
+
+def test_without_its_code_a_file_says_what_to_give(here: Path) -> None:
+    torch.save(OwnNetwork().state_dict(), here / "own.pth")
+    with pytest.raises(CheckpointError, match="give the code that builds the network, as --code"):
+        load("own.pth")
+
+
+def test_a_shipped_familys_name_cannot_be_taken(here: Path) -> None:
+    (here / "own.py").write_text(CODE.replace("class OwnNetwork", "class edsr"))
+    torch.save(OwnNetwork().state_dict(), here / "own.pth")
+    with pytest.raises(ConfigError, match="ships with the package is called edsr"):
+        load("own.pth", code="own.py:edsr", input_range=1)
+
+
+def test_what_cannot_be_shrunk_stays_and_says_why(here: Path) -> None:
+    (here / "own.py").write_text(CODE.replace("F.relu(layer(x))", "F.relu(layer(x)).cumsum(1)"))
+    torch.save(OwnNetwork().state_dict(), here / "own.pth")
+    made = family_of(load("own.pth", code="own.py:OwnNetwork", input_range=1))
+    assert isinstance(made, CustomFamily)
+    assert "the operation cumsum" in made.fixed().values()

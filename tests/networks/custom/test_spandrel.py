@@ -1,0 +1,103 @@
+"""Networks that spandrel recognises: random weights of small sizes, from a file to students that spandrel loads."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from helpers.command_line import Call
+from torch import nn
+
+from autocompress.compute.flops import count_flops
+from autocompress.networks import FAMILIES, family_of, load
+from autocompress.networks.custom import CustomFamily
+from autocompress.search import RunFolder
+from autocompress.shrink.engine import Projection
+from autocompress.shrink.graph import Graph
+from autocompress.shrink.observation import Teacher, observe
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("spandrel") is None, reason="spandrel is not installed; it is an extra"
+)
+COLOURS = {"num_in_ch": 3, "num_out_ch": 3, "upscale": 2}
+NETWORKS: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]]]] = {  # arguments, and what varies
+    "Compact": ({"num_feat": 16, "num_conv": 3, **COLOURS}, {"num_feat": tuple(range(4, 17)), "num_conv": (1, 2, 3)}),
+    "SAFMN": (
+        {"dim": 16, "n_blocks": 2, "ffn_scale": 2.0, "upscaling_factor": 2},
+        {"dim": (4, 8, 12, 16), "n_blocks": (1, 2)},
+    ),
+    "PLKSR": (
+        {"dim": 16, "n_blocks": 2, "upscaling_factor": 2},
+        {"dim": tuple(range(4, 17)), "n_blocks": (1, 2)},
+    ),
+    "MoSR": ({"dim": 16, "n_block": 2, "upscale": 2}, {"dim": tuple(range(4, 17))}),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _torchvision() -> None:
+    """spandrel imports two names from it, for networks that are not tried here."""
+    if importlib.util.find_spec("torchvision") is None:
+        for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional"):
+            module = ModuleType(name)
+            module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+            sys.modules[name] = module
+        module.InterpolationMode = module.rotate = module.normalize = None  # type: ignore[attr-defined]
+
+
+def made(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    package = importlib.import_module(f"spandrel.architectures.{name}")
+    network: nn.Module = getattr(package, name)(**NETWORKS[name][0])
+    return network.eval()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_is_read_shrunk_counted_and_read_again(here: Path, name: str) -> None:
+    torch.save({"params_ema": made(name).state_dict()}, "teacher.pth")
+    teacher = load("teacher.pth")
+    family = family_of(teacher)
+    assert isinstance(family, CustomFamily)
+    assert {count.field: values for count, values in family.values.items()} == NETWORKS[name][1]
+    assert family.flops(teacher.config) == count_flops(teacher, 2)
+    lr = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    captured = Teacher(Graph.capture(teacher.network, lr[:1]))  # type: ignore[arg-type]
+    project = Projection(captured, lr, observe(captured, lr, 0))
+    for counts in ({}, *({count.field: values[-2]} for count, values in family.values.items())):
+        student = family.build(family.student_config(teacher.config, counts)).eval()
+        project(student.network)
+        torch.save(student.state_dict(), "student.pth")
+        again = load("student.pth")
+        with torch.no_grad():
+            torch.testing.assert_close(again(lr), student(lr))
+            if not counts:
+                assert (student(lr) - teacher(lr)).abs().max() < 1e-4
+        assert family.flops(student.config) == count_flops(student, 2)
+
+
+def test_a_search_needs_no_code(call: Call, here: Path, photos: Path) -> None:
+    torch.save(made("Compact").state_dict(), "2x_compact.pth")
+    images = ("--train", str(photos), "--val", str(photos))
+    ended = call(
+        *("search", "--teacher", "2x_compact.pth", "--budget-flops", "500M", *images),
+        *("--trials", "2", "--steps", "2", "--out", "run"),
+    )
+    assert ended.code == 0, ended.err
+    FAMILIES.pop("Compact")  # as in a new process
+    assert len(RunFolder.existing(here / "run").students()) == 2
+    exported = call("export", "run", "--out", "models", "--format", "pth")
+    assert exported.code == 0, exported.err
+    for file in (here / "models").glob("*.pth"):
+        side = json.loads(file.with_suffix(".json").read_text())
+        from spandrel import ModelLoader
+
+        found = ModelLoader().load_from_file(file)
+        assert found.architecture.id == side["family"] == "Compact"
