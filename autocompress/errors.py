@@ -4,9 +4,14 @@ The command line shows an `InvalidInput` as one line and exits with 2; any other
 `AutocompressError` is a failure while running and exits with 1.
 """
 
+from autocompress.names import printable
+
 
 class AutocompressError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors raised on purpose; its message is one line, whatever names stand in it."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InvalidInput(AutocompressError, ValueError):
@@ -49,4 +54,4 @@ class DiskFull(AutocompressError, OSError):
     """A file cannot be written for want of room; `errno` and `strerror` are the system's."""
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return printable(str(self.args[0]))

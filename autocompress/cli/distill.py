@@ -16,6 +16,7 @@ from autocompress.cli.options import (
     complete_teacher,
     with_overrides,
 )
+from autocompress.cli.printing import echo
 from autocompress.search.options import either
 from autocompress.shrink.init import Init
 
@@ -98,5 +99,5 @@ def distill(
         seed=seed,
         progress=not quiet,
     )
-    typer.echo(result.file)
+    echo(result.file)
     show_scores(result.evaluation)

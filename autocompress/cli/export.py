@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.cli.options import complete_format, with_network_options
+from autocompress.cli.printing import echo
 from autocompress.export.formats import Format
 
 
@@ -48,4 +49,4 @@ def export(
     from autocompress import api
 
     for file in api.export(source, out, format=format or Format.SAFETENSORS, trial=trial, fp16=fp16, **overrides):
-        typer.echo(file)
+        echo(file)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from autocompress.cli.printing import echo
 from autocompress.errors import InvalidInput
 from autocompress.units import format_count, format_duration, format_milliseconds
 
@@ -39,7 +40,7 @@ def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON 
     folder = RunFolder.existing(run)
     table = read_front(folder)
     if as_json:
-        typer.echo(json.dumps(to_json(folder, table), indent=2))
+        echo(json.dumps(to_json(folder, table), indent=2))
     else:
         show_front(folder, table)
 
@@ -69,10 +70,10 @@ def report(
     data = ReportData.of(RunFolder.existing(run), storage)
     picture = None if png is None else front_png(data)
     if data.without_study is not None:
-        typer.echo(f"The report goes without what is in the study: {data.without_study}", err=True)
-    typer.echo(write_report(data, out))
+        echo(f"The report goes without what is in the study: {data.without_study}", err=True)
+    echo(write_report(data, out))
     if png is not None and picture is not None:
-        typer.echo(write_png(png, picture))
+        echo(write_png(png, picture))
 
 
 def status(
@@ -92,10 +93,10 @@ def status(
 
     about = read_status(RunFolder.existing(run), storage)
     if as_json:
-        typer.echo(json.dumps(about, indent=2))
+        echo(json.dumps(about, indent=2))
         return
     for line in _lines(about, None if all else FEW):
-        typer.echo(line)
+        echo(line)
 
 
 def dashboard(
@@ -120,7 +121,7 @@ def dashboard(
     from autocompress.search.run.folder import RunFolder
 
     with suppress(KeyboardInterrupt):  # the way to end it
-        serve(RunFolder.existing(run), host, port, storage, listens=typer.echo)
+        serve(RunFolder.existing(run), host, port, storage, listens=echo)
 
 
 def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:

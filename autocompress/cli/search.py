@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autocompress.cli.options import Quiet, among
+from autocompress.cli.printing import echo
 from autocompress.errors import InvalidInput
 from autocompress.search.options import OnJoin, Option, Panel
 from autocompress.search.settings import OPTIONS
@@ -95,19 +96,19 @@ def show_result(result: Result, quiet: bool, what: str = "search") -> None:
     from autocompress.search.results.front import budget
 
     if not quiet:
-        typer.echo(f"The {what} ended: {result.reason}.", err=True)
+        echo(f"The {what} ended: {result.reason}.", err=True)
     students = result.students
     if not students["on_front"].any():
         why = "No student was trained to the end"
         if not students.empty:
             why = f"None of the {len(students)} students is within {budget(result.run)}"
-        typer.echo(f"{why}, so there is no front yet. Run folder: {result.path}", err=True)
+        echo(f"{why}, so there is no front yet. Run folder: {result.path}", err=True)
         sys.exit(130 if result.interrupted else 1)
     best = result.best()
     latency = "" if best.latency_ms is None else f" and {format_milliseconds(best.latency_ms)} ms"
     named = f"Pick: trial {best.trial}, {best.psnr_y:.2f} dB at {format_count(best.flops)} FLOPs{latency}: {best.file}"
     show_front(result.run, result.front, named)
-    typer.echo(f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}")
+    echo(f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}")
     if result.interrupted:
-        typer.echo("Interrupted; the same command goes on from here.", err=True)
+        echo("Interrupted; the same command goes on from here.", err=True)
         sys.exit(130)

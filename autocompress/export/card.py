@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import autocompress
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.export import loading
 from autocompress.io import checkpoints
+from autocompress.names import Markdown, as_markdown, printable
 from autocompress.networks import describe, family_of, shape
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.teachers import shipped
@@ -31,7 +33,7 @@ def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: 
     plain = family_of(network).for_export(network)
     sections = [
         _front_matter(network, licence, files),
-        f"# {path.stem}\n\n"
+        f"# {as_markdown(path.stem)}\n\n"
         f"Upscales photographs by {network.scale}: {shape(network.family, network.config.to_dict())}. "
         "Exported by autocompress, which prunes and distills super-resolution networks.",
         "## Network\n\n" + _network(plain, about),
@@ -45,9 +47,14 @@ def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: 
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table."""
+    """A Markdown table; what is not `Markdown` in it is shown as it is."""
     lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(content: object) -> str:
+    """The content of a cell, as text unless it is Markdown of ours."""
+    return content if isinstance(content, Markdown) else as_markdown(str(content))
 
 
 def _front_matter(network: SRNetwork, licence: str, files: Sequence[Path]) -> str:
@@ -93,14 +100,15 @@ def _scores(metrics: Mapping[str, Any], provenance: Mapping[str, Any], scale: in
     if all(isinstance(scores, Mapping) for scores in metrics.values()):  # of several sets of images
         rows = [(name, *_cells(scores)) for name, scores in metrics.items()]
         return table(["images", *METRICS.values()], rows)
+    images = str(provenance.get("scored_on", "unrecorded images"))
     kept = [
         ("bicubic", validation.get("bicubic")),
-        ("**this network**", metrics),
+        (Markdown("**this network**"), metrics),
         (f"teacher {provenance.get('teacher', '')}", validation.get("teacher")),
     ]
     rows = [(name, *_cells(scores)) for name, scores in kept if scores]
     return (
-        table(["", *METRICS.values()], rows) + f"\n\nMeans over {provenance.get('scored_on', 'unrecorded images')}, "
+        table(["", *METRICS.values()], rows) + f"\n\nMeans over {as_markdown(images)}, "
         f"without a border of {scale} pixels; Y is BT.601's luma. Students were chosen by these images, "
         "so scores on others tell more of what to expect."
     )
@@ -125,7 +133,9 @@ def _training(provenance: Mapping[str, Any]) -> str:
     rows += [(name.replace("_", " "), value) for name, value in provenance.get("recipe", {}).items()]
     parts = [table(["", ""], rows)] if rows else ["Nothing is recorded of how it was trained."]
     if "command" in provenance:
-        parts.append(f"Made by\n\n```\n{provenance['command']}\n```")
+        command = printable(provenance["command"])
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", command)), default=0))
+        parts.append(f"Made by\n\n{fence}\n{command}\n{fence}")
     return "\n\n".join(parts)
 
 
@@ -142,7 +152,9 @@ def _licence(provenance: Mapping[str, Any]) -> tuple[str, str]:
         )
     own = [source for source in sources if source not in known]
     notes = [f"- {name}: {known[name].about['provenance']['licence']}." for name in sources if name in known]
-    notes += [f"- {name}: not one that ships with autocompress; its licence is yours to check." for name in own]
+    notes += [
+        f"- {as_markdown(name)}: not one that ships with autocompress; its licence is yours to check." for name in own
+    ]
     text = "These weights derive from\n\n" + "\n".join(notes)
     text += "\n\nThe images that it was trained on may have terms of their own."
     return unknown if own else "apache-2.0", text

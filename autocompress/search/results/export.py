@@ -12,6 +12,7 @@ from autocompress.export.card import table
 from autocompress.export.files import export_file, writing_to
 from autocompress.export.formats import check_formats
 from autocompress.io import checkpoints
+from autocompress.names import Markdown, as_markdown
 from autocompress.search.results.front import LATENCIES, cells, objective, pareto, pick, rows, students
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.settings import Settings
@@ -89,10 +90,10 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     for row in students:
         lines.append(
             (
-                f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}",
+                Markdown(f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}"),
                 *cells(row),
                 *(format_milliseconds(row[key]) for key in timed.values()),
-                ", ".join(f"[{file}]({file})" for file in row["files"]),
+                Markdown(", ".join(f"[{file}]({file})" for file in row["files"])),
             )
         )
     counts = (format_count(best["flops"]), format_count(best["params"]))
@@ -104,7 +105,7 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     measured = f"Milliseconds are for the same, measured on {machines}. " if timed else ""
     cost = "speed" if index["objective"] == "latency" else "size"
     return (
-        f"# Students of {index['run']}\n\n"
+        f"# Students of {as_markdown(index['run'])}\n\n"
         f"Networks that upscale by {index['scale']}, each the best of its {cost} that a search by autocompress found. "
         f"Scores are means over the {index['valid']['images']} validation images; FLOPs are for an output of 1280x720, "
         f"one fused multiply-add is one. {measured}The pick has the best PSNR-Y.\n\n"

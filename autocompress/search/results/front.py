@@ -14,6 +14,7 @@ from autocompress.errors import InvalidInput, RunError
 from autocompress.evaluation.intervals import Interval
 from autocompress.evaluation.latency import Latency, Machine
 from autocompress.io import checkpoints
+from autocompress.names import as_cell
 from autocompress.networks import shape
 from autocompress.search.pareto import Point, front
 from autocompress.search.results.intervals import Intervals
@@ -143,7 +144,7 @@ def within(run: RunFolder, limit: Budget) -> pd.DataFrame:
 def write_pareto(run: RunFolder) -> pd.DataFrame:
     """Write pareto.csv and pareto.json, and return the front; raises as `pareto`."""
     table = pareto(run)
-    checkpoints.write_text(run.path / CSV, table.drop(columns=["config"]).to_csv(index=False))
+    checkpoints.write_text(run.path / CSV, table.drop(columns=["config"]).map(as_cell).to_csv(index=False))
     checkpoints.write_json(run.path / JSON, as_json(run, table))
     return table
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from autocompress.names import as_code, as_markdown
 from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
@@ -109,12 +110,12 @@ def study_note(run: RunFolder) -> str:
     config = run.config
     search, teachers = config.search, config.teachers
     lines = [
-        f"## Small networks of {' and '.join(teachers)}, x{config.scale}",
+        f"## Small networks of {' and '.join(map(as_markdown, teachers))}, x{config.scale}",
         "",
         f"Within {search.budget}. Every trial shrinks a teacher to a student, distills it, and scores it.",
         "",
         *(
-            f"- teacher `{name}`: {teacher.psnr_y:.2f} dB at {_cost(teacher.to_dict())}"
+            f"- teacher {as_code(name)}: {teacher.psnr_y:.2f} dB at {_cost(teacher.to_dict())}"
             for name, teacher in teachers.items()
         ),
         f"- bicubic: {config.references.bicubic.psnr_y:.2f} dB",
