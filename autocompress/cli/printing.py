@@ -17,7 +17,7 @@ def echo(message: object = "", err: bool = False, nl: bool = True) -> None:
     text = str(message)
     if err or sys.stdout.isatty():
         text = "\n".join(map(printable, text.split("\n")))
-    typer.echo(text, err=err, nl=nl)
+    typer.echo(text, err=err, nl=nl, color=True)  # what looks like a colour is part of a name
 
 
 class Table(RichTable):
