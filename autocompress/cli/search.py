@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autocompress.cli.options import Quiet, among
+from autocompress.cli.options import Quiet, annotated
 from autocompress.errors import InvalidInput
 from autocompress.search.options import OnJoin, Option, Panel
 from autocompress.search.settings import OPTIONS
@@ -63,20 +63,9 @@ def _given_to_join(context: typer.Context, given: Mapping[str, Any]) -> dict[str
 
 
 def _parameter(option: Option) -> inspect.Parameter:
-    """An option as Typer reads it from a function's signature."""
-    kind, default = option.kind, None if option.many else option.usual
-    several: Any = list[kind.typed] if option.many else kind.typed  # type: ignore[name-defined]
-    declared = typer.Option(
-        option.flag,
-        help=option.help,
-        show_default=option.unset or (option.usual if option.many else True),
-        autocompletion=None if kind.words is None else among(kind.words),
-        rich_help_panel=option.panel,
-    )
-    annotation = Annotated[several if default is not None else several | None, declared]  # type: ignore[valid-type]
-    return inspect.Parameter(
-        option.keyword, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation
-    )
+    """An option in a function's signature."""
+    kind, default = inspect.Parameter.POSITIONAL_OR_KEYWORD, None if option.many else option.usual
+    return inspect.Parameter(option.keyword, kind, default=default, annotation=annotated(option))
 
 
 def with_options(command: Any, options: Iterable[Option]) -> None:

@@ -179,7 +179,7 @@ class Refiner:
     def _candidate(self, student: StoredStudent) -> Candidate:
         """The student as a candidate of its space, with the recipe that it was trained by."""
         space = self._joint_space.of_student(student.provenance.space)
-        config = space.family.config_class(**student.config)
+        config = space.family.config_class.from_dict(student.config)
         known = space.family.counts_of(config)
         counts = {count.name: known[count.name] for count in space.space.counts if count.name in known}
         recipe = Recipe.from_dict({**student.provenance.recipe, "steps": self._own_steps[student.trial]})
