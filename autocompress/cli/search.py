@@ -81,6 +81,7 @@ with_options(search, OPTIONS)
 def show_result(result: Result, quiet: bool, what: str = "search") -> None:
     """The front, and where it is; `what` has ended."""
     from autocompress.cli.tables import show_front
+    from autocompress.evaluation.scores import TO_TEACHER
     from autocompress.search.results.front import budget
 
     if not quiet:
@@ -94,7 +95,9 @@ def show_result(result: Result, quiet: bool, what: str = "search") -> None:
         sys.exit(130 if result.interrupted else 1)
     best = result.best()
     latency = "" if best.latency_ms is None else f" and {format_milliseconds(best.latency_ms)} ms"
-    named = f"Pick: trial {best.trial}, {best.psnr_y:.2f} dB at {format_count(best.flops)} FLOPs{latency}: {best.file}"
+    nearness = f" ({best.metrics[TO_TEACHER]:.2f} dB to its teacher)" if TO_TEACHER in best.metrics else ""
+    scored = f"{best.psnr_y:.2f} dB{nearness} at {format_count(best.flops)} FLOPs{latency}"
+    named = f"Pick: trial {best.trial}, {scored}: {best.file}"
     show_front(result.run, result.front, named)
     typer.echo(f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}")
     if result.interrupted:

@@ -52,6 +52,13 @@ class SamplerName(StrEnum):
     RANDOM = "random"
 
 
+class Score(StrEnum):
+    """What the outputs of students are compared with to choose among them."""
+
+    TRUTH = "truth"
+    TEACHER = "teacher"
+
+
 class BackendName(StrEnum):
     """Where trials run."""
 
@@ -168,6 +175,12 @@ class Settings:
         Objective.FLOPS,
         choice(Objective),
         "What PSNR is weighed against: flops, or latency, measured here, so that no seed gives it twice.",
+        Panel.SEARCH,
+    )
+    score: Score = option(
+        Score.TRUTH,
+        choice(Score),
+        "What chooses: PSNR to the truth (HR images), or to the teacher (to --target, if given).",
         Panel.SEARCH,
     )
     sampler: SamplerName = option(

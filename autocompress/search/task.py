@@ -14,7 +14,7 @@ from autocompress.evaluation.scores import MIN_SIDE
 from autocompress.networks import FAMILIES, family_of
 from autocompress.networks.base import Family, SRNetwork
 from autocompress.networks.teachers import default_teacher, load_teacher, shipped
-from autocompress.search.settings import Settings
+from autocompress.search.settings import Score, Settings
 from autocompress.search.space.derived import derived_space
 from autocompress.search.space.joint_space import JointSpace, StudentSpace
 from autocompress.search.space.search_space import SearchSpace, load_space, parse_space
@@ -96,6 +96,8 @@ def open_joint_space(settings: Settings) -> JointSpace:
         student_spaces.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, target_name, network))
     _check_used(given, student_spaces)
     _check_scales(student_spaces, settings.scale)
+    if settings.score is Score.TEACHER:
+        _check_one_target(student_spaces)
     return JointSpace(student_spaces)
 
 
@@ -205,6 +207,16 @@ def _misfit(name: str, network: SRNetwork, space: SearchSpace) -> InvalidInput:
         f"the teacher {name} is {network.family}, but the space {space.name} is of the family {space.family.name}; "
         "give a teacher or a space of the same family"
     )
+
+
+def _check_one_target(student_spaces: Sequence[StudentSpace]) -> None:
+    first = student_spaces[0]
+    for other in student_spaces:
+        if other.target_digest != first.target_digest:
+            raise InvalidInput(
+                f"by --score teacher all students are compared with one network, but they learn from "
+                f"{first.target_name} and from {other.target_name}; give one --target, or leave --score out"
+            )
 
 
 def _check_scales(student_spaces: Sequence[StudentSpace], asked: int | None) -> None:
