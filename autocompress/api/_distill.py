@@ -68,12 +68,14 @@ def distill(
     """
     from autocompress.compute import precision
     from autocompress.data.sources import open_folder
+    from autocompress.distill.checkpointed_training import precision_to_go_on
     from autocompress.distill.distillation import (
         TrainingTask,
         check_out_file,
         check_scales,
         open_training_images,
         open_validation_images,
+        state_file,
         train_to_file,
     )
     from autocompress.evaluation.scores import MIN_SIDE
@@ -107,7 +109,7 @@ def distill(
         train_pixels = sys.maxsize
     source = open_training_images(None if train is None else Path(train), shrunk.scale, plan, train_pixels)
     valid = open_validation_images(None if val is None else Path(val), shrunk.scale)
-    used = precision.choose()
+    used = precision_to_go_on(state_file(out)) or precision.choose()
     described = {"teacher": teacher, "target": None if target is None else str(target), "init": str(init)}
     with step_display(plan.steps, quiet=not progress) as display:
         display.log(f"shrinking {teacher} to {network}: {student}")
