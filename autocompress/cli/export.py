@@ -24,7 +24,7 @@ def export(
     format: Annotated[
         list[str] | None,
         typer.Option(
-            help="safetensors, pth as BasicSR loads it, or onnx; can be given several times.",
+            help="safetensors, pth as BasicSR loads it, onnx, or pt2 (a program of torch.export); several times.",
             show_default=Format.SAFETENSORS.value,
             autocompletion=complete_format,
         ),

@@ -133,7 +133,7 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
     yield f"trials   {trials['wanted']}: {counts}" if "wanted" in trials else f"trials   {counts}"
     if best is not None:
         latency = f" and {format_milliseconds(best['latency_ms'])} ms" if "latency_ms" in best else ""
-        yield f"best     trial {best['trial']}: {best['psnr_y']:.2f} dB at {format_count(best['flops'])} FLOPs{latency}"
+        yield f"best     trial {best['trial']}: {_score(best)} at {format_count(best['flops'])} FLOPs{latency}"
     if times["total"]:
         parts = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in [*times["parts"].items()][:5])
         sessions = f"{times['sessions']} session{'s' * (times['sessions'] != 1)}"
@@ -143,7 +143,7 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
         parts = ", ".join(f"{name} {share:.0%}" for name, share in shares if share >= SEEN)
         yield f"         of the finished trials, {format_duration(total)} in all: {parts}"
     for trial in about["running"]:
-        score = "" if trial["step"] is None else f", {trial['psnr_y']:.2f} dB after {trial['step']} steps"
+        score = "" if trial["step"] is None else f", {_score(trial)} after {trial['step']} steps"
         yield f"running  trial {trial['trial']}: for {format_duration(trial['seconds'])}{score}"
     early = about["ended_early"]
     shown = early if few is None else early[-few:]
@@ -152,3 +152,8 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
     for trial in shown:
         log = f" ({trial['log']} says more)" if "log" in trial else ""
         yield f"{trial['state']:8} trial {trial['trial']}: {trial['reason']}{log}"
+
+
+def _score(about: dict[str, Any]) -> str:
+    """What chooses, as a status has it."""
+    return f"{about['psnr_y']:.2f} dB" if "psnr_y" in about else f"{about['psnr_y_to_teacher']:.2f} dB to its teacher"

@@ -12,7 +12,7 @@ from autocompress.api import Evaluation
 from autocompress.cli.printing import Table, echo
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.evaluation.latency import Latency
-from autocompress.evaluation.scores import Scores
+from autocompress.evaluation.scores import TO_TEACHER, Scores
 from autocompress.networks import shape
 from autocompress.search.results.front import (
     LATENCIES,
@@ -98,11 +98,15 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     if timed:
         table.add_caption("measured on " + "; ".join(sorted(front["latency_on"].dropna().unique())))
+    by_teacher = config.search.by_teacher
+    if by_teacher:
+        table.add_column("to its teacher dB", justify="right", no_wrap=True)
     refined = bool(front["refined_steps"].any())
     for heading in REFINED if refined else ():
         table.add_column(heading, justify="right", no_wrap=True)
     bicubic, teacher = config.references.bicubic, config.references.teacher
-    table.add_row("", "bicubic", f"{bicubic.psnr_y:.2f}", f"{bicubic.ssim_y:.4f}", *[""] * 6, style="dim")
+    nearness = [""] * len(timed) + ([f"{bicubic.score:.2f}"] if by_teacher else [])
+    table.add_row("", "bicubic", f"{bicubic.psnr_y:.2f}", f"{bicubic.ssim_y:.4f}", *[""] * 6, *nearness, style="dim")
     best = pick(front)["trial"]
     for row in rows(front):
         table.add_row(
@@ -112,6 +116,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
             f"{-row['loss_to_teacher']:.2f}",
             "" if row["trial"] == best else format_difference(row["to_pick"], row["plus_minus"]),
             *(format_milliseconds(row[column]) for _, column in timed),
+            *([f"{row[TO_TEACHER]:.2f}"] if by_teacher else ()),
             *(_refined(row) if refined else ()),
             style="bold" if row["trial"] == best else None,
         )

@@ -20,7 +20,14 @@ from autocompress.networks.base import SRNetwork
 from autocompress.networks.teachers import shipped
 from autocompress.units import format_count, format_milliseconds
 
-METRICS = {"psnr_y": "PSNR-Y dB", "ssim_y": "SSIM-Y", "psnr_rgb": "PSNR-RGB dB", "ssim_rgb": "SSIM-RGB"}
+TO_TEACHER = "psnr_y_to_teacher"  # of a search by --score teacher
+METRICS = {
+    "psnr_y": "PSNR-Y dB",
+    TO_TEACHER: "PSNR-Y dB to its teacher",
+    "ssim_y": "SSIM-Y",
+    "psnr_rgb": "PSNR-RGB dB",
+    "ssim_rgb": "SSIM-RGB",
+}
 
 
 def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path], half: bool) -> None:
@@ -98,26 +105,30 @@ def _scores(metrics: Mapping[str, Any], provenance: Mapping[str, Any], scale: in
     if not metrics:
         return "Nothing is recorded; `autocompress evaluate FILE --data DIR` measures it."
     if all(isinstance(scores, Mapping) for scores in metrics.values()):  # of several sets of images
-        rows = [(name, *_cells(scores)) for name, scores in metrics.items()]
-        return table(["images", *METRICS.values()], rows)
+        return _table("images", list(metrics.items()))
     images = str(provenance.get("scored_on", "unrecorded images"))
     kept = [
         ("bicubic", validation.get("bicubic")),
         (Markdown("**this network**"), metrics),
         (f"teacher {provenance.get('teacher', '')}", validation.get("teacher")),
     ]
-    rows = [(name, *_cells(scores)) for name, scores in kept if scores]
     return (
-        table(["", *METRICS.values()], rows) + f"\n\nMeans over {as_markdown(images)}, "
+        _table("", [(name, scores) for name, scores in kept if scores]) + f"\n\nMeans over {as_markdown(images)}, "
         f"without a border of {scale} pixels; Y is BT.601's luma. Students were chosen by these images, "
         "so scores on others tell more of what to expect."
     )
 
 
-def _cells(scores: Mapping[str, float]) -> list[str]:
-    return [
-        f"{scores[metric]:.{2 if metric.startswith('psnr') else 4}f}" if metric in scores else "" for metric in METRICS
-    ]
+def _table(first: str, rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
+    """Scores by metric; PSNR-Y to the teacher only where it is known."""
+    known = {
+        key: heading for key, heading in METRICS.items() if key != TO_TEACHER or any(key in row for _, row in rows)
+    }
+
+    def cell(scores: Mapping[str, float], metric: str) -> str:
+        return f"{scores[metric]:.{2 if metric.startswith('psnr') else 4}f}" if metric in scores else ""
+
+    return table([first, *known.values()], [(name, *(cell(row, metric) for metric in known)) for name, row in rows])
 
 
 def _training(provenance: Mapping[str, Any]) -> str:

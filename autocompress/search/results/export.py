@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autocompress.errors import InvalidInput, RunError
+from autocompress.evaluation.scores import TO_TEACHER
 from autocompress.export.card import table
 from autocompress.export.files import export_file, writing_to
 from autocompress.export.formats import check_formats
@@ -20,7 +21,7 @@ from autocompress.units import format_count, format_milliseconds
 
 PICK = "pick"
 TIMED = (*LATENCIES.values(), "latency_on")
-LISTED = ("trial", "family", "config", "psnr_y", "ssim_y", "flops", "params", "flops_share", *TIMED)
+LISTED = ("trial", "family", "config", "psnr_y", TO_TEACHER, "ssim_y", "flops", "params", "flops_share", *TIMED)
 
 
 def export_front(run: RunFolder, out: Path, formats: Sequence[str], half: bool = False) -> list[Path]:
