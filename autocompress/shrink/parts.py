@@ -73,10 +73,11 @@ def _units(modules: Sequence[object], first: int) -> tuple[tuple[int, ...], ...]
     return best
 
 
-def kept_parts(teacher: Shapes, student: Shapes, orders: Mapping[str, Tensor]) -> dict[str, str]:
+def kept_parts(teacher: Shapes, student: Shapes, orders: Mapping[str, Tensor] | None = None) -> dict[str, str]:
     """The teacher's modules that a student's come from, where it has fewer parts: by prefixes of parameters' names.
 
-    `orders` are the parts' indices by importance, by their prefix. What follows the parts in a sequence moves up.
+    `orders` are the parts' indices by importance, by their prefix; None: as they come. What follows the parts in a
+    sequence moves up.
     """
     sources: dict[str, str] = {}
     for parts in repeated_parts(teacher):
@@ -86,7 +87,7 @@ def kept_parts(teacher: Shapes, student: Shapes, orders: Mapping[str, Tensor]) -
         if gone == 0 or gone % each:
             continue
         count = len(parts.units) - gone // each
-        chosen = sorted(orders[prefix].tolist()[:count])
+        chosen = list(range(count)) if orders is None else sorted(orders[prefix].tolist()[:count])
         ours = [number for unit in parts.units[:count] for number in unit]
         theirs = [number for index in chosen for number in parts.units[index]]
         behind = range(parts.units[-1][-1] + 1, parts.last + 1)

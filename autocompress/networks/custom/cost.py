@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-import torch
 from torch import fx
 
 from autocompress.shrink.graph import Graph, operation, shape
-from autocompress.shrink.parts import Shapes, kept_parts, repeated_parts, source_of
+from autocompress.shrink.parts import Shapes, kept_parts, source_of
 
 MADE = {"upsample_nearest2d": 1, "upsample_bilinear2d": 4}  # fvcore's FLOPs for each element of the result
 READ = {"adaptive_avg_pool2d": 1}  # and of what is read
@@ -44,8 +43,7 @@ class CostModel:
 
     def flops(self, shapes: Shapes) -> Fraction:
         """Fused multiply-adds for each LR pixel, of a network with parameters of these shapes."""
-        orders = {parts.prefix: torch.arange(len(parts.units)) for parts in repeated_parts(self._whole)}
-        sources = kept_parts(self._whole, shapes, orders) if shapes.keys() != self._whole.keys() else {}
+        sources = kept_parts(self._whole, shapes)
         shapes = {source_of(name, sources): size for name, size in shapes.items()}
         total = self._rest
         for term in self._terms:

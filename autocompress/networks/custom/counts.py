@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from autocompress.networks.base import Count
 from autocompress.networks.custom.code import Builder
 from autocompress.shrink.channels import ChannelMap
-from autocompress.shrink.parts import Shapes, kept_parts, repeated_parts, source_of
+from autocompress.shrink.parts import Shapes, kept_parts, source_of
 
 MOST_VALUES = 16  # of one argument, in a space that is derived
 NARROWEST = 4  # channels
@@ -47,8 +45,7 @@ def is_student(shapes: Shapes, whole: Shapes, channels: ChannelMap) -> bool:
     """Whether a network of these shapes is the teacher's with fewer channels along its axes, or with fewer parts."""
     if shapes == whole:
         return False
-    orders = {parts.prefix: torch.arange(len(parts.units)) for parts in repeated_parts(whole)}
-    sources = {} if shapes.keys() == whole.keys() else kept_parts(whole, shapes, orders)
+    sources = kept_parts(whole, shapes)
     if shapes.keys() != whole.keys() and not sources:
         return False
     sizes: dict[int, set[float]] = {}

@@ -12,6 +12,8 @@ import torch
 
 from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError
+from autocompress.evaluation.scores import network_upscaler
+from autocompress.networks.base import SRNetwork
 from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.messages import Failed, StepDone
 
@@ -47,6 +49,11 @@ class Attempt:
                     yield StepDone(self.number, step)
                 if now - begun >= seconds:
                     return
+
+    def score(self, student: SRNetwork, step: int) -> None:
+        """Note the PSNR-Y that a student has after so many steps."""
+        with self.timed("scoring"):
+            self.scores[step] = self.context.psnr_y(network_upscaler(student))
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:

@@ -16,7 +16,6 @@ from autocompress.distill.training import Training
 from autocompress.errors import DiskFull
 from autocompress.evaluation.scores import Image, network_upscaler, score_of
 from autocompress.io import checkpoints
-from autocompress.networks.base import SRNetwork
 from autocompress.prune import from_scratch
 from autocompress.search.run.student import WEIGHTS, Piece, write_student
 from autocompress.search.settings import MAX_SEED
@@ -82,7 +81,7 @@ class _Piece(Attempt):
             # the last one too: if a crash parts the weights from their record, both are written again from it
             start = time.monotonic()
             if training.step < steps:
-                self._score(training.student, training.step)
+                self.score(training.student, training.step)
             self._write_state(training)
             if training.step < steps:
                 self._pause = max(self._job.save_every, (time.monotonic() - start) / SAVING_SHARE)
@@ -101,10 +100,6 @@ class _Piece(Attempt):
             training.load_state_dict(state["training"])
             self.scores, self.seconds = state["scores"], state["seconds"]
         return training
-
-    def _score(self, student: SRNetwork, step: int) -> None:
-        with self.timed("scoring"):
-            self.scores[step] = self.context.psnr_y(network_upscaler(student))
 
     def _write_state(self, training: Training) -> None:
         with self.timed("writing"):

@@ -61,7 +61,7 @@ class _Trial(Attempt):
                 continue
             yield from self.steps(training, rung)
             if rung < steps:
-                self._score(training.student, rung)
+                self.score(training.student, rung)
                 self._write_state(training)
                 yield RungReached(number, rung, self.scores[rung])
         metrics = self._finish(training.student)
@@ -72,7 +72,7 @@ class _Trial(Attempt):
         with self.timed("shrinking"):
             student = self.context.shrink(self._job.candidate)
             self.context.precision.place(student)
-        self._score(student, 0)
+        self.score(student, 0)
         return self.context.training(student, self._job.candidate)
 
     def _resume(self) -> Training:
@@ -86,10 +86,6 @@ class _Trial(Attempt):
         training.load_state_dict(state["training"])
         self.scores, self.seconds = state["scores"], state["seconds"]
         return training
-
-    def _score(self, student: SRNetwork, step: int) -> None:
-        with self.timed("scoring"):
-            self.scores[step] = self.context.psnr_y(network_upscaler(student))
 
     def _write_state(self, training: Training) -> None:
         with self.timed("writing"):
