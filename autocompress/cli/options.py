@@ -78,6 +78,12 @@ def with_target_options(command: Any) -> Any:
     return _with(command, {**_TARGET, **_OVERRIDES})
 
 
+def with_student_options(command: Any) -> Any:
+    """As `with_target_options`, and with the options for a teacher of a user's own code; `--set` is the student's."""
+    code = {"code": _CODE["code"], "code_set": _CODE["set"], "input_range": _CODE["input_range"]}
+    return _with(command, {**code, **_TARGET, **_OVERRIDES})
+
+
 _CODE: dict[str, Any] = {
     "code": Annotated[
         str | None,

@@ -152,6 +152,13 @@ class Family(ABC):
     presets: ClassVar[Mapping[str, Config]] = MappingProxyType({})  # networks that people know by a name
     published: ClassVar[Mapping[str, Published]] = MappingProxyType({})
     derives_space: ClassVar[bool] = False  # what varies follows from a teacher, so no search space ships
+    inits: ClassVar[tuple[Init, ...]] = tuple(Init)  # the ways in which its students may begin
+
+    def check_init(self, init: str) -> None:
+        """Raise ConfigError where its students cannot begin in this way."""
+        if init in list(Init) and init not in self.inits:
+            known = ", ".join(self.inits)
+            raise ConfigError(f"init is {init}, but students of {self.name} begin by one of {known}")
 
     def build(self, config: Config) -> SRNetwork:
         """A network with random weights (from torch's global generator)."""
