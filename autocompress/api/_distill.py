@@ -80,7 +80,7 @@ def distill(
     )
     from autocompress.evaluation.scores import MIN_SIDE
     from autocompress.networks import FAMILIES, PRESETS, family_of
-    from autocompress.networks.teachers import default_teacher, load_teacher
+    from autocompress.networks.teachers import default_teacher, load_target, load_teacher
     from autocompress.report import write_curve
     from autocompress.terminal import step_display
 
@@ -98,10 +98,7 @@ def distill(
     counts, numbers = _split(family, config or {})
     student = _student_config(family, preset, shrunk.config, counts, init)
     plan = _recipe(name, recipe, steps, seed, numbers)
-    if target is None and target_code is not None:
-        raise InvalidInput(f"--target-code {target_code} needs the weights of its network; add --target FILE")
-    own = {"code": target_code, "set": target_set, "input_range": target_input_range}
-    learnt_from = shrunk if target is None else load_teacher(str(target), **own)
+    learnt_from = load_target(target, target_code, target_set, target_input_range) or shrunk
     check_scales(learnt_from.scale, shrunk.scale)
     for folder in data:
         open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE)

@@ -73,8 +73,13 @@ def with_network_options(command: Any) -> Any:
     return _with(command, {**_CODE, **_OVERRIDES})
 
 
+def with_target_code(command: Any) -> Any:
+    """Give a command, in the place of its `**` argument, the options of `search` for a target of a user's own code."""
+    return _with(command, _TARGET)
+
+
 def with_target_options(command: Any) -> Any:
-    """As `with_overrides`, and with the options of `search` for a target of a user's own code."""
+    """As `with_overrides`, and as `with_target_code`."""
     return _with(command, {**_TARGET, **_OVERRIDES})
 
 
