@@ -36,6 +36,7 @@ def distill(
     config: Mapping[str, Any] | None = None,
     teacher: str | Path | None = None,
     target: str | Path | None = None,
+    allow_weak_teacher: bool = False,
     init: str = Init.PROJECTION.value,
     recipe: str = RecipeName.OURS.value,
     steps: int | None = None,
@@ -53,6 +54,7 @@ def distill(
     config: counts of the student and numbers of its training, such as {"num_feat": 16}.
     teacher: what is shrunk. None: the one that ships with the package.
     target: what the student learns from. None: the teacher.
+    allow_weak_teacher: take a teacher or a target that upscales worse than bicubic.
     init: how the student starts, see `Init`.
     recipe: ours or paper; `steps` None: as many as that has.
     train, val, data: folders of HR images to train on, to score on during the training (its learning curve, in the
@@ -72,7 +74,7 @@ def distill(
         open_validation_images,
         train_to_file,
     )
-    from autocompress.evaluation.scores import MIN_SIDE
+    from autocompress.evaluation.scores import MIN_SIDE, check_teachers
     from autocompress.networks import FAMILIES, PRESETS, family_of
     from autocompress.networks.teachers import default_teacher, load_teacher
     from autocompress.report import write_curve
@@ -100,6 +102,8 @@ def distill(
         train_pixels = sys.maxsize
     source = open_training_images(None if train is None else Path(train), shrunk.scale, plan, train_pixels)
     valid = open_validation_images(None if val is None else Path(val), shrunk.scale)
+    taught = [(f"the teacher {teacher}", shrunk), *([] if target is None else [(f"the target {target}", learnt_from)])]
+    check_teachers(taught, valid, allow_weak=allow_weak_teacher)
     used = precision.choose()
     described = {"teacher": teacher, "target": None if target is None else str(target), "init": str(init)}
     with step_display(plan.steps, quiet=not progress) as display:

@@ -7,6 +7,7 @@ A family is the one place that knows an architecture. Everything else speaks to 
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ class Config:
     """Base of the families' configurations: plain numbers, hashable, checked when made."""
 
     scale: int
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"{field.name} is {value}, but must be a finite number")
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types."""

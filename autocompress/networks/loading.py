@@ -52,8 +52,11 @@ def load(
                 raise CheckpointError(f"{name} {value} was given, but {side_file} describes {path.name} as {config}")
         try:
             return with_weights(family, config, tensors)
-        except RuntimeError as error:
-            raise CheckpointError(f"{path}: its tensors are not the network that {side_file} describes") from error
+        except (CheckpointError, RuntimeError) as error:
+            reason = f" ({error})" if isinstance(error, CheckpointError) else ""
+            raise CheckpointError(
+                f"{path}: its tensors are not the network that {side_file} describes{reason}"
+            ) from error
     if custom is not None:
         return custom.with_tensors(tensors, input_range)
     for family in FAMILIES.values():

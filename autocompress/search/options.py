@@ -65,7 +65,7 @@ class Kind:
 
 
 WHOLE = Kind(int, int)
-NUMBER = Kind(float, float)
+NUMBER = Kind(float, float, units.read_number)
 TEXT = Kind(str, str)
 FLAG = Kind(bool, bool)
 COUNT = Kind(str, units.Amount, units.read_count, units.exact_count)

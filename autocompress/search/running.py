@@ -36,7 +36,7 @@ from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import COUNTED, Costs
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.stopping import MOASHARule, StoppingRule
-from autocompress.search.task import Task, open_task
+from autocompress.search.task import Task, check_teachers, open_task
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.piece import work_on
@@ -75,6 +75,7 @@ def search(
     session = _Progress(callback, PhaseTimer(), _deadline(settings.timeout, clock))
     with _connected(settings, session):
         task = _open(settings, session)
+        check_teachers(task)
         counted = FeasibleSet(task.joint_space, settings.budget.without_latency())
         for student_space in task.joint_space:
             counted.check(student_space)
