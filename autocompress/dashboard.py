@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from socketserver import ThreadingMixIn
+from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from optuna.artifacts import FileSystemArtifactStore
@@ -14,12 +19,21 @@ from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.storage import find_storage
 
 HIGHEST_PORT = 65535
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+EVERYWHERE = ("0.0.0.0", "::")  # addresses that stand for all of this machine
+READING = ("GET", "HEAD", "OPTIONS")
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     """A server with one thread for each request: a page sends many at once. Threads do not keep it from ending."""
 
     daemon_threads = True
+
+
+class _Server6(_Server):
+    """The same, on an IPv6 address."""
+
+    address_family = socket.AF_INET6
 
 
 class _Handler(WSGIRequestHandler):
@@ -29,13 +43,73 @@ class _Handler(WSGIRequestHandler):
         pass
 
 
+class Guard:
+    """A WSGI application around another that answers its own pages alone.
+
+    A page of any site that the user looks at can send requests to this machine, under a name of its own that it lets
+    point here, or under an address of ours. So only requests for one of `names` are answered, or for any address where
+    `addresses` is given; what writes must come from a page of the same origin; and no other page may frame ours.
+    """
+
+    def __init__(self, app: Any, names: frozenset[str], addresses: bool = False) -> None:
+        self._app = app
+        self._names = names
+        self._addresses = addresses
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request, or refuse it with 403."""
+        host = environ.get("HTTP_HOST", "")
+        if not self._is_ours(_name_of(host)):
+            return _refuse(start_response, f"This is no name of this server: {host!r}. Give it with --host.")
+        origin = environ.get("HTTP_ORIGIN", "")
+        if environ["REQUEST_METHOD"] not in READING and urlsplit(origin).netloc.lower() != host.lower():
+            return _refuse(start_response, f"What changes the study must come from its own pages, not {origin!r}.")
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            return start_response(status, [*headers, ("Content-Security-Policy", "frame-ancestors 'self'")], *more)
+
+        answer: Iterable[bytes] = self._app(environ, start)
+        return answer
+
+    def _is_ours(self, name: str) -> bool:
+        if name in self._names:
+            return True
+        with suppress(ValueError):
+            return self._addresses and bool(ipaddress.ip_address(name))
+        return False
+
+
+def _name_of(host: str) -> str:
+    """The name or address in a Host header, without port and brackets; "" for what is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _refuse(start_response: Callable[..., Any], why: str) -> list[bytes]:
+    start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+    return [f"{why}\n".encode()]
+
+
+def guarded(app: Any, host: str, bound: str) -> Guard:
+    """Around an application on a server that was told to listen on `host`, which is the address `bound`."""
+    names = LOCAL | {host.lower()}
+    if bound not in EVERYWHERE:
+        return Guard(app, names)
+    return Guard(app, names | {socket.gethostname().lower(), socket.getfqdn().lower()}, addresses=True)
+
+
 def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Callable[[str], object]) -> None:
     """Serve the dashboard until a keyboard interrupt; `listens` is called with the study's URL once it can be opened.
 
     Port 0 takes any free port. A search may go on meanwhile. There is no password: whoever reaches the address can edit
     notes, add artifacts and delete the study. The students stay, and the next session makes the study again from them.
-    `storage` must be given if its URL has a password. Raises InvalidInput if there is no study or the port is taken.
+    Other sites' pages in the user's browser cannot: see `Guard`. `storage` must be given if its URL has a password.
+    Raises InvalidInput if there is no study, the port is taken or the host is empty.
     """
+    if not host.strip():  # to the system, all addresses of this machine
+        raise InvalidInput("--host is empty; give an address or a name of this machine, 0.0.0.0 for all of them")
     if not 0 <= port <= HIGHEST_PORT:
         raise InvalidInput(f"--port is {port}, but must be from 0 (any that is free) to {HIGHEST_PORT}")
     place = find_storage(storage, run)
@@ -51,11 +125,15 @@ def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Ca
             kept.remove_session()
         app = wsgi(kept, artifact_store=FileSystemArtifactStore(run.artifacts))
     try:
-        server = make_server(host, port, app, server_class=_Server, handler_class=_Handler)
-    except OSError as error:
+        kind = _Server6 if ":" in host else _Server
+        server = make_server(host, port, app, server_class=kind, handler_class=_Handler)
+    except (OSError, UnicodeError) as error:  # the latter of names that are none
+        reason = getattr(error, "strerror", None) or "no name or address"
         raise InvalidInput(
-            f"cannot listen on {host}:{port} ({error.strerror}); give another --port, or 0 for any that is free"
+            f"cannot listen on {host}:{port} ({reason}); give another --port, or 0 for any that is free"
         ) from None
     with server:
-        listens(f"http://{host}:{server.server_port}/dashboard/studies/{study}")
+        server.set_app(guarded(app, host, str(server.server_address[0])))
+        shown = f"[{host}]" if ":" in host else host
+        listens(f"http://{shown}:{server.server_port}/dashboard/studies/{study}")
         server.serve_forever()

@@ -28,6 +28,10 @@ STUDENTS: dict[str, tuple[str, dict[str, float]]] = {
     "edsr-8x4": ("edsr", {"num_feat": 8, "num_block": 4}),
     "edsr-16x8": ("edsr", {"num_feat": 16, "num_block": 8}),
     "edsr-32x8": ("edsr", {"num_feat": 32, "num_block": 8}),
+    "swinir-12x2x5": (
+        "swinir",
+        {"embed_dim": 12, "num_block": 2, "depth": 5, "num_heads": 6, "mlp_ratio": 2.0},
+    ),
     "swinirmini": (
         "swinir",
         {"embed_dim": 24, "num_block": 3, "depth": 4, "num_heads": 6, "mlp_ratio": 2.0},

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 from laboratory import Laboratory, parser
 from learners import STUDENTS, start
@@ -18,8 +19,11 @@ from learners import STUDENTS, start
 from autocompress.distill.recipe import Recipe
 from autocompress.networks.base import SRNetwork
 
-CASES: dict[str, dict[str, object]] = {
+CASES: dict[str, dict[str, Any]] = {
     "recipe": {},
+    "half the learning rate": {"rate": 0.5},  # times the recipe's, which goes by the student's size
+    "a quarter of the learning rate": {"rate": 0.25},
+    "twice the learning rate": {"rate": 2.0},
     "batch 8": {"batch_size": 8},
     "batch 32": {"batch_size": 32},
     "batch 8, twice the steps": {"batch_size": 8, "steps": 2},  # steps: times those of --steps
@@ -32,6 +36,7 @@ CASES: dict[str, dict[str, object]] = {
     "clip 0.1": {"clip": 0.1},
     "clip 10": {"clip": 10.0},
     "no teacher": {"teacher_share": 0.0},
+    "three quarters teacher": {"teacher_share": 0.75},
     "all teacher": {"teacher_share": 1.0},
     "half MultiLap": {"teacher_loss": "multilap"},
 }
@@ -53,12 +58,13 @@ def main() -> None:
 def trained(laboratory: Laboratory, student: str, case: str, steps: int, seed: int) -> SRNetwork:
     """A student after its training by the recipe with a case's changes."""
     changes = dict(CASES[case])
-    recipe = Recipe(steps=steps * int(str(changes.pop("steps", 1))), seed=seed)
-    return laboratory.train(
-        start(laboratory, student, seed),
-        replace(recipe, **changes),  # type: ignore[arg-type]
-        STUDENTS[student][0],
-    )
+    rate, longer = changes.pop("rate", 1.0), changes.pop("steps", 1)
+    network = start(laboratory, student, seed)
+    recipe = replace(Recipe(steps=int(steps * longer), seed=seed), **changes)
+    recipe = recipe.of_student(sum(weights.numel() for weights in network.parameters()))
+    assert recipe.learning_rate is not None
+    recipe = replace(recipe, learning_rate=rate * recipe.learning_rate)
+    return laboratory.train(network, recipe, STUDENTS[student][0])
 
 
 if __name__ == "__main__":

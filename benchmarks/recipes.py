@@ -29,9 +29,9 @@ CASES: dict[str, tuple[str, dict[str, object] | None]] = {  # start, and what di
     "projection, its loss and rates": ("projection", None),
     "projection, its loss, our rates": ("projection", {"teacher_loss": "multilap", "teacher_share": PAPER_SHARE}),
     "projection, ours without a teacher": ("projection", {"teacher_share": 0.0}),
-    "ours: projection, half L1": ("projection", {}),
-    "projection, half Charbonnier": ("projection", {"teacher_loss": "charbonnier"}),
-    "projection, half MultiLap": ("projection", {"teacher_loss": "multilap"}),
+    "ours: projection, L1": ("projection", {}),
+    "projection, Charbonnier": ("projection", {"teacher_loss": "charbonnier"}),
+    "projection, MultiLap": ("projection", {"teacher_loss": "multilap"}),
     "projection, all L1 to the teacher": ("projection", {"teacher_share": 1.0}),
     "ours, taught by the other family": ("projection", {}),
 }

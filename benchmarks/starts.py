@@ -2,7 +2,7 @@
 
     python benchmarks/starts.py --train DIR --valid DIR --test Set5=DIR --log FILE [--student edsr-16x8] [--steps 0 100]
 
-Students of both families, from projection (half of the loss from the teacher), from projection without the teacher's
+Students of both families, from projection (CASES has the share of the teacher), from projection without the teacher's
 term, from projection on what stage one of the paper leaves most of instead of the best subspace (density), from copied
 channels, from first-order Taylor importance and from scratch. Equal steps, batches and learning
 rates for all; the rates were chosen on projected students. Each number of steps is a training with a cosine of its own.

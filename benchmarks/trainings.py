@@ -1,8 +1,9 @@
 """A table of real trainings, by which samplers and stopping rules can be compared without training anything.
 
-    python benchmarks/trainings.py --space edsr [--count 64] [--repeats 10] [--steps 900] [--out FILE]
+    python benchmarks/trainings.py --space benchmarks/trainings-edsr.yaml [--count 64] [--repeats 10] [--steps 300]
+        [--out FILE]
 
-Draws configs with their loss weights and learning rates from the space, spread evenly over log FLOPs up to 40 % of the
+Draws configs with their loss weights from the space, spread evenly over log FLOPs up to 40 % of the
 teacher's, and trains each from its projected start on the default images; the first `repeats` a second time with
 another seed. One JSON line for each training: values, FLOPs, PSNR-Y on the default validation images at each rung. What
 is in the file already is not trained again, but for a last line that a kill has torn. The first line says where and
@@ -42,7 +43,7 @@ LARGEST = 0.4  # of the teacher's FLOPs
 
 def main() -> None:
     options = parse()
-    out = options.out or Path(__file__).with_name(f"trainings-{options.space}.jsonl")
+    out = options.out or Path(options.space).with_suffix(".jsonl")
     task = open_task(Settings(budget_params=10**9, spaces=(options.space,)))
     context = prepare(task, print)
     lines = whole_lines(out)
@@ -135,10 +136,10 @@ def append(out: Path, row: dict[str, object]) -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", default="edsr")
+    parser.add_argument("--space", default=str(Path(__file__).with_name("trainings-edsr.yaml")))
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 

@@ -7,8 +7,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from io import BytesIO
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import optuna
@@ -27,6 +31,7 @@ from playwright.sync_api import Browser
 from typer.testing import CliRunner
 
 from autocompress.cli import app
+from autocompress.dashboard import guarded
 from autocompress.errors import InvalidInput, RunError
 from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.run.storage import STUDY_NAME, find_storage
@@ -216,6 +221,69 @@ def test_a_note_of_ours_is_replaced_where_the_budget_is_another(
     after = get_note(show(run).study)
     assert str(Budget(BUDGET)) in before
     assert str(Budget(BUDGET // 2)) in after
+
+
+def ask(address: str, method: str, path: str, **headers: str) -> int:
+    """The status of an answer; `headers` with _ for -."""
+    place = urlsplit(address)
+    assert place.hostname
+    connection = HTTPConnection(place.hostname, place.port, timeout=30)
+    with closing(connection):
+        connection.putrequest(method, path, skip_host=True)
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
+        return connection.getresponse().status
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:PORT", 200),
+        ("localhost:PORT", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:PORT", 200),
+        ("rebound.example:PORT", 403),
+        ("127.0.0.1.nip.io:PORT", 403),
+        ("192.168.1.2:PORT", 403),
+        ("127.0.0.1@rebound.example", 403),
+        ("[127.0.0.1", 403),
+        ("", 403),
+    ],
+)
+def test_only_its_own_names_are_answered(address: str, host: str, status: int) -> None:
+    named = host.replace("PORT", str(urlsplit(address).port))
+    assert ask(address, "GET", "/api/studies", Host=named) == status
+
+
+@pytest.mark.parametrize("origin", [None, "null", "http://rebound.example", "http://127.0.0.1:1", "http://localhost"])
+def test_what_writes_must_come_from_its_own_pages(address: str, origin: str | None) -> None:
+    host = urlsplit(address).netloc
+    headers = {"Host": host} if origin is None else {"Host": host, "Origin": origin}
+    assert ask(address, "DELETE", "/nothing", **headers) == 403
+    assert ask(address, "DELETE", "/nothing", Host=host, Origin=f"http://{host}") == 404
+
+
+def test_everywhere_is_answered_by_addresses_and_the_machine_s_name() -> None:
+    def app(_: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        start("200 OK", [])
+        return [b""]
+
+    def status(host: str) -> str:
+        said: list[Any] = []
+        guard({"HTTP_HOST": host, "REQUEST_METHOD": "GET"}, lambda *answer: said.extend(answer))
+        return str(said[0])
+
+    guard = guarded(app, "0", "0.0.0.0")
+    for host in ("192.168.1.2:8080", "[fe80::1]:8080", f"{socket.gethostname()}:1", "localhost"):
+        assert status(host) == "200 OK"
+    assert status("rebound.example") == "403 Forbidden"
+
+
+@pytest.mark.parametrize(("host", "reason"), [("", "--host is empty"), (" ", "--host is empty"), ("a..b", "listen on")])
+def test_a_host_that_is_none_is_refused(finished: Finished, host: str, reason: str) -> None:
+    with pytest.raises(InvalidInput, match=reason):
+        told(str(finished[0].path), "--port", "0", "--host", host)
 
 
 def test_the_front_is_in_the_browser(address: str, browser: Browser) -> None:

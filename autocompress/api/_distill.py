@@ -66,12 +66,14 @@ def distill(
     """
     from autocompress.compute import precision
     from autocompress.data.sources import open_folder
+    from autocompress.distill.checkpointed_training import precision_to_go_on
     from autocompress.distill.distillation import (
         TrainingTask,
         check_out_file,
         check_scales,
         open_training_images,
         open_validation_images,
+        state_file,
         train_to_file,
     )
     from autocompress.evaluation.scores import MIN_SIDE, check_teachers
@@ -104,7 +106,7 @@ def distill(
     valid = open_validation_images(None if val is None else Path(val), shrunk.scale)
     taught = [(f"the teacher {teacher}", shrunk), *([] if target is None else [(f"the target {target}", learnt_from)])]
     check_teachers(taught, valid, allow_weak=allow_weak_teacher)
-    used = precision.choose()
+    used = precision_to_go_on(state_file(out)) or precision.choose()
     described = {"teacher": teacher, "target": None if target is None else str(target), "init": str(init)}
     with step_display(plan.steps, quiet=not progress) as display:
         display.log(f"shrinking {teacher} to {network}: {student}")

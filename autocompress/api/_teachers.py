@@ -86,11 +86,13 @@ def train_teacher(
     Raises InvalidInput for what cannot be used.
     """
     from autocompress.compute import precision
+    from autocompress.distill.checkpointed_training import precision_to_go_on
     from autocompress.distill.distillation import (
         TrainingTask,
         check_out_file,
         open_training_images,
         open_validation_images,
+        state_file,
         train_to_file,
     )
     from autocompress.distill.recipe import Recipe
@@ -122,10 +124,11 @@ def train_teacher(
     valid = open_validation_images(None if val is None else Path(val), network.scale)
     teacher = None if target is None else load_teacher(str(target))
     task = TrainingTask(network, source, teacher, recipe, described, valid)
+    used = precision_to_go_on(state_file(out)) or precision.choose()
     with step_display(steps, quiet=not progress) as display:
         page = out.with_suffix(".html")
         curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.name}")
-        trained = train_to_file(task, out, precision.choose(), display.log, display.step, curve)
+        trained = train_to_file(task, out, used, display.log, display.step, curve)
         display.log(f"learning curve: {page}")
     return TrainedTeacher(out, trained.family, trained.config.to_dict())
 

@@ -13,12 +13,15 @@ import typer
 
 from autocompress import __version__
 from autocompress.cli import cache, distill, evaluate, export, prune, refine, runs, search, spaces, teacher, upscale
+from autocompress.cli.interruptions import as_ctrl_c
+from autocompress.cli.streams import open_null, unfailing
 from autocompress.errors import AutocompressError, InvalidInput
 
 NAME = "autocompress"
-INTERRUPTED = 130
+INTERRUPTED = 130  # also what commands exit with where it was another signal
 EXIT_CODES = (
-    "Exit codes: 0 done; 1 failed while running; 2 something given cannot be used; 130 interrupted with Ctrl-C."
+    "Exit codes: 0 done; 1 failed while running; 2 something given cannot be used; 130 interrupted with Ctrl-C, "
+    "143 by TERM, 129 by a closed terminal."
 )
 
 app = typer.Typer(
@@ -50,18 +53,34 @@ def every_command(
 
 def main() -> None:
     """Run the command line and exit with one of EXIT_CODES."""
+    with unfailing(), as_ctrl_c() as interruption:
+        try:
+            code = _run()
+        except OSError:
+            if not interruption.came:
+                raise
+            code, sys.stdout = INTERRUPTED, open_null()  # by a terminal that was closed: nobody reads the results
+        if code == INTERRUPTED:
+            code = interruption.code
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run a command; returns its exit code."""
     try:
         code = int(app(prog_name=NAME, standalone_mode=False) or 0)
+        if code == INTERRUPTED:
+            typer.echo("Interrupted.", err=True)
+        return code
+    except SystemExit as end:  # of a command that has said all there is to say
+        return int(end.code or 0)
     except AutocompressError as error:
         typer.echo(f"error: {error}", err=True)
-        code = 2 if isinstance(error, InvalidInput) else 1
+        return 2 if isinstance(error, InvalidInput) else 1
     except typer.TyperException as error:  # what Typer itself refuses: an unknown option, a missing argument
-        code = 2
         if message := error.format_message():  # none where it has shown a group's help
             typer.echo(f"error: {_one_line(message)} (see --help)", err=True)
-    if code == INTERRUPTED:
-        typer.echo("Interrupted.", err=True)
-    sys.exit(code)
+        return 2
 
 
 def _one_line(message: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from autocompress.compute.precision import Precision
 from autocompress.distill.learning_curve import SCORING_SHARE, LearningCurve
 from autocompress.distill.training import Compiler, Training
 from autocompress.errors import CheckpointError, RunError
@@ -77,8 +78,27 @@ class Checkpoints:
 
     def _save(self) -> None:
         points = [] if self._curve is None else self._curve.points
-        state = {"identity": json.dumps(self._identity), "curve": points, **self._training.state_dict()}
+        state = {
+            "identity": json.dumps(self._identity),
+            "precision": self._training.precision.to_dict(),
+            "curve": points,
+            **self._training.state_dict(),
+        }
         checkpoints.save_objects(self._path, state)
+
+
+def precision_to_go_on(state_file: Path) -> Precision | None:
+    """The precision of the training whose state this is, so that a probe on a busy machine does not change it midway.
+
+    None where there is no state that can be read, none of a precision, or one of a device that is not here.
+    """
+    try:
+        stored = torch.load(state_file, map_location="cpu", weights_only=True)["precision"]
+    except Exception:  # torch passes on whatever its pickle and zip readers raise
+        return None
+    if (stored["device"] == "cuda") != torch.cuda.is_available():
+        return None
+    return Precision(**stored | {"threads": torch.get_num_threads()})
 
 
 def compile_if_faster(

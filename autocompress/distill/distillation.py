@@ -27,7 +27,7 @@ from autocompress.networks.weights import digest
 from autocompress.units import format_duration
 
 REUSE = 4  # how often a training sees a pixel at least, where it takes windows of the images
-FEWEST_PIXELS, MOST_PIXELS = 16 * 10**6, 256 * 10**6  # HR, that a training takes of larger sets
+FEWEST_PIXELS, MOST_PIXELS = 100 * 10**6, 256 * 10**6  # HR, that a training takes of larger sets
 VALID_PIXELS = 4 * 10**6  # HR, that a learning curve is scored on
 LOG_EVERY = 10.0  # seconds
 
@@ -65,8 +65,8 @@ def open_training_images(
     """Open a folder of training images; by default the embedded photographs.
 
     Of images with more than `most_pixels` HR pixels together a window each is taken. None: as many as the training sees
-    REUSE times, but from FEWEST_PIXELS to MOST_PIXELS. So the target runs for about as long as the training at most,
-    and memory and cache are bounded.
+    REUSE times, but from FEWEST_PIXELS to MOST_PIXELS. So the target runs for minutes, not hours, and memory and cache
+    are bounded (benchmarks/RESULTS.md).
     """
     if folder is None:
         return embedded("train", scale)
@@ -88,6 +88,11 @@ def check_out_file(out: Path) -> None:
         raise InvalidInput(f"{out}: a network is written as safetensors; give a name such as {out.stem}.safetensors")
 
 
+def state_file(out: Path) -> Path:
+    """Where the state of a training is while it goes on."""
+    return out.with_suffix(".state")
+
+
 def train_to_file(
     task: TrainingTask,
     out: Path,
@@ -99,7 +104,7 @@ def train_to_file(
 ) -> SRNetwork:
     """Train, write `out` (safetensors) with a side file that says how it was made, and return the network.
 
-    Until then a file beside `out`, with the suffix .state, has what is needed to resume. `on_curve` is called with the
+    Until then a file beside `out`, `state_file(out)`, has what is needed to resume. `on_curve` is called with the
     learning curve whenever it has a point more, and at the end. Raises InvalidInput for what cannot be used.
     """
     pace = pace or Pace()
@@ -123,7 +128,7 @@ def train_to_file(
     network = describe(task.start)
     target = None if task.target is None else digest(task.target)
     identity = {**network, **task.described, "images": task.source.digest, "target_digest": target}
-    state = out.with_suffix(".state")
+    state = state_file(out)
     training = Training(task.start, sampler, recipe, precision, task.target)
     curve = None if task.valid is None else _curve(training, task.valid, pace, log, on_curve)
     stored = Checkpoints(state, training, identity, curve)

@@ -9,13 +9,16 @@ the limit is reached.
 Beside the entries the folder has `.building` (unfinished entries), `.checksums`, `.locks` (held while an entry is
 built, opened or removed) and `.users` (one file for each process and entry, locked while the process lives). The locks
 are the operating system's: they are released when a process ends, however it ends.
+
+What is found there is not trusted: names that we do not give and links are no entries, and nothing outside is removed.
 """
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -32,6 +35,7 @@ from autocompress.units import format_count, parse_count
 FOLDER_VARIABLE = "AUTOCOMPRESS_CACHE"
 LIMIT_VARIABLE = "AUTOCOMPRESS_CACHE_LIMIT"
 DEFAULT_LIMIT = "20G"
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")  # of a kind, and of a key
 
 _in_use: dict[Path, FileLock] = {}  # the entries that this process has opened
 
@@ -76,7 +80,7 @@ def entry(kind: str, key: str, build: Callable[[Path], None], *, size: int = 0, 
     with _locked(path):
         if path not in _in_use and not is_whole(path, _recorded(path)):
             _discard(path)  # nothing, or what a power cut, a full disk or a person has left of it
-        if not path.is_dir():
+        if not _is_folder_of_ours(path):
             _build(path, build, size, resumable)
         os.utime(path)
         _mark_as_in_use(path)
@@ -87,13 +91,11 @@ def entries() -> list[CacheEntry]:
     """All entries, the least recently used first."""
     existing = []
     # Only folders with a lock file are entries: the user may have chosen a folder that holds other things as well.
-    for lock in (folder() / ".locks").glob("*+*"):
-        kind, key = lock.name.split("+")
-        path = folder() / kind / key
-        try:
-            existing.append(CacheEntry(kind, key, _bytes_in(path), path.stat().st_mtime))
-        except FileNotFoundError:  # removed, earlier or just now
+    for path in _named_in(".locks"):
+        if not _is_folder_of_ours(path):
             continue
+        with suppress(OSError):  # removed just now
+            existing.append(CacheEntry(path.parent.name, path.name, _bytes_in(path), path.stat().st_mtime))
     return sorted(existing, key=lambda item: item.last_used)
 
 
@@ -108,8 +110,8 @@ def _build(path: Path, build: Callable[[Path], None], size: int, resumable: bool
     """Build an entry whose lock is held; first remove what killed processes have left unfinished."""
     unfinished = folder() / ".building" / _lock_name(path)
     _remove_leftovers()
-    if not resumable:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    if not resumable or not _is_folder_of_ours(unfinished):
+        _delete(unfinished)
     begun = _bytes_in(unfinished)
     _make_room(path, size, max(0, size - begun))
     unfinished.mkdir(parents=True, exist_ok=True)
@@ -119,6 +121,7 @@ def _build(path: Path, build: Callable[[Path], None], size: int, resumable: bool
         _make_room(path, _bytes_in(unfinished), 0)
         path.parent.mkdir(exist_ok=True)
         record(unfinished, _recorded(path))
+        _delete(path)  # a link or a file in its place
         unfinished.rename(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -130,19 +133,16 @@ def _build(path: Path, build: Callable[[Path], None], size: int, resumable: bool
         ) from error
     finally:
         if not keep:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            _delete(unfinished)
 
 
 def _discard(path: Path) -> None:
     """Remove an entry that is not whole, wherever it is damaged; its lock must be held."""
-    try:
+    with suppress(OSError):
         _recorded(path).unlink(missing_ok=True)
-        if path.is_symlink() or path.is_file():
-            path.unlink()
-        elif path.exists():
-            shutil.rmtree(path)
-    except OSError as error:
-        raise InvalidInput(f"{path}: damaged, and cannot be removed ({error.strerror}); remove it by hand") from error
+    _delete(path)
+    if _is_folder_of_ours(path):
+        raise InvalidInput(f"{path}: damaged, and cannot be removed; remove it by hand")
 
 
 def _make_room(path: Path, more: int, more_on_disk: int) -> None:
@@ -177,10 +177,10 @@ def _remove(path: Path) -> bool:
             # the unfinished entries and is removed with them.
             doomed = folder() / ".building" / _lock_name(path)
             doomed.parent.mkdir(exist_ok=True)
-            shutil.rmtree(doomed, ignore_errors=True)
+            _delete(doomed)
             _recorded(path).unlink(missing_ok=True)
             path.rename(doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+            _delete(doomed)
             return True
     except Timeout:
         return False
@@ -190,11 +190,10 @@ def _remove(path: Path) -> bool:
 
 def _remove_leftovers() -> None:
     """Remove unfinished entries whose lock is free: the process that built them was killed."""
-    for unfinished in (folder() / ".building").glob("*"):
-        kind, key = unfinished.name.split("+")
+    for path in _named_in(".building"):
         try:
-            with _locked(folder() / kind / key, wait=False):
-                shutil.rmtree(unfinished, ignore_errors=True)
+            with _locked(path, wait=False):
+                _delete(folder() / ".building" / _lock_name(path))
         except Timeout:
             continue
 
@@ -210,7 +209,8 @@ def _mark_as_in_use(path: Path) -> None:
 
 def _is_in_use(path: Path) -> bool:
     """Whether a living process uses the entry; removes the files of dead ones. The entry's lock must be held."""
-    for user in (folder() / ".users" / _lock_name(path)).glob("*"):
+    users = folder() / ".users" / _lock_name(path)
+    for user in users.glob("*") if _is_folder_of_ours(users) else ():
         try:
             with FileLock(user, blocking=False):
                 pass
@@ -250,8 +250,32 @@ def _lock_name(path: Path) -> str:
     return f"{path.parent.name}+{path.name}"
 
 
+def _named_in(part: str) -> Iterator[Path]:
+    """The paths of the entries that the names in `.locks` or `.building` stand for; other names are not ours."""
+    if not _is_folder_of_ours(folder() / part):
+        return
+    for file in (folder() / part).iterdir():
+        match file.name.split("+"):
+            case kind, key if NAME.fullmatch(kind) and NAME.fullmatch(key):
+                yield folder() / kind / key
+
+
+def _is_folder_of_ours(path: Path) -> bool:
+    """Whether there is a folder, and no link on the way to it from the cache folder."""
+    return path.is_dir() and path.resolve() == folder().resolve() / path.relative_to(folder())
+
+
+def _delete(path: Path) -> None:
+    """Remove what is there, as far as that can be done: a link itself, never what it leads to."""
+    if path.is_symlink() or path.is_file():
+        with suppress(OSError):
+            path.unlink()
+    elif _is_folder_of_ours(path):
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def _bytes_in(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return sum(file.lstat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def _free() -> int:

@@ -10,13 +10,12 @@ import plotly.graph_objects as go
 from autocompress.io import checkpoints
 from autocompress.networks import family_of
 from autocompress.prune import Pruned
+from autocompress.report.figure_pages import figure_page
 
 
 def write_densities(pruned: Pruned, name: str, path: Path) -> None:
     """Write the picture of a pruned teacher's densities, with Plotly's script inside; `name` is the teacher's."""
-    html = densities_figure(pruned, name).to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False})
-    title = f"<head><title>{escape(f'autocompress: densities of {name}')}</title>"
-    checkpoints.write_text(path, html.replace("<head>", title, 1))
+    checkpoints.write_text(path, figure_page(densities_figure(pruned, name), f"autocompress: densities of {name}"))
 
 
 def densities_figure(pruned: Pruned, name: str) -> go.Figure:

@@ -18,6 +18,7 @@ from autocompress.io import checkpoints
 from autocompress.networks import shape
 from autocompress.report.comparison import comparison
 from autocompress.report.course import growth_figures
+from autocompress.report.figure_pages import CONFIG, POLICY
 from autocompress.report.front import front_figure
 from autocompress.report.learning import learning_figure
 from autocompress.report.report_data import ReportData
@@ -63,12 +64,17 @@ def _page(report: ReportData) -> str:
     crops = comparison(report)
     figures = {"front": front_figure(report)} | growth_figures(report) | learning_figure(report)
     refined = bool(report.students["refined_steps"].any())
-    data = {"figures": {name: json.loads(figure.to_json()) for name, figure in figures.items()}, "comparison": crops}
+    data = {
+        "figures": {name: json.loads(figure.to_json()) for name, figure in figures.items()},
+        "comparison": crops,
+        "config": CONFIG,
+    }
     return _template().render(
         report=report,
         style=Markup(_part("style.css")),
         light=Markup(variables(LIGHT)),
         dark=Markup(variables(DARK)),
+        policy=Markup(POLICY),  # all of it ours
         plotly=Markup(get_plotlyjs()),
         script=Markup(_part("script.js")),
         data=Markup(json.dumps(data).replace("<", "\\u003c")),  # no name in it ends the script's element

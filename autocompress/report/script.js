@@ -52,7 +52,7 @@ function ringAround(traces) {
 }
 
 function draw(names = Object.keys(data.figures)) {
-  const options = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+  const options = { ...data.config, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
   for (const name of names) Plotly.react(find("figure-" + name), ...themed(data.figures[name]), options);
 }
 

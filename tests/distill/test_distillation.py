@@ -21,8 +21,8 @@ from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import open_folder
 from autocompress.distill import checkpointed_training
-from autocompress.distill.checkpointed_training import Pace
-from autocompress.distill.distillation import TrainingTask, open_training_images, train_to_file
+from autocompress.distill.checkpointed_training import Pace, precision_to_go_on
+from autocompress.distill.distillation import TrainingTask, open_training_images, state_file, train_to_file
 from autocompress.distill.learning_curve import Points
 from autocompress.distill.recipe import Recipe, paper_recipe
 from autocompress.distill.training import Training
@@ -150,6 +150,23 @@ def test_a_state_of_an_earlier_version_has_no_curve(photos: Path, tmp_path: Path
     checkpoints.save_objects(out.with_suffix(".state"), state)
     train_to_file(scored, out, Precision(), quiet, quiet, pace=EACH_STEP)
     assert [step for step, _ in json.loads(out.with_suffix(".json").read_text())["curve"]] == [3, 4, 5, 6]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a training on a CPU does not go on where there is a GPU")
+def test_a_training_goes_on_in_its_own_precision(photos: Path, tmp_path: Path) -> None:
+    out, used = tmp_path / "net.safetensors", Precision(dtype="bfloat16", channels_last=True)
+    assert precision_to_go_on(state_file(out)) is None
+    with pytest.raises(Killed):
+        train_to_file(task(photos), out, used, quiet, stop_at(3), pace=EACH_STEP)  # type: ignore[arg-type]
+    found = precision_to_go_on(state_file(out))
+    assert found == dataclasses.replace(used, threads=torch.get_num_threads())
+    state = torch.load(state_file(out), weights_only=True)
+    state["precision"]["device"] = "cuda"
+    checkpoints.save_objects(state_file(out), state)
+    assert precision_to_go_on(state_file(out)) is None
+    del state["precision"]  # as earlier versions wrote it
+    checkpoints.save_objects(state_file(out), state)
+    assert precision_to_go_on(state_file(out)) is None
 
 
 def test_of_many_pixels_a_training_takes_some_and_says_so(photos: Path, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from autocompress.errors import InvalidInput
 from autocompress.io import cache
@@ -284,3 +286,60 @@ def test_empty_cache(folder: Path) -> None:
 def test_default_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUTOCOMPRESS_CACHE")
     assert cache.folder().name == "autocompress"
+
+
+def outside(folder: Path) -> Path:
+    """A folder that is not the cache's, with a file."""
+    precious = folder.parent / "precious"
+    precious.mkdir()
+    (precious / "photo.jpg").write_bytes(bytes(100))
+    return precious
+
+
+@pytest.mark.parametrize("place", [".locks", ".building"])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.text(st.sampled_from("+.ab~ \n\\*é"), min_size=1, max_size=8).filter(lambda name: name not in {".", ".."})
+)
+@example(name="..+precious")
+@example(name="a+b+c")
+@example(name="a")
+@example(name="..+..")
+@example(name=".+kind")
+def test_names_that_are_not_ours_are_no_entries(folder: Path, place: str, name: str) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    precious = folder.parent / "precious"
+    if not precious.exists():
+        outside(folder)
+    put("a", 10)
+    (folder / place).mkdir(exist_ok=True)
+    (folder / place / name).touch()
+    cache.entries()
+    put("b", 10)
+    cache.clear()
+    assert [file.name for file in precious.iterdir()] == ["photo.jpg"]
+    assert keys() == []
+
+
+@pytest.mark.parametrize("place", ["kind/a", "kind", ".building", ".building/kind+a", ".users/kind+a"])
+@pytest.mark.parametrize("leads", ["outside", "nowhere", "itself"])
+def test_links_are_never_followed_when_something_is_removed(folder: Path, place: str, leads: str) -> None:
+    precious = outside(folder)
+    (precious / "a").mkdir()
+    (precious / "kind+a").mkdir()
+    (precious / "a/notes").touch()
+    (precious / "kind+a/notes").touch()
+    put("a", 10)
+    link = folder / place
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to({"outside": precious, "nowhere": folder / "none", "itself": link}[leads])
+    before = sorted(precious.rglob("*"))
+    cache.clear()
+    assert sorted(precious.rglob("*")) == before
+    if place in ("kind/a", ".building/kind+a"):  # and what is there is built as if there were no link
+        assert (put("a", 20) / "data").stat().st_size == 20
+        assert keys() == ["a"]
+        cache.clear()
+        assert sorted(precious.rglob("*")) == before

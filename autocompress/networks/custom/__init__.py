@@ -21,7 +21,7 @@ from autocompress.errors import ConfigError, InvalidInput
 from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
 from autocompress.networks.custom.code import Builder, matching
 from autocompress.networks.custom.cost import CostModel
-from autocompress.networks.custom.counts import counts
+from autocompress.networks.custom.counts import counts, is_student
 from autocompress.networks.custom.input_range import in_best_range
 from autocompress.networks.custom.network import CustomConfig, CustomNetwork, measured_scale
 from autocompress.shrink.axes import AxisTable
@@ -192,12 +192,20 @@ class CustomFamily(Family):
         values = _custom(config).values
         return {count.field: values[count.field] for count in self.counts if count.field in values}
 
+    @functools.lru_cache(maxsize=1000)  # noqa: B019  (a family lives as long as the process)
+    def _takes(self, name: str, value: int) -> bool:
+        """Whether a value that is not in the derived space gives a student, too."""
+        shapes = self.code.tried({**self.arguments, name: value})
+        return shapes is not None and is_student(shapes, self.code.shapes(self.arguments), self._channels)
+
     @override
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> CustomConfig:
-        custom, allowed = _custom(teacher), {count.field: values for count, values in self.values.items()}
+        custom, known = _custom(teacher), {count.field: values for count, values in self.values.items()}
         for name, value in fields.items():
-            if value not in allowed.get(name, ()):
-                raise ConfigError(f"{name} is {value}, but {self.name} takes {allowed.get(name, 'no such count')}")
+            if name not in known:
+                raise ConfigError(f"{name} is nothing that varies in {self.name}; {', '.join(known)} do")
+            if value not in known[name] and not self._takes(name, value):
+                raise ConfigError(f"{name} is {value}, but {self.name} takes {known[name]}")
         return CustomConfig.of(custom.scale, {**custom.values, **fields}, custom.input_range)
 
 

@@ -28,7 +28,7 @@ def counts(code: Builder, arguments: Mapping[str, Any], channels: ChannelMap) ->
         if isinstance(value, bool) or not isinstance(value, int) or value < 2:
             continue
         shapes = {smaller: code.tried({**arguments, name: smaller}) for smaller in _candidates(value)}
-        usable = [smaller for smaller, own in shapes.items() if own is not None and _is_student(own, whole, channels)]
+        usable = [smaller for smaller, own in shapes.items() if own is not None and is_student(own, whole, channels)]
         if usable:
             deep = code.shapes({**arguments, name: usable[0]}).keys() != whole.keys()
             least = [smaller for smaller in usable if deep or smaller >= NARROWEST]
@@ -43,7 +43,7 @@ def _candidates(value: int) -> list[int]:
     return list(range(step, value, step))
 
 
-def _is_student(shapes: Shapes, whole: Shapes, channels: ChannelMap) -> bool:
+def is_student(shapes: Shapes, whole: Shapes, channels: ChannelMap) -> bool:
     """Whether a network of these shapes is the teacher's with fewer channels along its axes, or with fewer parts."""
     if shapes == whole:
         return False

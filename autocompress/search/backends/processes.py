@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing_extensions import override
 from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError
 from autocompress.search.backends.base import Backend, WorkerSetup, guarded
+from autocompress.search.backends.worker_process import start_worker
 from autocompress.search.run.crops import Pieces
 from autocompress.search.settings import Settings
 from autocompress.search.task import open_task
@@ -65,10 +64,8 @@ class _Worker:
 
     @classmethod
     def start(cls, setup: WorkerSetup) -> _Worker:
-        context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA, nor torch's threads
-        connection, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, setup), daemon=True)
-        process.start()
+        connection, theirs = multiprocessing.Pipe()
+        process = start_worker(serve, theirs, setup)
         theirs.close()
         return cls(process, connection)
 
@@ -190,8 +187,6 @@ def _how_it_ended(process: SpawnProcess) -> str:
 
 def serve(connection: Connection, setup: WorkerSetup) -> None:
     """What a worker process does: get ready, then work on jobs until the connection is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the search, which ends its workers
-    threading.Thread(target=_end_with_the_search, daemon=True).start()
     try:
         work = setup.open()
         connection.send(_Ready())
@@ -203,11 +198,3 @@ def serve(connection: Connection, setup: WorkerSetup) -> None:
                     break
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
-
-
-def _end_with_the_search() -> None:
-    """Kill this worker when the search's process ends: else it would write a student that another session retries."""
-    search = multiprocessing.parent_process()
-    if search is not None:
-        search.join()
-        os._exit(1)

@@ -10,11 +10,8 @@ from autocompress.errors import SpaceError
 from autocompress.networks.base import Count, Family
 
 # as in the shipped spaces
-DISTILLATION = {
-    "teacher_loss": {"type": "categorical", "choices": ["l1", "multilap"]},
-    "teacher_share": {"type": "float", "low": 0.0, "high": 1.0, "step": 0.25},
-}
-DEFAULTS = {"teacher_loss": "l1", "teacher_share": 0.5}
+DISTILLATION = {"teacher_share": {"type": "float", "low": 0.5, "high": 1.0, "step": 0.25}}
+DEFAULTS = {"teacher_share": 0.75}
 
 
 def derived_space(family: Family) -> dict[str, Any]:
