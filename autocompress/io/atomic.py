@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from autocompress.errors import DiskFull, RunError
+from autocompress.errors import DiskFull, RunError, cut
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LONGEST_STEM = 100  # characters of a file's name in that of its temporary file; file systems take 255 bytes
@@ -94,12 +94,18 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file holds, where that is an object, else nothing; RunError where it is not JSON."""
+    """What a JSON file holds, where that is an object, else nothing; RunError where it cannot be read as JSON."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunError(f"{path}: not readable as JSON ({error}); remove it or restore it") from error
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path}: not readable as JSON ({cut(str(error))}); remove it or restore it") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); remove it or restore it") from error
     return content if isinstance(content, dict) else {}
+
+
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant} is no number")
 
 
 def write_json(path: Path, content: Any) -> None:

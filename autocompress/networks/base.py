@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from torch import Tensor, nn
 
-from autocompress.errors import ConfigError
+from autocompress.errors import ConfigError, shown
 from autocompress.io.package_files import Override
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers, Published
 from autocompress.shrink.axes import AxisTable, groups_of
@@ -56,6 +56,8 @@ class Config:
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """The configuration with these fields; a field that the family does not know is a ConfigError."""
         known = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(fields, Mapping):
+            raise ConfigError(f"the config is {shown(fields)}, but must be a mapping of {', '.join(known)}")
         for key in fields:
             if key not in known:
                 raise ConfigError(f"{cls.__name__} has no field {key!r}; its fields are {', '.join(known)}")

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from autocompress.compute.precision import Precision
-from autocompress.errors import InvalidInput, RunError
+from autocompress.errors import InvalidInput, RunError, cut
 from autocompress.evaluation.latency import Machine
 from autocompress.search.ask_tell import open_ask_tell
 from autocompress.search.backends.base import Backend
@@ -244,7 +244,9 @@ def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[
         note = note_of_lost(run, storage)
     elif not joins:
         note = set_damaged_aside(run)
-    return [] if note is None else [note]
+    ignored = run.other_folders()
+    other = f"trials      ignored, as no trial's folder: {cut(', '.join(map(repr, ignored)))}" if ignored else None
+    return [line for line in (note, other) if line is not None]
 
 
 def _find_costs(task: Task, run: RunFolder, progress: _Progress) -> Costs:

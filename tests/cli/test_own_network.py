@@ -28,7 +28,7 @@ def own(here: Path, photos: Path) -> Path:
 
 def search(photos: Path, *more: str) -> tuple[str, ...]:
     images = ("--train", str(photos), "--val", str(photos))
-    network = ("--teacher", "own.pth", *OWN, "--set", "feat=12", "--input-range", "1")
+    network = ("--teacher", "own.pth", *OWN, "--set", "feat=12", "--input-range", "1", "--allow-weak-teacher")
     return ("search", *network, "--budget-flops", "500M", *images, "--steps", "2", "--out", "run", *more)
 
 
