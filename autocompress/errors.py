@@ -6,11 +6,16 @@ The command line shows an `InvalidInput` as one line and exits with 2; any other
 
 import reprlib
 
+from autocompress.names import printable
+
 SHOWN = 80  # characters of a value in an error
 
 
 class AutocompressError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors raised on purpose; its message is one line, whatever names stand in it."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InvalidInput(AutocompressError, ValueError):
@@ -53,7 +58,7 @@ class DiskFull(AutocompressError, OSError):
     """A file cannot be written for want of room; `errno` and `strerror` are the system's."""
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return printable(str(self.args[0]))
 
 
 def shown(value: object) -> str:

@@ -37,6 +37,9 @@ def distill(
     teacher: str | Path | None = None,
     target: str | Path | None = None,
     allow_weak_teacher: bool = False,
+    target_code: str | None = None,
+    target_set: Sequence[str] | None = None,
+    target_input_range: float | None = None,
     init: str = Init.PROJECTION.value,
     recipe: str = RecipeName.OURS.value,
     steps: int | None = None,
@@ -55,6 +58,7 @@ def distill(
     teacher: what is shrunk. None: the one that ships with the package.
     target: what the student learns from. None: the teacher.
     allow_weak_teacher: take a teacher or a target that upscales worse than bicubic.
+    target_code, target_set, target_input_range: for a target of your own code, as in `search`.
     init: how the student starts, see `Init`.
     recipe: ours or paper; `steps` None: as many as that has.
     train, val, data: folders of HR images to train on, to score on during the training (its learning curve, in the
@@ -96,7 +100,10 @@ def distill(
     counts, numbers = _split(family, config or {})
     student = _student_config(family, preset, shrunk.config, counts, init)
     plan = _recipe(name, recipe, steps, seed, numbers)
-    learnt_from = shrunk if target is None else load_teacher(str(target))
+    if target is None and target_code is not None:
+        raise InvalidInput(f"--target-code {target_code} needs the weights of its network; add --target FILE")
+    own = {"code": target_code, "set": target_set, "input_range": target_input_range}
+    learnt_from = shrunk if target is None else load_teacher(str(target), **own)
     check_scales(learnt_from.scale, shrunk.scale)
     for folder in data:
         open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE)

@@ -22,7 +22,7 @@ def export(
     """Write students into the folder `out`, each with a JSON side file and a model card; returns the files of weights.
 
     source: a run folder, of which the whole front is written with an index beside it, or one student's file.
-    format: safetensors, pth as BasicSR loads it, or onnx; one or several.
+    format: safetensors, pth as BasicSR loads it, onnx, or pt2 (a program of torch.export); one or several.
     trial: of a run, this trial's student alone; or `pick`, the best.
     fp16: safetensors of half the size, which are computed in float32 all the same.
 

@@ -102,6 +102,7 @@ def _write(out: Path, result: PrunedTeacher, valid: str) -> None:
     import pandas as pd
 
     from autocompress.io import checkpoints
+    from autocompress.names import as_cell
     from autocompress.report import write_densities
 
     about, pruned = result.to_dict(), result.pruned
@@ -113,7 +114,7 @@ def _write(out: Path, result: PrunedTeacher, valid: str) -> None:
     }
     try:
         checkpoints.write_json(out / "densities.json", about)
-        checkpoints.write_text(out / "densities.csv", pd.DataFrame(layers).to_csv(index=False))
+        checkpoints.write_text(out / "densities.csv", pd.DataFrame(layers).map(as_cell).to_csv(index=False))
         write_densities(pruned, result.name, out / "densities.html")
         checkpoints.save_tensors(out / "pruned.safetensors", pruned.weights)
         checkpoints.write_json(out / "pruned.json", side)

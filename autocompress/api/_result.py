@@ -101,7 +101,7 @@ class Result:
             config=row["config"],
             flops=row["flops"],
             params=row["params"],
-            metrics={name: row[name] for name in ("psnr_y", "ssim_y")},
+            metrics={name: row[name] for name in ("psnr_y", "psnr_y_to_teacher", "ssim_y") if row[name] is not None},
             latency_ms=row["latency_ms"],
         )
 

@@ -14,6 +14,7 @@ import typer
 from autocompress import __version__
 from autocompress.cli import cache, distill, evaluate, export, prune, refine, runs, search, spaces, teacher, upscale
 from autocompress.cli.interruptions import as_ctrl_c
+from autocompress.cli.printing import echo
 from autocompress.cli.streams import open_null, unfailing
 from autocompress.errors import AutocompressError, InvalidInput
 
@@ -38,7 +39,7 @@ for _module in (search, refine, runs, prune, distill, evaluate, export, upscale,
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"{NAME} {__version__}")
+        echo(f"{NAME} {__version__}")
         raise typer.Exit
 
 
@@ -70,16 +71,16 @@ def _run() -> int:
     try:
         code = int(app(prog_name=NAME, standalone_mode=False) or 0)
         if code == INTERRUPTED:
-            typer.echo("Interrupted.", err=True)
+            echo("Interrupted.", err=True)
         return code
     except SystemExit as end:  # of a command that has said all there is to say
         return int(end.code or 0)
     except AutocompressError as error:
-        typer.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         return 2 if isinstance(error, InvalidInput) else 1
     except typer.TyperException as error:  # what Typer itself refuses: an unknown option, a missing argument
         if message := error.format_message():  # none where it has shown a group's help
-            typer.echo(f"error: {_one_line(message)} (see --help)", err=True)
+            echo(f"error: {_one_line(message)} (see --help)", err=True)
         return 2
 
 

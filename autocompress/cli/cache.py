@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from autocompress.cli.printing import Table, echo
+
 commands = typer.Typer(help="Decoded images and teachers' outputs, kept between runs.", no_args_is_help=True)
 
 
@@ -20,8 +22,6 @@ def list_entries() -> None:
     """
     import datetime
 
-    from rich.table import Table
-
     from autocompress import api
     from autocompress.cli.tables import show
     from autocompress.io import cache
@@ -34,7 +34,7 @@ def list_entries() -> None:
         table.add_row(entry.kind, entry.key[:24], f"{format_count(entry.bytes)}B", used)
     show(table)
     total, limit = sum(entry.bytes for entry in entries), cache.limit()
-    typer.echo(f"{cache.folder()}: {format_count(total)}B of at most {format_count(limit)}B")
+    echo(f"{cache.folder()}: {format_count(total)}B of at most {format_count(limit)}B")
 
 
 @commands.command("clear")
@@ -46,4 +46,4 @@ def clear() -> None:
     from autocompress import api
 
     for entry in api.clear_cache():
-        typer.echo(f"kept, because a running process uses it: {entry.kind} {entry.key}", err=True)
+        echo(f"kept, because a running process uses it: {entry.kind} {entry.key}", err=True)

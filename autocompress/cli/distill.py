@@ -15,8 +15,9 @@ from autocompress.cli.options import (
     complete_init,
     complete_recipe,
     complete_teacher,
-    with_overrides,
+    with_target_options,
 )
+from autocompress.cli.printing import echo
 from autocompress.search.options import either
 from autocompress.shrink.init import Init
 
@@ -26,7 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command()(distill)
 
 
-@with_overrides
+@with_target_options
 def distill(
     network: Annotated[str, typer.Argument(help="A preset such as edsrmini, or a family, as in `spaces list`.")],
     out: Annotated[Path, typer.Option(help="File to write, such as student.safetensors.")],
@@ -101,5 +102,5 @@ def distill(
         seed=seed,
         progress=not quiet,
     )
-    typer.echo(result.file)
+    echo(result.file)
     show_scores(result.evaluation)

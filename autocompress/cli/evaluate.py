@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.cli.options import Quiet, complete_teacher, with_network_options
+from autocompress.cli.printing import echo
 from autocompress.errors import InvalidInput
 
 
@@ -91,7 +92,7 @@ def evaluate(
         progress=not quiet,
     )
     if as_json:
-        typer.echo(json.dumps(evaluation.to_dict(), indent=2))
+        echo(json.dumps(evaluation.to_dict(), indent=2))
     else:
         show_scores(evaluation)
 
@@ -104,6 +105,6 @@ def _measure_run(run: Path, threads: int | None, device: str | None, as_json: bo
 
     result = api.measure_latency(run, threads=threads, device=device, progress=not quiet)
     if as_json:
-        typer.echo(json.dumps(to_json(result.run, result.front), indent=2))
+        echo(json.dumps(to_json(result.run, result.front), indent=2))
     else:
         show(front_table(result.run, result.front), spare_of_front(result.run))

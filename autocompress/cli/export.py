@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.cli.options import complete_format, with_network_options
+from autocompress.cli.printing import echo
 from autocompress.export.formats import Format
 
 
@@ -23,7 +24,7 @@ def export(
     format: Annotated[
         list[str] | None,
         typer.Option(
-            help="safetensors, pth as BasicSR loads it, or onnx; can be given several times.",
+            help="safetensors, pth as BasicSR loads it, onnx, or pt2 (a program of torch.export); several times.",
             show_default=Format.SAFETENSORS.value,
             autocompletion=complete_format,
         ),
@@ -48,4 +49,4 @@ def export(
     from autocompress import api
 
     for file in api.export(source, out, format=format or Format.SAFETENSORS, trial=trial, fp16=fp16, **overrides):
-        typer.echo(file)
+        echo(file)

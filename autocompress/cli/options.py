@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,8 @@ import typer
 from autocompress.api.choices import RecipeName
 from autocompress.export.formats import Format
 from autocompress.io import package_files
-from autocompress.search.options import Panel
+from autocompress.search.options import Option, Panel
+from autocompress.search.settings import OPTIONS
 from autocompress.shrink.init import Init
 from autocompress.units import parse_count
 
@@ -51,6 +53,20 @@ complete_format = among(lambda: Format)
 complete_recipe = among(lambda: RecipeName)
 
 
+def annotated(option: Option) -> Any:
+    """An option's type and declaration, as Typer reads them."""
+    kind, default = option.kind, None if option.many else option.usual
+    several: Any = list[kind.typed] if option.many else kind.typed  # type: ignore[name-defined]
+    declared = typer.Option(
+        option.flag,
+        help=option.help,
+        show_default=option.unset or (option.usual if option.many else True),
+        autocompletion=None if kind.words is None else among(kind.words),
+        rich_help_panel=option.panel,
+    )
+    return Annotated[several if default is not None else several | None, declared]
+
+
 def with_overrides(command: Any) -> Any:
     """Give a command, in the place of its `**overrides`, an option for each number that no file of weights holds."""
     return _with(command, _OVERRIDES)
@@ -59,6 +75,11 @@ def with_overrides(command: Any) -> Any:
 def with_network_options(command: Any) -> Any:
     """As `with_overrides`, and with the options for networks of a user's own code."""
     return _with(command, {**_CODE, **_OVERRIDES})
+
+
+def with_target_options(command: Any) -> Any:
+    """As `with_overrides`, and with the options of `search` for a target of a user's own code."""
+    return _with(command, {**_TARGET, **_OVERRIDES})
 
 
 _CODE: dict[str, Any] = {
@@ -71,6 +92,9 @@ _CODE: dict[str, Any] = {
         float | None,
         typer.Option(help="Largest value in its images: 1 or 255.", show_default="found by trying"),
     ],
+}
+_TARGET: dict[str, Any] = {
+    each.keyword: annotated(replace(each, panel=None)) for each in OPTIONS if each.keyword.startswith("target_")
 }
 _OVERRIDES: dict[str, Any] = {
     override.field: Annotated[float | None, typer.Option(help=override.help)] for override in package_files.overrides()

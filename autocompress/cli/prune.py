@@ -10,6 +10,7 @@ import typer
 
 from autocompress.api.choices import RecipeName
 from autocompress.cli.options import AllowWeakTeacher, Quiet, complete_recipe, complete_teacher, with_overrides
+from autocompress.cli.printing import echo
 
 
 def register(app: typer.Typer) -> None:
@@ -71,7 +72,7 @@ def prune(
         progress=not quiet,
     ).to_dict()
     if as_json:
-        typer.echo(json.dumps(about, indent=2))
+        echo(json.dumps(about, indent=2))
         return
     show(densities_table(about))
     show(suggestion_table(about))

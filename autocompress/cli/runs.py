@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from autocompress.cli.printing import echo
 from autocompress.errors import InvalidInput
 from autocompress.units import format_count, format_duration, format_milliseconds
 
@@ -39,7 +40,7 @@ def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON 
     folder = RunFolder.existing(run)
     table = read_front(folder)
     if as_json:
-        typer.echo(json.dumps(to_json(folder, table), indent=2))
+        echo(json.dumps(to_json(folder, table), indent=2))
     else:
         show_front(folder, table)
 
@@ -69,10 +70,10 @@ def report(
     data = ReportData.of(RunFolder.existing(run), storage)
     picture = None if png is None else front_png(data)
     if data.without_study is not None:
-        typer.echo(f"The report goes without what is in the study: {data.without_study}", err=True)
-    typer.echo(write_report(data, out))
+        echo(f"The report goes without what is in the study: {data.without_study}", err=True)
+    echo(write_report(data, out))
     if png is not None and picture is not None:
-        typer.echo(write_png(png, picture))
+        echo(write_png(png, picture))
 
 
 def status(
@@ -92,10 +93,10 @@ def status(
 
     about = read_status(RunFolder.existing(run), storage)
     if as_json:
-        typer.echo(json.dumps(about, indent=2))
+        echo(json.dumps(about, indent=2))
         return
     for line in _lines(about, None if all else FEW):
-        typer.echo(line)
+        echo(line)
 
 
 def dashboard(
@@ -120,7 +121,7 @@ def dashboard(
     from autocompress.search.run.folder import RunFolder
 
     with suppress(KeyboardInterrupt):  # the way to end it
-        serve(RunFolder.existing(run), host, port, storage, listens=typer.echo)
+        serve(RunFolder.existing(run), host, port, storage, listens=echo)
 
 
 def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
@@ -132,7 +133,7 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
     yield f"trials   {trials['wanted']}: {counts}" if "wanted" in trials else f"trials   {counts}"
     if best is not None:
         latency = f" and {format_milliseconds(best['latency_ms'])} ms" if "latency_ms" in best else ""
-        yield f"best     trial {best['trial']}: {best['psnr_y']:.2f} dB at {format_count(best['flops'])} FLOPs{latency}"
+        yield f"best     trial {best['trial']}: {_score(best)} at {format_count(best['flops'])} FLOPs{latency}"
     if times["total"]:
         parts = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in [*times["parts"].items()][:5])
         sessions = f"{times['sessions']} session{'s' * (times['sessions'] != 1)}"
@@ -142,7 +143,7 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
         parts = ", ".join(f"{name} {share:.0%}" for name, share in shares if share >= SEEN)
         yield f"         of the finished trials, {format_duration(total)} in all: {parts}"
     for trial in about["running"]:
-        score = "" if trial["step"] is None else f", {trial['psnr_y']:.2f} dB after {trial['step']} steps"
+        score = "" if trial["step"] is None else f", {_score(trial)} after {trial['step']} steps"
         yield f"running  trial {trial['trial']}: for {format_duration(trial['seconds'])}{score}"
     early = about["ended_early"]
     shown = early if few is None else early[-few:]
@@ -151,3 +152,8 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
     for trial in shown:
         log = f" ({trial['log']} says more)" if "log" in trial else ""
         yield f"{trial['state']:8} trial {trial['trial']}: {trial['reason']}{log}"
+
+
+def _score(about: dict[str, Any]) -> str:
+    """What chooses, as a status has it."""
+    return f"{about['psnr_y']:.2f} dB" if "psnr_y" in about else f"{about['psnr_y_to_teacher']:.2f} dB to its teacher"

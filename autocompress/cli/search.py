@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from autocompress.cli.options import Quiet, among
+from autocompress.cli.options import Quiet, annotated
+from autocompress.cli.printing import echo
 from autocompress.errors import InvalidInput
 from autocompress.search.options import OnJoin, Option, Panel
 from autocompress.search.settings import OPTIONS
@@ -63,20 +64,9 @@ def _given_to_join(context: typer.Context, given: Mapping[str, Any]) -> dict[str
 
 
 def _parameter(option: Option) -> inspect.Parameter:
-    """An option as Typer reads it from a function's signature."""
-    kind, default = option.kind, None if option.many else option.usual
-    several: Any = list[kind.typed] if option.many else kind.typed  # type: ignore[name-defined]
-    declared = typer.Option(
-        option.flag,
-        help=option.help,
-        show_default=option.unset or (option.usual if option.many else True),
-        autocompletion=None if kind.words is None else among(kind.words),
-        rich_help_panel=option.panel,
-    )
-    annotation = Annotated[several if default is not None else several | None, declared]  # type: ignore[valid-type]
-    return inspect.Parameter(
-        option.keyword, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation
-    )
+    """An option in a function's signature."""
+    kind, default = inspect.Parameter.POSITIONAL_OR_KEYWORD, None if option.many else option.usual
+    return inspect.Parameter(option.keyword, kind, default=default, annotation=annotated(option))
 
 
 def with_options(command: Any, options: Iterable[Option]) -> None:
@@ -92,22 +82,25 @@ with_options(search, OPTIONS)
 def show_result(result: Result, quiet: bool, what: str = "search") -> None:
     """The front, and where it is; `what` has ended."""
     from autocompress.cli.tables import show_front
+    from autocompress.evaluation.scores import TO_TEACHER
     from autocompress.search.results.front import budget
 
     if not quiet:
-        typer.echo(f"The {what} ended: {result.reason}.", err=True)
+        echo(f"The {what} ended: {result.reason}.", err=True)
     students = result.students
     if not students["on_front"].any():
         why = "No student was trained to the end"
         if not students.empty:
             why = f"None of the {len(students)} students is within {budget(result.run)}"
-        typer.echo(f"{why}, so there is no front yet. Run folder: {result.path}", err=True)
+        echo(f"{why}, so there is no front yet. Run folder: {result.path}", err=True)
         sys.exit(130 if result.interrupted else 1)
     best = result.best()
     latency = "" if best.latency_ms is None else f" and {format_milliseconds(best.latency_ms)} ms"
-    named = f"Pick: trial {best.trial}, {best.psnr_y:.2f} dB at {format_count(best.flops)} FLOPs{latency}: {best.file}"
+    nearness = f" ({best.metrics[TO_TEACHER]:.2f} dB to its teacher)" if TO_TEACHER in best.metrics else ""
+    scored = f"{best.psnr_y:.2f} dB{nearness} at {format_count(best.flops)} FLOPs{latency}"
+    named = f"Pick: trial {best.trial}, {scored}: {best.file}"
     show_front(result.run, result.front, named)
-    typer.echo(f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}")
+    echo(f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}")
     if result.interrupted:
-        typer.echo("Interrupted; the same command goes on from here.", err=True)
+        echo("Interrupted; the same command goes on from here.", err=True)
         sys.exit(130)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.cli.options import complete_space, with_network_options
+from autocompress.cli.printing import Table, echo
 
 commands = typer.Typer(help="Search spaces.", no_args_is_help=True)
 
@@ -26,7 +27,6 @@ def list_spaces() -> None:
 
     Example: autocompress spaces list
     """
-    from rich.table import Table
 
     from autocompress import api
     from autocompress.cli.tables import show
@@ -60,7 +60,7 @@ def show_space(
     """
     from autocompress import api
 
-    typer.echo(api.space_text(space, teacher, **overrides), nl=False)
+    echo(api.space_text(space, teacher, **overrides), nl=False)
 
 
 @commands.command("check")
@@ -73,6 +73,6 @@ def check_space(space: NameOrFile) -> None:
     from autocompress.units import format_count
 
     checked = api.space(space)
-    typer.echo(f"{space}: good, {format_count(checked.size)} configs of the family {checked.family.name}")
+    echo(f"{space}: good, {format_count(checked.size)} configs of the family {checked.family.name}")
     for parameter in checked.parameters:
-        typer.echo(f"  {parameter.name}: {', '.join(map(str, parameter.values))}")
+        echo(f"  {parameter.name}: {', '.join(map(str, parameter.values))}")

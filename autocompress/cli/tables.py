@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-import typer
 from rich.console import Console
-from rich.table import Table
 
 from autocompress.api import Evaluation
+from autocompress.cli.printing import Table, echo
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.evaluation.latency import Latency
-from autocompress.evaluation.scores import Scores
+from autocompress.evaluation.scores import TO_TEACHER, Scores
 from autocompress.networks import shape
 from autocompress.search.results.front import (
     LATENCIES,
@@ -73,7 +72,7 @@ def show_front(run: RunFolder, front: pd.DataFrame, pick_line: str = "") -> None
     if (note := note_of_pick(front)) is not None:
         lines.append(f"As good as the pick: {note}")
     lines.append(Intervals.of(run, run.students()).note)
-    typer.echo("\n" + "\n".join(lines))
+    echo("\n" + "\n".join(lines))
 
 
 REFINED = ("before refining", "by refining", "steps more")
@@ -88,7 +87,7 @@ def _refined(row: dict[str, Any]) -> tuple[str, ...]:
 def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
     """The front between bicubic and the (best) teacher; the pick is marked with a star."""
     config = run.config
-    table = Table(title=f"Pareto front on {config.valid.images} validation images", title_justify="left")
+    table = Table(title=f"Pareto front on {config.valid.images} validation images")
     for heading in ("trial", "student"):
         table.add_column(heading)
     compared = ("of teacher", "over bicubic", "under teacher", "to the pick")
@@ -98,12 +97,16 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
     for heading, _ in timed:
         table.add_column(heading, justify="right", no_wrap=True)
     if timed:
-        table.caption = "measured on " + "; ".join(sorted(front["latency_on"].dropna().unique()))
+        table.add_caption("measured on " + "; ".join(sorted(front["latency_on"].dropna().unique())))
+    by_teacher = config.search.by_teacher
+    if by_teacher:
+        table.add_column("to its teacher dB", justify="right", no_wrap=True)
     refined = bool(front["refined_steps"].any())
     for heading in REFINED if refined else ():
         table.add_column(heading, justify="right", no_wrap=True)
     bicubic, teacher = config.references.bicubic, config.references.teacher
-    table.add_row("", "bicubic", f"{bicubic.psnr_y:.2f}", f"{bicubic.ssim_y:.4f}", *[""] * 6, style="dim")
+    nearness = [""] * len(timed) + ([f"{bicubic.score:.2f}"] if by_teacher else [])
+    table.add_row("", "bicubic", f"{bicubic.psnr_y:.2f}", f"{bicubic.ssim_y:.4f}", *[""] * 6, *nearness, style="dim")
     best = pick(front)["trial"]
     for row in rows(front):
         table.add_row(
@@ -113,6 +116,7 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
             f"{-row['loss_to_teacher']:.2f}",
             "" if row["trial"] == best else format_difference(row["to_pick"], row["plus_minus"]),
             *(format_milliseconds(row[column]) for _, column in timed),
+            *([f"{row[TO_TEACHER]:.2f}"] if by_teacher else ()),
             *(_refined(row) if refined else ()),
             style="bold" if row["trial"] == best else None,
         )
@@ -138,7 +142,7 @@ def latency_table(flops: int, params: int, measured: list[Latency]) -> Table:
     first = measured[0]
     image = f"one image of {first.width}x{first.height}, {first.dtype}"
     title = f"{format_count(flops)} FLOPs and {format_count(params)} parameters; {image}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title)
     for heading in ("runtime", "machine"):
         table.add_column(heading)
     for heading in ("median ms", "quartiles ms", "runs", "ms per GFLOP", "memory"):
@@ -168,7 +172,7 @@ def show_scores(evaluation: Evaluation) -> None:
 
 def scores_table(title: str, scores: Scores, bicubic: Scores | None = None) -> Table:
     """The scores of each image and their mean, with the mean of bicubic on the same images below."""
-    table = Table(title=title, title_justify="left", show_footer=True)
+    table = Table(title=title, show_footer=True)
     table.add_column("image", footer="mean" if bicubic is None else "mean\nbicubic")
     headings = {"psnr_y": "PSNR-Y dB", "ssim_y": "SSIM-Y", "psnr_rgb": "PSNR-RGB dB", "ssim_rgb": "SSIM-RGB"}
     for metric, heading in headings.items():
@@ -196,7 +200,7 @@ def densities_table(about: dict[str, Any]) -> Table:
     if len(layers) > MANY_LAYERS:
         listed = about["groups"] + [layer for layer in layers if not layer["groups"]]
     title = f"Densities of {about['name']}"
-    table = Table(title=title, title_justify="left", show_footer=True)
+    table = Table(title=title, show_footer=True)
     table.add_column("layer" if listed is layers else "part", footer="all")
     total = about["total"]
     columns = {"weights": "{:,}", "nonzero": "{:,}", "density": "{:.1%}"}
@@ -209,7 +213,7 @@ def densities_table(about: dict[str, Any]) -> Table:
 
 def suggestion_table(about: dict[str, Any]) -> Table:
     """The student that the densities suggest beside the teacher, and the teacher's PSNR before and after pruning."""
-    table = Table(title=f"Suggested by the densities; PSNR on {about['images']['valid']}", title_justify="left")
+    table = Table(title=f"Suggested by the densities; PSNR on {about['images']['valid']}")
     for heading in ("", "network"):
         table.add_column(heading)
     for heading in ("FLOPs", "params", "of teacher", "PSNR-Y dB"):

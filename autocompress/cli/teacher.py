@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.cli.options import Quiet, TrainPixels, complete_teacher, with_network_options
+from autocompress.cli.printing import Table, echo
 
 commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
 
@@ -24,7 +25,6 @@ def list_teachers() -> None:
 
     Example: autocompress teacher list
     """
-    from rich.table import Table
 
     from autocompress import api
     from autocompress.cli.tables import show
@@ -55,7 +55,7 @@ def show_teacher(
     """
     from autocompress import api
 
-    typer.echo(json.dumps(api.describe_teacher(name, **overrides), indent=2))
+    echo(json.dumps(api.describe_teacher(name, **overrides), indent=2))
 
 
 @commands.command("train")
@@ -124,4 +124,4 @@ def train_teacher(
         seed=seed,
         progress=not quiet,
     )
-    typer.echo(result.file)
+    echo(result.file)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.cli.options import with_network_options
+from autocompress.cli.printing import echo
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +65,7 @@ def upscale(
             **overrides,
         )
     except KeyboardInterrupt:
-        typer.echo("Interrupted; what is written is whole.", err=True)
+        echo("Interrupted; what is written is whole.", err=True)
         sys.exit(130)
     for file in result.files:
-        typer.echo(file)
+        echo(file)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from autocompress.networks.versus_bicubic import versus_bicubic
 __all__ = [
     "METRICS",
     "MIN_SIDE",
+    "MOST_TO_TEACHER",
+    "TO_TEACHER",
     "Image",
     "Scores",
     "Upscaler",
@@ -29,7 +32,11 @@ __all__ = [
     "evaluate",
     "network_upscaler",
     "pairs",
+    "score_of",
 ]
+
+TO_TEACHER = "psnr_y_to_teacher"  # a metric beside these: PSNR-Y in dB, with a teacher's output in the place of HR
+MOST_TO_TEACHER = 100.0  # dB: what equals its teacher to 8 bits has infinitely many, which no mean or JSON holds
 
 OnImage = Callable[[str, Image], None]  # called with the name of an image and its upscaled version
 
@@ -59,6 +66,13 @@ class Scores:
     def by_image(self, metric: str) -> dict[str, float]:
         """One metric of each image."""
         return {image: row[metric] for image, row in self.images.items()}
+
+
+def score_of(metrics: Mapping[str, Any]) -> float:
+    """What students are chosen by, in dB: PSNR-Y to the teacher's images where it was measured, else to HR images."""
+    to_teacher: float | None = metrics.get(TO_TEACHER)
+    score: float = metrics["psnr_y"] if to_teacher is None else to_teacher
+    return score
 
 
 def bicubic_upscaler(scale: int) -> Upscaler:

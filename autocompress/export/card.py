@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,20 @@ import autocompress
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.export import loading
 from autocompress.io import checkpoints
+from autocompress.names import Markdown, as_markdown, printable
 from autocompress.networks import describe, family_of, shape
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.teachers import shipped
 from autocompress.units import format_count, format_milliseconds
 
-METRICS = {"psnr_y": "PSNR-Y dB", "ssim_y": "SSIM-Y", "psnr_rgb": "PSNR-RGB dB", "ssim_rgb": "SSIM-RGB"}
+TO_TEACHER = "psnr_y_to_teacher"  # of a search by --score teacher
+METRICS = {
+    "psnr_y": "PSNR-Y dB",
+    TO_TEACHER: "PSNR-Y dB to its teacher",
+    "ssim_y": "SSIM-Y",
+    "psnr_rgb": "PSNR-RGB dB",
+    "ssim_rgb": "SSIM-RGB",
+}
 
 
 def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path], half: bool) -> None:
@@ -31,7 +40,7 @@ def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: 
     plain = family_of(network).for_export(network)
     sections = [
         _front_matter(network, licence, files),
-        f"# {path.stem}\n\n"
+        f"# {as_markdown(path.stem)}\n\n"
         f"Upscales photographs by {network.scale}: {shape(network.family, network.config.to_dict())}. "
         "Exported by autocompress, which prunes and distills super-resolution networks.",
         "## Network\n\n" + _network(plain, about),
@@ -45,9 +54,14 @@ def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: 
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table."""
+    """A Markdown table; what is not `Markdown` in it is shown as it is."""
     lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(content: object) -> str:
+    """The content of a cell, as text unless it is Markdown of ours."""
+    return content if isinstance(content, Markdown) else as_markdown(str(content))
 
 
 def _front_matter(network: SRNetwork, licence: str, files: Sequence[Path]) -> str:
@@ -91,25 +105,30 @@ def _scores(metrics: Mapping[str, Any], provenance: Mapping[str, Any], scale: in
     if not metrics:
         return "Nothing is recorded; `autocompress evaluate FILE --data DIR` measures it."
     if all(isinstance(scores, Mapping) for scores in metrics.values()):  # of several sets of images
-        rows = [(name, *_cells(scores)) for name, scores in metrics.items()]
-        return table(["images", *METRICS.values()], rows)
+        return _table("images", list(metrics.items()))
+    images = str(provenance.get("scored_on", "unrecorded images"))
     kept = [
         ("bicubic", validation.get("bicubic")),
-        ("**this network**", metrics),
+        (Markdown("**this network**"), metrics),
         (f"teacher {provenance.get('teacher', '')}", validation.get("teacher")),
     ]
-    rows = [(name, *_cells(scores)) for name, scores in kept if scores]
     return (
-        table(["", *METRICS.values()], rows) + f"\n\nMeans over {provenance.get('scored_on', 'unrecorded images')}, "
+        _table("", [(name, scores) for name, scores in kept if scores]) + f"\n\nMeans over {as_markdown(images)}, "
         f"without a border of {scale} pixels; Y is BT.601's luma. Students were chosen by these images, "
         "so scores on others tell more of what to expect."
     )
 
 
-def _cells(scores: Mapping[str, float]) -> list[str]:
-    return [
-        f"{scores[metric]:.{2 if metric.startswith('psnr') else 4}f}" if metric in scores else "" for metric in METRICS
-    ]
+def _table(first: str, rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
+    """Scores by metric; PSNR-Y to the teacher only where it is known."""
+    known = {
+        key: heading for key, heading in METRICS.items() if key != TO_TEACHER or any(key in row for _, row in rows)
+    }
+
+    def cell(scores: Mapping[str, float], metric: str) -> str:
+        return f"{scores[metric]:.{2 if metric.startswith('psnr') else 4}f}" if metric in scores else ""
+
+    return table([first, *known.values()], [(name, *(cell(row, metric) for metric in known)) for name, row in rows])
 
 
 def _training(provenance: Mapping[str, Any]) -> str:
@@ -125,7 +144,9 @@ def _training(provenance: Mapping[str, Any]) -> str:
     rows += [(name.replace("_", " "), value) for name, value in provenance.get("recipe", {}).items()]
     parts = [table(["", ""], rows)] if rows else ["Nothing is recorded of how it was trained."]
     if "command" in provenance:
-        parts.append(f"Made by\n\n```\n{provenance['command']}\n```")
+        command = printable(provenance["command"])
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", command)), default=0))
+        parts.append(f"Made by\n\n{fence}\n{command}\n{fence}")
     return "\n\n".join(parts)
 
 
@@ -142,7 +163,9 @@ def _licence(provenance: Mapping[str, Any]) -> tuple[str, str]:
         )
     own = [source for source in sources if source not in known]
     notes = [f"- {name}: {known[name].about['provenance']['licence']}." for name in sources if name in known]
-    notes += [f"- {name}: not one that ships with autocompress; its licence is yours to check." for name in own]
+    notes += [
+        f"- {as_markdown(name)}: not one that ships with autocompress; its licence is yours to check." for name in own
+    ]
     text = "These weights derive from\n\n" + "\n".join(notes)
     text += "\n\nThe images that it was trained on may have terms of their own."
     return unknown if own else "apache-2.0", text

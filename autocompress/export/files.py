@@ -13,6 +13,7 @@ from autocompress.errors import DiskFull, InvalidInput
 from autocompress.export.card import write_card
 from autocompress.export.formats import Format, check_formats
 from autocompress.export.onnx_files import write_onnx
+from autocompress.export.programs import write_program
 from autocompress.io import checkpoints
 from autocompress.networks import describe, family_of, load
 from autocompress.networks.base import SRNetwork
@@ -24,8 +25,8 @@ def export_network(
     """Write one network with official key names, and with every setting folded into its tensors; returns the file.
 
     `pth` is one dict under `params`; it loads with strict=True in the official code, if that has such a network.
-    `onnx` needs none of this package to run: see `write_onnx`. With `half`, safetensors holds float16, which `load`
-    converts to float32. `about` is written into the JSON side file.
+    `onnx` and `pt2` need none of this package to run: see `write_onnx` and `write_program`. With `half`, safetensors
+    holds float16, which `load` converts to float32. `about` is written into the JSON side file.
     """
     check_formats([format], half)
     family = family_of(network)
@@ -34,6 +35,8 @@ def export_network(
     with writing_to(out):
         if format == Format.ONNX:
             write_onnx(plain, path)
+        elif format == Format.PT2:
+            write_program(plain, path)
         elif format == Format.PTH:
             checkpoints.save_pth(path, family.official_tensors(plain))
         else:

@@ -9,11 +9,12 @@ from autocompress.errors import InvalidInput
 
 
 class Format(StrEnum):
-    """A file's format, which is also its suffix: `pth` is a PyTorch file as BasicSR loads it."""
+    """A file's format, which is also its suffix: `pth` is a PyTorch file as BasicSR loads it, `pt2` a program."""
 
     SAFETENSORS = "safetensors"
     PTH = "pth"
     ONNX = "onnx"
+    PT2 = "pt2"
 
 
 def check_formats(formats: Sequence[str], half: bool) -> None:

@@ -43,6 +43,17 @@ Image.fromarray((sr[0].clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2
 ```"""
 
 
+_PROGRAM = """With PyTorch alone (an exported program, for images of any size):
+
+```python
+import torch
+
+network = torch.export.load("{file}").module()
+with torch.inference_mode():
+    sr = network(lr)  # (B, 3, H, W) float32 RGB in [0, 1]
+```"""
+
+
 def instructions(network: SRNetwork, files: Sequence[str], half: bool) -> str:
     """One section of Markdown for each way to load these files; with `half`, the safetensors file holds float16."""
     parts = []
@@ -50,8 +61,8 @@ def instructions(network: SRNetwork, files: Sequence[str], half: bool) -> str:
         path = Path(file)
         note = " (float16; computed in float32)" if half and path.suffix == ".safetensors" else ""
         parts.append(f"### {file}{note}")
-        if path.suffix == ".onnx":
-            parts.append(_ONNX.format(file=file))
+        if path.suffix in (".onnx", ".pt2"):
+            parts.append((_ONNX if path.suffix == ".onnx" else _PROGRAM).format(file=file))
             continue
         parts.append(_OURS.format(file=file, side_file=path.with_suffix(".json").name))
         parts.append(_official(network, file))

@@ -74,7 +74,8 @@ def load(
     keys = ", ".join(list(tensors)[:4])
     raise CheckpointError(
         f"{path}: {len(tensors)} tensors ({keys}, ...) that belong to none of the families {', '.join(FAMILIES)}; "
-        "give the code that builds the network, as --code FILE.py:CALLABLE, or install spandrel, which knows many "
+        "give the code that builds the network, as --code FILE.py:CALLABLE (a target's as --target-code), or install "
+        "spandrel, which knows many "
         "(pip install 'autocompress[spandrel]')"
     )
 

@@ -67,7 +67,7 @@ def _refined(report: ReportData, over: list[FrozenTrial]) -> list[tuple[float, i
 
 
 def _corner(report: ReportData) -> ReferencePoint:
-    return ReferencePoint(getattr(report.references.teacher, report.axis.key), report.references.bicubic.psnr_y)
+    return ReferencePoint(getattr(report.references.teacher, report.axis.key), report.references.bicubic.score)
 
 
 def _point(trial: FrozenTrial) -> Point:

@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from autocompress.evaluation.scores import TO_TEACHER, score_of
 from autocompress.networks import FAMILIES
 from autocompress.report.axis import Axis
 from autocompress.report.report_data import ReportData
 from autocompress.report.theme import LIGHT
-from autocompress.search.results.front import LATENCIES, format_difference, rows
+from autocompress.search.results.front import LATENCIES, format_difference, rows, scores
 from autocompress.units import format_count, format_milliseconds
 
 
@@ -37,10 +38,10 @@ def front_figure(report: ReportData) -> go.Figure:
         figure.data[-1].update(error_y={"array": up, "arrayminus": [0] * len(up), "thickness": 1.5, "width": 4})
     if report.pick is not None:
         star = {"size": 17, "symbol": "star", "color": LIGHT["pick"]}
-        x, y = [report.pick[axis.key]], [report.pick["psnr_y"]]
+        x, y = [report.pick[axis.key]], [score_of(report.pick)]
         _draw(figure, f"pick: trial {report.pick['trial']}", x, y, "pick", star)
         figure.data[-1].update(customdata=[report.pick["trial"]], hovertext=[_text(report.pick)])
-    for name, teacher in report.teachers.items():
+    for name, teacher in report.teachers.items() if not report.by_teacher else ():  # it is infinitely near to itself
         diamond = {"size": 12, "symbol": "diamond", "color": LIGHT["teacher"]}
         _draw(figure, f"teacher {escape(name)}", [getattr(teacher, axis.key)], [teacher.psnr_y], "teacher", diamond)
         text = f"teacher {escape(name)}: {teacher.psnr_y:.2f} dB<br>{_costs(teacher.to_dict())}"
@@ -48,15 +49,15 @@ def front_figure(report: ReportData) -> go.Figure:
     if report.has_published:
         _draw_published(figure)
     _draw_limits(figure, report)
-    _lay_out(figure, axis)
+    _lay_out(figure, axis, "PSNR-Y to the teacher, in dB" if report.by_teacher else "PSNR-Y in dB")
     return figure
 
 
-def _lay_out(figure: go.Figure, axis: Axis) -> None:
+def _lay_out(figure: go.Figure, axis: Axis, score: str) -> None:
     ticks = [digit * 10**power for power in axis.decades for digit in (1, 2, 5)]
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[axis.form(tick) for tick in ticks], tickangle=0)
     figure.update_xaxes(title=axis.title, gridcolor=LIGHT["line"], zeroline=False)
-    figure.update_yaxes(title="PSNR-Y in dB", gridcolor=LIGHT["line"], zeroline=False)
+    figure.update_yaxes(title=score, gridcolor=LIGHT["line"], zeroline=False)
     figure.update_layout(
         template="none",
         font={"color": LIGHT["text"]},
@@ -105,9 +106,10 @@ def _draw_published(figure: go.Figure) -> None:
 
 def _draw_limits(figure: go.Figure, report: ReportData) -> None:
     """Draw lines for bicubic, with a little room below it, and for the budget."""
-    axis, bicubic = report.axis, report.references.bicubic.psnr_y
+    axis, bicubic = report.axis, report.references.bicubic.score
     budget = getattr(report.config.search.budget, axis.budget)
-    below = 0.05 * (report.references.teacher.psnr_y - bicubic)
+    best = scores(report.students).max() if report.by_teacher else report.references.teacher.psnr_y
+    below = 0.05 * (best - bicubic)
     line = {"line_width": 1.5, "line_color": LIGHT["muted"]}
     figure.add_hline(y=bicubic, line_dash="dot", **line)
     note = {"showarrow": False, "yanchor": "bottom"}
@@ -123,7 +125,7 @@ def _students(table: pd.DataFrame, axis: Axis, colour: str) -> dict[str, Any]:
     """The points of a trace, with the texts that are shown when the pointer is on one."""
     return {
         "x": table[axis.key].tolist(),
-        "y": table["psnr_y"].tolist(),
+        "y": scores(table).tolist(),
         "customdata": table["trial"].tolist(),
         "hovertext": [_text(row) for row in rows(table)],
         "hoverinfo": "text",
@@ -139,6 +141,8 @@ def _text(row: dict[str, Any]) -> str:
         f"<b>trial {row['trial']}, {escape(row['family'])}: {row['psnr_y']:.2f} dB</b>, SSIM-Y {row['ssim_y']:.4f}",
         _costs(row),
     ]
+    if row[TO_TEACHER] is not None:
+        lines.append(f"{row[TO_TEACHER]:.2f} dB to its teacher")
     if row["psnr_y_before"] is not None:
         lines.append(f"{row['psnr_y_before']:.2f} dB before it was refined by {row['refined_steps']} steps")
     if row["plus_minus"] is not None:

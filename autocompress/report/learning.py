@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import plotly.graph_objects as go
 
+from autocompress.evaluation.scores import score_of
 from autocompress.report.report_data import ReportData
 from autocompress.report.theme import LIGHT
 from autocompress.search.run.student import StoredStudent
@@ -49,7 +50,7 @@ def learning_curve(student: StoredStudent, own_steps: int) -> Iterator[tuple[int
     for step, psnr in sorted((student.provenance.scores or {}).items()):
         if step > 0:
             yield step, psnr, ""
-    yield own_steps, student.judged["psnr_y"], ", as the search judged it"
+    yield own_steps, score_of(student.judged), ", as the search judged it"
     done = own_steps
     for number, piece in enumerate(student.provenance.refinements, 1):
         for step, psnr in sorted(piece.scores.items()):

@@ -83,6 +83,7 @@ def _page(report: ReportData) -> str:
         limit=None if limit is None else axis.said(limit),
         timed=[(heading, "number") for heading in report.latencies],
         refined=[("before refining", "number"), ("steps more", "number")] if refined else [],
+        nearness=[("to its teacher dB", "number")] if report.by_teacher else [],
         sorted_by="FLOPs" if axis.key == "flops" else "PyTorch ms",
         facts=_facts(report),
         commands=_commands(report),

@@ -65,9 +65,14 @@ class ReportData:
         return AXES[objective(self.run)]
 
     @property
+    def by_teacher(self) -> bool:
+        """Whether PSNR to the teacher's images chooses."""
+        return self.config.search.by_teacher
+
+    @property
     def has_published(self) -> bool:
-        """Whether published results are drawn: they are for x2 and over FLOPs."""
-        return self.axis.key == "flops" and self.config.scale == 2
+        """Whether published results are drawn: they are for x2, over FLOPs, and to HR images."""
+        return self.axis.key == "flops" and self.config.scale == 2 and not self.by_teacher
 
     @property
     def latencies(self) -> dict[str, str]:

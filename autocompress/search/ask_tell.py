@@ -11,6 +11,7 @@ import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from autocompress.evaluation.scores import score_of
 from autocompress.search.pareto import Point
 from autocompress.search.run.dashboard_writer import DashboardWriter
 from autocompress.search.run.folder import RunFolder
@@ -87,9 +88,9 @@ class AskTell:
 
     def complete(self, number: int, metrics: dict[str, float], seconds: dict[str, float]) -> Candidate:
         """Tell that a trial has trained to its end, with these mean scores."""
-        trial = self._close(number, f"finished with {metrics['psnr_y']:.4f} dB")
+        trial = self._close(number, f"finished with {score_of(metrics):.4f} dB")
         self.dashboard.finished(number, metrics, seconds)
-        self.study.tell(number, [metrics["psnr_y"], float(trial.candidate.cost)])
+        self.study.tell(number, [score_of(metrics), float(trial.candidate.cost)])
         self.run.remove_state(origin(trial.asked))
         return trial.candidate
 
@@ -204,7 +205,7 @@ def open_ask_tell(
     A study that was lost is made again from its students, and what killed sessions have left is cleaned up.
     """
     history = TrialHistory(feasible.mark_tried, rule)
-    bicubic = run.config.references.bicubic.psnr_y
+    bicubic = run.config.references.bicubic.score
     sampler = make_sampler(task.settings.sampler, feasible, task.settings.seed, bicubic)
     with session.asking():
         storage = session.place.open(run)

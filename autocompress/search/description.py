@@ -12,6 +12,7 @@ import torch
 import autocompress
 from autocompress.compute.precision import Precision
 from autocompress.evaluation.latency import Machine
+from autocompress.evaluation.scores import TO_TEACHER
 from autocompress.search.run.config import (
     ImageSet,
     Reference,
@@ -24,6 +25,7 @@ from autocompress.search.run.config import (
 )
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.storage import StudyStorage
+from autocompress.search.settings import Score
 from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import Costs
 from autocompress.search.space.joint_space import StudentSpace
@@ -55,6 +57,7 @@ def identity(task: Task) -> SearchIdentity:
         sampler=settings.sampler,
         seed=settings.seed,
         objective=str(settings.objective),
+        score=str(settings.score),
         machine=machine if settings.objective is Objective.LATENCY else None,
     )
 
@@ -119,6 +122,9 @@ def facts(context: TrialContext) -> list[str]:
             f"teacher     {space.teacher_name}: x{task.scale}, {format_count(teacher['flops'])} FLOPs, "
             f"{teacher['psnr_y']:.2f} dB (bicubic {context.references['bicubic']['psnr_y']:.2f} dB){taught}",
         ]
+    if task.settings.score is Score.TEACHER:
+        to_teacher = context.references["bicubic"][TO_TEACHER]
+        lines.append(f"chosen by   PSNR to {space.target_name}'s output, where bicubic has {to_teacher:.2f} dB")
     lines += [
         f"images      {len(context.bank)} of {task.train.name} to train on, "
         f"{len(context.valid)} of {task.valid.name} to choose by",

@@ -67,6 +67,7 @@ class Kind:
 WHOLE = Kind(int, int)
 NUMBER = Kind(float, float, units.read_number)
 TEXT = Kind(str, str)
+CODE = Kind(str, str, found_from=lambda code, folder: str(folder / code))  # FILE.py:CALLABLE
 FLAG = Kind(bool, bool)
 COUNT = Kind(str, units.Amount, units.read_count, units.exact_count)
 DURATION = Kind(str, units.Time, units.read_duration, units.exact_duration)
@@ -107,7 +108,7 @@ class Option:
 
     kind: Kind
     help: str
-    panel: Panel
+    panel: Panel | None
     unset: str | None = None
     keyword: str = ""
     many: bool = False

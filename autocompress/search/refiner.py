@@ -94,7 +94,7 @@ class Refiner:
         self._read_students()
         reference = self._run.config.references
         cost = getattr(reference.teacher, LATENCY_MS) or reference.teacher.flops
-        corner = ReferencePoint(cost, reference.bicubic.psnr_y)
+        corner = ReferencePoint(cost, reference.bicubic.score)
         try:
             with closing(backend):
                 self._callback.on_refinement(len(self._on_front()), self._extent.seconds_left)
@@ -148,7 +148,7 @@ class Refiner:
                 file.unlink()
 
     def _on_front(self) -> set[int]:
-        points = [Point(each.trial, each.metrics["psnr_y"], each.cost) for each in self._students.values()]
+        points = [Point(each.trial, each.score, each.cost) for each in self._students.values()]
         return {point.trial for point in front(points)}
 
     def _plan(self, corner: ReferencePoint) -> Plan | None:
@@ -169,7 +169,7 @@ class Refiner:
             plan.steps,
             self._extent.save_every,
         )
-        before = student.metrics["psnr_y"]
+        before = student.score
         self._open[plan.trial] = _Open(job, before)
         expected = f"{plan.gain:.3f} dB expected in {plan.seconds:.0f} s"
         self._log(plan.trial, f"piece {job.ordinal + 1} of its refinement, {plan.steps} steps: {expected}")
@@ -179,7 +179,7 @@ class Refiner:
     def _candidate(self, student: StoredStudent) -> Candidate:
         """The student as a candidate of its space, with the recipe that it was trained by."""
         space = self._joint_space.of_student(student.provenance.space)
-        config = space.family.config_class(**student.config)
+        config = space.family.config_class.from_dict(student.config)
         known = space.family.counts_of(config)
         counts = {count.name: known[count.name] for count in space.space.counts if count.name in known}
         recipe = Recipe.from_dict({**student.provenance.recipe, "steps": self._own_steps[student.trial]})
@@ -213,7 +213,7 @@ class Refiner:
         student = self._run.student(number)
         assert student is not None  # it was written before its end was told
         self._students[number] = student
-        after = student.metrics["psnr_y"]
+        after = student.score
         piece = self._close(number, f"ended with {student.provenance.refinements[-1].psnr_y:.4f} dB")
         if self._writer is not None:
             self._writer.refined(student)

@@ -140,7 +140,7 @@ class Repeater:
         written = self._run.repeat(repeat.trial, repeat.ordinal)
         assert written is not None  # it was written before its end was told
         self._run.keep_scores_of_repeat(repeat.trial, repeat.ordinal)
-        psnr = written.metrics["psnr_y"]
+        psnr = written.score
         self._log(repeat, f"finished with {psnr:.4f} dB")
         self._callback.on_repeat_complete(repeat.trial, repeat.candidate, psnr)
 

@@ -17,6 +17,7 @@ from typing import Any
 from autocompress.errors import InvalidInput
 from autocompress.io import package_files
 from autocompress.search.options import (
+    CODE,
     COUNT,
     DURATION,
     FLAG,
@@ -49,6 +50,13 @@ class SamplerName(StrEnum):
     NSGA2 = "nsga2"
     GP = "gp"
     RANDOM = "random"
+
+
+class Score(StrEnum):
+    """What the outputs of students are compared with to choose among them."""
+
+    TRUTH = "truth"
+    TEACHER = "teacher"
 
 
 class BackendName(StrEnum):
@@ -116,7 +124,7 @@ class Settings:
     )
     code: str | None = option(
         None,
-        TEXT,
+        CODE,
         "Your own code that builds the teacher, as FILE.py:CALLABLE; the file is run.",
         Panel.NETWORKS,
         "none: a known network",
@@ -135,6 +143,25 @@ class Settings:
         Panel.NETWORKS,
         "the teacher",
     )
+    target_code: str | None = option(
+        None,
+        CODE,
+        "Your own code that builds --target, as FILE.py:CALLABLE; the file is run.",
+        Panel.NETWORKS,
+        "as for --teacher",
+    )
+    target_arguments: tuple[str, ...] = option(
+        (),
+        TEXT,
+        "An argument of --target-code, as NAME=VALUE.",
+        Panel.NETWORKS,
+        "its own",
+        keyword="target_set",
+        many=True,
+    )
+    target_input_range: float | None = option(
+        None, NUMBER, "Largest value in the images that --target takes: 1 or 255.", Panel.NETWORKS, "found by trying"
+    )
     train: Path | None = option(
         None, PATH, "Folder of HR images to train on.", Panel.DATA, "scikit-image's photographs"
     )
@@ -149,6 +176,12 @@ class Settings:
         Objective.FLOPS,
         choice(Objective),
         "What PSNR is weighed against: flops, or latency, measured here, so that no seed gives it twice.",
+        Panel.SEARCH,
+    )
+    score: Score = option(
+        Score.TRUTH,
+        choice(Score),
+        "What chooses: PSNR to the truth (HR images), or to the teacher (to --target, if given).",
         Panel.SEARCH,
     )
     sampler: SamplerName = option(
@@ -247,6 +280,12 @@ class Settings:
             raise InvalidInput("--set and --input-range are for your own code; add --code FILE.py:CALLABLE")
         if self.code is not None and not self.teachers:
             raise InvalidInput(f"--code {self.code} needs the weights of its network; add --teacher FILE")
+        if self.target_code is not None and self.target is None:
+            raise InvalidInput(f"--target-code {self.target_code} needs the weights of its network; add --target FILE")
+        if self.target_code is None and (self.target_arguments or self.target_input_range is not None):
+            raise InvalidInput(
+                "--target-set and --target-input-range are for your own code; add --target-code FILE.py:CALLABLE"
+            )
         if self.val is not None and self.train is None:
             raise InvalidInput("a folder to validate on needs one to train on: give --train DIR too")
 

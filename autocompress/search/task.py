@@ -9,12 +9,12 @@ from pathlib import Path
 from autocompress.data.embedded import embedded
 from autocompress.data.sources import ImageSource, open_folder
 from autocompress.distill.recipe import Recipe
-from autocompress.errors import InvalidInput
+from autocompress.errors import CheckpointError, InvalidInput
 from autocompress.evaluation import scores
 from autocompress.networks import FAMILIES, family_of
 from autocompress.networks.base import Family, SRNetwork
 from autocompress.networks.teachers import default_teacher, load_teacher, shipped
-from autocompress.search.settings import Settings
+from autocompress.search.settings import Score, Settings
 from autocompress.search.space.derived import derived_space
 from autocompress.search.space.joint_space import JointSpace, StudentSpace
 from autocompress.search.space.search_space import SearchSpace, load_space, parse_space
@@ -95,13 +95,14 @@ class _GivenTeacher:
 def open_joint_space(settings: Settings) -> JointSpace:
     """The search spaces that settings name, each with its teacher and target; InvalidInput for what is unusable."""
     load = _Loader(settings)
+    # the target first: of two families of one name, students are of the teacher's
+    target = None if settings.target is None else load.target(settings.target)
     teachers = [_named(text, load) for text in settings.teachers]
     spaces = _spaces(settings, [family_of(network) for _, _, network in teachers])
     for index, space in enumerate(spaces):
         if space.name in [other.name for other in spaces[:index]]:
             raise InvalidInput(f"two spaces are called {space.name}; give each once, or rename one's file")
     given = [_given_teacher(*named, spaces) for named in teachers]
-    target = None if settings.target is None else load(settings.target)
     load.check()
     student_spaces = []
     for space in spaces:
@@ -110,6 +111,8 @@ def open_joint_space(settings: Settings) -> JointSpace:
         student_spaces.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, target_name, network))
     _check_used(given, student_spaces)
     _check_scales(student_spaces, settings.scale)
+    if settings.score is Score.TEACHER:
+        _check_one_target(student_spaces)
     return JointSpace(student_spaces)
 
 
@@ -122,13 +125,13 @@ def _named(text: str, load: _Loader) -> tuple[str, str, SRNetwork]:
 
 
 def _spaces(settings: Settings, families: Sequence[Family]) -> list[SearchSpace]:
-    """Those that are named; where none is, what varies in the teachers whose families have no shipped space."""
-    derived = list({family.name: family for family in families if family.derives_space}.values())
-    if settings.spaces != Settings.spaces or not derived:
+    """Those that are named; where none is, and a teacher's family has no shipped space, those of all teachers."""
+    if settings.spaces != Settings.spaces or not any(family.derives_space for family in families):
         return [load_space(name) for name in settings.spaces]
-    shipped_ones = [load_space(name) for name in settings.spaces]
-    used = [space for space in shipped_ones if space.family.name in [family.name for family in families]]
-    return [*used, *(parse_space(family.name, derived_space(family)) for family in derived)]
+    return [
+        parse_space(family.name, derived_space(family)) if family.derives_space else load_space(family.name)
+        for family in {family.name: family for family in families}.values()
+    ]
 
 
 class _Loader:
@@ -136,12 +139,31 @@ class _Loader:
 
     def __init__(self, settings: Settings) -> None:
         self._code = {"code": settings.code, "set": settings.arguments, "input_range": settings.input_range}
+        self._target_code = {
+            "code": settings.target_code,
+            "set": settings.target_arguments,
+            "input_range": settings.target_input_range,
+        }
         self._overrides = dict(settings.overrides)
         self._unused = set(self._overrides)
 
+    def target(self, name: str) -> SRNetwork:
+        """What students learn from: of its own code, where that is given, or else read as teachers are."""
+        return self(name) if self._target_code["code"] is None else load_teacher(name, **self._target_code)
+
     def __call__(self, name: str) -> SRNetwork:
-        if self._code["code"] is not None and name not in shipped():
+        """A file that is no network of the code may be a known one: a search may have teachers of both kinds."""
+        if self._code["code"] is None or name in shipped():
+            return self._known(name)
+        try:
             return load_teacher(name, **self._code)
+        except CheckpointError as other:
+            try:
+                return self._known(name)
+            except CheckpointError:
+                raise other from None
+
+    def _known(self, name: str) -> SRNetwork:
         network = load_teacher(name)
         declared = [override.field for override in family_of(network).overrides]
         own = {field: number for field, number in self._overrides.items() if field in declared}
@@ -200,6 +222,16 @@ def _misfit(name: str, network: SRNetwork, space: SearchSpace) -> InvalidInput:
         f"the teacher {name} is {network.family}, but the space {space.name} is of the family {space.family.name}; "
         "give a teacher or a space of the same family"
     )
+
+
+def _check_one_target(student_spaces: Sequence[StudentSpace]) -> None:
+    first = student_spaces[0]
+    for other in student_spaces:
+        if other.target_digest != first.target_digest:
+            raise InvalidInput(
+                f"by --score teacher all students are compared with one network, but they learn from "
+                f"{first.target_name} and from {other.target_name}; give one --target, or leave --score out"
+            )
 
 
 def _check_scales(student_spaces: Sequence[StudentSpace], asked: int | None) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from autocompress.errors import DiskFull
+from autocompress.evaluation.scores import score_of
 from autocompress.search.ask_tell import AskTell
 from autocompress.search.backends.base import Backend
 from autocompress.search.callbacks import SearchCallback
@@ -172,7 +173,7 @@ class Tuner:
     def _complete(self, end: Finished) -> None:
         with self._timer.during("storing"):
             candidate = self._study.complete(end.number, end.metrics, end.seconds)
-        self._callback.on_trial_complete(end.number, candidate, end.metrics["psnr_y"])
+        self._callback.on_trial_complete(end.number, candidate, score_of(end.metrics))
         self._ask_again = 0.0
 
     def _fail(self, end: Failed) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from typing_extensions import override
 
 from autocompress.distill.recipe import VARIABLE
+from autocompress.names import printable
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.space.search_space import Candidate
 from autocompress.units import format_count, format_duration
@@ -39,7 +40,7 @@ class Display(SearchCallback):
 
     def log(self, text: str, style: str | None = None) -> None:
         """Write one line, never wrapped: a log file has no width."""
-        self.console.print(text, style=style, soft_wrap=True, markup=False)
+        self.console.print(printable(text), style=style, soft_wrap=True, markup=False)
 
     @override
     def on_stage(self, what: str) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from autocompress.names import printable
 from autocompress.units import format_duration
 
 Item = TypeVar("Item")
@@ -73,7 +74,7 @@ class StepDisplay:
 
     def log(self, text: str) -> None:
         """Write one line."""
-        self._console.print(text, soft_wrap=True, markup=False)
+        self._console.print(printable(text), soft_wrap=True, markup=False)
 
     def step(self, step: int) -> None:
         """Show that so many steps are done."""

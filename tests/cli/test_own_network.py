@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import yaml
 from helpers.command_line import Call
 from helpers.own_network import OwnNetwork, write_own_network
 
+from autocompress.io import cache
 from autocompress.networks import FAMILIES
 from autocompress.search import RunFolder
+from autocompress.search.results.front import students
 
 OWN = ("--code", "own.py:OwnNetwork")
 
@@ -44,9 +47,9 @@ def test_what_varies_is_shown_and_given_back(call: Call, own: Path, photos: Path
     (own / "narrow.yaml").write_text(yaml.safe_dump(content))
     ended = call(*search(photos, "--space", "narrow.yaml", "--trials", "2"))
     assert ended.code == 0, ended.err
-    students = RunFolder.existing(own / "run").students()
-    assert len(students) == 2
-    assert all(student.config["arguments"]["feat"] <= 6 for student in students)
+    made = RunFolder.existing(own / "run").students()
+    assert len(made) == 2
+    assert all(student.config["arguments"]["feat"] <= 6 for student in made)
 
 
 def test_a_search_and_students_that_the_users_code_loads(call: Call, own: Path, photos: Path) -> None:
@@ -54,6 +57,7 @@ def test_a_search_and_students_that_the_users_code_loads(call: Call, own: Path, 
     assert ended.code == 0, ended.err
     assert "OwnNetwork" in ended.out
     assert call(*search(photos, "--trials", "4")).code == 0  # goes on
+    assert call("refine", "run", "--steps", "2").code == 0
     for views in (("pareto", "run"), ("status", "run"), ("report", "run")):
         assert call(*views).code == 0
     FAMILIES.pop("OwnNetwork")  # as in a new process
@@ -71,11 +75,85 @@ def test_a_search_and_students_that_the_users_code_loads(call: Call, own: Path, 
         assert scored.code == 0, scored.err
 
 
+TARGET = ("--target", "own.pth", "--target-code", "own.py:OwnNetwork", "--target-set", "feat=12")
+
+
+def test_an_edsr_student_learns_from_a_network_of_own_code(
+    call: Call, own: Path, photos: Path, search_words: list[object]
+) -> None:
+    words = (*search_words, *TARGET, "--target-input-range", "1", "--out", "run")
+    assert call(*words, "--trials", "1").code == 0
+    cached = {entry.key for entry in cache.entries() if entry.kind == "targets"}
+    again = call(*words, "--trials", "2")
+    assert again.code == 0, again.err
+    assert "students learn from own.pth" in again.err
+    run = RunFolder.existing(own / "run")
+    assert [student.family for student in run.students()] == ["edsr"] * 2
+    digests = {student.provenance.target_digest for student in run.students()}
+    assert len(digests) == 1
+    assert {each.target for each in run.config.taught_spaces.values()} == {"own.pth"}
+    assert any(key.startswith(*digests) for key in cached)
+    assert {entry.key for entry in cache.entries() if entry.kind == "targets"} == cached
+
+
+def test_distill_from_a_network_of_own_code(call: Call, own: Path, photos: Path, teacher_file: Path) -> None:
+    student = ("distill", "edsr", "--set", "num_feat=4", "--set", "num_block=1", "--teacher", str(teacher_file))
+    images = (
+        "--train",
+        str(photos),
+        "--val",
+        str(photos),
+        "--data",
+        str(photos),
+        "--steps",
+        "2",
+        "--out",
+        "a.safetensors",
+    )
+    ended = call(*student, *TARGET, "--target-input-range", "1", *images, "--steps", "2", "--out", "a.safetensors")
+    assert ended.code == 0, ended.err
+    provenance = json.loads((own / "a.json").read_text())["provenance"]
+    assert provenance["target"] == "own.pth"
+    refused = call(*student, "--target-code", "own.py:OwnNetwork", *images, "--out", "a.safetensors")
+    assert refused.code == 2
+    assert "needs the weights of its network; add --target FILE" in refused.err
+
+
+def test_a_teacher_and_a_target_of_the_same_code(call: Call, own: Path, photos: Path) -> None:
+    torch.save(OwnNetwork(feat=16).state_dict(), own / "large.pth")
+    target = ("--target", "large.pth", "--target-code", "own.py:OwnNetwork", "--target-set", "feat=16")
+    ended = call(*search(photos, *target, "--target-input-range", "1", "--trials", "2"))
+    assert ended.code == 0, ended.err
+    made = RunFolder.existing(own / "run").students()
+    assert max(student.config["arguments"]["feat"] for student in made) <= 12
+
+
+def test_a_joint_front_of_own_code_and_a_known_file(call: Call, own: Path, photos: Path, teacher_file: Path) -> None:
+    shutil.copy(teacher_file, own / "tiny.pth")
+    ended = call(*search(photos, "--teacher", "tiny.pth", "--trials", "6", "--budget-flops", "2G"))
+    assert ended.code == 0, ended.err
+    run = RunFolder.existing(own / "run")
+    taught = {name: (each.teacher.name, each.teacher.family) for name, each in run.config.taught_spaces.items()}
+    assert taught == {"OwnNetwork": ("own.pth", "OwnNetwork"), "edsr": ("tiny.pth", "edsr")}
+    assert {student.family for student in run.students()} == {"OwnNetwork", "edsr"}
+    table = students(run)
+    assert set(table["family"]) == {"OwnNetwork", "edsr"}
+    page = (own / "run" / "report.html").read_text()
+    assert "OwnNetwork" in page
+    assert "edsr num_feat=" in page
+    FAMILIES.pop("OwnNetwork")  # as in a new process
+    shown = json.loads(call("pareto", "run", "--json").out)
+    assert {row["family"] for row in shown["students"]} == set(table[table["on_front"]]["family"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("search", "--budget-flops", "1G", *OWN), "needs the weights of its network; add --teacher FILE"),
         (("search", "--budget-flops", "1G", "--set", "feat=4"), "are for your own code; add --code FILE.py:CALLABLE"),
+        (("search", "--budget-flops", "1G", *TARGET[2:4]), "needs the weights of its network; add --target FILE"),
+        (("search", "--budget-flops", "1G", *TARGET[:2], *TARGET[4:]), "add --target-code FILE.py:CALLABLE"),
+        (("search", "--budget-flops", "1G", *TARGET[:2]), "(a target's as --target-code)"),
         (("spaces", "show"), "give a space's name or file, or --teacher FILE"),
         (("spaces", "show", "--teacher", "edsr-baseline-x2"), "have a shipped space"),
         (("evaluate", "own.pth"), "give the code that builds the network, as --code"),

@@ -219,13 +219,13 @@ def test_the_code_of_a_card_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(sys.modules[module], name, stand_in, raising=False)
     monkeypatch.chdir(tmp_path)
     write_waves(tmp_path / "small.png", 21, 18, seed=0)
-    formats = ["safetensors", "pth", *(["onnx"] if network.family == "edsr" else [])]  # SwinIR's takes seconds
+    formats = ["safetensors", "pth", *(["onnx", "pt2"] if network.family == "edsr" else [])]  # SwinIR's takes seconds
     export_formats(network, "student", Path(), formats, {})
     lr = torch.from_numpy(np.array(Image.open("small.png"))).permute(2, 0, 1)[None] / 255
     with torch.no_grad():
         expected = network(lr)
     codes = snippets(Path("student.md").read_text())
-    assert len(codes) == 4 + ("onnx" in formats)
+    assert len(codes) == 2 + len(formats) if network.family == "edsr" else 4
     for code in codes:
         names: dict[str, Any] = {"lr": lr}
         exec(code, names)
@@ -346,7 +346,7 @@ def test_what_cannot_be_exported_is_refused(
     refused("--trial is 'best', but must be the number of a trial, or pick", run, *out, "--trial", "best")
     refused("is a file; leave --trial out", teacher_file, *out, "--trial", "1")
     refused("--res-scale is for a file from elsewhere", run, *out, "--res-scale", "1")
-    refused("--format is 'tflite', but must be one of safetensors, pth, onnx", run, *out, "--format", "tflite")
+    refused("--format is 'tflite', but must be one of safetensors, pth, onnx, pt2", run, *out, "--format", "tflite")
     refused("each format can be given once", run, *out, "--format", "pth", "--format", "pth")
     refused("--fp16 is for safetensors", run, *out, "--format", "pth", "--fp16")
     assert not (tmp_path / "there").exists()

@@ -61,7 +61,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def postgresql() -> Iterator[Server]:
-    psycopg2 = pytest.importorskip("psycopg2", reason="no psycopg2: pip install 'autocompress[storage]'")
+    psycopg = pytest.importorskip("psycopg", reason="no psycopg: pip install 'autocompress[storage]'")
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     binary = shutil.which("postgres") or (installed[-1] / "postgres" if installed else None)
     if binary is None:
@@ -81,13 +81,13 @@ def postgresql() -> Iterator[Server]:
     port = free_port()
 
     def answers(url: str) -> bool:
-        with suppress(psycopg2.OperationalError):
-            psycopg2.connect(url.replace("+psycopg2", "")).close()
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(url).close()
             return True
         return False
 
     command = [str(binary), "-D", str(data), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1"]
-    server = Server(command, f"postgresql+psycopg2://tester:secret@127.0.0.1:{port}/postgres", answers, **options)
+    server = Server(command, f"postgresql://tester:secret@127.0.0.1:{port}/postgres", answers, **options)
     yield server
     server.kill()
     shutil.rmtree(folder)

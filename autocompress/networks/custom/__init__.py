@@ -75,7 +75,7 @@ class CustomFamily(Family):
     def build(self, config: Config) -> CustomNetwork:
         custom = _custom(config)
         module = self.code.build({**self.arguments, **custom.values})
-        return CustomNetwork(self.name, custom, module)
+        return CustomNetwork(self.code, custom, module)
 
     def with_tensors(self, tensors: Weights, input_range: float | None = None) -> CustomNetwork:
         """The teacher with the tensors of a file, in eval mode; `input_range` is found by trying where it is None.

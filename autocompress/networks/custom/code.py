@@ -94,6 +94,10 @@ class Code(Builder):
     def importing(self) -> str:
         return f"from {self.file.stem} import {self.name}"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes, where the file has the same path: it is run there, for the networks that it built."""
+        return _ran, (self.file, self.name)
+
     @classmethod
     def parse(cls, text: str) -> Code:
         """From `FILE.py:CALLABLE`; raises InvalidInput."""
@@ -118,6 +122,8 @@ class Code(Builder):
 
     def _module(self) -> ModuleType:
         # the same file is run once in a process; its folder is searched for what it imports
+        if not self.file.is_file():
+            raise InvalidInput(f"{self.file}: no such file here; the code must have the same path on every machine")
         digest = hashlib.blake2b(str(self.file).encode() + self.file.read_bytes(), digest_size=8).hexdigest()
         name = f"autocompress_code_{digest}"
         if name in sys.modules:
@@ -136,6 +142,12 @@ class Code(Builder):
         finally:
             sys.path.remove(str(self.file.parent))
         return module
+
+
+def _ran(file: Path, name: str) -> Code:
+    code = Code(file, name)
+    code.callable()
+    return code
 
 
 def _said(error: BaseException) -> str:

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from autocompress.errors import ConfigError
 from autocompress.networks.base import Config, SRNetwork
+from autocompress.networks.custom.code import Builder
 
 MARGIN = 32  # LR pixels; what such a network sees around a pixel is not known
 
@@ -59,13 +60,18 @@ class CustomConfig(Config):
 
 
 class CustomNetwork(SRNetwork):
-    """A module of a user's own code, which has a name as `family`."""
+    """A module that `builder` made, whose name is the `family`."""
 
-    def __init__(self, family: str, config: CustomConfig, module: nn.Module) -> None:
+    def __init__(self, builder: Builder, config: CustomConfig, module: nn.Module) -> None:
         super().__init__(config)
-        self.family = family
+        self.family = builder.name
+        self._builder = builder
         self.network = module
         self.input_range = config.input_range
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: the builder comes first, and runs the code there that has the module's class."""
+        return CustomNetwork, (self._builder, self.config, self.network), {"training": self.training}
 
     @override
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from autocompress.errors import InvalidInput, RunError
+from autocompress.evaluation.scores import TO_TEACHER
 from autocompress.export.card import table
 from autocompress.export.files import export_file, writing_to
 from autocompress.export.formats import check_formats
 from autocompress.io import checkpoints
+from autocompress.names import Markdown, as_markdown
 from autocompress.search.results.front import LATENCIES, cells, objective, pareto, pick, rows, students
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.settings import Settings
@@ -19,7 +21,7 @@ from autocompress.units import format_count, format_milliseconds
 
 PICK = "pick"
 TIMED = (*LATENCIES.values(), "latency_on")
-LISTED = ("trial", "family", "config", "psnr_y", "ssim_y", "flops", "params", "flops_share", *TIMED)
+LISTED = ("trial", "family", "config", "psnr_y", TO_TEACHER, "ssim_y", "flops", "params", "flops_share", *TIMED)
 
 
 def export_front(run: RunFolder, out: Path, formats: Sequence[str], half: bool = False) -> list[Path]:
@@ -89,10 +91,10 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     for row in students:
         lines.append(
             (
-                f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}",
+                Markdown(f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}"),
                 *cells(row),
                 *(format_milliseconds(row[key]) for key in timed.values()),
-                ", ".join(f"[{file}]({file})" for file in row["files"]),
+                Markdown(", ".join(f"[{file}]({file})" for file in row["files"])),
             )
         )
     counts = (format_count(best["flops"]), format_count(best["params"]))
@@ -104,7 +106,7 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     measured = f"Milliseconds are for the same, measured on {machines}. " if timed else ""
     cost = "speed" if index["objective"] == "latency" else "size"
     return (
-        f"# Students of {index['run']}\n\n"
+        f"# Students of {as_markdown(index['run'])}\n\n"
         f"Networks that upscale by {index['scale']}, each the best of its {cost} that a search by autocompress found. "
         f"Scores are means over the {index['valid']['images']} validation images; FLOPs are for an output of 1280x720, "
         f"one fused multiply-add is one. {measured}The pick has the best PSNR-Y.\n\n"

@@ -13,7 +13,9 @@ from autocompress.compute.runtimes import RUNTIMES
 from autocompress.errors import InvalidInput, RunError
 from autocompress.evaluation.intervals import Interval
 from autocompress.evaluation.latency import Latency, Machine
+from autocompress.evaluation.scores import TO_TEACHER, score_of
 from autocompress.io import checkpoints
+from autocompress.names import as_cell
 from autocompress.networks import shape
 from autocompress.search.pareto import Point, front
 from autocompress.search.results.intervals import Intervals
@@ -30,6 +32,7 @@ COLUMNS = (
     "trial",
     "family",
     "psnr_y",
+    TO_TEACHER,
     "ssim_y",
     "flops",
     "params",
@@ -63,7 +66,7 @@ def students(run: RunFolder) -> pd.DataFrame:
     ]
     by_cost = [LATENCY_MS if objective(run) == "latency" else "flops", "trial"]
     table = pd.DataFrame(table_rows, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
-    points = [Point(student.trial, student.metrics["psnr_y"], student.cost) for student in measured]
+    points = [Point(student.trial, student.score, student.cost) for student in measured]
     limit = budget(run)  # another session of the run may have had a larger budget
     allowed = {row["trial"] for row in table_rows if allows(limit, row)}
     best = {point.trial for point in front([point for point in points if point.trial in allowed])}
@@ -75,9 +78,14 @@ def _with_intervals(table: pd.DataFrame, intervals: Intervals) -> pd.DataFrame:
     """The students with their differences to the pick of their front."""
     best = pick(table[table["on_front"]])
     found = [intervals.between(trial, best["trial"]) for trial in table["trial"]]
-    table["to_pick"] = table["psnr_y"] - best["psnr_y"]
+    table["to_pick"] = scores(table) - score_of(best)
     table["plus_minus"] = [math.nan if one is None else one.plus_minus for one in found]
     return table
+
+
+def scores(table: pd.DataFrame) -> pd.Series[float]:
+    """What students are chosen by, in dB; see `score_of`."""
+    return table[TO_TEACHER].fillna(table["psnr_y"])
 
 
 def objective(run: RunFolder) -> str:
@@ -143,7 +151,7 @@ def within(run: RunFolder, limit: Budget) -> pd.DataFrame:
 def write_pareto(run: RunFolder) -> pd.DataFrame:
     """Write pareto.csv and pareto.json, and return the front; raises as `pareto`."""
     table = pareto(run)
-    checkpoints.write_text(run.path / CSV, table.drop(columns=["config"]).to_csv(index=False))
+    checkpoints.write_text(run.path / CSV, table.drop(columns=["config"]).map(as_cell).to_csv(index=False))
     checkpoints.write_json(run.path / JSON, as_json(run, table))
     return table
 
@@ -169,8 +177,8 @@ def as_json(run: RunFolder, table: pd.DataFrame) -> dict[str, Any]:
 
 
 def pick(table: pd.DataFrame) -> dict[str, Any]:
-    """The student to take from a front: the best PSNR-Y. Everything on it is within the budget."""
-    return max(rows(table), key=lambda row: float(row["psnr_y"]))
+    """The student to take from a front: the best score. Everything on it is within the budget."""
+    return max(rows(table), key=score_of)
 
 
 def as_good(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -229,6 +237,7 @@ def _row(student: StoredStudent, references: References) -> dict[str, Any]:
         "trial": student.trial,
         "family": student.family,
         "psnr_y": psnr_y,
+        TO_TEACHER: student.metrics.get(TO_TEACHER, math.nan),
         "ssim_y": student.metrics["ssim_y"],
         "flops": student.flops,
         "params": student.params,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autocompress.evaluation.intervals import LEVEL, Interval, SeedSpread, paired
+from autocompress.evaluation.scores import score_of
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.student import StoredStudent
 
@@ -39,10 +40,10 @@ class Intervals:
         """Those of a run with these students."""
         scores, repeats = dict[int, Mapping[str, float]](), dict[int, Sequence[float]]()
         for student in students:
-            if student.psnr_y_by_image is not None:
-                scores[student.trial] = student.psnr_y_by_image
+            if student.score_by_image is not None:
+                scores[student.trial] = student.score_by_image
             if others := run.repeats(student.trial):
-                repeats[student.trial] = [each.judged["psnr_y"] for each in (student, *others)]
+                repeats[student.trial] = [score_of(each.judged) for each in (student, *others)]
         measured = SeedSpread.pooled(repeats.values())
         if measured is None or measured.degrees < MIN_DEGREES:
             return cls(scores, run.config.valid.images, TYPICAL_SPREAD, repeats, enough=False)

@@ -9,6 +9,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from autocompress.evaluation.scores import TO_TEACHER
 from autocompress.search.results.front import allows, budget
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
@@ -43,7 +44,7 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
             **({} if wanted is None else {"waiting": max(0, wanted - len(over) - len(begun))}),
         },
         "best": _best(run, trials),
-        "running": [_progress(number, record) for number, record in begun.items()],
+        "running": [_progress(run, number, record) for number, record in begun.items()],
         "ended_early": [_ended_early(run, trial) for trial in over if trial.state in NAMES],
         "times": _times(run, trials),
     }
@@ -75,18 +76,23 @@ def _best(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any] | Non
     inside = [(trial, record) for trial, record in complete if allows(limit, record.to_attributes())]
     if not inside:
         return None
-    refined = {student.trial: student.metrics["psnr_y"] for student in run.students() if student.refined_steps}
+    refined = {student.trial: student.score for student in run.students() if student.refined_steps}
     psnr = {trial.number: refined.get(trial.number, float(trial.values[0])) for trial, _ in inside}
     best, record = max(inside, key=lambda item: (psnr[item[0].number], -item[1].cost))
     latency = {} if record.latency_ms is None else {LATENCY_MS: record.latency_ms}
-    return {"trial": best.number, "psnr_y": psnr[best.number], "flops": record.flops} | latency
+    return {"trial": best.number, _metric(run): psnr[best.number], "flops": record.flops} | latency
 
 
-def _progress(number: int, record: TrialRecord) -> dict[str, Any]:
+def _metric(run: RunFolder) -> str:
+    """The name of what chooses among a run's students."""
+    return TO_TEACHER if run.config.search.by_teacher else "psnr_y"
+
+
+def _progress(run: RunFolder, number: int, record: TrialRecord) -> dict[str, Any]:
     """When the work on a running trial began, and its score at the last rung it has reached, if any."""
     step, psnr = max(record.at_step.items(), default=(None, None))
     seconds = time.time() - (record.begun or 0.0)
-    return {"trial": number, "since": record.begun, "seconds": seconds, "step": step, "psnr_y": psnr}
+    return {"trial": number, "since": record.begun, "seconds": seconds, "step": step, _metric(run): psnr}
 
 
 def _ended_early(run: RunFolder, trial: FrozenTrial) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from autocompress.compute.precision import Precision
+from autocompress.evaluation.scores import score_of
 from autocompress.search.space.budget import Budget
 
 # of a reference, beside its scores
@@ -32,15 +33,26 @@ class SearchIdentity:
     seed: int
     objective: str = "flops"
     machine: Mapping[str, Any] | None = None
+    score: str = "truth"
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> SearchIdentity:
         """As config.json has it; KeyError or TypeError where something is missing."""
         return cls(**{**content, "budget": Budget(**content["budget"])})
 
+    @property
+    def by_teacher(self) -> bool:
+        """Whether PSNR to the teacher's images chooses, not that to HR images."""
+        return self.score == "teacher"
+
     def to_dict(self) -> dict[str, Any]:
-        """For config.json, where only a search for latency says what PSNR is weighed against."""
+        """For config.json, where only a search for latency says what PSNR is weighed against.
+
+        Likewise only one that chooses by PSNR to the teacher says so.
+        """
         content = asdict(self)
+        if not self.by_teacher:
+            del content["score"]
         measured = {name: content.pop(name) for name in ("objective", "machine")}
         return content if self.machine is None else measured | content
 
@@ -55,6 +67,11 @@ class Reference:
     def psnr_y(self) -> float:
         """In dB."""
         return self.scores["psnr_y"]
+
+    @property
+    def score(self) -> float:
+        """What students are chosen by, in dB; see `score_of`."""
+        return score_of(self.scores)
 
     @property
     def ssim_y(self) -> float:

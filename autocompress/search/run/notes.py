@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from autocompress.evaluation.scores import TO_TEACHER, score_of
+from autocompress.names import as_code, as_markdown
 from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
@@ -19,7 +21,7 @@ def finished_note(
     """The note of a finished trial, of its record, the references, the path of its picture, and its student's file."""
     student, bicubic = record.to_attributes(), references.bicubic.to_dict()
     lines = [
-        f"**{record.config}**: **{record.metrics['psnr_y']:.2f} dB** PSNR-Y at "
+        f"**{record.config}**: **{record.metrics['psnr_y']:.2f} dB** PSNR-Y{_nearness(record.metrics)} at "
         f"{_cost(student)}, {record.flops_share:.1%} of the teacher's",
     ]
     if written is not None and written.provenance.refinements:
@@ -35,9 +37,14 @@ def finished_note(
     return "\n".join(lines)
 
 
+def _nearness(metrics: Mapping[str, float]) -> str:
+    """How near a student is to its teacher, where that chooses."""
+    return f" (**{metrics[TO_TEACHER]:.2f} dB** to its teacher)" if TO_TEACHER in metrics else ""
+
+
 def _refined(student: StudentRecord) -> str:
     """What refinement made of a student: the trial's own values stay those that the search judged it by."""
-    before, after = student.judged["psnr_y"], student.metrics["psnr_y"]
+    before, after = score_of(student.judged), student.score
     return (
         f"**Refined** by {student.refined_steps} steps: {before:.2f} dB before, **{after:.2f} dB** now "
         f"({after - before:+.2f} dB), SSIM-Y {student.metrics['ssim_y']:.4f}. "
@@ -63,6 +70,7 @@ def _table(columns: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
     """A table of scores and costs, with one column for each network."""
     rows: dict[str, tuple[str, Callable[[float], str]]] = {
         "psnr_y": ("PSNR-Y", "{:.2f} dB".format),
+        TO_TEACHER: ("PSNR-Y to its teacher", "{:.2f} dB".format),
         "ssim_y": ("SSIM-Y", "{:.4f}".format),
         "flops": ("FLOPs at 1280x720", format_count),
         "params": ("parameters", format_count),
@@ -71,6 +79,8 @@ def _table(columns: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
         rows[LATENCY_MS] = ("latency in ms", format_milliseconds)
     yield "| | " + " | ".join(columns) + " |"
     yield "|---" * (len(columns) + 1) + "|"
+    if not any(TO_TEACHER in values for values in columns.values()):
+        del rows[TO_TEACHER]
     for key, (heading, form) in rows.items():
         cells = (form(values[key]) if key in values else "" for values in columns.values())
         yield f"| {heading} | " + " | ".join(cells) + " |"
@@ -109,12 +119,12 @@ def study_note(run: RunFolder) -> str:
     config = run.config
     search, teachers = config.search, config.teachers
     lines = [
-        f"## Small networks of {' and '.join(teachers)}, x{config.scale}",
+        f"## Small networks of {' and '.join(map(as_markdown, teachers))}, x{config.scale}",
         "",
         f"Within {search.budget}. Every trial shrinks a teacher to a student, distills it, and scores it.",
         "",
         *(
-            f"- teacher `{name}`: {teacher.psnr_y:.2f} dB at {_cost(teacher.to_dict())}"
+            f"- teacher {as_code(name)}: {teacher.psnr_y:.2f} dB at {_cost(teacher.to_dict())}"
             for name, teacher in teachers.items()
         ),
         f"- bicubic: {config.references.bicubic.psnr_y:.2f} dB",

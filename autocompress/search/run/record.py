@@ -10,7 +10,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
-from autocompress.evaluation.scores import METRICS
+from autocompress.evaluation.scores import METRICS, TO_TEACHER
 from autocompress.networks import shape
 
 AT_STEP = "psnr_y_at_step_"  # the attributes with a trial's scores at rungs begin so; the step follows
@@ -56,7 +56,7 @@ class TrialRecord:
         return cls(
             **known,
             at_step=scores_at_rungs(trial),
-            metrics={name: stored[name] for name in METRICS if name in stored},
+            metrics={name: stored[name] for name in (*METRICS, TO_TEACHER) if name in stored},
         )
 
     @classmethod

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import sqlalchemy
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalRedisBackend
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from autocompress.errors import InvalidInput, RunError, StorageError
@@ -23,7 +24,13 @@ from autocompress.search.run.folder import RunFolder
 
 STUDY_NAME = "autocompress"  # in a file of its own
 REDIS = ("redis", "rediss", "unix")  # schemes
-SECRETS = ("password", "sslpassword")  # of a URL's query
+DRIVER = "postgresql+psycopg"  # what `postgresql` means; SQLAlchemy before 2.1 takes it for psycopg2
+# Parameters of a URL's query that are no secrets. All others are taken for some: each driver has its own, also in
+# such as `options`.
+SHOWN = (
+    *("application_name", "charset", "client_encoding", "connect_timeout", "db", "mode", "protocol", "socket", "ssl"),
+    *("ssl_ca", "ssl_cert_reqs", "sslmode", "sslrootcert", "target_session_attrs", "timeout", "unix_socket", "uri"),
+)
 HIDDEN = "***"
 WRITE_TIMEOUT = 60  # seconds for another process that writes to the same SQLite file
 CONNECT_TIMEOUT = 10  # seconds for a server to answer
@@ -38,7 +45,7 @@ class StudyStorage:
 
     @property
     def shown(self) -> str:
-        """The URL without its password, for people and for config.json."""
+        """The URL without its secrets, for people and for config.json."""
         return "its own study.db" if self.url is None else masked(self.url)
 
     def record(self) -> dict[str, str | None]:
@@ -50,19 +57,20 @@ class StudyStorage:
         if self.url is None:
             return _sqlite(f"sqlite:///{run.database.absolute()}")
         try:
-            if make_url(self.url).drivername in REDIS:
+            if _parsed(self.url).drivername in REDIS:
                 return _redis(self.url)
             return _sqlite(self.url) if self.url.startswith("sqlite") else _server(self.url)
         except ImportError as error:
             raise InvalidInput(
-                f"the storage {self.shown} needs a Python package that is not installed ({_reason(error)}); "
-                "pip install 'autocompress[storage]' has those for PostgreSQL and Redis"
+                f"the storage {self.shown} needs a Python package that is not installed ({self._reason(error)}); "
+                f"{_how_to_install(self.url, error)}"
             ) from error
         except Exception as error:
             if not isinstance(error, (*_connection_errors(), RuntimeError, ValueError, OSError)):
                 raise
             raise InvalidInput(
-                f"the storage {self.shown} cannot be used ({_reason(error)}); check its address, and that it is running"
+                f"the storage {self.shown} cannot be used ({self._reason(error)}); "
+                "check its address, and that it is running"
             ) from error
 
     @contextmanager
@@ -72,9 +80,18 @@ class StudyStorage:
             yield
         except _connection_errors() as error:
             raise StorageError(
-                f"the study in {self.shown} cannot be read or written any more ({_reason(error)}); "
+                f"the study in {self.shown} cannot be read or written any more ({self._reason(error)}); "
                 "mend that, and the same command goes on"
             ) from error
+
+    def _reason(self, error: BaseException) -> str:
+        """The first line of the error that an error was first caused by; drivers repeat what they were given."""
+        while (cause := getattr(error, "orig", None) or error.__cause__) is not None:
+            error = cause
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        for secret in () if self.url is None else _secrets(self.url):
+            reason = reason.replace(secret, HIDDEN)
+        return reason
 
 
 def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
@@ -85,6 +102,7 @@ def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
         return StudyStorage(wanted, name)
     recorded = run.config.storage or StudyStorage(None, STUDY_NAME).record()
     was, study = recorded["url"], recorded["study"]
+    was = None if was is None else masked(was)  # by an earlier version it may show more
     if wanted is None and was is not None and HIDDEN in was:
         raise RunError(
             f"{run.path}: its study is in {was}, and passwords are not kept; give --storage with the password again"
@@ -99,24 +117,46 @@ def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
 
 
 def masked(url: str) -> str:
-    """A URL with stars for its passwords."""
-    parsed = make_url(url)
-    hidden = {key: HIDDEN for key in parsed.query if key in SECRETS}
-    return parsed.update_query_dict(hidden).render_as_string(hide_password=True)
+    """A URL with stars for its password, and for all of its query that may be a secret."""
+    parsed = _parsed(url)
+    hidden = {key: HIDDEN for key in parsed.query if key.lower() not in SHOWN}
+    shown = parsed.update_query_dict(hidden).render_as_string(hide_password=True)
+    return shown.replace(quote(HIDDEN), HIDDEN)
 
 
-def _absolute(url: str) -> str:
-    """The URL with an absolute path, so that it means the same in any folder."""
+def _secrets(url: str) -> list[str]:
+    """All that `masked` hides, as it is and as URLs write it, the longest first."""
+    parsed = _parsed(url)
+    hidden = [] if parsed.password is None else [str(parsed.password)]
+    for key, value in parsed.query.items():
+        if key.lower() not in SHOWN:
+            hidden += [value] if isinstance(value, str) else value
+    written = {form for secret in hidden for form in (secret, quote(secret), quote_plus(secret))}
+    return sorted(written - {"", HIDDEN}, key=len, reverse=True)
+
+
+def _parsed(url: str) -> URL:
+    """A URL in its parts; InvalidInput, which does not repeat it, where it is none."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter of a port that is no number
         raise InvalidInput(
             "--storage is no URL; give one such as sqlite:////data/studies.db, "
             "postgresql://user:password@host/database or redis://host:6379"
         ) from None
+    if url.count("@") > 1 and parsed.get_backend_name() != "sqlite":  # what follows the first would be taken for a host
+        raise InvalidInput("--storage has more than one @; write one of a user or a password as %40, and / as %2F")
+    return parsed
+
+
+def _absolute(url: str) -> str:
+    """The URL with an absolute path, so that it means the same in any folder."""
+    parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:"):
-            raise InvalidInput(f"the storage {url} keeps nothing; give the URL of a file, as in sqlite:///studies.db")
+            raise InvalidInput(
+                f"the storage {masked(url)} keeps nothing; give the URL of a file, as in sqlite:///studies.db"
+            )
         parsed = parsed.set(database=str(Path(str(parsed.database)).absolute()))
     return parsed.render_as_string(hide_password=False)
 
@@ -137,9 +177,19 @@ def _sqlite(url: str) -> RDBStorage:
 def _server(url: str) -> RDBStorage:
     """Connect to a server; a connection that it has closed, during hours of training, is made again when needed."""
     options: dict[str, Any] = {"pool_pre_ping": True}
-    if make_url(url).get_backend_name() in ("postgresql", "mysql"):
+    parsed = _parsed(url)
+    if parsed.get_backend_name() in ("postgresql", "mysql", "mariadb"):
         options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT}
-    return RDBStorage(url, engine_kwargs=options)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername=DRIVER)
+    return RDBStorage(parsed.render_as_string(hide_password=False), engine_kwargs=options)
+
+
+def _how_to_install(url: str, error: ImportError) -> str:
+    """The remedy for a package that is not installed."""
+    if _parsed(url).drivername in ("postgresql", DRIVER, *REDIS):
+        return "pip install 'autocompress[storage]' has those for PostgreSQL and Redis"
+    return f"install {error.name or 'it'} with pip, or give the URL of another driver, as in mysql+pymysql://..."
 
 
 def _redis(url: str) -> JournalStorage:
@@ -155,10 +205,3 @@ def _connection_errors() -> tuple[type[Exception], ...]:
     from redis.exceptions import RedisError
 
     return StorageInternalError, SQLAlchemyError, RedisError
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of the error that an error was first caused by."""
-    while (cause := getattr(error, "orig", None) or error.__cause__) is not None:
-        error = cause
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autocompress.errors import RunError, cut
-from autocompress.evaluation.scores import Scores
+from autocompress.evaluation.scores import TO_TEACHER, Scores, score_of
 from autocompress.io import checkpoints
 from autocompress.io.typed import MALFORMED, checked
 
@@ -20,8 +20,8 @@ WEIGHTS = "student.safetensors"
 class Piece:
     """A piece of a student's refinement: so many more steps, by a schedule of their own, from the best weights so far.
 
-    `psnr_y` is what came out, in dB; where that was no better, the weights were not `kept`. `scores` are the PSNR-Y on
-    the way, by step of the piece. `ended` is in seconds since 1970.
+    `psnr_y` is what came out, in dB, by what chooses (see `score_of`); where that was no better, the weights were not
+    `kept`. `scores` are the same on the way, by step of the piece. `ended` is in seconds since 1970.
     """
 
     steps: int
@@ -95,6 +95,7 @@ class StudentRecord:
     """A student: `config` is its network's, `flops` are at 1280x720, `metrics` are means over the validation images.
 
     `psnr_y_by_image` is its PSNR-Y in dB on each of these; None in files of the first versions.
+    `psnr_y_to_teacher_by_image` is that to the teacher's images, where these choose.
     """
 
     family: str
@@ -106,6 +107,7 @@ class StudentRecord:
     provenance: Provenance
     latency_ms: float | None = None  # where latency is what counts
     psnr_y_by_image: Mapping[str, float] | None = None
+    psnr_y_to_teacher_by_image: Mapping[str, float] | None = None
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> StudentRecord:
@@ -120,10 +122,12 @@ class StudentRecord:
             provenance=Provenance.from_dict(content.get("provenance", {})),
             latency_ms=content.get("latency_ms"),
             psnr_y_by_image=content.get("psnr_y_by_image"),
+            psnr_y_to_teacher_by_image=content.get("psnr_y_to_teacher_by_image"),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON types."""
+        by_image = {name: getattr(self, name) for name in ("psnr_y_by_image", "psnr_y_to_teacher_by_image")}
         return {
             "family": self.family,
             "config": dict(self.config),
@@ -132,7 +136,7 @@ class StudentRecord:
             "params": self.params,
             **({} if self.latency_ms is None else {"latency_ms": self.latency_ms}),
             "metrics": dict(self.metrics),
-            **({} if self.psnr_y_by_image is None else {"psnr_y_by_image": dict(self.psnr_y_by_image)}),
+            **{name: dict(scores) for name, scores in by_image.items() if scores is not None},
             "provenance": self.provenance.to_dict(),
         }
 
@@ -147,9 +151,20 @@ class StudentRecord:
         return self.provenance.metrics_of_search or self.metrics
 
     @property
+    def score(self) -> float:
+        """What it is chosen by, in dB; see `score_of`."""
+        return score_of(self.metrics)
+
+    @property
+    def score_by_image(self) -> Mapping[str, float] | None:
+        """The same of each validation image; None where that was not kept."""
+        to_teacher = self.psnr_y_to_teacher_by_image
+        return self.psnr_y_by_image if to_teacher is None else to_teacher
+
+    @property
     def objectives(self) -> list[float]:
-        """The values of its trial: PSNR-Y in dB, and cost."""
-        return [self.judged["psnr_y"], self.cost]
+        """The values of its trial: its score in dB, and cost."""
+        return [score_of(self.judged), self.cost]
 
     @property
     def refined_steps(self) -> int:
@@ -165,8 +180,13 @@ class StudentRecord:
         )
         if not piece.kept:
             return replace(self, provenance=provenance)
-        by_image = scores.by_image("psnr_y")
-        return replace(self, metrics=scores.mean, psnr_y_by_image=by_image, provenance=provenance)
+        return replace(
+            self,
+            metrics=scores.mean,
+            psnr_y_by_image=scores.by_image("psnr_y"),
+            psnr_y_to_teacher_by_image=scores.by_image(TO_TEACHER) if TO_TEACHER in scores.mean else None,
+            provenance=provenance,
+        )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from autocompress.evaluation.scores import score_of
 from autocompress.search.pareto import Point, ReferencePoint, front, hypervolume
 from autocompress.search.run.student import StoredStudent
 
@@ -55,7 +56,7 @@ def next_piece(
     come first, in the same order.
     """
     paces = _seconds_a_step(students, own_steps)
-    points = {student.trial: Point(student.trial, student.metrics["psnr_y"], student.cost) for student in students}
+    points = {student.trial: Point(student.trial, student.score, student.cost) for student in students}
     eligible = {point.trial for point in front(list(points.values()))}.difference(excluded)
     plans = []
     for student in students:
@@ -88,7 +89,7 @@ def expected_gain(student: StoredStudent) -> float:
     rungs = [psnr for step, psnr in sorted(scores.items()) if step > 0]
     if len(rungs) >= 2:
         firsts.append(FROM_RUNGS * (rungs[-1] - rungs[-2]))
-    best = student.judged["psnr_y"]
+    best = score_of(student.judged)
     for ordinal, piece in enumerate(pieces):
         firsts.append(max(0.0, piece.psnr_y - best) / DECAY**ordinal)
         best = max(best, piece.psnr_y)

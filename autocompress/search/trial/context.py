@@ -12,7 +12,18 @@ from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import ImagePair
 from autocompress.distill.training import Training
-from autocompress.evaluation.scores import METRICS, OnImage, Scores, Upscaler, evaluate
+from autocompress.evaluation.metrics import psnr_y
+from autocompress.evaluation.scores import (
+    METRICS,
+    MOST_TO_TEACHER,
+    TO_TEACHER,
+    Image,
+    OnImage,
+    Scores,
+    Upscaler,
+    evaluate,
+    score_of,
+)
 from autocompress.networks.base import Config, Family, Shrinker, SRNetwork
 from autocompress.search.run.crops import Pieces
 from autocompress.search.space.joint_space import StudentSpace
@@ -45,6 +56,7 @@ class TrialContext:
     valid: list[ImagePair]
     skipped: Mapping[str, str]  # images that cannot be used, each with the reason
     estimate: Estimate | None  # None where the validation images are small enough to be scored whole
+    outputs: Mapping[str, Image] | None  # of the target on validation images, where students are compared with them
     bicubic: dict[str, float]  # its scores
     spaces: Mapping[str, PreparedSpace]
     crops: Pieces
@@ -97,13 +109,16 @@ class TrialContext:
         )
 
     def psnr_y(self, upscale: Upscaler) -> float:
-        """An estimate of the mean PSNR-Y on the validation images: exact where they are small.
+        """An estimate of the mean PSNR-Y that students are chosen by, on the validation images: exact for small ones.
 
         Students rank by it as by the full score (benchmarks/default_search.py); so that it reads like one, it is scaled
         to be right for bicubic and for the (best) teacher.
         """
         if self.estimate is None:
-            return self.score(upscale, ["psnr_y"]).mean["psnr_y"]
+            return score_of(self.score(upscale, ["psnr_y"]).mean)
+        if self.outputs is not None:  # right for bicubic alone: the teacher is infinitely near to itself
+            difference = self.estimate.psnr_y(upscale) - self.bicubic[BY_TILES]
+            return min(self.bicubic[TO_TEACHER] + difference, MOST_TO_TEACHER)
         references = self.references
         bicubic, teacher = references["bicubic"], references["teacher"]
         span = (teacher["psnr_y"] - bicubic["psnr_y"]) / (teacher[BY_TILES] - bicubic[BY_TILES])
@@ -112,8 +127,18 @@ class TrialContext:
     def score(
         self, upscale: Upscaler, metrics: Iterable[str] = tuple(METRICS), on_image: OnImage | None = None
     ) -> Scores:
-        """Score on the validation images."""
-        return evaluate(upscale, self.valid, self.task.scale, metrics, on_image)
+        """Score on the validation images, and where the teacher's images choose, by TO_TEACHER too."""
+        outputs, scale, near = self.outputs, self.task.scale, dict[str, float]()
+        if outputs is None:
+            return evaluate(upscale, self.valid, scale, metrics, on_image)
+
+        def compare(image: str, sr: Image) -> None:
+            near[image] = min(psnr_y(sr, outputs[image], border=scale), MOST_TO_TEACHER)
+            if on_image is not None:
+                on_image(image, sr)
+
+        scores = evaluate(upscale, self.valid, scale, metrics, compare)
+        return Scores({image: row | {TO_TEACHER: near[image]} for image, row in scores.images.items()})
 
 
 def best_space(task: Task, spaces: Mapping[str, PreparedSpace]) -> StudentSpace:

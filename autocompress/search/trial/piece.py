@@ -12,7 +12,7 @@ import safetensors.torch
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
 from autocompress.errors import DiskFull
-from autocompress.evaluation.scores import Image, network_upscaler
+from autocompress.evaluation.scores import Image, network_upscaler, score_of
 from autocompress.io import checkpoints
 from autocompress.networks.base import SRNetwork
 from autocompress.prune import from_scratch
@@ -130,8 +130,8 @@ class _Piece(Attempt):
 
         with self.timed("scoring"):
             scores = self.context.score(network_upscaler(training.student), on_image=keep)
-        psnr = scores.mean["psnr_y"]
-        better = psnr > job.student.metrics["psnr_y"]
+        psnr = score_of(scores.mean)
+        better = psnr > job.student.score
         with self.timed("writing"):
             if better:
                 checkpoints.save_tensors(job.folder / WEIGHTS, training.student.state_dict())

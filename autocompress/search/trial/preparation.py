@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,10 +17,18 @@ from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.sources import ImagePair
 from autocompress.distill.targets import teacher_targets
-from autocompress.evaluation.scores import Upscaler, bicubic_upscaler, check_finite, evaluate, network_upscaler
+from autocompress.evaluation.scores import (
+    TO_TEACHER,
+    Upscaler,
+    bicubic_upscaler,
+    check_finite,
+    evaluate,
+    network_upscaler,
+)
 from autocompress.io import cache, checkpoints
 from autocompress.networks.base import SRNetwork
 from autocompress.search.run.crops import Pieces, make_crops
+from autocompress.search.settings import Score
 from autocompress.search.space.joint_space import StudentSpace
 from autocompress.search.task import Task
 from autocompress.search.timer import PhaseTimer
@@ -52,8 +60,13 @@ def prepare(
     targets = {space.target_digest: _run_target(space, bank, precision, stages) for space in task.joint_space}
     bank, targets = _place(bank, targets, precision)
     scorer = _Scorer(task.scale, valid, valid_bank.key, estimate_by_tiles(valid, task.scale))
+    by_teacher = _scorer_by_teacher(task, valid_bank, precision, stages)
     with stages("scoring teacher and bicubic"):
         bicubic = scorer.scores_of("bicubic", bicubic_upscaler(task.scale))
+        if by_teacher is not None:
+            found = by_teacher.scores_of("bicubic", bicubic_upscaler(task.scale))
+            bicubic |= {BY_TILES: found[BY_TILES]} if BY_TILES in found else {}
+            bicubic[TO_TEACHER] = found["psnr_y"]
     spaces = {
         space.name: _prepare_space(task, space, bank, targets[space.target_digest], precision, scorer, stages)
         for space in task.joint_space
@@ -61,7 +74,9 @@ def prepare(
     with stages("cutting out crops"):
         crops = crops or _cut_crops(task, scorer, best_space(task, spaces), precision)
     skipped = dict((*bank.skipped, *valid_bank.skipped))
-    return TrialContext(task, stages.timer, precision, bank, valid, skipped, scorer.estimate, bicubic, spaces, crops)
+    estimate = scorer.estimate if by_teacher is None else by_teacher.estimate
+    outputs = None if by_teacher is None else {pair.name: pair.hr for pair in by_teacher.pairs}
+    return TrialContext(task, stages.timer, precision, bank, valid, skipped, estimate, outputs, bicubic, spaces, crops)
 
 
 @dataclass(frozen=True)
@@ -108,6 +123,19 @@ class _Scorer:
         folder = cache.entry("scores", f"{name}-{self.key}-{SCORES_FORMAT}", build)
         scores: dict[str, float] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
         return scores
+
+
+def _scorer_by_teacher(task: Task, valid_bank: PixelBank, precision: Precision, stages: _Stages) -> _Scorer | None:
+    """A scorer with the target's output, in float32, in the place of HR; None where HR images choose."""
+    if task.settings.score is not Score.TEACHER:
+        return None
+    space, what = next(iter(task.joint_space)), "running the teacher on the validation images"
+    with stages(what):
+        target = _on_device(space.target, precision)
+        outputs = teacher_targets(target, valid_bank, replace(precision, dtype="float32"), stages.tenths(what))
+    pairs = _pairs(replace(valid_bank, hr=outputs))
+    key = f"{space.target_digest}-{valid_bank.key}"
+    return _Scorer(task.scale, pairs, key, estimate_by_tiles(pairs, task.scale))
 
 
 def _decode(task: Task, stages: _Stages) -> tuple[PixelBank, PixelBank]:

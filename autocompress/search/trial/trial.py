@@ -11,7 +11,7 @@ import torch
 import autocompress
 from autocompress.distill.training import Training
 from autocompress.errors import DiskFull
-from autocompress.evaluation.scores import Scores, network_upscaler
+from autocompress.evaluation.scores import TO_TEACHER, Scores, network_upscaler
 from autocompress.io import checkpoints
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
@@ -152,4 +152,5 @@ class _Trial(Attempt):
             provenance=provenance,
             latency_ms=candidate.latency,
             psnr_y_by_image=scores.by_image("psnr_y"),
+            psnr_y_to_teacher_by_image=None if context.outputs is None else scores.by_image(TO_TEACHER),
         )

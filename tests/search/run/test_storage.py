@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from helpers.servers import Server, postgresql, redis
 
 from autocompress.errors import InvalidInput, RunError
 from autocompress.search import RunFolder, Settings
-from autocompress.search.run.storage import masked
+from autocompress.search.run.storage import StudyStorage, masked
 
 __all__ = ["postgresql", "redis"]  # fixtures
 
@@ -81,7 +82,7 @@ def test_a_run_does_not_move_to_a_storage(small: Make, tmp_path: Path) -> None:
         ("sqlite:///:memory:", "keeps nothing"),
         ("sqlite:////nowhere/at/all.db", "check its address"),
         ("magic://host/db", "check its address"),
-        ("postgresql+psycopg2://me:secret@127.0.0.1:1/db?password=secret", "me:***@127.0.0.1:1/db"),
+        ("postgresql://me:secret@127.0.0.1:1/db?password=secret", "me:***@127.0.0.1:1/db"),
         ("redis://:secret@127.0.0.1:1", "redis://:***@127.0.0.1:1"),
     ],
 )
@@ -95,10 +96,10 @@ def test_what_cannot_be_reached_is_refused(small: Make, url: str, said: str) -> 
     assert not wanted.folder.exists()
 
 
-@pytest.mark.parametrize(("package", "url"), [("psycopg2", "postgresql://host/db"), ("redis", "redis://host:1")])
+@pytest.mark.parametrize(("package", "url"), [("psycopg", "postgresql://host/db"), ("redis", "redis://host:1")])
 def test_a_missing_package_is_named(small: Make, package: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if package == "psycopg2":
-        monkeypatch.setitem(sys.modules, "psycopg2", None)
+    if package == "psycopg":
+        monkeypatch.setitem(sys.modules, "psycopg", None)
     else:
         from optuna.storages.journal import _redis
 
@@ -108,7 +109,62 @@ def test_a_missing_package_is_named(small: Make, package: str, url: str, monkeyp
         fake_trials.run(small(storage=url), FakeSetup(), here=True)
 
 
-def test_passwords_are_hidden() -> None:
-    assert masked("postgresql://me:pass@host/db?sslpassword=pass&password=pass").count("pass") == 2
-    assert "pass" not in masked("redis://:pass@host:1/0")
-    assert json.dumps(masked("mysql://me@host/db")) == '"mysql://me@host/db"'
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:SECRET@host/db",
+        "postgresql://me:SEC%2FRET@host/db",
+        "postgresql://host/db?password=SECRET",
+        "postgresql://host/db?sslpassword=SECRET&sslmode=require",
+        "postgresql://host/db?options=-c%20password%3DSECRET",
+        "mysql+pymysql://host/db?ssl_password=SECRET",
+        "postgresql://host/db?passfile=SECRET",
+        "postgresql://host/db?Password=SECRET&Password=SECRET2",
+        "redis://:SECRET@host:1/0",
+        "redis://host:1/0?password=SECRET",
+        "rediss://host:1/0?ssl_password=SECRET",
+        "sqlite:////data/all.db?key=SECRET",
+    ],
+)
+def test_secrets_are_hidden_wherever_they_stand(url: str) -> None:
+    shown = masked(url)
+    assert "SEC" not in shown
+    assert "***" in shown
+    assert masked(shown) == shown  # as config.json has it, it is compared with what is given
+
+
+def test_secrets_are_hidden_in_what_drivers_say() -> None:
+    storage = StudyStorage("postgresql://me:SE%2FCRET@host/db?options=-c%20password%3DHIDDEN&sslmode=require", "study")
+    said = storage._reason(ValueError("no host for me, SE/CRET, SE%2FCRET, -c password=HIDDEN, require\nmore"))
+    assert said == "no host for me, ***, ***, ***, require"
+
+
+def test_what_is_no_secret_is_shown() -> None:
+    assert json.dumps(masked("mysql://me@host/db?charset=utf8")) == '"mysql://me@host/db?charset=utf8"'
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:SEC@RET@host/db",
+        "redis://host:SECRET/0",
+        "SECRET",
+        "postgresql://me:SE:C@RET@h:1",
+        "mysql://me:S@EC?RET@h",
+    ],
+)
+def test_what_cannot_be_parsed_is_not_repeated(small: Make, url: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        fake_trials.run(small(storage=url), FakeSetup(), here=True)
+    assert "EC" not in str(caught.value)
+    assert "RET" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_postgresql_means_the_driver_that_is_installed(small: Make) -> None:
+    """Of SQLAlchemy 2.0 and 2.1, which take it for different ones, and of the extra."""
+    with pytest.raises(InvalidInput, match=r"psycopg'|connection") as caught:
+        fake_trials.run(small(storage="postgresql://me@127.0.0.1:1/db"), FakeSetup(), here=True)
+    assert "psycopg2" not in str(caught.value)
+    extras = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert any(one.startswith("psycopg[binary]") for one in extras["optional-dependencies"]["storage"])

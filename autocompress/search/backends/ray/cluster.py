@@ -11,6 +11,7 @@ from math import ceil
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from autocompress.errors import InvalidInput
 from autocompress.search.settings import OnRay
@@ -46,7 +47,8 @@ def _init(wanted: OnRay) -> None:
     if wanted.address is None:
         # as many as are asked for, even if there are fewer: as with several workers without Ray
         cpus = None if wanted.workers is None else max(os.cpu_count() or 1, ceil(wanted.workers * wanted.cpus))
-        ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
+        with _on_loopback():
+            ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
         return
     try:
         ray.init(wanted.address, **options)
@@ -56,6 +58,26 @@ def _init(wanted: OnRay) -> None:
             f"--address {wanted.address}: cannot join a Ray cluster there ({first}); run this on a node of a cluster, "
             "as `ray start` makes one, or leave --address out to use this machine"
         ) from error
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """A context in which a Ray that is started listens on 127.0.0.1 alone: whoever reaches it can run code.
+
+    Ray has no option for that. It does so where it thinks that there are no clusters, as it does on some systems; that
+    is a variable, for the processes that it starts, which is read once, when Ray is imported.
+    """
+    name, before = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, ray_constants.ENABLE_RAY_CLUSTER
+    variable = os.environ.get(name)
+    os.environ[name], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        if variable is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = variable
 
 
 def _check(wanted: OnRay) -> None:

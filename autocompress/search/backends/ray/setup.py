@@ -11,6 +11,7 @@ import torch
 
 from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError
+from autocompress.networks.registry import register
 from autocompress.search.run.crops import Pieces
 from autocompress.search.settings import OnRay, Settings
 from autocompress.search.space.joint_space import JointSpace
@@ -51,6 +52,9 @@ class SentTask:
     def open(self) -> Work:
         """AutocompressError if the images are missing on this node, or are others."""
         torch.set_num_threads(self.threads)
+        for space in self.joint_space:
+            if space.family.derives_space:  # of a user's own code, or of spandrel: not known here yet
+                register(space.family)
         for folder in (self.settings.train, self.settings.val):
             if folder is not None and not folder.is_dir():
                 raise AutocompressError(

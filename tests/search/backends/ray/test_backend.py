@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.programs import descendants
 
 from autocompress.search import OnRay
 from autocompress.search.trial.messages import Failed, Finished, Job, Message, RungReached, StepDone, Work
@@ -93,6 +94,20 @@ def poll_until(backend: Any, count: int, seconds: float = 60) -> list[Message]:
         assert time.monotonic() < end, messages
         messages += backend.poll(0.5)
     return messages
+
+
+def test_a_ray_that_we_start_listens_on_this_machine_alone() -> None:
+    """Whoever reaches it can run code."""
+    links = [link for pid in descendants(os.getpid()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    sockets = {str(link.readlink()) for link in links if link.is_symlink()}
+    listening = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            _, address, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                listening.append(address.partition(":")[0])
+    assert listening
+    assert {address[-8:] for address in listening} == {"0100007F"}  # 127.0.0.1, or ::ffff:127.0.0.1
 
 
 def test_a_trial_waits_at_its_rungs(backend: Callable[..., Any], tmp_path: Path) -> None:

@@ -2,10 +2,14 @@
 
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from helpers.own_network import OwnNetwork, write_own_network
 from PIL import Image
 
 from autocompress.errors import AutocompressError
@@ -43,3 +47,16 @@ def test_images_that_are_not_there_are_named(sent: bytes, tmp_path: Path) -> Non
     shutil.rmtree(tmp_path / "own")
     with pytest.raises(AutocompressError, match="own: no such folder here; images must have the same path on every"):
         pickle.loads(sent).open()
+
+
+@pytest.mark.slow
+def test_networks_of_own_code_are_opened_in_another_process(here: Path, photos: Path) -> None:
+    write_own_network(here / "own.py")
+    torch.save(OwnNetwork(feat=8).state_dict(), "own.pth")
+    code = {"code": str(here / "own.py:OwnNetwork"), "input_range": 1.0}
+    target = {"target": "own.pth", "target_code": code["code"], "target_input_range": 1.0}
+    wanted = Settings(budget_flops=10**9, teachers=("own.pth",), train=photos, steps=2, **code, **target)
+    context = prepare(open_task(wanted), crops=crops_of(RunFolder(here / "run")))
+    Path("sent").write_bytes(pickle.dumps(SentTask.of(context, OnRay(cpus=1))))
+    there = "import pickle, sys; assert callable(pickle.load(open(sys.argv[1], 'rb')).open())"
+    subprocess.run([sys.executable, "-c", there, "sent"], check=True)

@@ -1,0 +1,40 @@
+"""Text and tables in which foreign names can stand: on a terminal they are shown, and never obeyed."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.markup import escape
+from rich.table import Table as RichTable
+from typing_extensions import override
+
+from autocompress.names import printable
+
+
+def echo(message: object = "", err: bool = False, nl: bool = True) -> None:
+    """Print a text; in a pipe or a file, stdout gets it as it is, so that a program finds the files named there."""
+    text = str(message)
+    if err or sys.stdout.isatty():
+        text = "\n".join(map(printable, text.split("\n")))
+    typer.echo(text, err=err, nl=nl, color=True)  # what looks like a colour is part of a name
+
+
+class Table(RichTable):
+    """A table whose texts are not markup."""
+
+    def __init__(self, *headings: str, title: str | None = None, show_footer: bool = False) -> None:
+        title = None if title is None else _plain(title)
+        super().__init__(*headings, title=title, title_justify="left", show_footer=show_footer)
+
+    @override
+    def add_row(self, *cells: object, style: str | None = None) -> None:  # type: ignore[override]
+        super().add_row(*(_plain(str(cell)) for cell in cells), style=style)
+
+    def add_caption(self, text: str) -> None:
+        """Put a line below it."""
+        self.caption = _plain(text)
+
+
+def _plain(text: str) -> str:
+    return escape(printable(text))

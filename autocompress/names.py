@@ -1,0 +1,37 @@
+"""Names that others have given (to files, teachers, tensors), made fit to be shown: they are text, and do nothing."""
+
+from __future__ import annotations
+
+import re
+
+_MARKDOWN = re.compile(r"[\\`*\[\]|]")  # what can begin a link, a picture, a code or another cell
+_FORMULA = re.compile(r"\A\s*[=+\-@\t\r]")  # what spreadsheets take for the beginning of a formula
+
+
+class Markdown(str):
+    """A text that is Markdown already."""
+
+    __slots__ = ()
+
+
+def printable(text: str) -> str:
+    """A text with escapes for its characters that are none: newlines, what terminals obey, what turns text around."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def as_markdown(text: str) -> str:
+    """A text that Markdown and the HTML in it show as it is."""
+    escaped = _MARKDOWN.sub(r"\\\g<0>", printable(text))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def as_code(text: str) -> str:
+    """A text as code within a line of Markdown."""
+    return f"`{printable(text).replace('`', chr(39))}`"
+
+
+def as_cell(value: object) -> object:
+    """A value of a CSV file; a text that a spreadsheet would compute gets an apostrophe in front, which it hides."""
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if _FORMULA.match(value) else printable(value)
