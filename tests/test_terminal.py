@@ -1,6 +1,7 @@
 """How a running search looks: on a terminal, in a pipe, and with --quiet."""
 
 import io
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,29 @@ def drawn(live: LiveDisplay) -> str:
     return captured.get()
 
 
+@pytest.mark.parametrize("name", ["FORCE_COLOR", "TTY_COMPATIBLE"])
+def test_what_is_no_terminal_gets_plain_lines_whatever_is_forced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """As in a notebook's kernel, where each drawing would be an output of its own."""
+    monkeypatch.setenv(name, "1")
+    display = make_display(2, 10)
+    assert type(display) is Display
+    with display:
+        display.on_stage("opening")
+        display.on_trial_start(1, CANDIDATE, 20.0)
+        for step in range(10):
+            display.on_step(1, step)
+    with step_display(100) as steps:
+        for step in range(100):
+            steps.step(step + 1)
+    list(counted(range(100), 100, "images"))
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert "\r" not in said
+    assert len(said.splitlines()) <= 2 + StepDisplay.LINES
+
+
 def test_quiet_shows_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
     with make_display(2, 10, quiet=True) as shown:
@@ -108,7 +132,8 @@ def test_a_quiet_prune_prints_its_result_alone(call: Call, teacher_file: Path, p
 
 
 def test_a_terminal_that_cannot_draw_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     assert isinstance(make_display(2, 10), LiveDisplay)
     monkeypatch.setenv("TERM", "dumb")
     assert not isinstance(make_display(2, 10), LiveDisplay)

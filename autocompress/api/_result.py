@@ -114,6 +114,23 @@ class Result:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.path}: {len(self.run.students())} students>"
 
+    def _repr_html_(self) -> str | None:
+        """The front as a table, which notebooks show; None where there is none yet, and they show the `repr`."""
+        import pandas as pd
+
+        from autocompress.errors import RunError
+        from autocompress.search.results.front import cells, pick, rows
+
+        try:
+            front = self.front
+        except RunError:
+            return None
+        best = pick(front)["trial"]
+        headings = ("student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher")
+        lines = [(f"{row['trial']}{' *' * (row['trial'] == best)}", *cells(row)) for row in rows(front)]
+        html: str = pd.DataFrame(lines, columns=["trial", *headings]).to_html(index=False)
+        return html
+
 
 def open_run(path: str | Path, storage: str | None = None) -> Result:
     """The result of a run in a folder, also while the search goes on; RunError where there is none.

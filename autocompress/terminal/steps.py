@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -37,8 +38,13 @@ def counted(items: Iterable[Item], total: int, what: str, quiet: bool = False) -
 
 
 def new_console(quiet: bool = False) -> Console:
-    """A console that writes to stderr, in a notebook too."""
-    return Console(stderr=True, highlight=False, quiet=quiet, force_jupyter=False)
+    """A console that writes to stderr, in a notebook too.
+
+    Notebooks and CI set FORCE_COLOR, which rich takes for a terminal; but where lines cannot be redrawn, each time that
+    one is drawn would be one more output.
+    """
+    terminal = None if sys.stderr.isatty() else False
+    return Console(stderr=True, highlight=False, quiet=quiet, force_jupyter=False, force_terminal=terminal)
 
 
 def can_draw(console: Console) -> bool:

@@ -255,3 +255,10 @@ def test_the_page_runs(
     for file in ("models/index.json", "photo_x2.png", "mini.safetensors", "mini.json", "teacher.safetensors"):
         assert (tmp_path / file).is_file()
     assert "--budget-flops: 'plenty' is no amount; write a number >= 1 with" in capsys.readouterr().out
+
+
+def test_a_notebook_shows_the_front_as_a_table(result: Result) -> None:
+    html = result._repr_html_()
+    assert html is not None
+    assert html.count("<tr") == 1 + len(result.front)
+    assert f"{result.best().trial} *" in html
