@@ -80,8 +80,7 @@ def test_folders_of_other_names_are_ignored(copied: RunFolder) -> None:
         shutil.copy(copied.students()[0].file.with_name("student.json"), copied.path / "trials" / name[:200])
     (copied.path / "trials" / "0077").write_text("a file")
     assert [student.trial for student in copied.students()] == before
-    assert copied.other_folders()[:2] == ["0001 (copy)", "0001.bak"]
-    assert {"9999", "0077"} <= set(copied.other_folders())
+    assert {"0001 (copy)", "0001.bak", "9999", "0077"} <= set(copied.other_folders())
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"x" * 100, b"\x80\x02]q\x00."])
