@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,9 +111,11 @@ def train_teacher(
         learning_rate=learning_rate,
         warmup=0.01,
         clip=0.4,
-        teacher_share=0.0 if target is None else teacher_share,
+        teacher_share=teacher_share,
         seed=seed,
     )
+    if target is None:
+        recipe = replace(recipe, teacher_share=0.0)
     described: dict[str, Any] = {"target": None if target is None else str(target)}
     if start is None:
         network = _from_scratch(family, 2 if scale is None else scale, config or {}, seed)
