@@ -24,7 +24,7 @@ from autocompress.networks.swinir.windows import WindowAttention, edge_masks, li
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K
 UPSAMPLERS = ("pixelshuffledirect", "pixelshuffle")
-LARGEST_WINDOW = 32  # pixels a side: attention takes memory as its fourth power
+LARGEST_WINDOW = 64  # pixels a side (published networks: up to 16): attention takes memory as its fourth power
 NUM_FEAT = 64  # channels after `conv_before_upsample`; no setting in the official code either
 # LR pixels around a tile. Every shifted layer and convolution lets a pixel see further (SwinIR-S: 100 pixels), but
 # what comes from beyond the next few windows is small. Tiles of 64 pixels of a photograph by the shipped SwinIR-S agree
