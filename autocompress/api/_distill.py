@@ -36,6 +36,7 @@ def distill(
     config: Mapping[str, Any] | None = None,
     teacher: str | Path | None = None,
     target: str | Path | None = None,
+    allow_weak_teacher: bool = False,
     target_code: str | None = None,
     target_set: Sequence[str] | None = None,
     target_input_range: float | None = None,
@@ -56,6 +57,7 @@ def distill(
     config: counts of the student and numbers of its training, such as {"num_feat": 16}.
     teacher: what is shrunk. None: the one that ships with the package.
     target: what the student learns from. None: the teacher.
+    allow_weak_teacher: take a teacher or a target that upscales worse than bicubic.
     target_code, target_set, target_input_range: for a target of your own code, as in `search`.
     init: how the student starts, see `Init`.
     recipe: ours or paper; `steps` None: as many as that has.
@@ -78,7 +80,7 @@ def distill(
         state_file,
         train_to_file,
     )
-    from autocompress.evaluation.scores import MIN_SIDE
+    from autocompress.evaluation.scores import MIN_SIDE, check_teachers
     from autocompress.networks import FAMILIES, PRESETS, family_of
     from autocompress.networks.teachers import default_teacher, load_target, load_teacher
     from autocompress.report import write_curve
@@ -106,6 +108,8 @@ def distill(
         train_pixels = sys.maxsize
     source = open_training_images(None if train is None else Path(train), shrunk.scale, plan, train_pixels)
     valid = open_validation_images(None if val is None else Path(val), shrunk.scale)
+    taught = [(f"the teacher {teacher}", shrunk), *([] if target is None else [(f"the target {target}", learnt_from)])]
+    check_teachers(taught, valid, allow_weak=allow_weak_teacher)
     used = precision_to_go_on(state_file(out)) or precision.choose()
     described = {"teacher": teacher, "target": None if target is None else str(target), "init": str(init)}
     with step_display(plan.steps, quiet=not progress) as display:

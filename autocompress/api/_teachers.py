@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,9 +114,11 @@ def train_teacher(
         patch_size=patch_size,
         learning_rate=learning_rate,
         warmup=0.01,
-        teacher_share=0.0 if target is None else teacher_share,
+        teacher_share=teacher_share,
         seed=seed,
     )
+    if target is None:
+        recipe = replace(recipe, teacher_share=0.0)
     teacher = load_target(target, target_code, target_set, target_input_range)
     described: dict[str, Any] = {"target": None if target is None else str(target)}
     if start is None:
