@@ -39,6 +39,7 @@ def distill(
     code_set: Sequence[str] | None = None,
     input_range: float | None = None,
     target: str | Path | None = None,
+    allow_weak_teacher: bool = False,
     target_code: str | None = None,
     target_set: Sequence[str] | None = None,
     target_input_range: float | None = None,
@@ -60,6 +61,7 @@ def distill(
     teacher: what is shrunk. None: that file, or the one that ships with the package.
     code, code_set, input_range: for a teacher of your own code, as `code`, `set` and `input_range` in `search`.
     target: what the student learns from. None: the teacher.
+    allow_weak_teacher: take a teacher or a target that upscales worse than bicubic.
     target_code, target_set, target_input_range: for a target of your own code, as in `search`.
     init: how the student starts, see `Init`.
     recipe: ours or paper; `steps` None: as many as that has.
@@ -82,20 +84,17 @@ def distill(
         state_file,
         train_to_file,
     )
-    from autocompress.evaluation.scores import MIN_SIDE
+    from autocompress.evaluation.scores import MIN_SIDE, check_teachers
     from autocompress.networks import family_of, shape
-    from autocompress.networks.teachers import load_teacher
+    from autocompress.networks.teachers import load_target, load_teacher
     from autocompress.report import write_curve
     from autocompress.terminal import step_display
 
     out = Path(out)
     check_out_file(out)
     check_recipe(recipe)
-    if target is None and target_code is not None:
-        raise InvalidInput(f"--target-code {target_code} needs the weights of its network; add --target FILE")
-    own = {"code": target_code, "set": target_set, "input_range": target_input_range}
     # the target first: of two families of one name, the student is of the teacher's
-    learnt_from = None if target is None else load_teacher(str(target), **own)
+    learnt_from = load_target(target, target_code, target_set, target_input_range)
     if code is None and (code_set or input_range is not None):
         raise InvalidInput("--code-set and --input-range are for your own code; add --code FILE.py:CALLABLE")
     teacher = _teacher_file(network, teacher, code)
@@ -113,6 +112,8 @@ def distill(
         train_pixels = sys.maxsize
     source = open_training_images(None if train is None else Path(train), shrunk.scale, plan, train_pixels)
     valid = open_validation_images(None if val is None else Path(val), shrunk.scale)
+    taught = [(f"the teacher {teacher}", shrunk), *([] if target is None else [(f"the target {target}", learnt_from)])]
+    check_teachers(taught, valid, allow_weak=allow_weak_teacher)
     used = precision_to_go_on(state_file(out)) or precision.choose()
     described: dict[str, Any] = {
         "teacher": teacher,

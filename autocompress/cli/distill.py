@@ -9,6 +9,7 @@ import typer
 
 from autocompress.api.choices import RecipeName
 from autocompress.cli.options import (
+    AllowWeakTeacher,
     Quiet,
     TrainPixels,
     complete_init,
@@ -72,6 +73,7 @@ def distill(
         list[Path] | None,
         typer.Option(help="Folder of HR images to score the student on.", show_default="scikit-image's photographs"),
     ] = None,
+    allow_weak_teacher: AllowWeakTeacher = False,
     seed: Annotated[int, typer.Option(help="Seed of the start and the patches.")] = 0,
     quiet: Quiet = False,
     **overrides: Any,
@@ -99,6 +101,7 @@ def distill(
         train_pixels=train_pixels,
         val=val,
         data=data or [],
+        allow_weak_teacher=allow_weak_teacher,
         **overrides,
         seed=seed,
         progress=not quiet,

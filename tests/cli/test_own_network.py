@@ -31,7 +31,7 @@ def own(here: Path, photos: Path) -> Path:
 
 def search(photos: Path, *more: str) -> tuple[str, ...]:
     images = ("--train", str(photos), "--val", str(photos))
-    network = ("--teacher", "own.pth", *OWN, "--set", "feat=12", "--input-range", "1")
+    network = ("--teacher", "own.pth", *OWN, "--set", "feat=12", "--input-range", "1", "--allow-weak-teacher")
     return ("search", *network, "--budget-flops", "500M", *images, "--steps", "2", "--out", "run", *more)
 
 
@@ -81,7 +81,7 @@ TARGET = ("--target", "own.pth", "--target-code", "own.py:OwnNetwork", "--target
 def test_an_edsr_student_learns_from_a_network_of_own_code(
     call: Call, own: Path, photos: Path, search_words: list[object]
 ) -> None:
-    words = (*search_words, *TARGET, "--target-input-range", "1", "--out", "run")
+    words = (*search_words, *TARGET, "--target-input-range", "1", "--allow-weak-teacher", "--out", "run")
     assert call(*words, "--trials", "1").code == 0
     cached = {entry.key for entry in cache.entries() if entry.kind == "targets"}
     again = call(*words, "--trials", "2")
@@ -110,7 +110,18 @@ def test_distill_from_a_network_of_own_code(call: Call, own: Path, photos: Path,
         "--out",
         "a.safetensors",
     )
-    ended = call(*student, *TARGET, "--target-input-range", "1", *images, "--steps", "2", "--out", "a.safetensors")
+    ended = call(
+        *student,
+        *TARGET,
+        "--target-input-range",
+        "1",
+        "--allow-weak-teacher",
+        *images,
+        "--steps",
+        "2",
+        "--out",
+        "a.safetensors",
+    )
     assert ended.code == 0, ended.err
     provenance = json.loads((own / "a.json").read_text())["provenance"]
     assert provenance["target"] == "own.pth"
@@ -121,6 +132,7 @@ def test_distill_from_a_network_of_own_code(call: Call, own: Path, photos: Path,
 
 def distilled(photos: Path, *more: str) -> tuple[str, ...]:
     images = ("--train", str(photos), "--val", str(photos), "--data", str(photos), "--steps", "2")
+    images = (*images, "--allow-weak-teacher")
     return ("distill", "own.pth", *OWN, "--code-set", "feat=12", "--input-range", "1", *images, *more)
 
 

@@ -364,7 +364,17 @@ def test_a_target_of_another_family(photos: Path, teacher_file: Path, tmp_path: 
     checkpoints.save_tensors(teacher, network.state_dict())
     counts = ("--set", "embed_dim=6", "--set", "depth=1")
     result = distill(
-        photos, out, "swinir", "--teacher", str(teacher), "--target", str(teacher_file), "--init", "copy", *counts
+        photos,
+        out,
+        "swinir",
+        "--teacher",
+        str(teacher),
+        "--target",
+        str(teacher_file),
+        "--init",
+        "copy",
+        "--allow-weak-teacher",
+        *counts,
     )
     assert result.exit_code == 0, result.output
     assert load(out).config == SwinIRConfig(2, 6, (1, 1), (2, 2), 4)
