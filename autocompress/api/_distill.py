@@ -126,15 +126,19 @@ def distill(
 
 
 def _split(family: Family, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is set of the student's counts, and of its training; ConfigError for what is neither, or no number."""
+    """What is set of the student's network, and of its training; ConfigError for what is neither, or no such value."""
     from autocompress.distill.recipe import VARIABLE
 
     numbers = {field: value for field, value in config.items() if field in VARIABLE}
     given = {field: value for field, value in config.items() if field not in VARIABLE}
     counts = {count.field: count for count in family.counts}
+    choices = [choice.field for choice in family.choices]  # which the config itself checks
     for field, value in given.items():
+        if field in choices:
+            continue
         if field not in counts:
-            raise ConfigError(f"{field} is nothing that can be set here; these can: {', '.join([*counts, *VARIABLE])}")
+            known = ", ".join([*counts, *choices, *VARIABLE])
+            raise ConfigError(f"{field} is nothing that can be set here; these can: {known}")
         whole = counts[field].whole
         if not isinstance(value, int if whole else int | float) or isinstance(value, bool):
             raise ConfigError(f"{field} is {value!r}, but must be a {'whole ' if whole else ''}number")
@@ -147,7 +151,7 @@ def _student_config(
     """The student's: the preset's counts but for those that are given; a preset from scratch needs nothing more."""
     from dataclasses import replace
 
-    given = {} if preset is None else family.counts_of(preset)
+    given = {} if preset is None else family.fields_of(preset)
     student = family.student_config(teacher, {**given, **counts})
     if preset is not None and init == Init.SCRATCH and not counts:
         return replace(preset, scale=teacher.scale)

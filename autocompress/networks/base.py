@@ -138,6 +138,17 @@ class Count:
     optional: bool = False
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A field of a config that is one of a few words, which a search space may vary; the first one is the usual.
+
+    Where a space leaves it out, students have the teacher's.
+    """
+
+    field: str
+    words: tuple[str, ...]
+
+
 class Family(ABC):
     """An architecture: how it is configured, built, counted, read and shrunk."""
 
@@ -146,6 +157,7 @@ class Family(ABC):
     network_class: ClassVar[type[SRNetwork]]
     parts: ClassVar[tuple[str, ...]]  # module paths of what holds repeated parts; see `shrink.axes.groups_of`
     counts: ClassVar[tuple[Count, ...]]
+    choices: ClassVar[tuple[Choice, ...]] = ()
     # Fields of the config that no file of weights holds, so that a user may have to give them: see `load`.
     overrides: ClassVar[tuple[Override, ...]] = ()
     recipe: ClassVar[FamilyRecipe] = FamilyRecipe()
@@ -177,6 +189,14 @@ class Family(ABC):
     @abstractmethod
     def for_export(self, network: SRNetwork) -> SRNetwork:
         """An equal network whose every setting is in its tensors, so that official code computes the same."""
+
+    def for_programs(self, network: SRNetwork) -> SRNetwork:
+        """An equal network for files that hold its computation, and not its tensors alone: one of less work, if any."""
+        return self.for_export(network)
+
+    def program_flops(self, config: Config) -> int:
+        """`flops` of what `for_programs` makes, but for what it has to do at the border of an image."""
+        return self.flops(config)
 
     def official_tensors(self, network: SRNetwork) -> dict[str, Tensor]:
         """What official code stores for a network: its state dict, and any buffers that ours has no need to store."""
@@ -269,6 +289,15 @@ class Family(ABC):
     def counts_of(self, config: Config) -> dict[str, float]:
         """The `counts` of a config by name, which are its fields unless a family says otherwise."""
         return {count.field: getattr(config, count.field) for count in self.counts}
+
+    @property
+    def varied(self) -> list[str]:
+        """The names of the fields that a search space may vary: `counts`, then `choices`."""
+        return [*(count.field for count in self.counts), *(choice.field for choice in self.choices)]
+
+    def fields_of(self, config: Config) -> dict[str, float | str]:
+        """The `counts` and `choices` of a config by name."""
+        return {**self.counts_of(config), **{choice.field: getattr(config, choice.field) for choice in self.choices}}
 
     def values_of(self, count: Count) -> tuple[int, ...] | None:
         """The values of a count that its networks have, where these are known; None for all up to the teacher's."""
