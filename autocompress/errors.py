@@ -4,7 +4,11 @@ The command line shows an `InvalidInput` as one line and exits with 2; any other
 `AutocompressError` is a failure while running and exits with 1.
 """
 
+import reprlib
+
 from autocompress.names import printable
+
+SHOWN = 80  # characters of a value in an error
 
 
 class AutocompressError(Exception):
@@ -55,3 +59,15 @@ class DiskFull(AutocompressError, OSError):
 
     def __str__(self) -> str:
         return printable(str(self.args[0]))
+
+
+def shown(value: object) -> str:
+    """A value that a user or a file gave, as an error shows it: in one line, and cut where it is long."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"a whole number of {value.bit_length()} bits"
+    return cut(repr(value[: 2 * SHOWN]) if isinstance(value, str) else reprlib.repr(value))
+
+
+def cut(text: str, most: int = SHOWN) -> str:
+    """A text, cut where it is long."""
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -36,6 +36,17 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+def parse_number(text: str) -> float:
+    """`0.5` as 0.5; nan, inf and what is too large for a float are refused."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidInput(f"{text!r} is no finite number; write one such as 0.5 or 1e-4")
+    return number
+
+
 def format_count(count: float) -> str:
     """Three or four digits and a prefix: 11650000000 as `11.65G`."""
     count = float(f"{count:.4g}")  # before the prefix is chosen, or 999,999 would be 1000K
@@ -98,6 +109,14 @@ def read_milliseconds(name: str, given: Time) -> float:
     if isinstance(given, str) and given.strip()[-1:].isdigit():
         raise InvalidInput(f"{name}: {given!r} has no unit; write {given.strip()}ms or {given.strip()}s")
     return round(1000 * read_duration(name, given), 6)  # rounded: 0.03 s would be 30.000000000000004 ms or the like
+
+
+def read_number(name: str, given: float | str) -> float:
+    """Read a number; InvalidInput, with `name`, where it is none that is finite."""
+    try:
+        return parse_number(str(given))
+    except InvalidInput as error:
+        raise InvalidInput(f"{name}: {error}") from None
 
 
 def _read(name: str, given: float | str, parse: Callable[[str], Number]) -> Number:

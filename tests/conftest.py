@@ -17,7 +17,7 @@ import pytest
 import torch
 from helpers.browser import browser, open_page  # noqa: F401 (fixtures)
 from helpers.command_line import Call, Ended
-from helpers.edsr_networks import pixel_repeating_edsr
+from helpers.edsr_networks import tiny_edsr
 from helpers.images import write_waves
 from helpers.small_search import BUDGET, SPACE, FinishedSearch, Recorder, run_search
 
@@ -50,7 +50,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny_teacher() -> EDSR:
     """Its copy in a file is `teacher_file`."""
-    return pixel_repeating_edsr()
+    return tiny_edsr()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,15 @@ class NetworkCost:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Of a model: its scores on each data set, by the data set's name, and, where it was measured, its cost."""
+    """Of a model: its scores on each data set, by the data set's name, and, where it was measured, its cost.
+
+    `bicubic` are those of bicubic on the same images; empty where the model is bicubic.
+    """
 
     model: str
     scale: int
     scores: dict[str, Scores]
+    bicubic: dict[str, Scores] = field(default_factory=dict)
     cost: NetworkCost | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,6 +55,7 @@ class Evaluation:
             name: {
                 "images": {image: _finite(row) for image, row in scores.images.items()},
                 "mean": _finite(scores.mean),
+                **({"bicubic": _finite(self.bicubic[name].mean)} if name in self.bicubic else {}),
             }
             for name, scores in self.scores.items()
         }
@@ -83,7 +88,7 @@ def evaluate(
     """
     from autocompress.data.embedded import embedded
     from autocompress.data.sources import open_folder
-    from autocompress.evaluation.scores import MIN_SIDE, network_upscaler, pairs
+    from autocompress.evaluation.scores import MIN_SIDE, Scores, bicubic_upscaler, network_upscaler, pairs
     from autocompress.evaluation.scores import evaluate as score
     from autocompress.networks.teachers import load_teacher
     from autocompress.terminal import counted
@@ -102,12 +107,20 @@ def evaluate(
         scale, upscale = network.scale, network_upscaler(network, tile)
     sources = [open_folder(Path(folder), scale, min_size=MIN_SIDE, skip_bad_images=skip_bad_images) for folder in data]
     results: dict[str, Scores] = {}
+    bicubic: dict[str, Scores] = {}
     for source in sources or [embedded("valid", scale)]:
         images = counted(pairs(source, skip_bad_images), len(source), f"scoring {source.name}", not progress)
         name = source.name if source.name not in results else str(source.files[0].hr.parent)
-        results[name] = score(upscale, images, scale)
+        of_model, of_bicubic = Scores({}), Scores({})
+        for pair in images:
+            of_model.images.update(score(upscale, [pair], scale).images)
+            if network is not None:
+                of_bicubic.images.update(score(bicubic_upscaler(scale), [pair], scale).images)
+        results[name] = of_model
+        if network is not None:
+            bicubic[name] = of_bicubic
     cost = _measured(network, threads, device, progress) if network is not None and latency else None
-    return Evaluation(model, scale, results, cost)
+    return Evaluation(model, scale, results, bicubic, cost)
 
 
 def measure_latency(

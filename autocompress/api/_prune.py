@@ -32,6 +32,7 @@ def prune(
     *,
     train: str | Path | None = None,
     val: str | Path | None = None,
+    allow_weak_teacher: bool = False,
     recipe: str = RecipeName.OURS.value,
     steps: int | None = None,
     learning_rate: float | None = None,
@@ -44,6 +45,7 @@ def prune(
 
     teacher: a shipped one's name, or a file.
     train, val: folders of HR images to train on and to score on. None: scikit-image's photographs.
+    allow_weak_teacher: take a teacher that upscales worse than bicubic.
     recipe: ours or paper.
     steps, learning_rate: None: the recipe's. Lambda is scaled so that the whole pull stays.
     out: a folder for densities.json, .csv, .html and pruned.safetensors. None: nothing is written.
@@ -52,6 +54,7 @@ def prune(
     """
     from autocompress.compute import precision
     from autocompress.data.bank import PixelBank
+    from autocompress.evaluation.scores import check_teachers
     from autocompress.networks.teachers import load_teacher
     from autocompress.prune import densities_of
     from autocompress.terminal import step_display
@@ -63,6 +66,7 @@ def prune(
     settings = _settings(recipe, network.family, steps, seed)
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
     source, valid = _images(train, val, network.scale, settings)
+    check_teachers([(f"the teacher {teacher}", network)], valid, allow_weak=allow_weak_teacher)
     bank, used = PixelBank.open(source), replace(precision.choose(), dtype="float32", graphs=False)
     with step_display(settings.steps, quiet=not progress) as display:
         display.log(f"pruning {teacher} on {len(bank)} images of {source.name}; {used}")

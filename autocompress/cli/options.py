@@ -22,6 +22,10 @@ from autocompress.units import parse_count
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.", rich_help_panel=Panel.OUTPUT)]
 
+AllowWeakTeacher = Annotated[
+    bool, typer.Option("--allow-weak-teacher", help="Take a teacher that upscales worse than bicubic.")
+]
+
 TrainPixels = Annotated[
     int | None,
     typer.Option(
@@ -73,9 +77,15 @@ def with_network_options(command: Any) -> Any:
     return _with(command, {**_CODE, **_OVERRIDES})
 
 
-def with_target_options(command: Any) -> Any:
-    """As `with_overrides`, and with the options of `search` for a target of a user's own code."""
-    return _with(command, {**_TARGET, **_OVERRIDES})
+def with_target_code(command: Any) -> Any:
+    """Give a command, in the place of its `**` argument, the options of `search` for a target of a user's own code."""
+    return _with(command, _TARGET)
+
+
+def with_student_options(command: Any) -> Any:
+    """As `with_overrides` and `with_target_code`, and with options for a teacher of a user's own code."""
+    code = {"code": _CODE["code"], "code_set": _CODE["set"], "input_range": _CODE["input_range"]}
+    return _with(command, {**code, **_TARGET, **_OVERRIDES})
 
 
 _CODE: dict[str, Any] = {

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.api.choices import RecipeName
-from autocompress.cli.options import Quiet, complete_recipe, complete_teacher, with_overrides
+from autocompress.cli.options import AllowWeakTeacher, Quiet, complete_recipe, complete_teacher, with_overrides
 from autocompress.cli.printing import echo
 
 
@@ -41,6 +41,7 @@ def prune(
         float | None,
         typer.Option(help="Of the first steps; lambda is scaled as for --steps.", show_default="the recipe's"),
     ] = None,
+    allow_weak_teacher: AllowWeakTeacher = False,
     seed: Annotated[int, typer.Option(help="Seed of the patches.")] = 0,
     out: Annotated[
         Path | None,
@@ -65,6 +66,7 @@ def prune(
         steps=steps,
         learning_rate=learning_rate,
         seed=seed,
+        allow_weak_teacher=allow_weak_teacher,
         **overrides,
         out=out,
         progress=not quiet,

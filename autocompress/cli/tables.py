@@ -163,19 +163,21 @@ def latency_table(flops: int, params: int, measured: list[Latency]) -> Table:
 def show_scores(evaluation: Evaluation) -> None:
     """The scores on each data set, and, where they were measured, how long the network takes."""
     for name, scores in evaluation.scores.items():
-        show(scores_table(f"{evaluation.model} on {name}, x{evaluation.scale}", scores), SPARE_OF_SCORES)
+        title = f"{evaluation.model} on {name}, x{evaluation.scale}"
+        show(scores_table(title, scores, evaluation.bicubic.get(name)), SPARE_OF_SCORES)
     if evaluation.cost is not None:
         cost = evaluation.cost
         show(latency_table(cost.flops, cost.params, list(cost.latency.values())))
 
 
-def scores_table(title: str, scores: Scores) -> Table:
-    """The scores of each image and their mean."""
+def scores_table(title: str, scores: Scores, bicubic: Scores | None = None) -> Table:
+    """The scores of each image and their mean, with the mean of bicubic on the same images below."""
     table = Table(title=title, show_footer=True)
-    table.add_column("image", footer="mean")
+    table.add_column("image", footer="mean" if bicubic is None else "mean\nbicubic")
     headings = {"psnr_y": "PSNR-Y dB", "ssim_y": "SSIM-Y", "psnr_rgb": "PSNR-RGB dB", "ssim_rgb": "SSIM-RGB"}
     for metric, heading in headings.items():
-        table.add_column(heading, justify="right", footer=_score(metric, scores.mean[metric]))
+        means = [scores.mean[metric], *([] if bicubic is None else [bicubic.mean[metric]])]
+        table.add_column(heading, justify="right", footer="\n".join(_score(metric, mean) for mean in means))
     for image, row in scores.images.items():
         table.add_row(image, *(_score(metric, row[metric]) for metric in headings))
     return table

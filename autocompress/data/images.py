@@ -65,10 +65,14 @@ def opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            if path.exists() and not path.is_file():  # a pipe or a device would be waited for, or read for ever
+                raise DataError(f"{path}: no regular file; give a file that holds an image")
             image_file = Image.open(path, formats=_FORMATS)
         with image_file as image:
             refuse_what_is_read_wrongly(image)
             yield image
+    except DataError:
+        raise
     except UnidentifiedImageError as error:
         state = "is empty" if path.stat().st_size == 0 else "is not a PNG, JPEG, WebP, BMP or TIFF image"
         raise DataError(f"{path}: {state}; replace or remove it") from error

@@ -51,8 +51,8 @@ class Recipe:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be >= 1")
         for name in ("learning_rate", "clip"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"{name} is {value}, but must be > 0")
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(f"{name} is {value}, but must be > 0, and finite")
         if not 0 <= self.feature_weight < math.inf:
             raise ConfigError(f"feature_weight is {self.feature_weight}, but must be >= 0")
         for name in ("teacher_share", "warmup", "ema"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ import numpy as np
 
 from autocompress.data import bicubic
 from autocompress.data.sources import ImagePair, ImageSource, sift
-from autocompress.errors import DataError
+from autocompress.errors import CheckpointError, DataError
 from autocompress.evaluation import metrics
+from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import Image, Upscaler, network_upscaler
+from autocompress.networks.versus_bicubic import versus_bicubic
 
 __all__ = [
     "METRICS",
@@ -25,6 +28,7 @@ __all__ = [
     "Upscaler",
     "bicubic_upscaler",
     "check_finite",
+    "check_teachers",
     "evaluate",
     "network_upscaler",
     "pairs",
@@ -38,6 +42,7 @@ OnImage = Callable[[str, Image], None]  # called with the name of an image and i
 
 MIN_SIDE = 32  # HR pixels: enough for SSIM's window inside the border
 
+TRIED = 3  # images on which teachers are compared with bicubic before anything is computed
 METRICS = {
     "psnr_y": metrics.psnr_y,
     "ssim_y": metrics.ssim_y,
@@ -105,6 +110,25 @@ def evaluate(
             on_image(pair.name, sr)
         images[pair.name] = {name: METRICS[name](sr, pair.hr, border=scale) for name in names}
     return Scores(images)
+
+
+def check_teachers(
+    networks: Iterable[tuple[str, SRNetwork]], source: ImageSource, *, allow_weak: bool, skip_bad_images: bool = False
+) -> None:
+    """Raise CheckpointError if a teacher or target, given with its name, upscales worse than bicubic.
+
+    They are compared in the middle of the first TRIED images of `source`. With `allow_weak` nothing is done.
+    """
+    if allow_weak:
+        return
+    tried = list(itertools.islice(pairs(source, skip_bad_images), TRIED))
+    for name, network in networks:
+        compared = versus_bicubic(network, tried)
+        if compared.weak:
+            raise CheckpointError(
+                f"{name} upscales worse than bicubic, so no student can learn from it: on {source.name} it has "
+                f"{compared.explained}; --allow-weak-teacher takes it all the same"
+            )
 
 
 def check_finite(scores: Scores) -> None:

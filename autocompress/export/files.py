@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,5 +100,5 @@ def export_file(
 def _about(file: Path) -> dict[str, Any]:
     """The content of our own JSON side file; empty if there is none."""
     side_file = file.with_suffix(".json")
-    about = json.loads(side_file.read_text(encoding="utf-8")) if side_file.is_file() else None
+    about = checkpoints.read_json(side_file) if side_file.is_file() else None
     return about if isinstance(about, dict) and {"family", "config"} <= about.keys() else {}

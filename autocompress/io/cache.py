@@ -1,13 +1,14 @@
 """The user's cache folder: what is expensive to compute and the same for every run, kept between runs.
 
 An entry is a folder `<cache>/<kind>/<key>`, where the key is a hash of all that its content depends on, so an
-entry never changes. It is built once, by one process, while the others wait; it appears whole or not at all.
-Entries that a living process uses are never removed; of the others, the least recently used go first when
+entry never changes. It is built once, by one process, while the others wait; it appears whole or not at all: before,
+its files are synced and their checksums written. A process that opens it compares them, and builds it anew if it is
+damaged. Entries that a living process uses are never removed; of the others, the least recently used go first when
 the limit is reached.
 
-Beside the entries the folder has `.building` (unfinished entries), `.locks` (held while an entry is built, opened or
-removed) and `.users` (one file for each process and entry, locked while the process lives). The locks are the operating
-system's: they are released when a process ends, however it ends.
+Beside the entries the folder has `.building` (unfinished entries), `.checksums`, `.locks` (held while an entry is
+built, opened or removed) and `.users` (one file for each process and entry, locked while the process lives). The locks
+are the operating system's: they are released when a process ends, however it ends.
 
 What is found there is not trusted: names that we do not give and links are no entries, and nothing outside is removed.
 """
@@ -27,6 +28,8 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from autocompress.errors import InvalidInput
+from autocompress.io.atomic import sync_folder
+from autocompress.io.checksums import is_whole, record
 from autocompress.units import format_count, parse_count
 
 FOLDER_VARIABLE = "AUTOCOMPRESS_CACHE"
@@ -75,6 +78,8 @@ def entry(kind: str, key: str, build: Callable[[Path], None], *, size: int = 0, 
     """
     path = folder() / kind / key
     with _locked(path):
+        if path not in _in_use and not is_whole(path, _recorded(path)):
+            _discard(path)  # nothing, or what a power cut, a full disk or a person has left of it
         if not _is_folder_of_ours(path):
             _build(path, build, size, resumable)
         os.utime(path)
@@ -115,8 +120,10 @@ def _build(path: Path, build: Callable[[Path], None], size: int, resumable: bool
         build(unfinished)
         _make_room(path, _bytes_in(unfinished), 0)
         path.parent.mkdir(exist_ok=True)
+        record(unfinished, _recorded(path))
         _delete(path)  # a link or a file in its place
         unfinished.rename(path)
+        sync_folder(path.parent)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -127,6 +134,15 @@ def _build(path: Path, build: Callable[[Path], None], size: int, resumable: bool
     finally:
         if not keep:
             _delete(unfinished)
+
+
+def _discard(path: Path) -> None:
+    """Remove an entry that is not whole, wherever it is damaged; its lock must be held."""
+    with suppress(OSError):
+        _recorded(path).unlink(missing_ok=True)
+    _delete(path)
+    if _is_folder_of_ours(path):
+        raise InvalidInput(f"{path}: damaged, and cannot be removed; remove it by hand")
 
 
 def _make_room(path: Path, more: int, more_on_disk: int) -> None:
@@ -162,6 +178,7 @@ def _remove(path: Path) -> bool:
             doomed = folder() / ".building" / _lock_name(path)
             doomed.parent.mkdir(exist_ok=True)
             _delete(doomed)
+            _recorded(path).unlink(missing_ok=True)
             path.rename(doomed)
             _delete(doomed)
             return True
@@ -222,6 +239,11 @@ def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _recorded(path: Path) -> Path:
+    """The file with the sizes and checksums of an entry's files."""
+    return folder() / ".checksums" / f"{_lock_name(path)}.json"
 
 
 def _lock_name(path: Path) -> str:

@@ -7,6 +7,7 @@ A family is the one place that knows an architecture. Everything else speaks to 
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from torch import Tensor, nn
 
-from autocompress.errors import ConfigError
+from autocompress.errors import ConfigError, shown
 from autocompress.io.package_files import Override
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers, Published
 from autocompress.shrink.axes import AxisTable, groups_of
@@ -39,6 +40,12 @@ class Config:
 
     scale: int
 
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"{field.name} is {value}, but must be a finite number")
+
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types."""
         return {
@@ -49,6 +56,8 @@ class Config:
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """The configuration with these fields; a field that the family does not know is a ConfigError."""
         known = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(fields, Mapping):
+            raise ConfigError(f"the config is {shown(fields)}, but must be a mapping of {', '.join(known)}")
         for key in fields:
             if key not in known:
                 raise ConfigError(f"{cls.__name__} has no field {key!r}; its fields are {', '.join(known)}")
@@ -164,6 +173,13 @@ class Family(ABC):
     presets: ClassVar[Mapping[str, Config]] = MappingProxyType({})  # networks that people know by a name
     published: ClassVar[Mapping[str, Published]] = MappingProxyType({})
     derives_space: ClassVar[bool] = False  # what varies follows from a teacher, so no search space ships
+    inits: ClassVar[tuple[Init, ...]] = tuple(Init)  # the ways in which its students may begin
+
+    def check_init(self, init: str) -> None:
+        """Raise ConfigError where its students cannot begin in this way."""
+        if init in list(Init) and init not in self.inits:
+            known = ", ".join(self.inits)
+            raise ConfigError(f"init is {init}, but students of {self.name} begin by one of {known}")
 
     def build(self, config: Config) -> SRNetwork:
         """A network with random weights (from torch's global generator)."""

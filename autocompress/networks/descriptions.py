@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
-
 from autocompress.compute import flops
-from autocompress.errors import ConfigError
+from autocompress.errors import ConfigError, InvalidInput, cut
+from autocompress.io.yaml_text import parse_yaml
 from autocompress.networks.base import Config, SRNetwork
 from autocompress.networks.registry import FAMILIES, find_family
+from autocompress.units import parse_number
 
 
 def describe(network: SRNetwork) -> dict[str, Any]:
@@ -59,15 +59,16 @@ def parse_fields(changes: Iterable[str]) -> dict[str, Any]:
         if not equals:
             raise ConfigError(f"{change!r} sets nothing; write a field and its value, such as num_feat=16")
         try:
-            values[name] = _number(yaml.safe_load(text))
-        except yaml.YAMLError:
-            raise ConfigError(f"{change}: not a number, a word or a list such as [6, 6]") from None
+            values[name] = _number(parse_yaml(text))
+        except InvalidInput as error:
+            raise ConfigError(f"{cut(change)}: not a number, a word or a list such as [6, 6] ({error})") from None
     return values
 
 
 def _number(value: Any) -> Any:
-    """What YAML takes for a word though anyone else reads a number: 1e-3."""
+    """What YAML takes for a word though anyone else reads a number: 1e-3. InvalidInput for nan, inf and 1e400."""
     try:
-        return float(value) if isinstance(value, str) else value
+        number = float(value) if isinstance(value, str) else value
     except ValueError:
         return value
+    return parse_number(value) if isinstance(value, str) else number

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from autocompress.errors import CheckpointError
+from autocompress.errors import CheckpointError, cut
 from autocompress.io import checkpoints
+from autocompress.io.atomic import read_json
+from autocompress.io.typed import MALFORMED
 from autocompress.networks.base import Config, Family, SRNetwork, Weights
 from autocompress.networks.custom import CustomFamily
 from autocompress.networks.custom.code import Code
@@ -52,8 +53,11 @@ def load(
                 raise CheckpointError(f"{name} {value} was given, but {side_file} describes {path.name} as {config}")
         try:
             return with_weights(family, config, tensors)
-        except RuntimeError as error:
-            raise CheckpointError(f"{path}: its tensors are not the network that {side_file} describes") from error
+        except (CheckpointError, RuntimeError) as error:
+            reason = f" ({error})" if isinstance(error, CheckpointError) else ""
+            raise CheckpointError(
+                f"{path}: its tensors are not the network that {side_file} describes{reason}"
+            ) from error
     if custom is not None:
         return custom.with_tensors(tensors, input_range)
     for family in FAMILIES.values():
@@ -79,15 +83,15 @@ def load(
 def _read_description(side_file: Path, tensors: Weights) -> tuple[Family, Config] | None:
     """What our own side file says of a network; None for a JSON file that is something else."""
     try:
-        side = json.loads(side_file.read_text(encoding="utf-8"))
-        if not (isinstance(side, dict) and {"family", "config"} <= side.keys()):
+        side = read_json(side_file)
+        if not {"family", "config"} <= side.keys():
             return None
         if side["family"] not in FAMILIES and (known := spandrel_family(tensors)) is not None:
             register(known)
         family = find_family(side["family"])
         return family, family.config_class.from_dict(side["config"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{side_file}: not the description of a network ({error})") from error
+    except MALFORMED as error:
+        raise CheckpointError(f"{side_file}: not the description of a network ({cut(str(error), 300)})") from error
 
 
 def know_code(code: str, arguments: Sequence[str] = ()) -> CustomFamily:

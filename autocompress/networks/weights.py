@@ -14,10 +14,25 @@ from autocompress.networks.base import Config, Family, SRNetwork, Weights
 
 
 def with_weights(family: Family, config: Config, weights: Weights) -> SRNetwork:
-    """The network of `config` with these weights (float32, copied), in eval mode."""
+    """The network of `config` with these weights (float32, copied), in eval mode.
+
+    Raises CheckpointError, before anything is built, where the config is of a larger network than these are of.
+    """
+    _check_size(family, config, weights)
     network = family.build(config)
     network.load_state_dict({key: value.to(torch.float32) for key, value in weights.items()}, strict=True)
     return network.eval()
+
+
+def _check_size(family: Family, config: Config, weights: Weights) -> None:
+    held = sum(value.numel() for value in weights.values())
+    for name, given in config.to_dict().items():
+        for count in given if isinstance(given, list) else [given]:
+            if isinstance(count, int) and count > held:
+                raise CheckpointError(f"{name} is {given}, but the file holds {held} parameters in all")
+    params = family.params(config)
+    if params > held:
+        raise CheckpointError(f"the config is that of {params} parameters, but the file holds {held}")
 
 
 def check_tensors(build: Callable[[], nn.Module], weights: Weights, described: str) -> None:

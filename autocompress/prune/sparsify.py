@@ -48,11 +48,11 @@ class SparsifySettings:
         for name in ("steps", "batch_size", "patch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be >= 1")
-        if not self.learning_rate > 0:
-            raise ConfigError(f"learning_rate is {self.learning_rate}, but must be > 0")
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f"learning_rate is {self.learning_rate}, but must be > 0, and finite")
         for name in ("lambda_", "eps"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but must be >= 0")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} is {getattr(self, name)}, but must be >= 0, and finite")
         if not 0 <= self.prox_share <= 1:
             raise ConfigError(f"prox_share is {self.prox_share}, but must be from 0 to 1")
 
@@ -79,7 +79,8 @@ class SparsifySettings:
 
     def at_rate(self, learning_rate: float) -> SparsifySettings:
         """The same settings at another learning rate, with lambda changed so that `pull` stays the same."""
-        return replace(self, learning_rate=learning_rate, lambda_=self.lambda_ * self.learning_rate / learning_rate)
+        changed = replace(self, learning_rate=learning_rate)  # which refuses 0
+        return replace(changed, lambda_=self.lambda_ * self.learning_rate / learning_rate)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types."""

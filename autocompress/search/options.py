@@ -65,7 +65,7 @@ class Kind:
 
 
 WHOLE = Kind(int, int)
-NUMBER = Kind(float, float)
+NUMBER = Kind(float, float, units.read_number)
 TEXT = Kind(str, str)
 CODE = Kind(str, str, found_from=lambda code, folder: str(folder / code))  # FILE.py:CALLABLE
 FLAG = Kind(bool, bool)

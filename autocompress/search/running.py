@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from autocompress.compute.precision import Precision
-from autocompress.errors import InvalidInput, RunError
+from autocompress.errors import InvalidInput, RunError, cut
 from autocompress.evaluation.latency import Machine
 from autocompress.search.ask_tell import open_ask_tell
 from autocompress.search.backends.base import Backend
@@ -36,7 +36,7 @@ from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import COUNTED, Costs
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.stopping import MOASHARule, StoppingRule
-from autocompress.search.task import Task, open_task
+from autocompress.search.task import Task, check_teachers, open_task
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.piece import work_on
@@ -75,6 +75,7 @@ def search(
     session = _Progress(callback, PhaseTimer(), _deadline(settings.timeout, clock))
     with _connected(settings, session):
         task = _open(settings, session)
+        check_teachers(task)
         counted = FeasibleSet(task.joint_space, settings.budget.without_latency())
         for student_space in task.joint_space:
             counted.check(student_space)
@@ -243,7 +244,9 @@ def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[
         note = note_of_lost(run, storage)
     elif not joins:
         note = set_damaged_aside(run)
-    return [] if note is None else [note]
+    ignored = run.other_folders()
+    other = f"trials      ignored, as no trial's folder: {cut(', '.join(map(repr, ignored)))}" if ignored else None
+    return [line for line in (note, other) if line is not None]
 
 
 def _find_costs(task: Task, run: RunFolder, progress: _Progress) -> Costs:

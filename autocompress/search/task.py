@@ -10,7 +10,7 @@ from autocompress.data.embedded import embedded
 from autocompress.data.sources import ImageSource, open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import CheckpointError, InvalidInput
-from autocompress.evaluation.scores import MIN_SIDE
+from autocompress.evaluation import scores
 from autocompress.networks import FAMILIES, family_of
 from autocompress.networks.base import Family, SRNetwork
 from autocompress.networks.teachers import default_teacher, load_teacher, shipped
@@ -18,6 +18,7 @@ from autocompress.search.settings import Score, Settings
 from autocompress.search.space.derived import derived_space
 from autocompress.search.space.joint_space import JointSpace, StudentSpace
 from autocompress.search.space.search_space import SearchSpace, load_space, parse_space
+from autocompress.shrink.init import Init
 
 HELD_OUT = 0.1  # share of the training images that validate, if no folder is given for validation
 
@@ -54,6 +55,21 @@ def open_task(settings: Settings, joint_space: JointSpace | None = None) -> Task
     return Task(settings, joint_space, train, valid)
 
 
+def check_teachers(task: Task) -> None:
+    """Raise CheckpointError where a teacher or a target is worse than bicubic, unless settings allow that."""
+    networks = {}
+    for space in task.joint_space:
+        networks[space.teacher_digest] = f"the teacher {space.teacher_name}", space.teacher
+        networks.setdefault(space.target_digest, (f"the target {space.target_name}", space.target))
+    settings = task.settings
+    scores.check_teachers(
+        networks.values(),
+        task.valid,
+        allow_weak=settings.allow_weak_teacher,
+        skip_bad_images=settings.skip_bad_images,
+    )
+
+
 def _open_images(settings: Settings, scale: int, patch_size: int) -> tuple[ImageSource, ImageSource]:
     """The images for training, each at least as large as a patch, and those for validation."""
     if settings.train is None:
@@ -62,7 +78,7 @@ def _open_images(settings: Settings, scale: int, patch_size: int) -> tuple[Image
     train = open_folder(settings.train, scale, min_size=patch_size * scale, skip_bad_images=skip)
     if settings.val is None:
         return train.split(HELD_OUT, seed=0)
-    return train, open_folder(settings.val, scale, min_size=MIN_SIDE, skip_bad_images=skip)
+    return train, open_folder(settings.val, scale, min_size=scores.MIN_SIDE, skip_bad_images=skip)
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,9 @@ def open_joint_space(settings: Settings) -> JointSpace:
         name, teacher = _teacher_of(space, given) or _shipped_teacher(space)
         target_name, network = (name, teacher) if target is None else (str(settings.target), target)
         student_spaces.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, target_name, network))
+        space.family.check_init(settings.init)
+        if settings.prune:
+            space.family.check_init(Init.DENSITY)
     _check_used(given, student_spaces)
     _check_scales(student_spaces, settings.scale)
     if settings.score is Score.TEACHER:

@@ -21,7 +21,7 @@ from autocompress.data.images import read_image, read_size
 from autocompress.errors import DataError
 from autocompress.evaluation import upscaling
 from autocompress.evaluation.scores import network_upscaler
-from autocompress.io import checkpoints
+from autocompress.io import atomic, checkpoints
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.teachers import load_teacher
@@ -398,7 +398,7 @@ def test_large_pictures_are_no_reason_to_warn(run: Call, folder: Path, monkeypat
 
 def test_interrupted(run: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the second file is being written."""
-    write, written = checkpoints._write, []
+    write, written = atomic._write, []
 
     def interrupted(path: Path, content: bytes) -> None:
         write(path, content)
@@ -406,7 +406,7 @@ def test_interrupted(run: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -
         if len(written) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints, "_write", interrupted)
+    monkeypatch.setattr(atomic, "_write", interrupted)
     code, out, err = run("in", "out")
     assert (code, out) == (130, "")
     assert "Interrupted; what is written is whole." in err

@@ -15,13 +15,14 @@ import torch
 
 from autocompress import prune
 from autocompress.data import embedded
-from autocompress.evaluation import latency
+from autocompress.evaluation import latency, scores
 from autocompress.evaluation.latency import timed
 from autocompress.io import checkpoints, package_files
 from autocompress.networks import FAMILIES, describe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.networks.swinir.network import SwinIRConfig
+from autocompress.networks.versus_bicubic import VersusBicubic
 from autocompress.search import RunFolder
 from helpers.images import write_waves
 from helpers.swinir_networks import random_swinir
@@ -134,5 +135,6 @@ def with_small_teachers(folder: Path) -> Iterator[None]:
         patch.setattr(package_files, "teachers", lambda: {name: folder / f"{name}.safetensors" for name in networks})
         patch.setattr(embedded, "NAMES", {"train": ("a.png", "b.png"), "valid": ("c.png",)})
         patch.setattr(embedded, "_folder", lambda: folder)
+        patch.setattr(scores, "versus_bicubic", lambda network, pairs: VersusBicubic(1.0, 0.0))  # they are random
         patch.setattr(latency, "measure", lambda network, machine, **_: {"pytorch": timed(network, machine, 0.0)})
         yield

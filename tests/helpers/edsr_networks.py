@@ -1,7 +1,10 @@
 """EDSRs of several sizes, and weights for them."""
 
+from pathlib import Path
+
 import torch
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import Tensor
 
 from autocompress.networks.edsr import EDSRFamily
@@ -28,16 +31,11 @@ def weights(
     return dict(FAMILY.build(EDSRConfig(scale, num_feat, num_block, num_layer, tail=tail)).state_dict())
 
 
-def pixel_repeating_edsr() -> EDSR:
-    """An EDSR of 8 features and 2 blocks at x2 that repeats pixels, with some noise in all weights."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = FAMILY.build(EDSRConfig(scale=2, num_feat=8, num_block=2))
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.mul_(0.05)
-        for channel in range(3):
-            network.conv_first.weight[channel, channel, 1, 1] += 1
-            network.upsample[0].weight[4 * channel : 4 * channel + 4, channel, 1, 1] += 1
-            network.conv_last.weight[channel, channel, 1, 1] += 1
+def tiny_edsr() -> EDSR:
+    """An EDSR of 8 features and 2 blocks at x2 that is better than bicubic, on photographs and on waves.
+
+    Its last layers are fitted by least squares to such images; the others are random.
+    """
+    network = FAMILY.build(EDSRConfig(scale=2, num_feat=8, num_block=2))
+    network.load_state_dict(load_file(Path(__file__).with_name("tiny_teacher.safetensors")))
     return network.eval()

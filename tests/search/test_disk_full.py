@@ -13,7 +13,7 @@ from helpers.fake_trials import FakeSetup
 from helpers.programs import check_whole, trials_in
 
 from autocompress.errors import DiskFull
-from autocompress.io import checkpoints
+from autocompress.io import atomic, checkpoints
 from autocompress.search import RunFolder
 from autocompress.search.run.dashboard_writer import AtomicArtifactStore
 from autocompress.search.run.folder import TrialLog
@@ -77,18 +77,18 @@ def test_a_log_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("file", ["student.json", "state.pt"])
 def test_a_search_ends_and_goes_on(small: Any, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
-    write = checkpoints.write_atomically
+    write = atomic.write_atomically
 
     def no_room(path: Path, how: Any) -> None:
-        with checkpoints.room_for(path):
+        with atomic.room_for(path):
             if path.name == file:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             write(path, how)
 
-    monkeypatch.setattr(checkpoints, "write_atomically", no_room)
+    monkeypatch.setattr(atomic, "write_atomically", no_room)
     with pytest.raises(DiskFull, match="the same command goes on"):
         fake_trials.run(small(), FakeSetup(), here=True)
-    monkeypatch.setattr(checkpoints, "write_atomically", write)
+    monkeypatch.setattr(atomic, "write_atomically", write)
     assert fake_trials.run(small(), FakeSetup(), here=True).reason == "all 6 trials are done"
     run = RunFolder(small().folder)
     check_whole(run, trials_in(run), 6)

@@ -51,7 +51,7 @@ def test_other_images_or_another_teacher_are_refused(
 ) -> None:
     run_search(settings(trials=1, steps=1))
     other = tmp_path / "other.pth"
-    torch.save({key: value * 1.01 for key, value in tiny_teacher.state_dict().items()}, other)
+    torch.save({key: value * 1.0001 for key, value in tiny_teacher.state_dict().items()}, other)
     with pytest.raises(RunError, match="teacher was"):
         run_search(settings(trials=1, steps=1, teachers=(str(other),)), Recorder())
     images = tmp_path / "images"

@@ -72,6 +72,7 @@ def settings(
             "budget_params": 10**6,
             "spaces": (str(tmp_path / "small.yaml"), str(tmp_path / "windows.yaml")),
             "teachers": (str(teacher_file), str(swinir_file)),
+            "allow_weak_teacher": True,
             "train": photos,
             "init": "scratch",
             "trials": 10,

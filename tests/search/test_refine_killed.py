@@ -17,7 +17,7 @@ from helpers.refined_runs import check_refined, psnr, scores_of_weights
 from helpers.small_search import run_search
 
 from autocompress import search
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.search import RunFolder, SearchCallback, Settings
 from autocompress.search.results.front import pareto
 
@@ -50,7 +50,7 @@ def killed_at(run: RunFolder, steps: int, write: int) -> bool:
     """
     child = os.fork()
     if not child:
-        writes, write_atomically = iter(range(10**6)), checkpoints.write_atomically
+        writes, write_atomically = iter(range(10**6)), atomic.write_atomically
 
         def die_at(path: Path, write_it: Callable[[Path], None]) -> None:
             number = next(writes)
@@ -61,7 +61,7 @@ def killed_at(run: RunFolder, steps: int, write: int) -> bool:
                 write_atomically(path, write_it)
             os.kill(os.getpid(), signal.SIGKILL)
 
-        checkpoints.write_atomically = die_at
+        atomic.write_atomically = die_at
         try:
             refine_here(run, steps)
         finally:

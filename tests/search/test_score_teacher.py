@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.command_line import Call, assert_refused
-from helpers.edsr_networks import pixel_repeating_edsr
+from helpers.edsr_networks import tiny_edsr
 from helpers.small_search import run_search, trials_of
 
 from autocompress.cli.tables import front_table
@@ -30,7 +30,7 @@ from autocompress.search.trial.preparation import prepare
 
 def scaled(factor: float) -> EDSR:
     """The tiny teacher with all its weights multiplied."""
-    network = pixel_repeating_edsr()
+    network = tiny_edsr()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(factor)
@@ -81,7 +81,7 @@ def test_of_large_images_the_nearness_is_estimated(
     assert context.estimate is not None
     upscale = network_upscaler(scaled(0.99))
     assert context.psnr_y(upscale) == pytest.approx(whole.psnr_y(upscale), abs=1.0)
-    assert context.psnr_y(network_upscaler(pixel_repeating_edsr())) == MOST_TO_TEACHER
+    assert context.psnr_y(network_upscaler(tiny_edsr())) == MOST_TO_TEACHER
 
 
 def test_every_view_tells_it(by_teacher: RunFolder, tmp_path: Path) -> None:

@@ -26,6 +26,11 @@ class CustomConfig(Config):
     arguments: str = "{}"
     input_range: float = 1.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.input_range > 0:
+            raise ConfigError(f"input_range is {self.input_range}, but must be 1 or 255, or what else is the largest")
+
     @classmethod
     def of(cls, scale: int, arguments: Mapping[str, Any], input_range: float = 1.0) -> Self:
         """With these arguments, of plain JSON types; raises ConfigError for others."""
@@ -94,7 +99,8 @@ class CustomNetwork(SRNetwork):
 
     @override
     def repeated(self) -> list[nn.Module]:
-        return []
+        """The whole network, as one part: which of its modules are alike is not known."""
+        return [self.network]
 
 
 def measured_scale(module: nn.Module, side: int = 32) -> int:

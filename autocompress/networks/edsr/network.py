@@ -43,6 +43,7 @@ class EDSRConfig(Config):
     tail: str = PLAIN
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.scale not in (2, 3, 4):
             raise ConfigError(f"scale is {self.scale}, but EDSR upscales by 2, 3 or 4")
         for name in ("num_feat", "num_block"):
@@ -51,6 +52,8 @@ class EDSRConfig(Config):
                 raise ConfigError(f"{name} is {value!r}, but must be a whole number >= 1")
         if not isinstance(self.num_layer, int) or not 1 <= self.num_layer <= MAX_LAYERS:
             raise ConfigError(f"num_layer is {self.num_layer!r}, but must be a whole number from 1 to {MAX_LAYERS}")
+        if not isinstance(self.res_scale, int | float) or isinstance(self.res_scale, bool):
+            raise ConfigError(f"res_scale is {self.res_scale!r}, but must be a number")
         if self.tail not in TAILS:
             raise ConfigError(f"tail is {self.tail!r}, but must be one of {', '.join(TAILS)}")
 

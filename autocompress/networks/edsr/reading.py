@@ -59,6 +59,10 @@ def _infer(weights: Weights, num_layer: int) -> EDSRConfig:
     stages = sorted(_indices(r"upsample\.(\d+)\.weight", weights))
     if 0 not in stages:
         raise CheckpointError("this EDSR has no upsample.0.weight, so its scale cannot be told")
+    for stage in stages:
+        shape = tuple(weights[f"upsample.{stage}.weight"].shape)
+        if len(shape) != 4:
+            raise CheckpointError(f"upsample.{stage}.weight is {shape}, but an EDSR's has 4 dimensions")
     upsample = weights["upsample.0.weight"].shape
     tail = FOLDED if upsample[2:] == (KERNEL, KERNEL) and "conv_last.weight" not in weights else PLAIN
     factor = (upsample[0] / (3 if tail == FOLDED else num_feat)) ** 0.5

@@ -24,6 +24,7 @@ from autocompress.networks.swinir.windows import WindowAttention, edge_masks, li
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K
 UPSAMPLERS = ("pixelshuffledirect", "pixelshuffle")
+LARGEST_WINDOW = 64  # pixels a side (published networks: up to 16): attention takes memory as its fourth power
 NUM_FEAT = 64  # channels after `conv_before_upsample`; no setting in the official code either
 # LR pixels around a tile. Every shifted layer and convolution lets a pixel see further (SwinIR-S: 100 pixels), but
 # what comes from beyond the next few windows is small. Tiles of 64 pixels of a photograph by the shipped SwinIR-S agree
@@ -45,12 +46,15 @@ class SwinIRConfig(Config):
     upsampler: str = "pixelshuffledirect"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.scale not in (2, 3, 4):
             raise ConfigError(f"scale is {self.scale}, but SwinIR upscales by 2, 3 or 4")
         if self.upsampler not in UPSAMPLERS:
             raise ConfigError(f"upsampler is {self.upsampler!r}, but must be one of {', '.join(UPSAMPLERS)}")
         for name, low in (("embed_dim", 1), ("window_size", 2)):
             _check_whole(name, getattr(self, name), low)
+        if self.window_size > LARGEST_WINDOW:
+            raise ConfigError(f"window_size is {self.window_size}, but must be at most {LARGEST_WINDOW}")
         for name in ("depths", "num_heads"):
             counts = getattr(self, name)
             if not isinstance(counts, tuple) or not counts:

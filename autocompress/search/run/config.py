@@ -182,7 +182,8 @@ class RunConfig:
     @property
     def trials(self) -> int | None:
         """How many trials are wanted; None where that is not recorded."""
-        return None if self.settings is None else self.settings["trials"]
+        wanted = None if self.settings is None else self.settings.get("trials")
+        return wanted if isinstance(wanted, int) else None
 
     @property
     def teachers(self) -> dict[str, TeacherReference]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
@@ -16,9 +15,10 @@ from PIL import ImageDraw, ImageFont
 
 from autocompress.data.images import png, read_image
 from autocompress.data.sources import ImagePair
-from autocompress.errors import RunError
+from autocompress.errors import RunError, cut
 from autocompress.evaluation.scores import Image, Upscaler
 from autocompress.io import cache, checkpoints
+from autocompress.io.typed import MALFORMED, checked
 from autocompress.search.run.folder import RunFolder
 
 SIDE = 192  # HR pixels, where the image has as many
@@ -67,10 +67,12 @@ class Pieces:
         if not index.is_file():
             return None
         try:
-            content = json.loads(index.read_text(encoding="utf-8"))
-            return cls(folder, tuple(Crop(**crop) for crop in content["crops"]), tuple(content["names"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{index}: no index of crops ({error}); restore it, or remove {folder}") from error
+            content = checkpoints.read_json(index)
+            return checked(cls(folder, tuple(Crop(**crop) for crop in content["crops"]), tuple(content["names"])))
+        except MALFORMED as error:
+            raise RunError(
+                f"{index}: no index of crops ({cut(repr(error))}); restore it, or remove {folder}"
+            ) from error
 
     def write_index(self) -> None:
         """Write the index; to be called when all files are written."""

@@ -12,9 +12,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from autocompress.errors import DiskFull, RunError
+from autocompress.errors import DiskFull, RunError, cut
 from autocompress.evaluation.latency import Latency
 from autocompress.io import checkpoints
+from autocompress.io.typed import MALFORMED, checked
 from autocompress.search.run.config import RunConfig, SearchIdentity
 from autocompress.search.run.student import STUDENT, StoredStudent, StudentRecord, read_student
 
@@ -26,6 +27,8 @@ LOG = "log.txt"
 REPEATS = "repeats"
 RAY = ".ray"  # the folder of a file by which workers on Ray see that they have this run before them
 THREADS = "machine.threads"  # the key, in the identity of a search for latency, of the number of threads
+FARTHEST = 4  # times as many trials as are known may there have been, at most
+LONGEST_NUMBER = 9  # digits
 OLD = 60  # seconds; a temporary file that is older belongs to no process that still writes it
 
 
@@ -67,10 +70,11 @@ class RunFolder:
         """What config.json holds; RunError where it is not that of a search."""
         content = checkpoints.read_json(self.path / CONFIG)
         try:
-            return RunConfig.from_dict(content)
-        except (KeyError, TypeError) as error:
+            return checked(RunConfig.from_dict(content))
+        except MALFORMED as error:
             raise RunError(
-                f"{self.path / CONFIG}: describes no run of autocompress search ({error!r}); give another folder"
+                f"{self.path / CONFIG}: describes no run of autocompress search ({cut(repr(error))}); "
+                "give another folder"
             ) from error
 
     def trial(self, number: int) -> Path:
@@ -91,8 +95,22 @@ class RunFolder:
 
     def students(self) -> list[StoredStudent]:
         """The students of all finished trials, by trial number."""
-        folders = sorted(file.parent for file in self.path.glob(f"trials/*/{STUDENT}"))
-        return [student for folder in folders if (student := read_student(folder)) is not None]
+        return [student for folder in self.trial_folders() if (student := read_student(folder)) is not None]
+
+    def trial_folders(self) -> list[Path]:
+        """The folders of trials, by number; those with other names are copies or backups of somebody's.
+
+        So is one whose number is far beyond that of any trial: as many as there may be are wanted, or have a folder.
+        """
+        named = [folder for folder in (self.path / "trials").glob("*") if _is_number(folder)]
+        most = FARTHEST * (len(named) + (self.config.trials or 0) if self.exists() else len(named)) + FARTHEST
+        return sorted((folder for folder in named if int(folder.name) <= most), key=lambda folder: int(folder.name))
+
+    def other_folders(self) -> list[str]:
+        """The names of what lies among the trials' folders and is ignored."""
+        own = set(self.trial_folders())
+        found = (path.name for path in (self.path / "trials").glob("*") if path not in own)
+        return sorted(name for name in found if not name.startswith("."))
 
     def repeat_folder(self, number: int, ordinal: int) -> Path:
         """Where a trial's student is trained once more; 1 is the first time after its own."""
@@ -104,7 +122,8 @@ class RunFolder:
 
     def repeats(self, number: int) -> list[StudentRecord]:
         """What came of all that are written, in no order."""
-        folders = [file.parent for file in self.trial(number).glob(f"{REPEATS}/*/{STUDENT}")]
+        found = [file.parent for file in self.trial(number).glob(f"{REPEATS}/*/{STUDENT}")]
+        folders = [folder for folder in found if folder.name.isascii() and folder.name.isdecimal()]
         return [student for folder in folders if (student := read_student(folder)) is not None]
 
     def keep_scores_of_repeat(self, number: int, ordinal: int) -> None:
@@ -119,9 +138,11 @@ class RunFolder:
         if not file.is_file():
             return {}
         try:
-            return {runtime: Latency.from_dict(measured) for runtime, measured in checkpoints.read_json(file).items()}
-        except (KeyError, TypeError) as error:
-            raise RunError(f"{file}: holds no latencies ({error!r}); remove it, or measure them again") from error
+            stored = checkpoints.read_json(file).items()
+            return {runtime: checked(Latency.from_dict(measured)) for runtime, measured in stored}
+        except MALFORMED as error:
+            why = cut(repr(error))
+            raise RunError(f"{file}: holds no latencies ({why}); remove it, or measure them again") from error
 
     def write_latency(self, number: int, measured: Mapping[str, Latency]) -> None:
         """Write the file that `latency` reads."""
@@ -135,9 +156,9 @@ class RunFolder:
         if not file.is_file():
             return []
         try:
-            return [SessionTimes(**session) for session in checkpoints.read_json(file)["sessions"]]
-        except (KeyError, TypeError) as error:
-            raise RunError(f"{file}: holds no times of sessions ({error!r}); remove it") from error
+            return [checked(SessionTimes(**session)) for session in checkpoints.read_json(file)["sessions"]]
+        except MALFORMED as error:
+            raise RunError(f"{file}: holds no times of sessions ({cut(repr(error))}); remove it") from error
 
     def write_times(self, times: SessionTimes) -> None:
         """Replace the times of one session; only one session of a run may call this at a time."""
@@ -238,6 +259,13 @@ class RunFolder:
             if config == before:
                 return
         checkpoints.write_json(self.path / CONFIG, config.to_dict())
+
+
+def _is_number(folder: Path) -> bool:
+    """Whether a folder's name is one that a trial's folder gets."""
+    name = folder.name
+    plain = name.isascii() and name.isdecimal() and len(name) <= LONGEST_NUMBER
+    return plain and name == f"{int(name):04d}" and folder.is_dir()
 
 
 def _may_be_there(name: str) -> bool:

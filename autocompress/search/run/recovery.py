@@ -130,7 +130,7 @@ def sweep(run: RunFolder, trials: Iterable[FrozenTrial]) -> None:
     """
     pending = [trial for trial in trials if not trial.state.is_finished()]
     busy = {trial.number for trial in pending} | {origin(trial) for trial in pending}
-    for folder in (run.path / "trials").glob("[0-9]*"):
+    for folder in run.trial_folders():
         if int(folder.name) not in busy:
             for left in _left_in(folder):
                 left.unlink(missing_ok=True)

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from autocompress.errors import RunError
+from autocompress.errors import RunError, cut
 from autocompress.evaluation.scores import TO_TEACHER, Scores, score_of
 from autocompress.io import checkpoints
+from autocompress.io.typed import MALFORMED, checked
 
 STUDENT = "student.json"  # is written last: a student is whole when it is there
 WEIGHTS = "student.safetensors"
@@ -207,7 +208,8 @@ def read_student(folder: Path) -> StoredStudent | None:
     if not file.is_file():
         return None
     try:
-        record = StudentRecord.from_dict(checkpoints.read_json(file))
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{file}: describes no student ({error!r}); remove it or restore it") from error
+        record = checked(StudentRecord.from_dict(checkpoints.read_json(file)))
+        _ = record.judged["psnr_y"], record.metrics["psnr_y"]
+    except MALFORMED as error:
+        raise RunError(f"{file}: describes no student ({cut(repr(error))}); remove it or restore it") from error
     return StoredStudent(**vars(record), trial=int(folder.name), file=folder / WEIGHTS)

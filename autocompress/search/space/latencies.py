@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from autocompress.errors import RunError, SpaceError
+from autocompress.errors import RunError, SpaceError, cut
 from autocompress.evaluation.latency import Machine, timed
 from autocompress.io import checkpoints
+from autocompress.io.typed import MALFORMED
 from autocompress.networks import find_family
 from autocompress.networks.base import Config, Family
 from autocompress.search.space.budget import Budget
@@ -24,6 +24,7 @@ from autocompress.search.space.cost import LATENCY_MS, Costs
 from autocompress.search.space.encoding import Encoding
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.joint_space import JointSpace, Network, StudentSpace
+from autocompress.units import parse_number
 
 FILE = "latencies.json"
 LIMIT = 1.0  # seconds of timed runs for each network
@@ -176,10 +177,10 @@ class Latencies(Costs):
 
 def _read(file: Path) -> dict[NetworkKey, float]:
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return {_network_key(stored): float(stored[LATENCY_MS]) for stored in content["networks"]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file}: not readable as latencies ({error}); restore or remove it") from error
+        content = checkpoints.read_json(file)
+        return {_network_key(stored): parse_number(str(stored[LATENCY_MS])) for stored in content["networks"]}
+    except MALFORMED as error:
+        raise RunError(f"{file}: not readable as latencies ({cut(str(error))}); restore or remove it") from error
 
 
 def _network_key(stored: dict[str, Any]) -> NetworkKey:

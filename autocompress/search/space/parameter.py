@@ -18,7 +18,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from autocompress.errors import SpaceError
+from autocompress.errors import SpaceError, cut, shown
 
 Value = int | float | str | bool
 
@@ -67,11 +67,11 @@ def parse_parameter(name: str, spec: object) -> Parameter:
     if isinstance(spec, int | float | str | bool):
         return Parameter(name, (spec,), CategoricalDistribution((spec,)))
     if not isinstance(spec, dict):
-        raise SpaceError(f"parameters.{name} is {spec!r}, but must be a mapping with `type`, or a constant")
+        raise SpaceError(f"parameters.{name} is {shown(spec)}, but must be a mapping with `type`, or a constant")
     kind = spec.get("type")
     parsers = {"int": _parse_int, "float": _parse_float, "categorical": _parse_categorical}
-    if kind not in parsers:
-        raise SpaceError(f"parameters.{name}.type is {kind!r}, but must be one of {', '.join(parsers)}")
+    if not isinstance(kind, str) or kind not in parsers:
+        raise SpaceError(f"parameters.{name}.type is {shown(kind)}, but must be one of {', '.join(parsers)}")
     return parsers[kind](name, {key: value for key, value in spec.items() if key != "type"})
 
 
@@ -94,7 +94,7 @@ def _integers(values: tuple[Value, ...]) -> IntDistribution:
 def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
     log = spec.get("log", False)
     if not isinstance(log, bool):
-        raise SpaceError(f"parameters.{name}.log is {log!r}, but must be true or false")
+        raise SpaceError(f"parameters.{name}.log is {shown(log)}, but must be true or false")
     _check_keys(name, spec, required=("low", "high", "num" if log else "step"), optional=("log",))
     low, high = (_number(name, key, spec[key], float) for key in ("low", "high"))
     _check_order(name, low, high)
@@ -102,8 +102,8 @@ def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
         step = _number(name, "step", spec["step"], float)
         if step <= 0:
             raise SpaceError(f"parameters.{name}.step is {step:g}, but must be > 0")
+        _check_number_of_values(name, (high - low) / step + 1)
         count = math.floor((high - low) / step + 1e-9) + 1
-        _check_number_of_values(name, count)
         values = tuple(round(low + index * step, 12) for index in range(count))
         return Parameter(name, values, FloatDistribution(low, values[-1], step=step))
     if low <= 0:
@@ -112,7 +112,7 @@ def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
     if num < 2:
         raise SpaceError(f"parameters.{name}.num is {num}, but must be >= 2 values from low to high")
     _check_number_of_values(name, num)
-    ratio = math.log(high / low) / (num - 1)
+    ratio = (math.log(high) - math.log(low)) / (num - 1)
     values = tuple(float(f"{low * math.exp(index * ratio):.6g}") for index in range(num))
     return Parameter(name, values, FloatDistribution(values[0], values[-1], log=True))
 
@@ -122,7 +122,8 @@ def _parse_categorical(name: str, spec: Mapping[str, Any]) -> Parameter:
     choices = spec["choices"]
     plain = isinstance(choices, list) and all(isinstance(choice, int | float | str) for choice in choices)
     if not plain or not choices or len(set(map(str, choices))) != len(choices):
-        raise SpaceError(f"parameters.{name}.choices is {choices!r}, but must be a list of different values")
+        raise SpaceError(f"parameters.{name}.choices is {shown(choices)}, but must be a list of different values")
+    _check_number_of_values(name, len(choices))
     return Parameter(name, tuple(choices), CategoricalDistribution(choices))
 
 
@@ -133,14 +134,14 @@ def _check_keys(name: str, spec: Mapping[str, Any], required: tuple[str, ...], o
     for key in spec:
         if key not in required + optional:
             keys = ", ".join(("type", *required, *optional))
-            raise SpaceError(f"parameters.{name}.{key} is not known; known here: {keys}")
+            raise SpaceError(f"parameters.{name}.{cut(key)} is not known; known here: {keys}")
 
 
 def _number(name: str, key: str, value: object, kind: type[int] | type[float]) -> float:
     good = isinstance(value, int) if kind is int else isinstance(value, int | float)
     if isinstance(value, bool) or not good or not math.isfinite(value):  # type: ignore[arg-type]
         what = "a whole number" if kind is int else "a number (YAML needs the dot in 1.0e-3)"
-        raise SpaceError(f"parameters.{name}.{key} is {value!r}, but must be {what}")
+        raise SpaceError(f"parameters.{name}.{key} is {shown(value)}, but must be {what}")
     assert isinstance(value, int | float)
     return value
 

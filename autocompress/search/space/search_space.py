@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from autocompress.distill.recipe import VARIABLE, Recipe
-from autocompress.errors import ConfigError, SpaceError
+from autocompress.errors import ConfigError, InvalidInput, SpaceError, cut, shown
 from autocompress.io import package_files
+from autocompress.io.yaml_text import parse_yaml
 from autocompress.networks import FAMILIES, find_family
 from autocompress.networks.base import Config, Family
 from autocompress.search.space.parameter import Parameter, Value, capped, parse_parameter
 
 Values = Mapping[str, Value]
+
+MOST_NETWORKS = 1_000_000  # of a space, all of which are counted before a search
+LONGEST_NAME = 60  # characters of an unknown name for which a close one is looked for
 
 
 @dataclass(frozen=True)
@@ -143,10 +145,8 @@ def load_space(name_or_file: str) -> SearchSpace:
     """A shipped space by its name, or one from a YAML file; SpaceError names the file, the key and the rule."""
     path, text = read_space(name_or_file)
     try:
-        return parse_space(path.stem, yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise SpaceError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
-    except (SpaceError, ConfigError) as error:
+        return parse_space(path.stem, parse_yaml(text))
+    except InvalidInput as error:
         raise SpaceError(f"{path}: {error}") from error
 
 
@@ -156,17 +156,20 @@ def parse_space(name: str, content: object) -> SearchSpace:
         raise SpaceError("must be a mapping with `family` and `parameters`")
     for key in content:
         if key not in ("family", "parameters", "defaults"):
-            raise SpaceError(f"{key} is not known; known here: family, parameters, defaults")
+            raise SpaceError(f"{cut(key)} is not known; known here: family, parameters, defaults")
     if "family" not in content:
         raise SpaceError(f"family is missing; known: {', '.join(FAMILIES)}")
-    family = find_family(str(content["family"]))
+    family = find_family(cut(str(content["family"])))
     specs = content.get("parameters")
     if not isinstance(specs, dict) or not specs:
         raise SpaceError("parameters is missing or empty, but must name what may vary")
     _check_names(family, specs)
-    parameters = tuple(parse_parameter(str(key), spec) for key, spec in specs.items())
+    parameters = tuple(parse_parameter(key, spec) for key, spec in specs.items())
     for parameter in parameters:
         _check_values(family, parameter)
+    networks = math.prod(len(parameter.values) for parameter in parameters if parameter.name not in VARIABLE)
+    if networks > MOST_NETWORKS:
+        raise SpaceError(f"{networks} networks, but at most {MOST_NETWORKS} can be looked through; widen some steps")
     defaults = content.get("defaults") or {}
     _check_defaults(defaults, parameters)
     return SearchSpace(name, family, parameters, defaults)
@@ -176,10 +179,10 @@ def _check_names(family: Family, specs: Mapping[str, object]) -> None:
     allowed = [*family.varied, *VARIABLE]
     for key in specs:
         if key not in allowed:
-            close = difflib.get_close_matches(str(key), allowed, n=1)
+            close = difflib.get_close_matches(key[:LONGEST_NAME], allowed, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise SpaceError(
-                f"parameters.{key} is nothing that {family.name} can vary{hint} (it can: {', '.join(allowed)})"
+                f"parameters.{cut(key)} is nothing that {family.name} can vary{hint} (it can: {', '.join(allowed)})"
             )
     for count in family.counts:
         if count.field not in specs and not count.optional:
@@ -195,7 +198,9 @@ def _check_values(family: Family, parameter: Parameter) -> None:
                 if not number or not count.low <= value <= high:  # type: ignore[operator]
                     what = "whole numbers" if count.whole else "numbers"
                     rule = f">= {count.low}" if count.high is None else f"from {count.low} to {count.high}"
-                    raise SpaceError(f"parameters.{parameter.name} has the value {value!r}, but must be {what} {rule}")
+                    raise SpaceError(
+                        f"parameters.{parameter.name} has the value {shown(value)}, but must be {what} {rule}"
+                    )
             return
     for choice in family.choices:
         if parameter.name == choice.field:
@@ -208,16 +213,16 @@ def _check_values(family: Family, parameter: Parameter) -> None:
         try:
             Recipe(**{parameter.name: value})  # type: ignore[arg-type]
         except TypeError as error:
-            raise SpaceError(f"parameters.{parameter.name} has the value {value!r} of a wrong type") from error
+            raise SpaceError(f"parameters.{parameter.name} has the value {shown(value)} of a wrong type") from error
 
 
 def _check_defaults(defaults: object, parameters: tuple[Parameter, ...]) -> None:
     if not isinstance(defaults, dict):
-        raise SpaceError(f"defaults is {defaults!r}, but must be a mapping")
+        raise SpaceError(f"defaults is {shown(defaults)}, but must be a mapping")
     by_name = {parameter.name: parameter for parameter in parameters}
     for key, value in defaults.items():
         if key not in by_name:
-            raise SpaceError(f"defaults.{key} is no parameter of this space")
+            raise SpaceError(f"defaults.{cut(key)} is no parameter of this space")
         if value not in by_name[key].values:
-            values = ", ".join(map(str, by_name[key].values))
-            raise SpaceError(f"defaults.{key} is {value!r}, but its values are {values}")
+            values = cut(", ".join(map(str, by_name[key].values)), 200)
+            raise SpaceError(f"defaults.{key} is {shown(value)}, but its values are {values}")

@@ -6,10 +6,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
-import torch
 
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
@@ -22,7 +20,7 @@ from autocompress.search.settings import MAX_SEED
 from autocompress.search.trial.attempt import FAILURES, Attempt, failure
 from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.messages import Finished, Job, Message, PieceJob, RungReached
-from autocompress.search.trial.trial import run_trial
+from autocompress.search.trial.trial import read_state, run_trial
 
 SAVING_SHARE = 0.05  # of the time, at most, that scores on the way and states may take
 SEEDS_APART = 100_000  # so that no piece has the patches of another piece or of a trial
@@ -50,8 +48,8 @@ def run_piece(job: PieceJob, context: TrialContext) -> Iterator[Message]:
 
 def begun_piece(state_file: Path) -> tuple[int, int] | None:
     """The ordinal and the steps of the piece whose state is in a file; None where there is none that can be read."""
-    state = _read(state_file)
-    return None if state is None else (state["ordinal"], state["steps"])
+    state = read_state(state_file)
+    return None if state is None or not {"ordinal", "steps"} <= state.keys() else (state["ordinal"], state["steps"])
 
 
 def piece_recipe(recipe: Recipe, ordinal: int, steps: int) -> Recipe:
@@ -95,8 +93,8 @@ class _Piece(Attempt):
         student.load_state_dict(safetensors.torch.load(self._job.weights))
         self.context.precision.place(student)
         training = self.context.training(student, candidate)
-        state = _read(self._job.state_file)
-        if state is not None and (state["ordinal"], state["steps"]) == (self._job.ordinal, self._job.steps):
+        state = read_state(self._job.state_file)
+        if state is not None and begun_piece(self._job.state_file) == (self._job.ordinal, self._job.steps):
             training.load_state_dict(state["training"])
             self.scores, self.seconds = state["scores"], state["seconds"]
         return training
@@ -147,14 +145,3 @@ class _Piece(Attempt):
             refined = job.student.refined(piece, scores)
             write_student(job.folder, refined)
         return dict(refined.metrics)
-
-
-def _read(state_file: Path) -> dict[str, Any] | None:
-    """The state in a file; None where there is none, or one that cannot be read: then the piece begins anew."""
-    if not state_file.is_file():
-        return None
-    try:
-        state: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
-    except Exception:  # torch passes on whatever its pickle and zip readers raise
-        return None
-    return state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -43,6 +44,17 @@ def run_trial(job: Job, context: TrialContext) -> Iterator[Message]:
         yield failure(job.number, error)
 
 
+def read_state(state_file: Path) -> dict[str, Any] | None:
+    """The state of a training in a file; None where there is none, or one that cannot be read."""
+    if not state_file.is_file():
+        return None
+    try:
+        state = torch.load(state_file, map_location="cpu", weights_only=True)
+    except Exception:  # torch passes on whatever its pickle and zip readers raise
+        return None
+    return state if isinstance(state, dict) else None
+
+
 class _Trial(Attempt):
     """A trial at work; it begins from the state of an earlier attempt if the job's state file exists."""
 
@@ -53,7 +65,7 @@ class _Trial(Attempt):
     def messages(self) -> Iterator[Message]:
         """The messages of the trial. Rungs that an earlier attempt has reached are reported again."""
         number, steps = self.number, self._job.candidate.recipe.steps
-        training = self._resume() if self._job.state_file.is_file() else self._begin()
+        training = self._resume() or self._begin()
         for step, psnr in list(self.scores.items()):
             yield RungReached(number, step, psnr)
         for rung in rung_steps(steps):
@@ -75,16 +87,21 @@ class _Trial(Attempt):
         self.score(student, 0)
         return self.context.training(student, self._job.candidate)
 
-    def _resume(self) -> Training:
-        """Continue at the last rung that the earlier attempt has reached."""
-        candidate = self._job.candidate
-        state: dict[str, Any] = torch.load(self._job.state_file, map_location="cpu", weights_only=True)
+    def _resume(self) -> Training | None:
+        """Continue at the last rung that the earlier attempt has reached; None where its state cannot be read."""
+        candidate, state = self._job.candidate, read_state(self._job.state_file)
+        if state is None:
+            return None
         with self.timed("shrinking"):
             student = from_scratch(self.context.family(candidate), candidate.config, 0)
             self.context.precision.place(student)
         training = self.context.training(student, candidate)
-        training.load_state_dict(state["training"])
-        self.scores, self.seconds = state["scores"], state["seconds"]
+        try:
+            training.load_state_dict(state["training"])
+            self.scores, self.seconds = dict(state["scores"]), dict(state["seconds"])
+        except Exception:  # whatever a state of another shape makes of it: the trial begins anew
+            self.scores, self.seconds = {}, {}
+            return None
         return training
 
     def _write_state(self, training: Training) -> None:

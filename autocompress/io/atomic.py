@@ -1,0 +1,117 @@
+"""Writing files so that they are complete or absent, also after a power cut; this module does not import torch."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from autocompress.errors import DiskFull, RunError, cut
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LONGEST_STEM = 100  # characters of a file's name in that of its temporary file; file systems take 255 bytes
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` with a temporary path, sync that file and rename it to `path`.
+
+    So `path` is complete or unchanged, also after a power cut. The temporary file is a new one with a random name, so
+    that nobody can lay a link in its place; its rights are those that the user's umask leaves. Raises DiskFull if the
+    disk has no room, another OSError if the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name[:LONGEST_STEM]}.{secrets.token_hex(8)}.tmp")
+    made_file = False
+    try:
+        with room_for(path):
+            made = [folder for folder in path.parents if not folder.exists()]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            mode = _create(temporary)  # raises OSError where nothing can be written; some writers raise something else
+            made_file = True
+            write(temporary)
+            sync(temporary)
+            temporary.chmod(mode)  # some writers make files that only their owner can read
+            temporary.replace(path)
+            for folder in (path.parent, *(new.parent for new in made)):
+                sync_folder(folder)
+    finally:
+        if made_file:
+            temporary.unlink(missing_ok=True)
+
+
+def _create(path: Path) -> int:
+    """Make a new file, which nothing may have the name of, and return its rights."""
+    file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        return os.fstat(file).st_mode & 0o777
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """A context for writing a file: errors for want of room become DiskFull, with a message of one line."""
+    try:
+        yield
+    except DiskFull:
+        raise
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        full = DiskFull(f"{path}: cannot be written ({error.strerror}); make room, and the same command goes on")
+        full.errno, full.strerror = error.errno, error.strerror
+        raise full from error
+
+
+def sync(path: Path) -> None:
+    """Wait until what was written to a file is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Make new names in a folder survive a power cut; does nothing on Windows and some network disks, which cannot."""
+    with suppress(OSError):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file, complete or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, complete or not at all."""
+    write_atomically(path, lambda temporary: _write(temporary, content))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds, where that is an object, else nothing; RunError where it cannot be read as JSON."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path}: not readable as JSON ({cut(str(error))}); remove it or restore it") from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); remove it or restore it") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant} is no number")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file, complete or not at all."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

@@ -1,0 +1,81 @@
+"""What must hold of tensors from a file before anything is computed of them: plain numbers, and room for them in it.
+
+A file of some kilobytes may describe tensors of any size: repeated values (a stride of 0), parts that unpack to a
+thousand times their size, names that number a million layers. None of these is in files that programs write.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from autocompress.errors import CheckpointError, cut
+from autocompress.units import format_count
+
+ZIP = b"PK\x03\x04"  # how files of torch.save begin
+SHARED = 8  # times that values may be shared by several tensors, in all
+NUMBERED, A_TENSOR = 100, 4  # most layers that names may number: so many, and so many more for each tensor
+
+
+def check_archive(path: Path) -> None:
+    """Raise CheckpointError for a PyTorch file whose parts unpack to more than it has, before it is unpacked."""
+    with path.open("rb") as file:
+        if file.read(len(ZIP)) != ZIP:
+            return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(part.file_size for part in archive.infolist())
+    size = path.stat().st_size
+    if unpacked > size:
+        raise CheckpointError(
+            f"{path}: its parts unpack to {format_count(unpacked)}B from {format_count(size)}B, but PyTorch's files "
+            "are not compressed; save it again with torch.save"
+        )
+
+
+def check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError unless all tensors are dense and finite, and hold what their names and shapes promise."""
+    _check_numbering(path, tensors)
+    room = path.stat().st_size
+    total = 0
+    for name, value in tensors.items():
+        problem = _problem(value)
+        total += 0 if problem else value.numel() * value.element_size()
+        if not problem and total > SHARED * room:
+            problem = f"is {tuple(value.shape)}, which does not fit into a file of {format_count(room)}B"
+        if problem or not torch.isfinite(value.to(torch.float32)).all():
+            problem = problem or "has values that are not finite (NaN, infinite, or too large for float32)"
+            raise CheckpointError(f"{path}: {cut(name)} {problem}; give a file of a trained network's weights")
+
+
+def _problem(value: Tensor) -> str:
+    """What makes a tensor no plain array of numbers; empty where it is one."""
+    problems = {
+        "is a sparse tensor, but a dense one is needed": value.layout != torch.strided or value.is_nested,
+        "is a quantised tensor, but one of floating-point numbers is needed": value.is_quantized,
+        "is a tensor without values (of the device meta)": value.is_meta,
+        "is a tensor of complex numbers": value.is_complex(),
+        f"is {tuple(value.shape)}, which has no values": value.numel() == 0,
+    }
+    for problem, found in problems.items():
+        if found:
+            return problem
+    held = value.untyped_storage().nbytes()
+    if value.numel() * value.element_size() > held:
+        return f"is {tuple(value.shape)}, but only repeats values of {format_count(held)}B"
+    return ""
+
+
+def _check_numbering(path: Path, names: Mapping[str, Tensor]) -> None:
+    most = NUMBERED + A_TENSOR * len(names)
+    for name in names:
+        for number in re.findall(r"(?:^|\.)(\d+)(?=\.|$)", name):
+            if len(number) > 9 or int(number) > most:
+                raise CheckpointError(
+                    f"{path}: {cut(name)} is numbered {cut(number)}, but the file has {len(names)} tensors in all; "
+                    "it is damaged, or only a part of a network"
+                )

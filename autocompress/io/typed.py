@@ -1,0 +1,58 @@
+"""Dataclasses that are read from files of ours: whether their fields hold what they are annotated with."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from autocompress.errors import shown
+
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError)  # what making a dataclass of any JSON raises
+Record = TypeVar("Record")
+
+
+def checked(record: Record) -> Record:
+    """The dataclass itself; TypeError, with the field's name, where a field holds something else than is annotated.
+
+    Numbers must be finite, and a whole number may stand for any number.
+    """
+    assert dataclasses.is_dataclass(record)
+    annotations = typing.get_type_hints(type(record))
+    for field in dataclasses.fields(record):
+        _check(getattr(record, field.name), annotations[field.name], field.name)
+    return record
+
+
+def _check(value: Any, kind: Any, name: str) -> None:
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        inner = tuple(one for one in inner if (one is types.NoneType) == (value is None))
+        if len(inner) == 1:
+            _check(value, inner[0], name)
+            return
+        good = bool(inner)
+    elif origin in (Mapping, dict):
+        good = isinstance(value, Mapping)
+        for key, one in value.items() if good else ():
+            _check(key, inner[0], name)
+            _check(one, inner[1], f"{name}.{key}")
+    elif origin in (tuple, list):
+        good = isinstance(value, origin)
+        for one in value if good else ():
+            _check(one, inner[0], name)
+    elif dataclasses.is_dataclass(kind):
+        good = isinstance(value, kind)  # type: ignore[arg-type]
+        if good:
+            checked(value)
+    elif kind is float:
+        good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    elif kind is int:
+        good = isinstance(value, int) and not isinstance(value, bool)
+    else:
+        good = kind is Any or (value is None and kind is types.NoneType) or isinstance(value, kind)
+    if not good:
+        raise TypeError(f"{name} is {shown(value)}, which is no {getattr(kind, '__name__', kind)}")

@@ -1,0 +1,102 @@
+"""A teacher that upscales worse than bicubic teaches nothing: refused wherever something is learnt from it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.command_line import Call, assert_refused
+from helpers.edsr_networks import tiny_edsr, weights
+from torch import Tensor
+
+import autocompress
+from autocompress.data.sources import open_folder
+from autocompress.networks.versus_bicubic import versus_bicubic
+
+COMMANDS = {
+    "search": ("search", "--budget-flops", "400M", "--steps", "2", "--trials", "1", "--out", "made"),
+    "distill": ("distill", "edsr", "--set", "num_feat=4", "--steps", "2", "--out", "made.safetensors"),
+    "prune": ("prune", "--steps", "2", "--out", "made"),
+}
+
+
+def of_wrong_order(good: dict[str, Tensor]) -> dict[str, Tensor]:
+    """As in a file of a network that takes BGR and gives RGB."""
+    return good | {"conv_first.weight": good["conv_first.weight"].flip(1)}
+
+
+def of_wrong_range(good: dict[str, Tensor]) -> dict[str, Tensor]:
+    """As in a file of a network that takes 0 to 255 and gives 0 to 1."""
+    return good | {name: good[name] / 255 for name in ("conv_last.weight", "conv_last.bias")}
+
+
+WRONG = {"order": of_wrong_order, "range": of_wrong_range, "random": lambda good: good | weights(2, 8, 2)}
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+@pytest.mark.parametrize("wrong", WRONG)
+def test_refused_before_anything_is_written(call: Call, here: Path, photos: Path, verb: str, wrong: str) -> None:
+    torch.save(WRONG[wrong](tiny_edsr().state_dict()), "wrong.pth")
+    teacher = ("wrong.pth",) if verb == "prune" else ("--teacher", "wrong.pth")
+    refused = call(*COMMANDS[verb], *teacher, "--train", photos, "--val", photos, "--quiet")
+    assert_refused(refused, "the teacher wrong.pth upscales worse than bicubic", "dB where bicubic has", "RGB")
+    assert "--allow-weak-teacher" in refused.err
+    assert [file.name for file in here.iterdir()] == ["wrong.pth"]
+
+
+def test_a_weak_target(call: Call, here: Path, photos: Path, teacher_file: Path) -> None:
+    torch.save(weights(), "wrong.pth")
+    command = (*COMMANDS["distill"], "--teacher", teacher_file, "--target", "wrong.pth")
+    assert_refused(call(*command, "--train", photos, "--val", photos, "-q"), "the target wrong.pth upscales worse")
+
+
+def test_it_goes_on_where_that_is_allowed(call: Call, here: Path, photos: Path) -> None:
+    torch.save(weights(2, 8, 2), "wrong.pth")
+    images = ("--train", photos, "--val", photos, "--data", photos)
+    command = (*COMMANDS["distill"], "--teacher", "wrong.pth", *images, "-q", "--allow-weak-teacher")
+    ended = call(*command)
+    assert ended.code == 0, ended.err
+    assert autocompress.load("made.safetensors").scale == 2
+
+
+def test_evaluate_shows_bicubic_beside(call: Call, photos: Path, teacher_file: Path) -> None:
+    ended = call("evaluate", teacher_file, "--data", photos, "-q")
+    assert any(line.startswith("│ bicubic") for line in ended.out.splitlines())
+    data = json.loads(call("evaluate", teacher_file, "--data", photos, "--json", "-q").out)["data"]
+    alone = json.loads(call("evaluate", "bicubic", "--data", photos, "--json", "-q").out)["data"]
+    assert data[photos.name]["bicubic"] == alone[photos.name]["mean"]
+    assert "bicubic" not in alone[photos.name]
+
+
+def test_small_images_and_outputs_that_are_no_numbers(photos: Path) -> None:
+    pair = open_folder(photos, 2, min_size=32).read(0)
+    network = tiny_edsr()
+    assert not versus_bicubic(network, [pair]).weak
+    with torch.no_grad():
+        network.conv_last.bias.fill_(torch.nan)
+    assert versus_bicubic(network, [pair]).weak
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e400"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "search --budget-flops 20G --res-scale",
+        "search --budget-flops 20G --backend ray --gpus-per-trial",
+        "search --budget-flops 20G --teacher t --code c.py:C --input-range",
+        "search --budget-flops",
+        "search --budget-flops 20G --timeout",
+        "search --budget-flops 20G --trials",
+        "distill edsr --out a.safetensors --res-scale",
+        "prune edsr-baseline-x2 --learning-rate",
+        "evaluate own.pth --res-scale",
+        "teacher show own.pth --res-scale",
+        "teacher train edsr --out a.safetensors --learning-rate",
+        "teacher train edsr --out a.safetensors --teacher-share",
+    ],
+)
+def test_a_number_that_is_none_is_refused_by_every_option(call: Call, here: Path, command: str, number: str) -> None:
+    torch.save(tiny_edsr().state_dict(), "own.pth")
+    ended = call(*command.split(), number)
+    assert_refused(ended)
+    assert [file.name for file in here.iterdir()] == ["own.pth"]
