@@ -81,7 +81,7 @@ def test_a_folded_tail_is_recognised() -> None:
     read = FAMILY.read(tensors)
     assert read is not None
     assert read[0] == EDSRConfig(3, 6, 2, tail="folded")
-    tensors["upsample.2.weight"] = torch.ones(3)
+    tensors["upsample.2.weight"] = torch.ones(3, 1, 1, 1)
     with pytest.raises(CheckpointError, match=r"upsamples with convolutions of shape"):
         FAMILY.read(tensors)
     tensors = without(weights(tail="folded"), "body.1.conv1")
