@@ -107,7 +107,7 @@ def open_joint_space(settings: Settings) -> JointSpace:
     load.check()
     student_spaces = []
     for space in spaces:
-        name, teacher = _teacher_of(space, given) or _shipped_teacher(space)
+        name, teacher = _teacher_of(space, given) or _target_of(space, settings, target) or _shipped_teacher(space)
         target_name, network = (name, teacher) if target is None else (str(settings.target), target)
         student_spaces.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, target_name, network))
         space.family.check_init(settings.init)
@@ -206,6 +206,11 @@ def _teacher_of(space: SearchSpace, given: Sequence[_GivenTeacher]) -> tuple[str
             f"which is whose, as in --teacher {space.name}=FILE"
         )
     return (own[0].name, own[0].network) if own else None
+
+
+def _target_of(space: SearchSpace, settings: Settings, target: SRNetwork | None) -> tuple[str, SRNetwork] | None:
+    """The target, where the space's students may be of any teacher."""
+    return (str(settings.target), target) if target is not None and space.family.any_teacher else None
 
 
 def _shipped_teacher(space: SearchSpace) -> tuple[str, SRNetwork]:
