@@ -147,6 +147,17 @@ class Count:
     optional: bool = False
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A field of a config that is one of a few words, which a search space may vary; the first one is the usual.
+
+    Where a space leaves it out, students have the teacher's.
+    """
+
+    field: str
+    words: tuple[str, ...]
+
+
 class Family(ABC):
     """An architecture: how it is configured, built, counted, read and shrunk."""
 
@@ -155,6 +166,7 @@ class Family(ABC):
     network_class: ClassVar[type[SRNetwork]]
     parts: ClassVar[tuple[str, ...]]  # module paths of what holds repeated parts; see `shrink.axes.groups_of`
     counts: ClassVar[tuple[Count, ...]]
+    choices: ClassVar[tuple[Choice, ...]] = ()
     # Fields of the config that no file of weights holds, so that a user may have to give them: see `load`.
     overrides: ClassVar[tuple[Override, ...]] = ()
     recipe: ClassVar[FamilyRecipe] = FamilyRecipe()
@@ -162,6 +174,7 @@ class Family(ABC):
     published: ClassVar[Mapping[str, Published]] = MappingProxyType({})
     derives_space: ClassVar[bool] = False  # what varies follows from a teacher, so no search space ships
     inits: ClassVar[tuple[Init, ...]] = tuple(Init)  # the ways in which its students may begin
+    any_teacher: ClassVar[bool] = False  # whether its students may be of a teacher of another family, too
 
     def check_init(self, init: str) -> None:
         """Raise ConfigError where its students cannot begin in this way."""
@@ -193,6 +206,14 @@ class Family(ABC):
     @abstractmethod
     def for_export(self, network: SRNetwork) -> SRNetwork:
         """An equal network whose every setting is in its tensors, so that official code computes the same."""
+
+    def for_programs(self, network: SRNetwork) -> SRNetwork:
+        """An equal network for files that hold its computation, and not its tensors alone: one of less work, if any."""
+        return self.for_export(network)
+
+    def program_flops(self, config: Config) -> int:
+        """`flops` of what `for_programs` makes, but for what it has to do at the border of an image."""
+        return self.flops(config)
 
     def official_tensors(self, network: SRNetwork) -> dict[str, Tensor]:
         """What official code stores for a network: its state dict, and any buffers that ours has no need to store."""
@@ -286,9 +307,22 @@ class Family(ABC):
         """The `counts` of a config by name, which are its fields unless a family says otherwise."""
         return {count.field: getattr(config, count.field) for count in self.counts}
 
+    @property
+    def varied(self) -> list[str]:
+        """The names of the fields that a search space may vary: `counts`, then `choices`."""
+        return [*(count.field for count in self.counts), *(choice.field for choice in self.choices)]
+
+    def fields_of(self, config: Config) -> dict[str, float | str]:
+        """The `counts` and `choices` of a config by name."""
+        return {**self.counts_of(config), **{choice.field: getattr(config, choice.field) for choice in self.choices}}
+
     def values_of(self, count: Count) -> tuple[int, ...] | None:
         """The values of a count that its networks have, where these are known; None for all up to the teacher's."""
         return None
+
+    def as_own(self, teacher: Config) -> Config:
+        """The config of a teacher, or, of a teacher of another family, the family's usual one at its scale."""
+        return teacher if isinstance(teacher, self.config_class) else self.config_class(teacher.scale)
 
     def limits(self, teacher: Config) -> dict[str, float]:
         """The most of each of the `counts` that a student of `teacher` may have, by name."""
@@ -297,7 +331,7 @@ class Family(ABC):
 
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> Config:
         """The config of a student of `teacher` with these counts; one larger than its limit is a ConfigError."""
-        config = dataclasses.replace(teacher, **fields)
+        config = dataclasses.replace(self.as_own(teacher), **fields)
         ours_by_name, limits = self.counts_of(config), self.limits(teacher)
         for count in self.counts:
             ours, high = ours_by_name[count.field], limits[count.field]

@@ -15,6 +15,7 @@ from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from autocompress.distill.recipe import Recipe
+from autocompress.networks import family_of
 from autocompress.networks.base import Config, Family, SRNetwork
 from autocompress.networks.weights import digest
 from autocompress.search.space.parameter import Parameter, Value
@@ -53,8 +54,13 @@ class StudentSpace:
 
     @property
     def family(self) -> Family:
-        """The family of the teacher and its students."""
+        """The family of the students, and mostly of the teacher."""
         return self.space.family
+
+    @property
+    def teacher_family(self) -> Family:
+        """The teacher's."""
+        return self.family if self.teacher.family == self.family.name else family_of(self.teacher)
 
     @functools.cached_property
     def teacher_digest(self) -> str:
@@ -71,9 +77,9 @@ class StudentSpace:
         return tuple(values[parameter.name] for parameter in self.space.counts)
 
     def shape(self, network: Network) -> str:
-        """The counts of a network for people, such as `num_feat 8, num_block 2`."""
-        fields = (count.field for count in self.family.counts)
-        return ", ".join(f"{field} {network.values[field]}" for field in fields if field in network.values)
+        """The counts and choices of a network for people, such as `num_feat 8, num_block 2`."""
+        fields = [field for field in self.family.varied if field in network.values]
+        return ", ".join(f"{field} {network.values[field]}" for field in fields)
 
     @functools.cached_property
     def networks(self) -> Mapping[Counts, Network]:
