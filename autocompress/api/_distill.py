@@ -35,6 +35,9 @@ def distill(
     *,
     config: Mapping[str, Any] | None = None,
     teacher: str | Path | None = None,
+    code: str | None = None,
+    code_set: Sequence[str] | None = None,
+    input_range: float | None = None,
     target: str | Path | None = None,
     allow_weak_teacher: bool = False,
     target_code: str | None = None,
@@ -53,9 +56,10 @@ def distill(
 ) -> Distilled:
     """Shrink a teacher to one student, distill it into the file `out`, and score it; the same call again goes on.
 
-    network: a preset, or a family.
+    network: a preset, a family, or the teacher's file, of whose family the student is then.
     config: counts of the student and numbers of its training, such as {"num_feat": 16}.
-    teacher: what is shrunk. None: the one that ships with the package.
+    teacher: what is shrunk. None: that file, or the one that ships with the package.
+    code, code_set, input_range: for a teacher of your own code, as `code`, `set` and `input_range` in `search`.
     target: what the student learns from. None: the teacher.
     allow_weak_teacher: take a teacher or a target that upscales worse than bicubic.
     target_code, target_set, target_input_range: for a target of your own code, as in `search`.
@@ -81,29 +85,26 @@ def distill(
         train_to_file,
     )
     from autocompress.evaluation.scores import MIN_SIDE, check_teachers
-    from autocompress.networks import FAMILIES, PRESETS, family_of
-    from autocompress.networks.teachers import default_teacher, load_teacher
+    from autocompress.networks import family_of, shape
+    from autocompress.networks.teachers import load_target, load_teacher
     from autocompress.report import write_curve
     from autocompress.terminal import step_display
 
     out = Path(out)
     check_out_file(out)
     check_recipe(recipe)
-    name, preset = PRESETS.get(network, (network, None))
-    if name not in FAMILIES:
-        raise InvalidInput(f"{network} is no preset and no family; known: {', '.join([*PRESETS, *FAMILIES])}")
-    teacher = str(teacher or default_teacher(name))
-    shrunk = load_teacher(teacher, **overrides)
-    family = family_of(shrunk)
-    if family.name != name:
-        raise InvalidInput(f"the teacher is {family.name}, but the student {network} is {name}; give one of its family")
+    # the target first: of two families of one name, the student is of the teacher's
+    learnt_from = load_target(target, target_code, target_set, target_input_range)
+    if code is None and (code_set or input_range is not None):
+        raise InvalidInput("--code-set and --input-range are for your own code; add --code FILE.py:CALLABLE")
+    teacher = _teacher_file(network, teacher, code)
+    shrunk = load_teacher(teacher, code=code, set=code_set, input_range=input_range, **overrides)
+    family, preset = family_of(shrunk), _preset(network, shrunk)
+    family.check_init(init)
     counts, numbers = _split(family, config or {})
     student = _student_config(family, preset, shrunk.config, counts, init)
-    plan = _recipe(name, recipe, steps, seed, numbers)
-    if target is None and target_code is not None:
-        raise InvalidInput(f"--target-code {target_code} needs the weights of its network; add --target FILE")
-    own = {"code": target_code, "set": target_set, "input_range": target_input_range}
-    learnt_from = shrunk if target is None else load_teacher(str(target), **own)
+    plan = _recipe(family.name, recipe, steps, seed, numbers)
+    learnt_from = learnt_from or shrunk
     check_scales(learnt_from.scale, shrunk.scale)
     for folder in data:
         open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE)
@@ -114,9 +115,15 @@ def distill(
     taught = [(f"the teacher {teacher}", shrunk), *([] if target is None else [(f"the target {target}", learnt_from)])]
     check_teachers(taught, valid, allow_weak=allow_weak_teacher)
     used = precision_to_go_on(state_file(out)) or precision.choose()
-    described = {"teacher": teacher, "target": None if target is None else str(target), "init": str(init)}
+    described: dict[str, Any] = {
+        "teacher": teacher,
+        "target": None if target is None else str(target),
+        "init": str(init),
+    }
+    if code is not None:
+        described |= {"code": code, "set": list(code_set or ())}
     with step_display(plan.steps, quiet=not progress) as display:
-        display.log(f"shrinking {teacher} to {network}: {student}")
+        display.log(f"shrinking {teacher} to {shape(family.name, student.to_dict())}")
         if init == Init.DENSITY:
             display.log("pruning the teacher, for the densities; that takes minutes")
         display.log(f"reading {source.described}")
@@ -129,16 +136,62 @@ def distill(
     return Distilled(out, evaluate(out, data, progress=progress))
 
 
+def _teacher_file(network: str, teacher: str | Path | None, code: str | None) -> str:
+    """The name or file of what is shrunk; InvalidInput where `network` and `teacher` say it not, or both say it."""
+    from autocompress.networks import FAMILIES, PRESETS
+    from autocompress.networks.teachers import default_teacher
+
+    if network not in PRESETS and network not in FAMILIES and Path(network).is_file():
+        if teacher is not None:
+            raise InvalidInput(f"{network} and --teacher {teacher} are both files of a teacher; give one of them")
+        return network
+    if teacher is not None:
+        return str(teacher)
+    if code is not None:
+        raise InvalidInput(f"--code {code} needs the weights of its network; add --teacher FILE")
+    name, _ = PRESETS.get(network, (network, None))
+    if name not in FAMILIES:
+        raise _unknown(network)
+    return default_teacher(name)
+
+
+def _preset(network: str, teacher: SRNetwork) -> Config | None:
+    """The preset of this name; None for a family or a file. InvalidInput where the teacher is of another family."""
+    from autocompress.networks import FAMILIES, PRESETS
+
+    name, preset = PRESETS.get(network, (network, None))
+    if name not in FAMILIES:
+        if Path(network).is_file():
+            return None
+        raise _unknown(network)
+    if teacher.family != name:
+        raise InvalidInput(
+            f"the teacher is {teacher.family}, but the student {network} is {name}; give one of its family"
+        )
+    return preset
+
+
+def _unknown(network: str) -> InvalidInput:
+    from autocompress.networks import FAMILIES, PRESETS
+
+    known = ", ".join([*PRESETS, *FAMILIES])
+    return InvalidInput(f"{network} is no file, no preset and no family; known: {known}")
+
+
 def _split(family: Family, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is set of the student's counts, and of its training; ConfigError for what is neither, or no number."""
+    """What is set of the student's network, and of its training; ConfigError for what is neither, or no such value."""
     from autocompress.distill.recipe import VARIABLE
 
-    numbers = {field: value for field, value in config.items() if field in VARIABLE}
-    given = {field: value for field, value in config.items() if field not in VARIABLE}
     counts = {count.field: count for count in family.counts}
+    choices = [choice.field for choice in family.choices]  # which the config itself checks
+    numbers = {field: value for field, value in config.items() if field in VARIABLE and field not in family.varied}
+    given = {field: value for field, value in config.items() if field not in numbers}
     for field, value in given.items():
+        if field in choices:
+            continue
         if field not in counts:
-            raise ConfigError(f"{field} is nothing that can be set here; these can: {', '.join([*counts, *VARIABLE])}")
+            known = ", ".join([*counts, *choices, *VARIABLE])
+            raise ConfigError(f"{field} is nothing that can be set here; these can: {known}")
         whole = counts[field].whole
         if not isinstance(value, int if whole else int | float) or isinstance(value, bool):
             raise ConfigError(f"{field} is {value!r}, but must be a {'whole ' if whole else ''}number")
@@ -151,7 +204,7 @@ def _student_config(
     """The student's: the preset's counts but for those that are given; a preset from scratch needs nothing more."""
     from dataclasses import replace
 
-    given = {} if preset is None else family.counts_of(preset)
+    given = {} if preset is None else family.fields_of(preset)
     student = family.student_config(teacher, {**given, **counts})
     if preset is not None and init == Init.SCRATCH and not counts:
         return replace(preset, scale=teacher.scale)

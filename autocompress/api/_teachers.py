@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -66,11 +66,14 @@ def train_teacher(
     val: str | Path | None = None,
     start: str | Path | None = None,
     target: str | Path | None = None,
+    target_code: str | None = None,
+    target_set: Sequence[str] | None = None,
+    target_input_range: float | None = None,
     teacher_share: float = 0.5,
     steps: int = 20_000,
     batch_size: int = 16,
     patch_size: int = 48,
-    learning_rate: float = 4e-4,
+    learning_rate: float | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> TrainedTeacher:
@@ -82,7 +85,9 @@ def train_teacher(
     train_pixels: as for `distill`.
     start: weights to go on from, a name or a file. None: random ones.
     target: a teacher to learn from as well, with `teacher_share` of the loss.
-    patch_size: side of a patch in LR pixels; `learning_rate` is Adam's, after the warm-up.
+    target_code, target_set, target_input_range: for a target of your own code, as in `search`.
+    patch_size: side of a patch in LR pixels.
+    learning_rate: after the warm-up. None: by the network's size; to go on from good weights take less.
 
     Raises InvalidInput for what cannot be used.
     """
@@ -97,7 +102,7 @@ def train_teacher(
         train_to_file,
     )
     from autocompress.distill.recipe import Recipe
-    from autocompress.networks.teachers import load_teacher
+    from autocompress.networks.teachers import load_target
     from autocompress.networks.weights import digest
     from autocompress.report import write_curve
     from autocompress.terminal import step_display
@@ -108,15 +113,14 @@ def train_teacher(
         steps=steps,
         batch_size=batch_size,
         patch_size=patch_size,
-        optimizer="adam",
         learning_rate=learning_rate,
         warmup=0.01,
-        clip=0.4,
         teacher_share=teacher_share,
         seed=seed,
     )
     if target is None:
         recipe = replace(recipe, teacher_share=0.0)
+    teacher = load_target(target, target_code, target_set, target_input_range)
     described: dict[str, Any] = {"target": None if target is None else str(target)}
     if start is None:
         network = _from_scratch(family, 2 if scale is None else scale, config or {}, seed)
@@ -125,7 +129,6 @@ def train_teacher(
         described |= {"start": str(start), "start_digest": digest(network)}
     source = open_training_images(None if train is None else Path(train), network.scale, recipe, train_pixels)
     valid = open_validation_images(None if val is None else Path(val), network.scale)
-    teacher = None if target is None else load_teacher(str(target))
     task = TrainingTask(network, source, teacher, recipe, described, valid)
     used = precision_to_go_on(state_file(out)) or precision.choose()
     with step_display(steps, quiet=not progress) as display:

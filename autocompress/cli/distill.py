@@ -15,7 +15,7 @@ from autocompress.cli.options import (
     complete_init,
     complete_recipe,
     complete_teacher,
-    with_target_options,
+    with_student_options,
 )
 from autocompress.cli.printing import echo
 from autocompress.search.options import either
@@ -27,9 +27,11 @@ def register(app: typer.Typer) -> None:
     app.command()(distill)
 
 
-@with_target_options
+@with_student_options
 def distill(
-    network: Annotated[str, typer.Argument(help="A preset such as edsrmini, or a family, as in `spaces list`.")],
+    network: Annotated[
+        str, typer.Argument(help="A preset such as edsrmini, a family, as in `spaces list`, or the teacher's file.")
+    ],
     out: Annotated[Path, typer.Option(help="File to write, such as student.safetensors.")],
     config: Annotated[
         list[str] | None,
@@ -79,6 +81,8 @@ def distill(
     """Shrink and distill one given student. The same command again goes on where it stopped.
 
     Example: autocompress distill edsrmini --train DIV2K_train_HR --data Set5 --out edsrmini.safetensors
+
+    Of your own network: autocompress distill net.pth --code net.py:Net --set width=24 --out student.safetensors
     """
     from autocompress import api
     from autocompress.cli.tables import show_scores

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +25,8 @@ def export(
     format: Annotated[
         list[str] | None,
         typer.Option(
-            help="safetensors, pth as BasicSR loads it, onnx, or pt2 (a program of torch.export); several times.",
+            help="safetensors, pth as BasicSR loads it (where it has such a network: the card says so), onnx, or pt2 "
+            "(a program of torch.export); several times.",
             show_default=Format.SAFETENSORS.value,
             autocompletion=complete_format,
         ),
@@ -47,6 +49,10 @@ def export(
     Example: autocompress export runs/edsr-20G-seed0 --out models --format onnx --format pth
     """
     from autocompress import api
+    from autocompress.networks import in_official_code
 
     for file in api.export(source, out, format=format or Format.SAFETENSORS, trial=trial, fp16=fp16, **overrides):
         echo(file)
+        about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        if file.suffix == ".pth" and not in_official_code(about["family"], about["config"]):
+            echo(f"{file.name}: the architecture's official code has no such network; autocompress loads it", err=True)

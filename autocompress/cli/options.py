@@ -77,9 +77,15 @@ def with_network_options(command: Any) -> Any:
     return _with(command, {**_CODE, **_OVERRIDES})
 
 
-def with_target_options(command: Any) -> Any:
-    """As `with_overrides`, and with the options of `search` for a target of a user's own code."""
-    return _with(command, {**_TARGET, **_OVERRIDES})
+def with_target_code(command: Any) -> Any:
+    """Give a command, in the place of its `**` argument, the options of `search` for a target of a user's own code."""
+    return _with(command, _TARGET)
+
+
+def with_student_options(command: Any) -> Any:
+    """As `with_overrides` and `with_target_code`, and with options for a teacher of a user's own code."""
+    code = {"code": _CODE["code"], "code_set": _CODE["set"], "input_range": _CODE["input_range"]}
+    return _with(command, {**code, **_TARGET, **_OVERRIDES})
 
 
 _CODE: dict[str, Any] = {

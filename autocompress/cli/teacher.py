@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import Quiet, TrainPixels, complete_teacher, with_network_options
+from autocompress.cli.options import Quiet, TrainPixels, complete_teacher, with_network_options, with_target_code
 from autocompress.cli.printing import Table, echo
 
 commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
@@ -59,6 +59,7 @@ def show_teacher(
 
 
 @commands.command("train")
+@with_target_code
 def train_teacher(
     family: Annotated[str, typer.Argument(help="Family of the network, as in `spaces list`.")],
     out: Annotated[Path, typer.Option(help="File to write, such as teachers/swinir.safetensors.")],
@@ -95,9 +96,13 @@ def train_teacher(
     steps: Annotated[int, typer.Option(help="Training steps.")] = 20_000,
     batch_size: Annotated[int, typer.Option(help="Patches a step.")] = 16,
     patch_size: Annotated[int, typer.Option(help="Side of a patch in LR pixels.")] = 48,
-    learning_rate: Annotated[float, typer.Option(help="Adam's, after the warm-up.")] = 4e-4,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="After the warm-up; with --start take less.", show_default="by the network's size"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights and the patches.")] = 0,
     quiet: Quiet = False,
+    **target_options: Any,
 ) -> None:
     """Train a network, to shrink it later: from scratch, or on from a file. The same command again goes on.
 
@@ -123,5 +128,6 @@ def train_teacher(
         learning_rate=learning_rate,
         seed=seed,
         progress=not quiet,
+        **target_options,
     )
     echo(result.file)

@@ -15,7 +15,9 @@ from autocompress.compute.convolution import conv3x3, speed_up_on_gpu
 from autocompress.compute.cuda_graphs import CapturedStep, on_side_stream
 
 PROBE_STEPS = 4
-WORTH_IT = 1.3  # how many times as fast bf16 must be: less may be the noise of a busy machine
+# how many times as fast another precision must be: less may be the noise of a busy machine; a GPU's kernels vary less,
+# and networks larger than the probe gain more (benchmarks/RESULTS.md)
+WORTH_IT = {"cpu": 1.3, "cuda": 1.1}
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def choose() -> Precision:
     changes: tuple[dict[str, Any], ...] = ({"graphs": True}, {"dtype": "bfloat16"})
     for change in changes:
         other = replace(best, **change)
-        if (device == "cuda" or not other.graphs) and _probe(other) * WORTH_IT < _probe(best):
+        if (device == "cuda" or not other.graphs) and _probe(other) * WORTH_IT[device] < _probe(best):
             best = other
     return best
 

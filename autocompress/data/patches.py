@@ -119,7 +119,9 @@ class PatchSampler:
         along_y, along_x = stride * (1 - 2 * cuts.upside_down), 1 - 2 * cuts.mirrored
         down = torch.where(cuts.transposed == 1, along_x, along_y)
         right = torch.where(cuts.transposed == 1, along_y, along_x)
-        start_and_steps = torch.stack([base, down, right])[:, :, None, None].to(self._lr.device)
+        start_and_steps = torch.stack([base, down, right])[:, :, None, None]
+        if self._lr.is_cuda:  # from pinned memory the processor need not wait for the GPU's queue
+            start_and_steps = start_and_steps.pin_memory().to(self._lr.device, non_blocking=True)
         index = torch.arange(size, device=self._lr.device)
         return start_and_steps[0] + index[:, None] * start_and_steps[1] + index * start_and_steps[2]
 

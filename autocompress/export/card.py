@@ -13,6 +13,7 @@ import yaml
 import autocompress
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.export import loading
+from autocompress.export.formats import PROGRAMS
 from autocompress.io import checkpoints
 from autocompress.names import Markdown, as_markdown, printable
 from autocompress.networks import describe, family_of, shape
@@ -43,7 +44,7 @@ def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: 
         f"# {as_markdown(path.stem)}\n\n"
         f"Upscales photographs by {network.scale}: {shape(network.family, network.config.to_dict())}. "
         "Exported by autocompress, which prunes and distills super-resolution networks.",
-        "## Network\n\n" + _network(plain, about),
+        "## Network\n\n" + _network(plain, about, files),
         "## Scores\n\n" + _scores(about.get("metrics", {}), provenance, network.scale),
         "## Training\n\n" + _training(provenance),
         "## Use\n\n" + loading.instructions(plain, [file.name for file in files], half),
@@ -51,6 +52,13 @@ def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: 
         f"## Versions\n\n{_versions(provenance)}",
     ]
     checkpoints.write_text(path, "\n\n".join(sections) + "\n")
+
+
+def program_flops(network: SRNetwork) -> int | None:
+    """FLOPs of a network as ONNX and pt2 hold it, for 1280x720; None where these are those of the network itself."""
+    family = family_of(network)
+    folded = family.program_flops(network.config)
+    return None if folded == family.flops(network.config) else folded
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -83,13 +91,17 @@ def _front_matter(network: SRNetwork, licence: str, files: Sequence[Path]) -> st
     return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---"
 
 
-def _network(network: SRNetwork, about: Mapping[str, Any]) -> str:
+def _network(network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path]) -> str:
     described = describe(network)
     rows = [("family", described["family"]), *described["config"].items()]
     rows += [
         ("FLOPs", f"{format_count(described['flops'])} ({described['flops']:,}) for an output of 1280x720"),
         ("parameters", f"{described['params']:,}"),
     ]
+    folded, programs = program_flops(network), [file.suffix[1:] for file in files if file.suffix[1:] in PROGRAMS]
+    if folded is not None and programs:
+        said = f"{format_count(folded)} ({folded:,}); its last convolutions are one there, with the same result"
+        rows.append((f"FLOPs as {' and '.join(programs)}", said))
     measured = [runtime for runtime in RUNTIMES.values() if runtime.column in about]
     if times := [f"{format_milliseconds(about[timed.column])} ms with {timed.name}" for timed in measured]:
         where = f", measured on {about['latency_on']}" if "latency_on" in about else ""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from autocompress.errors import DiskFull, InvalidInput
-from autocompress.export.card import write_card
+from autocompress.export.card import program_flops, write_card
 from autocompress.export.formats import Format, check_formats
 from autocompress.export.onnx_files import write_onnx
 from autocompress.export.programs import write_program
@@ -44,7 +44,8 @@ def export_network(
             if half:
                 _check_half(tensors, name)
             checkpoints.save_tensors(path, tensors, torch.float16 if half else torch.float32)
-        checkpoints.write_json(path.with_suffix(".json"), about | describe(plain))
+        more = {} if program_flops(plain) is None else {"program_flops": program_flops(plain)}
+        checkpoints.write_json(path.with_suffix(".json"), about | describe(plain) | more)
     return path
 
 

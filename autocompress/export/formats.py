@@ -9,12 +9,18 @@ from autocompress.errors import InvalidInput
 
 
 class Format(StrEnum):
-    """A file's format, which is also its suffix: `pth` is a PyTorch file as BasicSR loads it, `pt2` a program."""
+    """A file's format, which is also its suffix.
+
+    `pth` is a PyTorch file as official code such as BasicSR loads it, if that has such a network; `pt2` a program.
+    """
 
     SAFETENSORS = "safetensors"
     PTH = "pth"
     ONNX = "onnx"
     PT2 = "pt2"
+
+
+PROGRAMS = (Format.ONNX, Format.PT2)  # they hold the computation, and not tensors alone
 
 
 def check_formats(formats: Sequence[str], half: bool) -> None:

@@ -29,13 +29,13 @@ def write_onnx(network: SRNetwork, path: Path) -> None:
     """Write a network as an ONNX file of opset 18, after checking with ONNX Runtime that it computes what PyTorch does.
 
     Its input `lr` is (N, 3, H, W) float32 RGB in [0, 1], its output `sr` (N, 3, scale*H, scale*W), not clipped; N, H
-    and W are free. The file's metadata has `family`, `scale`, `config` (JSON) and the version of autocompress.
-    Raises InvalidInput where ONNX is not installed, ExportFailed, leaving no file, where the results differ.
+    and W are free. The file's metadata has `family`, `scale`, `config` (JSON) and the version of autocompress. It
+    computes as `Family.for_programs` says. Raises InvalidInput where ONNX is not installed, ExportFailed, leaving no
+    file, where the results differ.
     """
     require_onnx()
-    plain = family_of(network).for_export(network)
-    model = _converted(plain)
-    _check(plain, model)
+    model = _converted(family_of(network).for_programs(network))
+    _check(network, model)
     checkpoints.write_bytes(path, model)
 
 

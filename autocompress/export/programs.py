@@ -25,12 +25,12 @@ def write_program(network: SRNetwork, path: Path) -> None:
     """Write a network as an exported program, after checking that it computes the same when it is read again.
 
     `torch.export.load(path).module()` maps `lr` (N, 3, H, W) float32 RGB in [0, 1] to (N, 3, scale*H, scale*W), not
-    clipped; N, H and W are free. Raises ExportFailed, leaving no file, where PyTorch cannot capture the network for any
-    size (its sizes go into reshapes, as those of windows do), or where the results differ.
+    clipped; N, H and W are free. It computes as `Family.for_programs` says. Raises ExportFailed, leaving no file, where
+    PyTorch cannot capture the network for any size (its sizes go into reshapes, as those of windows do), or where the
+    results differ.
     """
-    plain = family_of(network).for_export(network)
-    content = _exported(plain)
-    _check(plain, content)
+    content = _exported(family_of(network).for_programs(network))
+    _check(network, content)
     checkpoints.write_bytes(path, content)
 
 

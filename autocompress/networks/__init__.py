@@ -7,7 +7,7 @@ descriptions, registry, the families, then what they share (weights, base, upsca
 
 from __future__ import annotations
 
-from autocompress.networks.descriptions import describe, parse_config, parse_fields, shape
+from autocompress.networks.descriptions import describe, in_official_code, parse_config, parse_fields, shape
 from autocompress.networks.loading import know_code, load
 from autocompress.networks.registry import FAMILIES, PRESETS, family_of, find_family
 
@@ -17,6 +17,7 @@ __all__ = [
     "describe",
     "family_of",
     "find_family",
+    "in_official_code",
     "know_code",
     "load",
     "parse_config",

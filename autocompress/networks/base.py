@@ -148,6 +148,17 @@ class Count:
     optional: bool = False
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A field of a config that is one of a few words, which a search space may vary; the first one is the usual.
+
+    Where a space leaves it out, students have the teacher's.
+    """
+
+    field: str
+    words: tuple[str, ...]
+
+
 class Family(ABC):
     """An architecture: how it is configured, built, counted, read and shrunk."""
 
@@ -156,12 +167,20 @@ class Family(ABC):
     network_class: ClassVar[type[SRNetwork]]
     parts: ClassVar[tuple[str, ...]]  # module paths of what holds repeated parts; see `shrink.axes.groups_of`
     counts: ClassVar[tuple[Count, ...]]
+    choices: ClassVar[tuple[Choice, ...]] = ()
     # Fields of the config that no file of weights holds, so that a user may have to give them: see `load`.
     overrides: ClassVar[tuple[Override, ...]] = ()
     recipe: ClassVar[FamilyRecipe] = FamilyRecipe()
     presets: ClassVar[Mapping[str, Config]] = MappingProxyType({})  # networks that people know by a name
     published: ClassVar[Mapping[str, Published]] = MappingProxyType({})
     derives_space: ClassVar[bool] = False  # what varies follows from a teacher, so no search space ships
+    inits: ClassVar[tuple[Init, ...]] = tuple(Init)  # the ways in which its students may begin
+
+    def check_init(self, init: str) -> None:
+        """Raise ConfigError where its students cannot begin in this way."""
+        if init in list(Init) and init not in self.inits:
+            known = ", ".join(self.inits)
+            raise ConfigError(f"init is {init}, but students of {self.name} begin by one of {known}")
 
     def build(self, config: Config) -> SRNetwork:
         """A network with random weights (from torch's global generator)."""
@@ -191,6 +210,14 @@ class Family(ABC):
     @abstractmethod
     def for_export(self, network: SRNetwork) -> SRNetwork:
         """An equal network whose every setting is in its tensors, so that official code computes the same."""
+
+    def for_programs(self, network: SRNetwork) -> SRNetwork:
+        """An equal network for files that hold its computation, and not its tensors alone: one of less work, if any."""
+        return self.for_export(network)
+
+    def program_flops(self, config: Config) -> int:
+        """`flops` of what `for_programs` makes, but for what it has to do at the border of an image."""
+        return self.flops(config)
 
     def official_tensors(self, network: SRNetwork) -> dict[str, Tensor]:
         """What official code stores for a network: its state dict, and any buffers that ours has no need to store."""
@@ -283,6 +310,15 @@ class Family(ABC):
     def counts_of(self, config: Config) -> dict[str, float]:
         """The `counts` of a config by name, which are its fields unless a family says otherwise."""
         return {count.field: getattr(config, count.field) for count in self.counts}
+
+    @property
+    def varied(self) -> list[str]:
+        """The names of the fields that a search space may vary: `counts`, then `choices`."""
+        return [*(count.field for count in self.counts), *(choice.field for choice in self.choices)]
+
+    def fields_of(self, config: Config) -> dict[str, float | str]:
+        """The `counts` and `choices` of a config by name."""
+        return {**self.counts_of(config), **{choice.field: getattr(config, choice.field) for choice in self.choices}}
 
     def values_of(self, count: Count) -> tuple[int, ...] | None:
         """The values of a count that its networks have, where these are known; None for all up to the teacher's."""

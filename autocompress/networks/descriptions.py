@@ -27,16 +27,23 @@ def describe(network: SRNetwork) -> dict[str, Any]:
 
 
 def shape(family: str, config: Mapping[str, object]) -> str:
-    """A network in a few words: its family and the counts that a search varies, optional ones where unusual."""
+    """A network in a few words: its family and what a search varies, choices and optional counts where unusual."""
     if family not in FAMILIES and "arguments" in config:  # of a user's code, which need not be there to be described
         arguments = config["arguments"]
         assert isinstance(arguments, Mapping)
         return " ".join([family, *(f"{name}={value}" for name, value in arguments.items())])
     known_family = find_family(family)
     network = known_family.config_class.from_dict(config)
-    counts, usual = known_family.counts_of(network), known_family.counts_of(known_family.config_class(network.scale))
-    shown = [c.field for c in known_family.counts if not c.optional or counts[c.field] != usual[c.field]]
-    return " ".join([family, *(f"{name}={counts[name]}" for name in shown)])
+    fields, usual = known_family.fields_of(network), known_family.fields_of(known_family.config_class(network.scale))
+    always = {count.field for count in known_family.counts if not count.optional}
+    shown = [name for name, value in fields.items() if name in always or value != usual[name]]
+    return " ".join([family, *(f"{name}={fields[name]}" for name in shown)])
+
+
+def in_official_code(family: str, config: Mapping[str, object]) -> bool:
+    """Whether the architecture's official code, such as BasicSR for EDSR, has the network with these fields."""
+    known_family = find_family(family)
+    return known_family.official_code(known_family.config_class.from_dict(config)) is not None
 
 
 def parse_config(family: str, scale: int, changes: Iterable[str]) -> Config:

@@ -180,7 +180,7 @@ class Refiner:
         """The student as a candidate of its space, with the recipe that it was trained by."""
         space = self._joint_space.of_student(student.provenance.space)
         config = space.family.config_class.from_dict(student.config)
-        known = space.family.counts_of(config)
+        known = space.family.fields_of(config)
         counts = {count.name: known[count.name] for count in space.space.counts if count.name in known}
         recipe = Recipe.from_dict({**student.provenance.recipe, "steps": self._own_steps[student.trial]})
         return Candidate(space.name, counts, config, recipe, student.flops, student.params, student.latency_ms)

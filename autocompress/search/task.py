@@ -18,6 +18,7 @@ from autocompress.search.settings import Score, Settings
 from autocompress.search.space.derived import derived_space
 from autocompress.search.space.joint_space import JointSpace, StudentSpace
 from autocompress.search.space.search_space import SearchSpace, load_space, parse_space
+from autocompress.shrink.init import Init
 
 HELD_OUT = 0.1  # share of the training images that validate, if no folder is given for validation
 
@@ -109,6 +110,9 @@ def open_joint_space(settings: Settings) -> JointSpace:
         name, teacher = _teacher_of(space, given) or _shipped_teacher(space)
         target_name, network = (name, teacher) if target is None else (str(settings.target), target)
         student_spaces.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, target_name, network))
+        space.family.check_init(settings.init)
+        if settings.prune:
+            space.family.check_init(Init.DENSITY)
     _check_used(given, student_spaces)
     _check_scales(student_spaces, settings.scale)
     if settings.score is Score.TEACHER:

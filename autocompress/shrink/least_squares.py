@@ -47,24 +47,24 @@ class Pixels:
         chosen = (self.image >= first) & (self.image < last)
         return Pixels(self.image[chosen] - first, self.row[chosen], self.column[chosen])
 
-    def taps(self, features: Tensor) -> Tensor:
-        """What a 3x3 convolution reads at these pixels, (N, 9 C): its taps in order, the channels of each together."""
-        padded = F.pad(features, (1, 1, 1, 1)).permute(0, 2, 3, 1)
+    def taps(self, features: Tensor, kernel: int = 3) -> Tensor:
+        """What a convolution of odd `kernel` k reads at these pixels, (N, k^2 C): tap by tap, all channels of each."""
+        padded = F.pad(features, (kernel // 2,) * 4).permute(0, 2, 3, 1)
         _, height, width, channels = padded.shape
         corner = (self.image * height + self.row) * width + self.column
-        tap = torch.arange(3, device=corner.device)
+        tap = torch.arange(kernel, device=corner.device)
         steps = tap[:, None] * width + tap
         return padded.reshape(-1, channels)[corner[:, None] + steps.flatten()].flatten(1)
 
 
 def refit(weight: Tensor, bias: Tensor, taps: Tensor, target: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
-    """A convolution (n, m, 3, 3) and bias (n,) corrected so that it maps `taps` (N, 9 m) to `target` (N, n).
+    """A convolution (n, m, k, k) and bias (n,) corrected so that it maps `taps` (N, k^2 m) to `target` (N, n).
 
     See `refit_linear`; the taps are as `Pixels.taps` gives them.
     """
     prior = weight.permute(0, 2, 3, 1).flatten(1)
     solution, bias = refit_linear(prior, bias, taps, target, ridge)
-    return solution.view(len(bias), 3, 3, -1).permute(0, 3, 1, 2).contiguous(), bias
+    return solution.view(len(bias), *weight.shape[2:], -1).permute(0, 3, 1, 2).contiguous(), bias
 
 
 def refit_linear(weight: Tensor, bias: Tensor, rows: Tensor, target: Tensor, ridge: float) -> tuple[Tensor, Tensor]:

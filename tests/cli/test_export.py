@@ -75,6 +75,36 @@ def test_export_folds_residual_scaling(call: Call, here: Path, tiny_teacher: nn.
     check_in_basicsr(Path("models/scaled.pth"), scaled)
 
 
+def test_students_with_a_folded_tail_are_searched_and_exported(
+    call: Call, here: Path, tmp_path: Path, search_words: list[object], photos: Path, teacher_file: Path
+) -> None:
+    """What official code has is told from what it has not, in the index and where a .pth is written."""
+    counts = "num_feat: 4, num_block: 1, tail: {type: categorical, choices: [plain, folded]}"
+    (tmp_path / "small.yaml").write_text(f"family: edsr\nparameters: {{{counts}}}\n")
+    assert call(*search_words, "--trials", "2", "--out", "run").code == 0
+    result = call("export", "run", "--out", "models", "--format", "pth")
+    assert result.code == 0
+    students = json.loads(Path("models/index.json").read_text())["students"]
+    for student in students:
+        assert student["official_code"] == ("tail" not in student["config"])
+        [file] = student["files"]
+        assert (f"{file}: the architecture's official code has no such network" in result.err) == (
+            not student["official_code"]
+        )
+    out = Path("one.safetensors")
+    counts = ["--set", "num_feat=4", "--set", "num_block=1", "--set", "tail=folded"]
+    words = ["--teacher", teacher_file, "--train", photos, "--data", photos, "--steps", "2", "--out", out]
+    assert call("distill", "edsr", *counts, *words).code == 0
+    assert json.loads(out.with_suffix(".json").read_text())["config"]["tail"] == "folded"
+    result = call("export", out, "--out", "models", "--format", "pth")
+    assert "one.pth: the architecture's official code has no such network" in result.err
+    lr = torch.rand(1, 3, 8, 9)
+    Path("models/one.json").unlink()  # its tensors say what it is
+    assert torch.equal(autocompress.load("models/one.pth")(lr), autocompress.load(out)(lr))
+    wrong = call("distill", "edsr", "--set", "tail=short", *words)
+    assert_refused(wrong, "tail is 'short', but must be one of plain, folded")
+
+
 def test_export_as_safetensors_loads_again(call: Call, searched: Path) -> None:
     [file, *_] = sorted(searched.glob("trials/*/student.safetensors"))
     result = call("export", file, "--out", "models")

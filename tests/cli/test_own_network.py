@@ -130,6 +130,40 @@ def test_distill_from_a_network_of_own_code(call: Call, own: Path, photos: Path,
     assert "needs the weights of its network; add --target FILE" in refused.err
 
 
+def distilled(photos: Path, *more: str) -> tuple[str, ...]:
+    images = ("--train", str(photos), "--val", str(photos), "--data", str(photos), "--steps", "2")
+    images = (*images, "--allow-weak-teacher")
+    return ("distill", "own.pth", *OWN, "--code-set", "feat=12", "--input-range", "1", *images, *more)
+
+
+def test_distill_makes_a_student_that_the_users_code_loads(call: Call, own: Path, photos: Path) -> None:
+    ended = call(*distilled(photos, "--set", "feat=6", "--set", "blocks=1", "--out", "student.safetensors"))
+    assert ended.code == 0, ended.err
+    side = json.loads((own / "student.json").read_text())
+    assert side["config"]["arguments"] == {"blocks": 1, "feat": 6}
+    assert side["curve"][0][0] == 0
+    assert side["provenance"]["code"] == OWN[1]
+    FAMILIES.pop("OwnNetwork")  # as in a new process
+    assert call("evaluate", "student.safetensors", *OWN, "--data", str(photos)).code == 0
+    upscaled = call("upscale", "student.safetensors", str(next(photos.glob("*.png"))), "large.png", *OWN)
+    assert upscaled.code == 0, upscaled.err
+    exported = call("export", "student.safetensors", *OWN, "--format", "pth", "--format", "pt2", "--out", "models")
+    assert exported.code == 0, exported.err
+    tensors = torch.load(own / "models" / "student.pth", weights_only=True)["params"]
+    OwnNetwork(feat=6, blocks=1).load_state_dict(tensors)
+
+
+def test_distill_of_a_known_file_in_the_place_of_a_family(
+    call: Call, own: Path, photos: Path, teacher_file: Path
+) -> None:
+    images = ("--train", str(photos), "--val", str(photos), "--data", str(photos), "--steps", "2")
+    shutil.copy(teacher_file, own / "tiny.pth")
+    ended = call("distill", "tiny.pth", "--set", "num_feat=4", *images, "--out", "a.safetensors")
+    assert ended.code == 0, ended.err
+    side = json.loads((own / "a.json").read_text())
+    assert (side["family"], side["provenance"]["teacher"]) == ("edsr", "tiny.pth")
+
+
 def test_a_teacher_and_a_target_of_the_same_code(call: Call, own: Path, photos: Path) -> None:
     torch.save(OwnNetwork(feat=16).state_dict(), own / "large.pth")
     target = ("--target", "large.pth", "--target-code", "own.py:OwnNetwork", "--target-set", "feat=16")
@@ -165,6 +199,15 @@ def test_a_joint_front_of_own_code_and_a_known_file(call: Call, own: Path, photo
         (("search", "--budget-flops", "1G", *TARGET[2:4]), "needs the weights of its network; add --target FILE"),
         (("search", "--budget-flops", "1G", *TARGET[:2], *TARGET[4:]), "add --target-code FILE.py:CALLABLE"),
         (("search", "--budget-flops", "1G", *TARGET[:2]), "(a target's as --target-code)"),
+        (distilled(Path(), "--set", "feat=13", "--out", "a.safetensors"), "feat is 13, but OwnNetwork takes (4, 5"),
+        (distilled(Path(), "--set", "width=3", "--out", "a.safetensors"), "these can: feat, blocks, teacher_loss"),
+        (distilled(Path(), "--init", "density", "--out", "a.safetensors"), "begin by one of projection, copy"),
+        (distilled(Path(), "--teacher", "own.pth", "--out", "a.safetensors"), "both files of a teacher"),
+        (("distill", "Own", *OWN, "--out", "a.safetensors"), "needs the weights of its network; add --teacher FILE"),
+        (("distill", "own.pth", "--code-set", "feat=1", "--out", "a.safetensors"), "add --code FILE.py:CALLABLE"),
+        (("distill", "nothing", "--out", "a.safetensors"), "nothing is no file, no preset and no family; known: edsr"),
+        ((*search(Path()), "--init", "density"), "students of OwnNetwork begin by one of projection, copy, scratch"),
+        ((*search(Path()), "--prune"), "students of OwnNetwork begin by one of projection, copy, scratch"),
         (("spaces", "show"), "give a space's name or file, or --teacher FILE"),
         (("spaces", "show", "--teacher", "edsr-baseline-x2"), "have a shipped space"),
         (("evaluate", "own.pth"), "give the code that builds the network, as --code"),

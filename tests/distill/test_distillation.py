@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import Result
+from helpers.own_network import write_own_network
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -33,6 +34,7 @@ from autocompress.networks import parse_config
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
+from autocompress.networks.loading import know_code
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
 from autocompress.networks.weights import digest
 
@@ -64,14 +66,29 @@ def stop_at(step: int) -> object:
     return on_step
 
 
-def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(photos: Path, tmp_path: Path) -> None:
+def edsr_student(_: Path) -> SRNetwork:
+    return prune.from_scratch(EDSRFamily(), SMALLEST, 0)
+
+
+def own_student(folder: Path) -> SRNetwork:
+    write_own_network(folder / "own.py")
+    family = know_code(f"{folder / 'own.py'}:OwnNetwork", ["feat=6"])
+    return prune.from_scratch(family, family.config(), 0)
+
+
+@pytest.mark.parametrize("student", [edsr_student, own_student])
+def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(
+    photos: Path, tmp_path: Path, student: Callable[[Path], SRNetwork]
+) -> None:
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
-    train_to_file(task(photos), whole, Precision(), quiet, quiet)
+    code = tmp_path / "code"
+    code.mkdir()
+    train_to_file(task(photos, start=student(code)), whole, Precision(), quiet, quiet)
     steps, lines = list[int](), list[str]()
     with pytest.raises(Killed):
-        train_to_file(task(photos), killed, Precision(), quiet, stop_at(4), pace=EACH_STEP)  # type: ignore[arg-type]
+        train_to_file(task(photos, start=student(code)), killed, Precision(), quiet, stop_at(4), pace=EACH_STEP)  # type: ignore[arg-type]
     assert not killed.exists()
-    train_to_file(task(photos), killed, Precision(), lines.append, steps.append)
+    train_to_file(task(photos, start=student(code)), killed, Precision(), lines.append, steps.append)
     assert steps == [4, 5, 6]
     assert "going on after 3 of 6 steps" in lines
     first, second = load(whole).state_dict(), load(killed).state_dict()
@@ -81,6 +98,7 @@ def test_a_training_that_is_killed_goes_on_as_if_it_had_not_been(photos: Path, t
         "whole.json",
         "killed.safetensors",
         "killed.json",
+        "code",
     }
 
 
@@ -300,7 +318,7 @@ def test_numbers_of_the_training_can_be_set(photos: Path, teacher_file: Path, tm
         (["edsr", "--set", "num_feat=wide"], "num_feat is 'wide', but must be a whole number"),
         (["swinir", "--set", "num_block=2.5"], "num_block is 2.5, but must be a whole number"),
         (["edsr", "--set", "learning_rate=abc"], "--set learning_rate=abc: not all of these are numbers"),
-        (["rdn"], "rdn is no preset and no family; known: edsrmini, swinirmini, edsr, swinir"),
+        (["rdn"], "rdn is no file, no preset and no family; known: edsrmini, swinirmini, edsr, swinir"),
         (["edsr", "--data", "nowhere"], "nowhere"),
         (["edsr", "--val", "nowhere"], "nowhere"),
     ],

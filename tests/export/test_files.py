@@ -72,12 +72,13 @@ def refused(message: str, *arguments: object) -> None:
         edsr(EDSRConfig(2, 6, 2, num_layer=1)),
         edsr(EDSRConfig(3, 6, 2, res_scale=0.1)),
         edsr(EDSRConfig(4, 6, 1, num_layer=3)),
+        edsr(EDSRConfig(3, 4, 1, tail="folded")),
         pytest.param(random_swinir(SwinIRConfig(2, 12, (2,), (2,))), marks=pytest.mark.slow),
         pytest.param(
             random_swinir(SwinIRConfig(3, 12, (1, 2), (3, 2), 4, upsampler="pixelshuffle")), marks=pytest.mark.slow
         ),
     ],
-    ids=["edsr-x2-1", "edsr-x3-2", "edsr-x4-3", "swinir-direct", "swinir-pixelshuffle"],
+    ids=["edsr-x2-1", "edsr-x3-2", "edsr-x4-3", "edsr-folded", "swinir-direct", "swinir-pixelshuffle"],
 )
 def test_onnx_runs_alone_on_images_of_any_size(tmp_path: Path, network: SRNetwork) -> None:
     file = tmp_path / "models" / "student.onnx"
@@ -282,16 +283,30 @@ def test_the_card_of_a_shipped_teacher(tmp_path: Path) -> None:
     assert "BSDS500 was released for research" in card
 
 
-@pytest.mark.parametrize("num_layer", [2, 3])
-def test_the_card_of_a_file_of_which_nothing_is_known(tmp_path: Path, num_layer: int) -> None:
+@pytest.mark.parametrize(("num_layer", "tail"), [(2, "plain"), (3, "plain"), (2, "folded")])
+def test_the_card_of_a_file_of_which_nothing_is_known(tmp_path: Path, num_layer: int, tail: str) -> None:
     file = tmp_path / "net_g.pth"
-    torch.save({"params": edsr(EDSRConfig(2, 4, 1, num_layer)).state_dict()}, file)
+    torch.save({"params": edsr(EDSRConfig(2, 4, 1, num_layer, tail=tail)).state_dict()}, file)
     file.with_suffix(".json").write_text('{"provenance": "mine"}')  # of something else
     export_file(file, "net_g", tmp_path / "there", ["pth"])
     card = (tmp_path / "there" / "net_g.md").read_text()
     assert "check their licence before you share them" in card
     assert "Nothing is recorded of how it was trained." in card
-    assert ("The official code has no such network." in card) == (num_layer == 3)
+    assert ("The official code has no such network." in card) == ((num_layer, tail) != (2, "plain"))
+
+
+def test_the_card_and_the_side_file_have_the_flops_of_what_is_folded(tmp_path: Path) -> None:
+    """Where a plain tail becomes one convolution; with few features that would be more work."""
+    for feat, folded in ((16, True), (4, False)):
+        network = edsr(EDSRConfig(2, feat, 1))
+        export_formats(network, "student", tmp_path, ["safetensors", "pt2"], {})
+        about, card = json.loads((tmp_path / "student.json").read_text()), (tmp_path / "student.md").read_text()
+        expected = EDSRFamily().flops(EDSRConfig(2, feat, 1, tail="folded"))
+        assert about["flops"] == EDSRFamily().flops(EDSRConfig(2, feat, 1))
+        assert about.get("program_flops") == (expected if folded else None)
+        assert (f"| FLOPs as pt2 | {expected / 1e9:.3f}G" in card) == folded
+    export_formats(edsr(EDSRConfig(2, 16, 1)), "student", tmp_path, ["safetensors"], {})
+    assert "FLOPs as" not in (tmp_path / "student.md").read_text()
 
 
 # --- a run ---
@@ -315,8 +330,10 @@ def test_a_front_is_exported_with_its_index(tmp_path: Path, finished: tuple[RunF
     assert [row["files"] for row in index["students"]] == [files[i : i + 2] for i in range(0, len(files), 2)]
     assert [row["psnr_y"] for row in index["students"]] == [row["psnr_y"] for row in front]
     assert [row["trial"] for row in index["students"] if row["pick"]] == [index["pick"]] == [pick(pareto(run))["trial"]]
+    assert [row["official_code"] for row in index["students"]] == [True] * len(front)
     readme = (tmp_path / "README.md").read_text()
     assert readme.count("**pick**") == 1
+    assert readme.count("| yes |") == len(front)
     for row, name in zip(front, names, strict=True):
         assert f"[{row['trial']}]({name}.md)" in readme
         assert f"| {row['psnr_y']:.2f} |" in readme

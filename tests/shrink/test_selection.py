@@ -65,7 +65,8 @@ def made(config: Config, family: str) -> SRNetwork:
 
 
 def hashed(network: SRNetwork) -> str:
-    total = hashlib.sha256(repr(network.config).encode())
+    described = repr(network.config).replace(", tail='plain'", "")  # as it was when there was no other
+    total = hashlib.sha256(described.encode())
     for name, weight in sorted(network.state_dict().items()):
         total.update(name.encode() + weight.contiguous().numpy().tobytes())
     return total.hexdigest()[:16]

@@ -42,6 +42,7 @@ class CustomFamily(Family):
     network_class = CustomNetwork
     parts = ()
     derives_space = True
+    inits = (Init.PROJECTION, Init.COPY, Init.SCRATCH)
 
     def __init__(self, code: Builder, arguments: Mapping[str, Any]) -> None:
         self.name = code.name

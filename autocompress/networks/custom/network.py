@@ -99,7 +99,8 @@ class CustomNetwork(SRNetwork):
 
     @override
     def repeated(self) -> list[nn.Module]:
-        return []
+        """The whole network, as one part: which of its modules are alike is not known."""
+        return [self.network]
 
 
 def measured_scale(module: nn.Module, side: int = 32) -> int:

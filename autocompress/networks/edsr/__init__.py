@@ -13,29 +13,35 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.compute import flops
 from autocompress.errors import ConfigError
 from autocompress.io import package_files
-from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
+from autocompress.networks.base import Choice, Config, Count, Family, Shrinker, SRNetwork, Weights
 from autocompress.networks.edsr import reading
 from autocompress.networks.edsr.network import (
     EDSR,
+    FOLDED,
     MAX_LAYERS,
     OFFICIAL_LAYERS,
+    PLAIN,
+    TAILS,
     EDSRConfig,
     ResidualBlock,
     conv_shapes,
     shuffle_factors,
 )
 from autocompress.networks.edsr.projection import Projection, analyse
+from autocompress.networks.folding import FoldedTail, fold
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers, Published
 from autocompress.networks.weights import with_weights
 from autocompress.shrink.axes import AxisTable
 from autocompress.shrink.density import Densities, channels, joined, kept, within
 from autocompress.shrink.selection import Selection
+
+TAIL_LAYERS = ("upsample.", "conv_last.")
 
 
 class EDSRFamily(Family):
@@ -50,6 +56,7 @@ class EDSRFamily(Family):
         Count("num_block", 1, "blocks"),
         Count("num_layer", 1, "convolutions per block", high=MAX_LAYERS, optional=True),
     )
+    choices = (Choice("tail", TAILS),)
 
     overrides = package_files.overrides("edsr")
     # Pruning diverged at a rate of 2. Its whole pull, 0.03, is the paper's for this family.
@@ -64,12 +71,11 @@ class EDSRFamily(Family):
 
     @override
     def flops(self, config: Config) -> int:
-        per_pixel = sum(9 * inputs * outputs * pixels for inputs, outputs, pixels in conv_shapes(_edsr(config)))
-        return flops.at_720p(per_pixel, config.scale)
+        return flops.at_720p(sum(conv.weights * conv.pixels for conv in conv_shapes(_edsr(config))), config.scale)
 
     @override
     def params(self, config: Config) -> int:
-        return sum((9 * inputs + 1) * outputs for inputs, outputs, _ in conv_shapes(_edsr(config)))
+        return sum(conv.weights + conv.outputs for conv in conv_shapes(_edsr(config)))
 
     @override
     def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
@@ -88,13 +94,28 @@ class EDSRFamily(Family):
             for leaf in ("weight", "bias"):
                 key = f"body.{block}.conv{config.num_layer}.{leaf}"
                 weights[key] = weights[key] * config.res_scale
-        return with_weights(self, _plain(config), weights)
+        return with_weights(self, _own_scaling(config), weights)
+
+    @override
+    def for_programs(self, network: SRNetwork) -> SRNetwork:
+        """With a tail of one convolution, where that is less work."""
+        plain = self.for_export(network)
+        if self.program_flops(plain.config) < self.flops(plain.config):
+            assert isinstance(plain, EDSR)
+            feat, factors = plain.config.num_feat, shuffle_factors(plain.scale)
+            plain.upsample = nn.Sequential(FoldedTail(_tail(plain), feat, factors))
+            plain.conv_last = nn.Identity()
+        return plain
+
+    @override
+    def program_flops(self, config: Config) -> int:
+        return min(self.flops(replace(_edsr(config), tail=tail)) for tail in {_edsr(config).tail, FOLDED})
 
     @override
     def official_code(self, config: Config) -> tuple[str, str] | None:
-        """Of BasicSR; it has no other numbers of convolutions per block."""
+        """Of BasicSR; it has no other numbers of convolutions per block, and no folded tail."""
         edsr = _edsr(config)
-        if edsr.num_layer != OFFICIAL_LAYERS:
+        if not edsr.official:
             return None
         build = f"EDSR(3, 3, num_feat={edsr.num_feat}, num_block={edsr.num_block}, upscale={edsr.scale}, res_scale=1)"
         return "from basicsr.archs.edsr_arch import EDSR", f"network = {build}"
@@ -102,16 +123,21 @@ class EDSRFamily(Family):
     @override
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> Config:
         """A student's residual scaling is 1."""
-        return super().student_config(_plain(_edsr(teacher)), fields)
+        return super().student_config(_own_scaling(_edsr(teacher)), fields)
 
     @override
     def shrinkable(self, teacher: SRNetwork) -> EDSR:
-        """With res_scale 1; only a teacher of two convolutions per block can be shrunk."""
-        num_layer = _edsr(teacher.config).num_layer
-        if num_layer != OFFICIAL_LAYERS:
+        """With res_scale 1; only a teacher of two convolutions per block and a plain tail can be shrunk."""
+        config = _edsr(teacher.config)
+        if config.num_layer != OFFICIAL_LAYERS:
             raise ConfigError(
-                f"this teacher has num_layer {num_layer}, but only teachers with {OFFICIAL_LAYERS} convolutions per "
-                "block can be shrunk; take another teacher, or init scratch"
+                f"this teacher has num_layer {config.num_layer}, but only teachers with {OFFICIAL_LAYERS} convolutions "
+                "per block can be shrunk; take another teacher, or init scratch"
+            )
+        if config.tail != PLAIN:
+            raise ConfigError(
+                f"this teacher has a {config.tail} tail, but only teachers with a plain one can be shrunk; take "
+                "another teacher, or init scratch"
             )
         plain = super().shrinkable(teacher)
         assert isinstance(plain, EDSR)
@@ -166,9 +192,12 @@ class EDSRFamily(Family):
     def selected(self, selection: Selection, config: Config) -> EDSR:
         """Blocks of another number of convolutions than the teacher's keep what they can.
 
-        One of 3 computes what one of 2 does, with the identity in the middle; one of 1 starts as nothing, at zero.
+        One of 3 computes what one of 2 does, with the identity in the middle; one of 1 starts as nothing, at zero. A
+        folded tail computes what the plain one would.
         """
         edsr = _edsr(config)
+        if edsr.tail == FOLDED:
+            return _with_folded_tail(self.selected(selection, replace(edsr, tail=PLAIN)))
         with torch.device("meta"):
             shapes = EDSR(replace(edsr, num_layer=OFFICIAL_LAYERS)).state_dict()
         student, last = EDSR(edsr).eval(), f".conv{edsr.num_layer}."
@@ -196,5 +225,18 @@ def _edsr(config: Config) -> EDSRConfig:
     return config
 
 
-def _plain(config: EDSRConfig) -> EDSRConfig:
+def _own_scaling(config: EDSRConfig) -> EDSRConfig:
     return replace(config, res_scale=1.0)
+
+
+def _tail(network: EDSR) -> nn.Module:
+    return nn.Sequential(network.upsample, network.conv_last)
+
+
+def _with_folded_tail(network: EDSR) -> EDSR:
+    """A network with a plain tail as one with a folded tail, in eval mode: equal but for the outermost pixels."""
+    folded = EDSR(replace(network.config, tail=FOLDED)).eval()
+    kept = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(TAIL_LAYERS)}
+    weight, bias = fold(_tail(network), network.config.num_feat, network.scale)
+    folded.load_state_dict(kept | {"upsample.0.weight": weight, "upsample.0.bias": bias})
+    return folded

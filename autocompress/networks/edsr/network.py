@@ -2,14 +2,15 @@
 
 Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution" (CVPRW 2017), in the
 layout and under the key names of BasicSR's `edsr_arch.py`. EDSR-baseline is 64 features, 16 blocks. The official
-network has 2 convolutions in each block; 1 and 3 are ours, and load nowhere else.
+network has 2 convolutions in each block, and its tail upsamples by a convolution and a PixelShuffle (twice at x4)
+before one more convolution. 1 and 3 convolutions, and a folded tail, are ours, and load nowhere else.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,21 +20,27 @@ from typing_extensions import override
 from autocompress.compute.convolution import conv3x3
 from autocompress.errors import ConfigError
 from autocompress.networks.base import Config, SRNetwork
+from autocompress.networks.folding import KERNEL, folded_convolution
 
 IMG_RANGE = 255.0
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, as in both official implementations
 OFFICIAL_LAYERS = 2  # convolutions in each residual block
 MAX_LAYERS = 3
+PLAIN, FOLDED = TAILS = ("plain", "folded")
 
 
 @dataclass(frozen=True)
 class EDSRConfig(Config):
-    """`num_feat` channels in each of `num_block` residual blocks of `num_layer` 3x3 convolutions."""
+    """`num_feat` channels in each of `num_block` residual blocks of `num_layer` 3x3 convolutions.
+
+    A `folded` tail is one 5x5 convolution and a PixelShuffle, which is what the `plain` one computes inside of images.
+    """
 
     num_feat: int = 64
     num_block: int = 16
     num_layer: int = OFFICIAL_LAYERS
     res_scale: float = 1.0
+    tail: str = PLAIN
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,16 +54,25 @@ class EDSRConfig(Config):
             raise ConfigError(f"num_layer is {self.num_layer!r}, but must be a whole number from 1 to {MAX_LAYERS}")
         if not isinstance(self.res_scale, int | float) or isinstance(self.res_scale, bool):
             raise ConfigError(f"res_scale is {self.res_scale!r}, but must be a number")
+        if self.tail not in TAILS:
+            raise ConfigError(f"tail is {self.tail!r}, but must be one of {', '.join(TAILS)}")
+
+    @property
+    def official(self) -> bool:
+        """Whether official code has such a network."""
+        return self.num_layer == OFFICIAL_LAYERS and self.tail == PLAIN
 
     @override
     def to_dict(self) -> dict[str, Any]:
-        """With `num_layer` only where it is not the official one.
+        """With `num_layer` and `tail` only where they are not the official ones.
 
         So an ordinary network is described, hashed and recognised as it was when there was no other.
         """
         fields = super().to_dict()
         if self.num_layer == OFFICIAL_LAYERS:
             del fields["num_layer"]
+        if self.tail == PLAIN:
+            del fields["tail"]
         return fields
 
 
@@ -120,6 +136,8 @@ class EDSR(SRNetwork):
     family = "edsr"
     config: EDSRConfig
     mean: Tensor
+    upsample: nn.Sequential
+    conv_last: nn.Module
 
     def __init__(self, config: EDSRConfig) -> None:
         super().__init__(config)
@@ -129,11 +147,7 @@ class EDSR(SRNetwork):
         blocks = (ResidualBlock(feat, config.num_layer, config.res_scale) for _ in range(config.num_block))
         self.body = nn.Sequential(*blocks)
         self.conv_after_body = conv3x3(feat, feat)
-        stages: list[nn.Module] = []
-        for factor in shuffle_factors(config.scale):
-            stages += [conv3x3(feat, feat * factor**2), nn.PixelShuffle(factor)]
-        self.upsample = nn.Sequential(*stages)
-        self.conv_last = conv3x3(feat, 3)
+        self.upsample, self.conv_last = _plain_tail(config) if config.tail == PLAIN else _folded_tail(config)
 
     @override
     def repeated(self) -> list[nn.Module]:
@@ -143,8 +157,8 @@ class EDSR(SRNetwork):
     @property
     @override
     def margin(self) -> int:
-        """All that a pixel depends on: one pixel for each convolution, of the size that pixels have there."""
-        return math.ceil(sum(1 / math.sqrt(pixels) for _, _, pixels in conv_shapes(self.config)))
+        """All that a pixel depends on: half of each convolution, in pixels of the size that they have there."""
+        return math.ceil(sum(conv.kernel // 2 / math.sqrt(conv.pixels) for conv in conv_shapes(self.config)))
 
     @override
     def features(self, lr: Tensor) -> Tensor:
@@ -159,12 +173,41 @@ class EDSR(SRNetwork):
         return sr / IMG_RANGE + self.mean
 
 
-def conv_shapes(config: EDSRConfig) -> list[tuple[int, int, int]]:
-    """(inputs, outputs, output pixels for each LR pixel) of every convolution, in order."""
+def _plain_tail(config: EDSRConfig) -> tuple[nn.Sequential, nn.Module]:
+    """`upsample` and `conv_last`."""
+    feat, stages = config.num_feat, list[nn.Module]()
+    for factor in shuffle_factors(config.scale):
+        stages += [conv3x3(feat, feat * factor**2), nn.PixelShuffle(factor)]
+    return nn.Sequential(*stages), conv3x3(feat, 3)
+
+
+def _folded_tail(config: EDSRConfig) -> tuple[nn.Sequential, nn.Module]:
+    """The same, where nothing is left for `conv_last`."""
+    return folded_convolution(config.num_feat, config.scale), nn.Identity()
+
+
+class ConvShape(NamedTuple):
+    """A convolution's channels, the output pixels that it has for each LR pixel, and the side of its kernel."""
+
+    inputs: int
+    outputs: int
+    pixels: int = 1
+    kernel: int = 3
+
+    @property
+    def weights(self) -> int:
+        """Their number, without biases."""
+        return self.kernel**2 * self.inputs * self.outputs
+
+
+def conv_shapes(config: EDSRConfig) -> list[ConvShape]:
+    """Every convolution, in order."""
     feat = config.num_feat
-    shapes = [(3, feat, 1)] + [(feat, feat, 1)] * (config.num_layer * config.num_block + 1)
+    shapes = [ConvShape(3, feat)] + [ConvShape(feat, feat)] * (config.num_layer * config.num_block + 1)
+    if config.tail == FOLDED:
+        return [*shapes, ConvShape(feat, 3 * config.scale**2, kernel=KERNEL)]
     pixels = 1
     for factor in shuffle_factors(config.scale):
-        shapes.append((feat, feat * factor**2, pixels))
+        shapes.append(ConvShape(feat, feat * factor**2, pixels))
         pixels *= factor**2
-    return [*shapes, (feat, 3, pixels)]
+    return [*shapes, ConvShape(feat, 3, pixels)]

@@ -6,7 +6,8 @@ one after the other, on what the student itself computes up to there, to what th
 up for the errors before it, and for the blocks that are left out.
 
 The teacher's blocks have two convolutions. A student's of one is fitted to what both write; of a student's three, the
-middle one begins as the identity, so that such a student starts as the one with two does.
+middle one begins as the identity, so that such a student starts as the one with two does. A folded tail is fitted as
+one convolution to the teacher's output.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autocompress.networks.edsr.network import EDSR, IMG_RANGE, EDSRConfig, ResidualBlock, shuffle_factors
+from autocompress.networks.edsr.network import EDSR, FOLDED, IMG_RANGE, EDSRConfig, ResidualBlock, shuffle_factors
+from autocompress.networks.folding import fold
 from autocompress.shrink.least_squares import Pixels, bias_of, refit, set_layer
 from autocompress.shrink.subspaces import Subspace, covariance, subspace
 
@@ -40,6 +42,7 @@ class Trace:
     wide: list[Tensor]  # before each PixelShuffle
     hr: list[Tensor]  # after each PixelShuffle
     output: Tensor  # before the mean and the range are put back
+    unshuffled: Tensor  # the same at LR: (B, 3 scale^2, H, W)
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,17 @@ def trace(network: EDSR, lr: Tensor) -> Trace:
     for stage, factor in enumerate(shuffle_factors(network.scale)):
         wide.append(network.upsample[2 * stage](hr[-1] if hr else stream[-1]))
         hr.append(F.pixel_shuffle(wide[-1], factor))
-    return Trace(stream, inner, wide, hr, network.conv_last(hr[-1]))
+    output = network.conv_last(hr[-1])
+    return Trace(stream, inner, wide, hr, output, F.pixel_unshuffle(output, network.scale))
 
 
 def analyse(teacher: EDSR, lr: Tensor, seed: int) -> dict[str, Tensor]:
     """All that a projection needs and that depends on the teacher and the LR patches (B, 3, h, w) in [0, 1] alone.
 
-    By name: `pixels.N`, those that are fitted at LR and after each PixelShuffle; `stream.N`, `inner.N`, `wide.N` and
-    `output`, the teacher's trace there; `order`, its blocks by importance; `covariance` and `sensitivity` of the stream
-    (`main.`) and of what comes after each PixelShuffle (`hr.N.`).
+    By name: `pixels.N`, those that are fitted at LR and after each PixelShuffle; `stream.N`, `inner.N`, `wide.N`,
+    `output` and, at LR, `unshuffled`, the teacher's trace there; `folded.weight` and `folded.bias`, its tail as one
+    convolution; `order`, its blocks by importance; `covariance` and `sensitivity` of the stream (`main.`) and of what
+    comes after each PixelShuffle (`hr.N.`).
     """
     generator = torch.Generator().manual_seed(seed)
     lr = lr.contiguous(memory_format=torch.channels_last)
@@ -85,7 +90,9 @@ def analyse(teacher: EDSR, lr: Tensor, seed: int) -> dict[str, Tensor]:
         seen = _observe(teacher, lr, pixels)
         order = _block_order(teacher, lr[:ORDERED_PATCHES])
     main, *hr = _sensitivity(teacher, lr[:SENSED_PATCHES], generator)
-    analysis = {"order": order, "main.sensitivity": main, "output": seen.output}
+    analysis = {"order": order, "main.sensitivity": main, "output": seen.output, "unshuffled": seen.unshuffled}
+    tail = nn.Sequential(teacher.upsample, teacher.conv_last)
+    analysis["folded.weight"], analysis["folded.bias"] = fold(tail, teacher.config.num_feat, teacher.scale)
     # of the residual stream, all depths together
     analysis["main.covariance"] = torch.stack([covariance(rows) for rows in seen.stream]).sum(0)
     for stage, sensitivity in enumerate(hr):
@@ -105,7 +112,8 @@ class Projection:
         self._lr = lr.contiguous(memory_format=torch.channels_last)
         self._pixels = [Pixels(*table.to(lr.device)) for table in _numbered(analysis, "pixels")]
         self._stream, self._inner, self._wide = (_numbered(analysis, kind) for kind in ("stream", "inner", "wide"))
-        self._output = analysis["output"]
+        self._output, self._unshuffled = analysis["output"], analysis["unshuffled"]
+        self._folded = analysis["folded.weight"], analysis["folded.bias"]
         self._order: list[int] = analysis["order"].tolist()
         self._main = _Importance(analysis["main.covariance"], analysis["main.sensitivity"], STREAM_EXPONENT)
         self._hr = [
@@ -131,13 +139,22 @@ class Projection:
         x = first + self._fit(
             student.conv_after_body, prior, main.encoder @ bias_of(teacher.conv_after_body), x, at, target
         )
+        if config.tail == FOLDED:
+            weight, bias = self._folded
+            self._fit(student.upsample[0], main.read_by(weight), bias, x, at, self._unshuffled)
+        else:
+            self._fit_tail(student, main, hr, x)
+        return student
+
+    def _fit_tail(self, student: EDSR, main: Subspace, hr: Sequence[Subspace], x: Tensor) -> None:
+        """Fit the layers of a plain tail, which reads `x`."""
         space = main
-        for stage, (factor, to) in enumerate(zip(shuffle_factors(config.scale), hr, strict=True)):
+        for stage, (factor, to) in enumerate(zip(shuffle_factors(student.scale), hr, strict=True)):
             x = self._fit_upsample(student.upsample[2 * stage], space, to, x, stage, factor)
             space = to
-        last = teacher.conv_last
+        last = self._teacher.conv_last
+        assert isinstance(last, nn.Conv2d)
         self._fit(student.conv_last, space.read_by(last.weight), bias_of(last), x, self._pixels[-1], self._output)
-        return student
 
     def _fit_block(self, block: ResidualBlock, main: Subspace, x: Tensor, source: int, end: int) -> Tensor:
         """Fit a student's block in the place of the teacher's blocks from `source` up to `end`."""
@@ -171,7 +188,7 @@ class Projection:
 
     def _fit(self, conv: nn.Module, weight: Tensor, bias: Tensor, x: Tensor, at: Pixels, target: Tensor) -> Tensor:
         """Set `conv` to the given weights, refitted to `target`, and return what it makes of `x`."""
-        set_layer(conv, *refit(weight, bias, at.taps(x), target, RIDGE))
+        set_layer(conv, *refit(weight, bias, at.taps(x, weight.shape[-1]), target, RIDGE))
         result: Tensor = conv(x)
         return result
 
@@ -189,6 +206,7 @@ def _observe(teacher: EDSR, lr: Tensor, pixels: Sequence[Pixels]) -> Trace:
                 [at.of(features) for at, features in zip((at_lr, *at_hr), full.wide, strict=False)],
                 [at.of(features) for at, features in zip(at_hr, full.hr, strict=True)],
                 at_hr[-1].of(full.output),
+                at_lr.of(full.unshuffled),
             )
         )
     return _concatenated(chunks)
@@ -239,7 +257,8 @@ def _concatenated(chunks: Sequence[Trace]) -> Trace:
         [torch.cat(parts) for parts in zip(*(getattr(chunk, kind) for chunk in chunks), strict=True)]
         for kind in ("stream", "inner", "wide", "hr")
     )
-    return Trace(stream, inner, wide, hr, torch.cat([chunk.output for chunk in chunks]))
+    output, unshuffled = (torch.cat([getattr(chunk, kind) for chunk in chunks]) for kind in ("output", "unshuffled"))
+    return Trace(stream, inner, wide, hr, output, unshuffled)
 
 
 def _blocks(network: EDSR) -> list[ResidualBlock]:

@@ -10,7 +10,17 @@ from torch import Tensor
 
 from autocompress.errors import CheckpointError
 from autocompress.networks.base import Weights
-from autocompress.networks.edsr.network import EDSR, IMG_RANGE, MAX_LAYERS, OFFICIAL_LAYERS, RGB_MEAN, EDSRConfig
+from autocompress.networks.edsr.network import (
+    EDSR,
+    FOLDED,
+    IMG_RANGE,
+    MAX_LAYERS,
+    OFFICIAL_LAYERS,
+    PLAIN,
+    RGB_MEAN,
+    EDSRConfig,
+)
+from autocompress.networks.folding import KERNEL
 from autocompress.networks.weights import check_tensors
 
 _PYTORCH_TAIL = {"tail.0.0": "upsample.0", "tail.0.2": "upsample.2", "tail.1": "conv_last"}
@@ -27,7 +37,8 @@ def read(tensors: Weights) -> tuple[EDSRConfig, dict[str, Tensor]] | None:
         return None
     config = _infer(weights, OFFICIAL_LAYERS if foreign else _num_layer(weights))
     layers = f" of {config.num_layer} convolutions" if config.num_layer != OFFICIAL_LAYERS else ""
-    described = f"an EDSR of {config.num_feat} features and {config.num_block} blocks{layers} at x{config.scale}"
+    tail = f" with a {config.tail} tail" if config.tail != PLAIN else ""
+    described = f"an EDSR of {config.num_feat} features and {config.num_block} blocks{layers}{tail} at x{config.scale}"
     check_tensors(lambda: EDSR(config), weights, described)
     return config, weights
 
@@ -57,13 +68,15 @@ def _infer(weights: Weights, num_layer: int) -> EDSRConfig:
         shape = tuple(weights[f"upsample.{stage}.weight"].shape)
         if len(shape) != 4:
             raise CheckpointError(f"upsample.{stage}.weight is {shape}, but an EDSR's has 4 dimensions")
-    factor = (weights["upsample.0.weight"].shape[0] / num_feat) ** 0.5
+    upsample = weights["upsample.0.weight"].shape
+    tail = FOLDED if upsample[2:] == (KERNEL, KERNEL) and "conv_last.weight" not in weights else PLAIN
+    factor = (upsample[0] / (3 if tail == FOLDED else num_feat)) ** 0.5
     scale = factor ** len(stages)
     if scale not in (2, 3, 4):
         shapes = ", ".join(str(tuple(weights[f"upsample.{i}.weight"].shape)) for i in stages)
         raise CheckpointError(f"this EDSR upsamples with convolutions of shape {shapes}, which is no x2, x3 or x4")
     res_scale = 0.1 if (num_feat, num_block, num_layer) == (256, 32, OFFICIAL_LAYERS) else 1.0
-    return EDSRConfig(int(scale), num_feat, num_block, num_layer, res_scale)
+    return EDSRConfig(int(scale), num_feat, num_block, num_layer, res_scale, tail)
 
 
 def _indices(pattern: str, keys: Iterable[str]) -> set[int]:

@@ -12,15 +12,16 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.compute import flops
 from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
+from autocompress.networks.folding import KERNEL, FoldedTail
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers, Published
 from autocompress.networks.swinir import reading
 from autocompress.networks.swinir.analysis import analyse
-from autocompress.networks.swinir.network import SwinIR, SwinIRConfig, conv_shapes, linear_shapes
+from autocompress.networks.swinir.network import NUM_FEAT, SwinIR, SwinIRConfig, conv_shapes, linear_shapes
 from autocompress.networks.swinir.projection import Projection
 from autocompress.networks.swinir.selection import AXES, selected
 from autocompress.networks.swinir.windows import OFFICIAL_SEPARATED, edge_masks, position_index, shift_mask
@@ -80,6 +81,26 @@ class SwinIRFamily(Family):
     def for_export(self, network: SRNetwork) -> SRNetwork:
         """A copy: a SwinIR's every setting is in its tensors."""
         return with_weights(self, network.config, network.state_dict())
+
+    @override
+    def for_programs(self, network: SRNetwork) -> SRNetwork:
+        """Where the upsampling is not direct, with one convolution behind the last activation."""
+        plain = self.for_export(network)
+        assert isinstance(plain, SwinIR)
+        if not plain.config.direct:
+            tail = FoldedTail(nn.Sequential(plain.upsample, plain.conv_last), NUM_FEAT, plain.config.shuffle_factors)
+            plain.upsample, plain.conv_last = nn.Sequential(tail), nn.Identity()
+        return plain
+
+    @override
+    def program_flops(self, config: Config) -> int:
+        swinir = _swinir(config)
+        if swinir.direct:
+            return self.flops(config)
+        tail = conv_shapes(swinir)[-1 - len(swinir.shuffle_factors) :]
+        folded = KERNEL**2 * NUM_FEAT * 3 * swinir.scale**2
+        saved = sum(9 * inputs * outputs * pixels for inputs, outputs, pixels in tail) - folded
+        return self.flops(config) - flops.at_720p(saved, swinir.scale)
 
     @override
     def official_tensors(self, network: SRNetwork) -> dict[str, Tensor]:

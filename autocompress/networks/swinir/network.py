@@ -174,6 +174,7 @@ class SwinIR(SRNetwork):
     config: SwinIRConfig
     mean: Tensor
     edges: Tensor
+    conv_last: nn.Module
 
     def __init__(self, config: SwinIRConfig) -> None:
         super().__init__(config)
@@ -255,7 +256,7 @@ def _upsample_stages(config: SwinIRConfig) -> list[nn.Module]:
 
 
 def conv_shapes(config: SwinIRConfig) -> list[tuple[int, int, int]]:
-    """(inputs, outputs, pixels an LR pixel is worth) of every convolution."""
+    """(inputs, outputs, pixels an LR pixel is worth) of every convolution; what is behind NUM_FEAT channels is last."""
     dim = config.embed_dim
     shapes = [(3, dim, 1)] + [(dim, dim, 1)] * (len(config.depths) + 1)
     if config.direct:

@@ -7,11 +7,12 @@ import all of it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autocompress.errors import CheckpointError
+from autocompress.errors import CheckpointError, InvalidInput
 from autocompress.io import package_files
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.loading import load
@@ -58,3 +59,17 @@ def teacher_file(name_or_file: str) -> Path:
 def load_teacher(name_or_file: str, **overrides: Any) -> SRNetwork:
     """A shipped teacher by name, or the network in a file; see `load`."""
     return load(teacher_file(name_or_file), **overrides)
+
+
+def load_target(
+    name_or_file: str | Path | None, code: str | None, arguments: Sequence[str] | None, input_range: float | None
+) -> SRNetwork | None:
+    """The network to learn from, where one is named; `code`, `arguments` and `input_range` are those of `load`.
+
+    Raises InvalidInput for code without a file of weights.
+    """
+    if name_or_file is not None:
+        return load_teacher(str(name_or_file), code=code, set=arguments, input_range=input_range)
+    if code is not None:
+        raise InvalidInput(f"--target-code {code} needs the weights of its network; add --target FILE")
+    return None

@@ -14,6 +14,7 @@ from autocompress.export.files import export_file, writing_to
 from autocompress.export.formats import check_formats
 from autocompress.io import checkpoints
 from autocompress.names import Markdown, as_markdown
+from autocompress.networks import in_official_code
 from autocompress.search.results.front import LATENCIES, cells, objective, pareto, pick, rows, students
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.settings import Settings
@@ -35,6 +36,7 @@ def export_front(run: RunFolder, out: Path, formats: Sequence[str], half: bool =
     for row in rows(front):
         files = _export(run, row, out, formats, half)
         listed = {key: row[key] for key in LISTED} | {"pick": row["trial"] == best}
+        listed["official_code"] = in_official_code(row["family"], row["config"])
         exported.append(listed | {"files": [file.name for file in files], "card": f"{_name(row)}.md"})
     config = run.config
     index = {
@@ -86,7 +88,7 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     bicubic, best = index["references"]["bicubic"], index["references"]["teacher"]
     students = index["students"]
     timed = {name: key for name, key in LATENCIES.items() if any(row[key] is not None for row in students)}
-    empty = [""] * (4 + len(timed))
+    empty = [""] * (5 + len(timed))
     lines: list[Sequence[object]] = [("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *empty)]
     for row in students:
         lines.append(
@@ -94,14 +96,16 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
                 Markdown(f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}"),
                 *cells(row),
                 *(format_milliseconds(row[key]) for key in timed.values()),
+                "yes" if row["official_code"] else "no",
                 Markdown(", ".join(f"[{file}]({file})" for file in row["files"])),
             )
         )
     counts = (format_count(best["flops"]), format_count(best["params"]))
     times = (format_milliseconds(best.get(key)) for key in timed.values())
     named = f"teacher {teacher}"
-    lines.append(("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, ""))
-    headings = ["trial", "student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher's FLOPs", *timed, "files"]
+    lines.append(("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, "", ""))
+    headings = ["trial", "student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher's FLOPs", *timed]
+    headings += ["official code", "files"]
     machines = "; ".join(sorted({row["latency_on"] for row in students if row["latency_on"] is not None}))
     measured = f"Milliseconds are for the same, measured on {machines}. " if timed else ""
     cost = "speed" if index["objective"] == "latency" else "size"
@@ -109,6 +113,8 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
         f"# Students of {as_markdown(index['run'])}\n\n"
         f"Networks that upscale by {index['scale']}, each the best of its {cost} that a search by autocompress found. "
         f"Scores are means over the {index['valid']['images']} validation images; FLOPs are for an output of 1280x720, "
-        f"one fused multiply-add is one. {measured}The pick has the best PSNR-Y.\n\n"
+        f"one fused multiply-add is one. {measured}The pick has the best PSNR-Y. *Official code* says whether the "
+        "architecture's own code, such as BasicSR for EDSR, has such a network; all load in autocompress, and ONNX and "
+        "pt2 run without either.\n\n"
         f"{table(headings, lines)}\n"
     )

@@ -71,9 +71,9 @@ class StudentSpace:
         return tuple(values[parameter.name] for parameter in self.space.counts)
 
     def shape(self, network: Network) -> str:
-        """The counts of a network for people, such as `num_feat 8, num_block 2`."""
-        fields = (count.field for count in self.family.counts)
-        return ", ".join(f"{field} {network.values[field]}" for field in fields if field in network.values)
+        """The counts and choices of a network for people, such as `num_feat 8, num_block 2`."""
+        fields = [field for field in self.family.varied if field in network.values]
+        return ", ".join(f"{field} {network.values[field]}" for field in fields)
 
     @functools.cached_property
     def networks(self) -> Mapping[Counts, Network]:

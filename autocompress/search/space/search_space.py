@@ -100,7 +100,7 @@ class SearchSpace:
 
     def nearest(self, config: Config) -> Values:
         """The point whose counts are nearest to this config's, with the defaults for the other parameters."""
-        values = {**self.family.counts_of(config), **self.rest}
+        values = {**self.family.fields_of(config), **self.rest}
         return {parameter.name: parameter.nearest(values[parameter.name]) for parameter in self.parameters}
 
     @property
@@ -176,8 +176,7 @@ def parse_space(name: str, content: object) -> SearchSpace:
 
 
 def _check_names(family: Family, specs: Mapping[str, object]) -> None:
-    counts = [count.field for count in family.counts]
-    allowed = [*counts, *VARIABLE]
+    allowed = [*family.varied, *VARIABLE]
     for key in specs:
         if key not in allowed:
             close = difflib.get_close_matches(key[:LONGEST_NAME], allowed, n=1)
@@ -202,6 +201,13 @@ def _check_values(family: Family, parameter: Parameter) -> None:
                     raise SpaceError(
                         f"parameters.{parameter.name} has the value {shown(value)}, but must be {what} {rule}"
                     )
+            return
+    for choice in family.choices:
+        if parameter.name == choice.field:
+            for value in parameter.values:
+                if value not in choice.words:
+                    words = " or ".join(choice.words)
+                    raise SpaceError(f"parameters.{parameter.name} has the value {value!r}, but must be {words}")
             return
     for value in parameter.values:
         try:

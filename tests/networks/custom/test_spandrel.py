@@ -88,7 +88,7 @@ def test_a_search_needs_no_code(call: Call, here: Path, photos: Path) -> None:
     images = ("--train", str(photos), "--val", str(photos))
     ended = call(
         *("search", "--teacher", "2x_compact.pth", "--budget-flops", "500M", *images),
-        *("--trials", "2", "--steps", "2", "--out", "run"),
+        *("--trials", "2", "--steps", "2", "--out", "run", "--allow-weak-teacher"),
     )
     assert ended.code == 0, ended.err
     FAMILIES.pop("Compact")  # as in a new process
@@ -101,3 +101,22 @@ def test_a_search_needs_no_code(call: Call, here: Path, photos: Path) -> None:
 
         found = ModelLoader().load_from_file(file)
         assert found.architecture.id == side["family"] == "Compact"
+
+
+def test_distill_needs_no_code(call: Call, here: Path, photos: Path) -> None:
+    torch.save(made("Compact").state_dict(), "2x_compact.pth")
+    images = (
+        "--train",
+        str(photos),
+        "--val",
+        str(photos),
+        "--data",
+        str(photos),
+        "--steps",
+        "2",
+        "--allow-weak-teacher",
+    )
+    ended = call("distill", "2x_compact.pth", "--set", "num_feat=8", *images, "--out", "student.safetensors")
+    assert ended.code == 0, ended.err
+    FAMILIES.pop("Compact")  # as in a new process
+    assert call("evaluate", "student.safetensors", "--data", str(photos)).code == 0

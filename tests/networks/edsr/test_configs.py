@@ -20,6 +20,7 @@ def test_baseline_costs_what_the_literature_says() -> None:
     assert FAMILY.params(EDSRConfig(2)) == 1_369_859
     assert FAMILY.flops(EDSRConfig(2, 16, 8)) / 1e9 == pytest.approx(11.65, abs=0.005)
     assert FAMILY.params(EDSRConfig(2, 16, 8)) == 49_603
+    assert FAMILY.flops(EDSRConfig(2, 16, 8, tail="folded")) / 1e9 == pytest.approx(10.23, abs=0.005)
     for num_layer in (1, 3):  # the same convolutions in blocks of other sizes
         assert FAMILY.flops(EDSRConfig(2, 16, 6 // num_layer, num_layer)) == FAMILY.flops(EDSRConfig(2, 16, 3))
         assert FAMILY.params(EDSRConfig(2, 16, 6 // num_layer, num_layer)) == FAMILY.params(EDSRConfig(2, 16, 3))
@@ -42,24 +43,27 @@ def test_configs_are_checked() -> None:
         ({"scale": 2, "num_block": -1}, "num_block is -1, but must be a whole number >= 1"),
         ({"scale": 2, "num_layer": 0}, "num_layer is 0, but must be a whole number from 1 to 3"),
         ({"scale": 2, "num_layer": 4}, "num_layer is 4, but must be a whole number from 1 to 3"),
+        ({"scale": 2, "tail": "direct"}, "tail is 'direct', but must be one of plain, folded"),
         ({"scale": 2, "num_layer": 2.0}, "num_layer is 2.0, but must be a whole number from 1 to 3"),
     ):
         with pytest.raises(ConfigError, match=message):
             EDSRConfig(**fields)
     with pytest.raises(ConfigError, match="has no field 'depth'; its fields are scale, num_feat"):
         EDSRConfig.from_dict({"scale": 2, "depth": 3})
-    for num_layer in (1, 2, 3):
-        config = EDSRConfig(4, 5, 6, num_layer, 0.5)
+    for num_layer, tail in ((1, "plain"), (2, "folded"), (3, "plain")):
+        config = EDSRConfig(4, 5, 6, num_layer, 0.5, tail)
         assert EDSRConfig.from_dict(config.to_dict()) == config
 
 
 def test_an_ordinary_network_is_described_as_ever() -> None:
-    """What was written, hashed and told before there were other numbers of convolutions stays the same."""
+    """What was written, hashed and told before there were other numbers of convolutions or tails stays the same."""
     assert EDSRConfig(2).to_dict() == {"scale": 2, "num_feat": 64, "num_block": 16, "res_scale": 1.0}
     assert EDSRConfig(2, num_layer=3).to_dict()["num_layer"] == 3
     assert digest(load_teacher("edsr-baseline-x2")) == "1d978244184d1451f454a11cf6018573"
     assert shape("edsr", EDSRConfig(2, 16, 8).to_dict()) == "edsr num_feat=16 num_block=8"
     assert shape("edsr", EDSRConfig(2, 16, 8, 3).to_dict()) == "edsr num_feat=16 num_block=8 num_layer=3"
+    assert EDSRConfig(2, tail="folded").to_dict()["tail"] == "folded"
+    assert shape("edsr", EDSRConfig(2, 16, 8, tail="folded").to_dict()) == "edsr num_feat=16 num_block=8 tail=folded"
 
 
 def test_students_are_not_larger_than_their_teacher() -> None:
@@ -75,6 +79,7 @@ def test_students_may_have_more_convolutions_in_a_block_than_their_teacher() -> 
     one, two = EDSRConfig(2, 16, 4, 1), EDSRConfig(2, 16, 4)
     assert FAMILY.student_config(two, {"num_layer": 3}) == EDSRConfig(2, 16, 4, 3)
     assert FAMILY.student_config(one, {"num_feat": 8}) == EDSRConfig(2, 8, 4, 1)
+    assert FAMILY.student_config(two, {"tail": "folded"}) == EDSRConfig(2, 16, 4, tail="folded")
     assert FAMILY.limits(one) == {"num_feat": 16, "num_block": 4, "num_layer": 3}
 
 

@@ -76,6 +76,19 @@ def test_blocks_that_differ_are_refused(num_layer: int, gone: str, message: str)
         FAMILY.read(without(weights(num_layer=num_layer), gone))
 
 
+def test_a_folded_tail_is_recognised() -> None:
+    tensors = weights(3, tail="folded")
+    read = FAMILY.read(tensors)
+    assert read is not None
+    assert read[0] == EDSRConfig(3, 6, 2, tail="folded")
+    tensors["upsample.2.weight"] = torch.ones(3, 1, 1, 1)
+    with pytest.raises(CheckpointError, match=r"upsamples with convolutions of shape"):
+        FAMILY.read(tensors)
+    tensors = without(weights(tail="folded"), "body.1.conv1")
+    with pytest.raises(CheckpointError, match=r"and 2 blocks with a folded tail at x2, but body\.1\.conv1"):
+        FAMILY.read(tensors)
+
+
 def test_no_block_has_four_convolutions() -> None:
     tensors = weights(num_layer=3)
     tensors["body.0.conv4.weight"] = torch.ones(6, 6, 3, 3)

@@ -1,6 +1,7 @@
 """Shrinking EDSR: by projection, and by keeping whole channels and blocks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from autocompress.data.embedded import embedded
 from autocompress.data.sources import ImagePair
 from autocompress.errors import ConfigError
 from autocompress.evaluation.metrics import psnr_y
-from autocompress.networks.edsr import EDSRFamily
+from autocompress.networks.edsr import EDSRFamily, _with_folded_tail
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.teachers import load_teacher
 from autocompress.shrink.init import Init
@@ -134,6 +135,42 @@ def test_students_of_other_numbers_of_convolutions(init: str, num_layer: int) ->
         assert psnr_between(student, teacher, unseen) > psnr_between(copied, teacher, unseen) + 3
     else:
         assert all(not parameter.any() for block in student.body for parameter in block.parameters())
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_folded_tail_computes_what_the_teachers_does_inside(init: str, scale: int) -> None:
+    """At the full size. Projection fits the outermost pixels, too, as well as zeros around the features allow."""
+    teacher = random_teacher(scale)
+    student = shrinker(teacher, photo_patches(4, 24), init)(replace(teacher.config, tail="folded"))
+    EDSR(EDSRConfig(scale, 16, 4, tail="folded")).load_state_dict(student.state_dict(), strict=True)
+    lr = photo_patches(2, 31, seed=1)
+    with torch.no_grad():
+        apart = (student(lr) - teacher(lr)).abs()
+    ring = 3 if scale == 4 else 1
+    tolerance = 1e-4 if init != "projection" else 0.02  # the border pulls a little
+    assert apart[..., ring:-ring, ring:-ring].max() < tolerance
+    assert apart.max() > 10 * apart[..., ring:-ring, ring:-ring].mean()
+
+
+def test_projection_fits_a_folded_tail_to_the_border_too(real_teacher: EDSR, real_projection: Shrink) -> None:
+    config = EDSRConfig(2, 24, 8, tail="folded")
+    lr = photo_patches(4, 32, seed=1)
+    student = real_projection(config)
+    with torch.no_grad():
+        plain = _with_folded_tail(real_projection(replace(config, tail="plain")))
+        target, found, alone = real_teacher(lr), student(lr), plain(lr)
+    border = torch.ones_like(target, dtype=torch.bool)
+    border[..., 1:-1, 1:-1] = False
+    for where in (border, ~border):
+        assert F.mse_loss(found[where], target[where]) < F.mse_loss(alone[where], target[where])
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_a_teacher_with_a_folded_tail_is_not_shrunk(init: str) -> None:
+    teacher, lr = EDSR(EDSRConfig(2, 6, 2, tail="folded")), photo_patches(2, 24)
+    with pytest.raises(ConfigError, match="has a folded tail, but only teachers with a plain one can be shrunk"):
+        prune.shrinker(teacher, lr, init)
 
 
 @pytest.mark.parametrize("init", INITS)

@@ -68,6 +68,10 @@ BAD = {
         changed("  num_block", "  num_layer: 0\n  num_block"),
         "parameters.num_layer has the value 0, but must be whole numbers from 1 to 3",
     ),
+    "no such word": (
+        changed("  num_block", "  tail: direct\n  num_block"),
+        "parameters.tail has the value 'direct', but must be plain or folded",
+    ),
     "true is no count": (changed("{type: int, low: 1, high: 16}", "true"), "parameters.num_block has the value True"),
     "true is no number": (
         changed("low: 1, high", "low: true, high"),
@@ -159,6 +163,6 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_name_lists_the_shipped(tmp_path: Path) -> None:
     with pytest.raises(
-        SpaceError, match=r"edsrr: no such file, and .*; shipped: edsr, edsr-layers, edsr-losses, swinir"
+        SpaceError, match=r"edsrr: no such file, and .*; shipped: edsr, edsr-folded, edsr-layers, edsr-losses, swinir"
     ):
         load_space("edsrr")

@@ -44,6 +44,24 @@ def test_the_space_of_layers_is_the_default_one_with_layers() -> None:
     assert layers == default
 
 
+def test_a_choice_of_words_varies_the_network(tmp_path: Path) -> None:
+    """Where the space does not name it, students have the teacher's."""
+    both = "  tail: {type: categorical, choices: [plain, folded]}\n  num_block"
+    space = parse(tmp_path, changed("  num_block", both)).for_teacher(TEACHER)
+    configs = [config for _, config in space.sizes(TEACHER)]
+    assert {config.to_dict().get("tail", "plain") for config in configs} == {"plain", "folded"}
+    assert len(configs) == 2 * 2 * 4
+    assert space.nearest(EDSRConfig(2, 9, 2, tail="folded"))["tail"] == "folded"
+    fixed = parse(tmp_path, changed("  num_block", "  tail: folded\n  num_block")).for_teacher(TEACHER)
+    assert {config.to_dict()["tail"] for _, config in fixed.sizes(TEACHER)} == {"folded"}
+
+
+def test_the_space_of_folded_tails_is_the_default_one_with_them() -> None:
+    default, folded = load_space("edsr").to_dict(), load_space("edsr-folded").to_dict()
+    assert folded["parameters"].pop("tail") == ["folded"]
+    assert folded == default
+
+
 def test_categorical_counts_are_capped_too(tmp_path: Path) -> None:
     text = changed("{type: int, low: 1, high: 16}", "{type: categorical, choices: [3, 16, 1]}")
     space = parse(tmp_path, text).for_teacher(TEACHER)
