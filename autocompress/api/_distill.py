@@ -58,7 +58,8 @@ def distill(
 
     network: a preset, a family, or the teacher's file, of whose family the student is then.
     config: counts of the student and numbers of its training, such as {"num_feat": 16}.
-    teacher: what is shrunk. None: that file, or the one that ships with the package.
+    teacher: what is shrunk. None: that file, or the one that ships with the package; for a family that takes any
+        teacher, such as compact, the target.
     code, code_set, input_range: for a teacher of your own code, as `code`, `set` and `input_range` in `search`.
     target: what the student learns from. None: the teacher.
     allow_weak_teacher: take a teacher or a target that upscales worse than bicubic.
@@ -85,7 +86,7 @@ def distill(
         train_to_file,
     )
     from autocompress.evaluation.scores import MIN_SIDE, check_teachers
-    from autocompress.networks import family_of, shape
+    from autocompress.networks import FAMILIES, family_of, shape
     from autocompress.networks.teachers import load_target, load_teacher
     from autocompress.report import write_curve
     from autocompress.terminal import step_display
@@ -97,9 +98,12 @@ def distill(
     learnt_from = load_target(target, target_code, target_set, target_input_range)
     if code is None and (code_set or input_range is not None):
         raise InvalidInput("--code-set and --input-range are for your own code; add --code FILE.py:CALLABLE")
-    teacher = _teacher_file(network, teacher, code)
-    shrunk = load_teacher(teacher, code=code, set=code_set, input_range=input_range, **overrides)
-    family, preset = family_of(shrunk), _preset(network, shrunk)
+    if teacher is None and network in FAMILIES and FAMILIES[network].any_teacher and learnt_from is not None:
+        teacher, shrunk = str(target), learnt_from
+    else:
+        teacher = _teacher_file(network, teacher, code)
+        shrunk = load_teacher(teacher, code=code, set=code_set, input_range=input_range, **overrides)
+    family, preset = FAMILIES.get(network, family_of(shrunk)), _preset(network, shrunk)
     family.check_init(init)
     counts, numbers = _split(family, config or {})
     student = _student_config(family, preset, shrunk.config, counts, init)
@@ -127,7 +131,7 @@ def distill(
         if init == Init.DENSITY:
             display.log("pruning the teacher, for the densities; that takes minutes")
         display.log(f"reading {source.described}")
-        start = _shrinker(shrunk, source, init, seed, used)(student)
+        start = _shrinker(family, shrunk, source, init, seed, used)(student)
         task = TrainingTask(start, source, learnt_from, plan, described, valid)
         page = out.with_suffix(".html")
         curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.name}")
@@ -164,7 +168,7 @@ def _preset(network: str, teacher: SRNetwork) -> Config | None:
         if Path(network).is_file():
             return None
         raise _unknown(network)
-    if teacher.family != name:
+    if teacher.family != name and not FAMILIES[name].any_teacher:
         raise InvalidInput(
             f"the teacher is {teacher.family}, but the student {network} is {name}; give one of its family"
         )
@@ -227,7 +231,9 @@ def _recipe(family: str, name: str, steps: int | None, seed: int, numbers: Mappi
         raise ConfigError(f"--set {texts}: not all of these are numbers where there must be one") from None
 
 
-def _shrinker(teacher: SRNetwork, source: ImageSource, init: str, seed: int, used: Precision) -> Shrinker:
+def _shrinker(
+    family: Family, teacher: SRNetwork, source: ImageSource, init: str, seed: int, used: Precision
+) -> Shrinker:
     """What makes the student's start; pruning is scored on the embedded photographs."""
     from autocompress import prune
     from autocompress.data.bank import PixelBank
@@ -239,4 +245,5 @@ def _shrinker(teacher: SRNetwork, source: ImageSource, init: str, seed: int, use
         valid = embedded("valid", teacher.scale)
         importance = prune.densities_of(teacher, bank, valid, settings, used).importance
     patches = prune.sample_patches(bank, seed, used).to(used.device)
-    return prune.shrinker(teacher.to(used.device), patches, init, seed, cached=True, importance=importance)
+    teacher = teacher.to(used.device)
+    return prune.shrinker(teacher, patches, init, seed, cached=True, importance=importance, family=family)

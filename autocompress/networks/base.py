@@ -175,6 +175,7 @@ class Family(ABC):
     published: ClassVar[Mapping[str, Published]] = MappingProxyType({})
     derives_space: ClassVar[bool] = False  # what varies follows from a teacher, so no search space ships
     inits: ClassVar[tuple[Init, ...]] = tuple(Init)  # the ways in which its students may begin
+    any_teacher: ClassVar[bool] = False  # whether its students may be of a teacher of another family, too
 
     def check_init(self, init: str) -> None:
         """Raise ConfigError where its students cannot begin in this way."""
@@ -324,6 +325,10 @@ class Family(ABC):
         """The values of a count that its networks have, where these are known; None for all up to the teacher's."""
         return None
 
+    def as_own(self, teacher: Config) -> Config:
+        """The config of a teacher, or, of a teacher of another family, the family's usual one at its scale."""
+        return teacher if isinstance(teacher, self.config_class) else self.config_class(teacher.scale)
+
     def limits(self, teacher: Config) -> dict[str, float]:
         """The most of each of the `counts` that a student of `teacher` may have, by name."""
         theirs = self.counts_of(teacher)
@@ -331,7 +336,7 @@ class Family(ABC):
 
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> Config:
         """The config of a student of `teacher` with these counts; one larger than its limit is a ConfigError."""
-        config = dataclasses.replace(teacher, **fields)
+        config = dataclasses.replace(self.as_own(teacher), **fields)
         ours_by_name, limits = self.counts_of(config), self.limits(teacher)
         for count in self.counts:
             ours, high = ours_by_name[count.field], limits[count.field]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from autocompress.errors import ConfigError
 from autocompress.networks.base import Config, Family, SRNetwork
+from autocompress.networks.compact import CompactFamily
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.swinir import SwinIRFamily
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (EDSRFamily(), SwinIRFamily())}
+FAMILIES: dict[str, Family] = {family.name: family for family in (EDSRFamily(), SwinIRFamily(), CompactFamily())}
 
 PRESETS: dict[str, tuple[str, Config]] = {
     name: (family.name, config) for family in FAMILIES.values() for name, config in family.presets.items()

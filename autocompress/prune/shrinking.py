@@ -33,6 +33,7 @@ def shrinker(
     *,
     cached: bool = False,
     importance: Mapping[str, Tensor] | None = None,
+    family: Family | None = None,
 ) -> Shrinker:
     """A function from a config to a student of `teacher`; what does not depend on the config is computed here, once.
 
@@ -43,28 +44,38 @@ def shrinker(
     `importance` (of each weight, by parameter name; see `Pruned.importance`), which no other takes; `copy` keeps the
     channels with the largest coupled weight norm; `taylor` those with the largest first-order effect on the output;
     `scratch` keeps nothing. Projected students of 8 features or more start above bicubic; narrower ones may not.
+    They are of the teacher's family, or of a `family` that takes any teacher.
     """
     if init not in list(Init):
         raise InvalidInput(f"init is {init!r}, but must be one of {', '.join(Init)}")
-    family = family_of(teacher)
+    family = family or family_of(teacher)
     if init == "scratch":
         return lambda config: from_scratch(family, config, seed)
     if (init == "density") != (importance is not None):
         raise InvalidInput(f"init is {init!r}, but an importance goes with density, and density with an importance")
     rule = "projection" if init == "density" else init
-    analysis = _cached(teacher, patches, rule, seed) if cached else analyse(teacher, patches, rule, seed)
+    find = _cached if cached else analyse
+    analysis = find(teacher, patches, rule, seed, family)
     if importance is not None:
         analysis = family.guided(teacher, analysis, importance)
-    return shrinker_from(teacher, patches, rule, analysis)
+    return shrinker_from(teacher, patches, rule, analysis, family)
 
 
-def analyse(teacher: SRNetwork, patches: Tensor, rule: str = "projection", seed: int = 0) -> dict[str, Tensor]:
+def analyse(
+    teacher: SRNetwork, patches: Tensor, rule: str = "projection", seed: int = 0, family: Family | None = None
+) -> dict[str, Tensor]:
     """What shrinking `teacher` by `rule` needs and any size of student shares; see `Family.analyse`."""
     with exact():
-        return family_of(teacher).analyse(_in_aligned_memory(teacher), aligned(patches), rule, seed)
+        return (family or family_of(teacher)).analyse(_in_aligned_memory(teacher), aligned(patches), rule, seed)
 
 
-def shrinker_from(teacher: SRNetwork, patches: Tensor, rule: str, analysis: Mapping[str, Tensor]) -> Shrinker:
+def shrinker_from(
+    teacher: SRNetwork,
+    patches: Tensor,
+    rule: str,
+    analysis: Mapping[str, Tensor],
+    family: Family | None = None,
+) -> Shrinker:
     """As `shrinker`, with the `analysis` that `Family.analyse` made by the same rule.
 
     Tensors that are not aligned are first copied into aligned memory, so that students depend on values alone.
@@ -72,7 +83,7 @@ def shrinker_from(teacher: SRNetwork, patches: Tensor, rule: str, analysis: Mapp
     teacher, patches = _in_aligned_memory(teacher), aligned(patches)
     with exact():
         analysis = {name: aligned(tensor) for name, tensor in analysis.items()}
-        shrink = family_of(teacher).shrinker(teacher, patches, rule, analysis)
+        shrink = (family or family_of(teacher)).shrinker(teacher, patches, rule, analysis)
 
     def exactly(config: Config) -> SRNetwork:
         with exact():
@@ -95,13 +106,14 @@ def from_scratch(family: Family, config: Config, seed: int) -> SRNetwork:
         return family.build(config).eval()
 
 
-def _cached(teacher: SRNetwork, patches: Tensor, init: str, seed: int) -> dict[str, Tensor]:
+def _cached(teacher: SRNetwork, patches: Tensor, init: str, seed: int, family: Family) -> dict[str, Tensor]:
     seen = hashlib.blake2b(patches.cpu().numpy().tobytes(), digest_size=16).hexdigest()
 
     def build(folder: Path) -> None:
-        save_mappable(folder, analyse(teacher, patches, init, seed))
+        save_mappable(folder, analyse(teacher, patches, init, seed, family))
 
-    folder = cache.entry("analyses", f"{digest(teacher)}-{seen}-{init}-{seed}-{FORMAT}", build)
+    rule = init if family.name == teacher.family else f"{init}-{family.name}"
+    folder = cache.entry("analyses", f"{digest(teacher)}-{seen}-{rule}-{seed}-{FORMAT}", build)
     return {name: tensor.to(patches.device) for name, tensor in open_mapped(folder).items()}
 
 

@@ -91,13 +91,13 @@ def describe(context: TrialContext, search: SearchIdentity, storage: StudyStorag
 
 
 def _teacher(space: StudentSpace) -> Teacher:
-    return Teacher(space.teacher_name, space.family.name, space.teacher.config.to_dict())
+    return Teacher(space.teacher_name, space.teacher.family, space.teacher.config.to_dict())
 
 
 def _reference(context: TrialContext, space: StudentSpace, costs: Costs) -> TeacherReference:
     """A teacher's scores and costs, with its latency if that is the objective."""
     reference = TeacherReference.from_dict(context.teachers[space.name])
-    return dataclasses.replace(reference, latency_ms=costs.latency(space.family, space.teacher.config))
+    return dataclasses.replace(reference, latency_ms=costs.latency(space.teacher_family, space.teacher.config))
 
 
 def recorded_precision(run: RunFolder) -> Precision | None:

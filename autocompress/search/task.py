@@ -107,7 +107,7 @@ def open_joint_space(settings: Settings) -> JointSpace:
     load.check()
     student_spaces = []
     for space in spaces:
-        name, teacher = _teacher_of(space, given) or _shipped_teacher(space)
+        name, teacher = _teacher_of(space, given) or _target_of(space, settings, target) or _shipped_teacher(space)
         target_name, network = (name, teacher) if target is None else (str(settings.target), target)
         student_spaces.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, target_name, network))
         space.family.check_init(settings.init)
@@ -189,14 +189,16 @@ def _given_teacher(key: str, name: str, network: SRNetwork, spaces: Sequence[Sea
         raise InvalidInput(f"--teacher {key}={name}: {key} is no space and no family; these are: {', '.join(keys)}")
     teacher = _GivenTeacher(key or network.family, name, network)
     for space in spaces:
-        if teacher.fits(space) and space.family.name != network.family:
+        if teacher.fits(space) and not _may_teach(network, space):
             raise _misfit(name, network, space)
     return teacher
 
 
 def _teacher_of(space: SearchSpace, given: Sequence[_GivenTeacher]) -> tuple[str, SRNetwork] | None:
-    """The teacher given for this space, or else for its family."""
+    """The teacher given for this space, or else for its family; or the only one, where it may be of any family."""
     fitting = [teacher for teacher in given if teacher.fits(space)]
+    if not fitting and space.family.any_teacher and len(given) == 1:
+        return given[0].name, given[0].network
     own = [teacher for teacher in fitting if teacher.key == space.name] or fitting
     if len(own) > 1:
         raise InvalidInput(
@@ -204,6 +206,11 @@ def _teacher_of(space: SearchSpace, given: Sequence[_GivenTeacher]) -> tuple[str
             f"which is whose, as in --teacher {space.name}=FILE"
         )
     return (own[0].name, own[0].network) if own else None
+
+
+def _target_of(space: SearchSpace, settings: Settings, target: SRNetwork | None) -> tuple[str, SRNetwork] | None:
+    """The target, where the space's students may be of any teacher."""
+    return (str(settings.target), target) if target is not None and space.family.any_teacher else None
 
 
 def _shipped_teacher(space: SearchSpace) -> tuple[str, SRNetwork]:
@@ -216,9 +223,14 @@ def _check_used(given: Sequence[_GivenTeacher], student_spaces: Sequence[Student
         if any(student_space.teacher is teacher.network for student_space in student_spaces):
             continue
         for student_space in student_spaces:
-            if student_space.family.name != teacher.network.family:
+            if not _may_teach(teacher.network, student_space.space):
                 raise _misfit(teacher.name, teacher.network, student_space.space)
         raise InvalidInput(f"the teacher {teacher.name} is for no space that is searched; leave it out")
+
+
+def _may_teach(network: SRNetwork, space: SearchSpace) -> bool:
+    """Whether students of the space can be made of this network."""
+    return space.family.any_teacher or space.family.name == network.family
 
 
 def _misfit(name: str, network: SRNetwork, space: SearchSpace) -> InvalidInput:

@@ -16,6 +16,7 @@ from autocompress.errors import CheckpointError, InvalidInput
 from autocompress.io import package_files
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.loading import load
+from autocompress.networks.registry import find_family
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ def shipped() -> dict[str, Shipped]:
 
 
 def default_teacher(family: str) -> str:
-    """The name of the teacher that a search over this family takes when none is named."""
-    for name, teacher in shipped().items():
-        if teacher.about["family"] == family:
-            return name
+    """The name of the teacher that a search over this family takes when none is named: the first that may be one."""
+    known = shipped()
+    own = [name for name, teacher in known.items() if teacher.about["family"] == family]
+    if own or find_family(family).any_teacher:
+        return (own or list(known))[0]
     raise CheckpointError(f"no teacher of the family {family} ships with the package; give one with --teacher FILE")
 
 

@@ -45,5 +45,5 @@ def make_sampler(name: SamplerName, feasible: FeasibleSet, seed: int, bicubic: f
         return FeasibleSampler(OPTUNAS[name], feasible, seed, attempts)
     from autocompress.search.sampling.cost_aware import CostAwareSampler  # scikit-learn takes a second to import
 
-    teacher = max(feasible.costs.guess(space.family, space.teacher.config) for space in feasible.joint_space)
+    teacher = max(feasible.costs.guess(space.teacher_family, space.teacher.config) for space in feasible.joint_space)
     return CostAwareSampler(feasible, seed, ReferencePoint(teacher, bicubic))

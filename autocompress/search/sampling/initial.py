@@ -127,6 +127,6 @@ def _relative_width(student_space: StudentSpace, config: Config) -> float:
     Optional counts are not counted: a space may leave them out, and a student may have more of them than its teacher.
     """
     family = student_space.family
-    ours, theirs = family.counts_of(config), family.counts_of(student_space.teacher.config)
+    ours, theirs = family.counts_of(config), family.counts_of(family.as_own(student_space.teacher.config))
     first, *others = (ours[c.field] / theirs[c.field] for c in family.counts if not c.optional)
     return first - sum(others) / len(others) if others else 0.0

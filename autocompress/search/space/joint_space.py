@@ -15,6 +15,7 @@ from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from autocompress.distill.recipe import Recipe
+from autocompress.networks import family_of
 from autocompress.networks.base import Config, Family, SRNetwork
 from autocompress.networks.weights import digest
 from autocompress.search.space.parameter import Parameter, Value
@@ -53,8 +54,13 @@ class StudentSpace:
 
     @property
     def family(self) -> Family:
-        """The family of the teacher and its students."""
+        """The family of the students, and mostly of the teacher."""
         return self.space.family
+
+    @property
+    def teacher_family(self) -> Family:
+        """The teacher's."""
+        return self.family if self.teacher.family == self.family.name else family_of(self.teacher)
 
     @functools.cached_property
     def teacher_digest(self) -> str:

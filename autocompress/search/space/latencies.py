@@ -96,7 +96,7 @@ class Latencies(Costs):
 
     @override
     def facts(self) -> list[str]:
-        teachers = ((s.teacher_name, self.latency(s.family, s.teacher.config)) for s in self._joint_space)
+        teachers = ((s.teacher_name, self.latency(s.teacher_family, s.teacher.config)) for s in self._joint_space)
         listed = ", ".join(f"teacher {name} {ms:.1f} ms" for name, ms in teachers)
         return [f"latency     on {self.machine}: {listed}; {len(self._measured)} networks measured so far"]
 
@@ -107,7 +107,7 @@ class Latencies(Costs):
         """
         for student_space in self._joint_space:
             on_measure(f"measuring latencies: {student_space.teacher_name}")
-            self.latency(student_space.family, student_space.teacher.config)
+            self.latency(student_space.teacher_family, student_space.teacher.config)
             for level, networks in enumerate(self._ladder(student_space)):
                 on_measure(f"measuring latencies: networks of {student_space.name}, level {level + 1} of {LEVELS}")
                 latencies = [self.latency(student_space.family, network.config) for network in networks]

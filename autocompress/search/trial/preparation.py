@@ -192,8 +192,11 @@ def _prepare_space(
     importance = pruned.importance if pruned is not None and settings.init == "density" else None
     with stages("analysing the teacher"):
         patches = prune.sample_patches(bank, settings.seed, precision)
-        shrink = prune.shrinker(teacher, patches, settings.init, settings.seed, cached=True, importance=importance)
-    cost = {"flops": space.family.flops(teacher.config), "params": space.family.params(teacher.config)}
+        shrink = prune.shrinker(
+            teacher, patches, settings.init, settings.seed, cached=True, importance=importance, family=space.family
+        )
+    theirs = space.teacher_family
+    cost = {"flops": theirs.flops(teacher.config), "params": theirs.params(teacher.config)}
     suggested = pruned.suggested if pruned is not None and settings.prune else None
     return PreparedSpace(targets, shrink, scores | cost, suggested)
 

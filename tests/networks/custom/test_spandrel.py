@@ -27,9 +27,7 @@ from autocompress.shrink.observation import Teacher, observe
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("spandrel") is None, reason="spandrel is not installed; it is an extra"
 )
-COLOURS = {"num_in_ch": 3, "num_out_ch": 3, "upscale": 2}
 NETWORKS: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]]]] = {  # arguments, and what varies
-    "Compact": ({"num_feat": 16, "num_conv": 3, **COLOURS}, {"num_feat": tuple(range(4, 17)), "num_conv": (1, 2, 3)}),
     "SAFMN": (
         {"dim": 16, "n_blocks": 2, "ffn_scale": 2.0, "upscaling_factor": 2},
         {"dim": (4, 8, 12, 16), "n_blocks": (1, 2)},
@@ -84,14 +82,14 @@ def test_it_is_read_shrunk_counted_and_read_again(here: Path, name: str) -> None
 
 
 def test_a_search_needs_no_code(call: Call, here: Path, photos: Path) -> None:
-    torch.save(made("Compact").state_dict(), "2x_compact.pth")
+    torch.save(made("SAFMN").state_dict(), "2x_safmn.pth")
     images = ("--train", str(photos), "--val", str(photos))
     ended = call(
-        *("search", "--teacher", "2x_compact.pth", "--budget-flops", "500M", *images),
+        *("search", "--teacher", "2x_safmn.pth", "--budget-flops", "500M", *images),
         *("--trials", "2", "--steps", "2", "--out", "run", "--allow-weak-teacher"),
     )
     assert ended.code == 0, ended.err
-    FAMILIES.pop("Compact")  # as in a new process
+    FAMILIES.pop("SAFMN")  # as in a new process
     assert len(RunFolder.existing(here / "run").students()) == 2
     exported = call("export", "run", "--out", "models", "--format", "pth")
     assert exported.code == 0, exported.err
@@ -100,11 +98,11 @@ def test_a_search_needs_no_code(call: Call, here: Path, photos: Path) -> None:
         from spandrel import ModelLoader
 
         found = ModelLoader().load_from_file(file)
-        assert found.architecture.id == side["family"] == "Compact"
+        assert found.architecture.id == side["family"] == "SAFMN"
 
 
 def test_distill_needs_no_code(call: Call, here: Path, photos: Path) -> None:
-    torch.save(made("Compact").state_dict(), "2x_compact.pth")
+    torch.save(made("SAFMN").state_dict(), "2x_safmn.pth")
     images = (
         "--train",
         str(photos),
@@ -116,7 +114,7 @@ def test_distill_needs_no_code(call: Call, here: Path, photos: Path) -> None:
         "2",
         "--allow-weak-teacher",
     )
-    ended = call("distill", "2x_compact.pth", "--set", "num_feat=8", *images, "--out", "student.safetensors")
+    ended = call("distill", "2x_safmn.pth", "--set", "dim=8", *images, "--out", "student.safetensors")
     assert ended.code == 0, ended.err
-    FAMILIES.pop("Compact")  # as in a new process
+    FAMILIES.pop("SAFMN")  # as in a new process
     assert call("evaluate", "student.safetensors", "--data", str(photos)).code == 0

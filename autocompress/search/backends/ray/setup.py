@@ -11,6 +11,7 @@ import torch
 
 from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError
+from autocompress.networks.base import Family
 from autocompress.networks.registry import register
 from autocompress.search.run.crops import Pieces
 from autocompress.search.settings import OnRay, Settings
@@ -26,11 +27,13 @@ from autocompress.search.trial.preparation import prepare
 class SentTask:
     """A task to be pickled: `digests` are those of its images; with `precision` None each node chooses its own.
 
-    Of `crops` only their places are used on a node, not their files.
+    `families` are those of a user's own code, or of spandrel, which are not known on a node. Of `crops` only their
+    places are used there, not their files.
     """
 
     settings: Settings
     joint_space: JointSpace
+    families: tuple[Family, ...]
     digests: tuple[str, str]
     precision: Precision | None
     threads: int
@@ -47,14 +50,18 @@ class SentTask:
             space.target.cpu()
         same = (precision.device == "cuda") == bool(wanted.gpus)
         theirs = replace(precision, threads=wanted.cpus) if same else None
-        return cls(settings, joint_space, (task.train.digest, task.valid.digest), theirs, wanted.cpus, context.crops)
+        spaces = list(task.joint_space)
+        families = (family for space in spaces for family in (space.family, space.teacher_family))
+        own = tuple({family.name: family for family in families if family.derives_space}.values())
+        return cls(
+            settings, joint_space, own, (task.train.digest, task.valid.digest), theirs, wanted.cpus, context.crops
+        )
 
     def open(self) -> Work:
         """AutocompressError if the images are missing on this node, or are others."""
         torch.set_num_threads(self.threads)
-        for space in self.joint_space:
-            if space.family.derives_space:  # of a user's own code, or of spandrel: not known here yet
-                register(space.family)
+        for family in self.families:
+            register(family)
         for folder in (self.settings.train, self.settings.val):
             if folder is not None and not folder.is_dir():
                 raise AutocompressError(

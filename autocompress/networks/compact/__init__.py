@@ -1,0 +1,146 @@
+"""The Compact family: all that is particular to it stands in this folder, and only `registry` names it.
+
+`CompactFamily` declares what networks.base.Family asks of a family; `network` is the config and the network, `teaching`
+makes students of teachers of other families. Students of a Compact teacher are the engine's. It may import `networks`
+(base, weights, recipes), `shrink` and what is below them, and no other family.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from autocompress.compute import flops
+from autocompress.errors import CheckpointError, ConfigError
+from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
+from autocompress.networks.compact import teaching
+from autocompress.networks.compact.network import SCALES, Compact, CompactConfig
+from autocompress.networks.weights import check_tensors, with_weights
+from autocompress.shrink.axes import AxisTable
+from autocompress.shrink.density import Densities
+from autocompress.shrink.engine import Projection
+from autocompress.shrink.graph import Graph
+from autocompress.shrink.init import Init
+from autocompress.shrink.observation import Teacher, observe
+
+
+class CompactFamily(Family):
+    """A row of convolutions with PReLU, of which a network of any family can be the teacher."""
+
+    name = "compact"
+    config_class = CompactConfig
+    network_class = Compact
+    parts = ()
+    counts = (Count("num_feat", 1, "features"), Count("num_conv", 1, "convolutions"))
+    inits = (Init.PROJECTION, Init.COPY, Init.SCRATCH)
+    any_teacher = True
+
+    @override
+    def flops(self, config: Config) -> int:
+        return flops.at_720p(
+            sum(9 * inputs * outputs for inputs, outputs in _compact(config).conv_shapes), config.scale
+        )
+
+    @override
+    def params(self, config: Config) -> int:
+        *hidden, last = _compact(config).conv_shapes
+        convs = sum((9 * inputs + 1) * outputs for inputs, outputs in (*hidden, last))
+        return convs + sum(outputs for _, outputs in hidden)
+
+    @override
+    def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
+        """Real-ESRGAN's files with PReLU; those with other activations have no tensors for them, and are not known."""
+        numbers = {int(match[1]) for key in tensors if (match := re.fullmatch(r"body\.(\d+)\.weight", key))}
+        if not {0, 1} <= numbers or tensors["body.1.weight"].dim() != 1 or tensors["body.0.weight"].dim() != 4:
+            return None
+        last = tensors[f"body.{max(numbers)}.weight"]
+        scale = math.sqrt(last.shape[0] / 3)
+        if scale not in SCALES:
+            raise CheckpointError(
+                f"this Compact ends in a weight of shape {tuple(last.shape)}, which is no x2, x3 or x4 of RGB"
+            )
+        config = CompactConfig(int(scale), tensors["body.0.weight"].shape[0], max(numbers) // 2 - 1)
+        described = f"a Compact of {config.num_feat} features and {config.num_conv} convolutions at x{config.scale}"
+        check_tensors(lambda: Compact(config), tensors, described)
+        return config, dict(tensors)
+
+    @override
+    def for_export(self, network: SRNetwork) -> SRNetwork:
+        """A copy: a Compact's every setting is in its tensors."""
+        return with_weights(self, network.config, network.state_dict())
+
+    @override
+    def official_code(self, config: Config) -> tuple[str, str] | None:
+        """Of Real-ESRGAN."""
+        compact = _compact(config)
+        fields = f"num_feat={compact.num_feat}, num_conv={compact.num_conv}, upscale={compact.scale}"
+        build = f'network = SRVGGNetCompact(num_in_ch=3, num_out_ch=3, {fields}, act_type="prelu")'
+        return "from realesrgan.archs.srvgg_arch import SRVGGNetCompact", build
+
+    @override
+    def axes(self, network: SRNetwork) -> AxisTable:
+        raise ConfigError(f"students of {self.name} start by {', '.join(self.inits)}; leave --init out")
+
+    @override
+    def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
+        """The same for students that are refitted and for those that copy channels."""
+        if isinstance(teacher, Compact):
+            return observe(_captured(teacher, lr), lr, seed)
+        if init != Init.PROJECTION:
+            raise ConfigError(
+                f"init {init} takes channels of a Compact, but the teacher is {teacher.family}; leave it out"
+            )
+        return teaching.analyse(teacher, lr, seed)
+
+    @override
+    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
+        if not isinstance(teacher, Compact):
+            start = teaching.Start(lr, analysis)
+            return lambda config: start(_compact(config))
+        project = Projection(_captured(teacher, lr), lr, analysis, refit=init == Init.PROJECTION)
+
+        def student(config: Config) -> SRNetwork:
+            network = Compact(_compact(config)).to(lr.device).eval()
+            project(network.body)
+            return network
+
+        return student
+
+    @override
+    def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
+        return self.analyse(teacher, lr, Init.PROJECTION, seed)
+
+    @override
+    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
+        return self.shrinker(teacher, lr, Init.PROJECTION, analysis)
+
+    @override
+    def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
+        self.axes(teacher)
+        return {}
+
+    @override
+    def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
+        raise ConfigError("no densities of a Compact are read; leave --prune out")
+
+    @override
+    def limits(self, teacher: Config) -> dict[str, float]:
+        """None where the teacher is no Compact."""
+        if isinstance(teacher, CompactConfig):
+            return super().limits(teacher)
+        return {count.field: math.inf for count in self.counts}
+
+
+def _compact(config: Config) -> CompactConfig:
+    assert isinstance(config, CompactConfig)
+    return config
+
+
+def _captured(teacher: Compact, lr: Tensor) -> Teacher:
+    """Its body, which is all that has weights."""
+    with torch.no_grad():
+        return Teacher(Graph.capture(teacher.body.to(lr.device).eval(), lr[:1]))

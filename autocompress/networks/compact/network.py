@@ -1,0 +1,91 @@
+"""Compact: the network and its configuration.
+
+The plain form of Real-ESRGAN's small models (Wang et al., "Real-ESRGAN: Training Real-World Blind Super-Resolution with
+Pure Synthetic Data", ICCVW 2021), there called SRVGGNetCompact, whose key names it has: convolutions with PReLU at LR,
+one to sub-pixels of RGB, and the image itself, its pixels repeated, added to that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autocompress.compute.convolution import conv3x3
+from autocompress.errors import ConfigError
+from autocompress.networks.base import Config, SRNetwork
+
+SCALES = (2, 3, 4)
+
+
+@dataclass(frozen=True)
+class CompactConfig(Config):
+    """`num_conv` 3x3 convolutions of `num_feat` channels, between one that reads RGB and one that makes sub-pixels."""
+
+    num_feat: int = 64
+    num_conv: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scale not in SCALES:
+            raise ConfigError(f"scale is {self.scale}, but Compact upscales by 2, 3 or 4")
+        for name, low in (("num_feat", 1), ("num_conv", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+                raise ConfigError(f"{name} is {value!r}, but must be a whole number >= {low}")
+
+    @property
+    def conv_shapes(self) -> list[tuple[int, int]]:
+        """(inputs, outputs) of every convolution, in order."""
+        feat = self.num_feat
+        return [(3, feat), *[(feat, feat)] * self.num_conv, (feat, 3 * self.scale**2)]
+
+
+class Compact(SRNetwork):
+    """Compact for RGB images in [0, 1]."""
+
+    family = "compact"
+    config: CompactConfig
+
+    def __init__(self, config: CompactConfig) -> None:
+        super().__init__(config)
+        *hidden, last = config.conv_shapes
+        layers: list[nn.Module] = []
+        for inputs, outputs in hidden:
+            layers += [conv3x3(inputs, outputs), nn.PReLU(outputs)]
+        self.body = nn.Sequential(*layers, conv3x3(*last))
+
+    @property
+    @override
+    def margin(self) -> int:
+        """All that a pixel depends on: one pixel for each convolution."""
+        return len(self.config.conv_shapes)
+
+    @property
+    def hidden(self) -> list[tuple[nn.Conv2d, nn.PReLU]]:
+        """The convolutions but for the last, each with the activation behind it."""
+        *convs, _ = (module for module in self.body if isinstance(module, nn.Conv2d))
+        activations = (module for module in self.body if isinstance(module, nn.PReLU))
+        return list(zip(convs, activations, strict=True))
+
+    @override
+    def features(self, lr: Tensor) -> Tensor:
+        """The sub-pixels of RGB, (B, 3 scale^2, H, W)."""
+        result: Tensor = self.body(lr) + repeated_pixels(lr, self.scale)
+        return result
+
+    @override
+    def upsampled(self, features: Tensor, height: int, width: int) -> Tensor:
+        return nn.functional.pixel_shuffle(features, self.scale)
+
+    @override
+    def repeated(self) -> list[nn.Module]:
+        """Nothing that were worth compiling by itself: convolutions and activations stand in one row."""
+        return [self.body]
+
+
+def repeated_pixels(lr: Tensor, scale: int) -> Tensor:
+    """The sub-pixels (B, 3 scale^2, H, W) of an image whose pixels are repeated."""
+    batch, channels, height, width = lr.shape
+    return lr[:, :, None].expand(batch, channels, scale**2, height, width).flatten(1, 2)
