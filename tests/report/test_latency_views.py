@@ -149,7 +149,7 @@ def test_the_index_and_the_cards_tell_of_milliseconds(run: RunFolder, tmp_path: 
     index, readme = json.loads((tmp_path / "index.json").read_text()), (tmp_path / "README.md").read_text()
     assert (index["objective"], index["budget"]["latency"]) == ("latency", LIMIT)
     assert index["references"]["teacher"][LATENCY_MS] == TEACHER
-    assert "| PyTorch ms | files |" in readme
+    assert "| PyTorch ms | official code | files |" in readme
     assert "the best of its speed" in readme
     assert "measured on abacus, 1 thread." in readme
     for row in index["students"]:
