@@ -39,7 +39,8 @@ def describe_teacher(name: str | Path, **overrides: Any) -> dict[str, Any]:
 
     network = load_teacher(str(name), **overrides)
     about = shipped()[str(name)].about if str(name) in shipped() else {}
-    return about | describe(network) | _what_can_vary(network)
+    layout = {"layout": network.layout} if network.layout else {}
+    return about | describe(network) | layout | _what_can_vary(network)
 
 
 def _what_can_vary(network: SRNetwork) -> dict[str, Any]:

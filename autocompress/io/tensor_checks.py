@@ -37,10 +37,12 @@ def check_archive(path: Path) -> None:
         )
 
 
-def check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Raise CheckpointError unless all tensors are dense and finite, and hold what their names and shapes promise."""
-    _check_numbering(path, tensors)
-    room = path.stat().st_size
+def check_values(room: int, tensors: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError unless all tensors are dense and finite, and hold what their names and shapes promise.
+
+    room: bytes of the file that they are from, of which the message does not give the name.
+    """
+    _check_numbering(tensors)
     total = 0
     for name, value in tensors.items():
         problem = _problem(value)
@@ -49,7 +51,7 @@ def check_values(path: Path, tensors: Mapping[str, Tensor]) -> None:
             problem = f"is {tuple(value.shape)}, which does not fit into a file of {format_count(room)}B"
         if problem or not torch.isfinite(value.to(torch.float32)).all():
             problem = problem or "has values that are not finite (NaN, infinite, or too large for float32)"
-            raise CheckpointError(f"{path}: {cut(name)} {problem}; give a file of a trained network's weights")
+            raise CheckpointError(f"{cut(name)} {problem}; give a file of a trained network's weights")
 
 
 def _problem(value: Tensor) -> str:
@@ -70,12 +72,12 @@ def _problem(value: Tensor) -> str:
     return ""
 
 
-def _check_numbering(path: Path, names: Mapping[str, Tensor]) -> None:
+def _check_numbering(names: Mapping[str, Tensor]) -> None:
     most = NUMBERED + A_TENSOR * len(names)
     for name in names:
         for number in re.findall(r"(?:^|\.)(\d+)(?=\.|$)", name):
             if len(number) > 9 or int(number) > most:
                 raise CheckpointError(
-                    f"{path}: {cut(name)} is numbered {cut(number)}, but the file has {len(names)} tensors in all; "
+                    f"{cut(name)} is numbered {cut(number)}, but the file has {len(names)} tensors in all; "
                     "it is damaged, or only a part of a network"
                 )

@@ -72,6 +72,7 @@ class SRNetwork(nn.Module, ABC):
     """
 
     family: str
+    layout = ""  # in words, how it lay in the file that it was read from
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -202,6 +203,10 @@ class Family(ABC):
 
         Raises CheckpointError, saying what was found, when they look like this family but cannot be read.
         """
+
+    def naming(self, tensors: Weights) -> str:
+        """Whose names the tensors have that `read` takes, in words."""
+        return "the official names"
 
     @abstractmethod
     def for_export(self, network: SRNetwork) -> SRNetwork:

@@ -7,9 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from autocompress.errors import CheckpointError, InvalidInput, cut
 from autocompress.io import checkpoints
 from autocompress.io.atomic import read_json
+from autocompress.io.state_dicts import StateDict, described, state_dicts
+from autocompress.io.tensor_checks import check_values
 from autocompress.io.typed import MALFORMED
 from autocompress.names import is_program
 from autocompress.networks.base import Config, Family, SRNetwork, Weights
@@ -18,8 +22,12 @@ from autocompress.networks.custom.code import Code
 from autocompress.networks.custom.programs import Program, ProgramFamily
 from autocompress.networks.custom.spandrel_networks import spandrel_family
 from autocompress.networks.descriptions import parse_fields
+from autocompress.networks.known_names import seems_to_be
 from autocompress.networks.registry import FAMILIES, find_family, register
 from autocompress.networks.weights import with_weights
+
+TRIED = 12  # of the places where a network may be, by code that is not ours
+Recognised = tuple[Family, Config, Weights, StateDict]
 
 
 def load(
@@ -50,47 +58,137 @@ def load(
         if code is not None or given:
             raise InvalidInput(f"{path} is an exported program, which needs neither code nor numbers; leave them out")
         return know_program(path).teacher(input_range)
-    tensors = checkpoints.read_tensors(path)
-    described = _described(path, tensors, given)
-    if described is not None:
-        return described
-    if custom is not None:
-        return custom.with_tensors(tensors, input_range)
-    for family in FAMILIES.values():
+    content = checkpoints.read_content(path)
+    found = state_dicts(content)
+    if not found:
+        raise CheckpointError(
+            f"{path}: holds {described(content)}, but a state dict (names to tensors) is needed; "
+            "save that alone with torch.save(model.state_dict(), ...)"
+        )
+    try:
+        return _described_by_side_file(path, found, given) or _read(path, found, custom, input_range, given)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _described_by_side_file(path: Path, found: Sequence[StateDict], given: Mapping[str, Any]) -> SRNetwork | None:
+    """The network that our own side file describes; None where there is none, or a JSON file that is something else."""
+    side_file = path.with_suffix(".json")
+    outermost = min(found, key=lambda one: len(one.path))
+    told = _read_description(side_file, outermost.everything) if side_file.is_file() else None
+    if told is None:
+        return None
+    family, config = told
+    for name, value in given.items():
+        if getattr(config, name, None) != value:
+            raise CheckpointError(f"{name} {value} was given, but {side_file} describes it as {config}")
+    reason = ""
+    for state_dict in found:
+        if len(state_dict.everything) < len(outermost.everything):
+            continue
         try:
-            read = family.read(tensors)
-            if read is not None:
-                return with_weights(family, _overridden(family, read[0], given), read[1])
-        except CheckpointError as error:
-            raise CheckpointError(f"{path}: {error}") from None
-    spandrel = spandrel_family(tensors)
-    if spandrel is not None:
-        register(spandrel)
-        return spandrel.with_tensors(tensors, input_range=1.0)
-    keys = ", ".join(list(tensors)[:4])
+            check_values(path.stat().st_size, state_dict.everything)
+            network = with_weights(family, config, state_dict.everything)
+        except (CheckpointError, RuntimeError) as error:
+            reason = f" ({error})" if isinstance(error, CheckpointError) else reason
+        else:
+            network.layout = f"as {side_file.name} describes it"
+            return network
+    raise CheckpointError(f"its tensors are not the network that {side_file} describes{reason}")
+
+
+def _read(
+    path: Path,
+    found: Sequence[StateDict],
+    custom: CustomFamily | None,
+    input_range: float | None,
+    given: Mapping[str, Any],
+) -> SRNetwork:
+    """The network that is recognised in the first of the state dicts in which any is."""
+    if custom is not None:
+        return _of_own_code(path, found, custom, input_range)
+    recognised, reasons = _recognised(path, found)
+    if recognised:
+        family, config, weights, state_dict = recognised[0]
+        for _, _, other, place in recognised[1:]:
+            if place.rank == state_dict.rank and place.is_apart_from(state_dict) and not _same(other, weights):
+                raise CheckpointError(
+                    f"holds several networks of different weights ({_place(state_dict)}; {_place(place)}); save the "
+                    "state dict of the one that is meant alone with torch.save"
+                )
+        network = with_weights(family, _overridden(family, config, given), weights)
+        network.layout = ", ".join(filter(None, (family.naming(state_dict.tensors), state_dict.place)))
+        return network
+    if (by_spandrel := _by_spandrel(path, found)) is not None:
+        return by_spandrel
+    if reasons:
+        raise reasons[max(reasons)]
+    named = max(found, key=lambda one: (not one.prefix, len(one.everything), len(one.path)))
+    names = list(named.everything)
+    known = seems_to_be(names)
     raise CheckpointError(
-        f"{path}: {len(tensors)} tensors ({keys}, ...) that belong to none of the families {', '.join(FAMILIES)}; "
+        f"{len(names)} tensors ({cut(', '.join(names[:4]), 200)}, ...) that belong to none of the families "
+        f"{', '.join(FAMILIES)}{'' if known is None else f'; it seems to be {known}'}; "
         "give the code that builds the network, as --code FILE.py:CALLABLE (a target's as --target-code), or install "
-        "spandrel, which knows many "
-        "(pip install 'autocompress[spandrel]')"
+        "spandrel, which knows many (pip install 'autocompress[spandrel]')"
     )
 
 
-def _described(path: Path, tensors: Weights, given: Mapping[str, Any]) -> SRNetwork | None:
-    """The network that our own side file describes; None where there is no such file."""
-    side_file = path.with_suffix(".json")
-    described = _read_description(side_file, tensors) if side_file.is_file() else None
-    if described is None:
-        return None
-    family, config = described
-    for name, value in given.items():
-        if getattr(config, name, None) != value:
-            raise CheckpointError(f"{name} {value} was given, but {side_file} describes {path.name} as {config}")
-    try:
-        return with_weights(family, config, tensors)
-    except (CheckpointError, RuntimeError) as error:
-        reason = f" ({error})" if isinstance(error, CheckpointError) else ""
-        raise CheckpointError(f"{path}: its tensors are not the network that {side_file} describes{reason}") from error
+def _by_spandrel(path: Path, found: Sequence[StateDict]) -> SRNetwork | None:
+    """The network that spandrel recognises in the first of the state dicts in which it does; None where in none."""
+    for state_dict in found[:TRIED]:
+        try:
+            check_values(path.stat().st_size, state_dict.tensors)
+        except CheckpointError:
+            continue
+        spandrel = spandrel_family(state_dict.everything)
+        if spandrel is not None:
+            register(spandrel)
+            network = spandrel.with_tensors(state_dict.everything, input_range=1.0)
+            network.layout = ", ".join(filter(None, (f"{spandrel.name}, by spandrel", state_dict.place)))
+            return network
+    return None
+
+
+def _of_own_code(path: Path, found: Sequence[StateDict], custom: CustomFamily, input_range: float | None) -> SRNetwork:
+    """The network of a user's code with the tensors of the first state dict that has all of them."""
+    reasons = []
+    for state_dict in found[:TRIED]:
+        try:
+            check_values(path.stat().st_size, state_dict.tensors)
+            network = custom.with_tensors(state_dict.everything, input_range)
+        except CheckpointError as error:
+            reasons.append((-len(state_dict.path), error))
+        else:
+            network.layout = ", ".join(filter(None, (f"the names of {custom.name}", state_dict.place)))
+            return network
+    raise max(reasons, key=lambda reason: reason[0])[1]
+
+
+def _recognised(path: Path, found: Sequence[StateDict]) -> tuple[list[Recognised], dict[int, CheckpointError]]:
+    """What the families read in each state dict, and, by the number of tensors, why they refuse what seems theirs."""
+    recognised: list[Recognised] = []
+    reasons: dict[int, CheckpointError] = {}
+    for state_dict in found:
+        if recognised and state_dict.rank != recognised[0][3].rank:
+            break
+        try:
+            check_values(path.stat().st_size, state_dict.tensors)
+            for family in FAMILIES.values():
+                read = family.read(state_dict.tensors)
+                if read is not None:
+                    recognised.append((family, *read, state_dict))
+        except CheckpointError as error:
+            reasons.setdefault(len(state_dict.tensors), error)
+    return recognised, reasons
+
+
+def _place(state_dict: StateDict) -> str:
+    return state_dict.place or "at the top"
+
+
+def _same(some: Weights, others: Weights) -> bool:
+    return some.keys() == others.keys() and all(torch.equal(value, others[name]) for name, value in some.items())
 
 
 def _read_description(side_file: Path, tensors: Weights) -> tuple[Family, Config] | None:

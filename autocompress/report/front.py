@@ -12,11 +12,14 @@ import plotly.graph_objects as go
 
 from autocompress.evaluation.scores import TO_TEACHER, score_of
 from autocompress.networks import FAMILIES
+from autocompress.networks.downloadable import downloadable
 from autocompress.report.axis import Axis
 from autocompress.report.report_data import ReportData
 from autocompress.report.theme import LIGHT
 from autocompress.search.results.front import LATENCIES, format_difference, rows, scores
 from autocompress.units import format_count, format_milliseconds
+
+SET5 = "Set5"  # its key in downloadable.json, and the name of its folder, which a run calls its images by
 
 
 def front_figure(report: ReportData) -> go.Figure:
@@ -48,6 +51,7 @@ def front_figure(report: ReportData) -> go.Figure:
         figure.data[-1].update(hovertext=[text])
     if report.has_published:
         _draw_published(figure)
+        _draw_downloadable(figure, report)
     _draw_limits(figure, report)
     _lay_out(figure, axis, "PSNR-Y to the teacher, in dB" if report.by_teacher else "PSNR-Y in dB")
     return figure
@@ -102,6 +106,26 @@ def _draw_published(figure: go.Figure) -> None:
     figure.data[-1].update(
         visible="legendonly", hovertext=texts, mode="markers+text", text=list(published), textposition="bottom center"
     )
+
+
+def _draw_downloadable(figure: go.Figure, report: ReportData) -> None:
+    """Draw networks that can be downloaded, as they scored on Set5: hidden at first, unless the run's images are those.
+
+    They were trained far longer than students of a search, each on other images.
+    """
+    marker = {"size": 10, "symbol": "triangle-up-open", "color": LIGHT["published"], "line": {"width": 2}}
+    networks = [network for network in downloadable() if SET5 in network.psnr_y]
+    x, y = [network.flops for network in networks], [network.psnr_y[SET5] for network in networks]
+    _draw(figure, "to download, on Set5", x, y, "published", marker)
+    texts = [
+        f"{escape(network.name)}: {network.psnr_y[SET5]:.2f} dB on Set5, x2, by our evaluation<br>"
+        f"{format_count(network.flops)} FLOPs, {format_count(network.params)} parameters<br>{escape(network.source)}"
+        for network in networks
+    ]
+    names = [network.name for network in networks]
+    figure.data[-1].update(hovertext=texts, mode="markers+text", text=names, textposition="top center")
+    if report.config.valid.name != SET5:
+        figure.data[-1].update(visible="legendonly")
 
 
 def _draw_limits(figure: go.Figure, report: ReportData) -> None:

@@ -55,7 +55,7 @@ BAD_INPUT = {
     f"{SEARCH} --teacher bomb.pth": ("bomb.pth: holds more than tensors", "could run code", "refused"),
     f"{SEARCH} --teacher bomb.pt": ("bomb.pt: holds more than tensors", "could run code", "refused"),
     f"{SEARCH} --teacher other.pth": ("other.pth: 1 tensors (layer.weight", "none of the families edsr"),
-    f"{SEARCH} --teacher file": ("file: a file of weights ends in one of .safetensors, .pt, .pth, .ckpt",),
+    f"{SEARCH} --teacher file": ("file: a text, but a file of weights is needed",),
     f"{SEARCH} --space nowhere": ("nowhere: no such file, and no shipped search space", "edsr"),
     f"{SEARCH} --space typo.yaml": ("typo.yaml: parameters.num_blok is nothing", "did you mean num_block?"),
     f"{SEARCH} --space no.yaml": ("no.yaml: not readable as YAML",),

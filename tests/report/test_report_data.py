@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from autocompress.cli import app
 from autocompress.errors import RunError
+from autocompress.networks.downloadable import downloadable
 from autocompress.report import ReportData, front_figure, write_report
 from autocompress.report.course import growth_figures
 from autocompress.search import RunFolder
@@ -78,12 +79,24 @@ def test_the_front_and_what_it_is_seen_against(finished: FinishedSearch) -> None
     assert published.visible == "legendonly"
     assert list(published.text) == ["EDSRmini", "SwinIRmini", "SwinIR-S", "EDSR-baseline"]
     assert any(name.startswith("teacher ") for name in drawn)
+    others = drawn["to download, on Set5"]
+    assert others.visible == "legendonly"
+    assert list(others.x) == sorted(others.x)
+    assert (others.text[0], others.y[0], others.x[0]) == ("ECBSR-M4C16", 37.17, 2.62e9)
+    assert len(others.hovertext) == len(downloadable())
+
+
+def test_networks_to_download_are_seen_at_once_where_the_run_was_scored_on_set5(copied: RunFolder) -> None:
+    config = copied.config.to_dict()
+    config["valid"]["name"] = "Set5"
+    (copied.path / "config.json").write_text(json.dumps(config))
+    assert traces(copied)["to download, on Set5"].visible is None
 
 
 def test_published_points_are_of_x2_alone(copied: RunFolder) -> None:
     config = copied.config.to_dict() | {"scale": 4}
     (copied.path / "config.json").write_text(json.dumps(config))
-    assert not any(name.startswith("published") for name in traces(copied))
+    assert not any(name.startswith(("published", "to download")) for name in traces(copied))
 
 
 def test_the_hypervolume_never_falls(copied: RunFolder) -> None:

@@ -82,6 +82,10 @@ class EDSRFamily(Family):
         return reading.read(tensors)
 
     @override
+    def naming(self, tensors: Weights) -> str:
+        return "EDSR-PyTorch's names" if reading.is_of_edsr_pytorch(tensors) else "BasicSR's names"
+
+    @override
     def for_export(self, network: SRNetwork) -> SRNetwork:
         """Fold `res_scale`, which is in no tensor, into each block's last convolution."""
         config = _edsr(network.config)

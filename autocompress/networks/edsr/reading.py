@@ -31,7 +31,7 @@ def read(tensors: Weights) -> tuple[EDSRConfig, dict[str, Tensor]] | None:
 
     `res_scale` is in no tensor: it is 1, or 0.1 for 256 features and 32 blocks.
     """
-    foreign = "head.0.weight" in tensors
+    foreign = is_of_edsr_pytorch(tensors)
     weights = _from_edsr_pytorch(tensors) if foreign else dict(tensors)
     if "conv_first.weight" not in weights or "body.0.conv1.weight" not in weights:
         return None
@@ -41,6 +41,11 @@ def read(tensors: Weights) -> tuple[EDSRConfig, dict[str, Tensor]] | None:
     described = f"an EDSR of {config.num_feat} features and {config.num_block} blocks{layers}{tail} at x{config.scale}"
     check_tensors(lambda: EDSR(config), weights, described)
     return config, weights
+
+
+def is_of_edsr_pytorch(tensors: Weights) -> bool:
+    """Whether the names are EDSR-PyTorch's; else they are BasicSR's."""
+    return "head.0.weight" in tensors
 
 
 def _num_layer(weights: Weights) -> int:

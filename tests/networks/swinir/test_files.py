@@ -57,7 +57,9 @@ def test_wrappers(tmp_path: Path, prefix: str, key: str | None) -> None:
 def test_exports_come_back(tmp_path: Path, scale: int, upsampler: str, format: str) -> None:
     made = network(SwinIRConfig(scale, 12, (2, 1), (3, 2), 4, upsampler=upsampler))
     file = export_network(made, "student", tmp_path, format, {})
-    stored = checkpoints.read_tensors(file)
+    content = checkpoints.read_content(file)
+    assert isinstance(content, dict)
+    stored = content.get("params", content)
     assert stored["layers.0.residual_group.blocks.0.attn.relative_position_index"].dtype == torch.int64
     lr = images(7, 9)
     for side_file in (True, False):
