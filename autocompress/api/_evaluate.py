@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autocompress.api._modules import as_files
 from autocompress.api._result import Result, open_run
 from autocompress.errors import InvalidInput
 from autocompress.units import format_milliseconds
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from autocompress.evaluation.latency import Latency
     from autocompress.evaluation.scores import Scores, Upscaler
     from autocompress.networks.base import SRNetwork
@@ -64,7 +67,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: str | Path,
+    model: str | Path | nn.Module,
     data: Sequence[str | Path] = (),
     *,
     scale: int | None = None,
@@ -78,7 +81,7 @@ def evaluate(
 ) -> Evaluation:
     """Score a model: PSNR and SSIM on luma and RGB, of each image and their mean.
 
-    model: a student or foreign file, a shipped teacher's name, or `bicubic`.
+    model: a student or foreign file, a shipped teacher's name, a torch.nn.Module, or `bicubic`.
     data: folders of HR images, with LR beside them or made here. None given: scikit-image's photographs.
     scale: upscaling factor, needed for bicubic. None: the model's.
     tile: run the network on tiles of so many LR pixels a side, which bounds memory.
@@ -95,7 +98,8 @@ def evaluate(
 
     if not latency and (threads, device) != (None, None):
         raise InvalidInput("--threads and --device are for measuring; add --latency")
-    model, network = str(model), None
+    overrides = as_files({**overrides, "model": model}, "model")
+    model, network = str(overrides.pop("model")), None
     if model == BICUBIC:
         if latency:
             raise InvalidInput("--latency is for networks, and bicubic is none; leave --latency out")
