@@ -104,7 +104,7 @@ def distill(
         teacher = _teacher_file(network, teacher, code)
         shrunk = load_teacher(teacher, code=code, set=code_set, input_range=input_range, **overrides)
     family, preset = FAMILIES.get(network, family_of(shrunk)), _preset(network, shrunk)
-    family.check_init(init)
+    family.check_init(init, shrunk)
     counts, numbers = _split(family, config or {})
     student = _student_config(family, preset, shrunk.config, counts, init)
     plan = _recipe(family.name, recipe, steps, seed, numbers)
