@@ -103,7 +103,7 @@ def distill(
         overrides,
     )
     shrunk, family, learnt_from = networks.teacher, networks.family, networks.target or networks.teacher
-    family.check_init(init)
+    family.check_init(init, shrunk)
     counts, numbers = _split(family, config or {})
     student = _student_config(family, networks.preset, shrunk.config, counts, init)
     plan = _recipe(family.name, recipe, steps, seed, numbers)

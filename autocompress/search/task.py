@@ -111,9 +111,9 @@ def open_joint_space(settings: Settings) -> JointSpace:
         name, teacher = _teacher_of(space, given) or _target_of(space, settings, target) or _shipped_teacher(space)
         target_name, network = (name, teacher) if target is None else (str(settings.target), target)
         student_spaces.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, target_name, network))
-        space.family.check_init(settings.init)
+        space.family.check_init(settings.init, teacher)
         if settings.prune:
-            space.family.check_init(Init.DENSITY)
+            space.family.check_init(Init.DENSITY, teacher)
     _check_used(given, student_spaces)
     _check_scales(student_spaces, settings.scale)
     if settings.score is Score.TEACHER:
