@@ -35,3 +35,8 @@ def as_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     return f"'{printable(value)}" if _FORMULA.match(value) else printable(value)
+
+
+def is_program(file: object) -> bool:
+    """Whether a file's name is that of an exported program of torch.export."""
+    return str(file).endswith(".pt2")

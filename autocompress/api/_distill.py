@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autocompress.api._evaluate import Evaluation, evaluate
 from autocompress.api.choices import RecipeName, check_recipe
 from autocompress.errors import ConfigError, InvalidInput
+from autocompress.search.options import check_without_code
 from autocompress.shrink.init import Init
 
 if TYPE_CHECKING:
@@ -98,15 +99,15 @@ def distill(
     check_recipe(recipe)
     # the target first: of two families of one name, the student is of the teacher's
     learnt_from = load_target(target, target_code, target_set, target_input_range)
-    if code is None and (code_set or input_range is not None):
-        raise InvalidInput("--code-set and --input-range are for your own code; add --code FILE.py:CALLABLE")
     if teacher is None and network in FAMILIES and FAMILIES[network].any_teacher and learnt_from is not None:
         teacher, shrunk = str(target), learnt_from
     else:
         teacher = _teacher_file(network, teacher, code)
+        if code is None:
+            check_without_code("--code-set", code_set or (), "--input-range", input_range, [teacher])
         shrunk = load_teacher(teacher, code=code, set=code_set, input_range=input_range, **overrides)
     family, preset = FAMILIES.get(network, family_of(shrunk)), _preset(network, shrunk)
-    family.check_init(init)
+    family.check_init(init, shrunk)
     counts, numbers = _split(family, config or {})
     student = _student_config(family, preset, shrunk.config, counts, init)
     plan = _recipe(family.name, recipe, steps, seed, numbers)

@@ -177,8 +177,8 @@ class Family(ABC):
     inits: ClassVar[tuple[Init, ...]] = tuple(Init)  # the ways in which its students may begin
     any_teacher: ClassVar[bool] = False  # whether its students may be of a teacher of another family, too
 
-    def check_init(self, init: str) -> None:
-        """Raise ConfigError where its students cannot begin in this way."""
+    def check_init(self, init: str, teacher: SRNetwork) -> None:
+        """Raise ConfigError where its students cannot begin in this way, or not of this teacher."""
         if init in list(Init) and init not in self.inits:
             known = ", ".join(self.inits)
             raise ConfigError(f"init is {init}, but students of {self.name} begin by one of {known}")

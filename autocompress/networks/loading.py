@@ -9,15 +9,17 @@ from typing import Any
 
 import torch
 
-from autocompress.errors import CheckpointError, cut
+from autocompress.errors import CheckpointError, InvalidInput, cut
 from autocompress.io import checkpoints
 from autocompress.io.atomic import read_json
 from autocompress.io.state_dicts import StateDict, described, state_dicts
 from autocompress.io.tensor_checks import check_values
 from autocompress.io.typed import MALFORMED
+from autocompress.names import is_program
 from autocompress.networks.base import Config, Family, SRNetwork, Weights
 from autocompress.networks.custom import CustomFamily
 from autocompress.networks.custom.code import Code
+from autocompress.networks.custom.programs import Program, ProgramFamily
 from autocompress.networks.custom.spandrel_networks import spandrel_family
 from autocompress.networks.descriptions import parse_fields
 from autocompress.networks.known_names import seems_to_be
@@ -42,7 +44,8 @@ def load(
     `overrides` are numbers that no file of weights holds: fields of the config that the network's family declares as
     such. Where one is not given, or None, it is what our own JSON side file says, or what is usual for such a network.
     `code` is `FILE.py:CALLABLE`: your own code, which is run, and builds the network of the arguments that `set` gives
-    as `NAME=VALUE`. `input_range` is 1 or 255, the largest value of its images; None: found by trying both.
+    as `NAME=VALUE`; for students of an exported program it is that, `FILE.pt2`. A file that is one needs no code.
+    `input_range` is 1 or 255, the largest value of its images; None: found by trying both.
     Raises CheckpointError, saying what the file holds, for what cannot be read.
     """
     known = [override.field for family in FAMILIES.values() for override in family.overrides]
@@ -51,6 +54,10 @@ def load(
             raise TypeError(f"{name!r} is no number of a network that may be given; these are: {', '.join(known)}")
     path, given = Path(file), {name: value for name, value in overrides.items() if value is not None}
     custom = None if code is None else know_code(code, set or ())
+    if is_program(path):
+        if code is not None or given:
+            raise InvalidInput(f"{path} is an exported program, which needs neither code nor numbers; leave them out")
+        return know_program(path).teacher(input_range)
     content = checkpoints.read_content(path)
     found = state_dicts(content)
     if not found:
@@ -190,17 +197,37 @@ def _read_description(side_file: Path, tensors: Weights) -> tuple[Family, Config
         side = read_json(side_file)
         if not {"family", "config"} <= side.keys():
             return None
-        if side["family"] not in FAMILIES and (known := spandrel_family(tensors)) is not None:
-            register(known)
+        if side["family"] not in FAMILIES:
+            _know(side, tensors)
         family = find_family(side["family"])
         return family, family.config_class.from_dict(side["config"])
     except MALFORMED as error:
         raise CheckpointError(f"{side_file}: not the description of a network ({cut(str(error), 300)})") from error
 
 
+def _know(side: Mapping[str, Any], tensors: Weights) -> None:
+    """Know the family of a student where its file, or its teacher's, says all: of a program, or what spandrel knows."""
+    teacher = Path(str(side.get("provenance", {}).get("teacher") or ""))
+    if is_program(teacher) and teacher.is_file():
+        know_program(teacher)
+    elif (known := spandrel_family(tensors)) is not None:
+        register(known)
+
+
 def know_code(code: str, arguments: Sequence[str] = ()) -> CustomFamily:
     """The family of what a user's code builds, known from now on; see `load`. Raises InvalidInput."""
+    if is_program(Path(code)):
+        if arguments:
+            raise InvalidInput(f"{code} is an exported program, which takes no arguments; leave --set out")
+        return know_program(Path(code))
     family = CustomFamily(Code.parse(code), parse_fields(arguments))
+    register(family)
+    return family
+
+
+def know_program(file: Path) -> ProgramFamily:
+    """The family of an exported program, known from now on; raises CheckpointError."""
+    family = ProgramFamily(Program.of(file))
     register(family)
     return family
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from autocompress import units
 from autocompress.errors import InvalidInput
+from autocompress.names import is_program
 
 File = str | Path
 
@@ -205,3 +206,13 @@ def options_of(settings: type) -> tuple[Option, ...]:
         for field in dataclasses.fields(settings)
         if "option" in field.metadata
     )
+
+
+def check_without_code(
+    arguments_flag: str, arguments: Sequence[str], range_flag: str, input_range: float | None, files: Iterable[object]
+) -> None:
+    """Raise InvalidInput for what only a network of a user's own code has; an exported program has an input range."""
+    programs = any(is_program(file) for file in files)
+    if arguments or (input_range is not None and not programs):
+        code = arguments_flag.replace("set", "code") if "target" in arguments_flag else "--code"
+        raise InvalidInput(f"{arguments_flag} and {range_flag} are for your own code; add {code} FILE.py:CALLABLE")

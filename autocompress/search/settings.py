@@ -30,6 +30,7 @@ from autocompress.search.options import (
     OnJoin,
     Option,
     Panel,
+    check_without_code,
     choice,
     either,
     option,
@@ -285,16 +286,15 @@ class Settings:
                 "latency is measured while nothing else runs on the machine, so its trials run one after the other, "
                 "here; leave --workers and --backend ray out"
             )
-        if self.code is None and (self.arguments or self.input_range is not None):
-            raise InvalidInput("--set and --input-range are for your own code; add --code FILE.py:CALLABLE")
+        if self.code is None:
+            check_without_code("--set", self.arguments, "--input-range", self.input_range, self.teachers)
         if self.code is not None and not self.teachers:
             raise InvalidInput(f"--code {self.code} needs the weights of its network; add --teacher FILE")
         if self.target_code is not None and self.target is None:
             raise InvalidInput(f"--target-code {self.target_code} needs the weights of its network; add --target FILE")
-        if self.target_code is None and (self.target_arguments or self.target_input_range is not None):
-            raise InvalidInput(
-                "--target-set and --target-input-range are for your own code; add --target-code FILE.py:CALLABLE"
-            )
+        if self.target_code is None:
+            flags = ("--target-set", "--target-input-range")
+            check_without_code(flags[0], self.target_arguments, flags[1], self.target_input_range, [self.target])
         if self.val is not None and self.train is None:
             raise InvalidInput("a folder to validate on needs one to train on: give --train DIR too")
 

@@ -11,6 +11,7 @@ from autocompress.data.sources import ImageSource, open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import CheckpointError, InvalidInput
 from autocompress.evaluation import scores
+from autocompress.names import is_program
 from autocompress.networks import FAMILIES, family_of
 from autocompress.networks.base import Family, SRNetwork
 from autocompress.networks.teachers import default_teacher, load_teacher, shipped
@@ -110,9 +111,9 @@ def open_joint_space(settings: Settings) -> JointSpace:
         name, teacher = _teacher_of(space, given) or _target_of(space, settings, target) or _shipped_teacher(space)
         target_name, network = (name, teacher) if target is None else (str(settings.target), target)
         student_spaces.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, target_name, network))
-        space.family.check_init(settings.init)
+        space.family.check_init(settings.init, teacher)
         if settings.prune:
-            space.family.check_init(Init.DENSITY)
+            space.family.check_init(Init.DENSITY, teacher)
     _check_used(given, student_spaces)
     _check_scales(student_spaces, settings.scale)
     if settings.score is Score.TEACHER:
@@ -153,10 +154,13 @@ class _Loader:
 
     def target(self, name: str) -> SRNetwork:
         """What students learn from: of its own code, where that is given, or else read as teachers are."""
-        return self(name) if self._target_code["code"] is None else load_teacher(name, **self._target_code)
+        own = self._target_code["code"] is not None or is_program(name)
+        return load_teacher(name, **self._target_code) if own else self(name)
 
     def __call__(self, name: str) -> SRNetwork:
         """A file that is no network of the code may be a known one: a search may have teachers of both kinds."""
+        if is_program(name):
+            return load_teacher(name, input_range=self._code["input_range"])
         if self._code["code"] is None or name in shipped():
             return self._known(name)
         try:

@@ -39,14 +39,15 @@ class ChannelMap:
     axes: tuple[Axis, ...]
     uses: Mapping[tuple[str, int], tuple[Use, ...]]
     reasons: Mapping[str, str] = field(default_factory=dict)  # by parameter, for channels that stay
+    axis_of: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # axis and channel of a class' root
 
     @classmethod
     def of(cls, graph: Graph) -> ChannelMap:
         """The axes of a captured network."""
-        return cls._grouped(propagate(graph))
+        return cls.grouped(propagate(graph))
 
     @classmethod
-    def _grouped(cls, classes: Classes) -> ChannelMap:
+    def grouped(cls, classes: Classes) -> ChannelMap:
         """Classes that occur at the same places are one axis."""
         places: dict[int, list[tuple[str, int]]] = {}
         roots = {place: [classes.root(c) for c in ids] for place, ids in classes.along.items()}
@@ -76,7 +77,7 @@ class ChannelMap:
                 Use(axis, torch.tensor([by_index[index] for index in range(axes[axis].size)]))
                 for axis, by_index in rows.items()
             )
-        return cls(tuple(axes), uses, classes.reasons)
+        return cls(tuple(axes), uses, classes.reasons, axis_of)
 
 
 def fixed_parameters(channels: ChannelMap, parameters: Iterable[str]) -> list[str]:

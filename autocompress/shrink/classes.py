@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 NOTHING = 0  # the class of values that belong to no channel: one value for all channels, or a constant
 FIXED = 1  # of channels that must stay
@@ -28,6 +29,12 @@ class Classes:
         self._limits: list[tuple[int, Freedom]] = [(FIXED, Freedom.FIXED)]
         self.along: dict[tuple[str, int], list[int]] = {}  # the classes of a parameter's rows, by dimension
         self.reasons: dict[str, str] = {}
+        self.of_nodes: Mapping[fx.Node, Tensor | list[Tensor]] = {}  # of each value that an operation makes
+
+    @property
+    def count(self) -> int:
+        """How many classes there are, with those that were joined to others."""
+        return len(self._parent)
 
     def root(self, number: int) -> int:
         """The number that stands for a class and all it was joined with."""

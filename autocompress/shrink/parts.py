@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx
 
-from autocompress.shrink.graph import Graph, Values, module_path, shape
+from autocompress.shrink.graph import Graph, Values, module_path, operation, shape
 
 MOST_IN_A_PART = 4  # modules of a sequence that repeat together
 
@@ -107,14 +108,44 @@ def source_of(name: str, sources: Mapping[str, str]) -> str:
 
 def entry_and_exit(graph: Graph, paths: Sequence[str]) -> tuple[fx.Node, fx.Node] | None:
     """What some modules read and make together, where these are one tensor each, of one shape; else None."""
-    inside = [node for node in graph.calls if any(_is_within(module_path(node), path) for path in paths)]
-    members = set(inside)
-    entries = {n for node in inside for n in node.all_input_nodes if n not in members and n not in graph.constants}
+    members, entries = _entries(graph, paths)
+    inside = [node for node in graph.calls if node in members]
     exits = [node for node in inside if any(user not in members for user in node.users)]
     if len(entries) != 1 or len(exits) != 1:
         return None
     (entry,) = entries
     return (entry, exits[0]) if shape(entry) == shape(exits[0]) else None
+
+
+def _entries(graph: Graph, paths: Sequence[str]) -> tuple[set[fx.Node], set[fx.Node]]:
+    """The operations of some modules, and what they read that others make."""
+    inside = {node for node in graph.calls if any(_is_within(module_path(node), path) for path in paths)}
+    return inside, {n for node in inside for n in node.all_input_nodes if n not in inside and n not in graph.constants}
+
+
+def spans(graph: Graph, parts: Parts) -> tuple[fx.Node, ...] | None:
+    """What each part begins with, and what the last one ends with, where each begins where the one before ends.
+
+    A part is here all that stands between: also what is added to the result of its modules. None where parts do not
+    follow each other so, or have other operations than the first one.
+    """
+    order = {node: index for index, node in enumerate((graph.image, *graph.calls))}
+    nodes = list(order)
+    entries = [_entries(graph, parts.paths(index))[1] for index in range(len(parts.units))]
+    begins = [order[next(iter(entry))] for entry in entries if len(entry) == 1]
+    if len(begins) != len(entries):
+        return None
+    length = begins[1] - begins[0]
+    bounds = [*begins, begins[-1] + length]
+    if any(end - begin != length for begin, end in itertools.pairwise(bounds)) or not 0 < bounds[-1] < len(nodes):
+        return None
+    pieces = [nodes[begin + 1 : end + 1] for begin, end in itertools.pairwise(bounds)]
+    for piece in pieces:
+        inner = set(piece[:-1])
+        alike = [(operation(node), shape(node)) for node in piece] == [(operation(n), shape(n)) for n in pieces[0]]
+        if not alike or any(user not in piece for node in inner for user in node.users):
+            return None
+    return tuple(nodes[bound] for bound in bounds) if shape(nodes[bounds[0]]) == shape(nodes[bounds[-1]]) else None
 
 
 def _is_within(path: str, module: str) -> bool:

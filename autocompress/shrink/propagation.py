@@ -41,6 +41,7 @@ def propagate(graph: Graph) -> Classes:
             for dimension in range(tensor.dim()):
                 if tensor.shape[dimension] > 1:
                     classes.put_along(name, dimension, classes.of_channels(tensor, dimension))
+    classes.of_nodes = ids
     return classes
 
 

@@ -85,9 +85,10 @@ def test_the_shipped_edsr_on_tiles_is_equal() -> None:
     assert np.array_equal(network_upscaler(network, 64)(image), network_upscaler(network)(image))
 
 
+@pytest.mark.parametrize("tail", ["plain", "folded"])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_the_margin_of_edsr_is_as_far_as_a_pixel_sees(scale: int) -> None:
-    network = random_edsr(EDSRConfig(scale, 8, 2)).double()
+def test_the_margin_of_edsr_is_as_far_as_a_pixel_sees(scale: int, tail: str) -> None:
+    network = random_edsr(EDSRConfig(scale, 8, 2, tail=tail)).double()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.abs_()  # nothing cancels and no ReLU closes

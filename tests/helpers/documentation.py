@@ -24,6 +24,7 @@ from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.networks.versus_bicubic import VersusBicubic
 from autocompress.search import RunFolder
+from helpers.exported import write_pt2
 from helpers.images import write_waves
 from helpers.swinir_networks import random_swinir
 
@@ -40,7 +41,7 @@ IMAGES = {
     "DIV2K_valid_HR": (64, 1),
     "DIV2K/DIV2K_train_HR": (192, 2),
 }
-RUNS = ("runs/mine", "runs/edsr-20G-seed0", "runs/own")
+RUNS = ("runs/mine", "runs/edsr-20G-seed0", "runs/own", "runs/program")
 EDSR_FILES = ("net_g.pth", "EDSR_Mx2.pth", "models/trial-0009.pth")
 
 
@@ -93,6 +94,7 @@ class StandIns:
         torch.nn.init.zeros_(network.tail.weight)
         torch.nn.init.zeros_(network.tail.bias)
         torch.save({"params": network.state_dict()}, self.folder / "my_network.pth")
+        write_pt2(network, self.folder / "net.pt2")
 
     def save(self, name: str, network: SRNetwork) -> None:
         """A network in a file with its side file, as ours are."""

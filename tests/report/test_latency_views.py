@@ -157,7 +157,7 @@ def test_the_index_and_the_cards_tell_of_milliseconds(run: RunFolder, tmp_path: 
         assert (row[LATENCY_MS], row["latency_onnx_ms"]) == (ms, None)
         said = f"| latency | {ms:g} ms with PyTorch for an output of 1280x720, measured on abacus, 1 thread |"
         assert said in (tmp_path / row["card"]).read_text()
-        assert f"| {ms:g} | [" in readme
+        assert f"| {ms:g} | yes | [" in readme
     columns = {line.count("|") for line in readme.splitlines() if line.startswith("|")}
     assert len(columns) == 1
     assert "--budget-latency 27ms" in (tmp_path / index["students"][0]["card"]).read_text()

@@ -40,6 +40,14 @@ class CompactFamily(Family):
     any_teacher = True
 
     @override
+    def check_init(self, init: str, teacher: SRNetwork) -> None:
+        super().check_init(init, teacher)
+        if init == Init.COPY and not isinstance(teacher, Compact):
+            raise ConfigError(
+                f"init {init} takes channels of a Compact, but the teacher is {teacher.family}; leave --init out"
+            )
+
+    @override
     def flops(self, config: Config) -> int:
         return flops.at_720p(
             sum(9 * inputs * outputs for inputs, outputs in _compact(config).conv_shapes), config.scale
@@ -88,12 +96,9 @@ class CompactFamily(Family):
     @override
     def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
         """The same for students that are refitted and for those that copy channels."""
+        self.check_init(init, teacher)
         if isinstance(teacher, Compact):
             return observe(_captured(teacher, lr), lr, seed)
-        if init != Init.PROJECTION:
-            raise ConfigError(
-                f"init {init} takes channels of a Compact, but the teacher is {teacher.family}; leave it out"
-            )
         return teaching.analyse(teacher, lr, seed)
 
     @override

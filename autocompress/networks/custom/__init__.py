@@ -193,9 +193,12 @@ class CustomFamily(Family):
         values = _custom(config).values
         return {count.field: values[count.field] for count in self.counts if count.field in values}
 
-    @functools.lru_cache(maxsize=1000)  # noqa: B019  (a family lives as long as the process)
-    def _takes(self, name: str, value: int) -> bool:
+    def takes(self, name: str, value: int) -> bool:
         """Whether a value that is not in the derived space gives a student, too."""
+        return self._tried(name, value)
+
+    @functools.lru_cache(maxsize=1000)  # noqa: B019  (a family lives as long as the process)
+    def _tried(self, name: str, value: int) -> bool:
         shapes = self.code.tried({**self.arguments, name: value})
         return shapes is not None and is_student(shapes, self.code.shapes(self.arguments), self._channels)
 
@@ -205,7 +208,7 @@ class CustomFamily(Family):
         for name, value in fields.items():
             if name not in known:
                 raise ConfigError(f"{name} is nothing that varies in {self.name}; {', '.join(known)} do")
-            if value not in known[name] and not self._takes(name, value):
+            if value not in known[name] and not self.takes(name, value):
                 raise ConfigError(f"{name} is {value}, but {self.name} takes {known[name]}")
         return CustomConfig.of(custom.scale, {**custom.values, **fields}, custom.input_range)
 

@@ -25,7 +25,7 @@ def counts(code: Builder, arguments: Mapping[str, Any], channels: ChannelMap) ->
     for name, value in arguments.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 2:
             continue
-        shapes = {smaller: code.tried({**arguments, name: smaller}) for smaller in _candidates(value)}
+        shapes = {smaller: code.tried({**arguments, name: smaller}) for smaller in candidates(value)}
         usable = [smaller for smaller, own in shapes.items() if own is not None and is_student(own, whole, channels)]
         if usable:
             deep = code.shapes({**arguments, name: usable[0]}).keys() != whole.keys()
@@ -35,7 +35,7 @@ def counts(code: Builder, arguments: Mapping[str, Any], channels: ChannelMap) ->
     return found
 
 
-def _candidates(value: int) -> list[int]:
+def candidates(value: int) -> list[int]:
     """Smaller values, evenly, in steps that are easy to read."""
     step = next(step for step in (1, 2, 4, 8, 16, 32, 64, 128, value) if value // step <= MOST_VALUES)
     return list(range(step, value, step))

@@ -145,11 +145,16 @@ def test_the_narrowest_have_a_start_too(config: CompactConfig, tiny_teacher: EDS
     assert student.config == config
 
 
-def test_a_start_of_any_teacher(tmp_path: Path) -> None:
-    teacher = random_swinir(SwinIRConfig(2, 12, (1,), (2,), 4))
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_start_of_any_teacher(scale: int) -> None:
+    teacher = random_swinir(SwinIRConfig(scale, 12, (1,), (2,), 4))
     config = FAMILY.student_config(teacher.config, {"num_feat": 8, "num_conv": 2})
-    assert config == CompactConfig(2, 8, 2)
-    assert prune.shrinker(teacher, waves(), family=FAMILY)(config).config == config
+    assert config == CompactConfig(scale, 8, 2)
+    student, lr = prune.shrinker(teacher, waves(), family=FAMILY)(config), waves()
+    assert student.config == config
+    with torch.no_grad():
+        nearest = F.interpolate(lr, scale_factor=scale)
+        assert F.mse_loss(student(lr), teacher(lr)) < F.mse_loss(nearest, teacher(lr))
 
 
 def test_a_search_and_a_training_take_an_edsr_as_teacher(
@@ -165,6 +170,13 @@ def test_a_search_and_a_training_take_an_edsr_as_teacher(
     run = RunFolder.existing(here / "run")
     assert {student.family for student in run.students()} == {"compact"}
     assert run.config.teacher.family == "edsr"
+    # without a teacher of its own, the target is the teacher; copied channels it has none
+    own = ("search", "--budget-flops", "2G", "--target", teacher_file, "--trials", "1", *few)
+    own = (*own, "--space", tmp_path / "mine.yaml", "--out", "taught")
+    assert call(*own).code == 0
+    taught = RunFolder.existing(here / "taught").config.taught_spaces["mine"]
+    assert taught.teacher.name == taught.target == str(teacher_file)
+    assert_refused(call(*own[:-1], "copied", "--init", "copy"), "init copy takes channels of a Compact")
     # one front of both: the EDSR given is the teacher of each
     (tmp_path / "edsr.yaml").write_text(
         "family: edsr\nparameters: {num_feat: {type: int, low: 2, high: 4}, num_block: 1}\n"

@@ -1,0 +1,20 @@
+"""Exported programs, as a user writes them."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def write_pt2(network: nn.Module, file: Path, free: bool = True, side: int = 40) -> None:
+    """By torch.export, for images of any size or of one alone."""
+    sizes: Any = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = torch.zeros(2, 3, side, side + 8)
+        program = torch.export.export(network.eval(), (image,), dynamic_shapes=(sizes,) if free else None)
+        torch.export.save(program, file)

@@ -1,0 +1,86 @@
+"""Files of exported programs: what is none, and what would run more than operations, is refused in one line."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers.exported import write_pt2
+from helpers.own_network import OwnNetwork
+
+from autocompress.errors import CheckpointError
+from autocompress.io.programs import read_program
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("program") / "own.pt2"
+    write_pt2(OwnNetwork(), file)
+    return file
+
+
+def changed(source: Path, into: Path, part: str, change: Callable[[Any], None]) -> None:
+    """A copy of an archive with a changed JSON part."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(into, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith(part):
+                value = json.loads(content)
+                change(value)
+                content = json.dumps(value).encode()
+            new.writestr(name, content)
+
+
+def test_a_program_is_read(program: Path) -> None:
+    state = read_program(program).state_dict
+    assert state.keys() == OwnNetwork().state_dict().keys()
+
+
+def call_the_system(model: Any) -> None:
+    model["graph_module"]["graph"]["nodes"][0]["target"] = "torch.os.system"
+
+
+def evaluate_code(model: Any) -> None:
+    text = json.dumps(model)
+    at = text.index('"expr_str": "')
+    end = text.index('"', at + len('"expr_str": "'))
+    model.update(json.loads(f"""{text[:at]}"expr_str": "__import__('os').getcwd()"{text[end + 1 :]}"""))
+
+
+def unpickle_a_weight(config: Any) -> None:
+    next(iter(config["config"].values()))["use_pickle"] = True
+
+
+def of_another_version(model: Any) -> None:
+    model["schema_version"]["major"] = 99
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("models/model.json", call_the_system, "it calls torch.os.system, but only programs of ATen operations"),
+        ("models/model.json", evaluate_code, "it has the size __import__"),
+        ("model_weights_config.json", unpickle_a_weight, "is no plain tensor, but only programs"),
+        ("models/model.json", of_another_version, "no exported program that PyTorch .* reads"),
+    ],
+)
+def test_what_is_more_than_a_network_is_refused(
+    program: Path, tmp_path: Path, part: str, change: Callable[[Any], None], message: str
+) -> None:
+    changed(program, tmp_path / "other.pt2", part, change)
+    with pytest.raises(CheckpointError, match=message) as raised:
+        read_program(tmp_path / "other.pt2")
+    assert "\n" not in str(raised.value)
+
+
+def test_what_is_no_program_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.pt2").write_text("no archive")
+    torch.save(OwnNetwork().state_dict(), tmp_path / "weights.pt2")
+    for name, message in (("nothing", "no such file"), ("text", "export it again"), ("weights", "no exported program")):
+        with pytest.raises(CheckpointError, match=message):
+            read_program(tmp_path / f"{name}.pt2")
