@@ -51,6 +51,7 @@ def distill(
     steps: int | None = None,
     train: str | Path | None = None,
     train_pixels: int | None = None,
+    lr: Sequence[str | Path] = (),
     val: str | Path | None = None,
     data: Sequence[str | Path] = (),
     seed: int = 0,
@@ -72,6 +73,7 @@ def distill(
     recipe: ours or paper; `steps` None: as many as that has.
     train, val, data: folders of HR images to train on, to score on during the training (its learning curve, in the
         side file and in a page beside it), and to score the student on. None: scikit-image's photographs.
+    lr: folders of LR images of all these sets, or ("bicubic",) to have them made. None: see `data.layouts`.
     train_pixels: the most HR pixels to train on; of larger sets a window of each image is taken. None: 256 million or,
         for short trainings by our recipe, less; all by the paper's.
 
@@ -109,11 +111,11 @@ def distill(
     plan = _recipe(family.name, recipe, steps, seed, numbers)
     check_scales(learnt_from.scale, shrunk.scale)
     for folder in data:
-        open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE)
+        open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE, lr=lr)
     if train_pixels is None and recipe == RecipeName.PAPER:
         train_pixels = sys.maxsize
-    source = open_training_images(None if train is None else Path(train), shrunk.scale, plan, train_pixels)
-    valid = open_validation_images(None if val is None else Path(val), shrunk.scale)
+    source = open_training_images(None if train is None else Path(train), shrunk.scale, plan, train_pixels, lr)
+    valid = open_validation_images(None if val is None else Path(val), shrunk.scale, lr)
     taught = [(f"the {kind} {name}", network) for kind, (name, network) in networks.named.items()]
     check_teachers(taught, valid, allow_weak=allow_weak_teacher)
     used = precision_to_go_on(state_file(out)) or precision.choose()

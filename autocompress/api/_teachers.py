@@ -71,6 +71,7 @@ def train_teacher(
     scale: int | None = None,
     train: str | Path | None = None,
     train_pixels: int | None = None,
+    lr: Sequence[str | Path] = (),
     val: str | Path | None = None,
     start: str | Path | None = None,
     target: str | Path | None = None,
@@ -135,8 +136,8 @@ def train_teacher(
     else:
         network = _start(str(start), family, config or {}, scale)
         described |= {"start": str(start), "start_digest": digest(network)}
-    source = open_training_images(None if train is None else Path(train), network.scale, recipe, train_pixels)
-    valid = open_validation_images(None if val is None else Path(val), network.scale)
+    source = open_training_images(None if train is None else Path(train), network.scale, recipe, train_pixels, lr)
+    valid = open_validation_images(None if val is None else Path(val), network.scale, lr)
     task = TrainingTask(network, source, teacher, recipe, described, valid)
     used = precision_to_go_on(state_file(out)) or precision.choose()
     with step_display(steps, quiet=not progress) as display:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from autocompress import prune
 from autocompress.data import embedded
@@ -90,6 +91,9 @@ class StandIns:
         network = own_network()
         torch.save({"params": network.state_dict()}, self.folder / "my_network.pth")
         write_pt2(network, self.folder / "net.pt2")
+        save_file(network.state_dict(), self.folder / "student.safetensors")
+        described = {"family": "MyNetwork", "config": {"scale": 2, "arguments": {"scale": 2}, "input_range": 1.0}}
+        (self.folder / "student.json").write_text(json.dumps(described))
 
     def save(self, name: str, network: SRNetwork) -> None:
         """A network in a file with its side file, as ours are."""
