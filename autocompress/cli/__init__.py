@@ -6,6 +6,7 @@ and it alone imports Typer.
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Annotated
 
@@ -16,7 +17,8 @@ from autocompress.cli import cache, distill, evaluate, export, prune, refine, ru
 from autocompress.cli.interruptions import as_ctrl_c
 from autocompress.cli.printing import echo
 from autocompress.cli.streams import open_null, unfailing
-from autocompress.errors import AutocompressError, InvalidInput
+from autocompress.errors import AutocompressError, InvalidInput, cut
+from autocompress.names import printable
 
 NAME = "autocompress"
 INTERRUPTED = 130  # also what commands exit with where it was another signal
@@ -78,6 +80,13 @@ def _run() -> int:
     except AutocompressError as error:
         echo(f"error: {error}", err=True)
         return 2 if isinstance(error, InvalidInput) else 1
+    except OSError as error:
+        if error.filename is None:  # of a stream
+            raise
+        name, too_long = cut(printable(str(error.filename))), error.errno == errno.ENAMETOOLONG
+        remedy = "give a shorter name" if too_long else "check that it is there, and who may read and write it"
+        echo(f"error: {name}: {error.strerror or 'cannot be used'}; {remedy}", err=True)
+        return 2 if too_long else 1
     except typer.TyperException as error:  # what Typer itself refuses: an unknown option, a missing argument
         if message := error.format_message():  # none where it has shown a group's help
             echo(f"error: {_one_line(message)} (see --help)", err=True)

@@ -52,7 +52,7 @@ def report(
     ] = None,
     png: Annotated[
         Path | None,
-        typer.Option(help="Write the front as a PNG for slides, too; needs autocompress[png].", show_default=False),
+        typer.Option(help="Write the front as a PNG for slides, too; needs the extra png.", show_default=False),
     ] = None,
     storage: Annotated[
         str | None, typer.Option(help="The study's database, where its URL has a password.", show_default=False)

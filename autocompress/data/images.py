@@ -60,17 +60,17 @@ def png(image: NDArray[np.uint8]) -> bytes:
 def opened(path: Path) -> Iterator[Image.Image]:
     """Open the file with Pillow; whatever goes wrong with it becomes a DataError that names it.
 
-    Pillow's warning for large pictures (from 89 megapixels on) is silenced; from 179 megapixels on it refuses them.
+    Pillow's warnings (of EXIF and TIFF tags, and for pictures from 89 megapixels on) are silenced, as what matters of
+    them is an error; from 179 megapixels on it refuses a picture.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device would be waited for, or read for ever
+            raise DataError(f"{path}: no regular file; give a file that holds an image")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            if path.exists() and not path.is_file():  # a pipe or a device would be waited for, or read for ever
-                raise DataError(f"{path}: no regular file; give a file that holds an image")
-            image_file = Image.open(path, formats=_FORMATS)
-        with image_file as image:
-            refuse_what_is_read_wrongly(image)
-            yield image
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_FORMATS) as image:
+                refuse_what_is_read_wrongly(image)
+                yield image
     except DataError:
         raise
     except UnidentifiedImageError as error:

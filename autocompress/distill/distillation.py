@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -83,9 +84,14 @@ def open_validation_images(folder: Path | None, scale: int, lr: Sequence[str | P
 
 
 def check_out_file(out: Path) -> None:
-    """Raise InvalidInput unless the file's name ends in .safetensors."""
+    """Raise InvalidInput unless the file's name ends in .safetensors and it can be written, before hours are spent."""
     if out.suffix != ".safetensors":
         raise InvalidInput(f"{out}: a network is written as safetensors; give a name such as {out.stem}.safetensors")
+    if out.is_dir():
+        raise InvalidInput(f"{out}: a folder, but a file is to be written; give another name")
+    above = next(folder for folder in out.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InvalidInput(f"{out}: cannot be written, as {above} is no folder that can; give another place")
 
 
 def state_file(out: Path) -> Path:

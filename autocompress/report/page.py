@@ -172,7 +172,8 @@ def _importances(report: ReportData) -> list[dict[str, Any]]:
     for names, (count, shares) in importances(report.trials).items():
         own = {name.rpartition(".")[2]: float(share) for name, share in shares.items() if name != "space"}
         prefix = next((name.rpartition(".")[0] for name in names if "." in name), next(iter(spaces)))
-        tables.append({"space": prefix, "count": count, "shares": own})
+        unvaried = [name.rpartition(".")[2] for name in names if name not in shares and name != "space"]
+        tables.append({"space": prefix, "count": count, "shares": own, "unvaried": unvaried})
     return tables
 
 

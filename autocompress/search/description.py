@@ -33,6 +33,8 @@ from autocompress.search.task import Task
 from autocompress.search.trial.context import TrialContext
 from autocompress.units import format_count
 
+FEW = 4  # validation images; so many photographs are embedded
+
 
 def identity(task: Task) -> SearchIdentity:
     """What must be the same for a search to go on in the same folder; trials and timeout may differ.
@@ -141,6 +143,11 @@ def facts(context: TrialContext) -> list[str]:
         f"images      {len(context.bank)} of {task.train.name} to train on, "
         f"{len(context.valid)} of {task.valid.name} to choose by",
         *_lr_facts(task),
+        *(
+            [f"few images  all choices rest on {len(context.valid)}; give --val a folder of ten or more"]
+            if len(context.valid) < FEW and task.settings.train is not None
+            else []
+        ),
         f"arithmetic  {context.precision}",
     ]
     for name, reason in context.skipped.items():

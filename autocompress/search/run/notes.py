@@ -90,7 +90,7 @@ def _training(record: TrialRecord) -> Iterable[str]:
     """The scores at rungs, and where the time went."""
     if record.at_step:
         at_step = record.at_step.items()
-        scores = (f"{psnr:.2f} dB {f'after {step} steps' if step else 'untrained'}" for step, psnr in at_step)
+        scores = (f"{psnr:.2f} dB {f'after {step} steps' if step else 'untrained'}" for step, psnr in sorted(at_step))
         yield f"Scores on the way: {', '.join(scores)}.  "
     if seconds := record.seconds:
         parts = ", ".join(f"{part} {format_duration(spent)}" for part, spent in seconds.items() if spent >= 1)
