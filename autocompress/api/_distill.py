@@ -9,13 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autocompress.api._distilled import open_networks
 from autocompress.api._evaluate import Evaluation, evaluate
 from autocompress.api.choices import RecipeName, check_recipe
-from autocompress.errors import ConfigError, InvalidInput
-from autocompress.search.options import check_without_code
+from autocompress.errors import ConfigError
 from autocompress.shrink.init import Init
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from autocompress.compute.precision import Precision
     from autocompress.data.sources import ImageSource
     from autocompress.distill.recipe import Recipe
@@ -31,15 +33,15 @@ class Distilled:
 
 
 def distill(
-    network: str,
+    network: str | nn.Module,
     out: str | Path,
     *,
     config: Mapping[str, Any] | None = None,
-    teacher: str | Path | None = None,
+    teacher: str | Path | nn.Module | None = None,
     code: str | None = None,
     code_set: Sequence[str] | None = None,
     input_range: float | None = None,
-    target: str | Path | None = None,
+    target: str | Path | nn.Module | None = None,
     allow_weak_teacher: bool = False,
     target_code: str | None = None,
     target_set: Sequence[str] | None = None,
@@ -49,6 +51,7 @@ def distill(
     steps: int | None = None,
     train: str | Path | None = None,
     train_pixels: int | None = None,
+    lr: Sequence[str | Path] = (),
     val: str | Path | None = None,
     data: Sequence[str | Path] = (),
     seed: int = 0,
@@ -57,7 +60,8 @@ def distill(
 ) -> Distilled:
     """Shrink a teacher to one student, distill it into the file `out`, and score it; the same call again goes on.
 
-    network: a preset, a family, or the teacher's file, of whose family the student is then.
+    network: a preset, a family, or the teacher's file, of whose family the student is then; it, `teacher` and `target`
+        may be modules, any torch.nn.Module of (B, 3, H, W) to (B, 3, sH, sW).
     config: counts of the student and numbers of its training, such as {"num_feat": 16}.
     teacher: what is shrunk. None: that file, or the one that ships with the package; for a family that takes any
         teacher, such as compact, the target.
@@ -69,6 +73,7 @@ def distill(
     recipe: ours or paper; `steps` None: as many as that has.
     train, val, data: folders of HR images to train on, to score on during the training (its learning curve, in the
         side file and in a page beside it), and to score the student on. None: scikit-image's photographs.
+    lr: folders of LR images of all these sets, or ("bicubic",) to have them made. None: see `data.layouts`.
     train_pixels: the most HR pixels to train on; of larger sets a window of each image is taken. None: 256 million or,
         for short trainings by our recipe, less; all by the paper's.
 
@@ -87,48 +92,36 @@ def distill(
         train_to_file,
     )
     from autocompress.evaluation.scores import MIN_SIDE, check_teachers
-    from autocompress.networks import FAMILIES, family_of, shape
-    from autocompress.networks.teachers import load_target, load_teacher
+    from autocompress.networks import shape
     from autocompress.report import write_curve
     from autocompress.terminal import step_display
 
     out = Path(out)
     check_out_file(out)
     check_recipe(recipe)
-    # the target first: of two families of one name, the student is of the teacher's
-    learnt_from = load_target(target, target_code, target_set, target_input_range)
-    if teacher is None and network in FAMILIES and FAMILIES[network].any_teacher and learnt_from is not None:
-        teacher, shrunk = str(target), learnt_from
-    else:
-        teacher = _teacher_file(network, teacher, code)
-        if code is None:
-            check_without_code("--code-set", code_set or (), "--input-range", input_range, [teacher])
-        shrunk = load_teacher(teacher, code=code, set=code_set, input_range=input_range, **overrides)
-    family, preset = FAMILIES.get(network, family_of(shrunk)), _preset(network, shrunk)
+    networks = open_networks(
+        {"network": network, "teacher": teacher, "code": code, "set": code_set, "input_range": input_range},
+        {"target": target, "code": target_code, "set": target_set, "input_range": target_input_range},
+        overrides,
+    )
+    shrunk, family, learnt_from = networks.teacher, networks.family, networks.target or networks.teacher
     family.check_init(init, shrunk)
     counts, numbers = _split(family, config or {})
-    student = _student_config(family, preset, shrunk.config, counts, init)
+    student = _student_config(family, networks.preset, shrunk.config, counts, init)
     plan = _recipe(family.name, recipe, steps, seed, numbers)
-    learnt_from = learnt_from or shrunk
     check_scales(learnt_from.scale, shrunk.scale)
     for folder in data:
-        open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE)
+        open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE, lr=lr)
     if train_pixels is None and recipe == RecipeName.PAPER:
         train_pixels = sys.maxsize
-    source = open_training_images(None if train is None else Path(train), shrunk.scale, plan, train_pixels)
-    valid = open_validation_images(None if val is None else Path(val), shrunk.scale)
-    taught = [(f"the teacher {teacher}", shrunk), *([] if target is None else [(f"the target {target}", learnt_from)])]
+    source = open_training_images(None if train is None else Path(train), shrunk.scale, plan, train_pixels, lr)
+    valid = open_validation_images(None if val is None else Path(val), shrunk.scale, lr)
+    taught = [(f"the {kind} {name}", network) for kind, (name, network) in networks.named.items()]
     check_teachers(taught, valid, allow_weak=allow_weak_teacher)
     used = precision_to_go_on(state_file(out)) or precision.choose()
-    described: dict[str, Any] = {
-        "teacher": teacher,
-        "target": None if target is None else str(target),
-        "init": str(init),
-    }
-    if code is not None:
-        described |= {"code": code, "set": list(code_set or ())}
+    described = networks.described | {"init": str(init)}
     with step_display(plan.steps, quiet=not progress) as display:
-        display.log(f"shrinking {teacher} to {shape(family.name, student.to_dict())}")
+        display.log(f"shrinking {networks.teacher_name} to {shape(family.name, student.to_dict())}")
         if init == Init.DENSITY:
             display.log("pruning the teacher, for the densities; that takes minutes")
         display.log(f"reading {source.described}")
@@ -139,48 +132,6 @@ def distill(
         train_to_file(task, out, used, display.log, display.step, curve)
         display.log(f"learning curve: {page}")
     return Distilled(out, evaluate(out, data, progress=progress))
-
-
-def _teacher_file(network: str, teacher: str | Path | None, code: str | None) -> str:
-    """The name or file of what is shrunk; InvalidInput where `network` and `teacher` say it not, or both say it."""
-    from autocompress.networks import FAMILIES, PRESETS
-    from autocompress.networks.teachers import default_teacher
-
-    if network not in PRESETS and network not in FAMILIES and Path(network).is_file():
-        if teacher is not None:
-            raise InvalidInput(f"{network} and --teacher {teacher} are both files of a teacher; give one of them")
-        return network
-    if teacher is not None:
-        return str(teacher)
-    if code is not None:
-        raise InvalidInput(f"--code {code} needs the weights of its network; add --teacher FILE")
-    name, _ = PRESETS.get(network, (network, None))
-    if name not in FAMILIES:
-        raise _unknown(network)
-    return default_teacher(name)
-
-
-def _preset(network: str, teacher: SRNetwork) -> Config | None:
-    """The preset of this name; None for a family or a file. InvalidInput where the teacher is of another family."""
-    from autocompress.networks import FAMILIES, PRESETS
-
-    name, preset = PRESETS.get(network, (network, None))
-    if name not in FAMILIES:
-        if Path(network).is_file():
-            return None
-        raise _unknown(network)
-    if teacher.family != name and not FAMILIES[name].any_teacher:
-        raise InvalidInput(
-            f"the teacher is {teacher.family}, but the student {network} is {name}; give one of its family"
-        )
-    return preset
-
-
-def _unknown(network: str) -> InvalidInput:
-    from autocompress.networks import FAMILIES, PRESETS
-
-    known = ", ".join([*PRESETS, *FAMILIES])
-    return InvalidInput(f"{network} is no file, no preset and no family; known: {known}")
 
 
 def _split(family: Family, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autocompress.api._modules import as_files
 from autocompress.api._result import Result, open_run
 from autocompress.errors import InvalidInput
 from autocompress.units import format_milliseconds
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from autocompress.evaluation.latency import Latency
     from autocompress.evaluation.scores import Scores, Upscaler
     from autocompress.networks.base import SRNetwork
@@ -40,13 +43,15 @@ class NetworkCost:
 class Evaluation:
     """Of a model: its scores on each data set, by the data set's name, and, where it was measured, its cost.
 
-    `bicubic` are those of bicubic on the same images; empty where the model is bicubic.
+    `bicubic` are those of bicubic on the same images; empty where the model is bicubic. `lr` says of each data set
+    whether LR images were read, and from where, or made.
     """
 
     model: str
     scale: int
     scores: dict[str, Scores]
     bicubic: dict[str, Scores] = field(default_factory=dict)
+    lr: dict[str, str] = field(default_factory=dict)
     cost: NetworkCost | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,6 +60,7 @@ class Evaluation:
             name: {
                 "images": {image: _finite(row) for image, row in scores.images.items()},
                 "mean": _finite(scores.mean),
+                **({"lr": self.lr[name]} if name in self.lr else {}),
                 **({"bicubic": _finite(self.bicubic[name].mean)} if name in self.bicubic else {}),
             }
             for name, scores in self.scores.items()
@@ -64,9 +70,10 @@ class Evaluation:
 
 
 def evaluate(
-    model: str | Path,
+    model: str | Path | nn.Module,
     data: Sequence[str | Path] = (),
     *,
+    lr: Sequence[str | Path] = (),
     scale: int | None = None,
     tile: int | None = None,
     skip_bad_images: bool = False,
@@ -78,8 +85,9 @@ def evaluate(
 ) -> Evaluation:
     """Score a model: PSNR and SSIM on luma and RGB, of each image and their mean.
 
-    model: a student or foreign file, a shipped teacher's name, or `bicubic`.
+    model: a student or foreign file, a shipped teacher's name, a torch.nn.Module, or `bicubic`.
     data: folders of HR images, with LR beside them or made here. None given: scikit-image's photographs.
+    lr: folders of LR images of all these sets, or ("bicubic",) to have them made. None: see `data.layouts`.
     scale: upscaling factor, needed for bicubic. None: the model's.
     tile: run the network on tiles of so many LR pixels a side, which bounds memory.
     latency: measure its latency too, with `threads` on `device` (cpu or cuda; None: cuda, where there is a GPU).
@@ -95,7 +103,8 @@ def evaluate(
 
     if not latency and (threads, device) != (None, None):
         raise InvalidInput("--threads and --device are for measuring; add --latency")
-    model, network = str(model), None
+    overrides = as_files({**overrides, "model": model}, "model")
+    model, network = str(overrides.pop("model")), None
     if model == BICUBIC:
         if latency:
             raise InvalidInput("--latency is for networks, and bicubic is none; leave --latency out")
@@ -105,9 +114,12 @@ def evaluate(
         if scale not in (None, network.scale):
             raise InvalidInput(f"--scale is {scale}, but {model} upscales by {network.scale}; leave --scale out")
         scale, upscale = network.scale, network_upscaler(network, tile)
-    sources = [open_folder(Path(folder), scale, min_size=MIN_SIDE, skip_bad_images=skip_bad_images) for folder in data]
+    sources = [
+        open_folder(Path(folder), scale, min_size=MIN_SIDE, skip_bad_images=skip_bad_images, lr=lr) for folder in data
+    ]
     results: dict[str, Scores] = {}
     bicubic: dict[str, Scores] = {}
+    lr_said: dict[str, str] = {}
     for source in sources or [embedded("valid", scale)]:
         images = counted(pairs(source, skip_bad_images), len(source), f"scoring {source.name}", not progress)
         name = source.name if source.name not in results else str(source.files[0].hr.parent)
@@ -116,11 +128,11 @@ def evaluate(
             of_model.images.update(score(upscale, [pair], scale).images)
             if network is not None:
                 of_bicubic.images.update(score(bicubic_upscaler(scale), [pair], scale).images)
-        results[name] = of_model
+        results[name], lr_said[name] = of_model, source.lr_said
         if network is not None:
             bicubic[name] = of_bicubic
     cost = _measured(network, threads, device, progress) if network is not None and latency else None
-    return Evaluation(model, scale, results, bicubic, cost)
+    return Evaluation(model, scale, results, bicubic, lr_said, cost)
 
 
 def measure_latency(

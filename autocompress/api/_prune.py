@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ def prune(
     *,
     train: str | Path | None = None,
     val: str | Path | None = None,
+    lr: Sequence[str | Path] = (),
     allow_weak_teacher: bool = False,
     recipe: str = RecipeName.OURS.value,
     steps: int | None = None,
@@ -45,6 +47,7 @@ def prune(
 
     teacher: a shipped one's name, or a file.
     train, val: folders of HR images to train on and to score on. None: scikit-image's photographs.
+    lr: folders of LR images of all these sets, or ("bicubic",) to have them made. None: see `data.layouts`.
     allow_weak_teacher: take a teacher that upscales worse than bicubic.
     recipe: ours or paper.
     steps, learning_rate: None: the recipe's. Lambda is scaled so that the whole pull stays.
@@ -65,7 +68,7 @@ def prune(
     network = load_teacher(str(teacher), **overrides)
     settings = _settings(recipe, network.family, steps, seed)
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
-    source, valid = _images(train, val, network.scale, settings)
+    source, valid = _images(train, val, lr, network.scale, settings)
     check_teachers([(f"the teacher {teacher}", network)], valid, allow_weak=allow_weak_teacher)
     bank, used = PixelBank.open(source), replace(precision.choose(), dtype="float32", graphs=False)
     with step_display(settings.steps, quiet=not progress) as display:
@@ -87,15 +90,15 @@ def _settings(recipe: str, family: str, steps: int | None, seed: int) -> Sparsif
 
 
 def _images(
-    train: str | Path | None, val: str | Path | None, scale: int, settings: SparsifySettings
+    train: str | Path | None, val: str | Path | None, lr: Sequence[str | Path], scale: int, settings: SparsifySettings
 ) -> tuple[ImageSource, ImageSource]:
     from autocompress.data.embedded import embedded
     from autocompress.data.sources import open_folder
     from autocompress.evaluation.scores import MIN_SIDE
 
     size = settings.patch_size * scale
-    source = embedded("train", scale) if train is None else open_folder(Path(train), scale, min_size=size)
-    return source, embedded("valid", scale) if val is None else open_folder(Path(val), scale, min_size=MIN_SIDE)
+    source = embedded("train", scale) if train is None else open_folder(Path(train), scale, min_size=size, lr=lr)
+    return source, embedded("valid", scale) if val is None else open_folder(Path(val), scale, min_size=MIN_SIDE, lr=lr)
 
 
 def _write(out: Path, result: PrunedTeacher, valid: str) -> None:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autocompress.api._modules import as_files
 from autocompress.api._result import Result
 from autocompress.search.options import OnJoin, Option
 from autocompress.search.settings import OPTIONS, Settings
@@ -26,6 +27,7 @@ def search(*, progress: bool = True, **given: Any) -> Result:
     A keyboard interrupt once trials have begun ends the search with the result so far, and `interrupted` in it.
 
     {options}
+    teacher and target may also be modules, any torch.nn.Module of (B, 3, H, W) to (B, 3, sH, sW); see docs/python.md.
     backend may also be an `autocompress.search.backends.base.Backend` of your own.
     progress: Tell on stderr how it goes: live on a terminal, in plain lines elsewhere.
 
@@ -34,6 +36,7 @@ def search(*, progress: bool = True, **given: Any) -> Result:
     """
     inspect.signature(search).bind(**given)  # TypeError for a keyword that is no option's
     backend = None if isinstance(given.get("backend"), str) else given.pop("backend", None)
+    given = as_files(as_files(given, "teacher"), "target", "target_")
     settings = Settings.read(given)
 
     from autocompress.search import search as run_search

@@ -9,9 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autocompress.api._modules import as_files
 from autocompress.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from autocompress.networks.base import SRNetwork
     from autocompress.networks.teachers import Shipped
 
@@ -32,11 +35,16 @@ def teachers() -> list[Shipped]:
     return list(shipped().values())
 
 
-def describe_teacher(name: str | Path, **overrides: Any) -> dict[str, Any]:
-    """What is known of a shipped teacher or a file of weights: config, cost and, where it ships, provenance."""
+def describe_teacher(name: str | Path | nn.Module, **overrides: Any) -> dict[str, Any]:
+    """What is known of a shipped teacher, a file of weights or a module: config, cost and, where it ships, provenance.
+
+    Of any other network than those of known families also what can vary, and what stays, and why.
+    """
     from autocompress.networks import describe
     from autocompress.networks.teachers import load_teacher, shipped
 
+    overrides = as_files({**overrides, "name": name}, "name")
+    name = overrides.pop("name")
     network = load_teacher(str(name), **overrides)
     about = shipped()[str(name)].about if str(name) in shipped() else {}
     layout = {"layout": network.layout} if network.layout else {}
@@ -63,6 +71,7 @@ def train_teacher(
     scale: int | None = None,
     train: str | Path | None = None,
     train_pixels: int | None = None,
+    lr: Sequence[str | Path] = (),
     val: str | Path | None = None,
     start: str | Path | None = None,
     target: str | Path | None = None,
@@ -127,8 +136,8 @@ def train_teacher(
     else:
         network = _start(str(start), family, config or {}, scale)
         described |= {"start": str(start), "start_digest": digest(network)}
-    source = open_training_images(None if train is None else Path(train), network.scale, recipe, train_pixels)
-    valid = open_validation_images(None if val is None else Path(val), network.scale)
+    source = open_training_images(None if train is None else Path(train), network.scale, recipe, train_pixels, lr)
+    valid = open_validation_images(None if val is None else Path(val), network.scale, lr)
     task = TrainingTask(network, source, teacher, recipe, described, valid)
     used = precision_to_go_on(state_file(out)) or precision.choose()
     with step_display(steps, quiet=not progress) as display:

@@ -10,6 +10,7 @@ import typer
 from autocompress.api.choices import RecipeName
 from autocompress.cli.options import (
     AllowWeakTeacher,
+    LRFolders,
     Quiet,
     TrainPixels,
     complete_init,
@@ -65,6 +66,7 @@ def distill(
         Path | None, typer.Option(help="Folder of HR images to train on.", show_default="scikit-image's photographs")
     ] = None,
     train_pixels: TrainPixels = None,
+    lr: LRFolders = None,
     val: Annotated[
         Path | None,
         typer.Option(help="Folder of HR images for the learning curve.", show_default="scikit-image's photographs"),
@@ -100,6 +102,7 @@ def distill(
         train=train,
         train_pixels=train_pixels,
         val=val,
+        lr=lr or (),
         data=data or [],
         allow_weak_teacher=allow_weak_teacher,
         **overrides,

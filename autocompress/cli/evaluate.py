@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import Quiet, complete_teacher, with_network_options
+from autocompress.cli.options import LRFolders, Quiet, complete_teacher, with_network_options
 from autocompress.cli.printing import echo
 from autocompress.errors import InvalidInput
 
@@ -34,6 +34,7 @@ def evaluate(
             show_default="scikit-image's photographs",
         ),
     ] = None,
+    lr: LRFolders = None,
     scale: Annotated[
         int | None, typer.Option(help="Upscaling factor; needed for bicubic.", show_default="the model's")
     ] = None,
@@ -71,7 +72,7 @@ def evaluate(
     if Path(model).is_dir():
         if not latency:
             raise InvalidInput(f"{model}: a folder; add --latency to measure a run's students, or give one network")
-        if data or {scale, tile, *overrides.values()} != {None} or skip_bad_images:
+        if data or lr or {scale, tile, *overrides.values()} != {None} or skip_bad_images:
             raise InvalidInput(f"{model}: its students are scored; with --latency just --threads, --device and --json")
         _measure_run(Path(model), threads, device, as_json, quiet)
         return
@@ -82,6 +83,7 @@ def evaluate(
     evaluation = api.evaluate(
         model,
         data or [],
+        lr=lr or (),
         scale=scale,
         **overrides,
         tile=tile,

@@ -26,6 +26,16 @@ AllowWeakTeacher = Annotated[
     bool, typer.Option("--allow-weak-teacher", help="Take a teacher that upscales worse than bicubic.")
 ]
 
+LRFolders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lr",
+        metavar="DIR",
+        help="Folder of LR images, of all sets given, or bicubic, to have them made; several times for several.",
+        show_default="those of the layout, or made",
+    ),
+]
+
 TrainPixels = Annotated[
     int | None,
     typer.Option(

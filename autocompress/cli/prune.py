@@ -9,7 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.api.choices import RecipeName
-from autocompress.cli.options import AllowWeakTeacher, Quiet, complete_recipe, complete_teacher, with_overrides
+from autocompress.cli.options import (
+    AllowWeakTeacher,
+    LRFolders,
+    Quiet,
+    complete_recipe,
+    complete_teacher,
+    with_overrides,
+)
 from autocompress.cli.printing import echo
 
 
@@ -26,6 +33,7 @@ def prune(
     train: Annotated[
         Path | None, typer.Option(help="Folder of HR images to train on.", show_default="scikit-image's photographs")
     ] = None,
+    lr: LRFolders = None,
     val: Annotated[
         Path | None, typer.Option(help="Folder of HR images to score on.", show_default="scikit-image's photographs")
     ] = None,
@@ -62,6 +70,7 @@ def prune(
         teacher,
         train=train,
         val=val,
+        lr=lr or (),
         recipe=recipe,
         steps=steps,
         learning_rate=learning_rate,

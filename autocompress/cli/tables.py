@@ -163,7 +163,7 @@ def latency_table(flops: int, params: int, measured: list[Latency]) -> Table:
 def show_scores(evaluation: Evaluation) -> None:
     """The scores on each data set, and, where they were measured, how long the network takes."""
     for name, scores in evaluation.scores.items():
-        title = f"{evaluation.model} on {name}, x{evaluation.scale}"
+        title = f"{evaluation.model} on {name}, x{evaluation.scale}; {evaluation.lr[name]}"
         show(scores_table(title, scores, evaluation.bicubic.get(name)), SPARE_OF_SCORES)
     if evaluation.cost is not None:
         cost = evaluation.cost

@@ -8,7 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import Quiet, TrainPixels, complete_teacher, with_network_options, with_target_code
+from autocompress.cli.options import (
+    LRFolders,
+    Quiet,
+    TrainPixels,
+    complete_teacher,
+    with_network_options,
+    with_target_code,
+)
 from autocompress.cli.printing import Table, echo
 
 commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
@@ -74,6 +81,7 @@ def train_teacher(
         Path | None, typer.Option(help="Folder of HR images.", show_default="scikit-image's photographs")
     ] = None,
     train_pixels: TrainPixels = None,
+    lr: LRFolders = None,
     val: Annotated[
         Path | None,
         typer.Option(help="Folder of HR images to score on, on the way.", show_default="scikit-image's photographs"),
@@ -119,6 +127,7 @@ def train_teacher(
         train=train,
         train_pixels=train_pixels,
         val=val,
+        lr=lr or (),
         start=start,
         target=target,
         teacher_share=teacher_share,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +22,11 @@ from numpy.typing import NDArray
 
 from autocompress.data.bicubic import downscale
 from autocompress.data.images import IMAGE_SUFFIXES, read_image, read_size
+from autocompress.data.layouts import MADE, find_layout, images_in, lr_files, lr_of, refuse_mixed
 from autocompress.errors import DataError
 
+BLOCK = 16  # LR pixels a side, in which an LR image is compared with its HR image
+MOST_APART = 25.0  # levels; degraded images are a few apart, other photographs 40 to 100
 Candidate = TypeVar("Candidate")
 Good = TypeVar("Good")
 
@@ -103,11 +105,14 @@ class ImageSource:
             return ImagePair(file.name, downscale(hr, self.scale), hr)
         lr = read_image(file.lr)
         if lr.shape[:2] != (height, width):
+            raise _wrong_size(file.lr, (lr.shape[1], lr.shape[0]), file.hr, (width, height), self.scale)
+        pair = ImagePair(file.name, np.ascontiguousarray(lr[rows, columns]), hr)
+        if (apart := _levels_apart(pair, self.scale)) > MOST_APART:
             raise DataError(
-                f"{file.lr}: {lr.shape[1]}x{lr.shape[0]} pixels, but {file.hr.name} at scale {self.scale} "
-                f"needs {width}x{height}; give the right LR file, or move the LR folder away to have it made"
+                f"{file.lr}: seems to be of another picture than {file.hr} ({apart:.0f} of 255 levels apart in the "
+                "mean); check which belongs to which, or remove both"
             )
-        return ImagePair(file.name, np.ascontiguousarray(lr[rows, columns]), hr)
+        return pair
 
     def within(self, pixels: int, min_size: int) -> ImageSource:
         """Itself if its HR images have at most so many pixels together; else the same share of each image, one window.
@@ -118,10 +123,22 @@ class ImageSource:
         return self if total <= pixels else replace(self, window=Window(pixels / total, min_size))
 
     @property
+    def lr_said(self) -> str:
+        """In words whether LR images are read, and from where, or made."""
+        folders = list(dict.fromkeys(str(file.lr.parent) for file in self.files if file.lr is not None))
+        return f"LR read from {' and '.join(folders)}" if folders else "LR made by bicubic"
+
+    @property
     def described(self) -> str:
         """How many images of which set, and how much of them."""
         share = "" if self.window is None else f" ({self.window.share:.1%} of their pixels, a window of each)"
         return f"{len(self)} images of {self.name}{share}"
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """A short hex hash of each image's bytes, by its name, so that a change can be told by name."""
+        whole = {file.name: "".join(_file_digest(path) for path in (file.hr, file.lr) if path) for file in self.files}
+        return {name: blake2b(digest.encode(), digest_size=4).hexdigest() for name, digest in whole.items()}
 
     @cached_property
     def digest(self) -> str:
@@ -161,49 +178,53 @@ class ImageSource:
         )
 
 
-def open_folder(folder: Path, scale: int, *, min_size: int, skip_bad_images: bool = False) -> ImageSource:
+def open_folder(
+    folder: Path, scale: int, *, min_size: int, skip_bad_images: bool = False, lr: Sequence[str | Path] = ()
+) -> ImageSource:
     """The images of a folder, in natural order of their names, each with its LR file where there is one.
 
-    Layouts: images in the folder itself (its subfolders are not searched, and hidden files are not seen);
-    `HR` with `LR_bicubic/X2`; `GTmod12` with `LRbicx2`; `NAME_HR` with `NAME_LR_bicubic/X2`, as DIV2K and
-    Flickr2K have it. `folder` may be the one that holds these or the HR folder itself. An LR file has its HR
-    file's name, with or without an `x2` behind it. Without LR folder for this scale, LR is made of HR.
+    The folder has HR images (its subfolders are not searched, and hidden files are not seen) or a folder of them; see
+    `data.layouts` for how it and its LR images may be called, and for `lr`. Without LR images for this scale, they are
+    made of HR.
 
-    Every image must have a header that can be read and no HR side below `min_size` pixels. One that hasn't
-    raises DataError, or is left out with `skip_bad_images`.
+    Every image must have a header that can be read and no HR side below `min_size` pixels. One that hasn't, or whose
+    LR file is of another size, raises DataError, or is left out with `skip_bad_images`.
     """
-    folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links, which lose their names
-    hr_folder = _hr_folder(folder)
-    lr_folder = _lr_folder(hr_folder, scale)
-    hr_paths = images_in(hr_folder)
+    layout = find_layout(folder, scale, lr)
+    hr_paths = images_in(layout.hr)
     if not hr_paths:
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
         raise DataError(
-            f"{hr_folder}: no images in it (looked for {suffixes} files, and for subfolders HR, GTmod12 or "
+            f"{layout.hr}: no images in it (looked for {suffixes} files, and for subfolders HR, GT, GTmod12 or "
             "NAME_HR; other subfolders are not searched); give the folder that holds the HR images"
         )
-    lr_paths = {path.stem: path for path in images_in(lr_folder)} if lr_folder else {}
+    refuse_mixed(layout.hr, hr_paths, scale)
+    found = lr_files(layout.lr)
 
     def check(hr: Path) -> ImageFile:
         long, short = read_size(hr)
         if short < min_size:
             raise DataError(f"{hr}: {long}x{short} pixels, but both sides must be at least {min_size}; remove it")
-        if lr_folder is None:
+        if not layout.lr:
             return ImageFile(names[hr], hr)
-        lr = lr_paths.get(f"{hr.stem}x{scale}") or lr_paths.get(hr.stem)
-        if lr is None:
-            raise DataError(
-                f"{hr}: its LR file {hr.stem}x{scale}.png (or {hr.stem}.png) is missing from {lr_folder}; "
-                "add it, or move that folder away to have all LR images made"
-            )
-        read_size(lr)
+        lr = lr_of(hr, scale, found, layout.lr)
+        if read_size(lr) != (long // scale, short // scale):
+            raise _wrong_size(lr, read_size(lr), hr, (long // scale, short // scale), scale)
         return ImageFile(names[hr], hr, lr)
 
     names = _names(hr_paths)
     files, skipped = sift([(names[hr], hr) for hr in hr_paths], check, skip_bad_images=skip_bad_images)
+    name = Path(os.path.abspath(folder)).name  # noqa: PTH100 - resolve() would follow links, which lose their names
     if not files:
         raise DataError(f"{folder}: none of its {len(hr_paths)} images can be used; the first: {skipped[0][1]}")
-    return ImageSource(folder.name, scale, tuple(files), tuple(skipped))
+    return ImageSource(name, scale, tuple(files), tuple(skipped))
+
+
+def _wrong_size(lr: Path, sides: tuple[int, int], hr: Path, needed: tuple[int, int], scale: int) -> DataError:
+    return DataError(
+        f"{lr}: {sides[0]}x{sides[1]} pixels, but {hr.name} at scale {scale} needs {needed[0]}x{needed[1]}; "
+        f"give the folder of the right LR images as --lr DIR, or --lr {MADE} to have them made"
+    )
 
 
 def sift(
@@ -225,6 +246,17 @@ def sift(
     return good, skipped
 
 
+def _levels_apart(pair: ImagePair, scale: int) -> float:
+    """How far LR is from HR in the mean of blocks, where noise, blur and compression make no difference."""
+    height, width = (side // BLOCK * BLOCK for side in pair.lr.shape[:2])
+    if not (height and width):
+        return 0.0
+    lr = pair.lr[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, 3).mean((1, 3))
+    cut = pair.hr[: height * scale : scale, : width * scale : scale]
+    hr = cut.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK, 3).mean((1, 3))
+    return float(np.abs(lr - hr).mean())
+
+
 def _file_digest(path: Path) -> str:
     """Hex hash of a file's bytes; the file is read again only if its size or modification time has changed."""
     try:
@@ -241,49 +273,6 @@ def _digest_of_state(path: Path, size: int, changed_ns: int) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _hr_folder(folder: Path) -> Path:
-    """The folder with the HR images: a known subfolder, or `folder` itself."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; check the path")
-    known = sorted(path for path in folder.iterdir() if path.is_dir() and _lr_path(path, 2) is not None)
-    if len(known) > 1:
-        names = " and ".join(path.name for path in known)
-        raise DataError(f"{folder}: holds {names}; give one of them, such as {known[0]}")
-    return known[0] if known else folder
-
-
-def _lr_folder(hr_folder: Path, scale: int) -> Path | None:
-    path = _lr_path(hr_folder, scale)
-    return path if path is not None and path.is_dir() else None
-
-
-def _lr_path(hr_folder: Path, scale: int) -> Path | None:
-    """The folder where the known layouts keep the LR images of `hr_folder`; None if its name is in no known layout."""
-    name = hr_folder.name
-    if name == "HR":
-        return hr_folder.with_name("LR_bicubic") / f"X{scale}"
-    if name == "GTmod12":
-        return hr_folder.with_name(f"LRbicx{scale}")
-    if name.endswith("_HR"):
-        return hr_folder.with_name(f"{name.removesuffix('_HR')}_LR_bicubic") / f"X{scale}"
-    return None
-
-
-def images_in(folder: Path) -> list[Path]:
-    """The image files directly in a folder, hidden ones left out, in natural order: a2 before a10."""
-    paths = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    ]
-    return sorted(paths, key=_natural_key)
-
-
-def _natural_key(path: Path) -> tuple[list[str | int], str]:
-    parts = re.split("([0-9]+)", path.name.casefold())
-    return [int(part) if part.isdecimal() else part for part in parts], path.name
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def check_scales(target: int, network: int) -> None:
 
 
 def open_training_images(
-    folder: Path | None, scale: int, recipe: Recipe, most_pixels: int | None = None
+    folder: Path | None, scale: int, recipe: Recipe, most_pixels: int | None = None, lr: Sequence[str | Path] = ()
 ) -> ImageSource:
     """Open a folder of training images; by default the embedded photographs.
 
@@ -74,12 +74,12 @@ def open_training_images(
     if most_pixels is None:
         most_pixels = recipe.steps * recipe.batch_size * patch**2 // REUSE
         most_pixels = min(max(most_pixels, FEWEST_PIXELS), MOST_PIXELS)
-    return open_folder(folder, scale, min_size=patch).within(most_pixels, patch)
+    return open_folder(folder, scale, min_size=patch, lr=lr).within(most_pixels, patch)
 
 
-def open_validation_images(folder: Path | None, scale: int) -> ImageSource:
+def open_validation_images(folder: Path | None, scale: int, lr: Sequence[str | Path] = ()) -> ImageSource:
     """Open a folder of images to score on, on the way; by default the embedded photographs."""
-    return embedded("valid", scale) if folder is None else open_folder(folder, scale, min_size=MIN_SIDE)
+    return embedded("valid", scale) if folder is None else open_folder(folder, scale, min_size=MIN_SIDE, lr=lr)
 
 
 def check_out_file(out: Path) -> None:

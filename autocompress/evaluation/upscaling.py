@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autocompress.data.images import IMAGE_SUFFIXES, read_size
+from autocompress.data.layouts import images_in
 from autocompress.data.pictures import check_holds, encoded, has_room, read_picture, to_image, upscaled
-from autocompress.data.sources import images_in, sift
+from autocompress.data.sources import sift
 from autocompress.errors import DataError, DiskFull, InvalidInput
 from autocompress.io.checkpoints import write_bytes
 from autocompress.networks.upscaling import Upscaler

@@ -76,8 +76,8 @@ def describe(context: TrialContext, search: SearchIdentity, storage: StudyStorag
             space.name: TaughtSpace(_teacher(space), _reference(context, space, costs), space.target_name)
             for space in task.joint_space
         },
-        train=ImageSet(task.train.name, len(context.bank)),
-        valid=ImageSet(task.valid.name, len(context.valid)),
+        train=ImageSet.of(task.train, len(context.bank)),
+        valid=ImageSet.of(task.valid, len(context.valid)),
         skipped_images=context.skipped,
         references=References(Reference(context.references["bicubic"]), _reference(context, best, costs)),
         precision=context.precision,
@@ -110,6 +110,18 @@ def recorded_precision(run: RunFolder) -> Precision | None:
     return precision
 
 
+def _lr_facts(task: Task) -> list[str]:
+    """Whether LR images are read or made; of each set, where they differ in that. None for the photographs."""
+    if task.settings.train is None:
+        return []
+    train, valid = task.train.lr_said, task.valid.lr_said
+    return [
+        f"LR images   {train}"
+        if train == valid
+        else f"LR images   of {task.train.name}: {train}; of {task.valid.name}: {valid}"
+    ]
+
+
 def facts(context: TrialContext) -> list[str]:
     """Lines for the user about what the search works with."""
     task = context.task
@@ -128,6 +140,7 @@ def facts(context: TrialContext) -> list[str]:
     lines += [
         f"images      {len(context.bank)} of {task.train.name} to train on, "
         f"{len(context.valid)} of {task.valid.name} to choose by",
+        *_lr_facts(task),
         f"arithmetic  {context.precision}",
     ]
     for name, reason in context.skipped.items():

@@ -75,6 +75,13 @@ DURATION = Kind(str, units.Time, units.read_duration, units.exact_duration)
 MILLISECONDS = Kind(str, units.Time, units.read_milliseconds, units.exact_milliseconds)
 PATH = Kind(Path, File, read=lambda _, given: Path(given), load=Path, found_from=lambda path, folder: folder / path)
 
+LR_FOLDER = Kind(
+    str,
+    File,
+    read=lambda _, given: str(given),
+    found_from=lambda name, folder: name if name == "bicubic" else str(folder / name),
+)
+
 
 def choice(words: type[StrEnum]) -> Kind:
     """One of an enum's words; see `Option.checked`."""

@@ -85,7 +85,12 @@ def check_same(run: RunFolder, task: Task) -> None:
         if was.spaces.get(name, {}).get(what) != digest
     ]
     images = {"training": (was.train, task.train.digest), "validation": (was.valid, task.valid.digest)}
-    differing += [f"the {what} images" for what, (before, after) in images.items() if before != after]
+    changed = {"training": run.config.train.changes(task.train), "validation": run.config.valid.changes(task.valid)}
+    differing += [
+        f"the {what} images{f' ({changed[what]})' if changed[what] else ''}"
+        for what, (before, after) in images.items()
+        if before != after
+    ]
     if differing:
         raise RunError(
             f"{run.path}: {' and '.join(differing)} are not those that its students were trained and scored with; "

@@ -200,7 +200,7 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
     """One session, from the preparation to the end."""
     settings, timer = task.settings, progress.timer
     wanted = identity(task)
-    run.check(wanted, settings.extend)
+    run.check(wanted, settings.extend, {"train": task.train, "valid": task.valid})
     storage = find_storage(settings.storage, run)
     session = Session(run.path, storage)
     with storage.errors_explained():

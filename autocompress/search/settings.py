@@ -21,6 +21,7 @@ from autocompress.search.options import (
     COUNT,
     DURATION,
     FLAG,
+    LR_FOLDER,
     MILLISECONDS,
     NUMBER,
     PATH,
@@ -167,6 +168,14 @@ class Settings:
         None, PATH, "Folder of HR images to train on.", Panel.DATA, "scikit-image's photographs"
     )
     val: Path | None = option(None, PATH, "Folder of HR images to choose by.", Panel.DATA, "a tenth of --train")
+    lr: tuple[str, ...] = option(
+        (),
+        LR_FOLDER,
+        "Folder of LR images, of --train and --val alike, or bicubic, to have them made; several times for several.",
+        Panel.DATA,
+        "those of the layout, or made",
+        many=True,
+    )
     scale: int | None = option(None, WHOLE, "Upscaling factor; it must be the teacher's.", Panel.NETWORKS)
     skip_bad_images: bool = option(False, FLAG, "Go on without images that cannot be used.", Panel.DATA)
     init: Init = option(Init.PROJECTION, choice(Init), f"How students start: {either(Init)}.", Panel.NETWORKS)

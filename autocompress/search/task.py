@@ -75,11 +75,11 @@ def _open_images(settings: Settings, scale: int, patch_size: int) -> tuple[Image
     """The images for training, each at least as large as a patch, and those for validation."""
     if settings.train is None:
         return embedded("train", scale), embedded("valid", scale)
-    skip = settings.skip_bad_images
-    train = open_folder(settings.train, scale, min_size=patch_size * scale, skip_bad_images=skip)
+    skip, lr = settings.skip_bad_images, settings.lr
+    train = open_folder(settings.train, scale, min_size=patch_size * scale, skip_bad_images=skip, lr=lr)
     if settings.val is None:
         return train.split(HELD_OUT, seed=0)
-    return train, open_folder(settings.val, scale, min_size=scores.MIN_SIDE, skip_bad_images=skip)
+    return train, open_folder(settings.val, scale, min_size=scores.MIN_SIDE, skip_bad_images=skip, lr=lr)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 import torch
+from helpers.documentation import own_network
 from helpers.images import write_waves
 from helpers.small_search import BUDGET, SPACE, Recorder
 
@@ -242,7 +243,7 @@ def test_the_page_runs(
     (tmp_path / "net_g.pth").symlink_to(teacher_file)
     for name in ("DIV2K_train_HR", "Set5"):
         (tmp_path / name).symlink_to(photos)
-    namespace: dict[str, Any] = {}
+    namespace: dict[str, Any] = {"module": own_network()}
     smaller = {"workers=2": "workers=1", r"steps=[\d_]+": "steps=2"}
     smaller |= {r'feat": \d+': 'feat": 4', r'block": \d+': 'block": 1'}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
@@ -251,7 +252,7 @@ def test_the_page_runs(
         for large, small in smaller.items():
             code = re.sub(large, small, code)
         exec(code, namespace)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     for file in ("models/index.json", "photo_x2.png", "mini.safetensors", "mini.json", "teacher.safetensors"):
         assert (tmp_path / file).is_file()
     assert "--budget-flops: 'plenty' is no amount; write a number >= 1 with" in capsys.readouterr().out

@@ -92,8 +92,10 @@ def test_layout_is_found_in_the_current_folder(tmp_path: Path, monkeypatch: pyte
 def test_lr_of_the_wrong_size(tmp_path: Path) -> None:
     put(tmp_path / "HR/a.png")
     put(tmp_path / "LR_bicubic/X2/ax2.png", image(12, 17))
-    source = open_folder(tmp_path, 2, min_size=8)
     with pytest.raises(DataError, match=r"ax2\.png: 17x12 pixels, but a\.png at scale 2 needs 18x12; give"):
+        open_folder(tmp_path, 2, min_size=8)
+    source = ImageSource("turned", 2, (ImageFile("a", tmp_path / "HR/a.png", put(tmp_path / "a.png", image(18, 12))),))
+    with pytest.raises(DataError, match=r"a\.png: 12x18 pixels, but a\.png at scale 2 needs 18x12; give"):
         source.read(0)
 
 
@@ -141,7 +143,7 @@ def test_folders_without_images(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.png: not a folder"):
         open_folder(put(tmp_path / "file/a.png"), 2, min_size=8)
     (tmp_path / "bare").mkdir()
-    with pytest.raises(DataError, match=r"bare: no images in it \(looked for \.bmp, .*subfolders HR, GTmod12"):
+    with pytest.raises(DataError, match=r"bare: no images in it \(looked for \.bmp, .*subfolders HR, GT, GTmod12"):
         open_folder(tmp_path / "bare", 2, min_size=8)
 
 

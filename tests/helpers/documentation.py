@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from autocompress import prune
 from autocompress.data import embedded
@@ -86,21 +87,34 @@ class StandIns:
 
     def _write_own_network(self) -> None:
         """The code of docs/your-own-network.md, weights with which it is sharper than bicubic, and a run of it."""
-        source = next(block for block in blocks(ROOT / "docs" / "your-own-network.md", "python") if "class" in block)
-        (self.folder / "my_network.py").write_text(source)
-        defined: dict[str, Any] = {}
-        exec(source, defined)
-        network = defined["MyNetwork"](scale=2)
-        torch.nn.init.zeros_(network.tail.weight)
-        torch.nn.init.zeros_(network.tail.bias)
+        (self.folder / "my_network.py").write_text(_code_of_own_network())
+        network = own_network()
         torch.save({"params": network.state_dict()}, self.folder / "my_network.pth")
         write_pt2(network, self.folder / "net.pt2")
+        save_file(network.state_dict(), self.folder / "student.safetensors")
+        described = {"family": "MyNetwork", "config": {"scale": 2, "arguments": {"scale": 2}, "input_range": 1.0}}
+        (self.folder / "student.json").write_text(json.dumps(described))
 
     def save(self, name: str, network: SRNetwork) -> None:
         """A network in a file with its side file, as ours are."""
         file = self.folder / name
         checkpoints.save_tensors(file, network.state_dict())
         checkpoints.write_json(file.with_suffix(".json"), {**describe(network), "metrics": {}})
+
+
+def _code_of_own_network() -> str:
+    """The code of docs/your-own-network.md."""
+    return next(block for block in blocks(ROOT / "docs" / "your-own-network.md", "python") if "class" in block)
+
+
+def own_network() -> torch.nn.Module:
+    """The network that this builds, with weights with which it is sharper than bicubic."""
+    defined: dict[str, Any] = {}
+    exec(_code_of_own_network(), defined)
+    network: torch.nn.Module = defined["MyNetwork"](scale=2)
+    torch.nn.init.zeros_(network.tail.weight)
+    torch.nn.init.zeros_(network.tail.bias)
+    return network
 
 
 def mini() -> SRNetwork:

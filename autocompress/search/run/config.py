@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from autocompress.compute.precision import Precision
+from autocompress.data.sources import ImageSource
+from autocompress.errors import cut
 from autocompress.evaluation.scores import score_of
 from autocompress.search.space.budget import Budget
 
 # of a reference, beside its scores
 COSTS = ("flops", "params", "latency_ms")
+MOST_DIGESTS = 5000  # images of a set whose hashes config.json has, each 20 bytes or so
 
 
 @dataclass(frozen=True)
@@ -147,13 +150,46 @@ class TaughtSpace:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images to train on or to validate on: where they are from, and how many."""
+    """Images to train on or to validate on: where they are from, how many, and whether LR was read or made.
+
+    `digests` are of each image by its name; none for more than MOST_DIGESTS images. Older runs have neither.
+    """
 
     name: str
     images: int
+    lr: str | None = None
+    digests: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(cls, source: ImageSource, images: int) -> ImageSet:
+        """What is recorded of a source, of which so many images could be used."""
+        return cls(source.name, images, source.lr_said, source.digests if len(source) <= MOST_DIGESTS else None)
+
+    def changes(self, source: ImageSource) -> str:
+        """Which images a source has otherwise, in words; empty where that was not recorded."""
+        if self.digests is None:
+            return ""
+        before, now = self.digests, source.digests
+        kinds = {
+            "added": [name for name in now if name not in before],
+            "gone": [name for name in before if name not in now],
+            "changed": [name for name in now if before.get(name, now[name]) != now[name]],
+        }
+        told = [f"{_listed(names)} {kind}" for kind, names in kinds.items() if names]
+        told += [f"{self.lr}, now {source.lr_said}"] if self.lr not in (None, source.lr_said) else []
+        return "; ".join(told) or "the same images in another order, or cut otherwise"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def __str__(self) -> str:
         return f"{self.images} images of {self.name}"
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(map(cut, names[:most]))}{more}"
 
 
 @dataclass(frozen=True)
@@ -219,8 +255,8 @@ class RunConfig:
             "scale": self.scale,
             "teacher": asdict(self.teacher),
             "branches": {name: space.to_dict() for name, space in self.taught_spaces.items()},
-            "train": asdict(self.train),
-            "valid": asdict(self.valid),
+            "train": self.train.to_dict(),
+            "valid": self.valid.to_dict(),
             "skipped_images": dict(self.skipped_images),
             "references": self.references.to_dict(),
             "arithmetic": self.precision.to_dict(),

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from autocompress.data.sources import ImageSource
 from autocompress.errors import DiskFull, RunError, cut
 from autocompress.evaluation.latency import Latency
 from autocompress.io import checkpoints
@@ -235,8 +237,13 @@ class RunFolder:
             ) from None
         return absent
 
-    def check(self, search: SearchIdentity, extend: bool = False) -> None:
-        """RunError, naming what differs, if the folder holds another search; with `extend` the budget may differ."""
+    def check(
+        self, search: SearchIdentity, extend: bool = False, images: Mapping[str, ImageSource] = MappingProxyType({})
+    ) -> None:
+        """RunError, naming what differs, if the folder holds another search; with `extend` the budget may differ.
+
+        images: those of `train` and `valid`, to name which of them differ.
+        """
         if not self.exists():
             return
         before, now = _flat(self.config.search.to_dict()), _flat(search.to_dict())
@@ -248,7 +255,14 @@ class RunFolder:
                 remedy += ", or go on within the new budget with --extend"
             if other == [THREADS]:
                 remedy = f"set OMP_NUM_THREADS={before[THREADS]}, as it was, or {remedy}"
-            listed = (f"{key} was {before.get(key, 'absent')} and is now {now.get(key, 'absent')}" for key in other)
+            recorded = {"train": self.config.train, "valid": self.config.valid}
+            told = {key: recorded[key].changes(images[key]) for key in other if key in images}
+            listed = (
+                f"{key}: {told[key]}"
+                if told.get(key)
+                else f"{key} was {before.get(key, 'absent')} and is now {now.get(key, 'absent')}"
+                for key in other
+            )
             raise RunError(f"{self.path}: holds a search of other settings ({'; '.join(listed)}); {remedy}")
 
     def write_config(self, config: RunConfig) -> None:

@@ -1,0 +1,138 @@
+"""Modules from Python as teachers, targets and models: how they go to other processes, and which cannot."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers.edsr_networks import tiny_edsr
+from helpers.own_network import OwnNetwork, write_own_network
+from torch import nn
+
+from autocompress import api
+from autocompress.errors import AutocompressError, InvalidInput
+from autocompress.networks import FAMILIES
+
+
+@pytest.fixture
+def own(here: Path) -> Iterator[type[nn.Module]]:
+    """A class in a file of its own, as a user imports it."""
+    write_own_network(here / "own_module.py")
+    sys.path.insert(0, str(here))
+    yield importlib.import_module("own_module").OwnNetwork
+    sys.path.remove(str(here))
+    del sys.modules["own_module"]
+
+
+def images(photos: Path) -> dict[str, Any]:
+    return {"train": photos, "val": photos, "steps": 2, "allow_weak_teacher": True, "progress": False}
+
+
+def test_a_search_makes_students_of_its_class(own: type[nn.Module], here: Path, photos: Path) -> None:
+    torch.manual_seed(0)
+    call = {"teacher": own(feat=12), "set": ["feat=12"], "input_range": 1, "budget_flops": "500M", "out": here / "run"}
+    result = api.search(**call, **images(photos), trials=2, workers=2)
+    assert len(result.students) == 2
+    assert len(api.search(**call, **images(photos), trials=3).students) == 3  # goes on
+    student = result.best()
+    assert student.family == "OwnNetwork"
+    weights = student.load().state_dict()
+    arguments = student.config["arguments"]
+    own(feat=arguments["feat"], blocks=arguments["blocks"]).load_state_dict(weights)
+
+
+def test_a_module_without_a_file_goes_as_a_program(here: Path, photos: Path) -> None:
+    torch.manual_seed(0)
+    teacher = OwnNetwork(feat=12)  # of no file: as in a notebook
+    assert api.describe_teacher(teacher, input_range=1)["varies"].keys() == {"width_12", "num_body"}
+    made = api.distill(teacher, "a.safetensors", config={"width_12": 6}, input_range=1, data=[photos], **images(photos))
+    assert teacher.training  # is left as it was
+    side = json.loads(Path("a.json").read_text())
+    assert (side["family"], side["config"]["arguments"]["width_12"]) == ("OwnNetwork_pt2", 6)
+    FAMILIES.pop("OwnNetwork_pt2")  # as in a new process
+    assert api.evaluate(made.file, [photos], progress=False).scores == made.evaluation.scores
+
+
+def test_attributes_are_arguments_where_they_build_the_same(here: Path) -> None:
+    (here / "kept.py").write_text(
+        "from torch import nn\n"
+        "import torch.nn.functional as F\n"
+        "class Kept(nn.Module):\n"
+        "    def __init__(self, width):\n"
+        "        super().__init__()\n"
+        "        self.width = width\n"
+        "        self.head, self.tail = nn.Conv2d(3, width, 3, padding=1), nn.Conv2d(width, 12, 3, padding=1)\n"
+        "    def forward(self, x):\n"
+        "        return F.pixel_shuffle(self.tail(F.relu(self.head(x))), 2)\n"
+    )
+    sys.path.insert(0, str(here))
+    try:
+        module = importlib.import_module("kept").Kept(10)
+    finally:
+        sys.path.remove(str(here))
+    described = api.describe_teacher(module, input_range=1)
+    assert described["config"]["arguments"] == {"width": 10}
+    assert described["varies"]["width"] == [4, 5, 6, 7, 8, 9, 10]
+
+
+def test_a_loaded_network_is_a_teacher_and_a_target(here: Path, photos: Path) -> None:
+    teacher = tiny_edsr()
+    given = {"config": {"num_feat": 4}, "data": [photos], **images(photos)}
+    made = api.distill("edsr", "a.safetensors", teacher=teacher, target=OwnNetwork(), target_input_range=1, **given)
+    assert made.evaluation.scale == 2
+    assert api.evaluate(teacher, [photos], progress=False).scores.keys() == made.evaluation.scores.keys()
+
+
+class Branching(nn.Module):
+    """A network that looks at the values of an image, which no graph can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 12, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(x)
+        return torch.pixel_shuffle(y if x.sum() > 0 else -y, 2)
+
+
+class OfTwo(nn.Module):
+    """A network of two images."""
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x + y
+
+
+def nested() -> nn.Module:
+    """Of a class that cannot be imported."""
+
+    class Nested(Branching):
+        pass
+
+    return Nested()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (nested, "Nested cannot go to other processes: its class is not in a file .* give the weights' file and code="),
+        (OfTwo, r"OfTwo fails on an image of .*: .*missing 1 required positional argument"),
+        (lambda: nn.Sequential(nn.Conv2d(3, 3, 3)), r"makes \(1, 3, 30, 46\) of \(1, 3, 32, 48\)"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(here: Path, make: Any, message: str) -> None:
+    with pytest.raises(AutocompressError, match=message) as raised:
+        api.search(teacher=make(), budget_flops="1G", out=here / "run", progress=False)
+    assert isinstance(raised.value, InvalidInput)
+    assert "\n" not in str(raised.value)
+    assert not (here / "run").exists()
+
+
+def test_arguments_that_build_another_network_are_refused(own: type[nn.Module]) -> None:
+    with pytest.raises(InvalidInput, match="OwnNetwork is not what its class builds of"):
+        api.describe_teacher(own(feat=12), set=["feat=10"])
