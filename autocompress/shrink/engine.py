@@ -74,7 +74,8 @@ class _Fit:
 
     def into(self, student: nn.Module) -> None:
         """Set the student's parameters and buffers."""
-        self._state = {name: self._projected(name, tensor) for name, tensor in self._graph.state.items()}
+        used, state = self._graph.used, self._graph.state
+        self._state = {name: self._projected(name, own) if name in used else own for name, own in state.items()}
         if self._images:
             self._graph.run(self._state, self._images, before=self._before)
         stored = student.state_dict()
@@ -154,8 +155,8 @@ class _Fit:
     def _before(self, node: fx.Node, values: Values) -> None:
         """Refit a layer on what the student computes up to it."""
         layer = self._layers.get(node)
-        if layer is None or layer.groups > 1 or layer.kind == "conv_transpose2d":
-            return
+        if layer is None or layer.groups > 1 or layer.kind == "conv_transpose2d" or layer.input not in values:
+            return  # the last of these read a buffer, such as positions
         target = self._target(layer, values)
         if target is None:
             return
