@@ -56,7 +56,11 @@ class CustomFamily(Family):
     @functools.cached_property
     def values(self) -> Mapping[Count, tuple[int, ...]]:
         """What may vary, with the values that the code takes."""
-        return counts(self.code, self.arguments, self._channels, self._graph.used)
+        return counts(self.code, self.arguments, self._channels, self._graph.used, self._scale)
+
+    @functools.cached_property
+    def _scale(self) -> int:
+        return measured_scale(self.code.build(self.arguments))
 
     @property
     def counts(self) -> tuple[Count, ...]:  # type: ignore[override]
@@ -70,7 +74,7 @@ class CustomFamily(Family):
     def config(self, input_range: float = 1.0) -> CustomConfig:
         """That of the teacher; ConfigError where the code's network does not enlarge images."""
         plain = {name: value for name, value in self.arguments.items() if _is_plain(value)}
-        return CustomConfig.of(measured_scale(self.code.build(self.arguments)), plain, input_range)
+        return CustomConfig.of(self._scale, plain, input_range)
 
     @override
     def build(self, config: Config) -> CustomNetwork:
@@ -218,7 +222,7 @@ class CustomFamily(Family):
 
     @functools.lru_cache(maxsize=1000)  # noqa: B019  (a family lives as long as the process)
     def _tried(self, name: str, value: int) -> bool:
-        shapes = self.code.tried({**self.arguments, name: value})
+        shapes = self.code.tried({**self.arguments, name: value}, self._scale)
         return shapes is not None and is_student(
             shapes, self.code.shapes(self.arguments), self._channels, self._graph.used
         )

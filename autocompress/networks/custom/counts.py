@@ -15,19 +15,19 @@ NARROWEST = 4  # channels
 
 
 def counts(
-    code: Builder, arguments: Mapping[str, Any], channels: ChannelMap, used: Collection[str]
+    code: Builder, arguments: Mapping[str, Any], channels: ChannelMap, used: Collection[str], scale: int
 ) -> dict[Count, tuple[int, ...]]:
     """The arguments that a search may vary, with values that the code takes, up to the teacher's own.
 
     An argument is one where smaller values give networks that are the same with fewer channels or parts; `channels` are
-    the teacher's, and `used` the parameters in its graph.
+    the teacher's, `used` the parameters in its graph, and `scale` is the factor by which all enlarge.
     """
     whole = code.shapes(arguments)
     found = {}
     for name, value in arguments.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 2:
             continue
-        shapes = {smaller: code.tried({**arguments, name: smaller}) for smaller in candidates(value)}
+        shapes = {smaller: code.tried({**arguments, name: smaller}, scale) for smaller in candidates(value)}
         usable = [
             smaller for smaller, own in shapes.items() if own is not None and is_student(own, whole, channels, used)
         ]
