@@ -45,6 +45,7 @@ def export_network(
                 _check_half(tensors, name)
             checkpoints.save_tensors(path, tensors, torch.float16 if half else torch.float32)
         more = {} if program_flops(plain) is None else {"program_flops": program_flops(plain)}
+        about = {name: value for name, value in about.items() if name != "weights"}  # the digest of another file
         checkpoints.write_json(path.with_suffix(".json"), about | describe(plain) | more)
     return path
 

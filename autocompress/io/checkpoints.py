@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 
 import torch
@@ -18,6 +19,8 @@ from autocompress.io.tensor_checks import check_archive
 
 __all__ = [
     "NO_ROOM",
+    "as_safetensors",
+    "digest_of",
     "read_content",
     "read_json",
     "room_for",
@@ -33,8 +36,17 @@ __all__ = [
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> None:
     """Write a safetensors file of contiguous CPU tensors; floating-point ones are converted to `dtype`."""
-    plain = {key: _plain(value, dtype) for key, value in tensors.items()}
-    write_bytes(path, save(plain))  # safetensors' own `save_file` does not say when a disk is full
+    write_bytes(path, as_safetensors(tensors, dtype))  # safetensors' own `save_file` does not say when a disk is full
+
+
+def as_safetensors(tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> bytes:
+    """The content of that file."""
+    return save({key: _plain(value, dtype) for key, value in tensors.items()})
+
+
+def digest_of(content: bytes) -> str:
+    """What a side file has of the content of the file of weights that it belongs to."""
+    return blake2b(content, digest_size=16).hexdigest()
 
 
 def save_pth(path: Path, tensors: Mapping[str, Tensor]) -> None:

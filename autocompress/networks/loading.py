@@ -87,7 +87,7 @@ def _described_by_side_file(path: Path, found: Sequence[StateDict], given: Mappi
     """The network that our own side file describes; None where there is none, or a JSON file that is something else."""
     side_file = path.with_suffix(".json")
     outermost = min(found, key=lambda one: len(one.path))
-    told = _read_description(side_file, outermost.everything) if side_file.is_file() else None
+    told = _read_description(path, side_file, outermost.everything) if side_file.is_file() else None
     if told is None:
         return None
     family, config = told
@@ -203,7 +203,7 @@ def _same(some: Weights, others: Weights) -> bool:
     return some.keys() == others.keys() and all(torch.equal(value, others[name]) for name, value in some.items())
 
 
-def _read_description(side_file: Path, tensors: Weights) -> tuple[Family, Config] | None:
+def _read_description(path: Path, side_file: Path, tensors: Weights) -> tuple[Family, Config] | None:
     """What our own side file says of a network; None for a JSON file that is something else."""
     try:
         side = read_json(side_file)
@@ -212,6 +212,12 @@ def _read_description(side_file: Path, tensors: Weights) -> tuple[Family, Config
         if side["family"] not in FAMILIES:
             _know(side, tensors)
         family = find_family(side["family"])
+        known_weights = side.get("weights")
+        if known_weights and checkpoints.digest_of(path.read_bytes()) not in known_weights:
+            raise CheckpointError(
+                f"replaced or damaged: {side_file} was written for other weights; restore the file that belongs to it, "
+                "or remove `weights` from it"
+            )
         return family, family.config_class.from_dict(side["config"])
     except MALFORMED as error:
         raise CheckpointError(f"{side_file}: not the description of a network ({cut(str(error), 300)})") from error

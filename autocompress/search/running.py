@@ -27,6 +27,7 @@ from autocompress.search.repeater import Repeater
 from autocompress.search.results.front import has_front, objective, pareto
 from autocompress.search.run.crops import copy_crops, crops_of
 from autocompress.search.run.folder import RAY, RunFolder
+from autocompress.search.run.integrity import check_weights, set_foreign_aside
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.storage import StudyStorage, find_storage
@@ -239,11 +240,12 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
 
 def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[str]:
     """Lines for the user about the study, before anything is written; raises if its storage cannot be reached."""
-    note = None
-    if storage.url is not None:
+    note = set_damaged_aside(run) if storage.url is None and not joins else None
+    if storage.url is not None or (note is None and run.database.is_file()):
         note = note_of_lost(run, storage)
-    elif not joins:
-        note = set_damaged_aside(run)
+    if not joins:
+        check_weights(run)
+        note = note or set_foreign_aside(run, storage)
     ignored = run.other_folders()
     other = f"trials      ignored, as no trial's folder: {cut(', '.join(map(repr, ignored)))}" if ignored else None
     return [line for line in (note, other) if line is not None]

@@ -117,6 +117,7 @@ def test_a_trial_killed_after_its_student_was_written_is_complete(settings: Call
     run.trial(asked.number).mkdir()
     written = {"family": "edsr", "metrics": {"psnr_y": 30.0, "ssim_y": 0.9}, "flops": 123, "params": 5, "config": {}}
     (run.trial(asked.number) / "student.json").write_text(json.dumps(written))
+    (run.trial(asked.number) / "student.safetensors").touch()
     run_search(settings(trials=2))
     assert trials_of(run)[asked.number].values == [30.0, 123.0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -31,12 +31,19 @@ def set_damaged_aside(run: RunFolder) -> str | None:
         return f"study       study.db is gone; made again from {students} students" if students else None
     if _is_whole(run):
         return None
-    aside = next(path for path in _names(run) if not path.exists())
+    renamed = aside(run, "study.db.damaged")
+    return f"study       study.db is damaged and now called {renamed.name}; made again from {students} students"
+
+
+def aside(run: RunFolder, name: str) -> Path:
+    """Rename the run's database, with what SQLite keeps beside it, to a name that nothing has."""
+    names = (run.database.with_name(f"{name}{number}") for number in ("", *range(2, 1000)))
+    free = next(path for path in names if not path.exists())
     for suffix in ("-wal", "-shm", ""):
         file = run.database.with_name(run.database.name + suffix)
         if file.exists():
-            file.rename(aside.with_name(aside.name + suffix))
-    return f"study       study.db is damaged and now called {aside.name}; made again from {students} students"
+            file.rename(free.with_name(free.name + suffix))
+    return free
 
 
 def note_of_lost(run: RunFolder, place: StudyStorage) -> str | None:
@@ -50,11 +57,6 @@ def note_of_lost(run: RunFolder, place: StudyStorage) -> str | None:
         return f"study       gone from {place.shown}; made again from {students} students" if students else None
     finally:
         kept.remove_session()
-
-
-def _names(run: RunFolder) -> Iterator[Path]:
-    yield run.database.with_name("study.db.damaged")
-    yield from (run.database.with_name(f"study.db.damaged{number}") for number in range(2, 1000))
 
 
 def _is_whole(run: RunFolder) -> bool:

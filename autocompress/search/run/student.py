@@ -95,7 +95,8 @@ class StudentRecord:
     """A student: `config` is its network's, `flops` are at 1280x720, `metrics` are means over the validation images.
 
     `psnr_y_by_image` is its PSNR-Y in dB on each of these; None in files of the first versions.
-    `psnr_y_to_teacher_by_image` is that to the teacher's images, where these choose.
+    `psnr_y_to_teacher_by_image` is that to the teacher's images, where these choose. `weights` are the digests of the
+    files of weights that it may belong to: one, or two while a refinement replaces them; none in older files.
     """
 
     family: str
@@ -108,6 +109,7 @@ class StudentRecord:
     latency_ms: float | None = None  # where latency is what counts
     psnr_y_by_image: Mapping[str, float] | None = None
     psnr_y_to_teacher_by_image: Mapping[str, float] | None = None
+    weights: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> StudentRecord:
@@ -123,6 +125,7 @@ class StudentRecord:
             latency_ms=content.get("latency_ms"),
             psnr_y_by_image=content.get("psnr_y_by_image"),
             psnr_y_to_teacher_by_image=content.get("psnr_y_to_teacher_by_image"),
+            weights=tuple(content.get("weights", ())),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -137,6 +140,7 @@ class StudentRecord:
             **({} if self.latency_ms is None else {"latency_ms": self.latency_ms}),
             "metrics": dict(self.metrics),
             **{name: dict(scores) for name, scores in by_image.items() if scores is not None},
+            **({"weights": list(self.weights)} if self.weights else {}),
             "provenance": self.provenance.to_dict(),
         }
 

@@ -128,8 +128,13 @@ class _Piece(Attempt):
         psnr = score_of(scores.mean)
         better = psnr > job.student.score
         with self.timed("writing"):
+            before = job.student.weights
             if better:
-                checkpoints.save_tensors(job.folder / WEIGHTS, training.student.state_dict())
+                weights = checkpoints.as_safetensors(training.student.state_dict())
+                # until the record is replaced, too, either file may be there
+                before = (*(before or (checkpoints.digest_of(job.weights),)), checkpoints.digest_of(weights))
+                write_student(job.folder, replace(job.student, weights=before))
+                checkpoints.write_bytes(job.folder / WEIGHTS, weights)
                 for image, sr in upscaled.items():
                     crops.keep(image, sr, job.folder)
             assert training.recipe.learning_rate is not None
@@ -142,6 +147,6 @@ class _Piece(Attempt):
                 ended=round(time.time(), 3),
                 scores=self.scores,
             )
-            refined = job.student.refined(piece, scores)
+            refined = replace(job.student.refined(piece, scores), weights=before[-1:] if better else before)
             write_student(job.folder, refined)
         return dict(refined.metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +118,10 @@ class _Trial(Attempt):
                 network_upscaler(student), on_image=lambda image, sr: crops.keep(image, sr, folder)
             )
         with self.timed("writing"):
-            checkpoints.save_tensors(folder / WEIGHTS, student.state_dict())
-            write_student(folder, self._describe(student, scores))
+            weights = checkpoints.as_safetensors(student.state_dict())
+            checkpoints.write_bytes(folder / WEIGHTS, weights)
+            record = self._describe(student, scores)
+            write_student(folder, replace(record, weights=(checkpoints.digest_of(weights),)))
         return scores.mean
 
     def _describe(self, student: SRNetwork, scores: Scores) -> StudentRecord:

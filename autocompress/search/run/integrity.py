@@ -1,0 +1,77 @@
+"""Whether the parts of a run belong together: its study, its trials' folders, and the weights in these.
+
+Folders are removed to save room, files are copied over others, databases are restored from the wrong backup. A front
+of what is left would be wrong without a word.
+"""
+
+from __future__ import annotations
+
+import math
+
+from optuna.trial import FrozenTrial, TrialState
+
+from autocompress.errors import RunError, cut
+from autocompress.io.checkpoints import digest_of
+from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.recovery import aside
+from autocompress.search.run.sessions import is_held, locks
+from autocompress.search.run.storage import StudyStorage
+from autocompress.search.run.student import StoredStudent
+
+NEAR = 1e-3  # dB, and a part of a cost: versions of libraries may have rounded otherwise
+
+
+def check_weights(run: RunFolder) -> None:
+    """RunError where the weights of a student are gone, or are others than its side file was written for."""
+    for student in run.students():
+        again = (
+            f"restore it, or remove the folder {student.file.parent}, and the same command trains another in its place"
+        )
+        if not student.file.is_file():
+            raise RunError(f"{student.file}: missing, but its student.json is there; {again}")
+        if student.weights and digest_of(student.file.read_bytes()) not in student.weights:
+            raise RunError(f"{student.file}: replaced or damaged, as its student.json was written for others; {again}")
+
+
+def set_foreign_aside(run: RunFolder, place: StudyStorage) -> str | None:
+    """Rename a study.db that does not belong to the run's students; returns a line for the user.
+
+    That is one with a finished trial whose student is gone, or is another. It is made again from the students that are
+    there, and what is missing is trained anew. RunError where the study lies in a storage of its own. Nothing is looked
+    at while other sessions work on the run.
+    """
+    if (place.url is None and not run.database.is_file()) or any(is_held(lock) for lock in locks(run.path)):
+        return None
+    students = {student.trial: student for student in run.students()}
+    finished = _finished(run, place)
+    gone = [trial.number for trial in finished if trial.number not in students]
+    other = [
+        trial.number for trial in finished if trial.number in students and not _is_of(trial, students[trial.number])
+    ]
+    if not (gone or other):
+        return None
+    listed = cut(", ".join(map(str, other or gone)))
+    what = f"trials {listed} are of another run" if other else f"the students of trials {listed} are gone"
+    if place.url is not None:
+        raise RunError(
+            f"{run.path}: by its study in {place.shown}, {what}; restore their folders, or give another with --out"
+        )
+    renamed = aside(run, "study.db.other" if other else "study.db.before")
+    return f"study       {what}; study.db is now called {renamed.name}, and made again from {len(students)} students"
+
+
+def _finished(run: RunFolder, place: StudyStorage) -> list[FrozenTrial]:
+    storage = place.open(run)
+    try:
+        return storage.get_all_trials(storage.get_study_id_from_name(place.study), states=(TrialState.COMPLETE,))
+    except KeyError:  # no study of this name
+        return []
+    finally:
+        storage.remove_session()
+        if (engine := getattr(storage, "engine", None)) is not None:
+            engine.dispose()
+
+
+def _is_of(trial: FrozenTrial, student: StoredStudent) -> bool:
+    (psnr, cost), (own_psnr, own_cost) = trial.values, student.objectives
+    return abs(psnr - own_psnr) <= NEAR and math.isclose(cost, own_cost, rel_tol=NEAR)
