@@ -128,8 +128,8 @@ def _scores(metrics: Mapping[str, Any], provenance: Mapping[str, Any], scale: in
     ]
     return (
         _table("", [(name, scores) for name, scores in kept if scores]) + f"\n\nMeans over {as_markdown(images)}, "
-        f"without a border of {scale} pixels, which is what counts as the edge; Y is BT.601's luma. Students were chosen by these images, "
-        "so scores on others tell more of what to expect."
+        f"without a border of {scale} pixels, which is what counts as the edge; Y is BT.601's luma. "
+        "Students were chosen by these images, so scores on others tell more of what to expect."
     )
 
 
