@@ -139,18 +139,19 @@ class _Fit:
 
     @functools.cache  # noqa: B019  (as above)
     def _space(self, axis: int, size: int) -> Subspace:
-        """What a student of `size` channels keeps of an axis."""
+        """What a student of `size` channels keeps of an axis; on the CPU, where places are put together."""
         whole = self._teacher.channels.axes[axis]
         if size > whole.size:
             raise ConfigError(f"a student has {size} channels where its teacher has {whole.size}")
         if size == whole.size:
             return Subspace(torch.eye(size), torch.eye(size))
         if whole.freedom is Freedom.SELECT or not self._images:
-            chosen = self._analysis[f"importance.{axis}"].topk(size).indices.sort().values
+            chosen = self._analysis[f"importance.{axis}"].cpu().topk(size).indices.sort().values
             rows = torch.eye(whole.size)[chosen]
             return Subspace(rows, rows.T)
         exponent = EXPONENT if whole.freedom is Freedom.MIX else 0.0  # only then the encoder is orthonormal, too
-        return subspace(self._analysis[f"covariance.{axis}"], self._analysis[f"sensitivity.{axis}"], size, exponent)
+        covariance, sensitivity = (self._analysis[f"{name}.{axis}"].cpu() for name in ("covariance", "sensitivity"))
+        return subspace(covariance, sensitivity, size, exponent)
 
     def _before(self, node: fx.Node, values: Values) -> None:
         """Refit a layer on what the student computes up to it."""
