@@ -47,7 +47,7 @@ def candidates(value: int) -> list[int]:
 
 def is_student(shapes: Shapes, whole: Shapes, channels: ChannelMap, used: Collection[str]) -> bool:
     """Whether a network of these shapes is the teacher's with fewer channels along its axes, or with fewer parts."""
-    if shapes == whole:
+    if all(shapes.get(name) == whole.get(name) for name in used):
         return False
     sources = kept_parts(whole, shapes)
     if shapes.keys() != whole.keys() and not sources:
