@@ -52,7 +52,7 @@ class Laboratory:
         self.used = precision.choose()
         source = open_folder(options.train, 2, min_size=128)
         self.bank = PixelBank.open(source.subset(range(0, len(source), options.every)))
-        self._on_device = self.bank.to(self.used.device)
+        self.on_device = self.bank.to(self.used.device)
         folders = {"valid": options.valid, **dict(item.split("=") for item in options.test)}
         self.sets = {
             name: list(pairs(open_folder(Path(folder), 2, min_size=MIN_SIDE))) for name, folder in folders.items()
@@ -73,7 +73,7 @@ class Laboratory:
         return teacher_targets(self.teacher(family), self.bank, self.used).to(self.used.device)
 
     def _shrinker(self, family: str, init: str, seed: int) -> Shrinker:
-        patches = prune.sample_patches(self._on_device, seed, self.used)
+        patches = prune.sample_patches(self.on_device, seed, self.used)
         importance = self._importance(family, seed) if init == "density" else None
         return prune.shrinker(self.teacher(family), patches, init, seed, importance=importance)
 
@@ -85,7 +85,7 @@ class Laboratory:
     def train(self, student: SRNetwork, recipe: Recipe, target: str) -> SRNetwork:
         """The student after a training, taught by the teacher of the family `target`."""
         sampler = PatchSampler(
-            self._on_device,
+            self.on_device,
             patch_size=recipe.patch_size,
             batch_size=recipe.batch_size,
             seed=recipe.seed,

@@ -83,7 +83,7 @@ def step_times(laboratory: Laboratory, student: str) -> tuple[float, float]:
     for learner in ("adam", "soap"):
         recipe = Recipe(steps=10**6, optimizer=learner)
         sampler = PatchSampler(
-            laboratory.bank,
+            laboratory.on_device,
             patch_size=recipe.patch_size,
             batch_size=recipe.batch_size,
             seed=0,

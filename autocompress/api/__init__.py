@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from autocompress.api._lists import space as space
     from autocompress.api._lists import space_text as space_text
     from autocompress.api._lists import spaces as spaces
+    from autocompress.api._models import describe_model as describe_model
+    from autocompress.api._models import models as models
     from autocompress.api._prune import PrunedTeacher as PrunedTeacher
     from autocompress.api._prune import prune as prune
     from autocompress.api._refine import refine as refine
@@ -57,6 +59,8 @@ _MODULES = {
     "space": "api._lists",
     "space_text": "api._lists",
     "spaces": "api._lists",
+    "describe_model": "api._models",
+    "models": "api._models",
     "PrunedTeacher": "api._prune",
     "prune": "api._prune",
     "refine": "api._refine",
@@ -84,6 +88,7 @@ __all__ = [
     "Upscaled",
     "cache_entries",
     "clear_cache",
+    "describe_model",
     "describe_teacher",
     "distill",
     "evaluate",
@@ -91,6 +96,7 @@ __all__ = [
     "join",
     "load",
     "measure_latency",
+    "models",
     "open_run",
     "prune",
     "refine",

@@ -85,7 +85,7 @@ def evaluate(
 ) -> Evaluation:
     """Score a model: PSNR and SSIM on luma and RGB, of each image and their mean.
 
-    model: a student or foreign file, a shipped teacher's name, a torch.nn.Module, or `bicubic`.
+    model: a student or foreign file, a shipped network's name, a torch.nn.Module, or `bicubic`.
     data: folders of HR images, with LR beside them or made here. None given: scikit-image's photographs.
     lr: folders of LR images of all these sets, or ("bicubic",) to have them made. None: see `data.layouts`.
     scale: upscaling factor, needed for bicubic. None: the model's.

@@ -21,27 +21,32 @@ def export(
 ) -> list[Path]:
     """Write students into the folder `out`, each with a JSON side file and a model card; returns the files of weights.
 
-    source: a run folder, of which the whole front is written with an index beside it, or one student's file.
+    source: a run folder, of which the whole front is written with an index beside it, one student's file, or the name
+        of a network that ships.
     format: safetensors, pth as BasicSR loads it, onnx, or pt2 (a program of torch.export); one or several.
     trial: of a run, this trial's student alone; or `pick`, the best.
     fp16: safetensors of half the size, which are computed in float32 all the same.
 
     Raises InvalidInput for what cannot be used, and ExportFailed where a network cannot be converted.
     """
-    source, out = Path(source), Path(out)
+    out = Path(out)
     formats = [format] if isinstance(format, str) else list(format)
     check_formats(formats, fp16)
 
     from autocompress.export.files import export_file
+    from autocompress.io import package_files
     from autocompress.networks import know_code
     from autocompress.search.results.export import export_front, export_trial
     from autocompress.search.run.folder import RunFolder
 
-    if source.is_file():
+    file = package_files.network_file(source) if isinstance(source, str) else None
+    if file is not None or Path(source).is_file():
         if trial is not None:
-            raise InvalidInput(f"--trial is for a run folder, and {source} is a file; leave --trial out")
-        return export_file(source, source.stem, out, formats, overrides, fp16)
-    run = RunFolder.existing(source)
+            kind = "file" if file is None else "network that ships"
+            raise InvalidInput(f"--trial is for a run folder, and {source} is a {kind}; leave --trial out")
+        file = file or Path(source)
+        return export_file(file, file.stem, out, formats, overrides, fp16)
+    run = RunFolder.existing(Path(source))
     if (code := overrides.pop("code", None)) is not None:
         know_code(code, overrides.pop("set", None) or ())
     for name, value in overrides.items():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from autocompress.networks.base import SRNetwork
-    from autocompress.networks.teachers import Shipped
+    from autocompress.networks.models import Shipped
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class TrainedTeacher:
 
 
 def teachers() -> list[Shipped]:
-    """The trained networks that ship with the package."""
-    from autocompress.networks.teachers import shipped
+    """The teachers that ship with the package; any network may be one, its students too (see `models`)."""
+    from autocompress.networks.teachers import shipped_teachers
 
-    return list(shipped().values())
+    return list(shipped_teachers().values())
 
 
 def describe_teacher(name: str | Path | nn.Module, **overrides: Any) -> dict[str, Any]:
-    """What is known of a shipped teacher, a file of weights or a module: config, cost and, where it ships, provenance.
+    """What is known of a shipped network, a file of weights or a module: config, cost and, where it ships, provenance.
 
     Of any other network than those of known families also what can vary, and what stays, and why.
     """

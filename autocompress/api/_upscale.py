@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocompress.errors import DataError
+from autocompress.io import package_files
 
 if TYPE_CHECKING:
     from autocompress.evaluation.upscaling import Plan
@@ -23,7 +25,7 @@ class Upscaled:
 
 
 def upscale(
-    student: str | Path,
+    student: str | Path | None,
     source: str | Path,
     out: str | Path,
     *,
@@ -35,7 +37,8 @@ def upscale(
 ) -> Upscaled:
     """Upscale an image, or all images of a folder (not those of its subfolders), on the GPU where there is one.
 
-    student: a run folder (its pick), a student or foreign file, or a shipped teacher's name.
+    student: a run folder (its pick), a student or foreign file, or a shipped network's name (see `models`). None: a
+        shipped network for x2, which is named in what it says.
     source, out: a file each, or a folder each; a folder that was interrupted goes on where it was.
     overwrite: replace images that exist. Without it, those in a folder are left as they are.
     tile: run the network on tiles of so many pixels a side, which bounds memory.
@@ -49,6 +52,10 @@ def upscale(
     from autocompress.networks.upscaling import check_tile
 
     check_tile(tile)
+    if student is None:
+        student = package_files.DEFAULT_MODEL
+        if progress:
+            print(f"by {student}, which ships with autocompress (others: autocompress models list)", file=sys.stderr)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = load_teacher(_weights(str(student)), **overrides).to(device)
     wanted = plan(Path(source), Path(out), network.scale, overwrite=overwrite, skip_bad_images=skip_bad_images)
@@ -57,7 +64,7 @@ def upscale(
 
 def _weights(student: str) -> str:
     """The file to load: for a run its pick's, for anything else the argument itself."""
-    if not Path(student).is_dir():
+    if package_files.network_file(student) is not None or not Path(student).is_dir():
         return student
     from autocompress.search.results.front import pareto, pick
     from autocompress.search.run.folder import RunFolder

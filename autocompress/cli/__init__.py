@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from autocompress import __version__
-from autocompress.cli import cache, distill, evaluate, export, prune, refine, runs, search, spaces, teacher, upscale
+from autocompress.cli import (
+    cache,
+    distill,
+    evaluate,
+    export,
+    models,
+    prune,
+    refine,
+    runs,
+    search,
+    spaces,
+    teacher,
+    upscale,
+)
 from autocompress.cli.interruptions import as_ctrl_c
 from autocompress.cli.printing import echo
 from autocompress.cli.streams import open_null, unfailing
@@ -35,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (search, refine, runs, prune, distill, evaluate, export, upscale, teacher, spaces, cache):
+for _module in (search, refine, runs, prune, distill, evaluate, export, upscale, models, teacher, spaces, cache):
     _module.register(app)
 
 

@@ -14,8 +14,8 @@ from autocompress.cli.options import (
     Quiet,
     TrainPixels,
     complete_init,
+    complete_network,
     complete_recipe,
-    complete_teacher,
     with_student_options,
 )
 from autocompress.cli.printing import echo
@@ -43,7 +43,7 @@ def distill(
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="Teacher to shrink: a name or a file.", show_default="the shipped one", autocompletion=complete_teacher
+            help="Teacher to shrink: a name or a file.", show_default="the shipped one", autocompletion=complete_network
         ),
     ] = None,
     target: Annotated[
@@ -51,7 +51,7 @@ def distill(
         typer.Option(
             help="Network to learn from: any of the same scale.",
             show_default="the teacher",
-            autocompletion=complete_teacher,
+            autocompletion=complete_network,
         ),
     ] = None,
     init: Annotated[

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import LRFolders, Quiet, complete_teacher, with_network_options
+from autocompress.cli.options import LRFolders, Quiet, complete_network, with_network_options
 from autocompress.cli.printing import echo
 from autocompress.errors import InvalidInput
+from autocompress.io import package_files
 
 
 def register(app: typer.Typer) -> None:
@@ -23,8 +24,8 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            help="A student or foreign file, a shipped teacher's name, or `bicubic`; with --latency also a run folder.",
-            autocompletion=complete_teacher,
+            help="A student or foreign file, a shipped network's name, or `bicubic`; with --latency also a run folder.",
+            autocompletion=complete_network,
         ),
     ],
     data: Annotated[
@@ -69,7 +70,7 @@ def evaluate(
 
     Of a run: autocompress evaluate runs/edsr-20G-seed0 --latency
     """
-    if Path(model).is_dir():
+    if package_files.network_file(model) is None and Path(model).is_dir():
         if not latency:
             raise InvalidInput(f"{model}: a folder; add --latency to measure a run's students, or give one network")
         if data or lr or {scale, tile, *overrides.values()} != {None} or skip_bad_images:

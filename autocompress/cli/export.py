@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.options import complete_format, with_network_options
+from autocompress.cli.options import complete_format, complete_network, with_network_options
 from autocompress.cli.printing import echo
 from autocompress.export.formats import Format
 
@@ -20,7 +20,13 @@ def register(app: typer.Typer) -> None:
 
 @with_network_options
 def export(
-    source: Annotated[Path, typer.Argument(help="A run folder (its whole front), or one student's file.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A run folder (its whole front), one student's file, or a shipped network's name.",
+            autocompletion=complete_network,
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     format: Annotated[
         list[str] | None,

@@ -57,7 +57,8 @@ def among(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
 
 
 complete_space = among(package_files.spaces)
-complete_teacher = among(package_files.teachers)
+complete_network = among(package_files.networks)
+complete_model = among(package_files.models)
 complete_init = among(lambda: Init)
 complete_format = among(lambda: Format)
 complete_recipe = among(lambda: RecipeName)

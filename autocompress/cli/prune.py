@@ -13,8 +13,8 @@ from autocompress.cli.options import (
     AllowWeakTeacher,
     LRFolders,
     Quiet,
+    complete_network,
     complete_recipe,
-    complete_teacher,
     with_overrides,
 )
 from autocompress.cli.printing import echo
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 @with_overrides
 def prune(
     teacher: Annotated[
-        str, typer.Argument(help="Teacher: a shipped one's name, or a file.", autocompletion=complete_teacher)
+        str, typer.Argument(help="Teacher: a shipped one's name, or a file.", autocompletion=complete_network)
     ],
     train: Annotated[
         Path | None, typer.Option(help="Folder of HR images to train on.", show_default="scikit-image's photographs")

@@ -174,7 +174,13 @@ def scores_table(title: str, scores: Scores, bicubic: Scores | None = None) -> T
     """The scores of each image and their mean, with the mean of bicubic on the same images below."""
     table = Table(title=title, show_footer=True)
     table.add_column("image", footer="mean" if bicubic is None else "mean\nbicubic")
-    headings = {"psnr_y": "PSNR-Y dB", "ssim_y": "SSIM-Y", "psnr_rgb": "PSNR-RGB dB", "ssim_rgb": "SSIM-RGB"}
+    headings = {
+        "psnr_y": "PSNR-Y dB",
+        "ssim_y": "SSIM-Y",
+        "psnr_rgb": "PSNR-RGB dB",
+        "ssim_rgb": "SSIM-RGB",
+        "psnr_y_edge": "edge dB",
+    }
     for metric, heading in headings.items():
         means = [scores.mean[metric], *([] if bicubic is None else [bicubic.mean[metric]])]
         table.add_column(heading, justify="right", footer="\n".join(_score(metric, mean) for mean in means))

@@ -12,7 +12,7 @@ from autocompress.cli.options import (
     LRFolders,
     Quiet,
     TrainPixels,
-    complete_teacher,
+    complete_network,
     with_network_options,
     with_target_code,
 )
@@ -52,7 +52,7 @@ def list_teachers() -> None:
 @with_network_options
 def show_teacher(
     name: Annotated[
-        str, typer.Argument(help="A shipped teacher's name, or a file of weights.", autocompletion=complete_teacher)
+        str, typer.Argument(help="A shipped network's name, or a file of weights.", autocompletion=complete_network)
     ],
     **overrides: Any,
 ) -> None:
@@ -89,7 +89,7 @@ def train_teacher(
     start: Annotated[
         str | None,
         typer.Option(
-            help="Weights to go on from: a name or a file.", show_default="random ones", autocompletion=complete_teacher
+            help="Weights to go on from: a name or a file.", show_default="random ones", autocompletion=complete_network
         ),
     ] = None,
     target: Annotated[
@@ -97,7 +97,7 @@ def train_teacher(
         typer.Option(
             help="A teacher to learn from as well: a name or a file.",
             show_default="none",
-            autocompletion=complete_teacher,
+            autocompletion=complete_network,
         ),
     ] = None,
     teacher_share: Annotated[float, typer.Option(help="Share of --target in the loss.")] = 0.5,

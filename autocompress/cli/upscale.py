@@ -3,34 +3,53 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+from typing_extensions import override
 
-from autocompress.cli.options import with_network_options
+from autocompress.cli.options import complete_network, with_network_options
 from autocompress.cli.printing import echo
+from autocompress.errors import InvalidInput
+from autocompress.io import package_files
+
+
+class _Upscale(TyperCommand):
+    """Of two or three arguments, it is the first that may be left out, which no parser can say."""
+
+    @override
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["[OPTIONS]", "[MODEL]", "{IN}", "{OUT}"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(upscale)
+    app.command(cls=_Upscale)(upscale)
 
 
 @with_network_options
 def upscale(
-    student: Annotated[
-        str,
+    *,
+    first: Annotated[
+        str | None,
         typer.Argument(
-            metavar="STUDENT", help="A run folder (its pick), a student or foreign file, or a shipped teacher's name."
+            metavar="MODEL",
+            help="A run folder (its pick), a student or foreign file, or a shipped network's name (see `models list`). "
+            f"Left out, where two arguments are given: {package_files.DEFAULT_MODEL}.",
+            show_default=False,
+            autocompletion=complete_network,
         ),
+    ] = None,
+    second: Annotated[
+        str, typer.Argument(metavar="IN", help="An image (PNG, JPEG, WebP, BMP or TIFF), or a folder of images.")
     ],
-    source: Annotated[
-        Path, typer.Argument(metavar="IN", help="An image (PNG, JPEG, WebP, BMP or TIFF), or a folder of images.")
-    ],
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="File to write, in the format of its suffix, or a folder.")
-    ],
+    third: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="OUT", help="File to write, in the format of its suffix, or a folder.", show_default=False
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option(help="Replace images that exist. Without it, those in a folder are left as they are.")
     ] = False,
@@ -50,13 +69,18 @@ def upscale(
     Greyscale, transparency, orientation, colour profile and what EXIF says of the picture are kept; 16 bits become 8.
     JPEG is written with quality 95, everything else without loss. A folder that was interrupted goes on where it was.
 
-    Example: autocompress upscale runs/edsr-20G-seed0 photo.jpg photo-x2.png
+    Example: autocompress upscale photo.jpg photo-x2.png
+
+    By another network: autocompress upscale runs/edsr-20G-seed0 photo.jpg photo-x2.png
     """
     from autocompress import api
 
+    model, source, out = (None, str(first), second) if third is None else (first, second, third)
+    if model is None and package_files.network_file(source) is not None:
+        raise InvalidInput(f"{source} is a network, and {out} the image; add the file to write")
     try:
         result = api.upscale(
-            student,
+            model,
             source,
             out,
             overwrite=overwrite,

@@ -17,6 +17,7 @@ Image = NDArray[np.uint8]  # (H, W, 3)
 
 _LUMA = np.array([65.481, 128.553, 24.966]) / 255
 _WINDOW, _SIGMA = 11, 1.5
+LARGEST_AT_EDGE = 100.0  # dB
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
@@ -30,6 +31,20 @@ def psnr_y(sr: Image, hr: Image, border: int) -> float:
     """PSNR in dB on luma, with `border` pixels left out on all sides; infinite for equal images."""
     sr, hr = _inner(sr, hr, border)
     return _psnr(rgb_to_y(sr), rgb_to_y(hr))
+
+
+def psnr_y_edge(sr: Image, hr: Image, border: int) -> float:
+    """PSNR in dB on luma, of the outermost `border` pixels alone, which `psnr_y` leaves out; at most LARGEST_AT_EDGE.
+
+    Borders of one colour are common, and are reproduced without any error: an infinite PSNR would spoil the mean.
+    """
+    _inner(sr, hr, border)
+    square = np.square(rgb_to_y(sr) - rgb_to_y(hr))
+    height, width = square.shape
+    edge = np.ones_like(square, dtype=bool)
+    edge[border : height - border, border : width - border] = False
+    mse = float(square[edge].mean()) if border else 0.0
+    return min(LARGEST_AT_EDGE, 10 * math.log10(255**2 / mse)) if mse else LARGEST_AT_EDGE
 
 
 def psnr_rgb(sr: Image, hr: Image, border: int) -> float:

@@ -48,12 +48,16 @@ METRICS = {
     "ssim_y": metrics.ssim_y,
     "psnr_rgb": metrics.psnr_rgb,
     "ssim_rgb": metrics.ssim_rgb,
+    "psnr_y_edge": metrics.psnr_y_edge,
 }
 
 
 @dataclass(frozen=True)
 class Scores:
-    """PSNR in dB and SSIM, on luma (`_y`) and on RGB: of each image, and their means."""
+    """PSNR in dB and SSIM, on luma (`_y`) and on RGB: of each image, and their means.
+
+    All leave a border of `scale` pixels out but `psnr_y_edge`, which is that of the border alone.
+    """
 
     images: dict[str, dict[str, float]]
 

@@ -28,7 +28,9 @@ METRICS = {
     "ssim_y": "SSIM-Y",
     "psnr_rgb": "PSNR-RGB dB",
     "ssim_rgb": "SSIM-RGB",
+    "psnr_y_edge": "PSNR-Y dB at the edge",
 }
+OPTIONAL = (TO_TEACHER, "psnr_y_edge")  # not in every file: students of before have no score of the edge
 
 
 def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path], half: bool) -> None:
@@ -126,15 +128,15 @@ def _scores(metrics: Mapping[str, Any], provenance: Mapping[str, Any], scale: in
     ]
     return (
         _table("", [(name, scores) for name, scores in kept if scores]) + f"\n\nMeans over {as_markdown(images)}, "
-        f"without a border of {scale} pixels; Y is BT.601's luma. Students were chosen by these images, "
-        "so scores on others tell more of what to expect."
+        f"without a border of {scale} pixels, which is what counts as the edge; Y is BT.601's luma. "
+        "Students were chosen by these images, so scores on others tell more of what to expect."
     )
 
 
 def _table(first: str, rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
-    """Scores by metric; PSNR-Y to the teacher only where it is known."""
+    """Scores by metric; OPTIONAL ones only where they are known."""
     known = {
-        key: heading for key, heading in METRICS.items() if key != TO_TEACHER or any(key in row for _, row in rows)
+        key: heading for key, heading in METRICS.items() if key not in OPTIONAL or any(key in row for _, row in rows)
     }
 
     def cell(scores: Mapping[str, float], metric: str) -> str:

@@ -1,4 +1,4 @@
-"""The files that ship with the package (teachers, search spaces, overrides); this module does not import torch."""
+"""The files that ship with the package (networks, search spaces, overrides); this module does not import torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from autocompress.errors import InvalidInput
+
+DEFAULT_MODEL = "edsr-x2-10g"  # what upscales where no network is named
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -27,7 +30,36 @@ def overrides(family: str = "*") -> tuple[Override, ...]:
 
 def teachers() -> dict[str, Path]:
     """The file of weights of each shipped teacher."""
-    folder = _PACKAGE / "networks" / "teachers"
+    return _weights("teachers")
+
+
+def models() -> dict[str, Path]:
+    """The file of weights of each shipped student."""
+    return _weights("models")
+
+
+def networks() -> dict[str, Path]:
+    """The file of weights of each shipped network: teachers, then students."""
+    return teachers() | models()
+
+
+def network_file(name: str) -> Path | None:
+    """The file of the shipped network of this name; None for any other text.
+
+    Raises InvalidInput where a file or a run in the current folder has that name, too: neither wins.
+    """
+    file, here = networks().get(name), Path(name)
+    if file is not None and (here.is_file() or (here / "config.json").is_file()):
+        raise InvalidInput(
+            f"{name}: both a network that ships with autocompress and a file or run here; write ./{name} for that, or "
+            "rename it for the other"
+        )
+    return file
+
+
+def _weights(room: str) -> dict[str, Path]:
+    """The files of weights that have a JSON side file, by name."""
+    folder = _PACKAGE / "networks" / room
     return {path.stem: path.with_suffix(".safetensors") for path in sorted(folder.glob("*.json"))}
 
 

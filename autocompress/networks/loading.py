@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from autocompress.errors import CheckpointError, InvalidInput, cut
-from autocompress.io import checkpoints
+from autocompress.io import checkpoints, package_files
 from autocompress.io.atomic import read_json
 from autocompress.io.state_dicts import StateDict, described, state_dicts
 from autocompress.io.tensor_checks import check_values
@@ -40,6 +40,7 @@ def load(
 ) -> SRNetwork:
     """The network in a file, in eval mode: our students, official files of any known family, and any other's by `code`.
 
+    `file` may be the name of a network that ships with the package, as a text; a Path is always a file.
     Its input is (B, 3, H, W) RGB in [0, 1], any size; its output (B, 3, scale*H, scale*W).
     `overrides` are numbers that no file of weights holds: fields of the config that the network's family declares as
     such. Where one is not given, or None, it is what our own JSON side file says, or what is usual for such a network.
@@ -52,7 +53,7 @@ def load(
     for name in overrides:
         if name not in known:
             raise TypeError(f"{name!r} is no number of a network that may be given; these are: {', '.join(known)}")
-    path, given = Path(file), {name: value for name, value in overrides.items() if value is not None}
+    path, given = _path(file), {name: value for name, value in overrides.items() if value is not None}
     custom = None if code is None else know_code(code, set or ())
     if is_program(path):
         if code is not None or given:
@@ -69,6 +70,17 @@ def load(
         return _described_by_side_file(path, found, given) or _read(path, found, custom, input_range, given)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+def _path(file: str | Path) -> Path:
+    """The file itself, or that of the shipped network of this name; CheckpointError for a text that is neither."""
+    if isinstance(file, Path):
+        return file
+    shipped = package_files.network_file(file)
+    if shipped is None and not Path(file).is_file():
+        known = ", ".join(package_files.networks())
+        raise CheckpointError(f"{file}: no such file, and no shipped network of that name; shipped: {known}")
+    return shipped or Path(file)
 
 
 def _described_by_side_file(path: Path, found: Sequence[StateDict], given: Mapping[str, Any]) -> SRNetwork | None:

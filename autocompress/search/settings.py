@@ -117,8 +117,8 @@ class Settings:
     )
     teachers: tuple[str, ...] = option(
         (),
-        shipped_or_file(package_files.teachers, keyed=True),
-        "Teacher: a name (see `teacher list`) or a file of weights; SPACE=FILE for one of several spaces.",
+        shipped_or_file(package_files.networks, keyed=True),
+        "Teacher: a name (`teacher list`, `models list`) or a file of weights; SPACE=FILE for one of several spaces.",
         Panel.NETWORKS,
         "the shipped one of the family",
         keyword="teacher",
@@ -140,7 +140,7 @@ class Settings:
     allow_weak_teacher: bool = option(False, FLAG, "Take a teacher that upscales worse than bicubic.", Panel.NETWORKS)
     target: str | None = option(
         None,
-        shipped_or_file(package_files.teachers),
+        shipped_or_file(package_files.networks),
         "Network to learn from: a name or a file of the same scale.",
         Panel.NETWORKS,
         "the teacher",

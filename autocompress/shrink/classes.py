@@ -94,6 +94,13 @@ class Classes:
             self.join_all(torch.tensor(self.along[place]), ids)
         self.along[place] = ids.tolist()
 
+    def tie(self, channels: Tensor, groups: int) -> None:
+        """Make one class of what has the same place in each of some equal groups of channels (C,), chosen whole."""
+        if groups > 1:
+            places = channels.view(groups, -1)
+            self.join_all(places, places[:1])
+            self.limit(channels, Freedom.SELECT)
+
     def of_channels(self, ids: Tensor, dimension: int) -> Tensor:
         """The class (C,) of each channel, the rows of this dimension: all values of one are one class."""
         if not ids.numel():

@@ -74,7 +74,8 @@ class _Fit:
 
     def into(self, student: nn.Module) -> None:
         """Set the student's parameters and buffers."""
-        self._state = {name: self._projected(name, tensor) for name, tensor in self._graph.state.items()}
+        used, state = self._graph.used, self._graph.state
+        self._state = {name: self._projected(name, own) if name in used else own for name, own in state.items()}
         if self._images:
             self._graph.run(self._state, self._images, before=self._before)
         stored = student.state_dict()
@@ -138,24 +139,25 @@ class _Fit:
 
     @functools.cache  # noqa: B019  (as above)
     def _space(self, axis: int, size: int) -> Subspace:
-        """What a student of `size` channels keeps of an axis."""
+        """What a student of `size` channels keeps of an axis; on the CPU, where places are put together."""
         whole = self._teacher.channels.axes[axis]
         if size > whole.size:
             raise ConfigError(f"a student has {size} channels where its teacher has {whole.size}")
         if size == whole.size:
             return Subspace(torch.eye(size), torch.eye(size))
         if whole.freedom is Freedom.SELECT or not self._images:
-            chosen = self._analysis[f"importance.{axis}"].topk(size).indices.sort().values
+            chosen = self._analysis[f"importance.{axis}"].cpu().topk(size).indices.sort().values
             rows = torch.eye(whole.size)[chosen]
             return Subspace(rows, rows.T)
         exponent = EXPONENT if whole.freedom is Freedom.MIX else 0.0  # only then the encoder is orthonormal, too
-        return subspace(self._analysis[f"covariance.{axis}"], self._analysis[f"sensitivity.{axis}"], size, exponent)
+        covariance, sensitivity = (self._analysis[f"{name}.{axis}"].cpu() for name in ("covariance", "sensitivity"))
+        return subspace(covariance, sensitivity, size, exponent)
 
     def _before(self, node: fx.Node, values: Values) -> None:
         """Refit a layer on what the student computes up to it."""
         layer = self._layers.get(node)
-        if layer is None or layer.groups > 1 or layer.kind == "conv_transpose2d":
-            return
+        if layer is None or layer.groups > 1 or layer.kind == "conv_transpose2d" or layer.input not in values:
+            return  # the last of these read a buffer, such as positions
         target = self._target(layer, values)
         if target is None:
             return

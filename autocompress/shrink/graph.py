@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
 
 from autocompress.errors import ConfigError
 
 Values = dict[fx.Node, list[Any]]  # what a node computes for each image of a batch, which are run one by one
+SAME = 1e-4  # of the largest value
 MESSAGE = 300  # characters of what PyTorch says that are passed on
 
 
@@ -36,16 +39,10 @@ class Graph:
     def capture(cls, network: nn.Module, image: Tensor) -> Graph:
         """The graph of a network in eval mode on an image (1, 3, h, w); ConfigError where PyTorch cannot capture it.
 
-        It holds for images of this size alone.
+        Where that is so in eval mode alone, in which some networks compute their weights anew, and it computes the same
+        in training, it is the graph of that. It holds for images of this size alone.
         """
-        network = network.eval()
-        try:
-            with _silence(), torch.no_grad():
-                # without a table nothing is decomposed, but what works in place becomes functional
-                program = torch.export.export(network, (image,), strict=False).run_decompositions({})
-        except Exception as error:  # anything that the network's code, or PyTorch's compiler, may raise
-            reason = " ".join(str(error).split())[:MESSAGE]
-            raise ConfigError(f"the graph of {type(network).__name__} cannot be captured: {reason}") from error
+        program = _exported(network.eval(), image)
         signature = program.graph_signature
         names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         names |= signature.inputs_to_lifted_tensor_constants
@@ -62,10 +59,15 @@ class Graph:
         return cls(
             tuple(node for node in nodes if node.op == "call_function"),
             constants,
-            {name: stored[name].detach() for name in constants.values()},
+            _stored(stored, constants.values()),
             images[0],
             outputs[0],
         )
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """The parameters and buffers that an operation reads: not those that are computed of others."""
+        return frozenset(name for node, name in self.constants.items() if node.users)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -130,6 +132,54 @@ class Graph:
                     self.constants[node.args[1]],
                     self.constants[bias] if isinstance(bias, fx.Node) else None,
                 )
+
+
+def _stored(tensors: Mapping[str, Any], names: Iterable[str]) -> dict[str, Tensor]:
+    missing = [name for name in names if not isinstance(tensors.get(name), Tensor)]
+    if missing:
+        raise ConfigError(f"the graph cannot be captured: its {missing[0]} is made anew at each call")
+    return {name: tensors[name].detach() for name in names}
+
+
+def _exported(network: nn.Module, image: Tensor) -> ExportedProgram:
+    """The program of a network in eval mode, or else in the training mode that computes the same."""
+    try:
+        return _captured(network, image)
+    except ConfigError:
+        if not _computes_the_same_in_training(network, image):
+            raise
+    try:
+        return _captured(network.train(), image)
+    finally:
+        network.eval()
+
+
+def _captured(network: nn.Module, image: Tensor) -> ExportedProgram:
+    try:
+        with _silence(), torch.no_grad():
+            # without a table nothing is decomposed, but what works in place becomes functional
+            program: ExportedProgram = torch.export.export(network, (image,), strict=False).run_decompositions({})
+            return program
+    except Exception as error:  # anything that the network's code, or PyTorch's compiler, may raise
+        reason = " ".join(str(error).split())[:MESSAGE]
+        raise ConfigError(f"the graph of {type(network).__name__} cannot be captured: {reason}") from error
+
+
+@torch.no_grad()
+def _computes_the_same_in_training(network: nn.Module, image: Tensor) -> bool:
+    """Whether training mode changes nothing: no dropout, and no norm that looks at the batch."""
+    probe = torch.rand(image.shape, generator=torch.Generator().manual_seed(0)).to(image)
+    before = {name: tensor.clone() for name, tensor in network.named_buffers()}
+    try:
+        expected = network(probe)
+        found = network.train()(probe)
+        return bool((found - expected).abs().max() <= SAME * expected.abs().max())
+    except Exception:  # whatever its code raises
+        return False
+    finally:
+        network.eval()
+        for name, buffer in network.named_buffers():
+            buffer.copy_(before[name])
 
 
 @contextmanager

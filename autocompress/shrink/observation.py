@@ -49,10 +49,9 @@ class Teacher:
 
 
 def reading_dimension(layer: Layer) -> int:
-    """The dimension of a layer's weight that runs along its input's channels."""
-    if layer.groups > 1 or layer.kind == "conv_transpose2d":
-        return 0
-    return 1
+    """The dimension of a layer's weight that runs along its input's channels, or those of each of its groups."""
+    alone = layer.groups > 1 and layer.groups == shape(layer.input)[-3]
+    return 0 if alone or layer.kind == "conv_transpose2d" else 1
 
 
 def channel_dimension(layer: Layer) -> int:
@@ -189,5 +188,8 @@ def _first_rows(rows: Tensor, layer: Layer) -> Tensor:
     """For a layer on each channel alone, whose weight has several rows for each channel that it reads: the channels."""
     if layer.groups == 1:
         return rows
+    if reading_dimension(layer) == 1:  # the same places of each group
+        begins = torch.arange(layer.groups) * (shape(layer.input)[-3] // layer.groups)
+        return (rows[:, :, None] + begins).flatten(1)
     each = shape(layer.node)[-3] // shape(layer.input)[-3]
     return rows[:, ::each] // each

@@ -6,9 +6,9 @@ from __future__ import annotations
 MOVES = {
     "alias", "broadcast_to", "cat", "channel_shuffle", "chunk", "clone", "contiguous", "copy", "detach", "expand",
     "expand_as", "flatten", "flip", "getitem", "index_select", "lift_fresh_copy", "movedim", "narrow", "permute",
-    "pixel_shuffle", "pixel_unshuffle", "repeat", "reshape", "roll", "select", "select_scatter", "slice",
-    "slice_scatter", "split", "split_with_sizes", "squeeze", "stack", "t", "transpose", "unbind", "unflatten",
-    "unsqueeze", "view", "view_as", "_unsafe_view",
+    "pixel_shuffle", "pixel_unshuffle", "repeat", "repeat_interleave", "reshape", "roll", "select", "select_scatter",
+    "slice", "slice_scatter", "split", "split_with_sizes", "squeeze", "stack", "t", "transpose", "type_as", "unbind",
+    "unflatten", "unsqueeze", "view", "view_as", "_unsafe_view",
 }  # fmt: skip
 # Of one tensor, element by element: those that are linear, and those that are not, so that channels can be chosen but
 # not mixed.
@@ -38,3 +38,6 @@ NORMS_OVER = {"linalg_vector_norm", "norm"}
 PER_CHANNEL = {
     "_native_batch_norm_legit_no_training", "batch_norm", "group_norm", "instance_norm", "layer_norm", "prelu",
 }  # fmt: skip
+# Shares of a sum over a dimension, and what computes nothing.
+SHARES = {"softmax", "_softmax"}
+CHECKS = {"_assert_async", "_assert_scalar", "_assert_tensor_metadata"}

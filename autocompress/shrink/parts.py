@@ -50,15 +50,14 @@ def repeated_parts(shapes: Shapes) -> list[Parts]:
             modules.setdefault(int(match[0]), []).append((name[match.end() :], shape_))
     parts = []
     for prefix, modules in inside.items():
-        numbers = sorted(modules)
-        if numbers == list(range(numbers[0], numbers[-1] + 1)):
-            units = _units([sorted(modules[number]) for number in numbers], numbers[0])
-            if len(units) > 1:
-                parts.append(Parts(prefix, units, numbers[-1]))
+        numbers = range(min(modules), max(modules) + 1)  # some have no parameters: activations
+        units = _units([sorted(modules.get(number, [])) for number in numbers], numbers[0])
+        if len(units) > 1:
+            parts.append(Parts(prefix, units, numbers[-1]))
     return sorted(parts, key=lambda part: part.prefix.count("."))
 
 
-def _units(modules: Sequence[object], first: int) -> tuple[tuple[int, ...], ...]:
+def _units(modules: Sequence[Sequence[object]], first: int) -> tuple[tuple[int, ...], ...]:
     """The longest run of modules that repeats, in units of as few modules as may be; without it nothing."""
     best: tuple[tuple[int, ...], ...] = ()
     for period in range(1, MOST_IN_A_PART + 1):
@@ -67,7 +66,11 @@ def _units(modules: Sequence[object], first: int) -> tuple[tuple[int, ...], ...]
             count = 1
             while modules[start : start + period] == modules[start + count * period : start + (count + 1) * period]:
                 count += 1
-            if count > 1 and count * period > len(best) * (len(best[0]) if best else 0):
+            if (
+                count > 1
+                and any(modules[start : start + period])
+                and count * period > len(best) * (len(best[0]) if best else 0)
+            ):
                 numbers = range(first + start, first + start + count * period, period)
                 best = tuple(tuple(range(number, number + period)) for number in numbers)
             start += max(1, (count - 1) * period)
@@ -82,8 +85,11 @@ def kept_parts(teacher: Shapes, student: Shapes, orders: Mapping[str, Tensor] | 
     """
     sources: dict[str, str] = {}
     for parts in repeated_parts(teacher):
+        ours_prefix = _of_student(parts.prefix, sources)
+        if ours_prefix is None:
+            continue
         prefix, each = parts.prefix, len(parts.units[0])
-        numbers = {int(m[1]) for name in student if (m := re.match(rf"{re.escape(prefix)}(\d+)\.", name))}
+        numbers = {int(m[1]) for name in student if (m := re.match(rf"{re.escape(ours_prefix)}(\d+)\.", name))}
         gone = parts.last - max(numbers, default=parts.last)
         if gone == 0 or gone % each:
             continue
@@ -98,11 +104,33 @@ def kept_parts(teacher: Shapes, student: Shapes, orders: Mapping[str, Tensor] | 
     return sources
 
 
+def _level(source: str) -> str:
+    """The prefix of the parts that a key or a value of sources is of: `body.` of `body.3.`."""
+    return re.sub(r"\d+\.$", "", source)
+
+
+def _of_student(prefix: str, sources: Mapping[str, str]) -> str | None:
+    """The student's name for a prefix of the teacher's, which may be inside of parts; None where these are gone."""
+    for level in reversed(list(dict.fromkeys(map(_level, sources)))):  # the innermost first, as they are named
+        if re.match(rf"{re.escape(level)}\d+\.", prefix):
+            ours = [own for own, other in sources.items() if _level(own) == level and prefix.startswith(other)]
+            if not ours:
+                return None
+            prefix = ours[0] + prefix.removeprefix(sources[ours[0]])
+    return prefix
+
+
 def source_of(name: str, sources: Mapping[str, str]) -> str:
-    """The teacher's name for a student's parameter or module path."""
+    """The teacher's name for a student's parameter or module path.
+
+    `sources` are as `kept_parts` gives them: those of parts inside of parts follow, under the teacher's outer names.
+    """
+    done = set()
     for ours, theirs in sources.items():
-        if name.startswith(ours):
-            return theirs + name.removeprefix(ours)
+        level = _level(ours)
+        if level not in done and name.startswith(ours):
+            name = theirs + name.removeprefix(ours)
+            done.add(level)
     return name
 
 

@@ -70,6 +70,12 @@ def _layer(layer: Layer, ids: Mapping[fx.Node, Tensor | list[Tensor]], classes: 
         written = read.repeat_interleave(outputs // len(read))
         classes.limit(read, Freedom.SELECT)
         classes.put_along(layer.weight, 0, written)
+    elif layer.kind == "conv2d":
+        written = classes.new(outputs)
+        for channels in (read, written):
+            classes.tie(channels, layer.groups)
+        classes.put_along(layer.weight, 1, read[: len(read) // layer.groups])
+        classes.put_along(layer.weight, 0, written)
     else:
         classes.fix(read)
         written = torch.full((outputs,), FIXED)
@@ -100,6 +106,10 @@ class _Operation:
             return torch.full(shape(self._node), NOTHING)
         if self._name in operations.MOVES:
             return self._moved()
+        if self._name in operations.CHECKS:
+            return []
+        if self._name == "matmul":
+            return self._multiplied()
         first, work = self._tensors[0], self._rule()
         return self._unknown() if work is None or isinstance(first, list) else work(first)
 
@@ -111,6 +121,7 @@ class _Operation:
             (operations.SPATIAL | operations.SPATIAL_MAXIMA, self._spatial),
             (operations.SUMS_OVER | operations.SPREADS_OVER | operations.NORMS_OVER, self._reduced),
             (operations.PER_CHANNEL, self._per_channel),
+            (operations.SHARES, self._shared),
         ]
         return next((rule for names, rule in rules if self._name in names), None)
 
@@ -127,7 +138,7 @@ class _Operation:
             ids = self._ids[argument]
             return ids.contiguous() if "view" in self._name and isinstance(ids, Tensor) else ids
 
-        if self._name in ("contiguous", "clone"):
+        if self._name in ("contiguous", "clone", "type_as"):
             return self._tensors[0]
         target, kwargs = self._node.target, dict(self._node.kwargs)
         assert callable(target)
@@ -206,15 +217,57 @@ class _Operation:
             self._classes.limit(first, Freedom.SELECT)
         return first.reshape(shape(self._node))
 
+    def _shared(self, x: Tensor) -> Tensor | list[Tensor]:
+        """Shares of a sum over one dimension, of pixels or windows."""
+        dimension = self._node.args[1]
+        assert isinstance(dimension, int)
+        if not (x == x.narrow(dimension, 0, 1)).all():
+            return self._unknown()
+        self._classes.limit(x, Freedom.SELECT)
+        return x
+
+    def _multiplied(self) -> Tensor | list[Tensor]:
+        """Matrices (..., n, k) and (..., k, m), as attention has them, of which k are channels or places.
+
+        Of channels, both lose the same; heads, which are in the dimensions before, keep as many each.
+        """
+        a, b = self._tensors
+        if isinstance(a, list) or isinstance(b, list) or min(a.dim(), b.dim()) < 2:
+            return self._unknown()
+        of_a, of_b = a[..., :1, :], b[..., :, :1].transpose(-2, -1)  # (..., 1, k)
+        size = shape(self._node)
+        if (of_a != of_a[..., :1]).any() or (of_b != of_b[..., :1]).any():
+            if (a != of_a).any() or (b != b[..., :, :1]).any():  # rows or columns are channels, too
+                return self._unknown()
+            for ids in (of_a, of_b):
+                self._classes.limit(ids, Freedom.SELECT)
+                self._tie_heads(ids)
+            self._classes.join_all(of_a, of_b)
+            return torch.full(size, NOTHING)
+        if (a != a[..., :1, :1]).any():  # rows are channels
+            if (b != b[..., :1, :1]).any():
+                return self._unknown()
+            self._tie_heads(a[..., :, :1].transpose(-2, -1))
+            return a[..., :, :1].expand(size)
+        self._tie_heads(b[..., :1, :])
+        return b[..., :1, :].expand(size)
+
+    def _tie_heads(self, ids: Tensor) -> None:
+        """Make one class of what has the same place in each head: ids are (..., 1, k)."""
+        rows = ids.reshape(-1, ids.shape[-1])
+        self._classes.join_all(rows, rows[:1])
+
     def _per_channel(self, x: Tensor) -> Tensor | list[Tensor]:
         """A norm, or an activation with parameters, whose every channel has parameters of its own."""
         dimension = x.dim() - 1 if self._name == "layer_norm" else 1
         groups = self._node.args[1] if self._name == "group_norm" else 1
+        assert isinstance(groups, int)
         normalized = self._node.args[1] if self._name == "layer_norm" else [0]
-        if groups != 1 or len(normalized) != 1:  # type: ignore[arg-type]
+        if len(normalized) != 1:  # type: ignore[arg-type]
             return self._unknown()
         channels = self._classes.of_channels(x, dimension)
         self._classes.limit(channels, Freedom.SELECT)
+        self._classes.tie(channels, groups)
         for argument in self._node.all_input_nodes[1:]:
             name = self._graph.constants.get(argument)
             if name is not None and self._graph.state[name].numel() == len(channels) > 1:

@@ -8,6 +8,7 @@ import pytest
 from helpers.command_line import Call
 
 from autocompress.export.formats import Format
+from autocompress.io import package_files
 from autocompress.networks.teachers import shipped
 from autocompress.search.settings import BackendName, SamplerName
 from autocompress.search.space.budget import Objective
@@ -37,6 +38,10 @@ def completed(words: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> list[s
         ("autocompress search --objective ", list(Objective)),
         ("autocompress export run --format ", list(Format)),
         ("autocompress distill edsrmini --recipe p", ["paper"]),
+        ("autocompress models show ", list(package_files.models())),
+        ("autocompress upscale edsrm", ["edsrmini-x2"]),
+        ("autocompress export edsr-x2-3", ["edsr-x2-3g"]),
+        ("autocompress search --target edsrm", ["edsrmini-x2"]),
         ("autocompress evaluate swin", [name for name in shipped() if name.startswith("swin")]),
     ],
 )

@@ -377,7 +377,7 @@ def test_what_cannot_be_done(run: Call, folder: Path) -> None:
     refused(run("in", "in", "--overwrite"), "would be replaced")
     refused(run("in", "in/notes.txt"), "in is a folder, but in/notes.txt is a file")
     refused(run("in/a.png", "out.png", "--tile", 31), "tile is 31, but must be at least 32")
-    refused(run("in/a.png", "out.png", student="nobody"), "nobody: no such file, and no shipped teacher")
+    refused(run("in/a.png", "out.png", student="nobody"), "nobody: no such file, and no shipped network")
     refused(run("in/a.png", "in/notes.txt/out.png"), "in/notes.txt/out.png: cannot be written")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import sr_networks
 from helpers.small_search import SPACE, run_search
 from torch import Tensor
 
@@ -19,6 +20,8 @@ from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
 from autocompress.evaluation.scores import evaluate, network_upscaler
+from autocompress.networks import family_of, load
+from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.networks.teachers import load_teacher
@@ -41,7 +44,7 @@ def student() -> EDSR:
     return EDSR(EDSRConfig(2, 8, 2))
 
 
-def training(student: EDSR, bank: PixelBank, used: Precision, **changes: object) -> Training:
+def training(student: SRNetwork, bank: PixelBank, used: Precision, **changes: object) -> Training:
     recipe = replace(RECIPE, **changes)  # type: ignore[arg-type]
     sampler = PatchSampler(
         bank.to(used.device),
@@ -141,6 +144,34 @@ def test_a_swinir_is_shrunk_as_on_the_cpu() -> None:
         used.place(student)
         psnr.append(evaluate(network_upscaler(student), [pair], 2, ["psnr_y"]).mean["psnr_y"])
     assert psnr[1] == pytest.approx(psnr[0], abs=0.05)
+
+
+@pytest.mark.parametrize(("name", "smaller"), [("RLFN", {"feature_channels": 8}), ("SMFANet", {"dim": 8})])
+def test_a_network_of_own_code_is_shrunk_and_trained_as_on_the_cpu(
+    name: str, smaller: dict[str, int], bank: PixelBank, tmp_path: Path
+) -> None:
+    sizes = {
+        "RLFN": {"feature_channels": 12, "mid": 2, "upscale": 2},
+        "SMFANet": {"dim": 12, "n_blocks": 2, "upscaling_factor": 2},
+    }
+    torch.manual_seed(0)
+    torch.save(getattr(sr_networks, name)(**sizes[name]).state_dict(), tmp_path / "own.pth")
+    images = torch.rand(4, 3, 48, 48)
+    outputs = []
+    for used in (Precision(channels_last=True), EXACT):
+        arguments = [f"{key}={value}" for key, value in sizes[name].items()]
+        code = f"{sr_networks.__file__}:{name}"
+        teacher = load(tmp_path / "own.pth", code=code, set=arguments, input_range=1).to(used.device)
+        config = family_of(teacher).student_config(teacher.config, smaller)
+        student = prune.shrink(teacher, config, images.to(used.device))
+        with torch.no_grad():
+            outputs.append(student(images.to(used.device)).cpu())
+    assert (outputs[1] - outputs[0]).abs().mean() < 0.05 * outputs[0].std()
+    graphs = replace(EXACT, graphs=True)
+    trained = training(student, bank, graphs)
+    trained.compile(True)
+    trained.run_to(8)
+    assert trained.step == 8
 
 
 def test_the_feature_term_in_a_captured_step(student: EDSR, bank: PixelBank) -> None:

@@ -16,7 +16,7 @@ from skimage.color import rgb2ycbcr
 from autocompress.data.bicubic import upscale
 from autocompress.data.sources import open_folder
 from autocompress.errors import InvalidInput
-from autocompress.evaluation.metrics import psnr_rgb, psnr_y, rgb_to_y, ssim_rgb, ssim_y
+from autocompress.evaluation.metrics import psnr_rgb, psnr_y, psnr_y_edge, rgb_to_y, ssim_rgb, ssim_y
 
 reference: Any = skimage_metrics  # has no types
 Metric = Callable[[NDArray[np.uint8], NDArray[np.uint8], int], float]
@@ -115,3 +115,17 @@ def test_ssim_needs_room_for_its_window() -> None:
     assert 0 < ssim_y(sr, hr, 1) < 1
     with pytest.raises(InvalidInput, match="SSIM needs at least 11x11 pixels inside the border, but there are 36x10"):
         ssim_y(sr, hr, 2)
+
+
+def test_the_edge_is_what_the_score_leaves_out() -> None:
+    sr, hr = two_images(30, 40, 0, 5.0)
+    inside = sr.copy()
+    inside[2:-2, 2:-2] = hr[2:-2, 2:-2]
+    assert psnr_y_edge(inside, hr, 2) == psnr_y_edge(sr, hr, 2)
+    assert math.isinf(psnr_y(inside, hr, 2))
+    outside = hr.copy()
+    outside[2:-2, 2:-2] = sr[2:-2, 2:-2]
+    assert psnr_y_edge(outside, hr, 2) == 100
+    border, whole = 26 * 36, 30 * 40
+    errors = [10 ** (-psnr / 10) for psnr in (psnr_y(sr, hr, 2), psnr_y_edge(sr, hr, 2), psnr_y(sr, hr, 0))]
+    assert errors[0] * border + errors[1] * (whole - border) == pytest.approx(errors[2] * whole)

@@ -279,7 +279,7 @@ def test_the_card_of_a_shipped_teacher(tmp_path: Path) -> None:
     teacher = shipped()["edsr-baseline-x2"]
     export_file(teacher.file, "teacher", tmp_path, ["pth"])
     card = (tmp_path / "teacher.md").read_text()
-    assert "| Set5 | 37.70 |" in card
+    assert "| Set5 | 37.99 |" in card
     assert "BSDS500 was released for research" in card
 
 

@@ -112,10 +112,34 @@ def test_layers_on_each_channel_alone_keep_its_axis() -> None:
     assert use.rows.tolist() == [[2 * channel, 2 * channel + 1] for channel in range(8)]
 
 
-def test_a_convolution_of_several_groups_stays_and_says_why() -> None:
+def test_a_convolution_of_several_groups_keeps_as_many_channels_of_each() -> None:
     channels = channel_map(between(lambda n, x: n.grouped(x), grouped=conv(8, 8, 3, groups=2)))
-    assert channels.axes == ()
-    assert channels.reasons == {"grouped.weight": "a conv2d of 2 groups"}
+    assert [(axis.size, axis.freedom) for axis in channels.axes] == [(4, SELECT)] * 2
+    (read,) = channels.uses["grouped.weight", 1]
+    assert read.rows.tolist() == [[0], [1], [2], [3]]
+    (written,) = channels.uses["grouped.weight", 0]
+    assert written.rows.tolist() == [[0, 4], [1, 5], [2, 6], [3, 7]]
+
+
+def test_a_norm_of_several_groups_keeps_as_many_channels_of_each() -> None:
+    channels = channel_map(between(lambda n, x: n.norm(x), norm=nn.GroupNorm(4, 8)))
+    assert [(axis.size, axis.freedom) for axis in channels.axes] == [(2, SELECT)]
+
+
+def test_heads_of_attention_keep_as_many_channels_each() -> None:
+    def attention(network: nn.Module, x: Tensor) -> Tensor:
+        rows = network.qkv(x.flatten(2).transpose(1, 2))  # type: ignore[operator]
+        q, k, v = rows.view(1, -1, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+        made = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        return made.transpose(1, 2).reshape(1, -1, 8).transpose(1, 2).view(x.shape)
+
+    channels = channel_map(between(attention, qkv=nn.Linear(8, 24)))
+    assert sorted((axis.size, axis.freedom) for axis in channels.axes) == [(4, SELECT), (4, MIX), (8, MIX)]
+    by_size = {axis: use.rows.tolist() for use in channels.uses["qkv.weight", 0] for axis in [use.rows.shape[1]]}
+    assert by_size == {
+        4: [[row + head for head in (0, 4, 8, 12)] for row in range(4)],  # of queries and keys
+        2: [[row + head for head in (16, 20)] for row in range(4)],
+    }
 
 
 @pytest.mark.parametrize(

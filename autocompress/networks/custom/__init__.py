@@ -8,7 +8,7 @@ import `networks` (base, weights, recipes), `shrink`, `compute` and what is belo
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -20,7 +20,7 @@ from autocompress.compute import flops
 from autocompress.errors import ConfigError, InvalidInput
 from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
 from autocompress.networks.custom.code import Builder, matching
-from autocompress.networks.custom.cost import CostModel
+from autocompress.networks.custom.cost import CostModel, Interpolation
 from autocompress.networks.custom.counts import counts, is_student
 from autocompress.networks.custom.input_range import in_best_range
 from autocompress.networks.custom.network import CustomConfig, CustomNetwork, measured_scale
@@ -56,7 +56,11 @@ class CustomFamily(Family):
     @functools.cached_property
     def values(self) -> Mapping[Count, tuple[int, ...]]:
         """What may vary, with the values that the code takes."""
-        return counts(self.code, self.arguments, self._channels)
+        return counts(self.code, self.arguments, self._channels, self._graph.used, self._scale)
+
+    @functools.cached_property
+    def _scale(self) -> int:
+        return measured_scale(self.code.build(self.arguments))
 
     @property
     def counts(self) -> tuple[Count, ...]:  # type: ignore[override]
@@ -70,7 +74,7 @@ class CustomFamily(Family):
     def config(self, input_range: float = 1.0) -> CustomConfig:
         """That of the teacher; ConfigError where the code's network does not enlarge images."""
         plain = {name: value for name, value in self.arguments.items() if _is_plain(value)}
-        return CustomConfig.of(measured_scale(self.code.build(self.arguments)), plain, input_range)
+        return CustomConfig.of(self._scale, plain, input_range)
 
     @override
     def build(self, config: Config) -> CustomNetwork:
@@ -125,7 +129,26 @@ class CustomFamily(Family):
 
     @override
     def flops(self, config: Config) -> int:
-        return flops.at_720p(self._costs.flops(self._shapes(config)), config.scale)
+        per_pixel = self._costs.flops(self._shapes(config))
+        if not self._costs.explained and self.values:
+            per_pixel += self._left({**self.arguments, **_custom(config).values})
+        return flops.at_720p(per_pixel, config.scale)
+
+    @functools.cached_property
+    def _left(self) -> Interpolation:
+        """The FLOPs of students for each LR pixel that the formula does not have: zero where it has all that change."""
+
+        def left(counts: Mapping[str, int]) -> Fraction:
+            arguments = {**self.arguments, **counts}
+            counted = Fraction(flops.counted(self.code.build(arguments).eval(), COUNTED_SIDE), COUNTED_SIDE**2)
+            return counted - self._costs.flops(self.code.shapes(arguments))
+
+        middle = {
+            count.field: values[len(values) // 2 - (len(values) % 2 == 0)] for count, values in self.values.items()
+        }
+        if not left(middle):
+            return Interpolation({}, lambda _: Fraction(0))
+        return Interpolation({count.field: _nodes(count, values) for count, values in self.values.items()}, left)
 
     @override
     def params(self, config: Config) -> int:
@@ -199,8 +222,10 @@ class CustomFamily(Family):
 
     @functools.lru_cache(maxsize=1000)  # noqa: B019  (a family lives as long as the process)
     def _tried(self, name: str, value: int) -> bool:
-        shapes = self.code.tried({**self.arguments, name: value})
-        return shapes is not None and is_student(shapes, self.code.shapes(self.arguments), self._channels)
+        shapes = self.code.tried({**self.arguments, name: value}, self._scale)
+        return shapes is not None and is_student(
+            shapes, self.code.shapes(self.arguments), self._channels, self._graph.used
+        )
 
     @override
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> CustomConfig:
@@ -211,6 +236,11 @@ class CustomFamily(Family):
             if value not in known[name] and not self.takes(name, value):
                 raise ConfigError(f"{name} is {value}, but {self.name} takes {known[name]}")
         return CustomConfig.of(custom.scale, {**custom.values, **fields}, custom.input_range)
+
+
+def _nodes(count: Count, values: Sequence[int]) -> tuple[int, ...]:
+    """Values of a count from which a polynomial follows."""
+    return tuple(sorted({values[0], values[-1]} | (set() if count.what == "parts" else {values[len(values) // 2]})))
 
 
 def _custom(config: Config) -> CustomConfig:

@@ -54,12 +54,14 @@ class Builder(ABC):
         network = self._built(arguments)
         return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
-    def tried(self, arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]] | None:
-        """As `shapes`, where the network takes images, too; None where the code does not take these arguments."""
+    def tried(self, arguments: Mapping[str, Any], scale: int) -> dict[str, tuple[int, ...]] | None:
+        """As `shapes`; None where the code does not take these arguments, or its network enlarges by another scale."""
         try:
             network = self._built(arguments)
             with torch.no_grad():
-                network(torch.zeros(IMAGE, device=next(network.parameters()).device))
+                sr = network(torch.zeros(IMAGE, device=next(network.parameters()).device))
+                if sr.shape != (*IMAGE[:2], scale * IMAGE[2], scale * IMAGE[3]):
+                    return None
         except Exception:  # whatever the user's code may raise
             return None
         return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -41,6 +42,11 @@ class CostModel:
         self._rest = Fraction(0)
         self._rest = counted - self.flops(self._whole)
 
+    @property
+    def explained(self) -> bool:
+        """Whether the layers explain all FLOPs of the largest."""
+        return self._rest == 0
+
     def flops(self, shapes: Shapes) -> Fraction:
         """Fused multiply-adds for each LR pixel, of a network with parameters of these shapes."""
         sources = kept_parts(self._whole, shapes)
@@ -50,6 +56,29 @@ class CostModel:
             if term.parameter in shapes:
                 size = shapes[term.parameter]
                 total += term.factor * (size[0] if term.rows_only else math.prod(size))
+        return total
+
+
+class Interpolation:
+    """What is left of the FLOPs of students, as products of matrices in attention: a polynomial of the counts.
+
+    Of degree 1 in a number of parts and 2 in a width: exact where these are all that it depends on. `left` gives its
+    value for counts by name, at all combinations of two or three values of each.
+    """
+
+    def __init__(self, nodes: Mapping[str, Sequence[int]], left: Callable[[Mapping[str, int]], Fraction]) -> None:
+        self._nodes = nodes
+        points = itertools.product(*nodes.values())
+        self._values = {point: left(dict(zip(nodes, point, strict=True))) for point in points}
+
+    def __call__(self, counts: Mapping[str, int]) -> Fraction:
+        """By Lagrange's formula."""
+        total = Fraction(0)
+        for point, value in self._values.items():
+            share = Fraction(1)
+            for (name, nodes), own in zip(self._nodes.items(), point, strict=True):
+                share *= math.prod(Fraction(counts[name] - other, own - other) for other in nodes if other != own)
+            total += share * value
         return total
 
 

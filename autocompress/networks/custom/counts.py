@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from autocompress.networks.base import Count
@@ -14,19 +14,23 @@ MOST_VALUES = 16  # of one argument, in a space that is derived
 NARROWEST = 4  # channels
 
 
-def counts(code: Builder, arguments: Mapping[str, Any], channels: ChannelMap) -> dict[Count, tuple[int, ...]]:
+def counts(
+    code: Builder, arguments: Mapping[str, Any], channels: ChannelMap, used: Collection[str], scale: int
+) -> dict[Count, tuple[int, ...]]:
     """The arguments that a search may vary, with values that the code takes, up to the teacher's own.
 
     An argument is one where smaller values give networks that are the same with fewer channels or parts; `channels` are
-    the teacher's.
+    the teacher's, `used` the parameters in its graph, and `scale` is the factor by which all enlarge.
     """
     whole = code.shapes(arguments)
     found = {}
     for name, value in arguments.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 2:
             continue
-        shapes = {smaller: code.tried({**arguments, name: smaller}) for smaller in candidates(value)}
-        usable = [smaller for smaller, own in shapes.items() if own is not None and is_student(own, whole, channels)]
+        shapes = {smaller: code.tried({**arguments, name: smaller}, scale) for smaller in candidates(value)}
+        usable = [
+            smaller for smaller, own in shapes.items() if own is not None and is_student(own, whole, channels, used)
+        ]
         if usable:
             deep = code.shapes({**arguments, name: usable[0]}).keys() != whole.keys()
             least = [smaller for smaller in usable if deep or smaller >= NARROWEST]
@@ -41,9 +45,9 @@ def candidates(value: int) -> list[int]:
     return list(range(step, value, step))
 
 
-def is_student(shapes: Shapes, whole: Shapes, channels: ChannelMap) -> bool:
+def is_student(shapes: Shapes, whole: Shapes, channels: ChannelMap, used: Collection[str]) -> bool:
     """Whether a network of these shapes is the teacher's with fewer channels along its axes, or with fewer parts."""
-    if shapes == whole:
+    if all(shapes.get(name) == whole.get(name) for name in used):
         return False
     sources = kept_parts(whole, shapes)
     if shapes.keys() != whole.keys() and not sources:
@@ -53,6 +57,8 @@ def is_student(shapes: Shapes, whole: Shapes, channels: ChannelMap) -> bool:
         source = source_of(name, sources)
         if source not in whole or len(size) != len(whole[source]):
             return False
+        if source not in used:  # what is computed of others
+            continue
         for dimension, (ours, theirs) in enumerate(zip(size, whole[source], strict=True)):
             uses = channels.uses.get((source, dimension), ())
             if not uses and ours != theirs:

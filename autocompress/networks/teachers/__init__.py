@@ -1,14 +1,12 @@
 """The trained networks that ship with the package, and what a user may name as a teacher.
 
-Each is a file of weights with a JSON side file that says how it was made. This room is the top of `networks` and may
-import all of it.
+Each is a file of weights with a JSON side file that says how it was made. Students that ship are in `models`, and may
+be teachers too. This room is the top of `networks` and may import all of it.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,51 +14,32 @@ from autocompress.errors import CheckpointError, InvalidInput
 from autocompress.io import package_files
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.loading import load
+from autocompress.networks.models import Shipped, read_shipped
 from autocompress.networks.registry import find_family
 
 
-@dataclass(frozen=True)
-class Shipped:
-    """A teacher in the package: its file, and what is known of it (scores, training, licence)."""
-
-    name: str
-    file: Path
-    about: dict[str, Any]
-
-
 def shipped() -> dict[str, Shipped]:
+    """Every network in the package, by name: teachers, then students."""
+    return read_shipped(package_files.networks())
+
+
+def shipped_teachers() -> dict[str, Shipped]:
     """The teachers in the package, by name."""
-    teachers = {}
-    for name, file in package_files.teachers().items():
-        teachers[name] = Shipped(name, file, json.loads(file.with_suffix(".json").read_text(encoding="utf-8")))
-    return teachers
+    return read_shipped(package_files.teachers())
 
 
 def default_teacher(family: str) -> str:
     """The name of the teacher that a search over this family takes when none is named: the first that may be one."""
-    known = shipped()
+    known = shipped_teachers()
     own = [name for name, teacher in known.items() if teacher.about["family"] == family]
     if own or find_family(family).any_teacher:
         return (own or list(known))[0]
     raise CheckpointError(f"no teacher of the family {family} ships with the package; give one with --teacher FILE")
 
 
-def teacher_file(name_or_file: str) -> Path:
-    """The file of a shipped teacher by its name, or the given file; CheckpointError where neither exists."""
-    known = shipped()
-    if name_or_file in known:
-        return known[name_or_file].file
-    path = Path(name_or_file)
-    if not path.is_file():
-        raise CheckpointError(
-            f"{name_or_file}: no such file, and no shipped teacher of that name; shipped: {', '.join(known)}"
-        )
-    return path
-
-
 def load_teacher(name_or_file: str, **overrides: Any) -> SRNetwork:
-    """A shipped teacher by name, or the network in a file; see `load`."""
-    return load(teacher_file(name_or_file), **overrides)
+    """A shipped network by name, or the network in a file; see `load`."""
+    return load(name_or_file, **overrides)
 
 
 def load_target(

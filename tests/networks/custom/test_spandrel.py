@@ -36,7 +36,11 @@ NETWORKS: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]]]] = {  # ar
         {"dim": 16, "n_blocks": 2, "upscaling_factor": 2},
         {"dim": tuple(range(4, 17)), "n_blocks": (1, 2)},
     ),
-    "MoSR": ({"dim": 16, "n_block": 2, "upscale": 2}, {"dim": tuple(range(4, 17))}),
+    "MoSR": ({"dim": 16, "n_block": 2, "upscale": 2}, {"dim": tuple(range(4, 17)), "n_block": (1, 2)}),
+    "RealPLKSR": (
+        {"dim": 16, "n_blocks": 2, "upscaling_factor": 2},
+        {"dim": (4, 8, 12, 16), "n_blocks": (1, 2)},
+    ),
 }
 
 
@@ -53,7 +57,7 @@ def _torchvision() -> None:
 
 def made(name: str) -> nn.Module:
     torch.manual_seed(0)
-    package = importlib.import_module(f"spandrel.architectures.{name}")
+    package = importlib.import_module(f"spandrel.architectures.{name.removeprefix('Real')}")
     network: nn.Module = getattr(package, name)(**NETWORKS[name][0])
     return network.eval()
 

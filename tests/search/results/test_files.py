@@ -83,7 +83,7 @@ def test_student_json_describes_the_student(finished: FinishedSearch) -> None:
     for file in finished[0].path.glob("trials/*/student.json"):
         student = json.loads(file.read_text())
         assert {"family", "config", "scale", "flops", "params", "metrics", "provenance"} <= student.keys()
-        assert {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb"} == student["metrics"].keys()
+        assert {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "psnr_y_edge"} == student["metrics"].keys()
         assert {"teacher_digest", "recipe", "psnr_y_before_training", "versions"} <= student["provenance"].keys()
         network = autocompress.load(file.with_suffix(".safetensors"))
         assert student["params"] == sum(p.numel() for p in network.parameters())
