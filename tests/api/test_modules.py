@@ -34,6 +34,7 @@ def images(photos: Path) -> dict[str, Any]:
     return {"train": photos, "val": photos, "steps": 2, "allow_weak_teacher": True, "progress": False}
 
 
+@pytest.mark.slow
 def test_a_search_makes_students_of_its_class(own: type[nn.Module], here: Path, photos: Path) -> None:
     torch.manual_seed(0)
     call = {"teacher": own(feat=12), "set": ["feat=12"], "input_range": 1, "budget_flops": "500M", "out": here / "run"}

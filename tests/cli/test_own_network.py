@@ -173,6 +173,7 @@ def test_a_teacher_and_a_target_of_the_same_code(call: Call, own: Path, photos: 
     assert max(student.config["arguments"]["feat"] for student in made) <= 12
 
 
+@pytest.mark.slow
 def test_a_joint_front_of_own_code_and_a_known_file(call: Call, own: Path, photos: Path, teacher_file: Path) -> None:
     shutil.copy(teacher_file, own / "tiny.pth")
     ended = call(*search(photos, "--teacher", "tiny.pth", "--trials", "6", "--budget-flops", "2G"))

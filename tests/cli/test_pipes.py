@@ -42,7 +42,7 @@ def test_ctrl_c_in_any_command_is_one_line_and_code_130(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    loading = ("autocompress.networks.teachers.shipped", "autocompress.networks.teachers.load_teacher")
+    loading = ("autocompress.networks.teachers.shipped_teachers", "autocompress.networks.teachers.load_teacher")
     for place in (*loading, "autocompress.evaluation.scores.pairs"):
         monkeypatch.setattr(place, interrupted)
     assert call(*words) == (130, "", "Interrupted.\n")

@@ -38,6 +38,7 @@ def test_what_varies(call: Call, own: Path) -> None:
         torch.testing.assert_close(network(x), OwnNetwork(feat=12, blocks=3)(x))
 
 
+@pytest.mark.slow
 def test_a_search_and_students_as_programs(call: Call, own: Path, photos: Path) -> None:
     network = ("--teacher", "own.pt2", "--input-range", "1", "--budget-flops", "500M", "--out", "run")
     ended = call("search", *network, *images(photos), "--trials", "2", "--workers", "2")

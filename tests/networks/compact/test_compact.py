@@ -157,6 +157,7 @@ def test_a_start_of_any_teacher(scale: int) -> None:
         assert F.mse_loss(student(lr), teacher(lr)) < F.mse_loss(nearest, teacher(lr))
 
 
+@pytest.mark.slow
 def test_a_search_and_a_training_take_an_edsr_as_teacher(
     call: Call, here: Path, photos: Path, teacher_file: Path, tmp_path: Path
 ) -> None:
