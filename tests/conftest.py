@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import torch
 from helpers.browser import browser, open_page  # noqa: F401 (fixtures)
@@ -28,6 +29,9 @@ from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import write_pareto
 
 torch.set_num_threads(1)
+# one case may take as long as the machine makes it: the first one imports, and other processes are at work
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

@@ -152,7 +152,7 @@ def message(read: Callable[[], object]) -> str:
 
 def fuzz(times: int) -> Callable[..., Any]:
     quiet = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    return examples(max_examples=times, deadline=None, suppress_health_check=quiet, derandomize=True)
+    return examples(max_examples=times, suppress_health_check=quiet, derandomize=True)
 
 
 @pytest.fixture(autouse=True)

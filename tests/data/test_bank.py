@@ -137,7 +137,7 @@ def dihedral(patch: Tensor) -> list[Tensor]:
     return turned + [image.flip(2) for image in turned]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.sampled_from([2, 3, 4]),
     st.integers(1, 6),

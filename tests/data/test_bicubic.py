@@ -63,14 +63,14 @@ def test_released_lr_images_of_set5_bit_for_bit(shared: Path, scale: int) -> Non
         np.testing.assert_array_equal(downscale(hr[:height, :width], scale), released, err_msg=name)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(scales, st.integers(1, 9), st.integers(1, 9), st.integers(0, 999))
 def test_downscale_equals_direct_computation(scale: int, height: int, width: int, seed: int) -> None:
     image = noise(height * scale, width * scale, seed)
     np.testing.assert_array_equal(downscale(image, scale), imresize(image, height, width))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(scales, st.integers(1, 12), st.integers(1, 12), st.integers(0, 999))
 def test_upscale_equals_direct_computation(scale: int, height: int, width: int, seed: int) -> None:
     image = noise(height, width, seed)

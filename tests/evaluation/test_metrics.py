@@ -39,7 +39,7 @@ sizes = st.integers(20, 48)
 cases = given(sizes, sizes, st.integers(0, 99), st.floats(0.5, 60), st.integers(0, 4))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @cases
 def test_equal_to_scikit_image(height: int, width: int, seed: int, noise: float, border: int) -> None:
     sr, hr = two_images(height, width, seed, noise)

@@ -297,7 +297,7 @@ def outside(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("place", [".locks", ".building"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.text(st.sampled_from("+.ab~ \n\\*é"), min_size=1, max_size=8).filter(lambda name: name not in {".", ".."})
 )

@@ -97,7 +97,7 @@ def test_a_whole_entry_is_not_built_again_nor_one_that_was_copied(folder: Path, 
     assert opened().stat().st_ino == inode
 
 
-@examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.integers(0, 5119), byte=st.integers(0, 255), length=st.integers(0, 6000))
 def test_any_other_content_is_noticed(tmp_path: Path, position: int, byte: int, length: int) -> None:
     folder, recorded = tmp_path / "entry", tmp_path / "recorded.json"

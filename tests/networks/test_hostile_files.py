@@ -172,7 +172,7 @@ NAMES = st.sampled_from([*weights(), "conv_first.bias", "body.3.conv1.weight", "
 SHAPES = st.lists(st.integers(0, 7), max_size=5)
 
 
-@examples(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(NAMES, SHAPES, min_size=1, max_size=4), gone=st.lists(NAMES, max_size=2))
 def test_any_shapes_are_one_line_or_a_network(tmp_path: Path, changes: dict[str, list[int]], gone: list[str]) -> None:
     tensors: dict[str, Tensor] = weights() | {name: torch.zeros(shape) for name, shape in changes.items()}

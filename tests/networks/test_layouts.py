@@ -149,7 +149,7 @@ WORDS = st.sampled_from(["params", "model", "net_g", "state_dict", "generator", 
 PREFIXES = st.lists(st.sampled_from(["module", "_orig_mod", "model", "net", "generator", "g"]), max_size=4)
 
 
-@examples(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(folders=st.lists(WORDS, max_size=4), prefixes=PREFIXES, beside=st.booleans(), zipped=st.booleans())
 def test_any_nesting_and_any_prefixes(
     tmp_path: Path, folders: list[str], prefixes: list[str], beside: bool, zipped: bool

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 from typer.main import get_command
 
@@ -76,13 +75,11 @@ def any_settings(draw: st.DrawFn) -> Settings:
     )
 
 
-@examples(deadline=None)
 @given(any_settings())
 def test_the_command_gives_the_settings_again(settings: Settings) -> None:
     assert read(settings.command) == settings
 
 
-@examples(deadline=None)
 @given(any_settings(), st.none() | WORD, st.booleans())
 def test_config_json_gives_the_settings_again(settings: Settings, storage: str | None, extend: bool) -> None:
     settings = dataclasses.replace(settings, storage=storage, extend=extend)

@@ -65,7 +65,7 @@ def test_it_is_what_its_paper_says() -> None:
     assert made(torch.rand(1, 3, 1, 4)).shape == (1, 3, 3, 12)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(configs)
 def test_closed_forms_and_reading(config: CompactConfig) -> None:
     made = FAMILY.build(config)

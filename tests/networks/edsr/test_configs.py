@@ -26,7 +26,7 @@ def test_baseline_costs_what_the_literature_says() -> None:
         assert FAMILY.params(EDSRConfig(2, 16, 6 // num_layer, num_layer)) == FAMILY.params(EDSRConfig(2, 16, 3))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(configs)
 def test_closed_forms_equal_the_built_network(config: EDSRConfig) -> None:
     network = FAMILY.build(config)

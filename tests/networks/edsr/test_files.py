@@ -51,7 +51,7 @@ def test_the_moving_average_is_preferred(tmp_path: Path) -> None:
     )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(configs)
 def test_every_width_is_inferred(config: EDSRConfig) -> None:
     read = FAMILY.read(FAMILY.build(config).state_dict())

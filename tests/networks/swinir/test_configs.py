@@ -29,7 +29,7 @@ def test_presets_are_counted_as_fvcore_does(config: SwinIRConfig) -> None:
     assert FAMILY.params(config) == flops.count_params(made)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(configs(), st.booleans())
 def test_closed_forms_equal_the_built_network(config: SwinIRConfig, grad: bool) -> None:
     made = FAMILY.build(config)

@@ -22,7 +22,7 @@ from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.networks.weights import digest
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(configs(), st.booleans())
 def test_every_count_is_inferred(config: SwinIRConfig, buffers: bool) -> None:
     with torch.device("meta"):

@@ -47,7 +47,7 @@ def replaced(content: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["config.json", "times.json", "crops/crops.json", "student.json"])
-@examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_of_another_shape_is_read_or_named(copied: RunFolder, name: str, data: st.DataObject) -> None:
     file = copied.students()[0].file.with_name(name) if name == "student.json" else copied.path / name

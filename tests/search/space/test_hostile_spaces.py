@@ -108,7 +108,7 @@ spaces = st.fixed_dictionaries(
 )
 
 
-@examples(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=spaces | scalars | specs)
 def test_any_content_is_a_space_or_one_line(tmp_path: Path, content: object) -> None:
     (tmp_path / "any.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -120,7 +120,7 @@ def test_any_content_is_a_space_or_one_line(tmp_path: Path, content: object) -> 
     assert made is None or isinstance(made, SearchSpace)
 
 
-@examples(max_examples=150, deadline=None)
+@examples(max_examples=150)
 @given(text=st.text(max_size=40) | st.text("[]{}&*!:-?|>%@`#,'\" \n19.e", max_size=30))
 def test_any_text_is_a_value_or_one_line(text: str) -> None:
     try:
