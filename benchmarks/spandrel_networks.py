@@ -17,7 +17,7 @@ import importlib.util
 import sys
 import time
 from collections import Counter
-from types import ModuleType
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -65,7 +65,10 @@ SIDE, IMAGES = 48, 6
 
 def main() -> None:
     """Print a line for each network, and what stays."""
-    _stub_torchvision()
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    from helpers.torchvision_stub import stand_in_for_torchvision
+
+    stand_in_for_torchvision()
     names = sys.argv[1:] or list(NETWORKS)
     print("| network | varies | exact to | formula / fvcore, whole and half | refitted | copied | spandrel | s |")
     print("|---|---|---|---|---|---|---|---|")
@@ -134,16 +137,6 @@ def _images(seed: int = 0) -> Tensor:
 def _psnr(computed: Tensor, expected: Tensor) -> float:
     power = (expected.amax() - expected.amin()).square()
     return float(10 * torch.log10(power / F.mse_loss(computed, expected)))
-
-
-def _stub_torchvision() -> None:
-    """spandrel imports some names from it, for networks that are not tried here."""
-    if importlib.util.find_spec("torchvision") is None:
-        for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional"):
-            module = ModuleType(name)
-            module.__spec__ = importlib.machinery.ModuleSpec(name, None)
-            sys.modules[name] = module
-        module.InterpolationMode = module.rotate = module.normalize = None  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Each family has a folder, which holds all that is particular to it; `registry` is the list of them, and the one module
 that names them. This room may import shrink, data, compute and io. Inside it, from the top: teachers, loading,
-descriptions, models, registry, the families, then what they share (weights, base, upscaling).
+descriptions, models, registry, the families, then what they share (graph_family, weights, base,
+upscaling).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The Compact family: all that is particular to it stands in this folder, and only `registry` names it.
 
-`CompactFamily` declares what networks.base.Family asks of a family; `network` is the config and the network, `teaching`
-makes students of teachers of other families. Students of a Compact teacher are the engine's. It may import `networks`
-(base, weights, recipes), `shrink` and what is below them, and no other family.
+`CompactFamily` declares what networks.graph_family asks of a family; `network` is the config and the network,
+`teaching` makes students of teachers of other families. Students of a Compact teacher are the engine's. It may import
+`networks` (base, graph_family, weights, recipes), `shrink` and what is below them, and no other family.
 """
 
 from __future__ import annotations
@@ -10,33 +10,26 @@ from __future__ import annotations
 import math
 import re
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.compute import flops
 from autocompress.errors import CheckpointError, ConfigError
-from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
+from autocompress.networks.base import Config, Count, Shrinker, SRNetwork, Weights
 from autocompress.networks.compact import teaching
 from autocompress.networks.compact.network import SCALES, Compact, CompactConfig
+from autocompress.networks.graph_family import GraphFamily
 from autocompress.networks.weights import check_tensors, with_weights
-from autocompress.shrink.axes import AxisTable
-from autocompress.shrink.density import Densities
-from autocompress.shrink.engine import Projection
-from autocompress.shrink.graph import Graph
 from autocompress.shrink.init import Init
-from autocompress.shrink.observation import Teacher, observe
 
 
-class CompactFamily(Family):
+class CompactFamily(GraphFamily):
     """A row of convolutions with PReLU, of which a network of any family can be the teacher."""
 
     name = "compact"
     config_class = CompactConfig
     network_class = Compact
-    parts = ()
     counts = (Count("num_feat", 1, "features"), Count("num_conv", 1, "convolutions"))
-    inits = (Init.PROJECTION, Init.COPY, Init.SCRATCH)
     any_teacher = True
 
     @override
@@ -90,47 +83,24 @@ class CompactFamily(Family):
         return "from realesrgan.archs.srvgg_arch import SRVGGNetCompact", build
 
     @override
-    def axes(self, network: SRNetwork) -> AxisTable:
-        raise ConfigError(f"students of {self.name} start by {', '.join(self.inits)}; leave --init out")
+    def captured(self, network: SRNetwork) -> nn.Module:
+        """Its body: the image that is added to what that computes has no weights."""
+        assert isinstance(network, Compact)
+        return network.body
 
     @override
     def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
-        """The same for students that are refitted and for those that copy channels."""
-        self.check_init(init, teacher)
         if isinstance(teacher, Compact):
-            return observe(_captured(teacher, lr), lr, seed)
+            return super().analyse(teacher, lr, init, seed)
+        self.check_init(init, teacher)
         return teaching.analyse(teacher, lr, seed)
 
     @override
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
-        if not isinstance(teacher, Compact):
-            start = teaching.Start(lr, analysis)
-            return lambda config: start(_compact(config))
-        project = Projection(_captured(teacher, lr), lr, analysis, refit=init == Init.PROJECTION)
-
-        def student(config: Config) -> SRNetwork:
-            network = Compact(_compact(config)).to(lr.device).eval()
-            project(network.body)
-            return network
-
-        return student
-
-    @override
-    def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
-        return self.analyse(teacher, lr, Init.PROJECTION, seed)
-
-    @override
-    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
-        return self.shrinker(teacher, lr, Init.PROJECTION, analysis)
-
-    @override
-    def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
-        self.axes(teacher)
-        return {}
-
-    @override
-    def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
-        raise ConfigError("no densities of a Compact are read; leave --prune out")
+        if isinstance(teacher, Compact):
+            return super().shrinker(teacher, lr, init, analysis)
+        start = teaching.Start(lr, analysis)
+        return lambda config: start(_compact(config))
 
     @override
     def limits(self, teacher: Config) -> dict[str, float]:
@@ -143,9 +113,3 @@ class CompactFamily(Family):
 def _compact(config: Config) -> CompactConfig:
     assert isinstance(config, CompactConfig)
     return config
-
-
-def _captured(teacher: Compact, lr: Tensor) -> Teacher:
-    """Its body, which is all that has weights."""
-    with torch.no_grad():
-        return Teacher(Graph.capture(teacher.body.to(lr.device).eval(), lr[:1]))

@@ -2,7 +2,8 @@
 
 `code` runs the user's file and builds its networks, `counts` finds the arguments that a search may vary, `cost` counts
 FLOPs by formula, `network` is the config and the network. All shrinking is the engine's, by the network's graph. It may
-import `networks` (base, weights, recipes), `shrink`, `compute` and what is below them, and no other family.
+import `networks` (base, graph_family, weights, recipes), `shrink`, `compute` and what is below them, and no other
+family.
 """
 
 from __future__ import annotations
@@ -17,32 +18,26 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.compute import flops
-from autocompress.errors import ConfigError, InvalidInput
-from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
+from autocompress.errors import ConfigError
+from autocompress.networks.base import Config, Count, SRNetwork, Weights
 from autocompress.networks.custom.code import Builder, matching
 from autocompress.networks.custom.cost import CostModel, Interpolation
 from autocompress.networks.custom.counts import counts, is_student
 from autocompress.networks.custom.input_range import in_best_range
 from autocompress.networks.custom.network import CustomConfig, CustomNetwork, measured_scale
-from autocompress.shrink.axes import AxisTable
+from autocompress.networks.graph_family import GraphFamily
 from autocompress.shrink.channels import ChannelMap, fixed_parameters
-from autocompress.shrink.density import Densities
-from autocompress.shrink.engine import Projection
 from autocompress.shrink.graph import Graph
-from autocompress.shrink.init import Init
-from autocompress.shrink.observation import Teacher, observe
 
 COUNTED_SIDE = 48  # LR pixels of the image on which fvcore counts, as `flops.count_flops` does
 
 
-class CustomFamily(Family):
+class CustomFamily(GraphFamily):
     """The networks that a user's code builds of `arguments`, and of smaller ones; its name is the callable's."""
 
     config_class = CustomConfig
     network_class = CustomNetwork
-    parts = ()
     derives_space = True
-    inits = (Init.PROJECTION, Init.COPY, Init.SCRATCH)
 
     def __init__(self, code: Builder, arguments: Mapping[str, Any]) -> None:
         self.name = code.name
@@ -170,46 +165,15 @@ class CustomFamily(Family):
         return self.code.importing, f"network = {self.name}({arguments})"
 
     @override
-    def axes(self, network: SRNetwork) -> AxisTable:
-        raise ConfigError(f"students of {self.name} start by projection, copy or from scratch; leave --init out")
+    def captured(self, network: SRNetwork) -> nn.Module:
+        """The user's own module."""
+        assert isinstance(network, CustomNetwork)
+        return network.network
 
     @override
-    def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
-        """The same for students that are refitted and for those that copy channels."""
-        if init not in (Init.PROJECTION, Init.COPY):
-            self.axes(teacher)
-        return self.analyse_for_projection(teacher, lr, seed)
-
-    @override
-    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
-        module, images = _scaled(teacher, lr)
-        captured = Teacher(Graph.capture(module, images[:1]))
-        project = Projection(captured, images, analysis, refit=init == Init.PROJECTION)
-
-        def student(config: Config) -> SRNetwork:
-            network = self.build(config).to(lr.device).eval()
-            project(network.network)
-            return network
-
-        return student
-
-    @override
-    def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
-        module, images = _scaled(teacher, lr)
-        return observe(Teacher(Graph.capture(module, images[:1])), images, seed)
-
-    @override
-    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
-        return self.shrinker(teacher, lr, Init.PROJECTION, analysis)
-
-    @override
-    def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
-        self.axes(teacher)
-        return {}
-
-    @override
-    def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
-        raise InvalidInput(f"{self.name} is of your own code, of which no densities are read; leave --prune out")
+    def images_for(self, network: SRNetwork, lr: Tensor) -> Tensor:
+        assert isinstance(network, CustomNetwork)
+        return lr * network.input_range
 
     @override
     def counts_of(self, config: Config) -> dict[str, float]:
@@ -250,9 +214,3 @@ def _custom(config: Config) -> CustomConfig:
 
 def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, bool | int | float | str | list | tuple)
-
-
-def _scaled(teacher: SRNetwork, lr: Tensor) -> tuple[nn.Module, Tensor]:
-    """The user's own module, and images in its range."""
-    assert isinstance(teacher, CustomNetwork)
-    return teacher.network.to(lr.device).eval(), lr * teacher.input_range

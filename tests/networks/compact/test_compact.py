@@ -4,15 +4,14 @@ import importlib
 import importlib.machinery
 import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 from helpers.command_line import Call, assert_refused
 from helpers.network_files import fvcore_total
 from helpers.swinir_networks import random_swinir
+from helpers.torchvision_stub import stand_in_for_torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -209,12 +208,7 @@ def test_a_teacher_of_its_own_is_trained(call: Call, here: Path, photos: Path) -
 
 @pytest.mark.skipif(importlib.util.find_spec("spandrel") is None, reason="spandrel is not installed; it is an extra")
 def test_spandrel_recognises_a_student(call: Call, here: Path) -> None:
-    if importlib.util.find_spec("torchvision") is None:  # of which spandrel imports two names, for other networks
-        for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional"):
-            module = ModuleType(name)
-            module.__spec__ = importlib.machinery.ModuleSpec(name, None)
-            sys.modules.setdefault(name, module)
-            module.InterpolationMode = module.rotate = module.normalize = None  # type: ignore[attr-defined]
+    stand_in_for_torchvision()
     made = network(CompactConfig(2, 6, 2))
     torch.save({"params": made.state_dict()}, "mine.pth")
     ended = call("export", "mine.pth", "--out", "models", "--format", "pth")

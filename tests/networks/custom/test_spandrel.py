@@ -6,14 +6,13 @@ import importlib
 import importlib.machinery
 import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 from helpers.command_line import Call
+from helpers.torchvision_stub import stand_in_for_torchvision
 from torch import nn
 
 from autocompress.compute.flops import count_flops
@@ -46,13 +45,7 @@ NETWORKS: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]]]] = {  # ar
 
 @pytest.fixture(scope="module", autouse=True)
 def _torchvision() -> None:
-    """spandrel imports two names from it, for networks that are not tried here."""
-    if importlib.util.find_spec("torchvision") is None:
-        for name in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional"):
-            module = ModuleType(name)
-            module.__spec__ = importlib.machinery.ModuleSpec(name, None)
-            sys.modules[name] = module
-        module.InterpolationMode = module.rotate = module.normalize = None  # type: ignore[attr-defined]
+    stand_in_for_torchvision()
 
 
 def made(name: str) -> nn.Module:
