@@ -46,6 +46,12 @@ def export(
             raise InvalidInput(f"--trial is for a run folder, and {source} is a {kind}; leave --trial out")
         file = file or Path(source)
         return export_file(file, file.stem, out, formats, overrides, fp16)
+    if not Path(source).exists():
+        known = ", ".join(package_files.networks())
+        raise InvalidInput(
+            f"{source}: no such folder or file, and no shipped network of that name; give the folder that "
+            f"`autocompress search` printed, a student's file, or one of {known}"
+        )
     run = RunFolder.existing(Path(source))
     if (code := overrides.pop("code", None)) is not None:
         know_code(code, overrides.pop("set", None) or ())

@@ -75,10 +75,7 @@ def _check_zip(path: Path) -> None:
             "torch.save(torch.jit.load(FILE).state_dict(), ...)"
         )
     if "archive_format" in names or "serialized_exported_program.json" in names:
-        raise CheckpointError(
-            f"{path}: a program of torch.export, which is code and is not run; save the weights in it with "
-            "torch.save(torch.export.load(FILE).state_dict, ...)"
-        )
+        raise CheckpointError(f"{path}: a program of torch.export, which is read by its name; call it {path.stem}.pt2")
     if "data.pkl" not in names:
         what = "arrays of NumPy" if any(name.endswith(".npy") for name in names) else "a zip archive of other files"
         raise CheckpointError(f"{path}: {what}, but a file of weights is needed; {_WANTED}")

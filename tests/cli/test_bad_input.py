@@ -82,7 +82,7 @@ BAD_INPUT = {
     "pareto listed --json": ("listed", "no run of autocompress search"),
     "report empty": ("empty: has no config.json, so it is no run",),
     "report file": ("file: no such folder",),
-    "export missing --out there": ("missing: no such folder",),
+    "export missing --out there": ("missing: no such folder or file", "a student's file, or one of edsr-baseline-x2,"),
     "export bomb.pth --out there": ("could run code",),
     "evaluate bicubic --data missing": ("missing: no such folder",),
     "evaluate bicubic --data broken": ("half.png: cannot be read as an image",),
