@@ -24,6 +24,7 @@ from autocompress.data.bicubic import downscale
 from autocompress.data.images import IMAGE_SUFFIXES, read_image, read_size
 from autocompress.data.layouts import MADE, find_layout, images_in, lr_files, lr_of, refuse_mixed
 from autocompress.errors import DataError
+from autocompress.names import name_bytes
 
 BLOCK = 16  # LR pixels a side, in which an LR image is compared with its HR image
 MOST_APART = 25.0  # levels; degraded images are a few apart, other photographs 40 to 100
@@ -282,4 +283,4 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def _shuffle_key(name: str, seed: int) -> bytes:
-    return blake2b(f"{seed} {name}".encode(), digest_size=16).digest()
+    return blake2b(name_bytes(f"{seed} {name}"), digest_size=16).digest()
