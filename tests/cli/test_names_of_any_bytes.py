@@ -49,9 +49,9 @@ def test_a_search_and_all_that_comes_after_it(call: Call, odd: list[object], her
 
 def test_one_network(call: Call, odd: list[object], here: Path) -> None:
     student = ("distill", "edsr", "--set", "num_feat=4", "--set", "num_block=1", "--teacher", f"{ODD}.pth")
-    ended = call(*student, "--train", ODD, "--val", ODD, "--data", ODD, "--steps", "2", "--out", f"{ODD}.safetensors")
+    ended = call(*student, "--train", ODD, "--val", ODD, "--data", ODD, "--steps", "2", "--out", f"o{ODD}.safetensors")
     assert ended.code == 0, ended.err
-    for command in (["evaluate", f"{ODD}.safetensors", "--data", ODD], ["upscale", f"{ODD}.pth", ODD, f"up{ODD}"]):
+    for command in (["evaluate", f"o{ODD}.safetensors", "--data", ODD], ["upscale", f"{ODD}.pth", ODD, f"up{ODD}"]):
         ended = call(*command)
         assert ended.code == 0, ended.err
     assert sorted(os.listdir(os.fsencode(here / f"up{ODD}")))[0] == b"n\xff\xfe0.png"  # noqa: PTH208

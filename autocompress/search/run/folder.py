@@ -210,13 +210,23 @@ class RunFolder:
         """A context for work in a run: StorageError, whatever that led to, where somebody has removed its folder."""
         try:
             yield
+            self.check_there()
+        except StorageError:
+            raise
         except Exception as error:
-            if self.exists():
-                raise
+            try:
+                self.check_there()
+            except StorageError as gone:
+                raise gone from error
+            raise
+
+    def check_there(self) -> None:
+        """Raise StorageError if there is no run in the folder any more."""
+        if not self.exists():
             raise StorageError(
                 f"{self.path}: {CONFIG} was removed while the run was worked on; remove what is left of the folder, "
                 "and the same command begins anew"
-            ) from error
+            )
 
     def _sweep(self) -> None:
         """Remove temporary files of dead processes: of config.json, which only a search writes, and any old ones."""
