@@ -33,11 +33,12 @@ def family(name: str, **arguments: object) -> CustomFamily:
         (family("IMDN", nf=64, num_modules=2, upscale=2),
          {"nf": tuple(range(16, 65, 4)), "num_modules": (1, 2)}, {"nf": 40, "num_modules": 1}),
         (family("SMFANet", dim=12, n_blocks=2, upscaling_factor=2),
-         {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2)}, {"dim": 8, "n_blocks": 1}),
+         {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2),
+          "ffn_scale": (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)}, {"dim": 8, "n_blocks": 1, "ffn_scale": 1.25}),
     ],
 )  # fmt: skip
 def test_what_varies_and_what_it_costs(
-    made: CustomFamily, varies: dict[str, tuple[int, ...]], student: dict[str, int]
+    made: CustomFamily, varies: dict[str, tuple[float, ...]], student: dict[str, float]
 ) -> None:
     teacher = made.config()
     assert teacher.scale == 2
