@@ -34,7 +34,7 @@ def test_the_best_is_never_stopped_and_the_reason_names_who_is_better() -> None:
     assert rule.stops(0, small) is None
     assert rule.stops(0, large) is None
     assert rule.stops(0, worse) == "33.90 dB before training; trial 0 has 34.00 dB at no more cost"
-    assert rule.stops(33, worse) == "after 33 steps it has 33.90 dB, and trial 0 has 34.00 dB at no more cost"
+    assert rule.stops(33, worse) == "33.90 dB after 33 steps; trial 0 has 34.00 dB at no more cost"
 
 
 def test_a_trial_does_not_stop_itself() -> None:
