@@ -77,7 +77,7 @@ def is_student(shapes: Shapes, whole: Shapes, channels: ChannelMap, used: Collec
             continue
         for dimension, (ours, theirs) in enumerate(zip(size, whole[source], strict=True)):
             uses = channels.uses.get((source, dimension), ())
-            if not uses and ours != theirs:
+            if ours > theirs or (not uses and ours != theirs):
                 return False
             if len(uses) == 1 and not sources:
                 rows = uses[0].rows
@@ -92,4 +92,4 @@ def is_student(shapes: Shapes, whole: Shapes, channels: ChannelMap, used: Collec
             if len(others) == len(uses) - 1:
                 left = gone - sum(rows.numel() - size * rows.shape[1] for size, rows in others)
                 sizes.setdefault(use.axis, set()).add(len(use.rows) - left / use.rows.shape[1])
-    return all(len(found) == 1 and 1 <= min(found) <= channels.axes[axis].size for axis, found in sizes.items())
+    return all(len(found) == 1 and min(found) >= 1 for found in sizes.values())

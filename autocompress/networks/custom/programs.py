@@ -141,8 +141,8 @@ class ProgramFamily(CustomFamily):
         return found
 
     @override
-    def takes(self, name: str, value: float) -> bool:
-        return 1 <= value <= int(self.arguments[name])
+    def takes(self, values: Mapping[str, float]) -> bool:
+        return all(1 <= value <= int(self.arguments[name]) for name, value in values.items())
 
     @override
     def fixed(self) -> dict[str, str]:
