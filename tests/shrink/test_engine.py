@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.plain_networks import ECBSR, ETDS, PlainUSR, PlainUSRTiny
 from helpers.sr_networks import IMDN, RLFN, SMFANet
 from torch import Tensor, nn
 
@@ -22,6 +23,10 @@ NETWORKS: dict[str, tuple[Build, tuple[float, ...], tuple[float, ...], tuple[flo
     "RLFN": (RLFN, (12, 2, 6, 3), (8, 2, 4, 3), (12, 2, 6, 2)),
     "IMDN": (IMDN, (32, 3, 2), (16, 3, 2), (32, 2, 2)),
     "SMFANet": (SMFANet, (12, 3, 2.0, 2), (8, 3, 2.0, 2), (12, 2, 2.0, 2)),
+    "PlainUSR": (PlainUSR, (16, 12, 8, 4), (12, 8, 6, 4), (16, 12, 4, 4)),
+    "PlainUSRTiny": (PlainUSRTiny, (16, 8), (12, 6), (16, 4)),
+    "ECBSR": (ECBSR, (16, 3), (12, 3), (16, 2)),
+    "ETDS": (ETDS, (16, 3), (12, 3), (16, 2)),
 }
 
 
@@ -70,6 +75,21 @@ def test_smaller_students_compute_nearly_what_the_teacher_does(name: str) -> Non
         untrained = error(student, teacher, lr)
         project(student)
         assert error(student, teacher, lr) < min(0.25, untrained / 4)
+
+
+@torch.no_grad()
+def test_an_axis_grows_where_another_shrinks() -> None:
+    """With fewer channels in PlainUSR's middle block more pass by: copies, read by nothing before they are trained."""
+    teacher, lr = made("PlainUSR"), images()
+    captured = Teacher(Graph.capture(teacher, lr[:1]))
+    project = Projection(captured, lr, observe(captured, lr, 0), refit=False)
+    student = PlainUSR(16, 12, 4, 4).eval()
+    project(student)
+    written = student.block2.body[2].weight
+    assert torch.equal(written[4:8], written[8:12])
+    read = student.block3.body[0].weight.square().sum((0, 2, 3))
+    assert (read[4:8] > 0).all()
+    assert (read[8:12] == 0).all()
 
 
 def test_the_same_student_every_time_and_the_teacher_as_it_was() -> None:

@@ -180,13 +180,16 @@ class CustomFamily(GraphFamily):
         values = _custom(config).values
         return {count.field: values[count.field] for count in self.counts if count.field in values}
 
-    def takes(self, name: str, value: int) -> bool:
-        """Whether a value that is not in the derived space gives a student, too."""
-        return self._tried(name, value)
+    def takes(self, values: Mapping[str, int]) -> bool:
+        """Whether these values together give a student, among them some that are not in the derived space.
+
+        That has what the code takes beside the teacher's other values: where a count may exceed no other, say, fewer.
+        """
+        return self._tried(tuple(sorted(values.items())))
 
     @functools.lru_cache(maxsize=1000)  # noqa: B019  (a family lives as long as the process)
-    def _tried(self, name: str, value: int) -> bool:
-        shapes = self.code.tried({**self.arguments, name: value}, self._scale)
+    def _tried(self, values: tuple[tuple[str, int], ...]) -> bool:
+        shapes = self.code.tried({**self.arguments, **dict(values)}, self._scale)
         return shapes is not None and is_student(
             shapes, self.code.shapes(self.arguments), self._channels, self._graph.used
         )
@@ -194,11 +197,13 @@ class CustomFamily(GraphFamily):
     @override
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> CustomConfig:
         custom, known = _custom(teacher), {count.field: values for count, values in self.values.items()}
-        for name, value in fields.items():
+        for name in fields:
             if name not in known:
                 raise ConfigError(f"{name} is nothing that varies in {self.name}; {', '.join(known)} do")
-            if value not in known[name] and not self.takes(name, value):
-                raise ConfigError(f"{name} is {value}, but {self.name} takes {known[name]}")
+        other = [name for name, value in fields.items() if value not in known[name]]
+        if other and not self.takes(fields):
+            name, others = other[0], "" if len(fields) == 1 else ", with the others as given"
+            raise ConfigError(f"{name} is {fields[name]}, but {self.name} takes {known[name]}{others}")
         return CustomConfig.of(custom.scale, {**custom.values, **fields}, custom.input_range)
 
 

@@ -61,9 +61,9 @@ def is_student(shapes: Shapes, whole: Shapes, channels: ChannelMap, used: Collec
             continue
         for dimension, (ours, theirs) in enumerate(zip(size, whole[source], strict=True)):
             uses = channels.uses.get((source, dimension), ())
-            if not uses and ours != theirs:
+            if ours > theirs or (not uses and ours != theirs):
                 return False
             if len(uses) == 1 and not sources:
                 rows = uses[0].rows
                 sizes.setdefault(uses[0].axis, set()).add((ours - theirs + rows.numel()) / rows.shape[1])
-    return all(len(found) == 1 and 1 <= min(found) <= channels.axes[axis].size for axis, found in sizes.items())
+    return all(len(found) == 1 and min(found) >= 1 for found in sizes.values())

@@ -140,8 +140,8 @@ class ProgramFamily(CustomFamily):
         return found
 
     @override
-    def takes(self, name: str, value: int) -> bool:
-        return 1 <= value <= int(self.arguments[name])
+    def takes(self, values: Mapping[str, int]) -> bool:
+        return all(1 <= value <= int(self.arguments[name]) for name, value in values.items())
 
     @override
     def fixed(self) -> dict[str, str]:

@@ -72,14 +72,10 @@ class Intervals:
         if self.enough:
             trainings = sum(map(len, self.repeats.values()))
             source = f"measured in {trainings} trainings of {len(self.repeats)} of these students"
+        few = f" All choices rest on these {images}; more (--val) would make them surer." if self.valid.are_few else ""
         return (
             f"± is the {LEVEL:.0%} interval of the difference to the pick: over {images} validation images, "
-            f"compared one by one, and over seeds (a standard deviation of {self.seeds.sd:.3f} dB, {source})."
-            + (
-                f" All choices rest on these {images}; more (--val) would make them surer."
-                if self.valid.are_few
-                else ""
-            )
+            f"compared one by one, and over seeds (a standard deviation of {self.seeds.sd:.3f} dB, {source}).{few}"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -17,11 +17,15 @@ from autocompress.networks.custom import CustomFamily
 from autocompress.networks.custom.code import Code
 from autocompress.networks.custom.network import CustomNetwork
 
-NETWORKS = Path(__file__).parents[2] / "helpers" / "sr_networks.py"
+HELPERS = Path(__file__).parents[2] / "helpers"
 
 
-def family(name: str, **arguments: object) -> CustomFamily:
-    return CustomFamily(Code(NETWORKS, name), arguments)
+def family(name: str, file: str = "sr_networks.py", **arguments: object) -> CustomFamily:
+    return CustomFamily(Code(HELPERS / file, name), arguments)
+
+
+def plain(name: str, **arguments: object) -> CustomFamily:
+    return family(name, "plain_networks.py", **arguments)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,12 @@ def family(name: str, **arguments: object) -> CustomFamily:
          {"nf": tuple(range(16, 65, 4)), "num_modules": (1, 2)}, {"nf": 40, "num_modules": 1}),
         (family("SMFANet", dim=12, n_blocks=2, upscaling_factor=2),
          {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2)}, {"dim": 8, "n_blocks": 1}),
+        (plain("PlainUSR", feat=16, mid=8, few=4, attention=4),
+         {"feat": tuple(range(5, 17)), "mid": (4, 5, 6, 7, 8)}, {"feat": 14, "mid": 4}),
+        (plain("PlainUSRTiny", feat=16, few=6), {"feat": tuple(range(4, 17)), "few": (4, 5, 6)}, {"feat": 8, "few": 4}),
+        (plain("ECBSR", feat=8, layers=3),
+         {"feat": (4, 5, 6, 7, 8), "layers": (1, 2, 3)}, {"feat": 6, "layers": 2}),
+        (plain("ETDS", feat=8, layers=3), {"feat": (4, 5, 6, 7, 8), "layers": (1, 2, 3)}, {"feat": 6, "layers": 1}),
     ],
 )  # fmt: skip
 def test_what_varies_and_what_it_costs(
@@ -54,6 +64,17 @@ def test_a_value_that_the_code_does_not_take_is_refused() -> None:
         made.student_config(made.config(), {"nf": 8})
 
 
+def test_values_that_the_code_takes_only_together() -> None:
+    """A block of PlainUSR reads no more channels than there are, so narrow ones need narrow blocks."""
+    made = plain("PlainUSR", feat=16, mid=8, few=4, attention=4)
+    config = made.student_config(made.config(), {"feat": 4, "mid": 5})
+    assert made.flops(config) == count_flops(made.build(config).eval(), 2)
+    with pytest.raises(ConfigError, match=r"feat is 4, but PlainUSR takes \(5, .*, 16\)$"):
+        made.student_config(made.config(), {"feat": 4})
+    with pytest.raises(ConfigError, match=r"feat is 4, but PlainUSR takes .*, with the others as given"):
+        made.student_config(made.config(), {"feat": 4, "mid": 8})
+
+
 def test_a_family_goes_to_other_processes() -> None:
     made = family("RLFN", feature_channels=8, upscale=2, mid=1)
     again: CustomFamily = pickle.loads(pickle.dumps(made))
@@ -64,20 +85,24 @@ def test_a_family_goes_to_other_processes() -> None:
 @pytest.mark.parametrize(
     ("name", "file", "code"),
     [
-        ("rlfn_x2", "rlfn_x2.pth", "RLFN upscale=2"),
-        ("rlfn_x4", "rlfn_x4.pth", "RLFN upscale=4"),
-        ("imdn_x2", "IMDN_x2.pth", "IMDN upscale=2"),
+        ("rlfn_x2", "rlfn_x2.pth", "sr_networks.py:RLFN upscale=2"),
+        ("rlfn_x4", "rlfn_x4.pth", "sr_networks.py:RLFN upscale=4"),
+        ("imdn_x2", "IMDN_x2.pth", "sr_networks.py:IMDN upscale=2"),
         (
             "smfanet_plus_x2",
             "SMFANet_plus_DIV2K_100w_x2SR.pth",
-            "SMFANet dim=48 n_blocks=12 upscaling_factor=2",
+            "sr_networks.py:SMFANet dim=48 n_blocks=12 upscaling_factor=2",
         ),
+        ("plainusr_m_x2", "plainusrM.pth", "plain_networks.py:PlainUSR"),
+        ("plainusr_t_x2", "plainusrT.pth", "plain_networks.py:PlainUSRTiny"),
+        ("ecbsr_m6c40_x2", "ECBSR_M6C40_x2.pth", "plain_networks.py:ECBSR"),
+        ("etds_m_x2", "ETDS_M6C32.pth", "plain_networks.py:ETDS"),
     ],
 )
 def test_published_networks_compute_what_the_original_does(shared: Path, name: str, file: str, code: str) -> None:
     known = golden(shared, name)
     callable_, *arguments = code.split()
-    network = load(shared / "weights" / file, code=f"{NETWORKS}:{callable_}", set=arguments)
+    network = load(shared / "weights" / file, code=f"{HELPERS}/{callable_}", set=arguments)
     assert isinstance(network, CustomNetwork)
     assert network.input_range == known["input_range"]  # found by trying
     with torch.no_grad():
@@ -89,6 +114,9 @@ def test_published_flops() -> None:
     rlfn, imdn = family("RLFN", upscale=2), family("IMDN", upscale=2)
     assert rlfn.flops(rlfn.config()) / 1e9 == pytest.approx(115.4, abs=0.05)
     assert imdn.flops(imdn.config()) / 1e9 == pytest.approx(158.8, abs=0.05)
+    for made, billions in ((plain("PlainUSR"), 30.81), (plain("PlainUSRTiny"), 11.17), (plain("ECBSR"), 21.15)):
+        assert made.flops(made.config()) / 1e9 == pytest.approx(billions, abs=0.005)
+    assert plain("ETDS").flops(plain("ETDS").config()) / 1e9 == pytest.approx(13.77, abs=0.005)
 
 
 @pytest.mark.parametrize(
