@@ -53,7 +53,9 @@ class PixelBank:
         def build(folder: Path) -> None:
             _build(folder, source, skip_bad_images=skip_bad_images)
 
-        folder = cache.entry("pixels", key, build, size=_estimated_bytes(source))
+        folder = cache.entry(
+            "pixels", key, build, about=f"{len(source)} images of {source.name}", size=_estimated_bytes(source)
+        )
         index = json.loads((folder / "index.json").read_text())
         if index["skipped"] and not skip_bad_images:
             raise DataError(index["skipped"][0][1])

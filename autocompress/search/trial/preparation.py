@@ -120,7 +120,8 @@ class _Scorer:
             by_tiles = {} if self.estimate is None else {BY_TILES: self.estimate.psnr_y(upscale)}
             checkpoints.write_json(folder / "scores.json", scores.mean | by_tiles)
 
-        folder = cache.entry("scores", f"{name}-{self.key}-{SCORES_FORMAT}", build)
+        about = f"PSNR and SSIM on {len(self.pairs)} images"
+        folder = cache.entry("scores", f"{name}-{self.key}-{SCORES_FORMAT}", build, about=about)
         scores: dict[str, float] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
         return scores
 
