@@ -118,6 +118,10 @@ class SRNetwork(nn.Module, ABC):
 
         return upscaled_like(image, network_upscaler(self, tile), self.scale)
 
+    def exact(self) -> list[nn.Module]:
+        """The layers that a training in bf16 computes in float32."""
+        return []
+
     @abstractmethod
     def repeated(self) -> list[nn.Module]:
         """The parts that the network is a repetition of: what is compiled, once for all of them."""

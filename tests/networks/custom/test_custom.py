@@ -111,6 +111,19 @@ def test_published_networks_compute_what_the_original_does(shared: Path, name: s
     assert (sr - known["y"]).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize(
+    ("made", "names"),
+    [
+        (plain("PlainUSR", feat=8, mid=6, few=4, attention=4), {"head", "tail.0"}),
+        (family("RLFN", feature_channels=8, upscale=2, mid=1), {"conv_1", "upsampler.0"}),
+    ],
+)
+def test_what_reads_and_makes_colours_is_exact(made: CustomFamily, names: set[str]) -> None:
+    network = made.build(made.config())
+    modules = dict(network.network.named_modules())
+    assert {name for name, module in modules.items() if any(module is layer for layer in network.exact())} == names
+
+
 def test_published_flops() -> None:
     rlfn, imdn = family("RLFN", upscale=2), family("IMDN", upscale=2)
     assert rlfn.flops(rlfn.config()) / 1e9 == pytest.approx(115.4, abs=0.05)
