@@ -89,7 +89,9 @@ def _converted(network: SRNetwork) -> bytes:
             )
     except torch.onnx.errors.OnnxExporterError as error:
         reason = str(error).splitlines()[0]
-        raise ExportFailed(f"PyTorch {torch.__version__} cannot export this network to ONNX: {reason}") from error
+        raise ExportFailed(
+            f"PyTorch {torch.__version__} cannot export this network to ONNX ({reason}); take another --format"
+        ) from error
     assert program is not None
     ClearMetadataAndDocStringPass()(program.model)  # each node's stack of source lines, with paths of this machine
     program.model.metadata_props.update(
