@@ -93,7 +93,7 @@ def precision_to_go_on(state_file: Path) -> Precision | None:
     None where there is no state that can be read, none of a precision, or one of a device that is not here.
     """
     try:
-        stored = torch.load(state_file, map_location="cpu", weights_only=True)["precision"]
+        stored = checkpoints.load_objects(state_file)["precision"]
     except Exception:  # torch passes on whatever its pickle and zip readers raise
         return None
     if (stored["device"] == "cuda") != torch.cuda.is_available():
@@ -128,7 +128,7 @@ def _seconds_a_step(training: Training, on_step: Callable[[int], None], clock: C
 
 def _read(state_file: Path, identity: dict[str, Any]) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = checkpoints.load_objects(state_file)
         kept = json.loads(state.pop("identity"))
     except Exception as error:  # torch passes on whatever its pickle and zip readers raise
         raise CheckpointError(f"{state_file}: not the state of a training; remove it to begin anew") from error
