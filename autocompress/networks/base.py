@@ -145,7 +145,7 @@ class Count:
     """
 
     field: str
-    low: int
+    low: float
     what: str
     whole: bool = True
     high: int | None = None
@@ -325,7 +325,7 @@ class Family(ABC):
         """The `counts` and `choices` of a config by name."""
         return {**self.counts_of(config), **{choice.field: getattr(config, choice.field) for choice in self.choices}}
 
-    def values_of(self, count: Count) -> tuple[int, ...] | None:
+    def values_of(self, count: Count) -> tuple[float, ...] | None:
         """The values of a count that its networks have, where these are known; None for all up to the teacher's."""
         return None
 

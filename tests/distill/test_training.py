@@ -15,8 +15,8 @@ from torch import Tensor
 
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
+from autocompress.data.folders import open_folder
 from autocompress.data.patches import Batch, PatchSampler
-from autocompress.data.sources import open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
@@ -36,6 +36,7 @@ SMALL = {"batch_size": 2, "patch_size": 24, "steps": 12}
         ({"steps": 0}, "steps is 0, but must be >= 1"),
         ({"batch_size": 0}, "batch_size is 0, but must be >= 1"),
         ({"patch_size": -1}, "patch_size is -1, but must be >= 1"),
+        ({"batch_size": 1.5}, "batch_size is 1.5, but must be a whole number"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0, but must be > 0"),
         ({"learning_rate": math.nan}, "learning_rate is nan, but must be > 0"),
         ({"optimizer": "sgd"}, "optimizer is 'sgd', but must be one of soap, adam"),
