@@ -54,7 +54,14 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {  # by class: package, argume
     ),
     "DAT": (
         "DAT",
-        {**WINDOWS, "depth": [2, 2], "num_heads": [2, 2], "split_size": [4, 8], "expansion_factor": 2.0},
+        {
+            **WINDOWS,
+            "embed_dim": 32,
+            "depth": [2, 2],
+            "num_heads": [2, 2],
+            "split_size": [4, 8],
+            "expansion_factor": 2.0,
+        },
     ),
     "DRCT": ("DRCT", {**WINDOWS, **DEEP, "gc": 8, "upsampler": "pixelshuffle"}),
     "CRAFT": ("CRAFT", {"embed_dim": 24, "depths": [2, 2], "num_heads": [2, 2], "upscale": 2}),
@@ -77,7 +84,7 @@ def main() -> None:
         start = time.monotonic()
         try:
             row, why = _tried(name)
-        except (AutocompressError, RuntimeError, KeyError, TypeError, IndexError) as error:
+        except (AutocompressError, RuntimeError, LookupError, TypeError, ArithmeticError) as error:
             row, why = f"refused: {type(error).__name__}: {' '.join(str(error).split())[:200]} | | | | | ", ""
         print(f"| {name} | {row} | {time.monotonic() - start:.0f} |", flush=True)
         stays.append(f"- {name}: {why or 'nothing stays'}")
