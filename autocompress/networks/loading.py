@@ -189,7 +189,7 @@ def _of_own_code(path: Path, found: Sequence[StateDict], custom: CustomFamily, i
             network.layout = ", ".join(filter(None, (f"the names of {custom.name}", state_dict.place)))
             return network
     if not reasons:
-        raise CheckpointError("holds no tensors")
+        raise CheckpointError("holds no tensors; give a file of weights")
     raise max(reasons, key=lambda reason: reason[0])[1]
 
 
