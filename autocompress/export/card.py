@@ -13,7 +13,7 @@ import yaml
 import autocompress
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.export import loading
-from autocompress.export.formats import PROGRAMS
+from autocompress.export.formats import PROGRAMS, Wanted
 from autocompress.io import checkpoints
 from autocompress.names import Markdown, as_markdown, printable
 from autocompress.networks import describe, family_of, shape
@@ -32,12 +32,11 @@ METRICS = {
 }
 OPTIONAL = (TO_TEACHER, "psnr_y_edge")  # not in every file: students of before have no score of the edge
 
+RUNS_IN = {".onnx": "onnx", ".param": "ncnn"}  # tags of hubs, by suffix; others are PyTorch's
 
-def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path], half: bool) -> None:
-    """Write the card of a network that was exported to `files`; `about` has the fields of a student.json.
 
-    With `half`, the card says that the safetensors file holds float16.
-    """
+def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path], wanted: Wanted) -> None:
+    """Write the card of a network of which `wanted` was exported to `files`; `about` is as student.json."""
     provenance = about.get("provenance", {})
     licence, licence_note = _licence(provenance)
     plain = family_of(network).for_export(network)
@@ -49,7 +48,7 @@ def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: 
         "## Network\n\n" + _network(plain, about, files),
         "## Scores\n\n" + _scores(about.get("metrics", {}), provenance, network.scale),
         "## Training\n\n" + _training(provenance),
-        "## Use\n\n" + loading.instructions(plain, [file.name for file in files], half),
+        "## Use\n\n" + loading.instructions(plain, [file.name for file in files], wanted),
         "## Licence\n\n" + licence_note,
         f"## Versions\n\n{_versions(provenance)}",
     ]
@@ -85,7 +84,7 @@ def _front_matter(network: SRNetwork, licence: str, files: Sequence[Path]) -> st
             "super-resolution",
             network.family,
             f"x{network.scale}",
-            *sorted({"onnx" if file.suffix == ".onnx" else "pytorch" for file in files}),
+            *sorted({RUNS_IN.get(file.suffix, "pytorch") for file in files}),
             "autocompress",
         ],
         "metrics": ["psnr", "ssim"],
@@ -100,10 +99,16 @@ def _network(network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path]
         ("FLOPs", f"{format_count(described['flops'])} ({described['flops']:,}) for an output of 1280x720"),
         ("parameters", f"{described['params']:,}"),
     ]
-    folded, programs = program_flops(network), [file.suffix[1:] for file in files if file.suffix[1:] in PROGRAMS]
+    endings = list(dict.fromkeys(file.suffix[1:] for file in files))
+    folded, programs = program_flops(network), [ending for ending in endings if ending in PROGRAMS]
     if folded is not None and programs:
         said = f"{format_count(folded)} ({folded:,}); its last convolutions are one there, with the same result"
         rows.append((f"FLOPs as {' and '.join(programs)}", said))
+    if (int8 := about.get("int8")) is not None:
+        lost = f"{int8['psnr_y'] - int8['psnr_y_float32']:+.2f}"
+        trained = f", after {int8['refined_steps']} steps of training to be rounded" if int8["refined_steps"] else ""
+        said = f"{int8['psnr_y']:.2f} PSNR-Y dB, {lost} of {int8['psnr_y_float32']:.2f} in float32, on "
+        rows.append(("as int8", f"{said}{int8['scored_on']}{trained}; calibrated on {int8['calibrated_on']}"))
     measured = [runtime for runtime in RUNTIMES.values() if runtime.column in about]
     if times := [f"{format_milliseconds(about[timed.column])} ms with {timed.name}" for timed in measured]:
         where = f", measured on {about['latency_on']}" if "latency_on" in about else ""

@@ -10,8 +10,8 @@ from typing import Any
 from autocompress.errors import InvalidInput, RunError
 from autocompress.evaluation.scores import TO_TEACHER
 from autocompress.export.card import table
-from autocompress.export.files import export_file, writing_to
-from autocompress.export.formats import check_formats
+from autocompress.export.files import export_file, int8_of, writing_to
+from autocompress.export.formats import Wanted
 from autocompress.io import checkpoints
 from autocompress.names import Markdown, as_markdown
 from autocompress.networks import in_official_code
@@ -25,17 +25,18 @@ TIMED = (*LATENCIES.values(), "latency_on")
 LISTED = ("trial", "family", "config", "psnr_y", TO_TEACHER, "ssim_y", "flops", "params", "flops_share", *TIMED)
 
 
-def export_front(run: RunFolder, out: Path, formats: Sequence[str], half: bool = False) -> list[Path]:
+def export_front(run: RunFolder, out: Path, wanted: Wanted) -> list[Path]:
     """Export every student of the front, with index.json and README.md about them; returns the files of weights.
 
     Raises RunError where there is no front.
     """
-    check_formats(formats, half)
     front = pareto(run)
     best, exported = pick(front)["trial"], []
     for row in rows(front):
-        files = _export(run, row, out, formats, half)
+        files = _export(run, row, out, wanted)
         listed = {key: row[key] for key in LISTED} | {"pick": row["trial"] == best}
+        if (int8 := int8_of(files)) is not None:
+            listed |= {"psnr_y_int8": int8["psnr_y"], "psnr_y_float32": int8["psnr_y_float32"]}
         listed["official_code"] = in_official_code(row["family"], row["config"])
         exported.append(listed | {"files": [file.name for file in files], "card": f"{_name(row)}.md"})
     config = run.config
@@ -55,11 +56,10 @@ def export_front(run: RunFolder, out: Path, formats: Sequence[str], half: bool =
     return [out / file for row in exported for file in row["files"]]
 
 
-def export_trial(run: RunFolder, trial: str, out: Path, formats: Sequence[str], half: bool = False) -> list[Path]:
+def export_trial(run: RunFolder, trial: str, out: Path, wanted: Wanted) -> list[Path]:
     """Export the student of one trial, by its number or `pick`, on the front or not; RunError where it has none."""
-    check_formats(formats, half)
     if trial == PICK:
-        return _export(run, pick(pareto(run)), out, formats, half)
+        return _export(run, pick(pareto(run)), out, wanted)
     if not trial.isdecimal():
         raise InvalidInput(f"--trial is {trial!r}, but must be the number of a trial, or {PICK}")
     rows_by_trial = {row["trial"]: row for row in rows(students(run))}
@@ -68,16 +68,16 @@ def export_trial(run: RunFolder, trial: str, out: Path, formats: Sequence[str], 
             f"{run.path}: trial {int(trial)} has no student: there is no such trial, or it was not trained to its end; "
             f"these have: {', '.join(map(str, sorted(rows_by_trial))) or 'none yet'}"
         )
-    return _export(run, rows_by_trial[int(trial)], out, formats, half)
+    return _export(run, rows_by_trial[int(trial)], out, wanted)
 
 
-def _export(run: RunFolder, row: dict[str, Any], out: Path, formats: Sequence[str], half: bool) -> list[Path]:
+def _export(run: RunFolder, row: dict[str, Any], out: Path, wanted: Wanted) -> list[Path]:
     settings = run.config.settings
     known: dict[str, Any] = (
         {} if settings is None else {"provenance": {"command": Settings.from_dict(settings).command}}
     )
     known |= {key: row[key] for key in TIMED if row[key] is not None}
-    return export_file(Path(row["file"]), _name(row), out, formats, half=half, known=known)
+    return export_file(Path(row["file"]), _name(row), out, wanted, known=known)
 
 
 def _name(row: dict[str, Any]) -> str:
@@ -88,7 +88,8 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     bicubic, best = index["references"]["bicubic"], index["references"]["teacher"]
     students = index["students"]
     timed = {name: key for name, key in LATENCIES.items() if any(row[key] is not None for row in students)}
-    empty = [""] * (5 + len(timed))
+    of_int8 = any("psnr_y_int8" in row for row in students)
+    empty = [""] * (5 + len(timed) + of_int8)
     lines: list[Sequence[object]] = [("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *empty)]
     for row in students:
         lines.append(
@@ -96,6 +97,7 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
                 Markdown(f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}"),
                 *cells(row),
                 *(format_milliseconds(row[key]) for key in timed.values()),
+                *([f"{row['psnr_y_int8']:.2f}"] if of_int8 else []),
                 "yes" if row["official_code"] else "no",
                 Markdown(", ".join(f"[{file}]({file})" for file in row["files"])),
             )
@@ -103,8 +105,11 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     counts = (format_count(best["flops"]), format_count(best["params"]))
     times = (format_milliseconds(best.get(key)) for key in timed.values())
     named = f"teacher {teacher}"
-    lines.append(("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, "", ""))
+    lines.append(
+        ("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, *[""] * (2 + of_int8))
+    )
     headings = ["trial", "student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher's FLOPs", *timed]
+    headings += ["PSNR-Y dB as int8"] * of_int8
     headings += ["official code", "files"]
     machines = "; ".join(sorted({row["latency_on"] for row in students if row["latency_on"] is not None}))
     measured = f"Milliseconds are for the same, measured on {machines}. " if timed else ""
