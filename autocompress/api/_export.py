@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,12 @@ class _Images:
     train: Path | None
     val: Path | None
     qat: bool
+
+    def check_unused(self) -> None:
+        """Raise InvalidInput if anything of this was given."""
+        for flag, given in {"--train": self.train, "--val": self.val, "--qat": self.qat or None}.items():
+            if given is not None:
+                raise InvalidInput(f"{flag} is for int8; add --format {Format.ONNX_INT8}, or leave {flag} out")
 
     def of_file(self, scale: int) -> Quantise:
         """With those, or the embedded photographs."""
@@ -79,15 +85,12 @@ def export(
     """
     out = Path(out)
     wanted = Wanted.parse([format] if isinstance(format, str) else list(format), opset, shape)
-    if Format.ONNX_INT8 not in wanted.formats:
-        for flag, given in {"--train": train, "--val": val, "--qat": qat or None}.items():
-            if given is not None:
-                raise InvalidInput(f"{flag} is for int8; add --format {Format.ONNX_INT8}, or leave {flag} out")
     images = _Images(None if train is None else Path(train), None if val is None else Path(val), qat)
+    if Format.ONNX_INT8 not in wanted.formats:
+        images.check_unused()
 
-    from autocompress.export.files import export_file
     from autocompress.io import package_files
-    from autocompress.networks import know_code, load
+    from autocompress.networks import know_code
     from autocompress.search.results.export import export_front, export_trial
     from autocompress.search.run.folder import RunFolder
 
@@ -97,9 +100,7 @@ def export(
             kind = "file" if file is None else "network that ships"
             raise InvalidInput(f"--trial is for a run folder, and {source} is a {kind}; leave --trial out")
         file = file or Path(source)
-        if Format.ONNX_INT8 in wanted.formats:
-            wanted = replace(wanted, quantise=images.of_file(load(file, **overrides).scale))
-        return export_file(file, file.stem, out, wanted, overrides)
+        return _export_file(file, out, wanted, images, overrides)
     if not Path(source).exists():
         known = ", ".join(package_files.networks())
         raise InvalidInput(
@@ -118,3 +119,18 @@ def export(
     if trial is None:
         return export_front(run, out, wanted)
     return export_trial(run, str(trial), out, wanted)
+
+
+def _export_file(file: Path, out: Path, wanted: Wanted, images: _Images, overrides: Mapping[str, Any]) -> list[Path]:
+    """Export a single file; a run's student, which all are called the same there, as what it is."""
+    from autocompress.export.files import export_file
+    from autocompress.networks import describe, file_name, load
+    from autocompress.search.run.student import WEIGHTS
+
+    name = file.stem
+    if file.name == WEIGHTS:
+        described = describe(load(file, **overrides))
+        name = file_name(*(described[key] for key in ("family", "config", "scale", "flops")))
+    if Format.ONNX_INT8 in wanted.formats:
+        wanted = replace(wanted, quantise=images.of_file(load(file, **overrides).scale))
+    return export_file(file, name, out, wanted, overrides)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ class Quantiser:
         def psnr(upscale: Callable[[Image], Image]) -> float:
             return evaluate(upscale, valid, plain.scale, ["psnr_y"]).mean["psnr_y"]
 
-        patches = list(self._patches())
+        patches = list(self.patches())
         whole = psnr(network_upscaler(plain))
         model = quantised(plain, patches, opset)
         score, steps = psnr(onnx_upscaler(session_of(model))), 0
@@ -69,7 +69,7 @@ class Quantiser:
         if whole - score > WORTH_REFINING:
             if self.refine:
                 self.log(f"{name}: training to be rounded, {self.recipe.steps} steps")
-                refined = quantised(self._refined(plain), patches, opset)
+                refined = quantised(self.refined(plain), patches, opset)
                 after = psnr(onnx_upscaler(session_of(refined)))
                 self.log(f"{name}: int8 has {after:.2f} dB, {after - whole:+.2f}, after that")
                 if after > score:
@@ -87,7 +87,7 @@ class Quantiser:
         }
         return model, told
 
-    def _patches(self) -> Iterator[Image]:
+    def patches(self) -> Iterator[Image]:
         """Patches of the training images at LR, as many of each."""
         generator = np.random.default_rng(0)
         count = max(1, CALIBRATED_ON // len(self.train))
@@ -98,19 +98,20 @@ class Quantiser:
                 top, left = (int(generator.integers(0, lr.shape[axis] - sides[axis] + 1)) for axis in (0, 1))
                 yield lr[top : top + sides[0], left : left + sides[1]]
 
-    def _refined(self, network: SRNetwork) -> SRNetwork:
-        """The network with the weights that it has after a training in which it is rounded."""
+    def refined(self, network: SRNetwork) -> SRNetwork:
+        """The network with the weights that it has after a training in which it is rounded, in float32."""
+        precision = replace(self.precision, dtype="float32")  # bf16 would round more than int8 does
         sampler = _SelfTaught(
             PixelBank.open(self.train),
             patch_size=self.recipe.patch_size,
             batch_size=self.recipe.batch_size,
             seed=self.recipe.seed,
-            device=self.precision.device,
-            memory_format=self.precision.memory_format,
+            device=precision.device,
+            memory_format=precision.memory_format,
         )
         sampler.network = copy.deepcopy(network).requires_grad_(False)
-        self.precision.place(sampler.network)
-        training = Training(with_fake_quantisation(network), sampler, self.recipe, self.precision)
+        precision.place(sampler.network)
+        training = Training(with_fake_quantisation(network), sampler, self.recipe, precision)
         training.run_to(self.recipe.steps)
         return without_fake_quantisation(training.student.cpu())
 

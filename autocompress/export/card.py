@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 import autocompress
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.export import loading
 from autocompress.export.formats import PROGRAMS, Wanted
+from autocompress.export.metadata import OTHER, front_matter
 from autocompress.io import checkpoints
 from autocompress.names import Markdown, as_markdown, printable
 from autocompress.networks import describe, family_of, shape
@@ -32,19 +32,30 @@ METRICS = {
 }
 OPTIONAL = (TO_TEACHER, "psnr_y_edge")  # not in every file: students of before have no score of the edge
 
-RUNS_IN = {".onnx": "onnx", ".param": "ncnn"}  # tags of hubs, by suffix; others are PyTorch's
 
+def write_card(
+    path: Path,
+    network: SRNetwork,
+    about: Mapping[str, Any],
+    files: Sequence[Path],
+    wanted: Wanted,
+    picture: Path | None = None,
+) -> None:
+    """Write the card of a network of which `wanted` was exported to `files`; `about` is as student.json.
 
-def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path], wanted: Wanted) -> None:
-    """Write the card of a network of which `wanted` was exported to `files`; `about` is as student.json."""
+    A `picture` beside it is shown.
+    """
     provenance = about.get("provenance", {})
-    licence, licence_note = _licence(provenance)
+    licence, licence_note = licence_of(provenance)
     plain = family_of(network).for_export(network)
+    described = {**about, "family": network.family, "scale": network.scale}
+    shown = [] if picture is None else [f"![A piece of a validation image, beside others]({picture.name})"]
     sections = [
-        _front_matter(network, licence, files),
+        front_matter({path.stem: described}, licence, [file.suffix for file in files]),
         f"# {as_markdown(path.stem)}\n\n"
         f"Upscales photographs by {network.scale}: {shape(network.family, network.config.to_dict())}. "
         "Exported by autocompress, which prunes and distills super-resolution networks.",
+        *shown,
         "## Network\n\n" + _network(plain, about, files),
         "## Scores\n\n" + _scores(about.get("metrics", {}), provenance, network.scale),
         "## Training\n\n" + _training(provenance),
@@ -71,25 +82,6 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _cell(content: object) -> str:
     """The content of a cell, as text unless it is Markdown of ours."""
     return content if isinstance(content, Markdown) else as_markdown(str(content))
-
-
-def _front_matter(network: SRNetwork, licence: str, files: Sequence[Path]) -> str:
-    """The YAML header that model hubs read; a licence that hubs do not know is `other`, with its name beside it."""
-    fields: dict[str, Any] = {"license": licence}
-    if licence == "other":
-        fields["license_name"] = "see-below"
-    fields |= {
-        "pipeline_tag": "image-to-image",
-        "tags": [
-            "super-resolution",
-            network.family,
-            f"x{network.scale}",
-            *sorted({RUNS_IN.get(file.suffix, "pytorch") for file in files}),
-            "autocompress",
-        ],
-        "metrics": ["psnr", "ssim"],
-    }
-    return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---"
 
 
 def _network(network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path]) -> str:
@@ -169,9 +161,9 @@ def _training(provenance: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _licence(provenance: Mapping[str, Any]) -> tuple[str, str]:
+def licence_of(provenance: Mapping[str, Any]) -> tuple[str, str]:
     """The licence for the YAML header, and in words: a student derives from its teacher and from its target."""
-    known, unknown = shipped(), "other"
+    known, unknown = shipped(), OTHER
     if "licence" in provenance:
         return "apache-2.0", f"{provenance['licence']}."
     sources = sorted({provenance[key] for key in ("teacher", "target") if provenance.get(key)})

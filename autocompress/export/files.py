@@ -88,12 +88,25 @@ def _check_half(tensors: dict[str, torch.Tensor], name: str) -> None:
             )
 
 
-def export_formats(network: SRNetwork, name: str, out: Path, wanted: Wanted, about: Mapping[str, Any]) -> list[Path]:
-    """`export_network` in each format, and one card beside them, NAME.md; returns the files of weights."""
+def export_formats(
+    network: SRNetwork,
+    name: str,
+    out: Path,
+    wanted: Wanted,
+    about: Mapping[str, Any],
+    picture: bytes | None = None,
+) -> list[Path]:
+    """`export_network` in each format, and one card beside them, NAME.md; returns the files of weights.
+
+    A `picture`, the content of a PNG file, becomes NAME.png, which the card shows.
+    """
     files = [export_network(network, name, out, format, about, wanted) for format in wanted.formats]
     about = {**about, INT8: int8_of(files)}
     with writing_to(out):
-        write_card(out / f"{name}.md", network, about, files, wanted)
+        shown = None if picture is None else out / f"{name}.png"
+        if shown is not None and picture is not None:
+            checkpoints.write_bytes(shown, picture)
+        write_card(out / f"{name}.md", network, about, files, wanted, shown)
     return [part for file in files for part in all_parts(file)]
 
 
@@ -111,13 +124,14 @@ def export_file(
     wanted: Wanted,
     overrides: Mapping[str, Any] | None = None,
     known: Mapping[str, Any] | None = None,
+    picture: bytes | None = None,
 ) -> list[Path]:
     """Export the network in a file (see `load`), with what its side file says of it, and what else is `known`."""
     network = load(file, **(overrides or {}))
     about, more = _about(file), dict(known or {})
     provenance = about.get("provenance", {}) | more.pop("provenance", {})
     about |= more | ({"provenance": provenance} if provenance else {})
-    return export_formats(network, name, out, wanted, about)
+    return export_formats(network, name, out, wanted, about, picture)
 
 
 def _about(file: Path) -> dict[str, Any]:

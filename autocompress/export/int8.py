@@ -44,8 +44,9 @@ def quantised(network: SRNetwork, images: Iterable[Image], opset: int) -> bytes:
 
     whole = load_from_string(converted(family_of(network).for_export(network), opset))
     with tempfile.TemporaryDirectory() as folder, quiet():
-        prepared, result = Path(folder, "prepared.onnx"), Path(folder, "int8.onnx")
-        quant_pre_process(whole, prepared, skip_symbolic_shape=True)
+        given, prepared, result = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "int8"))
+        given.write_bytes(whole.SerializeToString())
+        quant_pre_process(given, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,
             result,

@@ -71,8 +71,9 @@ network = ncnn.Net()
 network.load_param("{file}")
 network.load_model("{weights}")
 lr = np.asarray(Image.open("small.png").convert("RGB"), np.float32).transpose(2, 0, 1) / 255
+lr = np.ascontiguousarray(lr)  # ncnn reads its memory
 extractor = network.create_extractor()
-extractor.input("data", ncnn.Mat(np.ascontiguousarray(lr)))
+extractor.input("data", ncnn.Mat(lr))
 sr = np.array(extractor.extract("output")[1])
 Image.fromarray((sr.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)).save("large.png")
 ```"""

@@ -99,7 +99,8 @@ def upscaled(runner: Any, lr: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarr
     """What a loaded ncnn.Net makes of an image (3, H, W) in [0, 1]."""
     import ncnn
 
+    image = np.ascontiguousarray(lr)  # ncnn reads its memory, but does not keep it
     extractor = runner.create_extractor()
-    extractor.input("data", ncnn.Mat(np.ascontiguousarray(lr)).clone())
+    extractor.input("data", ncnn.Mat(image))
     _, sr = extractor.extract("output")
     return np.array(sr)

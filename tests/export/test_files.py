@@ -29,7 +29,7 @@ from autocompress.export import onnx_files
 from autocompress.export.files import export_file, export_formats, export_network
 from autocompress.export.formats import Wanted
 from autocompress.export.onnx_files import write_onnx
-from autocompress.networks import FAMILIES
+from autocompress.networks import FAMILIES, file_name
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.compact.network import CompactConfig
 from autocompress.networks.edsr import EDSRFamily
@@ -37,6 +37,7 @@ from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
 from autocompress.networks.teachers import shipped
 from autocompress.search import RunFolder, Settings
+from autocompress.search.results.export import file_names
 from autocompress.search.results.front import pareto, pick, rows
 
 ALONE = """
@@ -318,13 +319,22 @@ def test_the_card_of_a_student_tells_where_it_comes_from(
     run = finished[0]
     best = pick(pareto(run))
     result = invoke(run.path, "--out", tmp_path, "--trial", "pick", "--format", "safetensors-fp16")
-    name = f"trial-{best['trial']:04d}"
+    name = file_names(run)[best["trial"]]
     assert result.stdout == f"{tmp_path / name}-fp16.safetensors\n"
-    files = [f"{name}-fp16.json", f"{name}-fp16.safetensors", f"{name}.md"]
+    files = [f"{name}-fp16.json", f"{name}-fp16.safetensors", f"{name}.md", f"{name}.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == files
     card = (tmp_path / f"{name}.md").read_text()
     assert front_matter(card)["license"] == "other"
-    assert front_matter(card)["pipeline_tag"] == "image-to-image"
+    header = front_matter(card)
+    assert (header["pipeline_tag"], header["library_name"]) == ("image-to-image", "autocompress")
+    assert "base_model" not in header  # a file of this machine is none
+    [model] = header["model-index"]
+    [result_] = model["results"]
+    assert (model["name"], result_["dataset"]["name"]) == (name, str(run.config.valid))
+    measured = {metric["type"]: metric["value"] for metric in result_["metrics"]}
+    assert measured == {"psnr": round(best["psnr_y"], 4), "ssim": round(best["ssim_y"], 4)}
+    assert f"]({name}.png)" in card
+    assert Image.open(tmp_path / f"{name}.png").width > 3 * 160
     assert f"{teacher_file}: not one that ships with autocompress; its licence is yours to check." in card
     references = run.config.references.to_dict()
     for scores in (references["bicubic"], best, references["teacher"]):
@@ -355,6 +365,12 @@ def test_the_card_of_a_shipped_teacher(tmp_path: Path) -> None:
     export_file(teacher.file, "teacher", tmp_path, Wanted.parse(["pth"]))
     card = (tmp_path / "teacher.md").read_text()
     assert "| Set5 | 37.99 |" in card
+    [model] = front_matter(card)["model-index"]
+    assert {
+        result["dataset"]["name"]: round(result["metrics"][0]["value"], 2)
+        for result in model["results"]
+        if result["dataset"]["name"] == "Set5"
+    } == {"Set5": 37.99}
     assert "BSDS500 was released for research" in card
 
 
@@ -391,7 +407,7 @@ def test_a_front_is_exported_with_its_index(tmp_path: Path, finished: tuple[RunF
     run, front = finished[0], rows(pareto(finished[0]))
     result = invoke(run.path, "--out", tmp_path, "--format", "pth", "--format", "safetensors")
     assert result.exit_code == 0
-    names = [f"trial-{row['trial']:04d}" for row in front]
+    names = [file_names(run)[row["trial"]] for row in front]
     files = [f"{name}.{format}" for name in names for format in ("pth", "safetensors")]
     assert [Path(line).name for line in result.stdout.splitlines()] == files
     written = {path.name for path in tmp_path.iterdir()}
@@ -399,7 +415,7 @@ def test_a_front_is_exported_with_its_index(tmp_path: Path, finished: tuple[RunF
         "index.json",
         "README.md",
         *files,
-        *(f"{name}.{end}" for name in names for end in ("json", "md")),
+        *(f"{name}.{end}" for name in names for end in ("json", "md", "png")),
     }
     index = json.loads((tmp_path / "index.json").read_text())
     assert [row["files"] for row in index["students"]] == [files[i : i + 2] for i in range(0, len(files), 2)]
@@ -409,9 +425,32 @@ def test_a_front_is_exported_with_its_index(tmp_path: Path, finished: tuple[RunF
     readme = (tmp_path / "README.md").read_text()
     assert readme.count("**pick**") == 1
     assert readme.count("| yes |") == len(front)
+    header = front_matter(readme)
+    assert [model["name"] for model in header["model-index"]] == names
+    assert header["license"] == "other"
+    assert "its licence is yours to check." in readme
     for row, name in zip(front, names, strict=True):
         assert f"[{row['trial']}]({name}.md)" in readme
         assert f"| {row['psnr_y']:.2f} |" in readme
+
+
+def test_files_are_called_by_what_they_are(copied: RunFolder) -> None:
+    first, second, *others = copied.students()
+    assert file_names(copied)[first.trial].startswith("2x-edsr-f")
+    path = copied.trial(second.trial) / "student.json"
+    about = json.loads(path.read_text()) | {"config": first.config, "flops": first.flops}
+    path.write_text(json.dumps(about))
+    names = file_names(copied)
+    assert names[second.trial] == names[first.trial].replace(f"-trial{first.trial}", f"-trial{second.trial}")
+    assert len(set(names.values())) == len(names) == 2 + len(others)
+    folded = {"scale": 2, "num_feat": 16, "num_block": 15, "tail": "folded"}
+    assert file_name("edsr", folded, 2, 19_080_000_000) == "2x-edsr-folded-f16b15-19G"
+    swinir = SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6)).to_dict()
+    assert file_name("swinir", swinir, 2, 27_480_000_000) == "2x-swinir-e24b3d4h6m2-27G"
+    own = {"arguments": {"scale": 4, "feat": 12, "blocks": 3, "bias": "../no"}}
+    assert file_name("MyNetwork", own, 4, 1_178_000_000) == "4x-MyNetwork-..no-f12b3-1.2G"
+    alike = {"arguments": {"width": 12, "wide": 3}}
+    assert file_name("Net", alike, 3, 999) == "3x-Net-width12wide3-999"
 
 
 def test_any_trial_with_a_student_can_be_exported(tmp_path: Path, finished: tuple[RunFolder, object, object]) -> None:

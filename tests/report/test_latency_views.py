@@ -25,7 +25,7 @@ from autocompress.report import ReportData, front_figure, write_report
 from autocompress.report.course import growth_figures
 from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.pareto import Point, ReferencePoint, hypervolume
-from autocompress.search.results.export import export_front, export_trial
+from autocompress.search.results.export import export_front, export_trial, file_names
 from autocompress.search.results.front import pareto, pick, rows, students, write_pareto
 from autocompress.search.run.config import Reference
 from autocompress.search.run.record import AT_STEP
@@ -167,9 +167,9 @@ def test_the_index_and_the_cards_tell_of_milliseconds(run: RunFolder, tmp_path: 
 def test_what_was_measured_afterwards_is_in_the_card_too(measured: RunFolder, tmp_path: Path) -> None:
     best = pick(pareto(measured))
     export_trial(measured, "pick", tmp_path / "out", Wanted((Format.PTH,)))
-    card = (tmp_path / "out" / f"trial-{best['trial']:04d}.md").read_text()
+    card = (tmp_path / "out" / f"{file_names(measured)[best['trial']]}.md").read_text()
     assert f"{best['latency_onnx_ms']:.3g} ms with ONNX Runtime for an output of 1280x720, measured on abacus" in card
-    about = json.loads((tmp_path / "out" / f"trial-{best['trial']:04d}.json").read_text())
+    about = json.loads((tmp_path / "out" / f"{file_names(measured)[best['trial']]}.json").read_text())
     assert about["latency_on"] == "abacus, 2 threads"
     assert "latency_ms" not in about
 
