@@ -62,7 +62,7 @@ def distill(
 
     network: a preset, a family, or the teacher's file, of whose family the student is then; it, `teacher` and `target`
         may be modules, any torch.nn.Module of (B, 3, H, W) to (B, 3, sH, sW).
-    config: counts of the student and numbers of its training, such as {"num_feat": 16}.
+    config: counts of the student and numbers of its training, such as {"num_feat": 16, "patch_size": 96}.
     teacher: what is shrunk. None: that file, or the one that ships with the package; for a family that takes any
         teacher, such as compact, the target.
     code, code_set, input_range: for a teacher of your own code, as `code`, `set` and `input_range` in `search`.
@@ -73,14 +73,16 @@ def distill(
     recipe: ours or paper; `steps` None: as many as that has.
     train, val, data: folders of HR images to train on, to score on during the training (its learning curve, in the
         side file and in a page beside it), and to score the student on. None: scikit-image's photographs.
-    lr: folders of LR images of all these sets, or ("bicubic",) to have them made. None: see `data.layouts`.
+    lr: folders of LR images of all these sets, or ("bicubic",) to have them made; ("only",): `train` and `val` are
+        LR images without HR images, and what is learnt from makes these. None: see `data.layouts`.
     train_pixels: the most HR pixels to train on; of larger sets a window of each image is taken. None: 256 million or,
         for short trainings by our recipe, less; all by the paper's.
 
     Raises InvalidInput for what cannot be used.
     """
     from autocompress.compute import precision
-    from autocompress.data.sources import open_folder
+    from autocompress.data.folders import open_folder
+    from autocompress.data.layouts import is_alone, refuse_alone
     from autocompress.distill.checkpointed_training import precision_to_go_on
     from autocompress.distill.distillation import (
         TrainingTask,
@@ -110,8 +112,10 @@ def distill(
     student = _student_config(family, networks.preset, shrunk.config, counts, init)
     plan = _recipe(family.name, recipe, steps, seed, numbers)
     check_scales(learnt_from.scale, shrunk.scale)
+    if init == Init.DENSITY:
+        refuse_alone(lr, "prunings")
     for folder in data:
-        open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE, lr=lr)
+        open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE, lr=() if is_alone(lr) else lr)
     if train_pixels is None and recipe == RecipeName.PAPER:
         train_pixels = sys.maxsize
     source = open_training_images(None if train is None else Path(train), shrunk.scale, plan, train_pixels, lr)
@@ -136,17 +140,17 @@ def distill(
 
 def _split(family: Family, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is set of the student's network, and of its training; ConfigError for what is neither, or no such value."""
-    from autocompress.distill.recipe import VARIABLE
+    from autocompress.distill.recipe import SETTABLE
 
     counts = {count.field: count for count in family.counts}
     choices = [choice.field for choice in family.choices]  # which the config itself checks
-    numbers = {field: value for field, value in config.items() if field in VARIABLE and field not in family.varied}
+    numbers = {field: value for field, value in config.items() if field in SETTABLE and field not in family.varied}
     given = {field: value for field, value in config.items() if field not in numbers}
     for field, value in given.items():
         if field in choices:
             continue
         if field not in counts:
-            known = ", ".join([*counts, *choices, *VARIABLE])
+            known = ", ".join([*counts, *choices, *SETTABLE])
             raise ConfigError(f"{field} is nothing that can be set here; these can: {known}")
         whole = counts[field].whole
         if not isinstance(value, int if whole else int | float) or isinstance(value, bool):

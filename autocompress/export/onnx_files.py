@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from autocompress.export.formats import OPSET
 from autocompress.io import checkpoints
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
+from autocompress.shrink.graph import computes_the_same_in_training
 
 EXAMPLE = (2, 3, 37, 53)  # sizes of 0 and 1 would be taken for constants
 CHECKED = ((1, 3, 37, 53), (2, 3, 64, 41))  # inputs of the check: 64 is a multiple of usual windows, the others not
@@ -49,8 +50,28 @@ def write_onnx(
     checkpoints.write_bytes(path, model)
 
 
+def captured(network: SRNetwork, capture: Callable[[SRNetwork], bytes]) -> bytes:
+    """What `capture` makes of a network in eval mode, or else in the training mode that computes the same.
+
+    Some networks compute their weights anew in eval mode, which cannot be captured.
+    """
+    try:
+        return capture(network)
+    except ExportFailed:
+        if not computes_the_same_in_training(network, torch.zeros(EXAMPLE)):
+            raise
+    try:
+        return capture(network.train())
+    finally:
+        network.eval()
+
+
 def converted(network: SRNetwork, opset: int = OPSET, shape: tuple[int, int] | None = None) -> bytes:
     """The ONNX file of a network on the CPU; see `write_onnx`. Nothing is checked."""
+    return captured(network, lambda mode: _converted(mode, opset, shape))
+
+
+def _converted(network: SRNetwork, opset: int, shape: tuple[int, int] | None) -> bytes:
     from onnx import checker, helper, load_from_string
 
     export = _exported if opset >= OPSET else _traced

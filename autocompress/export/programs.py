@@ -12,7 +12,7 @@ import torch
 
 import autocompress
 from autocompress.errors import ExportFailed
-from autocompress.export.onnx_files import CHECKED, FREE, TOLERANCE, example
+from autocompress.export.onnx_files import CHECKED, FREE, TOLERANCE, captured, example
 from autocompress.io import checkpoints
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
@@ -30,7 +30,7 @@ def write_program(network: SRNetwork, path: Path, shape: tuple[int, int] | None 
     ExportFailed, leaving no file, where PyTorch cannot capture the network for any size (its sizes go into reshapes, as
     those of windows do), or where the results differ.
     """
-    content = _exported(family_of(network).for_programs(network), shape)
+    content = captured(family_of(network).for_programs(network), lambda mode: _exported(mode, shape))
     _check(network, content, (*CHECKED, LARGE) if shape is None else ((1, 3, *shape),))
     checkpoints.write_bytes(path, content)
 

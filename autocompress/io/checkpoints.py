@@ -8,7 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, load_file, save
 from torch import Tensor
 
 from autocompress.errors import CheckpointError, cut
@@ -75,7 +75,7 @@ def read_content(path: Path) -> object:
     kind = kind_of(path)
     try:
         if kind is Kind.SAFETENSORS:
-            return load_file(path)
+            return load_file(path) if str(path).isprintable() else load(path.read_bytes())  # names must be UTF-8 there
         check_archive(path)
         return read_pickled(path)
     except CheckpointError:
