@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
@@ -117,6 +118,33 @@ def test_export_as_safetensors_loads_again(call: Call, searched: Path) -> None:
     assert torch.equal(autocompress.load(exported)(lr), autocompress.load(file)(lr))
     written = json.loads(exported.with_suffix(".json").read_text())
     assert written["provenance"] == json.loads(file.with_suffix(".json").read_text())["provenance"]
+
+
+def test_int8_is_calibrated_on_a_runs_own_images_and_told(call: Call, searched: Path) -> None:
+    result = call("export", searched, "--out", "models", "--format", "onnx-int8", "--shape", "20x24")
+    assert result.code == 0
+    students = json.loads(Path("models/index.json").read_text())["students"]
+    assert "PSNR-Y dB as int8" in Path("models/README.md").read_text()
+    for student in students:
+        [name] = student["files"]
+        assert name.endswith("-int8.onnx")
+        session = onnxruntime.InferenceSession(Path("models", name))
+        assert session.get_inputs()[0].shape == [1, 3, 20, 24]
+        told = json.loads(Path("models", name).with_suffix(".json").read_text())["int8"]
+        assert told["calibrated_on"] == "2 images of photos-train"
+        assert told["scored_on"] == "1 images of photos-valid"
+        assert told["psnr_y_float32"] == pytest.approx(student["psnr_y"], abs=1e-3)
+        assert told["psnr_y"] == student["psnr_y_int8"]
+        assert told["refined_steps"] == 0
+        said = f"{told['psnr_y']:.2f} PSNR-Y dB, {told['psnr_y'] - told['psnr_y_float32']:+.2f} of "
+        assert said in Path("models", student["card"]).read_text()
+        assert f"{student['card'].removesuffix('.md')}: int8 has {told['psnr_y']:.2f} dB" in result.err
+
+
+def test_what_is_for_int8_alone(call: Call, here: Path, photos: Path) -> None:
+    for words in (["--qat"], ["--train", photos], ["--val", photos]):
+        refused = call("export", "edsrmini-x2", "--out", "models", "--format", "pth", *words)
+        assert_refused(refused, f"{words[0]} is for int8; add --format onnx-int8, or leave {words[0]} out")
 
 
 @pytest.mark.parametrize("format", ["pth", "safetensors"])
