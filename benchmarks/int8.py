@@ -16,7 +16,7 @@ from pathlib import Path
 from autocompress import load
 from autocompress.compute.precision import choose
 from autocompress.data.embedded import embedded
-from autocompress.data.sources import open_folder
+from autocompress.data.folders import open_folder
 from autocompress.distill.quantisation import Quantiser
 from autocompress.evaluation.scores import MIN_SIDE, evaluate, network_upscaler, pairs
 from autocompress.export.int8 import onnx_upscaler, quantised

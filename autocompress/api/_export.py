@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from autocompress.errors import InvalidInput
 from autocompress.export.formats import Format, Quantise, Wanted
+from autocompress.export.hub import check_repository, push
 
 if TYPE_CHECKING:
     from autocompress.data.sources import ImageSource
@@ -66,6 +67,7 @@ def export(
     train: str | Path | None = None,
     val: str | Path | None = None,
     qat: bool = False,
+    hub: str | None = None,
     **overrides: Any,
 ) -> list[Path]:
     """Write students into the folder `out`, each with a JSON side file and a model card; returns the files of weights.
@@ -80,6 +82,7 @@ def export(
     train, val: for onnx-int8, folders of HR images to calibrate it on, and to score it on, beside float32. None: the
         run's own, or of a single file scikit-image's photographs.
     qat: of onnx-int8, train networks to be rounded (quantisation-aware) where more than 0.1 dB is lost.
+    hub: push what was written to this model repository on the Hugging Face Hub, USER/REPO; made, private, if need be.
 
     Raises InvalidInput for what cannot be used, and ExportFailed where a network cannot be converted.
     """
@@ -89,6 +92,18 @@ def export(
     if Format.ONNX_INT8 not in wanted.formats:
         images.check_unused()
 
+    if hub is not None:
+        check_repository(hub)
+    files = _written(source, out, wanted, None if trial is None else str(trial), images, overrides)
+    if hub is not None:
+        print(f"pushed to {push(files, hub)}", file=sys.stderr)
+    return files
+
+
+def _written(
+    source: str | Path, out: Path, wanted: Wanted, trial: str | None, images: _Images, overrides: dict[str, Any]
+) -> list[Path]:
+    """Export what the source is: a run, a file, or a network that ships."""
     from autocompress.io import package_files
     from autocompress.networks import know_code
     from autocompress.search.results.export import export_front, export_trial
@@ -118,7 +133,7 @@ def export(
         wanted = replace(wanted, quantise=images.of_run(run))
     if trial is None:
         return export_front(run, out, wanted)
-    return export_trial(run, str(trial), out, wanted)
+    return export_trial(run, trial, out, wanted)
 
 
 def _export_file(file: Path, out: Path, wanted: Wanted, images: _Images, overrides: Mapping[str, Any]) -> list[Path]:

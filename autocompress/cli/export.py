@@ -72,6 +72,14 @@ def export(
         bool,
         typer.Option("--qat", help="Train networks to be rounded where int8 loses more than 0.1 dB; minutes each."),
     ] = False,
+    hub: Annotated[
+        str | None,
+        typer.Option(
+            help="Push what is written to this repository on the Hugging Face Hub; it is made, private, if need be.",
+            metavar="USER/REPO",
+            show_default=False,
+        ),
+    ] = None,
     **overrides: Any,
 ) -> None:
     """Write students as files that other code loads, each with a JSON side file and a model card.
@@ -83,9 +91,8 @@ def export(
     from autocompress import api
     from autocompress.networks import in_official_code
 
-    for file in api.export(
-        source, out, format=format or Format.SAFETENSORS, trial=trial, opset=opset, shape=shape, **overrides
-    ):
+    wanted: dict[str, Any] = {"format": format or Format.SAFETENSORS, "opset": opset, "shape": shape, "trial": trial}
+    for file in api.export(source, out, **wanted, train=train, val=val, qat=qat, hub=hub, **overrides):
         echo(file)
         about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         if file.suffix == ".pth" and not in_official_code(about["family"], about["config"]):

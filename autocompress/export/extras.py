@@ -9,8 +9,9 @@ from autocompress.errors import InvalidInput
 EXTRAS = {  # packages by what pip calls the extra
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "ncnn": ("ncnn", "pnnx"),
+    "hub": ("huggingface_hub",),
 }
-NAMES = {"onnx": "ONNX", "ncnn": "ncnn"}
+NAMES = {"onnx": "ONNX", "ncnn": "ncnn", "hub": "The Hugging Face Hub's library"}
 
 
 def is_here(extra: str) -> bool:

@@ -131,8 +131,8 @@ def test_int8_is_calibrated_on_a_runs_own_images_and_told(call: Call, searched: 
         session = onnxruntime.InferenceSession(Path("models", name))
         assert session.get_inputs()[0].shape == [1, 3, 20, 24]
         told = json.loads(Path("models", name).with_suffix(".json").read_text())["int8"]
-        assert told["calibrated_on"] == "2 images of photos-train"
-        assert told["scored_on"] == "1 images of photos-valid"
+        assert told["calibrated_on"] == "2 images of photos0-train"
+        assert told["scored_on"] == "1 images of photos0-valid"
         assert told["psnr_y_float32"] == pytest.approx(student["psnr_y"], abs=1e-3)
         assert told["psnr_y"] == student["psnr_y_int8"]
         assert told["refined_steps"] == 0

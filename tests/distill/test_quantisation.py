@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from autocompress.compute.precision import Precision
-from autocompress.data.sources import ImageSource, open_folder
+from autocompress.data.folders import open_folder
+from autocompress.data.sources import ImageSource
 from autocompress.distill.fake_quantisation import with_fake_quantisation, without_fake_quantisation
 from autocompress.distill.quantisation import RECIPE, Quantiser
 from autocompress.export.int8 import as_input, of_one_size, quantised
