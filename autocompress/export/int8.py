@@ -42,7 +42,7 @@ def quantised(network: SRNetwork, images: Iterable[Image], opset: int) -> bytes:
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
             return next(self._inputs, None)
 
-    whole = load_from_string(converted(family_of(network).for_export(network), opset))
+    whole = load_from_string(converted(network, family_of(network).for_export(network), opset))
     with tempfile.TemporaryDirectory() as folder, quiet():
         given, prepared, result = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "int8"))
         given.write_bytes(whole.SerializeToString())

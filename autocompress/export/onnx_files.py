@@ -41,34 +41,50 @@ def write_onnx(
     Raises InvalidInput where ONNX is not installed, ExportFailed, leaving no file, where the results differ.
     """
     require("onnx")
-    model = converted(family_of(network).for_programs(network), opset, shape)
+    model = converted(network, family_of(network).for_programs(network), opset, shape)
     if half:
         _check_range(network)
         model = _halved(model)
-    sizes = CHECKED if shape is None else ((1, 3, *shape),)
-    _check(network, model, sizes, HALF_TOLERANCE if half else TOLERANCE)
+        _check(network, model, _checked(shape), HALF_TOLERANCE)
     checkpoints.write_bytes(path, model)
 
 
-def captured(network: SRNetwork, capture: Callable[[SRNetwork], bytes]) -> bytes:
+def captured(network: SRNetwork, capture: Callable[[SRNetwork], bytes], check: Callable[[bytes], None]) -> bytes:
     """What `capture` makes of a network in eval mode, or else in the training mode that computes the same.
 
-    Some networks compute their weights anew in eval mode, which cannot be captured.
+    Some networks compute their weights anew in eval mode, which cannot be captured. `capture` and `check` raise
+    ExportFailed.
     """
     try:
-        return capture(network)
+        content = capture(network)
+        check(content)
     except ExportFailed:
         if not computes_the_same_in_training(network, torch.zeros(EXAMPLE)):
             raise
+    else:
+        return content
     try:
-        return capture(network.train())
+        content = capture(network.train())
     finally:
         network.eval()
+    check(content)
+    return content
 
 
-def converted(network: SRNetwork, opset: int = OPSET, shape: tuple[int, int] | None = None) -> bytes:
-    """The ONNX file of a network on the CPU; see `write_onnx`. Nothing is checked."""
-    return captured(network, lambda mode: _converted(mode, opset, shape))
+def converted(
+    network: SRNetwork, program: SRNetwork, opset: int = OPSET, shape: tuple[int, int] | None = None
+) -> bytes:
+    """The ONNX file in float32 of `program`, a form of `network` on the CPU, checked against this; see `write_onnx`."""
+
+    def capture(program: SRNetwork) -> bytes:
+        return _converted(program, opset, shape)
+
+    return captured(program, capture, lambda model: _check(network, model, _checked(shape), TOLERANCE))
+
+
+def _checked(shape: tuple[int, int] | None) -> Sequence[tuple[int, ...]]:
+    """Sizes of the images that a file for this shape is checked on."""
+    return CHECKED if shape is None else ((1, 3, *shape),)
 
 
 def _converted(network: SRNetwork, opset: int, shape: tuple[int, int] | None) -> bytes:

@@ -6,6 +6,7 @@ import io
 import json
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -30,8 +31,9 @@ def write_program(network: SRNetwork, path: Path, shape: tuple[int, int] | None 
     ExportFailed, leaving no file, where PyTorch cannot capture the network for any size (its sizes go into reshapes, as
     those of windows do), or where the results differ.
     """
-    content = captured(family_of(network).for_programs(network), lambda mode: _exported(mode, shape))
-    _check(network, content, (*CHECKED, LARGE) if shape is None else ((1, 3, *shape),))
+    sizes = (*CHECKED, LARGE) if shape is None else ((1, 3, *shape),)
+    capture, check = partial(_exported, shape=shape), partial(_check, network, sizes)
+    content = captured(family_of(network).for_programs(network), capture, check)
     checkpoints.write_bytes(path, content)
 
 
@@ -56,7 +58,7 @@ def _exported(network: SRNetwork, shape: tuple[int, int] | None = None) -> bytes
     return file.getvalue()
 
 
-def _check(network: SRNetwork, content: bytes, sizes: Sequence[tuple[int, ...]]) -> None:
+def _check(network: SRNetwork, sizes: Sequence[tuple[int, ...]], content: bytes) -> None:
     """Raise ExportFailed if the program does not run on images of some size, or computes something else there."""
     program = torch.export.load(io.BytesIO(content)).module()
     generator = torch.Generator().manual_seed(0)

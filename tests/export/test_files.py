@@ -120,8 +120,8 @@ def test_an_onnx_file_that_computes_something_else_is_not_left(
     call: Call, tmp_path: Path, tiny_teacher: EDSR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.save(tiny_teacher.state_dict(), tmp_path / "teacher.pth")
-    other = onnx_files.converted(edsr(tiny_teacher.config))
-    monkeypatch.setattr(onnx_files, "converted", lambda *_: other)
+    other = onnx_files._converted(edsr(tiny_teacher.config), 18, None)
+    monkeypatch.setattr(onnx_files, "_converted", lambda *_: other)
     with pytest.raises(ExportFailed, match=r"differ by up to .* on images of 37x53 pixels, but must agree to 1e-04"):
         write_onnx(tiny_teacher, tmp_path / "models" / "student.onnx")
     ended = call("export", tmp_path / "teacher.pth", "--out", tmp_path / "models", "--format", "onnx")
