@@ -75,7 +75,7 @@ class Quantiser:
                 if after > score:
                     model, score, steps = refined, after, self.recipe.steps
             else:
-                self.log(f"{name}: --qat trains it to be rounded, which brings most of that back")
+                self.log(f"{name}: --qat trains it to be rounded, which may bring some of that back")
         if shape is not None:
             model = of_one_size(model, plain.scale, shape)
         told = {
