@@ -98,7 +98,7 @@ def precision_to_go_on(state_file: Path) -> Precision | None:
     None where there is no state that can be read, none of a precision, or one of a device that is not here.
     """
     try:
-        stored = torch.load(state_file, map_location="cpu", weights_only=True)["precision"]
+        stored = checkpoints.load_objects(state_file)["precision"]
         precision = checked(Precision(**stored | {"threads": torch.get_num_threads()}))
     except Exception:  # torch passes on whatever its pickle and zip readers raise
         return None
@@ -136,7 +136,7 @@ def _no_state(state_file: Path) -> CheckpointError:
 
 def _read(state_file: Path, identity: dict[str, Any]) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = checkpoints.load_objects(state_file)
         kept: dict[str, Any] = dict(json.loads(state.pop("identity")))
     except Exception as error:  # torch passes on whatever its pickle and zip readers raise
         raise _no_state(state_file) from error

@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load, load_file, save
@@ -14,6 +15,7 @@ from torch import Tensor
 from autocompress.errors import CheckpointError, cut
 from autocompress.io.atomic import NO_ROOM, read_json, room_for, write_atomically, write_bytes, write_json, write_text
 from autocompress.io.file_kinds import Kind, kind_of
+from autocompress.io.pickle_checks import load_weights_only
 from autocompress.io.pickles import read_pickled
 from autocompress.io.tensor_checks import check_archive
 
@@ -21,6 +23,7 @@ __all__ = [
     "NO_ROOM",
     "as_safetensors",
     "digest_of",
+    "load_objects",
     "read_content",
     "read_json",
     "room_for",
@@ -60,6 +63,14 @@ def save_objects(path: Path, content: object) -> None:
     buffer = io.BytesIO()  # torch.save to a file does not say when a disk is full
     torch.save(content, buffer)
     write_bytes(path, buffer.getvalue())
+
+
+def load_objects(path: Path) -> Any:
+    """What `save_objects` has written; nearly any exception where it is damaged."""
+    kind_of(path)
+    check_archive(path)
+    with path.open("rb") as file:
+        return load_weights_only(file)
 
 
 def _plain(value: Tensor, dtype: torch.dtype) -> Tensor:
