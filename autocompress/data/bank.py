@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from autocompress.data.images import read_size
 from autocompress.data.sources import ImageSource, sift
 from autocompress.errors import DataError
 from autocompress.io import cache
@@ -115,7 +114,7 @@ def _build(folder: Path, source: ImageSource, *, skip_bad_images: bool) -> None:
 
 def _estimated_bytes(source: ImageSource) -> int:
     """An upper bound from the images' headers; an image with an unreadable header counts 0 and fails when decoded."""
-    sizes, _ = sift([(file.name, file.hr) for file in source.files], read_size, skip_bad_images=True)
+    sizes, _ = sift([(file.name, file) for file in source.files], source.hr_sides, skip_bad_images=True)
     sides = [(-(-long // source.scale), -(-short // source.scale)) for long, short in sizes]
     if source.window is not None:
         sides = [source.window.sides(long, short, source.scale) for long, short in sides]

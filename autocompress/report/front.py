@@ -51,13 +51,14 @@ def front_figure(report: ReportData) -> go.Figure:
         figure.data[-1].update(hovertext=[text])
     if report.has_published:
         _draw_published(figure)
-        _draw_downloadable(figure, report)
+        draw_downloadable(figure, shown=report.config.valid.name == SET5)
     _draw_limits(figure, report)
-    _lay_out(figure, axis, "PSNR-Y to the teacher, in dB" if report.by_teacher else "PSNR-Y in dB")
+    lay_out(figure, axis, "PSNR-Y to the teacher, in dB" if report.by_teacher else "PSNR-Y in dB")
     return figure
 
 
-def _lay_out(figure: go.Figure, axis: Axis, score: str) -> None:
+def lay_out(figure: go.Figure, axis: Axis, score: str) -> None:
+    """Give a figure of scores over costs its axes, fonts and legend; `score` is the title of the vertical one."""
     ticks = [digit * 10**power for power in axis.decades for digit in (1, 2, 5)]
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[axis.form(tick) for tick in ticks], tickangle=0)
     figure.update_xaxes(title=axis.title, gridcolor=LIGHT["line"], zeroline=False)
@@ -108,8 +109,8 @@ def _draw_published(figure: go.Figure) -> None:
     )
 
 
-def _draw_downloadable(figure: go.Figure, report: ReportData) -> None:
-    """Draw networks that can be downloaded, as they scored on Set5: hidden at first, unless the run's images are those.
+def draw_downloadable(figure: go.Figure, shown: bool) -> None:
+    """Draw networks that can be downloaded, as they scored on Set5; unless they are shown, the legend has them alone.
 
     They were trained far longer than students of a search, each on other images.
     """
@@ -124,7 +125,7 @@ def _draw_downloadable(figure: go.Figure, report: ReportData) -> None:
     ]
     names = [network.name for network in networks]
     figure.data[-1].update(hovertext=texts, mode="markers+text", text=names, textposition="top center")
-    if report.config.valid.name != SET5:
+    if not shown:
         figure.data[-1].update(visible="legendonly")
 
 

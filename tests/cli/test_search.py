@@ -28,6 +28,7 @@ def test_a_search_shows_the_front_and_its_pick(call: Call, here: Path, search_wo
     assert "The search ended: all 3 trials are done." in result.err
     assert "dB before training" in result.err
     assert "left" in result.err  # the time
+    assert "few images  all choices rest on 1; give --val a folder of ten or more" in result.err
     for name in ("pareto.csv", "pareto.json", "report.html", "config.json", "study.db"):
         assert (here / "run" / name).is_file()
 

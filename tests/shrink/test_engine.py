@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.attention import ChannelAttention
 from helpers.plain_networks import ECBSR, ETDS, PlainUSR, PlainUSRTiny
-from helpers.sr_networks import IMDN, RLFN, SMFANet
+from helpers.sr_networks import IMDN, RLFN, SMFANet, conv
 from torch import Tensor, nn
 
 from autocompress.errors import ConfigError
@@ -140,3 +141,38 @@ def test_refitted_students_are_nearer_to_the_teacher_than_copied_channels() -> N
     copied = student.state_dict()["conv_1.weight"]
     rows = teacher.state_dict()["conv_1.weight"]
     assert all(any(torch.equal(row, other) for other in rows) for row in copied)
+
+
+@pytest.mark.parametrize("by_einsum", [False, True])
+def test_attention_over_channels_shrinks(by_einsum: bool) -> None:
+    torch.manual_seed(1)
+    teacher, lr = ChannelAttention(by_einsum=by_einsum).eval(), images()
+    project = projection(teacher, lr)
+    whole = ChannelAttention(by_einsum=by_einsum).eval()
+    project(whole)
+    with torch.no_grad():
+        assert (whole(lr) - teacher(lr)).abs().max() < 1e-4
+    student = ChannelAttention(each=3, by_einsum=by_einsum).eval()
+    project(student)
+    assert error(student, teacher, lr) < 0.01
+
+
+def test_a_transposed_convolution_on_each_channel_alone_shrinks() -> None:
+    class Up(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.first, self.last = conv(3, width), conv(width, 3)
+            self.up = nn.ConvTranspose2d(width, width, 4, stride=2, padding=1, groups=width)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(F.relu(self.up(self.first(x))))
+
+    torch.manual_seed(1)
+    teacher, lr = Up(8).eval(), images()
+    project = projection(teacher, lr)
+    whole, student, copied = Up(8).eval(), Up(6).eval(), Up(6).eval()
+    project(whole)
+    project(student)
+    with torch.no_grad():
+        assert (whole(lr) - teacher(lr)).abs().max() < 1e-4
+    assert error(student, teacher, lr) < error(copied, teacher, lr)

@@ -37,17 +37,18 @@ def plain(name: str, **arguments: object) -> CustomFamily:
         (family("IMDN", nf=64, num_modules=2, upscale=2),
          {"nf": tuple(range(16, 65, 4)), "num_modules": (1, 2)}, {"nf": 40, "num_modules": 1}),
         (family("SMFANet", dim=12, n_blocks=2, upscaling_factor=2),
-         {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2)}, {"dim": 8, "n_blocks": 1}),
+         {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2),
+          "ffn_scale": (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)}, {"dim": 8, "n_blocks": 1, "ffn_scale": 1.25}),
         (plain("PlainUSR", feat=16, mid=8, few=4, attention=4),
-         {"feat": tuple(range(5, 17)), "mid": (4, 5, 6, 7, 8)}, {"feat": 14, "mid": 4}),
-        (plain("PlainUSRTiny", feat=16, few=6), {"feat": tuple(range(4, 17)), "few": (4, 5, 6)}, {"feat": 8, "few": 4}),
+         {"feat": tuple(range(9, 17)), "mid": (5, 6, 7, 8)}, {"feat": 14, "mid": 5}),
+        (plain("PlainUSRTiny", feat=16, few=6), {"feat": tuple(range(7, 17)), "few": (4, 5, 6)}, {"feat": 8, "few": 4}),
         (plain("ECBSR", feat=8, layers=3),
          {"feat": (4, 5, 6, 7, 8), "layers": (1, 2, 3)}, {"feat": 6, "layers": 2}),
         (plain("ETDS", feat=8, layers=3), {"feat": (4, 5, 6, 7, 8), "layers": (1, 2, 3)}, {"feat": 6, "layers": 1}),
     ],
 )  # fmt: skip
 def test_what_varies_and_what_it_costs(
-    made: CustomFamily, varies: dict[str, tuple[int, ...]], student: dict[str, int]
+    made: CustomFamily, varies: dict[str, tuple[float, ...]], student: dict[str, float]
 ) -> None:
     teacher = made.config()
     assert teacher.scale == 2
@@ -65,14 +66,14 @@ def test_a_value_that_the_code_does_not_take_is_refused() -> None:
 
 
 def test_values_that_the_code_takes_only_together() -> None:
-    """A block of PlainUSR reads no more channels than there are, so narrow ones need narrow blocks."""
+    """A block of PlainUSR reads some of the channels, not all, so narrow ones need narrow blocks."""
     made = plain("PlainUSR", feat=16, mid=8, few=4, attention=4)
-    config = made.student_config(made.config(), {"feat": 4, "mid": 5})
+    config = made.student_config(made.config(), {"feat": 8, "mid": 5})
     assert made.flops(config) == count_flops(made.build(config).eval(), 2)
-    with pytest.raises(ConfigError, match=r"feat is 4, but PlainUSR takes \(5, .*, 16\)$"):
-        made.student_config(made.config(), {"feat": 4})
-    with pytest.raises(ConfigError, match=r"feat is 4, but PlainUSR takes .*, with the others as given"):
-        made.student_config(made.config(), {"feat": 4, "mid": 8})
+    with pytest.raises(ConfigError, match=r"feat is 8, but PlainUSR takes \(9, .*, 16\)$"):
+        made.student_config(made.config(), {"feat": 8})
+    with pytest.raises(ConfigError, match=r"feat is 8, but PlainUSR takes .*, with the others as given"):
+        made.student_config(made.config(), {"feat": 8, "mid": 8})
 
 
 def test_a_family_goes_to_other_processes() -> None:
@@ -108,6 +109,19 @@ def test_published_networks_compute_what_the_original_does(shared: Path, name: s
     with torch.no_grad():
         sr = network(known["x"])
     assert (sr - known["y"]).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("made", "names"),
+    [
+        (plain("PlainUSR", feat=8, mid=6, few=4, attention=4), {"head", "tail.0"}),
+        (family("RLFN", feature_channels=8, upscale=2, mid=1), {"conv_1", "upsampler.0"}),
+    ],
+)
+def test_what_reads_and_makes_colours_is_exact(made: CustomFamily, names: set[str]) -> None:
+    network = made.build(made.config())
+    modules = dict(network.network.named_modules())
+    assert {name for name, module in modules.items() if any(module is layer for layer in network.exact())} == names
 
 
 def test_published_flops() -> None:
