@@ -101,6 +101,8 @@ def read_json(path: Path, remedy: str = "remove it or restore it") -> dict[str, 
     `remedy` is what helps then.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+            raise OSError(errno.EINVAL, "no regular file")
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: not readable as JSON ({cut(str(error))}); {remedy}") from error

@@ -67,6 +67,7 @@ def save_objects(path: Path, content: object) -> None:
 
 def load_objects(path: Path) -> Any:
     """What `save_objects` has written; nearly any exception where it is damaged."""
+    kind_of(path)
     check_archive(path)
     with path.open("rb") as file:
         return load_weights_only(file)
