@@ -60,15 +60,19 @@ class Builder(ABC):
 
     def tried(self, arguments: Mapping[str, Any], scale: int) -> dict[str, tuple[int, ...]] | None:
         """As `shapes`; None where the code does not take these arguments, or its network enlarges by another scale."""
-        try:
-            network = self._built(arguments)
-            with torch.no_grad():
-                sr = network(torch.zeros(IMAGE, device=next(network.parameters()).device))
-                if sr.shape != (*IMAGE[:2], scale * IMAGE[2], scale * IMAGE[3]):
-                    return None
-        except Exception:  # whatever the user's code may raise
-            return None
-        return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        for build in (self._built, self.build):
+            try:
+                network = build(arguments).eval()
+                with torch.no_grad():
+                    sr = network(torch.zeros(IMAGE, device=next(network.parameters()).device))
+            except Exception as error:  # whatever the user's code may raise
+                if "meta" in str(error):  # some code computes with values of images, which then need memory
+                    continue
+                return None
+            if sr.shape != (*IMAGE[:2], scale * IMAGE[2], scale * IMAGE[3]):
+                return None
+            return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        return None
 
     def _built(self, arguments: Mapping[str, Any]) -> nn.Module:
         """The network, mostly without memory for its parameters."""
