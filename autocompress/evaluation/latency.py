@@ -191,7 +191,7 @@ def _apart(job: _Job) -> Latency:
             return process.submit(_work, job).result()
         except BrokenProcessPool:
             raise AutocompressError(
-                f"the process that measured {job.config} was killed, as systems do that run out of memory"
+                f"the process that measured {job.config} was killed, as systems do that run out of memory; free some"
             ) from None
 
 

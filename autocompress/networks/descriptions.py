@@ -83,7 +83,7 @@ def parse_fields(changes: Iterable[str]) -> dict[str, Any]:
         try:
             values[name] = _number(parse_yaml(text))
         except InvalidInput as error:
-            raise ConfigError(f"{cut(change)}: not a number, a word or a list such as [6, 6] ({error})") from None
+            raise ConfigError(f"{cut(change)}: must be a number, a word or a list such as [6, 6] ({error})") from None
     return values
 
 

@@ -45,9 +45,12 @@ class Builder(ABC):
             network = build(**arguments)
         except Exception as error:
             given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-            raise InvalidInput(f"{self.name}({given}) failed with {_said(error)}") from error
+            raise InvalidInput(f"{self.name}({given}) failed with {_said(error)}; check --set and the code") from error
         if not isinstance(network, nn.Module):
-            raise InvalidInput(f"{self.name} gives a {type(network).__name__}, but an nn.Module is needed")
+            raise InvalidInput(
+                f"{self.name} gives a {type(network).__name__}, but an nn.Module is needed; "
+                "name a class, or a function that builds one"
+            )
         return network
 
     def shapes(self, arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -145,7 +148,7 @@ class Code(Builder):
             spec.loader.exec_module(module)
         except Exception as error:
             del sys.modules[name]
-            raise InvalidInput(f"{self.file}: running it failed with {_said(error)}") from error
+            raise InvalidInput(f"{self.file}: running it failed with {_said(error)}; mend that") from error
         finally:
             sys.path.remove(str(self.file.parent))
         return module
@@ -165,7 +168,7 @@ def _said(error: BaseException) -> str:
 def matching(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     """The tensors of a file by a network's own names: without the prefix that they share; raises CheckpointError."""
     if not expected:
-        raise CheckpointError("the code builds a network without parameters")
+        raise CheckpointError("the code builds a network without parameters; give that of the trained network")
     first = next(iter(expected))
     prefixes = [name.removesuffix(first) for name in tensors if name.endswith(first)] or [""]
     prefix = max(prefixes, key=lambda prefix: sum(prefix + name in tensors for name in expected))
