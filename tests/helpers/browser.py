@@ -42,7 +42,7 @@ def open_pages(browser: Browser) -> Iterator[OpenPage]:
     pages: list[Page] = []
 
     def opened(path: Path, width: int = 1280, scheme: Any = "light") -> Page:
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         pages.append(page)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))

@@ -15,7 +15,8 @@ from autocompress.export.formats import check_formats
 from autocompress.io import checkpoints
 from autocompress.names import Markdown, as_markdown
 from autocompress.networks import in_official_code
-from autocompress.search.results.front import LATENCIES, cells, objective, pareto, pick, rows, students
+from autocompress.search.results.columns import NETWORK
+from autocompress.search.results.front import LATENCIES, objective, pareto, pick, rows, students
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.settings import Settings
 from autocompress.units import format_count, format_milliseconds
@@ -94,7 +95,7 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
         lines.append(
             (
                 Markdown(f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}"),
-                *cells(row),
+                *(column.text(row) for column in NETWORK),
                 *(format_milliseconds(row[key]) for key in timed.values()),
                 "yes" if row["official_code"] else "no",
                 Markdown(", ".join(f"[{file}]({file})" for file in row["files"])),
