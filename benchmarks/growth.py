@@ -85,8 +85,8 @@ def images(count: int, folder: Path) -> dict[str, float]:
     from PIL import Image
 
     from autocompress.data.bank import PixelBank
+    from autocompress.data.folders import open_folder
     from autocompress.data.patches import PatchSampler
-    from autocompress.data.sources import open_folder
 
     random = np.random.default_rng(0)
     (folder / "photos").mkdir()

@@ -20,8 +20,8 @@ from torch import Tensor
 from autocompress import prune
 from autocompress.compute import precision
 from autocompress.data.bank import PixelBank
+from autocompress.data.folders import open_folder
 from autocompress.data.patches import PatchSampler
-from autocompress.data.sources import open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training

@@ -24,8 +24,8 @@ from autocompress import prune
 from autocompress.compute import precision
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
+from autocompress.data.folders import open_folder
 from autocompress.data.patches import Batch, PatchSampler
-from autocompress.data.sources import open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training

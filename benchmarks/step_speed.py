@@ -25,8 +25,8 @@ from autocompress.compute.cuda_graphs import CapturedStep, on_side_stream
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.embedded import embedded
+from autocompress.data.folders import open_folder
 from autocompress.data.patches import PatchSampler
-from autocompress.data.sources import open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training

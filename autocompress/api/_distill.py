@@ -73,14 +73,16 @@ def distill(
     recipe: ours or paper; `steps` None: as many as that has.
     train, val, data: folders of HR images to train on, to score on during the training (its learning curve, in the
         side file and in a page beside it), and to score the student on. None: scikit-image's photographs.
-    lr: folders of LR images of all these sets, or ("bicubic",) to have them made. None: see `data.layouts`.
+    lr: folders of LR images of all these sets, or ("bicubic",) to have them made; ("only",): `train` and `val` are
+        LR images without HR images, and what is learnt from makes these. None: see `data.layouts`.
     train_pixels: the most HR pixels to train on; of larger sets a window of each image is taken. None: 256 million or,
         for short trainings by our recipe, less; all by the paper's.
 
     Raises InvalidInput for what cannot be used.
     """
     from autocompress.compute import precision
-    from autocompress.data.sources import open_folder
+    from autocompress.data.folders import open_folder
+    from autocompress.data.layouts import is_alone, refuse_alone
     from autocompress.distill.checkpointed_training import precision_to_go_on
     from autocompress.distill.distillation import (
         TrainingTask,
@@ -110,8 +112,10 @@ def distill(
     student = _student_config(family, networks.preset, shrunk.config, counts, init)
     plan = _recipe(family.name, recipe, steps, seed, numbers)
     check_scales(learnt_from.scale, shrunk.scale)
+    if init == Init.DENSITY:
+        refuse_alone(lr, "prunings")
     for folder in data:
-        open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE, lr=lr)
+        open_folder(Path(folder), shrunk.scale, min_size=MIN_SIDE, lr=() if is_alone(lr) else lr)
     if train_pixels is None and recipe == RecipeName.PAPER:
         train_pixels = sys.maxsize
     source = open_training_images(None if train is None else Path(train), shrunk.scale, plan, train_pixels, lr)

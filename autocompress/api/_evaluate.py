@@ -95,7 +95,8 @@ def evaluate(
     Raises InvalidInput for what cannot be used.
     """
     from autocompress.data.embedded import embedded
-    from autocompress.data.sources import open_folder
+    from autocompress.data.folders import open_folder
+    from autocompress.data.layouts import refuse_alone
     from autocompress.evaluation.scores import MIN_SIDE, Scores, bicubic_upscaler, network_upscaler, pairs
     from autocompress.evaluation.scores import evaluate as score
     from autocompress.networks.teachers import load_teacher
@@ -103,6 +104,7 @@ def evaluate(
 
     if not latency and (threads, device) != (None, None):
         raise InvalidInput("--threads and --device are for measuring; add --latency")
+    refuse_alone(lr, "scores")
     overrides = as_files({**overrides, "model": model}, "model")
     model, network = str(overrides.pop("model")), None
     if model == BICUBIC:

@@ -140,14 +140,14 @@ def _weights_file(module: nn.Module) -> Path:
         if isinstance(module, SRNetwork):
             checkpoints.write_json((folder / name).with_suffix(".json"), describe(module))
 
-    return cache.entry("modules", _key(module), build) / name
+    return cache.entry("modules", _key(module), build, about=name) / name
 
 
 def _program_file(module: nn.Module) -> Path:
     from autocompress.io import cache
 
     name, plain = f"{type(module).__name__}.pt2", _plain(module)
-    return cache.entry("modules", f"{_key(plain)}-program", lambda at: _export(plain, at / name)) / name
+    return cache.entry("modules", f"{_key(plain)}-program", lambda at: _export(plain, at / name), about=name) / name
 
 
 def _key(module: nn.Module) -> str:

@@ -93,9 +93,11 @@ def _images(
     train: str | Path | None, val: str | Path | None, lr: Sequence[str | Path], scale: int, settings: SparsifySettings
 ) -> tuple[ImageSource, ImageSource]:
     from autocompress.data.embedded import embedded
-    from autocompress.data.sources import open_folder
+    from autocompress.data.folders import open_folder
+    from autocompress.data.layouts import refuse_alone
     from autocompress.evaluation.scores import MIN_SIDE
 
+    refuse_alone(lr, "prunings")
     size = settings.patch_size * scale
     source = embedded("train", scale) if train is None else open_folder(Path(train), scale, min_size=size, lr=lr)
     return source, embedded("valid", scale) if val is None else open_folder(Path(val), scale, min_size=MIN_SIDE, lr=lr)

@@ -27,11 +27,11 @@ def list_entries() -> None:
     from autocompress.io import cache
     from autocompress.units import format_count
 
-    table = Table("kind", "key", "size", "last used")
+    table = Table("kind", "of", "size", "last used")
     entries = api.cache_entries()
     for entry in entries:
         used = datetime.datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")
-        table.add_row(entry.kind, entry.key[:24], f"{format_count(entry.bytes)}B", used)
+        table.add_row(entry.kind, entry.about or entry.key[:24], f"{format_count(entry.bytes)}B", used)
     show(table)
     total, limit = sum(entry.bytes for entry in entries), cache.limit()
     echo(f"{cache.folder()}: {format_count(total)}B of at most {format_count(limit)}B")

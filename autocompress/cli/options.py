@@ -31,7 +31,7 @@ LRFolders = Annotated[
     typer.Option(
         "--lr",
         metavar="DIR",
-        help="Folder of LR images, of all sets given, or bicubic, to have them made; several times for several.",
+        help="Folder of LR images, of all sets given; bicubic: they are made; only: there are no HR images.",
         show_default="those of the layout, or made",
     ),
 ]

@@ -126,9 +126,8 @@ def dashboard(
 
 def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
     """For people; why trials ended early only of the last `few`."""
-    sessions, trials, best, times = (about[key] for key in ("sessions", "trials", "best", "times"))
-    alive = "nobody works on it" if sessions == 0 else f"{sessions} session{'s' if sessions > 1 else ''} at work"
-    yield f"{about['run']}: {alive}"
+    trials, best, times = (about[key] for key in ("trials", "best", "times"))
+    yield f"{about['run']}: {_state(about['sessions'], trials)}"
     counts = ", ".join(f"{trials[name]} {name}" for name in trials if name != "wanted")
     yield f"trials   {trials['wanted']}: {counts}" if "wanted" in trials else f"trials   {counts}"
     if best is not None:
@@ -152,6 +151,17 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
     for trial in shown:
         log = f" ({trial['log']} says more)" if "log" in trial else ""
         yield f"{trial['state']:8} trial {trial['trial']}: {trial['reason']}{log}"
+
+
+def _state(sessions: int, trials: dict[str, int]) -> str:
+    """Whether a run is going on, has ended, or was stopped before its end."""
+    ended = sum(trials[name] for name in ("finished", "stopped", "failed"))
+    of_all = f"{ended} of {trials['wanted']} trials" if "wanted" in trials else f"{ended} trials"
+    if sessions:
+        return f"running, {of_all} have ended; {sessions} session{'s' * (sessions > 1)} at work"
+    if ended < trials.get("wanted", 0):
+        return f"not running, {of_all} have ended; the same command goes on"
+    return f"finished, {of_all}"
 
 
 def _score(about: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -101,6 +102,21 @@ def show_result(result: Result, quiet: bool, what: str = "search") -> None:
     named = f"Pick: trial {best.trial}, {scored}: {best.file}"
     show_front(result.run, result.front, named)
     echo(f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}")
+    if not quiet and not result.interrupted:
+        echo(next_commands(result.path), err=True)
     if result.interrupted:
         echo("Interrupted; the same command goes on from here.", err=True)
         sys.exit(130)
+
+
+def next_commands(run: Path) -> str:
+    """What people do next with a run, as commands that can be copied."""
+    folder = shlex.quote(str(run))
+    return "\n".join(
+        [
+            "Next:",
+            f"  autocompress upscale {folder} photo.jpg photo-x2.png     # by the pick",
+            f"  autocompress export {folder} --out models                # the front as files, with model cards",
+            f"  autocompress refine {folder} --timeout 30m               # train the front's students on",
+        ]
+    )

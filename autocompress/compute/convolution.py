@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -25,6 +26,23 @@ def speed_up_on_gpu(network: nn.Module) -> None:
     for module in network.modules():
         if type(module) is nn.Conv2d and _keeps_the_size(module):
             module.__class__ = _NarrowConv2d
+
+
+def exempt_from_autocast(layers: Iterable[nn.Module]) -> None:
+    """Have these convolutions computed in float32, also where autocast computes others in bf16; other layers stay."""
+    for layer in layers:
+        if type(layer) is nn.Conv2d:
+            layer.__class__ = _ExactConv2d
+
+
+class _ExactConv2d(nn.Conv2d):
+    @override
+    def forward(self, input: Tensor) -> Tensor:
+        device = input.device.type
+        if not torch.is_autocast_enabled(device):
+            return super().forward(input)
+        with torch.autocast(device, enabled=False):
+            return super().forward(input.float())
 
 
 def _keeps_the_size(conv: nn.Conv2d) -> bool:

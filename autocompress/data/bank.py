@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from autocompress.data.images import read_size
 from autocompress.data.sources import ImageSource, sift
 from autocompress.errors import DataError
 from autocompress.io import cache
@@ -53,7 +52,9 @@ class PixelBank:
         def build(folder: Path) -> None:
             _build(folder, source, skip_bad_images=skip_bad_images)
 
-        folder = cache.entry("pixels", key, build, size=_estimated_bytes(source))
+        folder = cache.entry(
+            "pixels", key, build, about=f"{len(source)} images of {source.name}", size=_estimated_bytes(source)
+        )
         index = json.loads((folder / "index.json").read_text())
         if index["skipped"] and not skip_bad_images:
             raise DataError(index["skipped"][0][1])
@@ -113,7 +114,7 @@ def _build(folder: Path, source: ImageSource, *, skip_bad_images: bool) -> None:
 
 def _estimated_bytes(source: ImageSource) -> int:
     """An upper bound from the images' headers; an image with an unreadable header counts 0 and fails when decoded."""
-    sizes, _ = sift([(file.name, file.hr) for file in source.files], read_size, skip_bad_images=True)
+    sizes, _ = sift([(file.name, file) for file in source.files], source.hr_sides, skip_bad_images=True)
     sides = [(-(-long // source.scale), -(-short // source.scale)) for long, short in sizes]
     if source.window is not None:
         sides = [source.window.sides(long, short, source.scale) for long, short in sides]

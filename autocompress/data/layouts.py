@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autocompress.data.images import IMAGE_SUFFIXES
-from autocompress.errors import DataError
+from autocompress.errors import DataError, InvalidInput
 
 MADE = "bicubic"  # in the place of a folder of LR images: they are made
+ALONE = "only"  # in that place, too: the images are LR images, and there are no HR images
 _HR = re.compile(r"(?P<stem>(?:.*[_-])?)(?:HR|GT|GTmod\d+)(?P<sub>_sub)?", re.IGNORECASE)
 _LR = re.compile(r"(?P<stem>(?:.*[_-])?)(?:LR|LQ)(?P<how>[a-wyz_-]*)(?:x(?P<scale>\d+))?(?P<sub>_sub)?", re.IGNORECASE)
 _SCALE = re.compile(r"x?(?P<scale>\d+)(?P<sub>_sub)?", re.IGNORECASE)
@@ -44,7 +45,7 @@ def find_layout(folder: Path, scale: int, lr: Sequence[str | Path] = ()) -> Layo
         return Layout(hr)
     if lr:
         for one in lr:
-            _check_folder(Path(one))
+            check_folder(Path(one))
         return Layout(hr, tuple(_of_scale(Path(one), scale) for one in lr))
     found = _lr_folders(hr, scale)
     usual = [path for path, how in found if how.strip("_-").lower().startswith("bic")]
@@ -55,6 +56,20 @@ def find_layout(folder: Path, scale: int, lr: Sequence[str | Path] = ()) -> Layo
             f"--lr {MADE} to have them made"
         )
     return Layout(hr, tuple(chosen))
+
+
+def is_alone(lr: Sequence[str | Path]) -> bool:
+    """Whether images are LR images without HR images; raises DataError for that and something else."""
+    words = [str(one) for one in lr]
+    if ALONE in words and len(words) > 1:
+        raise DataError(f"--lr {ALONE} says that there are LR images alone; leave --lr {words[words[0] == ALONE]} out")
+    return words == [ALONE]
+
+
+def refuse_alone(lr: Sequence[str | Path], what: str) -> None:
+    """Raise InvalidInput where there are LR images alone; `what` are what needs HR images, in the plural."""
+    if is_alone(lr):
+        raise InvalidInput(f"--lr {ALONE} says that there are no HR images, but {what} need them; leave it out")
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -113,14 +128,15 @@ def refuse_mixed(folder: Path, files: Sequence[Path], scale: int) -> None:
                 )
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Raise DataError for what is no folder."""
     if not folder.is_dir():
         raise DataError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; check the path")
 
 
 def _hr_folder(folder: Path) -> Path:
     """The folder with the HR images: a known subfolder, or `folder` itself."""
-    _check_folder(folder)
+    check_folder(folder)
     known = sorted(path for path in _folders(folder) if _HR.fullmatch(path.name))
     if known and images_in(folder):
         raise DataError(f"{folder}: holds images, and {known[0].name}; give {known[0]}, or move the images away")

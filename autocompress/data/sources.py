@@ -1,16 +1,13 @@
-"""Sets of images: where they lie, in which layout, and their LR and HR pairs.
+"""Sets of images: their files, and their LR and HR pairs.
 
-A source knows files, not pixels: opening one reads headers only, and a pair is decoded when it is asked for.
-Bad images are handled in one place, `sift`: `open_folder` uses it to check headers and sizes, the pixel bank (which
-decodes everything once) for the rest.
+A source knows files, not pixels: a pair is decoded when it is asked for. Bad images are handled in one place, `sift`:
+`folders.open_folder` uses it to check headers and sizes, the pixel bank (which decodes everything once) for the rest.
 """
 
 from __future__ import annotations
 
 import math
-import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from hashlib import blake2b
@@ -20,9 +17,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from autocompress.data.bicubic import downscale
-from autocompress.data.images import IMAGE_SUFFIXES, read_image, read_size
-from autocompress.data.layouts import MADE, find_layout, images_in, lr_files, lr_of, refuse_mixed
+from autocompress.data.bicubic import downscale, upscale
+from autocompress.data.images import read_image, read_size
+from autocompress.data.layouts import MADE
 from autocompress.errors import DataError
 
 BLOCK = 16  # LR pixels a side, in which an LR image is compared with its HR image
@@ -33,7 +30,7 @@ Good = TypeVar("Good")
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One image of a source: its HR file, and its LR file where one is given."""
+    """One image of a source: its HR file, and its LR file where one is given; that file twice where it is alone."""
 
     name: str
     hr: Path
@@ -82,6 +79,7 @@ class ImageSource:
     files: tuple[ImageFile, ...]
     skipped: tuple[tuple[str, str], ...] = ()  # (image name, why it was left out)
     window: Window | None = None  # of each image, this much is taken
+    lr_alone: bool = False  # there are no HR images: a pair has bicubic's until a teacher makes them
 
     def __len__(self) -> int:
         return len(self.files)
@@ -89,9 +87,14 @@ class ImageSource:
     def read(self, index: int) -> ImagePair:
         """Decode one pair: HR cropped (right, bottom) to a multiple of the scale; LR read, or made of HR.
 
+        Of LR images alone, HR is what bicubic makes of them.
+
         Raises DataError, naming the file, for what can't be read and for an LR file of the wrong size.
         """
         file = self.files[index]
+        if self.lr_alone:
+            lr = self._cut_lr(file, read_image(file.hr))
+            return ImagePair(file.name, lr, upscale(lr, self.scale))
         hr = read_image(file.hr)
         height, width = (side // self.scale for side in hr.shape[:2])
         if not (height and width):
@@ -105,7 +108,7 @@ class ImageSource:
             return ImagePair(file.name, downscale(hr, self.scale), hr)
         lr = read_image(file.lr)
         if lr.shape[:2] != (height, width):
-            raise _wrong_size(file.lr, (lr.shape[1], lr.shape[0]), file.hr, (width, height), self.scale)
+            raise wrong_size(file.lr, (lr.shape[1], lr.shape[0]), file.hr, (width, height), self.scale)
         pair = ImagePair(file.name, np.ascontiguousarray(lr[rows, columns]), hr)
         if (apart := _levels_apart(pair, self.scale)) > MOST_APART:
             raise DataError(
@@ -114,17 +117,31 @@ class ImageSource:
             )
         return pair
 
+    def _cut_lr(self, file: ImageFile, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self.window is None:
+            return lr
+        height, width = lr.shape[:2]
+        rows, columns = self.window.cut(file.name, height, width, self.scale)
+        return np.ascontiguousarray(lr[rows, columns])
+
+    def hr_sides(self, file: ImageFile) -> tuple[int, int]:
+        """The long and the short side of an HR image, by its file's header; raises DataError as `read_size` does."""
+        long, short = read_size(file.hr)
+        return (long * self.scale, short * self.scale) if self.lr_alone else (long, short)
+
     def within(self, pixels: int, min_size: int) -> ImageSource:
         """Itself if its HR images have at most so many pixels together; else the same share of each image, one window.
 
         No window has a side below `min_size` HR pixels, so it can be more for very many images.
         """
-        total = sum(long * short for long, short in (read_size(file.hr) for file in self.files))
+        total = sum(long * short for long, short in map(self.hr_sides, self.files))
         return self if total <= pixels else replace(self, window=Window(pixels / total, min_size))
 
     @property
     def lr_said(self) -> str:
         """In words whether LR images are read, and from where, or made."""
+        if self.lr_alone:
+            return "LR images alone: what the teacher makes of them stands for HR"
         folders = list(dict.fromkeys(str(file.lr.parent) for file in self.files if file.lr is not None))
         return f"LR read from {' and '.join(folders)}" if folders else "LR made by bicubic"
 
@@ -149,6 +166,8 @@ class ImageSource:
             total.update(f"\n{file.name!r} {' '.join(parts)}".encode())
         if self.window is not None:
             total.update(f"\n{self.window}".encode())
+        if self.lr_alone:
+            total.update(b"\nLR alone")
         return total.hexdigest()
 
     def subset(self, indices: Iterable[int]) -> ImageSource:
@@ -178,49 +197,8 @@ class ImageSource:
         )
 
 
-def open_folder(
-    folder: Path, scale: int, *, min_size: int, skip_bad_images: bool = False, lr: Sequence[str | Path] = ()
-) -> ImageSource:
-    """The images of a folder, in natural order of their names, each with its LR file where there is one.
-
-    The folder has HR images (its subfolders are not searched, and hidden files are not seen) or a folder of them; see
-    `data.layouts` for how it and its LR images may be called, and for `lr`. Without LR images for this scale, they are
-    made of HR.
-
-    Every image must have a header that can be read and no HR side below `min_size` pixels. One that hasn't, or whose
-    LR file is of another size, raises DataError, or is left out with `skip_bad_images`.
-    """
-    layout = find_layout(folder, scale, lr)
-    hr_paths = images_in(layout.hr)
-    if not hr_paths:
-        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise DataError(
-            f"{layout.hr}: no images in it (looked for {suffixes} files, and for subfolders HR, GT, GTmod12 or "
-            "NAME_HR; other subfolders are not searched); give the folder that holds the HR images"
-        )
-    refuse_mixed(layout.hr, hr_paths, scale)
-    found = lr_files(layout.lr)
-
-    def check(hr: Path) -> ImageFile:
-        long, short = read_size(hr)
-        if short < min_size:
-            raise DataError(f"{hr}: {long}x{short} pixels, but both sides must be at least {min_size}; remove it")
-        if not layout.lr:
-            return ImageFile(names[hr], hr)
-        lr = lr_of(hr, scale, found, layout.lr)
-        if read_size(lr) != (long // scale, short // scale):
-            raise _wrong_size(lr, read_size(lr), hr, (long // scale, short // scale), scale)
-        return ImageFile(names[hr], hr, lr)
-
-    names = _names(hr_paths)
-    files, skipped = sift([(names[hr], hr) for hr in hr_paths], check, skip_bad_images=skip_bad_images)
-    name = Path(os.path.abspath(folder)).name  # noqa: PTH100 - resolve() would follow links, which lose their names
-    if not files:
-        raise DataError(f"{folder}: none of its {len(hr_paths)} images can be used; the first: {skipped[0][1]}")
-    return ImageSource(name, scale, tuple(files), tuple(skipped))
-
-
-def _wrong_size(lr: Path, sides: tuple[int, int], hr: Path, needed: tuple[int, int], scale: int) -> DataError:
+def wrong_size(lr: Path, sides: tuple[int, int], hr: Path, needed: tuple[int, int], scale: int) -> DataError:
+    """The error for an LR file of other sides, both in pixels, than its HR file needs."""
     return DataError(
         f"{lr}: {sides[0]}x{sides[1]} pixels, but {hr.name} at scale {scale} needs {needed[0]}x{needed[1]}; "
         f"give the folder of the right LR images as --lr DIR, or --lr {MADE} to have them made"
@@ -273,12 +251,6 @@ def _digest_of_state(path: Path, size: int, changed_ns: int) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Each image's name: its file name without suffix, or with the suffix where two files would have the same name."""
-    stems = Counter(path.stem for path in paths)
-    return {path: path.stem if stems[path.stem] == 1 else path.name for path in paths}
 
 
 def _shuffle_key(name: str, seed: int) -> bytes:

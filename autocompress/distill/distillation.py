@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.embedded import embedded
+from autocompress.data.folders import open_folder
 from autocompress.data.patches import PatchSampler
-from autocompress.data.sources import ImageSource, open_folder
+from autocompress.data.sources import ImagePair, ImageSource
 from autocompress.distill.checkpointed_training import Checkpoints, Pace
 from autocompress.distill.learning_curve import LearningCurve, Points, summary
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import OnTile, teacher_targets
 from autocompress.distill.training import Training
 from autocompress.errors import InvalidInput
-from autocompress.evaluation.scores import MIN_SIDE, check_finite, evaluate, network_upscaler, pairs
+from autocompress.evaluation.scores import (
+    MIN_SIDE,
+    MOST_TO_TEACHER,
+    Scores,
+    check_finite,
+    evaluate,
+    network_upscaler,
+    pairs,
+)
 from autocompress.io import checkpoints
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
@@ -52,6 +62,10 @@ class TrainingTask:
     def __post_init__(self) -> None:
         if self.target is not None:
             check_scales(self.target.scale, self.start.scale)
+        elif self.source.lr_alone:
+            raise InvalidInput(
+                "without HR images (--lr only) there is nothing to learn but a target's images; give one"
+            )
 
 
 def check_scales(target: int, network: int) -> None:
@@ -122,6 +136,7 @@ def train_to_file(
         target_network = task.target.to(precision.device).requires_grad_(False).eval()
         outputs = teacher_targets(target_network, bank, precision, _progress(log))
         targets["teacher"] = outputs.to(precision.device) if room else outputs
+        bank = replace(bank, hr=targets["teacher"]) if task.source.lr_alone else bank
     sampler = PatchSampler(
         bank.to(precision.device) if room else bank,
         patch_size=recipe.patch_size,
@@ -136,7 +151,7 @@ def train_to_file(
     identity = {**network, **task.described, "images": task.source.digest, "target_digest": target}
     state = state_file(out)
     training = Training(task.start, sampler, recipe, precision, task.target)
-    curve = None if task.valid is None else _curve(training, task.valid, pace, log, on_curve)
+    curve = None if task.valid is None else _curve(training, task, task.valid, pace, log, on_curve)
     stored = Checkpoints(state, training, identity, curve)
     stored.load()
     if training.step:
@@ -145,7 +160,7 @@ def train_to_file(
     trained = training.student
     about: dict[str, Any] = {"metrics": {}}
     if task.valid is not None and curve is not None:
-        scores = evaluate(network_upscaler(trained), pairs(task.valid), trained.scale, ["psnr_y"])
+        scores = _scores(task, trained, _pairs(task, task.valid))
         about = {"metrics": {task.valid.name: scores.mean}, "curve": curve.points}
         on_curve(curve.points)
         log(summary(curve.points))
@@ -162,8 +177,19 @@ def train_to_file(
     return trained
 
 
+def _pairs(task: TrainingTask, source: ImageSource) -> Iterator[ImagePair]:
+    """The pairs of a source; of LR images alone, HR is what the target makes of them."""
+    return pairs(source, hr_by=None if task.target is None else network_upscaler(task.target))
+
+
+def _scores(task: TrainingTask, network: SRNetwork, valid: Iterable[ImagePair]) -> Scores:
+    most = MOST_TO_TEACHER if task.valid is not None and task.valid.lr_alone else math.inf
+    return evaluate(network_upscaler(network), valid, network.scale, ["psnr_y"], most=most)
+
+
 def _curve(
     training: Training,
+    task: TrainingTask,
     source: ImageSource,
     pace: Pace,
     log: Callable[[str], None],
@@ -171,10 +197,10 @@ def _curve(
 ) -> LearningCurve:
     """The curve of a training, on some or all pixels of a source, which are decoded now."""
     used = source.within(VALID_PIXELS, MIN_SIDE)
-    valid = list(pairs(used))
+    valid = list(_pairs(task, used))
 
     def score(step: int) -> float:
-        scores = evaluate(network_upscaler(training.student), valid, training.student.scale, ["psnr_y"])
+        scores = _scores(task, training.student, valid)
         check_finite(scores)
         psnr = scores.mean["psnr_y"]
         log(f"{psnr:.2f} dB after {step} steps, on {used.described}")

@@ -13,6 +13,7 @@ from torch import Tensor
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.io import cache
+from autocompress.networks import shape
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import tiling
 from autocompress.networks.weights import digest
@@ -58,7 +59,8 @@ def teacher_targets(teacher: SRNetwork, bank: PixelBank, precision: Precision, o
                 log.flush()
         checked.unlink()
 
-    folder = cache.entry("targets", key, build, size=bank.hr.numel(), resumable=True)
+    about = f"{shape(teacher.family, teacher.config.to_dict())}, on {len(bank)} images"
+    folder = cache.entry("targets", key, build, about=about, size=bank.hr.numel(), resumable=True)
     stored = torch.from_file(str(folder / FILE), shared=False, size=bank.hr.numel(), dtype=torch.uint8)
     return stored.view_as(bank.hr)
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from autocompress.compute.convolution import exempt_from_autocast
 from autocompress.compute.cuda_graphs import CapturedStep, on_side_stream
 from autocompress.compute.losses import TEACHER_LOSSES, l1
 from autocompress.compute.precision import Precision
@@ -49,6 +50,7 @@ class Training:
         self.precision = precision
         self._sampler = sampler
         self._student = copy.deepcopy(student).train()
+        exempt_from_autocast(self._student.exact())
         precision.place(self._student)
         self._average = copy.deepcopy(self._student).eval().requires_grad_(False)
         self._features = None if recipe.feature_weight == 0 else self._feature_term(guide)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,15 +84,15 @@ def bicubic_upscaler(scale: int) -> Upscaler:
     return lambda lr: bicubic.upscale(lr, scale)
 
 
-def pairs(source: ImageSource, skip_bad_images: bool = False) -> Iterator[ImagePair]:
-    """The pairs of a source, one after the other.
+def pairs(source: ImageSource, skip_bad_images: bool = False, hr_by: Upscaler | None = None) -> Iterator[ImagePair]:
+    """The pairs of a source, one after the other; of LR images alone, HR is what `hr_by` makes of them.
 
     Raises DataError for a pair that cannot be read, unless bad images are skipped, and if no image is left.
     """
     reasons: list[str] = []
     for index, file in enumerate(source.files):
         good, skipped = sift([(file.name, index)], source.read, skip_bad_images=skip_bad_images)
-        yield from good
+        yield from (replace(pair, hr=hr_by(pair.lr)) if source.lr_alone and hr_by else pair for pair in good)
         reasons += [reason for _, reason in skipped]
     if len(reasons) == len(source):
         raise DataError(f"{source.name}: none of its images can be used; the first: {reasons[0]}")
@@ -104,15 +104,19 @@ def evaluate(
     scale: int,
     names: Iterable[str] = tuple(METRICS),
     on_image: OnImage | None = None,
+    most: float = math.inf,
 ) -> Scores:
-    """Score `upscale` on each pair, with a border of `scale` pixels left out, as the literature does."""
+    """Score `upscale` on each pair, with a border of `scale` pixels left out, as the literature does.
+
+    No score is above `most`, in dB: that of equal images would be infinite.
+    """
     names = list(names)
     images = {}
     for pair in pairs:
         sr = upscale(pair.lr)
         if on_image is not None:
             on_image(pair.name, sr)
-        images[pair.name] = {name: METRICS[name](sr, pair.hr, border=scale) for name in names}
+        images[pair.name] = {name: min(METRICS[name](sr, pair.hr, border=scale), most) for name in names}
     return Scores(images)
 
 
@@ -121,9 +125,10 @@ def check_teachers(
 ) -> None:
     """Raise CheckpointError if a teacher or target, given with its name, upscales worse than bicubic.
 
-    They are compared in the middle of the first TRIED images of `source`. With `allow_weak` nothing is done.
+    They are compared in the middle of the first TRIED images of `source`. With `allow_weak`, or where there are no HR
+    images, nothing is done.
     """
-    if allow_weak:
+    if allow_weak or source.lr_alone:
         return
     tried = list(itertools.islice(pairs(source, skip_bad_images), TRIED))
     for name, network in networks:

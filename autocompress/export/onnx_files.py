@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +17,7 @@ from autocompress.errors import ExportFailed, InvalidInput
 from autocompress.io import checkpoints
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
+from autocompress.shrink.graph import computes_the_same_in_training
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 OPSET = 18  # the lowest that PyTorch's exporter writes; ONNX Runtime has it since 1.14, TensorRT since 8.6
@@ -34,7 +35,7 @@ def write_onnx(network: SRNetwork, path: Path) -> None:
     file, where the results differ.
     """
     require_onnx()
-    model = _converted(family_of(network).for_programs(network))
+    model = captured(family_of(network).for_programs(network), _converted)
     _check(network, model)
     checkpoints.write_bytes(path, model)
 
@@ -50,6 +51,22 @@ def require_onnx() -> None:
 def onnx_is_here() -> bool:
     """Whether all packages that writing, checking and running ONNX files needs are installed."""
     return all(find_spec(name) is not None for name in PACKAGES)
+
+
+def captured(network: SRNetwork, capture: Callable[[SRNetwork], bytes]) -> bytes:
+    """What `capture` makes of a network in eval mode, or else in the training mode that computes the same.
+
+    Some networks compute their weights anew in eval mode, which cannot be captured.
+    """
+    try:
+        return capture(network)
+    except ExportFailed:
+        if not computes_the_same_in_training(network, torch.zeros(EXAMPLE)):
+            raise
+    try:
+        return capture(network.train())
+    finally:
+        network.eval()
 
 
 def _converted(network: SRNetwork) -> bytes:

@@ -11,7 +11,7 @@ import torch
 
 import autocompress
 from autocompress.errors import ExportFailed
-from autocompress.export.onnx_files import CHECKED, EXAMPLE, TOLERANCE
+from autocompress.export.onnx_files import CHECKED, EXAMPLE, TOLERANCE, captured
 from autocompress.io import checkpoints
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
@@ -29,7 +29,7 @@ def write_program(network: SRNetwork, path: Path) -> None:
     PyTorch cannot capture the network for any size (its sizes go into reshapes, as those of windows do), or where the
     results differ.
     """
-    content = _exported(family_of(network).for_programs(network))
+    content = captured(family_of(network).for_programs(network), _exported)
     _check(network, content)
     checkpoints.write_bytes(path, content)
 

@@ -28,13 +28,16 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from autocompress.errors import InvalidInput
-from autocompress.io.atomic import sync_folder
+from autocompress.io.atomic import sync_folder, write_text
 from autocompress.io.checksums import is_whole, record
+from autocompress.names import printable
 from autocompress.units import format_count, parse_count
 
 FOLDER_VARIABLE = "AUTOCOMPRESS_CACHE"
 LIMIT_VARIABLE = "AUTOCOMPRESS_CACHE_LIMIT"
 DEFAULT_LIMIT = "20G"
+ABOUT = "about.txt"  # in an entry, for people: what it was made of
+LONGEST_ABOUT = 200  # characters that are shown
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")  # of a kind, and of a key
 
 _in_use: dict[Path, FileLock] = {}  # the entries that this process has opened
@@ -42,12 +45,13 @@ _in_use: dict[Path, FileLock] = {}  # the entries that this process has opened
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One folder of the cache; `last_used` in seconds since 1970."""
+    """One folder of the cache; `last_used` in seconds since 1970; `about` is for people, "" where nothing is known."""
 
     kind: str
     key: str
     bytes: int
     last_used: float
+    about: str = ""
 
     @property
     def path(self) -> Path:
@@ -68,20 +72,22 @@ def limit() -> int:
         raise InvalidInput(f"{LIMIT_VARIABLE}: {error}") from error
 
 
-def entry(kind: str, key: str, build: Callable[[Path], None], *, size: int = 0, resumable: bool = False) -> Path:
+def entry(
+    kind: str, key: str, build: Callable[[Path], None], *, about: str = "", size: int = 0, resumable: bool = False
+) -> Path:
     """The folder of the entry (kind, key); if it does not exist yet, `build` is called with an empty folder to fill.
 
-    With `resumable`, that folder may have what an earlier call left that was interrupted, if nobody has removed it.
-    `size` is the number of bytes it will have, if known: room is made for it before it is built. From now on the entry
-    counts as in use until this process ends. Raises InvalidInput if the cache folder cannot be written, or has no room
-    within its limit or on the disk; what `build` raises is passed on.
+    `about` says for people what it is made of. With `resumable`, that folder may have what an earlier call left that
+    was interrupted, if nobody has removed it. `size` is the number of bytes it will have, if known: room is made for it
+    before it is built. From now on the entry counts as in use until this process ends. Raises InvalidInput if the cache
+    folder cannot be written, or has no room within its limit or on the disk; what `build` raises is passed on.
     """
     path = folder() / kind / key
     with _locked(path):
         if path not in _in_use and not is_whole(path, _recorded(path)):
             _discard(path)  # nothing, or what a power cut, a full disk or a person has left of it
         if not _is_folder_of_ours(path):
-            _build(path, build, size, resumable)
+            _build(path, build, about, size, resumable)
         os.utime(path)
         _mark_as_in_use(path)
     return path
@@ -95,7 +101,9 @@ def entries() -> list[CacheEntry]:
         if not _is_folder_of_ours(path):
             continue
         with suppress(OSError):  # removed just now
-            existing.append(CacheEntry(path.parent.name, path.name, _bytes_in(path), path.stat().st_mtime))
+            existing.append(
+                CacheEntry(path.parent.name, path.name, _bytes_in(path), path.stat().st_mtime, _about(path))
+            )
     return sorted(existing, key=lambda item: item.last_used)
 
 
@@ -106,7 +114,15 @@ def clear() -> list[CacheEntry]:
     return [item for item in entries() if not _remove(item.path)]
 
 
-def _build(path: Path, build: Callable[[Path], None], size: int, resumable: bool) -> None:
+def _about(path: Path) -> str:
+    """What an entry was made of, as it says itself."""
+    try:
+        return printable((path / ABOUT).read_text(encoding="utf-8")[:LONGEST_ABOUT])
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _build(path: Path, build: Callable[[Path], None], about: str, size: int, resumable: bool) -> None:
     """Build an entry whose lock is held; first remove what killed processes have left unfinished."""
     unfinished = folder() / ".building" / _lock_name(path)
     _remove_leftovers()
@@ -118,6 +134,8 @@ def _build(path: Path, build: Callable[[Path], None], size: int, resumable: bool
     keep = resumable
     try:
         build(unfinished)
+        if about:
+            write_text(unfinished / ABOUT, about)
         _make_room(path, _bytes_in(unfinished), 0)
         path.parent.mkdir(exist_ok=True)
         record(unfinished, _recorded(path))

@@ -118,6 +118,10 @@ class SRNetwork(nn.Module, ABC):
 
         return upscaled_like(image, network_upscaler(self, tile), self.scale)
 
+    def exact(self) -> list[nn.Module]:
+        """The layers that a training in bf16 computes in float32."""
+        return []
+
     @abstractmethod
     def repeated(self) -> list[nn.Module]:
         """The parts that the network is a repetition of: what is compiled, once for all of them."""
@@ -141,7 +145,7 @@ class Count:
     """
 
     field: str
-    low: int
+    low: float
     what: str
     whole: bool = True
     high: int | None = None
@@ -321,7 +325,7 @@ class Family(ABC):
         """The `counts` and `choices` of a config by name."""
         return {**self.counts_of(config), **{choice.field: getattr(config, choice.field) for choice in self.choices}}
 
-    def values_of(self, count: Count) -> tuple[int, ...] | None:
+    def values_of(self, count: Count) -> tuple[float, ...] | None:
         """The values of a count that its networks have, where these are known; None for all up to the teacher's."""
         return None
 

@@ -23,7 +23,8 @@ from autocompress.networks.custom.programs import Program, ProgramFamily
 from autocompress.networks.custom.spandrel_networks import spandrel_family
 from autocompress.networks.descriptions import parse_fields
 from autocompress.networks.known_names import seems_to_be
-from autocompress.networks.registry import FAMILIES, find_family, register
+from autocompress.networks.plainusr import PlainUSRFamily
+from autocompress.networks.registry import DERIVED, FAMILIES, find_family, register
 from autocompress.networks.weights import with_weights
 
 TRIED = 12  # of the places where a network may be, by code that is not ours
@@ -131,8 +132,8 @@ def _read(
         network = with_weights(family, _overridden(family, config, given), weights)
         network.layout = ", ".join(filter(None, (family.naming(state_dict.tensors), state_dict.place)))
         return network
-    if (by_spandrel := _by_spandrel(path, found)) is not None:
-        return by_spandrel
+    if (by_shapes := _by_shapes(path, found)) is not None:
+        return by_shapes
     if reasons:
         raise reasons[max(reasons)]
     named = max(found, key=lambda one: (not one.prefix, len(one.everything), len(one.path)))
@@ -140,26 +141,31 @@ def _read(
     known = seems_to_be(names)
     raise CheckpointError(
         f"{len(names)} tensors ({cut(', '.join(names[:4]), 200)}, ...) that belong to none of the families "
-        f"{', '.join(FAMILIES)}{'' if known is None else f'; it seems to be {known}'}; "
+        f"{', '.join([*FAMILIES, *DERIVED])}{'' if known is None else f'; it seems to be {known}'}; "
         "give the code that builds the network, as --code FILE.py:CALLABLE (a target's as --target-code), or install "
         "spandrel, which knows many (pip install 'autocompress[spandrel]')"
     )
 
 
-def _by_spandrel(path: Path, found: Sequence[StateDict]) -> SRNetwork | None:
-    """The network that spandrel recognises in the first of the state dicts in which it does; None where in none."""
+def _by_shapes(path: Path, found: Sequence[StateDict]) -> SRNetwork | None:
+    """The network whose code and arguments follow from the first of the state dicts from which any do; or None."""
     for state_dict in found[:TRIED]:
         try:
             check_values(path.stat().st_size, state_dict.tensors)
         except CheckpointError:
             continue
-        spandrel = spandrel_family(state_dict.everything)
-        if spandrel is not None:
-            register(spandrel)
-            network = spandrel.with_tensors(state_dict.everything, input_range=1.0)
-            network.layout = ", ".join(filter(None, (f"{spandrel.name}, by spandrel", state_dict.place)))
+        known = _family_by_shapes(state_dict.everything)
+        if known is not None:
+            register(known)
+            network = known.with_tensors(state_dict.everything, input_range=1.0)
+            network.layout = ", ".join(filter(None, (f"the names of {known.name}", state_dict.place)))
             return network
     return None
+
+
+def _family_by_shapes(tensors: Weights) -> CustomFamily | None:
+    """Of a network that tensors tell all of: one of ours, or what spandrel, where it is installed, recognises."""
+    return PlainUSRFamily.of(tensors) or spandrel_family(tensors)
 
 
 def _of_own_code(path: Path, found: Sequence[StateDict], custom: CustomFamily, input_range: float | None) -> SRNetwork:
@@ -228,7 +234,7 @@ def _know(side: Mapping[str, Any], tensors: Weights) -> None:
     teacher = Path(str(side.get("provenance", {}).get("teacher") or ""))
     if is_program(teacher) and teacher.is_file():
         know_program(teacher)
-    elif (known := spandrel_family(tensors)) is not None:
+    elif side["family"] not in DERIVED and (known := spandrel_family(tensors)) is not None:
         register(known)
 
 

@@ -20,7 +20,7 @@ from autocompress.data.bank import PixelBank
 from autocompress.data.sources import ImagePair, ImageSource
 from autocompress.evaluation.scores import check_finite, evaluate, network_upscaler, pairs
 from autocompress.io import cache
-from autocompress.networks import describe, family_of
+from autocompress.networks import describe, family_of, shape
 from autocompress.networks.base import Config, SRNetwork
 from autocompress.networks.weights import digest, with_weights
 from autocompress.prune.shrinking import from_scratch
@@ -119,12 +119,13 @@ def densities_of(
     no step. `on_step` is called with the number of steps done. Raises TrainingDiverged when the loss is not finite.
     """
     key = _key(digest(teacher), train.key, settings.to_dict())
+    about = f"{shape(teacher.family, teacher.config.to_dict())}, on {len(train)} images"
 
     def retrain(folder: Path) -> None:
         sparse = sparsify(teacher, train, settings, precision, on_step)
         save_file({name: tensor.cpu().contiguous() for name, tensor in sparse.state_dict().items()}, folder / WEIGHTS)
 
-    weights = load_file(cache.entry("pruned", key, retrain) / WEIGHTS)
+    weights = load_file(cache.entry("pruned", key, retrain, about=about) / WEIGHTS)
 
     def score(folder: Path) -> None:
         after = with_weights(family_of(teacher), teacher.config, weights)
@@ -132,7 +133,7 @@ def densities_of(
         scores = [_psnr(network, seen, precision) for network in (copy.deepcopy(teacher).eval(), after)]
         (folder / SCORES).write_text(json.dumps(scores))
 
-    scored = cache.entry("pruned-psnr", _key(key, valid.digest), score) / SCORES
+    scored = cache.entry("pruned-psnr", _key(key, valid.digest), score, about=about) / SCORES
     return Pruned(teacher, settings, weights, *json.loads(scored.read_text()))
 
 

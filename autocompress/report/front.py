@@ -52,7 +52,7 @@ def front_figure(report: ReportData) -> go.Figure:
         text = f"teacher {escape(name)}: {teacher.psnr_y:.2f} dB<br>{_costs(teacher.to_dict())}"
         figure.data[-1].update(hovertext=[text])
     if networks := comparable(report):
-        _draw_downloadable(figure, networks, report.config.valid.name)
+        draw_downloadable(figure, networks, report.config.valid.name)
     _draw_limits(figure, report, far)
     lay_out_front(figure, axis, "PSNR-Y to the teacher, in dB" if report.by_teacher else "PSNR-Y in dB")
     return figure
@@ -114,7 +114,7 @@ def _draw_stopped(figure: go.Figure, report: ReportData) -> None:
     figure.data[-1].update(visible="legendonly", hovertext=texts)
 
 
-def _draw_downloadable(figure: go.Figure, networks: list[tuple[Downloadable, float]], images: str) -> None:
+def draw_downloadable(figure: go.Figure, networks: list[tuple[Downloadable, float]], images: str) -> None:
     """Draw networks that can be downloaded. They were trained far longer than students of a search."""
     marker = {"size": 10, "symbol": "triangle-up-open", "color": LIGHT["published"], "line": {"width": 2}}
     x, y = [network.flops for network, _ in networks], [psnr for _, psnr in networks]

@@ -127,14 +127,19 @@ def _short(value: object) -> str:
 
 
 def _importances(report: ReportData) -> list[dict[str, Any]]:
-    """For each space its name, its number of finished trials, and the share of each parameter."""
+    """For each space its name, what its importances are computed from, and the share of each parameter."""
     spaces = report.config.search.spaces
     tables = []
-    for names, (count, shares) in importances(report.trials).items():
-        own = {name.rpartition(".")[2]: float(share) for name, share in shares.items() if name != "space"}
-        prefix = next((name.rpartition(".")[0] for name in names if "." in name), next(iter(spaces)))
-        unvaried = [name.rpartition(".")[2] for name in names if name not in shares and name != "space"]
-        tables.append({"space": prefix, "count": count, "shares": own, "unvaried": unvaried})
+    for of_space in importances(report.trials):
+        own = {name.rpartition(".")[2]: float(share) for name, share in of_space.shares.items() if name != "space"}
+        prefix = next((name.rpartition(".")[0] for name in of_space.names if "." in name), next(iter(spaces)))
+        unvaried = [name.rpartition(".")[2] for name in of_space.unvaried if name != "space"]
+        stage = "trained to the end"
+        if of_space.step is not None:
+            stage = f"after {of_space.step} steps, {of_space.stopped} of them stopped early"
+        tables.append(
+            {"space": prefix, "students": f"{of_space.count} students {stage}", "shares": own, "unvaried": unvaried}
+        )
     return tables
 
 

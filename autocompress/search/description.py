@@ -33,8 +33,6 @@ from autocompress.search.task import Task
 from autocompress.search.trial.context import TrialContext
 from autocompress.units import format_count
 
-FEW = 4  # validation images; so many photographs are embedded
-
 
 def identity(task: Task) -> SearchIdentity:
     """What must be the same for a search to go on in the same folder; trials and timeout may differ.
@@ -146,7 +144,7 @@ def facts(context: TrialContext) -> list[str]:
         *_lr_facts(task),
         *(
             [f"few images  all choices rest on {len(context.valid)}; give --val a folder of ten or more"]
-            if len(context.valid) < FEW and task.settings.train is not None
+            if ImageSet.of(task.valid, len(context.valid)).are_few
             else []
         ),
         f"arithmetic  {context.precision}",

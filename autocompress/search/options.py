@@ -79,7 +79,7 @@ LR_FOLDER = Kind(
     str,
     File,
     read=lambda _, given: str(given),
-    found_from=lambda name, folder: name if name == "bicubic" else str(folder / name),
+    found_from=lambda name, folder: name if name in ("bicubic", "only") else str(folder / name),
 )
 
 

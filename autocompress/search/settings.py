@@ -178,7 +178,7 @@ class Settings:
     lr: tuple[str, ...] = option(
         (),
         LR_FOLDER,
-        "Folder of LR images, of --train and --val alike, or bicubic, to have them made; several times for several.",
+        "Folder of LR images, of --train and --val alike; bicubic: they are made; only: there are no HR images.",
         Panel.DATA,
         "those of the layout, or made",
         many=True,
@@ -309,8 +309,18 @@ class Settings:
         if self.target_code is None:
             flags = ("--target-set", "--target-input-range")
             check_without_code(flags[0], self.target_arguments, flags[1], self.target_input_range, [self.target])
+        self._check_images()
+
+    def _check_images(self) -> None:
         if self.val is not None and self.train is None:
             raise InvalidInput("a folder to validate on needs one to train on: give --train DIR too")
+        if self.lr_alone and (self.score is not Score.TEACHER or self.train is None):
+            raise InvalidInput(
+                "--lr only says that there are no HR images, so a teacher makes what students learn and are compared "
+                "with; add --score teacher and --train DIR, a folder of LR images"
+            )
+        if self.lr_alone and (self.prune or self.init is Init.DENSITY):
+            raise InvalidInput("a teacher is pruned on HR images, but --lr only says that there are none; leave it out")
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Settings:
@@ -360,6 +370,11 @@ class Settings:
     def budget(self) -> Budget:
         """The limits together."""
         return Budget(self.budget_flops, self.budget_params, self.budget_latency)
+
+    @property
+    def lr_alone(self) -> bool:
+        """Whether images are LR images without HR images."""
+        return "only" in self.lr
 
     @functools.cached_property
     def ray(self) -> OnRay | None:

@@ -57,7 +57,7 @@ class DominanceRule(NoStopping):
     def stops(self, rung: int, point: Point) -> str | None:
         for other in self.others(rung, point):
             if other.dominates(point):
-                return f"{_score(rung, point)}, and trial {other.trial} has {other.psnr:.2f} dB at no more cost"
+                return f"{_score(rung, point)}; trial {other.trial} has {other.psnr:.2f} dB at no more cost"
         return None
 
 
@@ -83,9 +83,16 @@ class MOASHARule(NoStopping):
         rank = 1 + ranked([*others, point]).index(point)
         if count <= self._first or rank <= count // self._eta:
             return None
-        return f"{_score(rung, point)}, and is number {rank} of {count}, of which 1 in {self._eta} goes on"
+        best = {2: "the better half goes", 3: "the best third goes"}.get(self._eta, f"the best 1 in {self._eta} go")
+        return f"{_score(rung, point)}, {_nth(rank)} of {count} by PSNR for its cost; {best} on"
 
 
 def _score(rung: int, point: Point) -> str:
     when = f"after {rung} steps" if rung else "before training"
-    return f"{when} it has {point.psnr:.2f} dB"
+    return f"{point.psnr:.2f} dB {when}"
+
+
+def _nth(number: int) -> str:
+    """1st, 2nd, 3rd, 4th..., 11th, ..."""
+    last = 0 if number // 10 % 10 == 1 else number % 10
+    return str(number) + {1: "st", 2: "nd", 3: "rd"}.get(last, "th")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autocompress.data.embedded import embedded
-from autocompress.data.sources import ImageSource, open_folder
+from autocompress.data.folders import open_folder
+from autocompress.data.sources import ImageSource
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import CheckpointError, InvalidInput
 from autocompress.evaluation import scores

@@ -30,6 +30,7 @@ class Classes:
         self.along: dict[tuple[str, int], list[int]] = {}  # the classes of a parameter's rows, by dimension
         self.reasons: dict[str, str] = {}
         self.of_nodes: Mapping[fx.Node, Tensor | list[Tensor]] = {}  # of each value that an operation makes
+        self.second: dict[fx.Node, Tensor] = {}  # and of those that belong to two channels each, the other one
 
     @property
     def count(self) -> int:

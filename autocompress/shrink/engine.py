@@ -110,6 +110,8 @@ class _Fit:
             return None
         if len(our_uses) != len(their_uses):
             raise ConfigError(f"{name} has other channels than the teacher's; this is another kind of network")
+        if ours > theirs:
+            raise ConfigError(f"a student has {ours} channels where its teacher has {theirs}")
         encoder, decoder = torch.zeros(ours, theirs), torch.zeros(theirs, ours)
         stay = torch.ones(ours, dtype=torch.bool), torch.ones(theirs, dtype=torch.bool)
         for our_use, their_use in zip(our_uses, their_uses, strict=True):
@@ -139,12 +141,15 @@ class _Fit:
 
     @functools.cache  # noqa: B019  (as above)
     def _space(self, axis: int, size: int) -> Subspace:
-        """What a student of `size` channels keeps of an axis; on the CPU, where places are put together."""
+        """What a student of `size` channels keeps of an axis; on the CPU, where places are put together.
+
+        An axis may grow at the expense of another, as where a block reads fewer of the channels: further channels are
+        copies, which nothing reads until it is refitted or trained.
+        """
         whole = self._teacher.channels.axes[axis]
-        if size > whole.size:
-            raise ConfigError(f"a student has {size} channels where its teacher has {whole.size}")
-        if size == whole.size:
-            return Subspace(torch.eye(size), torch.eye(size))
+        if size >= whole.size:
+            copies = torch.eye(whole.size)[torch.arange(size) % whole.size]
+            return Subspace(copies, torch.eye(whole.size, size))
         if whole.freedom is Freedom.SELECT or not self._images:
             chosen = self._analysis[f"importance.{axis}"].cpu().topk(size).indices.sort().values
             rows = torch.eye(whole.size)[chosen]

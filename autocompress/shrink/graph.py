@@ -146,7 +146,7 @@ def _exported(network: nn.Module, image: Tensor) -> ExportedProgram:
     try:
         return _captured(network, image)
     except ConfigError:
-        if not _computes_the_same_in_training(network, image):
+        if not computes_the_same_in_training(network, image):
             raise
     try:
         return _captured(network.train(), image)
@@ -157,8 +157,10 @@ def _exported(network: nn.Module, image: Tensor) -> ExportedProgram:
 def _captured(network: nn.Module, image: Tensor) -> ExportedProgram:
     try:
         with _silence(), torch.no_grad():
-            # without a table nothing is decomposed, but what works in place becomes functional
-            program: ExportedProgram = torch.export.export(network, (image,), strict=False).run_decompositions({})
+            # what works in place becomes functional, and nothing else is decomposed but sums by index names
+            einsum = torch.ops.aten.einsum.default
+            table = {einsum: torch.export.default_decompositions()[einsum]}
+            program: ExportedProgram = torch.export.export(network, (image,), strict=False).run_decompositions(table)
             return program
     except Exception as error:  # anything that the network's code, or PyTorch's compiler, may raise
         reason = " ".join(str(error).split())[:MESSAGE]
@@ -166,7 +168,7 @@ def _captured(network: nn.Module, image: Tensor) -> ExportedProgram:
 
 
 @torch.no_grad()
-def _computes_the_same_in_training(network: nn.Module, image: Tensor) -> bool:
+def computes_the_same_in_training(network: nn.Module, image: Tensor) -> bool:
     """Whether training mode changes nothing: no dropout, and no norm that looks at the batch."""
     probe = torch.rand(image.shape, generator=torch.Generator().manual_seed(0)).to(image)
     before = {name: tensor.clone() for name, tensor in network.named_buffers()}

@@ -186,7 +186,7 @@ def _statistics(teacher: Teacher, read: dict[fx.Node, Tensor], gradients: dict[f
 
 def _first_rows(rows: Tensor, layer: Layer) -> Tensor:
     """For a layer on each channel alone, whose weight has several rows for each channel that it reads: the channels."""
-    if layer.groups == 1:
+    if layer.groups == 1 or layer.kind == "conv_transpose2d":
         return rows
     if reading_dimension(layer) == 1:  # the same places of each group
         begins = torch.arange(layer.groups) * (shape(layer.input)[-3] // layer.groups)

@@ -38,6 +38,7 @@ NORMS_OVER = {"linalg_vector_norm", "norm"}
 PER_CHANNEL = {
     "_native_batch_norm_legit_no_training", "batch_norm", "group_norm", "instance_norm", "layer_norm", "prelu",
 }  # fmt: skip
+MATRIX_PRODUCTS = {"bmm", "matmul"}
 # Shares of a sum over a dimension, and what computes nothing.
 SHARES = {"softmax", "_softmax"}
 CHECKS = {"_assert_async", "_assert_scalar", "_assert_tensor_metadata"}

@@ -122,8 +122,9 @@ class ProgramGraph:
 
     def kept(self, fixed: fx.Node, sizes: Mapping[int, int]) -> list[tuple[Tensor, ...]]:
         """For each tensor that a node makes: along each dimension, which rows stay (n,)."""
-        ids = self._classes.of_nodes[fixed]
-        return [_kept_rows(each, self._keeps(sizes)) for each in (ids if isinstance(ids, list) else [ids])]
+        ids, second = self._classes.of_nodes[fixed], self._classes.second.get(fixed)
+        keeps = self._keeps(sizes)
+        return [_kept_rows(each, keeps, second) for each in (ids if isinstance(ids, list) else [ids])]
 
     def _keeps(self, sizes: Mapping[int, int]) -> Tensor:
         """Of each class: whether it stays."""
@@ -233,10 +234,10 @@ def _dimension(node: fx.Node, position: int, default: int = 0) -> int:
     return given % len(shape(source))
 
 
-def _kept_rows(ids: Tensor, keeps: Tensor) -> tuple[Tensor, ...]:
+def _kept_rows(ids: Tensor, keeps: Tensor, second: Tensor | None = None) -> tuple[Tensor, ...]:
     """Along each dimension, the rows of which something stays; ConfigError where these are no block."""
     index = tuple(slice(0, 1) if stride == 0 else slice(None) for stride in ids.stride())
-    stays = keeps[ids[index]]
+    stays = keeps[ids[index]] if second is None else keeps[ids] & keeps[second]
     rows = []
     for dimension in range(stays.dim()):
         others = [other for other in range(stays.dim()) if other != dimension]

@@ -15,7 +15,9 @@ from torch import Tensor, fx
 
 from autocompress.shrink import operations
 from autocompress.shrink.classes import FIXED, NOTHING, Classes, Freedom, broadcast
-from autocompress.shrink.graph import Graph, Layer, module_path, operation, shape
+from autocompress.shrink.graph import Graph, module_path, operation, shape
+from autocompress.shrink.layers import classes_of_constant, classes_of_layer
+from autocompress.shrink.products import multiplied
 
 
 def propagate(graph: Graph) -> Classes:
@@ -25,13 +27,17 @@ def propagate(graph: Graph) -> Classes:
     layers = {layer.node: layer for layer in graph.layers()}
     elementwise: dict[str, Tensor] = {}
     for node, name in graph.constants.items():
-        ids[node] = _classes_of_constant(graph.state[name], classes)
+        ids[node] = classes_of_constant(graph.state[name], classes)
         elementwise[name] = ids[node]  # type: ignore[assignment]
     for node in graph.calls:
         if node in layers:
-            ids[node] = _layer(layers[node], ids, classes)
+            ids[node] = classes_of_layer(layers[node], ids, classes)
         else:
             ids[node] = _Operation(node, ids, classes, graph).result()
+    for node in (graph.output, *(layer.input for layer in layers.values())):
+        if node in classes.second:
+            classes.fix(ids[node])  # type: ignore[arg-type]
+            classes.fix(classes.second[node])
     output = ids[graph.output]
     assert isinstance(output, Tensor)
     classes.fix(output)
@@ -43,48 +49,6 @@ def propagate(graph: Graph) -> Classes:
                     classes.put_along(name, dimension, classes.of_channels(tensor, dimension))
     classes.of_nodes = ids
     return classes
-
-
-def _classes_of_constant(tensor: Tensor, classes: Classes) -> Tensor:
-    """Each value of a small constant may belong to a channel; those of a layer's weight are never asked for."""
-    if tensor.numel() == 1:
-        return torch.full(tensor.shape, NOTHING)
-    if sum(size > 1 for size in tensor.shape) == 1:
-        return classes.new(tensor.numel()).view(tensor.shape)
-    return torch.full(tensor.shape, FIXED)
-
-
-def _layer(layer: Layer, ids: Mapping[fx.Node, Tensor | list[Tensor]], classes: Classes) -> Tensor:
-    """A convolution or linear layer: new classes, or the old ones where it works on each channel alone."""
-    x, result = ids[layer.input], shape(layer.node)
-    assert isinstance(x, Tensor)
-    dimension = x.dim() - 1 if layer.kind == "linear" else x.dim() - 3
-    read = classes.of_channels(x, dimension)
-    outputs = result[dimension]
-    out_dimension, in_dimension = (1, 0) if layer.kind == "conv_transpose2d" else (0, 1)
-    if layer.groups == 1:
-        written = classes.new(outputs)
-        classes.put_along(layer.weight, in_dimension, read)
-        classes.put_along(layer.weight, out_dimension, written)
-    elif layer.groups == len(read) and layer.kind == "conv2d":
-        written = read.repeat_interleave(outputs // len(read))
-        classes.limit(read, Freedom.SELECT)
-        classes.put_along(layer.weight, 0, written)
-    elif layer.kind == "conv2d":
-        written = classes.new(outputs)
-        for channels in (read, written):
-            classes.tie(channels, layer.groups)
-        classes.put_along(layer.weight, 1, read[: len(read) // layer.groups])
-        classes.put_along(layer.weight, 0, written)
-    else:
-        classes.fix(read)
-        written = torch.full((outputs,), FIXED)
-        classes.reasons[layer.weight] = f"a {layer.kind} of {layer.groups} groups"
-    if layer.bias is not None:
-        classes.put_along(layer.bias, 0, written)
-    view = [1] * len(result)
-    view[dimension] = outputs
-    return written.view(view).expand(result)
 
 
 class _Operation:
@@ -102,16 +66,25 @@ class _Operation:
 
     def result(self) -> Tensor | list[Tensor]:
         """The classes of what it computes."""
-        if not self._tensors:
-            return torch.full(shape(self._node), NOTHING)
-        if self._name in operations.MOVES:
-            return self._moved()
-        if self._name in operations.CHECKS:
-            return []
-        if self._name == "matmul":
-            return self._multiplied()
+        special = self._special()
+        if special is not None:
+            return special()
         first, work = self._tensors[0], self._rule()
         return self._unknown() if work is None or isinstance(first, list) else work(first)
+
+    def _special(self) -> Callable[[], Tensor | list[Tensor]] | None:
+        """What is not said by the classes of its first tensor alone."""
+        if self._name in operations.CHECKS:
+            return list
+        if self._name in operations.MATRIX_PRODUCTS:
+            return self._multiplied
+        if any(argument in self._classes.second for argument in self._node.all_input_nodes):
+            return self._of_pairs
+        if self._name in operations.MOVES and self._tensors:
+            return self._moved
+        if all((ids == NOTHING).all() for ids in self._tensors if isinstance(ids, Tensor)):
+            return lambda: self._made(NOTHING)  # also of no tensors at all
+        return self._unfolded if self._name == "im2col" else None
 
     def _rule(self) -> Callable[[Tensor], Tensor | list[Tensor]] | None:
         """What is known of the operation, given its first tensor's classes."""
@@ -146,6 +119,15 @@ class _Operation:
         if self._name == "pixel_shuffle":  # all pixels that are made of one channel's are one channel
             self._classes.of_channels(result, 1)
         return list(result) if isinstance(result, tuple | list) else result
+
+    def _unfolded(self) -> Tensor | list[Tensor]:
+        """Patches (B, C * k^2, L) of an image (B, C, H, W), where padding is of no channel."""
+        x = self._tensors[0]
+        if isinstance(x, list) or x.dim() != 4:
+            return self._unknown()
+        result = shape(self._node)
+        channels = self._classes.of_channels(x, 1)
+        return channels.repeat_interleave(result[1] // len(channels)).view(1, -1, 1).expand(result)
 
     def _of_two(self, _: Tensor) -> Tensor:
         """Element by element, of two tensors or of a tensor and a number."""
@@ -227,35 +209,54 @@ class _Operation:
         return x
 
     def _multiplied(self) -> Tensor | list[Tensor]:
-        """Matrices (..., n, k) and (..., k, m), as attention has them, of which k are channels or places.
-
-        Of channels, both lose the same; heads, which are in the dimensions before, keep as many each.
-        """
-        a, b = self._tensors
-        if isinstance(a, list) or isinstance(b, list) or min(a.dim(), b.dim()) < 2:
+        """Matrices (..., n, k) and (..., k, m), as attention has them."""
+        a, b = (self._labels(argument) for argument in self._node.all_input_nodes)
+        made = None
+        if min(ids.dim() for ids in (*a, *b)) >= 2:
+            made = multiplied(a, b, shape(self._node), self._classes)
+        if made is None:
             return self._unknown()
-        of_a, of_b = a[..., :1, :], b[..., :, :1].transpose(-2, -1)  # (..., 1, k)
-        size = shape(self._node)
-        if (of_a != of_a[..., :1]).any() or (of_b != of_b[..., :1]).any():
-            if (a != of_a).any() or (b != b[..., :, :1]).any():  # rows or columns are channels, too
-                return self._unknown()
-            for ids in (of_a, of_b):
-                self._classes.limit(ids, Freedom.SELECT)
-                self._tie_heads(ids)
-            self._classes.join_all(of_a, of_b)
-            return torch.full(size, NOTHING)
-        if (a != a[..., :1, :1]).any():  # rows are channels
-            if (b != b[..., :1, :1]).any():
-                return self._unknown()
-            self._tie_heads(a[..., :, :1].transpose(-2, -1))
-            return a[..., :, :1].expand(size)
-        self._tie_heads(b[..., :1, :])
-        return b[..., :1, :].expand(size)
+        if len(made) == 2:
+            self._classes.second[self._node] = made[1]
+        return made[0]
 
-    def _tie_heads(self, ids: Tensor) -> None:
-        """Make one class of what has the same place in each head: ids are (..., 1, k)."""
-        rows = ids.reshape(-1, ids.shape[-1])
-        self._classes.join_all(rows, rows[:1])
+    def _labels(self, node: fx.Node) -> list[Tensor]:
+        """The classes of the elements of a tensor: one for each, or two."""
+        ids, second = self._ids[node], self._classes.second.get(node)
+        assert isinstance(ids, Tensor)
+        return [ids] if second is None else [ids, second]
+
+    def _of_pairs(self) -> Tensor | list[Tensor]:
+        """Of a tensor whose elements belong to two channels each: products and shares in attention over channels."""
+        (node, *others) = (each for each in self._node.all_input_nodes if each in self._classes.second)
+        ids, second = self._labels(node)
+        if others:
+            return self._unknown()
+        if self._name in operations.MOVES:
+            own, ids_of = self._ids, {**self._ids, node: second}
+            moved = self._moved()
+            self._ids = ids_of
+            second_moved = self._moved()
+            self._ids = own
+            if isinstance(moved, Tensor) and isinstance(second_moved, Tensor):
+                self._classes.second[self._node] = second_moved
+                return moved
+            return self._unknown()
+        rest = [self._ids[each] for each in self._node.all_input_nodes if each is not node]
+        one_for_all = all(isinstance(each, Tensor) and each.shape[-2:].numel() == 1 for each in rest)
+        alone = self._name in operations.LINEAR | operations.NONLINEAR | operations.SHARES and not rest
+        if not alone and not (
+            self._name in operations.SUMS | operations.PRODUCTS | operations.QUOTIENTS and one_for_all
+        ):
+            return self._unknown()
+        for each in rest:
+            assert isinstance(each, Tensor)
+            self._classes.fix(each)  # a value for each head
+        if self._name not in operations.LINEAR:
+            self._classes.limit(ids, Freedom.SELECT)
+            self._classes.limit(second, Freedom.SELECT)
+        self._classes.second[self._node] = second
+        return ids
 
     def _per_channel(self, x: Tensor) -> Tensor | list[Tensor]:
         """A norm, or an activation with parameters, whose every channel has parameters of its own."""
@@ -277,11 +278,16 @@ class _Operation:
 
     def _unknown(self) -> Tensor | list[Tensor]:
         """All channels that it reads and makes stay."""
-        for tensors in self._tensors:
+        second = (self._classes.second.get(argument) for argument in self._node.all_input_nodes)
+        for tensors in [*self._tensors, [ids for ids in second if ids is not None]]:
             for tensor in [tensors] if isinstance(tensors, Tensor) else tensors:
                 self._classes.fix(tensor)
         self._classes.reasons[module_path(self._node)] = f"the operation {self._name}"
+        return self._made(FIXED)
+
+    def _made(self, number: int) -> Tensor | list[Tensor]:
+        """One class for all that the operation makes."""
         value = self._node.meta.get("val")
         if isinstance(value, tuple | list):
-            return [torch.full(item.shape, FIXED) for item in value if isinstance(item, Tensor)]
-        return torch.full(value.shape if isinstance(value, Tensor) else (), FIXED)
+            return [torch.full(item.shape, number) for item in value if isinstance(item, Tensor)]
+        return torch.full(value.shape if isinstance(value, Tensor) else (), number)

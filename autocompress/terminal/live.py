@@ -1,4 +1,4 @@
-"""A running search on a terminal: its lines, and below them one for each trial at work."""
+"""A running search on a terminal: its lines, below them a bar for each trial at work, and one for the whole search."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Running:
 
 
 class LiveDisplay(Display):
-    """The live display: the same lines, and below them one line for each running trial."""
+    """The live display: the same lines, below them a bar for each running trial, and one for the whole search."""
 
     def __init__(self, console: Console, trials: int, steps: int) -> None:
         super().__init__(console, trials, steps)
@@ -133,22 +133,27 @@ class LiveDisplay(Display):
         if not now and self.left > 0:
             lines.append(Text(self._stage, overflow="ellipsis", no_wrap=True))
         for _, running in now:
-            bar = Table.grid(padding=(0, 1))
-            bar.add_row(
-                ProgressBar(running.steps, running.step, width=30),
-                f"step {running.step}/{running.steps}",
-                running.so_far,
-            )
+            bar = _bar(running.steps, running.step, f"step {running.step}/{running.steps}", running.so_far)
             lines += [Text(running.text, overflow="ellipsis", no_wrap=True), bar]
-        return Group(*lines, Text(self._refined() if self._refines else self._searched(), style="cyan"))
+        return Group(*lines, self._refined() if self._refines else self._searched())
 
-    def _searched(self) -> str:
+    def _searched(self) -> RenderableType:
+        """How far the whole search is: a bar over its trials, and the time left."""
         shares = sum(running.step / running.steps for running in self._running.values())
         overall = f"trial {self.trials - self.left}/{self.trials}, {self.time_left(shares)}"
-        return f"{overall}, best {self.best:.2f} dB" if self.best > 0 else overall
+        if self.best > 0:
+            overall += f", best {self.best:.2f} dB"
+        return _bar(self.trials, self.trials - self.left + shares, Text(overall, style="cyan"))
 
-    def _refined(self) -> str:
+    def _refined(self) -> RenderableType:
         overall = f"refining, {self.gained:+.2f} dB in all, {format_duration(time.monotonic() - self.started)} gone"
-        if self.refining_ends is None:
-            return overall
-        return f"{overall}, {format_duration(max(0.0, self.refining_ends - time.monotonic()))} left"
+        if self.refining_ends is not None:
+            overall += f", {format_duration(max(0.0, self.refining_ends - time.monotonic()))} left"
+        return Text(overall, style="cyan")
+
+
+def _bar(total: float, done: float, *words: RenderableType) -> RenderableType:
+    """A bar with words behind it, in one line."""
+    line = Table.grid(padding=(0, 1))
+    line.add_row(ProgressBar(total, done, width=30), *words)
+    return line

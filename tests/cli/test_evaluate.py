@@ -12,7 +12,7 @@ from helpers.network_files import golden
 from PIL import Image
 
 import autocompress
-from autocompress.data.sources import open_folder
+from autocompress.data.folders import open_folder
 from autocompress.evaluation.metrics import psnr_y
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSR, EDSRConfig

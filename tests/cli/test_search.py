@@ -2,11 +2,13 @@
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 from helpers.command_line import Call, assert_refused
+from helpers.images import write_waves
 
 from autocompress import terminal
 from autocompress.search import Outcome, RunFolder
@@ -26,8 +28,22 @@ def test_a_search_shows_the_front_and_its_pick(call: Call, here: Path, search_wo
     assert "The search ended: all 3 trials are done." in result.err
     assert "dB before training" in result.err
     assert "left" in result.err  # the time
+    assert "few images  all choices rest on 1; give --val a folder of ten or more" in result.err
     for name in ("pareto.csv", "pareto.json", "report.html", "config.json", "study.db"):
         assert (here / "run" / name).is_file()
+
+
+def test_the_end_of_a_search_says_what_people_do_next(call: Call, here: Path, search_words: list[object]) -> None:
+    """As commands that run as they are printed."""
+    ended = call(*search_words, "--out", "run")
+    said = ended.err.partition("Next:\n")[2]
+    commands = [shlex.split(line, comments=True) for line in said.splitlines()]
+    assert [words[:2] for words in commands] == [["autocompress", verb] for verb in ("upscale", "export", "refine")]
+    write_waves(here / "photo.jpg", 40, 40, seed=0)
+    for words in commands[:2]:
+        assert call(*words[1:]).code == 0
+    assert call(*commands[2][1:-1], "1s").code == 0
+    assert "Next:" not in call(*search_words, "--out", "run 2", "--quiet").err
 
 
 def test_the_default_folder_is_named_after_the_search(call: Call, here: Path, search_words: list[object]) -> None:

@@ -10,7 +10,7 @@ from helpers.edsr_networks import tiny_edsr, weights
 from torch import Tensor
 
 import autocompress
-from autocompress.data.sources import open_folder
+from autocompress.data.folders import open_folder
 from autocompress.networks.versus_bicubic import versus_bicubic
 
 COMMANDS = {

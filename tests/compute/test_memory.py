@@ -20,8 +20,8 @@ from autocompress import load, prune
 from autocompress.compute.memory import ALIGNMENT, aligned, has_aligned_weights, is_aligned, open_mapped, save_mappable
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
+from autocompress.data.folders import open_folder
 from autocompress.data.patches import PatchSampler
-from autocompress.data.sources import open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
 from autocompress.evaluation.scores import network_upscaler

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from autocompress.data.bank import PixelBank
 from autocompress.data.embedded import embedded
+from autocompress.data.folders import open_folder
 from autocompress.data.patches import PatchSampler
-from autocompress.data.sources import ImageSource, open_folder
+from autocompress.data.sources import ImageSource
 from autocompress.errors import DataError, InvalidInput
 from autocompress.io import cache
 

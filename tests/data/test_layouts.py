@@ -9,7 +9,7 @@ from helpers.command_line import Call, assert_refused
 from helpers.images import write_image, write_waves
 from numpy.typing import NDArray
 
-from autocompress.data.sources import open_folder
+from autocompress.data.folders import open_folder
 from autocompress.errors import DataError
 
 

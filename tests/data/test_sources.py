@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from autocompress.data import embedded as embedded_module
 from autocompress.data.bicubic import downscale
 from autocompress.data.embedded import embedded
-from autocompress.data.sources import ImageFile, ImageSource, open_folder
+from autocompress.data.folders import open_folder
+from autocompress.data.sources import ImageFile, ImageSource
 from autocompress.errors import DataError
 
 

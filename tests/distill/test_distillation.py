@@ -19,8 +19,8 @@ from autocompress import load, prune
 from autocompress.cli import app
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
+from autocompress.data.folders import open_folder
 from autocompress.data.patches import PatchSampler
-from autocompress.data.sources import open_folder
 from autocompress.distill import checkpointed_training
 from autocompress.distill.checkpointed_training import Pace, precision_to_go_on
 from autocompress.distill.distillation import TrainingTask, open_training_images, state_file, train_to_file

@@ -9,8 +9,8 @@ from helpers.swinir_networks import random_swinir
 from autocompress import prune
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
+from autocompress.data.folders import open_folder
 from autocompress.data.patches import PatchSampler
-from autocompress.data.sources import open_folder
 from autocompress.distill.features import FeatureTerm
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training

@@ -9,7 +9,7 @@ from helpers.images import write_image
 
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
-from autocompress.data.sources import open_folder
+from autocompress.data.folders import open_folder
 from autocompress.distill.targets import teacher_targets
 from autocompress.io import cache
 from autocompress.networks.edsr.network import EDSR, EDSRConfig

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -14,8 +15,8 @@ from torch import Tensor
 
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
+from autocompress.data.folders import open_folder
 from autocompress.data.patches import Batch, PatchSampler
-from autocompress.data.sources import open_folder
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
@@ -247,6 +248,20 @@ def test_training_leaves_a_state_as_it_was_given_or_taken(start: Callable[..., T
         rest.load_state_dict(state)
         rest.run_to(5)
         assert same(weights(rest), weights(training))
+
+
+def test_what_a_network_says_is_exact_is_float32_in_bf16(student: EDSR) -> None:
+    """And the others are not; a forward hook sees both."""
+    hr, formats = torch.rand(2, 3, 48, 48), dict[str, torch.dtype]()
+    for name in ("conv_first", "conv_after_body"):
+        layer = student.get_submodule(name)
+        layer.register_forward_hook(lambda _, __, made, name=name: formats.update({name: made.dtype}))
+    with mock.patch.object(EDSR, "exact", lambda self: [self.conv_first]):
+        batch = Batch(torch.nn.functional.avg_pool2d(hr, 2), {"hr": hr, "teacher": hr})
+        training = Training(student, OneBatch(batch), Recipe(**SMALL), Precision(dtype="bfloat16"))  # type: ignore[arg-type]
+    training.run_to(1)
+    assert formats == {"conv_first": torch.float32, "conv_after_body": torch.bfloat16}
+    assert type(student.conv_first) is torch.nn.Conv2d
 
 
 def test_on_step_hears_of_every_step(start: Callable[..., Training]) -> None:

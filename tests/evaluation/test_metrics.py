@@ -14,7 +14,7 @@ from skimage import metrics as skimage_metrics
 from skimage.color import rgb2ycbcr
 
 from autocompress.data.bicubic import upscale
-from autocompress.data.sources import open_folder
+from autocompress.data.folders import open_folder
 from autocompress.errors import InvalidInput
 from autocompress.evaluation.metrics import psnr_rgb, psnr_y, psnr_y_edge, rgb_to_y, ssim_rgb, ssim_y
 

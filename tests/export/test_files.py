@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 import autocompress
 from autocompress.cli import app
-from autocompress.data.sources import open_folder
+from autocompress.data.folders import open_folder
 from autocompress.errors import ExportFailed, InvalidInput
 from autocompress.evaluation.scores import MIN_SIDE, evaluate, network_upscaler, pairs
 from autocompress.export import onnx_files

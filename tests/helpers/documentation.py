@@ -41,6 +41,7 @@ IMAGES = {
     "DIV2K_train_LR_bicubic/X2": (96, 2),
     "DIV2K_valid_HR": (64, 1),
     "DIV2K/DIV2K_train_HR": (192, 2),
+    "frames": (96, 2),
 }
 RUNS = ("runs/mine", "runs/edsr-20G-seed0", "runs/own", "runs/program")
 EDSR_FILES = ("net_g.pth", "EDSR_Mx2.pth", "models/trial-0006.pth")

@@ -107,6 +107,17 @@ def test_built_once(folder: Path) -> None:
     assert item.last_used == pytest.approx(time.time(), abs=10)
 
 
+def test_an_entry_says_what_it_is_of(folder: Path) -> None:
+    """On one line, whatever the name of a folder of images has in it; one that says nothing has nothing to show."""
+    cache.entry("pixels", "key", lambda folder: None, about="3 images of an\x1b[31m odd\nname " + "x" * 500)
+    cache.entry("pixels", "other", lambda folder: None)
+    named, unnamed = sorted(cache.entries(), key=lambda entry: entry.key)
+    assert named.about.startswith("3 images of an")
+    assert named.about.isprintable()
+    assert len(named.about) < 300
+    assert unnamed.about == ""
+
+
 def test_failed_build_leaves_nothing(folder: Path) -> None:
     with pytest.raises(RuntimeError, match="no luck"):
         cache.entry("kind", "key", fail)

@@ -14,7 +14,7 @@ from autocompress import load
 from autocompress.cli import app
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
-from autocompress.data.sources import open_folder
+from autocompress.data.folders import open_folder
 from autocompress.errors import ConfigError, InvalidInput, TrainingDiverged
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork

@@ -1,5 +1,6 @@
 """The rules by which trials end at a rung, against going through all pairs."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,8 +33,8 @@ def test_the_best_is_never_stopped_and_the_reason_names_who_is_better() -> None:
             rule.record(rung, point)
     assert rule.stops(0, small) is None
     assert rule.stops(0, large) is None
-    assert rule.stops(0, worse) == "before training it has 33.90 dB, and trial 0 has 34.00 dB at no more cost"
-    assert rule.stops(33, worse) == "after 33 steps it has 33.90 dB, and trial 0 has 34.00 dB at no more cost"
+    assert rule.stops(0, worse) == "33.90 dB before training; trial 0 has 34.00 dB at no more cost"
+    assert rule.stops(33, worse) == "33.90 dB after 33 steps; trial 0 has 34.00 dB at no more cost"
 
 
 def test_a_trial_does_not_stop_itself() -> None:
@@ -62,9 +63,27 @@ def test_moasha_says_why_and_forgets_what_failed() -> None:
     rule.record(100, good)
     assert rule.stops(100, good) is None
     rule.record(100, bad)
-    assert rule.stops(100, bad) == "after 100 steps it has 33.00 dB, and is number 2 of 2, of which 1 in 2 goes on"
+    assert rule.stops(100, bad) == "33.00 dB after 100 steps, 2nd of 2 by PSNR for its cost; the better half goes on"
     rule.forget(0)
     assert rule.stops(100, bad) is None
+
+
+@pytest.mark.parametrize(
+    ("eta", "count", "words"),
+    [
+        (2, 3, "3rd of 3 by PSNR for its cost; the better half goes on"),
+        (3, 4, "4th of 4 by PSNR for its cost; the best third goes on"),
+        (4, 11, "11th of 11 by PSNR for its cost; the best 1 in 4 go on"),
+        (2, 21, "21st of 21 by PSNR for its cost; the better half goes on"),
+        (2, 112, "112th of 112 by PSNR for its cost; the better half goes on"),
+    ],
+)
+def test_a_rank_is_said_in_words(eta: int, count: int, words: str) -> None:
+    rule = MOASHARule(eta)
+    points = [Point(number, 40.0 - number / 10, 10 + number) for number in range(count)]
+    for point in points:
+        rule.record(0, point)
+    assert rule.stops(0, points[-1]) == f"{points[-1].psnr:.2f} dB before training, {words}"
 
 
 def test_moasha_stops_only_where_it_may() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.attention import ChannelAttention
 from helpers.sr_networks import IMDN, RLFN, SMFANet, conv
 from torch import Tensor, nn
 
@@ -140,6 +141,43 @@ def test_heads_of_attention_keep_as_many_channels_each() -> None:
         4: [[row + head for head in (0, 4, 8, 12)] for row in range(4)],  # of queries and keys
         2: [[row + head for head in (16, 20)] for row in range(4)],
     }
+
+
+@pytest.mark.parametrize("by_einsum", [False, True])
+def test_attention_over_channels(by_einsum: bool) -> None:
+    network = ChannelAttention(by_einsum=by_einsum)
+    found = channel_map(network)
+    uses = found.uses["qkv.weight", 0]
+    assert axes(network) == [(12, MIX), (4, SELECT), (4, SELECT)]
+    assert sorted(tuple(use.rows.shape) for use in uses) == [(4, 2), (4, 4)]  # q; k with v
+    assert not found.uses.get(("temperature", 0))
+
+
+class Unfolded(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.mix, self.last = conv(3, 8), nn.Linear(72, 16), conv(16, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = F.unfold(self.first(x), 3, padding=1).transpose(1, 2)
+        return F.pixel_shuffle(self.last(self.mix(patches).transpose(1, 2).unflatten(2, x.shape[-2:])), 2)
+
+
+def test_patches_have_the_channels_of_their_pixels() -> None:
+    assert axes(Unfolded()) == [(16, MIX), (8, MIX)]
+    (use,) = channel_map(Unfolded()).uses["mix.weight", 1]
+    assert use.rows.tolist() == [list(range(9 * channel, 9 * channel + 9)) for channel in range(8)]
+
+
+def test_a_transposed_convolution_on_each_channel_alone() -> None:
+    network = between(lambda net, x: F.avg_pool2d(net.up(x), 2), up=nn.ConvTranspose2d(8, 8, 2, stride=2, groups=8))
+    assert axes(network) == [(8, SELECT)]
+
+
+def test_what_is_made_of_constants_belongs_to_no_channel() -> None:
+    positions = torch.arange(32.0).view(1, 1, 1, 32)
+    network = between(lambda _, x: x + positions.to(x).cumsum(-1))
+    assert axes(network) == [(8, SELECT)]
 
 
 @pytest.mark.parametrize(

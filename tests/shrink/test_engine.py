@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.sr_networks import IMDN, RLFN, SMFANet
+from helpers.attention import ChannelAttention
+from helpers.plain_networks import ECBSR, ETDS, PlainUSR, PlainUSRTiny
+from helpers.sr_networks import IMDN, RLFN, SMFANet, conv
 from torch import Tensor, nn
 
 from autocompress.errors import ConfigError
@@ -22,6 +24,10 @@ NETWORKS: dict[str, tuple[Build, tuple[float, ...], tuple[float, ...], tuple[flo
     "RLFN": (RLFN, (12, 2, 6, 3), (8, 2, 4, 3), (12, 2, 6, 2)),
     "IMDN": (IMDN, (32, 3, 2), (16, 3, 2), (32, 2, 2)),
     "SMFANet": (SMFANet, (12, 3, 2.0, 2), (8, 3, 2.0, 2), (12, 2, 2.0, 2)),
+    "PlainUSR": (PlainUSR, (16, 12, 8, 4), (12, 8, 6, 4), (16, 12, 4, 4)),
+    "PlainUSRTiny": (PlainUSRTiny, (16, 8), (12, 6), (16, 4)),
+    "ECBSR": (ECBSR, (16, 3), (12, 3), (16, 2)),
+    "ETDS": (ETDS, (16, 3), (12, 3), (16, 2)),
 }
 
 
@@ -72,6 +78,21 @@ def test_smaller_students_compute_nearly_what_the_teacher_does(name: str) -> Non
         assert error(student, teacher, lr) < min(0.25, untrained / 4)
 
 
+@torch.no_grad()
+def test_an_axis_grows_where_another_shrinks() -> None:
+    """With fewer channels in PlainUSR's middle block more pass by: copies, read by nothing before they are trained."""
+    teacher, lr = made("PlainUSR"), images()
+    captured = Teacher(Graph.capture(teacher, lr[:1]))
+    project = Projection(captured, lr, observe(captured, lr, 0), refit=False)
+    student = PlainUSR(16, 12, 4, 4).eval()
+    project(student)
+    written = student.block2.body[2].weight
+    assert torch.equal(written[4:8], written[8:12])
+    read = student.block3.body[0].weight.square().sum((0, 2, 3))
+    assert (read[4:8] > 0).all()
+    assert (read[8:12] == 0).all()
+
+
 def test_the_same_student_every_time_and_the_teacher_as_it_was() -> None:
     teacher, lr = made("RLFN"), images()
     before = copy.deepcopy(teacher.state_dict())
@@ -120,3 +141,38 @@ def test_refitted_students_are_nearer_to_the_teacher_than_copied_channels() -> N
     copied = student.state_dict()["conv_1.weight"]
     rows = teacher.state_dict()["conv_1.weight"]
     assert all(any(torch.equal(row, other) for other in rows) for row in copied)
+
+
+@pytest.mark.parametrize("by_einsum", [False, True])
+def test_attention_over_channels_shrinks(by_einsum: bool) -> None:
+    torch.manual_seed(1)
+    teacher, lr = ChannelAttention(by_einsum=by_einsum).eval(), images()
+    project = projection(teacher, lr)
+    whole = ChannelAttention(by_einsum=by_einsum).eval()
+    project(whole)
+    with torch.no_grad():
+        assert (whole(lr) - teacher(lr)).abs().max() < 1e-4
+    student = ChannelAttention(each=3, by_einsum=by_einsum).eval()
+    project(student)
+    assert error(student, teacher, lr) < 0.01
+
+
+def test_a_transposed_convolution_on_each_channel_alone_shrinks() -> None:
+    class Up(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.first, self.last = conv(3, width), conv(width, 3)
+            self.up = nn.ConvTranspose2d(width, width, 4, stride=2, padding=1, groups=width)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(F.relu(self.up(self.first(x))))
+
+    torch.manual_seed(1)
+    teacher, lr = Up(8).eval(), images()
+    project = projection(teacher, lr)
+    whole, student, copied = Up(8).eval(), Up(6).eval(), Up(6).eval()
+    project(whole)
+    project(student)
+    with torch.no_grad():
+        assert (whole(lr) - teacher(lr)).abs().max() < 1e-4
+    assert error(student, teacher, lr) < error(copied, teacher, lr)

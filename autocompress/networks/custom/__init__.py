@@ -20,6 +20,7 @@ from typing_extensions import override
 from autocompress.compute import flops
 from autocompress.errors import ConfigError
 from autocompress.networks.base import Config, Count, SRNetwork, Weights
+from autocompress.networks.custom.arguments import Variation, changed, variations
 from autocompress.networks.custom.code import Builder, matching
 from autocompress.networks.custom.cost import CostModel, Interpolation
 from autocompress.networks.custom.counts import counts, is_student
@@ -49,9 +50,14 @@ class CustomFamily(GraphFamily):
         return CustomFamily, (self.code, self.arguments)
 
     @functools.cached_property
-    def values(self) -> Mapping[Count, tuple[int, ...]]:
+    def values(self) -> Mapping[Count, tuple[float, ...]]:
         """What may vary, with the values that the code takes."""
-        return counts(self.code, self.arguments, self._channels, self._graph.used, self._scale)
+        return counts(self.code, self.arguments, self._known, self._channels, self._graph.used, self._scale)
+
+    @functools.cached_property
+    def _known(self) -> dict[str, Variation]:
+        """All that is tried, by field."""
+        return {variation.field: variation for variation in variations(self.arguments)}
 
     @functools.cached_property
     def _scale(self) -> int:
@@ -63,7 +69,7 @@ class CustomFamily(GraphFamily):
         return tuple(self.values)
 
     @override
-    def values_of(self, count: Count) -> tuple[int, ...]:
+    def values_of(self, count: Count) -> tuple[float, ...]:
         return self.values[count]
 
     def config(self, input_range: float = 1.0) -> CustomConfig:
@@ -126,15 +132,15 @@ class CustomFamily(GraphFamily):
     def flops(self, config: Config) -> int:
         per_pixel = self._costs.flops(self._shapes(config))
         if not self._costs.explained and self.values:
-            per_pixel += self._left({**self.arguments, **_custom(config).values})
+            per_pixel += self._left(self.counts_of(config))
         return flops.at_720p(per_pixel, config.scale)
 
     @functools.cached_property
     def _left(self) -> Interpolation:
         """The FLOPs of students for each LR pixel that the formula does not have: zero where it has all that change."""
 
-        def left(counts: Mapping[str, int]) -> Fraction:
-            arguments = {**self.arguments, **counts}
+        def left(numbers: Mapping[str, float]) -> Fraction:
+            arguments = changed(self.arguments, numbers, self._known)
             counted = Fraction(flops.counted(self.code.build(arguments).eval(), COUNTED_SIDE), COUNTED_SIDE**2)
             return counted - self._costs.flops(self.code.shapes(arguments))
 
@@ -143,7 +149,9 @@ class CustomFamily(GraphFamily):
         }
         if not left(middle):
             return Interpolation({}, lambda _: Fraction(0))
-        return Interpolation({count.field: _nodes(count, values) for count, values in self.values.items()}, left)
+        nodes = {count.field: _nodes(count, values) for count, values in self.values.items()}
+        matters = {field: at for field, at in nodes.items() if left({field: at[0]})}
+        return Interpolation(matters, left)
 
     @override
     def params(self, config: Config) -> int:
@@ -177,16 +185,19 @@ class CustomFamily(GraphFamily):
 
     @override
     def counts_of(self, config: Config) -> dict[str, float]:
-        values = _custom(config).values
-        return {count.field: values[count.field] for count in self.counts if count.field in values}
+        values = {**self.arguments, **_custom(config).values}
+        return {count.field: self._known[count.field].number(values) for count in self.counts}
 
-    def takes(self, name: str, value: int) -> bool:
-        """Whether a value that is not in the derived space gives a student, too."""
-        return self._tried(name, value)
+    def takes(self, values: Mapping[str, float]) -> bool:
+        """Whether these values together give a student, among them some that are not in the derived space.
+
+        That has what the code takes beside the teacher's other values: where a count may exceed no other, say, fewer.
+        """
+        return self._tried(tuple(sorted(values.items())))
 
     @functools.lru_cache(maxsize=1000)  # noqa: B019  (a family lives as long as the process)
-    def _tried(self, name: str, value: int) -> bool:
-        shapes = self.code.tried({**self.arguments, name: value}, self._scale)
+    def _tried(self, values: tuple[tuple[str, float], ...]) -> bool:
+        shapes = self.code.tried(changed(self.arguments, dict(values), self._known), self._scale)
         return shapes is not None and is_student(
             shapes, self.code.shapes(self.arguments), self._channels, self._graph.used
         )
@@ -194,15 +205,19 @@ class CustomFamily(GraphFamily):
     @override
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> CustomConfig:
         custom, known = _custom(teacher), {count.field: values for count, values in self.values.items()}
-        for name, value in fields.items():
+        for name in fields:
             if name not in known:
                 raise ConfigError(f"{name} is nothing that varies in {self.name}; {', '.join(known)} do")
-            if value not in known[name] and not self.takes(name, value):
-                raise ConfigError(f"{name} is {value}, but {self.name} takes {known[name]}")
-        return CustomConfig.of(custom.scale, {**custom.values, **fields}, custom.input_range)
+        other = [name for name, value in fields.items() if value not in known[name]]
+        if other and not self.takes(fields):
+            name, others = other[0], "" if len(fields) == 1 else ", with the others as given"
+            raise ConfigError(f"{name} is {fields[name]}, but {self.name} takes {known[name]}{others}")
+        arguments = changed({**self.arguments, **custom.values}, fields, self._known)
+        plain = {name: value for name, value in arguments.items() if _is_plain(value)}
+        return CustomConfig.of(custom.scale, plain, custom.input_range)
 
 
-def _nodes(count: Count, values: Sequence[int]) -> tuple[int, ...]:
+def _nodes(count: Count, values: Sequence[float]) -> tuple[float, ...]:
     """Values of a count from which a polynomial follows."""
     return tuple(sorted({values[0], values[-1]} | (set() if count.what == "parts" else {values[len(values) // 2]})))
 

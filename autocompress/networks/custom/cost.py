@@ -66,18 +66,22 @@ class Interpolation:
     value for counts by name, at all combinations of two or three values of each.
     """
 
-    def __init__(self, nodes: Mapping[str, Sequence[int]], left: Callable[[Mapping[str, int]], Fraction]) -> None:
+    def __init__(self, nodes: Mapping[str, Sequence[float]], left: Callable[[Mapping[str, float]], Fraction]) -> None:
         self._nodes = nodes
         points = itertools.product(*nodes.values())
         self._values = {point: left(dict(zip(nodes, point, strict=True))) for point in points}
 
-    def __call__(self, counts: Mapping[str, int]) -> Fraction:
+    def __call__(self, counts: Mapping[str, float]) -> Fraction:
         """By Lagrange's formula."""
         total = Fraction(0)
         for point, value in self._values.items():
             share = Fraction(1)
             for (name, nodes), own in zip(self._nodes.items(), point, strict=True):
-                share *= math.prod(Fraction(counts[name] - other, own - other) for other in nodes if other != own)
+                share *= math.prod(
+                    (Fraction(counts[name]) - Fraction(other)) / (Fraction(own) - Fraction(other))
+                    for other in nodes
+                    if other != own
+                )
             total += share * value
         return total
 

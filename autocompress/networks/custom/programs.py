@@ -18,8 +18,9 @@ from autocompress.errors import CheckpointError, ConfigError, InvalidInput
 from autocompress.io.programs import read_program
 from autocompress.networks.base import Config, Count, SRNetwork
 from autocompress.networks.custom import CustomFamily
+from autocompress.networks.custom.arguments import candidates
 from autocompress.networks.custom.code import IMAGE, Builder
-from autocompress.networks.custom.counts import NARROWEST, candidates
+from autocompress.networks.custom.counts import NARROWEST
 from autocompress.shrink.programs import ProgramGraph
 
 WIDTH, NUMBER = "width_", "num_"
@@ -129,8 +130,8 @@ class ProgramFamily(CustomFamily):
 
     @functools.cached_property
     @override
-    def values(self) -> Mapping[Count, tuple[int, ...]]:
-        found = {}
+    def values(self) -> Mapping[Count, tuple[float, ...]]:
+        found: dict[Count, tuple[float, ...]] = {}
         for name, value in self.arguments.items():
             deep = name.startswith(NUMBER)
             least = 1 if deep else NARROWEST
@@ -140,8 +141,8 @@ class ProgramFamily(CustomFamily):
         return found
 
     @override
-    def takes(self, name: str, value: int) -> bool:
-        return 1 <= value <= int(self.arguments[name])
+    def takes(self, values: Mapping[str, float]) -> bool:
+        return all(1 <= value <= int(self.arguments[name]) for name, value in values.items())
 
     @override
     def fixed(self) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from autocompress.evaluation.intervals import LEVEL, Interval, SeedSpread, paired
 from autocompress.evaluation.scores import score_of
+from autocompress.search.run.config import ImageSet
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.student import StoredStudent
 
@@ -38,7 +39,7 @@ class Intervals:
     """
 
     scores: Mapping[int, Mapping[str, float]]
-    images: int
+    valid: ImageSet
     seeds: SeedSpread
     repeats: Mapping[int, Sequence[float]]
     enough: bool
@@ -53,7 +54,7 @@ class Intervals:
             if others := run.repeats(student.trial):
                 repeats[student.trial] = [score_of(each.judged) for each in (student, *others)]
         seeds, enough = spread_of(repeats.values())
-        return cls(scores, run.config.valid.images, seeds, repeats, enough)
+        return cls(scores, run.config.valid, seeds, repeats, enough)
 
     def between(self, trial: int, other: int) -> Interval | None:
         """How far one trial's student is above another's.
@@ -68,7 +69,8 @@ class Intervals:
     @property
     def note(self) -> str:
         """For people, what the intervals hold, or why there are none."""
-        if self.images == 1:
+        images = self.valid.images
+        if images == 1:
             return "No ±: the choice rests on one validation image; more (--val) would say how sure it is."
         if not self.scores:
             return "No ±: these students were scored by an older version, which did not keep scores by image."
@@ -76,16 +78,17 @@ class Intervals:
         if self.enough:
             trainings = sum(map(len, self.repeats.values()))
             source = f"measured in {trainings} trainings of {len(self.repeats)} of these students"
+        few = f" All choices rest on these {images}; more (--val) would make them surer." if self.valid.are_few else ""
         return (
-            f"± is the {LEVEL:.0%} interval of the difference to the pick: over {self.images} validation images, "
-            f"compared one by one, and over seeds (a standard deviation of {self.seeds.sd:.3f} dB, {source})."
+            f"± is the {LEVEL:.0%} interval of the difference to the pick: over {images} validation images, "
+            f"compared one by one, and over seeds (a standard deviation of {self.seeds.sd:.3f} dB, {source}).{few}"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON types."""
         return {
             "level": LEVEL,
-            "images": self.images,
+            "images": self.valid.images,
             "seeds_sd": self.seeds.sd,
             "seeds_measured_here": self.enough,
             "repeats": {str(trial): list(psnr) for trial, psnr in self.repeats.items()},

@@ -15,6 +15,7 @@ from autocompress.search.space.budget import Budget
 # of a reference, beside its scores
 COSTS = ("flops", "params", "latency_ms")
 MOST_DIGESTS = 5000  # images of a set whose hashes config.json has, each 20 bytes or so
+FEW = 4  # images; so many photographs are embedded to choose by
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,11 @@ class ImageSet:
     images: int
     lr: str | None = None
     digests: Mapping[str, str] | None = None
+
+    @property
+    def are_few(self) -> bool:
+        """Whether these are so few that choices by them are doubtful."""
+        return self.images < FEW
 
     @classmethod
     def of(cls, source: ImageSource, images: int) -> ImageSet:

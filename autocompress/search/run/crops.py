@@ -201,7 +201,8 @@ def make_crops(
         Pieces(folder, tuple(crops), tuple(upscalers), psnr).write_index()
 
     names = hashlib.sha256("\n".join(teachers).encode()).hexdigest()[:16]
-    pieces = Pieces.read(cache.entry("crops", f"{names}-{valid_key}-{FORMAT}", build))
+    about = f"pieces of {len(valid)} images"
+    pieces = Pieces.read(cache.entry("crops", f"{names}-{valid_key}-{FORMAT}", build, about=about))
     assert pieces is not None  # the entry is complete
     return pieces
 

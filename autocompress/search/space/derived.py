@@ -38,6 +38,6 @@ def _specification(family: Family, count: Count) -> dict[str, Any]:
     if values is None:
         raise SpaceError(f"networks of the family {family.name} have a shipped space; see `autocompress spaces list`")
     step = values[1] - values[0]
-    if list(values) == list(range(values[0], values[-1] + 1, step)):
-        return {"type": "int", "low": values[0], "high": values[-1], "step": step}
+    if list(values) == [values[0] + step * index for index in range(len(values))]:
+        return {"type": "int" if count.whole else "float", "low": values[0], "high": values[-1], "step": step}
     return {"type": "categorical", "choices": list(values)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -53,7 +53,7 @@ class TrialContext:
     timer: PhaseTimer
     precision: Precision
     bank: PixelBank  # of the training images
-    valid: list[ImagePair]
+    valid: Sequence[ImagePair]
     skipped: Mapping[str, str]  # images that cannot be used, each with the reason
     estimate: Estimate | None  # None where the validation images are small enough to be scored whole
     outputs: Mapping[str, Image] | None  # of the target on validation images, where students are compared with them
@@ -137,7 +137,7 @@ class TrialContext:
             if on_image is not None:
                 on_image(image, sr)
 
-        scores = evaluate(upscale, self.valid, scale, metrics, compare)
+        scores = evaluate(upscale, self.valid, scale, metrics, compare, MOST_TO_TEACHER)
         return Scores({image: row | {TO_TEACHER: near[image]} for image, row in scores.images.items()})
 
 

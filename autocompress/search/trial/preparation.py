@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from autocompress.data.bank import PixelBank
 from autocompress.data.sources import ImagePair
 from autocompress.distill.targets import teacher_targets
 from autocompress.evaluation.scores import (
+    MOST_TO_TEACHER,
     TO_TEACHER,
     Upscaler,
     bicubic_upscaler,
@@ -55,12 +57,15 @@ def prepare(
     """
     stages = _Stages(on_stage, timer or PhaseTimer())
     bank, valid_bank = _decode(task, stages)
-    valid = _pairs(valid_bank)
     precision = _use_precision(precision, stages)
     targets = {space.target_digest: _run_target(space, bank, precision, stages) for space in task.joint_space}
-    bank, targets = _place(bank, targets, precision)
-    scorer = _Scorer(task.scale, valid, valid_bank.key, estimate_by_tiles(valid, task.scale))
     by_teacher = _scorer_by_teacher(task, valid_bank, precision, stages)
+    valid: Sequence[ImagePair] = _pairs(valid_bank)
+    scorer = _Scorer(task.scale, valid, valid_bank.key, estimate_by_tiles(valid, task.scale))
+    if task.settings.lr_alone and by_teacher is not None:  # the only target's outputs stand for HR
+        (only,) = targets.values()
+        bank, valid, scorer = replace(bank, hr=only), by_teacher.pairs, by_teacher
+    bank, targets = _place(bank, targets, precision)
     with stages("scoring teacher and bicubic"):
         bicubic = scorer.scores_of("bicubic", bicubic_upscaler(task.scale))
         if by_teacher is not None:
@@ -110,17 +115,19 @@ class _Scorer:
     pairs: Sequence[ImagePair]
     key: str  # of the images
     estimate: Estimate | None
+    most: float = math.inf  # dB: a teacher equals its own outputs
 
     def scores_of(self, name: str, upscale: Upscaler) -> dict[str, float]:
         """The mean scores, and the estimate by tiles; raises DataError if an image has no finite score."""
 
         def build(folder: Path) -> None:
-            scores = evaluate(upscale, self.pairs, self.scale)
+            scores = evaluate(upscale, self.pairs, self.scale, most=self.most)
             check_finite(scores)
-            by_tiles = {} if self.estimate is None else {BY_TILES: self.estimate.psnr_y(upscale)}
+            by_tiles = {} if self.estimate is None else {BY_TILES: min(self.estimate.psnr_y(upscale), self.most)}
             checkpoints.write_json(folder / "scores.json", scores.mean | by_tiles)
 
-        folder = cache.entry("scores", f"{name}-{self.key}-{SCORES_FORMAT}", build)
+        about = f"PSNR and SSIM on {len(self.pairs)} images"
+        folder = cache.entry("scores", f"{name}-{self.key}-{SCORES_FORMAT}", build, about=about)
         scores: dict[str, float] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
         return scores
 
@@ -135,7 +142,7 @@ def _scorer_by_teacher(task: Task, valid_bank: PixelBank, precision: Precision, 
         outputs = teacher_targets(target, valid_bank, replace(precision, dtype="float32"), stages.tenths(what))
     pairs = _pairs(replace(valid_bank, hr=outputs))
     key = f"{space.target_digest}-{valid_bank.key}"
-    return _Scorer(task.scale, pairs, key, estimate_by_tiles(pairs, task.scale))
+    return _Scorer(task.scale, pairs, key, estimate_by_tiles(pairs, task.scale), MOST_TO_TEACHER)
 
 
 def _decode(task: Task, stages: _Stages) -> tuple[PixelBank, PixelBank]:

@@ -17,11 +17,15 @@ from autocompress.networks.custom import CustomFamily
 from autocompress.networks.custom.code import Code
 from autocompress.networks.custom.network import CustomNetwork
 
-NETWORKS = Path(__file__).parents[2] / "helpers" / "sr_networks.py"
+HELPERS = Path(__file__).parents[2] / "helpers"
 
 
-def family(name: str, **arguments: object) -> CustomFamily:
-    return CustomFamily(Code(NETWORKS, name), arguments)
+def family(name: str, file: str = "sr_networks.py", **arguments: object) -> CustomFamily:
+    return CustomFamily(Code(HELPERS / file, name), arguments)
+
+
+def plain(name: str, **arguments: object) -> CustomFamily:
+    return family(name, "plain_networks.py", **arguments)
 
 
 @pytest.mark.parametrize(
@@ -33,11 +37,18 @@ def family(name: str, **arguments: object) -> CustomFamily:
         (family("IMDN", nf=64, num_modules=2, upscale=2),
          {"nf": tuple(range(16, 65, 4)), "num_modules": (1, 2)}, {"nf": 40, "num_modules": 1}),
         (family("SMFANet", dim=12, n_blocks=2, upscaling_factor=2),
-         {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2)}, {"dim": 8, "n_blocks": 1}),
+         {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2),
+          "ffn_scale": (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)}, {"dim": 8, "n_blocks": 1, "ffn_scale": 1.25}),
+        (plain("PlainUSR", feat=16, mid=8, few=4, attention=4),
+         {"feat": tuple(range(9, 17)), "mid": (5, 6, 7, 8)}, {"feat": 14, "mid": 5}),
+        (plain("PlainUSRTiny", feat=16, few=6), {"feat": tuple(range(7, 17)), "few": (4, 5, 6)}, {"feat": 8, "few": 4}),
+        (plain("ECBSR", feat=8, layers=3),
+         {"feat": (4, 5, 6, 7, 8), "layers": (1, 2, 3)}, {"feat": 6, "layers": 2}),
+        (plain("ETDS", feat=8, layers=3), {"feat": (4, 5, 6, 7, 8), "layers": (1, 2, 3)}, {"feat": 6, "layers": 1}),
     ],
 )  # fmt: skip
 def test_what_varies_and_what_it_costs(
-    made: CustomFamily, varies: dict[str, tuple[int, ...]], student: dict[str, int]
+    made: CustomFamily, varies: dict[str, tuple[float, ...]], student: dict[str, float]
 ) -> None:
     teacher = made.config()
     assert teacher.scale == 2
@@ -54,6 +65,17 @@ def test_a_value_that_the_code_does_not_take_is_refused() -> None:
         made.student_config(made.config(), {"nf": 8})
 
 
+def test_values_that_the_code_takes_only_together() -> None:
+    """A block of PlainUSR reads some of the channels, not all, so narrow ones need narrow blocks."""
+    made = plain("PlainUSR", feat=16, mid=8, few=4, attention=4)
+    config = made.student_config(made.config(), {"feat": 8, "mid": 5})
+    assert made.flops(config) == count_flops(made.build(config).eval(), 2)
+    with pytest.raises(ConfigError, match=r"feat is 8, but PlainUSR takes \(9, .*, 16\)$"):
+        made.student_config(made.config(), {"feat": 8})
+    with pytest.raises(ConfigError, match=r"feat is 8, but PlainUSR takes .*, with the others as given"):
+        made.student_config(made.config(), {"feat": 8, "mid": 8})
+
+
 def test_a_family_goes_to_other_processes() -> None:
     made = family("RLFN", feature_channels=8, upscale=2, mid=1)
     again: CustomFamily = pickle.loads(pickle.dumps(made))
@@ -64,20 +86,24 @@ def test_a_family_goes_to_other_processes() -> None:
 @pytest.mark.parametrize(
     ("name", "file", "code"),
     [
-        ("rlfn_x2", "rlfn_x2.pth", "RLFN upscale=2"),
-        ("rlfn_x4", "rlfn_x4.pth", "RLFN upscale=4"),
-        ("imdn_x2", "IMDN_x2.pth", "IMDN upscale=2"),
+        ("rlfn_x2", "rlfn_x2.pth", "sr_networks.py:RLFN upscale=2"),
+        ("rlfn_x4", "rlfn_x4.pth", "sr_networks.py:RLFN upscale=4"),
+        ("imdn_x2", "IMDN_x2.pth", "sr_networks.py:IMDN upscale=2"),
         (
             "smfanet_plus_x2",
             "SMFANet_plus_DIV2K_100w_x2SR.pth",
-            "SMFANet dim=48 n_blocks=12 upscaling_factor=2",
+            "sr_networks.py:SMFANet dim=48 n_blocks=12 upscaling_factor=2",
         ),
+        ("plainusr_m_x2", "plainusrM.pth", "plain_networks.py:PlainUSR"),
+        ("plainusr_t_x2", "plainusrT.pth", "plain_networks.py:PlainUSRTiny"),
+        ("ecbsr_m6c40_x2", "ECBSR_M6C40_x2.pth", "plain_networks.py:ECBSR"),
+        ("etds_m_x2", "ETDS_M6C32.pth", "plain_networks.py:ETDS"),
     ],
 )
 def test_published_networks_compute_what_the_original_does(shared: Path, name: str, file: str, code: str) -> None:
     known = golden(shared, name)
     callable_, *arguments = code.split()
-    network = load(shared / "weights" / file, code=f"{NETWORKS}:{callable_}", set=arguments)
+    network = load(shared / "weights" / file, code=f"{HELPERS}/{callable_}", set=arguments)
     assert isinstance(network, CustomNetwork)
     assert network.input_range == known["input_range"]  # found by trying
     with torch.no_grad():
@@ -85,10 +111,26 @@ def test_published_networks_compute_what_the_original_does(shared: Path, name: s
     assert (sr - known["y"]).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize(
+    ("made", "names"),
+    [
+        (plain("PlainUSR", feat=8, mid=6, few=4, attention=4), {"head", "tail.0"}),
+        (family("RLFN", feature_channels=8, upscale=2, mid=1), {"conv_1", "upsampler.0"}),
+    ],
+)
+def test_what_reads_and_makes_colours_is_exact(made: CustomFamily, names: set[str]) -> None:
+    network = made.build(made.config())
+    modules = dict(network.network.named_modules())
+    assert {name for name, module in modules.items() if any(module is layer for layer in network.exact())} == names
+
+
 def test_published_flops() -> None:
     rlfn, imdn = family("RLFN", upscale=2), family("IMDN", upscale=2)
     assert rlfn.flops(rlfn.config()) / 1e9 == pytest.approx(115.4, abs=0.05)
     assert imdn.flops(imdn.config()) / 1e9 == pytest.approx(158.8, abs=0.05)
+    for made, billions in ((plain("PlainUSR"), 30.81), (plain("PlainUSRTiny"), 11.17), (plain("ECBSR"), 21.15)):
+        assert made.flops(made.config()) / 1e9 == pytest.approx(billions, abs=0.005)
+    assert plain("ETDS").flops(plain("ETDS").config()) / 1e9 == pytest.approx(13.77, abs=0.005)
 
 
 @pytest.mark.parametrize(

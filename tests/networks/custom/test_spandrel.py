@@ -26,19 +26,28 @@ from autocompress.shrink.observation import Teacher, observe
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("spandrel") is None, reason="spandrel is not installed; it is an extra"
 )
-NETWORKS: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]]]] = {  # arguments, and what varies
+SPLIT = (0.0625, 0.09375, 0.125, 0.15625, 0.1875, 0.21875, 0.25)
+NETWORKS: dict[str, tuple[dict[str, Any], dict[str, tuple[float, ...]]]] = {  # arguments, and what varies
     "SAFMN": (
         {"dim": 16, "n_blocks": 2, "ffn_scale": 2.0, "upscaling_factor": 2},
-        {"dim": (4, 8, 12, 16), "n_blocks": (1, 2)},
+        {"dim": (4, 8, 12, 16), "n_blocks": (1, 2), "ffn_scale": (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)},
     ),
     "PLKSR": (
         {"dim": 16, "n_blocks": 2, "upscaling_factor": 2},
-        {"dim": tuple(range(4, 17)), "n_blocks": (1, 2)},
+        {"dim": tuple(range(4, 17)), "n_blocks": (1, 2), "split_ratio": SPLIT},
     ),
-    "MoSR": ({"dim": 16, "n_block": 2, "upscale": 2}, {"dim": tuple(range(4, 17)), "n_block": (1, 2)}),
+    "MoSR": (
+        {"dim": 16, "n_block": 2, "upscale": 2},
+        {
+            "dim": tuple(range(4, 17)),
+            "n_block": (1, 2),
+            "expansion_ratio": (1.25, 1.5),
+            "conv_ratio": (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0),
+        },
+    ),
     "RealPLKSR": (
         {"dim": 16, "n_blocks": 2, "upscaling_factor": 2},
-        {"dim": (4, 8, 12, 16), "n_blocks": (1, 2)},
+        {"dim": (4, 8, 12, 16), "n_blocks": (1, 2), "split_ratio": SPLIT},
     ),
 }
 

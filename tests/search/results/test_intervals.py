@@ -9,6 +9,7 @@ from helpers.image_scores import give_scores, on_four
 from helpers.small_search import FinishedSearch
 
 from autocompress.evaluation.intervals import paired
+from autocompress.report import ReportData, write_report
 from autocompress.search import RunFolder
 from autocompress.search.results.front import as_good, note_of_pick, pareto, pick, write_pareto
 from autocompress.search.results.intervals import TYPICAL_SPREAD, Intervals
@@ -104,6 +105,16 @@ def test_one_image_gives_none_and_that_is_said(finished: FinishedSearch, call: C
     assert as_good(table) == []
     assert "No ±: the choice rests on one validation image" in call("pareto", finished[0].path).out
     assert json.loads(call("pareto", finished[0].path, "--json").out)["students"][0]["plus_minus"] is None
+
+
+def test_few_images_are_said(noisy: RunFolder, call: Call) -> None:
+    few = "All choices rest on these"
+    assert few not in call("pareto", noisy.path).out
+    config = noisy.config.to_dict()
+    config["valid"]["images"] = 3
+    (noisy.path / "config.json").write_text(json.dumps(config))
+    assert f"{few} 3; more (--val)" in call("pareto", noisy.path).out
+    assert f"{few} 3; more (--val)" in write_report(ReportData.of(noisy)).read_text(encoding="utf-8")
 
 
 def test_students_of_older_versions_have_none_and_that_is_said(copied: RunFolder, call: Call) -> None:

@@ -56,9 +56,9 @@ def test_of_a_finished_run(small: Make) -> None:
     assert any(trial["reason"] == "the fake trial raised" for trial in about["ended_early"])
     assert json.loads(told(run.path, "--json"))["trials"] == counts
     said = told(run.path, "--all")
-    assert "nobody works on it" in said
+    assert f"{run.path}: finished, 14 of 14 trials" in said
     assert f"trials   14: {counts['finished']} finished, {counts['stopped']} stopped, 1 failed" in said
-    assert said.count("of which 1 in 2 goes on") == counts["stopped"]
+    assert said.count("the better half goes on") == counts["stopped"]
     assert "training" not in told(run.path).split("time")[0]
 
 
