@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 OF_A_SESSION = tuple(each for each in OPTIONS if each.on_join is OnJoin.ITS_OWN)
 
 
-def search(*, progress: bool = True, callbacks: Sequence[SearchCallback] = (), **given: Any) -> Result:
+def search(*, progress: bool = True, callbacks: Sequence[Any] = (), **given: Any) -> Result:
     """Search for the best small networks within a budget; the same call again goes on where it stopped.
 
     Every keyword is the option of `autocompress search` of the same name; the defaults are the same too.
@@ -75,7 +75,7 @@ def declare(call: Callable[..., Result], options: Iterable[Option]) -> None:
         inspect.Parameter(each.keyword, inspect.Parameter.KEYWORD_ONLY, default=each.usual, annotation=each.python)
         for each in options
     ]
-    ordered = sorted([*fixed, *keywords], key=lambda each: (each.kind, each.name == "progress"))
+    ordered = sorted([*fixed, *keywords], key=lambda each: (each.kind, each.name in ("progress", "callbacks")))
     call.__signature__ = own.replace(parameters=ordered)  # type: ignore[attr-defined]
     lines = [f"    {each.keyword}: {each.help}{(each.unset and f' None: {each.unset}.') or ''}" for each in options]
     call.__doc__ = (call.__doc__ or "").replace("    {options}", "\n".join(lines))

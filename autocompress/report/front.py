@@ -81,8 +81,8 @@ def comparable(report: ReportData) -> list[tuple[Downloadable, float]]:
 
 def lay_out_front(figure: go.Figure, axis: Axis, score: str) -> None:
     """Give a figure with costs along a logarithmic axis its ticks, titles and legend."""
-    least, most = min(min(trace.x) for trace in figure.data), max(max(trace.x) for trace in figure.data)
-    digits = (1, 2, 3, 5, 7) if most < 10 * least else (1, 2, 5)
+    costs = [cost for trace in figure.data for cost in trace.x]
+    digits = (1, 2, 3, 5, 7) if max(costs) < 10 * min(costs) else (1, 2, 5)
     ticks = [digit * 10**power for power in axis.decades for digit in digits]
     lay_out(figure, axis.title, score)
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[axis.form(tick) for tick in ticks], tickangle=0)

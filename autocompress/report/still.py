@@ -87,7 +87,7 @@ def _note(note: dict[str, Any], x_at: Place, y_at: Place) -> str:
 def _trace(trace: dict[str, Any], x_at: Place, y_at: Place) -> Iterator[str]:
     colour = f"var(--{trace['meta']['colour']})"
     points = [(x_at(math.log10(x)), y_at(y)) for x, y in zip(trace["x"], trace["y"], strict=True)]
-    if "lines" in trace["mode"]:
+    if "lines" in trace["mode"] and points:
         steps = "".join(f"H{x:.1f}V{y:.1f}" for x, y in points[1:])
         start = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
         yield f'<path d="{start}{steps}" fill="none" stroke="{colour}" stroke-width="2"/>'

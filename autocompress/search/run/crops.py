@@ -20,7 +20,7 @@ from autocompress.data.images import png, read_image, webp
 from autocompress.data.sources import ImagePair
 from autocompress.errors import RunError, cut
 from autocompress.evaluation.metrics import psnr_y
-from autocompress.evaluation.scores import Image, Upscaler
+from autocompress.evaluation.scores import MOST_TO_TEACHER, Image, Upscaler
 from autocompress.io import cache, checkpoints
 from autocompress.io.typed import MALFORMED, checked
 from autocompress.search.run.folder import RunFolder
@@ -196,7 +196,7 @@ def make_crops(
             _write(pieces.truth(crop), crop, pair.hr)
             for name, image in upscaled.items():
                 _write(pieces.file(crop, name), crop, image)
-                psnr[name].append(psnr_y(image, pair.hr, border=scale))
+                psnr[name].append(min(psnr_y(image, pair.hr, border=scale), MOST_TO_TEACHER))
             crops.append(crop)
         Pieces(folder, tuple(crops), tuple(upscalers), psnr).write_index()
 
