@@ -19,6 +19,11 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
+def name_bytes(text: str) -> bytes:
+    """A text in UTF-8, to be hashed: also a name from a file system that is none, as Python reads it."""
+    return text.encode(errors="surrogatepass")
+
+
 def as_markdown(text: str) -> str:
     """A text that Markdown and the HTML in it show as it is."""
     escaped = _MARKDOWN.sub(r"\\\g<0>", printable(text))

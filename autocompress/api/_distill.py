@@ -62,7 +62,7 @@ def distill(
 
     network: a preset, a family, or the teacher's file, of whose family the student is then; it, `teacher` and `target`
         may be modules, any torch.nn.Module of (B, 3, H, W) to (B, 3, sH, sW).
-    config: counts of the student and numbers of its training, such as {"num_feat": 16}.
+    config: counts of the student and numbers of its training, such as {"num_feat": 16, "patch_size": 96}.
     teacher: what is shrunk. None: that file, or the one that ships with the package; for a family that takes any
         teacher, such as compact, the target.
     code, code_set, input_range: for a teacher of your own code, as `code`, `set` and `input_range` in `search`.
@@ -140,17 +140,17 @@ def distill(
 
 def _split(family: Family, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is set of the student's network, and of its training; ConfigError for what is neither, or no such value."""
-    from autocompress.distill.recipe import VARIABLE
+    from autocompress.distill.recipe import SETTABLE
 
     counts = {count.field: count for count in family.counts}
     choices = [choice.field for choice in family.choices]  # which the config itself checks
-    numbers = {field: value for field, value in config.items() if field in VARIABLE and field not in family.varied}
+    numbers = {field: value for field, value in config.items() if field in SETTABLE and field not in family.varied}
     given = {field: value for field, value in config.items() if field not in numbers}
     for field, value in given.items():
         if field in choices:
             continue
         if field not in counts:
-            known = ", ".join([*counts, *choices, *VARIABLE])
+            known = ", ".join([*counts, *choices, *SETTABLE])
             raise ConfigError(f"{field} is nothing that can be set here; these can: {known}")
         whole = counts[field].whole
         if not isinstance(value, int if whole else int | float) or isinstance(value, bool):

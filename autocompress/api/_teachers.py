@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from autocompress.networks.base import SRNetwork
+    from autocompress.networks.custom import CustomFamily
     from autocompress.networks.models import Shipped
 
 
@@ -64,9 +65,11 @@ def _what_can_vary(network: SRNetwork) -> dict[str, Any]:
 
 
 def train_teacher(
-    family: str,
+    family: str | None,
     out: str | Path,
     *,
+    code: str | None = None,
+    input_range: float | None = None,
     config: Mapping[str, Any] | None = None,
     scale: int | None = None,
     train: str | Path | None = None,
@@ -88,8 +91,10 @@ def train_teacher(
 ) -> TrainedTeacher:
     """Train a network into the file `out`, to shrink it later; the same call again goes on where it stopped.
 
-    config: fields of the family's config, such as {"embed_dim": 48}.
-    scale: upscaling factor. None: 2, or that of `start`.
+    family: of the network. None: it is one of your own `code`, FILE.py:CALLABLE, whose images are in 0 to `input_range`
+        (None: 1).
+    config: fields of the family's config, such as {"embed_dim": 48}, or arguments of the code.
+    scale: upscaling factor. None: 2, or that of `start`, or of the code's network.
     train, val: folders of HR images to train on, and to score on, on the way. None: scikit-image's photographs.
     train_pixels: as for `distill`.
     start: weights to go on from, a name or a file. None: random ones.
@@ -129,12 +134,16 @@ def train_teacher(
     )
     if target is None:
         recipe = replace(recipe, teacher_share=0.0)
+    own = _own_family(family, code, input_range, config or {})
     teacher = load_target(target, target_code, target_set, target_input_range)
     described: dict[str, Any] = {"target": None if target is None else str(target)}
-    if start is None:
-        network = _from_scratch(family, 2 if scale is None else scale, config or {}, seed)
+    if own is not None:
+        network = _of_own_code(own, input_range, scale, start, seed)
+        described |= {} if start is None else {"start": str(start), "start_digest": digest(network)}
+    elif start is None:
+        network = _from_scratch(str(family), 2 if scale is None else scale, config or {}, seed)
     else:
-        network = _start(str(start), family, config or {}, scale)
+        network = _start(str(start), str(family), config or {}, scale)
         described |= {"start": str(start), "start_digest": digest(network)}
     source = open_training_images(None if train is None else Path(train), network.scale, recipe, train_pixels, lr)
     valid = open_validation_images(None if val is None else Path(val), network.scale, lr)
@@ -146,6 +155,41 @@ def train_teacher(
         trained = train_to_file(task, out, used, display.log, display.step, curve)
         display.log(f"learning curve: {page}")
     return TrainedTeacher(out, trained.family, trained.config.to_dict())
+
+
+def _own_family(
+    family: str | None, code: str | None, input_range: float | None, arguments: Mapping[str, Any]
+) -> CustomFamily | None:
+    """That of the code, known from now on; None where a known family is named. InvalidInput for both, or neither."""
+    from autocompress.networks.custom import CustomFamily
+    from autocompress.networks.custom.code import Code
+    from autocompress.networks.registry import register
+
+    if (family is None) == (code is None):
+        given = "neither is given" if code is None else f"both {family} and {code} are given"
+        raise InvalidInput(f"a network is of a family, or of your own --code FILE.py:CALLABLE, but {given}")
+    if code is None:
+        if input_range is not None:
+            raise InvalidInput(f"--input-range {input_range:g} is for networks of --code; leave it out")
+        return None
+    own = CustomFamily(Code.parse(code), arguments)
+    register(own)
+    return own
+
+
+def _of_own_code(
+    family: CustomFamily, input_range: float | None, scale: int | None, start: str | Path | None, seed: int
+) -> SRNetwork:
+    """The network of the code, with random weights or those of the file `start`."""
+    from autocompress import prune
+    from autocompress.networks.loading import read_by_code
+
+    config = family.config(1.0 if input_range is None else input_range)
+    if scale not in (None, config.scale):
+        raise InvalidInput(f"--scale is {scale}, but {family.name} upscales by {config.scale}; leave --scale out")
+    if start is None:
+        return prune.from_scratch(family, config, seed)
+    return read_by_code(Path(start), family, config.input_range)
 
 
 def _from_scratch(family: str, scale: int, config: Mapping[str, Any], seed: int) -> SRNetwork:

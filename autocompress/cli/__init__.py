@@ -30,12 +30,13 @@ from autocompress.cli import (
 )
 from autocompress.cli.interruptions import as_ctrl_c
 from autocompress.cli.printing import echo
-from autocompress.cli.streams import open_null, unfailing
+from autocompress.cli.streams import is_broken, open_null, unfailing
 from autocompress.errors import AutocompressError, InvalidInput, cut
 from autocompress.names import printable
 
 NAME = "autocompress"
 INTERRUPTED = 130  # also what commands exit with where it was another signal
+REMEDIES = {errno.ENAMETOOLONG: "give a shorter name", errno.EISDIR: "give the name of a file"}
 EXIT_CODES = (
     "Exit codes: 0 done; 1 failed while running; 2 something given cannot be used; 130 interrupted with Ctrl-C, "
     "143 by TERM, 129 by a closed terminal."
@@ -87,10 +88,17 @@ def main() -> None:
     with unfailing(), as_ctrl_c() as interruption:
         try:
             code = _run()
-        except OSError:
-            if not interruption.came:
+            sys.stdout.flush()
+        except OSError as error:
+            if interruption.came:  # by a terminal that was closed: nobody reads the results
+                code = INTERRUPTED
+            elif error.filename is None and is_broken(sys.stdout):
+                code = 1
+                if error.errno != errno.EPIPE:  # that is a reader who has read enough
+                    echo(f"error: stdout: {error.strerror}; the results could not be written there in full", err=True)
+            else:
                 raise
-            code, sys.stdout = INTERRUPTED, open_null()  # by a terminal that was closed: nobody reads the results
+            sys.stdout = open_null()
         if code == INTERRUPTED:
             code = interruption.code
     sys.exit(code)
@@ -99,6 +107,7 @@ def main() -> None:
 def _run() -> int:
     """Run a command; returns its exit code."""
     try:
+        _check_arguments(sys.argv[1:])
         code = int(app(prog_name=NAME, standalone_mode=False) or 0)
         if code == INTERRUPTED:
             echo("Interrupted.", err=True)
@@ -111,14 +120,22 @@ def _run() -> int:
     except OSError as error:
         if error.filename is None:  # of a stream
             raise
-        name, too_long = cut(printable(str(error.filename))), error.errno == errno.ENAMETOOLONG
-        remedy = "give a shorter name" if too_long else "check that it is there, and who may read and write it"
-        echo(f"error: {name}: {error.strerror or 'cannot be used'}; {remedy}", err=True)
-        return 2 if too_long else 1
+        remedy = REMEDIES.get(error.errno or 0)
+        name, other = cut(printable(str(error.filename))), "check that it is there, and who may read and write it"
+        echo(f"error: {name}: {error.strerror or 'cannot be used'}; {remedy or other}", err=True)
+        return 1 if remedy is None else 2
     except typer.TyperException as error:  # what Typer itself refuses: an unknown option, a missing argument
         if message := error.format_message():  # none where it has shown a group's help
             echo(f"error: {_one_line(message)} (see --help)", err=True)
         return 2
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    """InvalidInput for one that is empty: a path would be the folder where the command runs."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument == "" or (argument.startswith("--") and argument.endswith("=")):
+            where = argument[:-1] or (f"what follows {before}" if before else "the first argument")
+            raise InvalidInput(f"{where} is empty; give a value (a variable of the shell that is not set is empty)")
 
 
 def _one_line(message: str) -> str:

@@ -93,6 +93,11 @@ def with_target_code(command: Any) -> Any:
     return _with(command, _TARGET)
 
 
+def with_network_and_target_code(command: Any) -> Any:
+    """As `with_target_code`, and with options for a network of a user's own code, whose arguments are the command's."""
+    return _with(command, {name: _CODE[name] for name in ("code", "input_range")} | _TARGET)
+
+
 def with_student_options(command: Any) -> Any:
     """As `with_overrides` and `with_target_code`, and with options for a teacher of a user's own code."""
     code = {"code": _CODE["code"], "code_set": _CODE["set"], "input_range": _CODE["input_range"]}

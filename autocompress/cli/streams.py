@@ -43,8 +43,10 @@ class _Unfailing(io.RawIOBase):
 def unfailing() -> Iterator[None]:
     """A context for a command: characters that an encoding lacks are escaped, and progress may go nowhere.
 
-    stdout still fails where it cannot be written, as its reader waits for results.
+    stdout still fails where it cannot be written, as its reader waits for results; a stream that is closed from the
+    beginning is one that nobody wants.
     """
+    sys.stdout, sys.stderr = sys.stdout or open_null(), sys.stderr or open_null()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -60,6 +62,16 @@ def unfailing() -> Iterator[None]:
     finally:
         sys.stderr.flush()
         sys.stderr = errors
+
+
+def is_broken(stream: TextIO) -> bool:
+    """Whether nothing can be written to a stream; where something can, it gets a newline."""
+    try:
+        stream.write("\n")
+        stream.flush()
+    except OSError:
+        return True
+    return False
 
 
 def open_null() -> TextIO:

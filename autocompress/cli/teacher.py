@@ -13,8 +13,8 @@ from autocompress.cli.options import (
     Quiet,
     TrainPixels,
     complete_network,
+    with_network_and_target_code,
     with_network_options,
-    with_target_code,
 )
 from autocompress.cli.printing import Table, echo
 
@@ -66,14 +66,18 @@ def show_teacher(
 
 
 @commands.command("train")
-@with_target_code
+@with_network_and_target_code
 def train_teacher(
-    family: Annotated[str, typer.Argument(help="Family of the network, as in `spaces list`.")],
     out: Annotated[Path, typer.Option(help="File to write, such as teachers/swinir.safetensors.")],
+    family: Annotated[
+        str | None, typer.Argument(help="Family of the network, as in `spaces list`.", show_default="that of --code")
+    ] = None,
     config: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="A field of the config, such as embed_dim=48.", show_default="the usual network of the family"
+            "--set",
+            help="A field of the config, such as embed_dim=48, or an argument of --code.",
+            show_default="the usual network",
         ),
     ] = None,
     scale: Annotated[int | None, typer.Option(help="Upscaling factor.", show_default="2, or that of --start")] = None,
@@ -110,11 +114,13 @@ def train_teacher(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights and the patches.")] = 0,
     quiet: Quiet = False,
-    **target_options: Any,
+    **code_options: Any,
 ) -> None:
     """Train a network, to shrink it later: from scratch, or on from a file. The same command again goes on.
 
     Example: autocompress teacher train swinir --train DIV2K_train_HR --target edsr-baseline-x2 --out swinir.safetensors
+
+    Of your own code: autocompress teacher train --code net.py:Net --set scale=2 --out net.safetensors
     """
     from autocompress import api
     from autocompress.networks import parse_fields
@@ -137,6 +143,6 @@ def train_teacher(
         learning_rate=learning_rate,
         seed=seed,
         progress=not quiet,
-        **target_options,
+        **code_options,
     )
     echo(result.file)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from fractions import Fraction
+from typing import Any
 
 import torch
 from torch import nn
@@ -36,10 +38,19 @@ def counted(network: nn.Module, side: int) -> int:
 
         logging.getLogger("fvcore").setLevel(logging.ERROR)
         analysis = FlopCountAnalysis(network, lr).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        analysis.set_op_handle("aten::layer_norm", _layer_norm)
         try:
             return int(analysis.total())
         except AssertionError as error:  # of a formula of fvcore's
             raise ConfigError(f"fvcore cannot count the FLOPs of {type(network).__name__}: {error}") from error
+
+
+def _layer_norm(inputs: list[Any], _: list[Any]) -> int:
+    """As fvcore counts it, also of more than five dimensions, as windows have that lie in rows and columns."""
+    from fvcore.nn.jit_handles import get_shape
+
+    size: list[int] = get_shape(inputs[0])
+    return math.prod(size) * (4 if get_shape(inputs[2]) is None else 5)
 
 
 def count_params(network: nn.Module) -> int:

@@ -21,6 +21,7 @@ from autocompress.data.bicubic import downscale, upscale
 from autocompress.data.images import read_image, read_size
 from autocompress.data.layouts import MADE
 from autocompress.errors import DataError
+from autocompress.names import name_bytes
 
 BLOCK = 16  # LR pixels a side, in which an LR image is compared with its HR image
 MOST_APART = 25.0  # levels; degraded images are a few apart, other photographs 40 to 100
@@ -254,4 +255,4 @@ def _digest_of_state(path: Path, size: int, changed_ns: int) -> str:
 
 
 def _shuffle_key(name: str, seed: int) -> bytes:
-    return blake2b(f"{seed} {name}".encode(), digest_size=16).digest()
+    return blake2b(name_bytes(f"{seed} {name}"), digest_size=16).digest()

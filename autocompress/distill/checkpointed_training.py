@@ -18,6 +18,7 @@ from autocompress.distill.learning_curve import SCORING_SHARE, LearningCurve
 from autocompress.distill.training import Compiler, Training
 from autocompress.errors import CheckpointError, RunError
 from autocompress.io import checkpoints
+from autocompress.io.typed import checked
 
 WORTH_COMPILING = 2000  # steps to go; compiling takes as long as a few hundred steps
 PROBE_STEPS = 16
@@ -54,9 +55,13 @@ class Checkpoints:
         if not self._path.exists():
             return
         state = _read(self._path, self._identity)
-        self._training.load_state_dict(state)
+        try:
+            self._training.load_state_dict(state)
+            points = [(int(step), float(psnr)) for step, psnr in state.get("curve", [])]
+        except Exception as error:  # whatever a state of another shape makes of it
+            raise _no_state(self._path) from error
         if self._curve is not None:
-            self._curve.points = [(step, psnr) for step, psnr in state.get("curve", [])]
+            self._curve.points = points
 
     def train(self, on_step: Callable[[int], None], pace: Pace) -> None:
         """Train to the recipe's last step; the state is written at this pace and at the end."""
@@ -93,12 +98,11 @@ def precision_to_go_on(state_file: Path) -> Precision | None:
     None where there is no state that can be read, none of a precision, or one of a device that is not here.
     """
     try:
-        stored = torch.load(state_file, map_location="cpu", weights_only=True)["precision"]
+        stored = checkpoints.load_objects(state_file)["precision"]
+        precision = checked(Precision(**stored | {"threads": torch.get_num_threads()}))
     except Exception:  # torch passes on whatever its pickle and zip readers raise
         return None
-    if (stored["device"] == "cuda") != torch.cuda.is_available():
-        return None
-    return Precision(**stored | {"threads": torch.get_num_threads()})
+    return precision if (precision.device == "cuda") == torch.cuda.is_available() else None
 
 
 def compile_if_faster(
@@ -126,12 +130,16 @@ def _seconds_a_step(training: Training, on_step: Callable[[int], None], clock: C
     return (clock() - start) / PROBE_STEPS
 
 
+def _no_state(state_file: Path) -> CheckpointError:
+    return CheckpointError(f"{state_file}: not the state of a training, or damaged; remove it to begin anew")
+
+
 def _read(state_file: Path, identity: dict[str, Any]) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
-        kept = json.loads(state.pop("identity"))
+        state: dict[str, Any] = checkpoints.load_objects(state_file)
+        kept: dict[str, Any] = dict(json.loads(state.pop("identity")))
     except Exception as error:  # torch passes on whatever its pickle and zip readers raise
-        raise CheckpointError(f"{state_file}: not the state of a training; remove it to begin anew") from error
+        raise _no_state(state_file) from error
     differing = [name for name in (identity | kept) if identity.get(name) != kept.get(name)]
     if differing:
         name = differing[0]

@@ -100,7 +100,8 @@ def open_validation_images(folder: Path | None, scale: int, lr: Sequence[str | P
 def check_out_file(out: Path) -> None:
     """Raise InvalidInput unless the file's name ends in .safetensors and it can be written, before hours are spent."""
     if out.suffix != ".safetensors":
-        raise InvalidInput(f"{out}: a network is written as safetensors; give a name such as {out.stem}.safetensors")
+        name = f"{out.stem or 'student'}.safetensors"
+        raise InvalidInput(f"{out}: a network is written as safetensors; give a name such as {name}")
     if out.is_dir():
         raise InvalidInput(f"{out}: a folder, but a file is to be written; give another name")
     above = next(folder for folder in out.absolute().parents if folder.exists())

@@ -14,6 +14,8 @@ from autocompress.networks import find_family
 
 # what a search may vary, and a user may set
 VARIABLE = ("teacher_loss", "teacher_share", "feature_weight", "optimizer", "learning_rate", "warmup", "clip", "ema")
+# what a user may set of one training; in a search all trials have the same patches
+SETTABLE = (*VARIABLE, "batch_size", "patch_size")
 RATE_PARAMS = 50_000
 RATES = {"soap": 4e-3, "adam": 2e-3}  # learning rates of a student of RATE_PARAMS parameters
 LARGEST_RATE = 1.6e-2
@@ -47,8 +49,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "patch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}, but must be >= 1")
+            value = getattr(self, name)
+            if value < 1:
+                raise ConfigError(f"{name} is {value}, but must be >= 1")
+            if not isinstance(value, int):
+                raise ConfigError(f"{name} is {value}, but must be a whole number")
         for name in ("learning_rate", "clip"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,8 +36,7 @@ def write_onnx(network: SRNetwork, path: Path) -> None:
     file, where the results differ.
     """
     require_onnx()
-    model = captured(family_of(network).for_programs(network), _converted)
-    _check(network, model)
+    model = captured(family_of(network).for_programs(network), _converted, partial(_check, network))
     checkpoints.write_bytes(path, model)
 
 
@@ -53,20 +53,26 @@ def onnx_is_here() -> bool:
     return all(find_spec(name) is not None for name in PACKAGES)
 
 
-def captured(network: SRNetwork, capture: Callable[[SRNetwork], bytes]) -> bytes:
+def captured(network: SRNetwork, capture: Callable[[SRNetwork], bytes], check: Callable[[bytes], None]) -> bytes:
     """What `capture` makes of a network in eval mode, or else in the training mode that computes the same.
 
-    Some networks compute their weights anew in eval mode, which cannot be captured.
+    Some networks compute their weights anew in eval mode, which cannot be captured. `capture` and `check` raise
+    ExportFailed.
     """
     try:
-        return capture(network)
+        content = capture(network)
+        check(content)
     except ExportFailed:
         if not computes_the_same_in_training(network, torch.zeros(EXAMPLE)):
             raise
+    else:
+        return content
     try:
-        return capture(network.train())
+        content = capture(network.train())
     finally:
         network.eval()
+    check(content)
+    return content
 
 
 def _converted(network: SRNetwork) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import warnings
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,8 +30,7 @@ def write_program(network: SRNetwork, path: Path) -> None:
     PyTorch cannot capture the network for any size (its sizes go into reshapes, as those of windows do), or where the
     results differ.
     """
-    content = captured(family_of(network).for_programs(network), _exported)
-    _check(network, content)
+    content = captured(family_of(network).for_programs(network), _exported, partial(_check, network))
     checkpoints.write_bytes(path, content)
 
 

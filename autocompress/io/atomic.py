@@ -14,7 +14,7 @@ from typing import Any
 from autocompress.errors import DiskFull, RunError, cut
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-LONGEST_STEM = 100  # characters of a file's name in that of its temporary file; file systems take 255 bytes
+LONGEST_STEM = 50  # characters, of up to 4 bytes, of a file's name in its temporary one; file systems take 255 bytes
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -22,8 +22,10 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
     So `path` is complete or unchanged, also after a power cut. The temporary file is a new one with a random name, so
     that nobody can lay a link in its place; its rights are those that the user's umask leaves. Raises DiskFull if the
-    disk has no room, another OSError if the folder cannot be written.
+    disk has no room, another OSError if the folder cannot be written, and where the path is that of a folder.
     """
+    if not path.name or path.is_dir():  # found out now, not after the work of writing it
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     temporary = path.with_name(f".{path.name[:LONGEST_STEM]}.{secrets.token_hex(8)}.tmp")
     made_file = False
     try:
@@ -84,8 +86,8 @@ def sync_folder(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, complete or not at all."""
-    write_bytes(path, text.encode())
+    """Write a UTF-8 text file, complete or not at all; bytes of names that are no UTF-8 are written as escapes."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -93,14 +95,19 @@ def write_bytes(path: Path, content: bytes) -> None:
     write_atomically(path, lambda temporary: _write(temporary, content))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file holds, where that is an object, else nothing; RunError where it cannot be read as JSON."""
+def read_json(path: Path, remedy: str = "remove it or restore it") -> dict[str, Any]:
+    """What a JSON file holds, where that is an object, else nothing; RunError where it cannot be read as JSON.
+
+    `remedy` is what helps then.
+    """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+            raise OSError(errno.EINVAL, "no regular file")
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
     except (ValueError, RecursionError) as error:
-        raise RunError(f"{path}: not readable as JSON ({cut(str(error))}); remove it or restore it") from error
+        raise RunError(f"{path}: not readable as JSON ({cut(str(error))}); {remedy}") from error
     except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror}); remove it or restore it") from error
+        raise RunError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
     return content if isinstance(content, dict) else {}
 
 

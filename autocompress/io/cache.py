@@ -38,6 +38,7 @@ LIMIT_VARIABLE = "AUTOCOMPRESS_CACHE_LIMIT"
 DEFAULT_LIMIT = "20G"
 ABOUT = "about.txt"  # in an entry, for people: what it was made of
 LONGEST_ABOUT = 200  # characters that are shown
+PARTS = (".building", ".checksums", ".locks", ".users")
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")  # of a kind, and of a key
 
 _in_use: dict[Path, FileLock] = {}  # the entries that this process has opened
@@ -83,6 +84,7 @@ def entry(
     folder cannot be written, or has no room within its limit or on the disk; what `build` raises is passed on.
     """
     path = folder() / kind / key
+    _check_folders(*PARTS, kind)
     with _locked(path):
         if path not in _in_use and not is_whole(path, _recorded(path)):
             _discard(path)  # nothing, or what a power cut, a full disk or a person has left of it
@@ -117,6 +119,8 @@ def clear() -> list[CacheEntry]:
 def _about(path: Path) -> str:
     """What an entry was made of, as it says itself."""
     try:
+        if not (path / ABOUT).is_file():  # a pipe would be waited for
+            return ""
         return printable((path / ABOUT).read_text(encoding="utf-8")[:LONGEST_ABOUT])
     except (OSError, UnicodeDecodeError):
         return ""
@@ -156,8 +160,7 @@ def _build(path: Path, build: Callable[[Path], None], about: str, size: int, res
 
 def _discard(path: Path) -> None:
     """Remove an entry that is not whole, wherever it is damaged; its lock must be held."""
-    with suppress(OSError):
-        _recorded(path).unlink(missing_ok=True)
+    _delete(_recorded(path))
     _delete(path)
     if _is_folder_of_ours(path):
         raise InvalidInput(f"{path}: damaged, and cannot be removed; remove it by hand")
@@ -195,8 +198,10 @@ def _remove(path: Path) -> bool:
             # the unfinished entries and is removed with them.
             doomed = folder() / ".building" / _lock_name(path)
             doomed.parent.mkdir(exist_ok=True)
+            if not _is_folder_of_ours(doomed.parent):
+                return False
             _delete(doomed)
-            _recorded(path).unlink(missing_ok=True)
+            _delete(_recorded(path))
             path.rename(doomed)
             _delete(doomed)
             return True
@@ -219,6 +224,8 @@ def _remove_leftovers() -> None:
 def _mark_as_in_use(path: Path) -> None:
     if path not in _in_use:
         users = folder() / ".users" / _lock_name(path)
+        if not _is_folder_of_ours(users):
+            _delete(users)
         users.mkdir(parents=True, exist_ok=True)
         lock = FileLock(users / uuid4().hex)
         lock.acquire()
@@ -273,9 +280,22 @@ def _named_in(part: str) -> Iterator[Path]:
     if not _is_folder_of_ours(folder() / part):
         return
     for file in (folder() / part).iterdir():
+        if file.is_symlink():
+            continue
         match file.name.split("+"):
             case kind, key if NAME.fullmatch(kind) and NAME.fullmatch(key):
                 yield folder() / kind / key
+
+
+def _check_folders(*names: str) -> None:
+    """Raise InvalidInput for a link or a file where the cache has a folder: it may be somebody's, and leads outside."""
+    for path in (folder() / name for name in names):
+        if (path.is_symlink() or path.exists()) and not _is_folder_of_ours(path):
+            what = "a link" if path.is_symlink() else "no folder"
+            raise InvalidInput(
+                f"{path}: {what}, where the cache needs a folder of its own; remove it, or set {FOLDER_VARIABLE} to "
+                "another folder"
+            )
 
 
 def _is_folder_of_ours(path: Path) -> bool:
@@ -285,9 +305,10 @@ def _is_folder_of_ours(path: Path) -> bool:
 
 def _delete(path: Path) -> None:
     """Remove what is there, as far as that can be done: a link itself, never what it leads to."""
-    if path.is_symlink() or path.is_file():
-        with suppress(OSError):
-            path.unlink()
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        if _is_folder_of_ours(path.parent):
+            with suppress(OSError):
+                path.unlink()
     elif _is_folder_of_ours(path):
         shutil.rmtree(path, ignore_errors=True)
 

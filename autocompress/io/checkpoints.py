@@ -6,14 +6,16 @@ import io
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, load_file, save
 from torch import Tensor
 
 from autocompress.errors import CheckpointError, cut
 from autocompress.io.atomic import NO_ROOM, read_json, room_for, write_atomically, write_bytes, write_json, write_text
 from autocompress.io.file_kinds import Kind, kind_of
+from autocompress.io.pickle_checks import load_weights_only
 from autocompress.io.pickles import read_pickled
 from autocompress.io.tensor_checks import check_archive
 
@@ -21,6 +23,7 @@ __all__ = [
     "NO_ROOM",
     "as_safetensors",
     "digest_of",
+    "load_objects",
     "read_content",
     "read_json",
     "room_for",
@@ -62,6 +65,14 @@ def save_objects(path: Path, content: object) -> None:
     write_bytes(path, buffer.getvalue())
 
 
+def load_objects(path: Path) -> Any:
+    """What `save_objects` has written; nearly any exception where it is damaged."""
+    kind_of(path)
+    check_archive(path)
+    with path.open("rb") as file:
+        return load_weights_only(file)
+
+
 def _plain(value: Tensor, dtype: torch.dtype) -> Tensor:
     return value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous().clone()
 
@@ -75,7 +86,7 @@ def read_content(path: Path) -> object:
     kind = kind_of(path)
     try:
         if kind is Kind.SAFETENSORS:
-            return load_file(path)
+            return load_file(path) if str(path).isprintable() else load(path.read_bytes())  # names must be UTF-8 there
         check_archive(path)
         return read_pickled(path)
     except CheckpointError:

@@ -34,6 +34,8 @@ def record(folder: Path, into: Path) -> None:
 def is_whole(folder: Path, recorded: Path) -> bool:
     """Whether a folder has just the files that were recorded, and they are unchanged, as far as was read."""
     try:
+        if not recorded.is_file():  # a pipe would be waited for
+            return False
         files = json.loads(recorded.read_text(encoding="utf-8"))
         if not isinstance(files, dict) or folder.is_symlink() or not folder.is_dir():
             return False

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from autocompress.errors import CheckpointError, cut
+from autocompress.io.pickle_checks import check_pickles
 
 MOST_NAMES = 200  # of foreign classes in a file
 HARMLESS_MODULES = (
@@ -62,8 +63,13 @@ class _List(StandIn):
 def read_pickled(path: Path) -> object:
     """What torch.save has stored in a file, with a StandIn for each object that is no tensor or plain value.
 
-    Raises CheckpointError for a file that would run code if it were read otherwise.
+    Raises CheckpointError for a file that would run code if it were read otherwise, or fill the memory.
     """
+    try:
+        with path.open("rb") as file:
+            check_pickles(file)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     kinds: dict[str, type[StandIn]] = dict.fromkeys(_foreign_names(path), StandIn)
     while len(kinds) <= MOST_NAMES:
         for name in kinds:

@@ -6,6 +6,7 @@ evaluates the formulas for sizes in it. So only plain tensors, ATen operations a
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import logging
@@ -20,11 +21,21 @@ import torch
 from torch.export import ExportedProgram
 
 from autocompress.errors import CheckpointError, cut
+from autocompress.io.pickle_checks import load_weights_only
 from autocompress.io.tensor_checks import check_archive, check_values
 
 OPERATORS = "add|sub|mul|floordiv|truediv|mod|pow|neg|pos|eq|ne|lt|le|gt|ge|and_|or_|getitem"
 TARGET = re.compile(rf"torch\.ops\.aten\.\w+\.\w+|_operator\.(?:{OPERATORS})|torch\.sym_\w+|math\.(?:trunc|ceil|floor)")
-NUMERAL = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+NUMERAL = r"\d{1,30}(?:\.\d{1,30})?(?:e[-+]?\d{1,2})?"
+# sympy computes powers of numbers, of any size
+LARGEST_NUMBER, LONGEST_FORMULA, MOST_POWERS, HIGHEST_POWER = 1e30, 2000, 3, 16
+POWERS = ("Pow", "PowByNatural", "FloatPow", "LShift")
+FUNCTIONS = (
+    *("Symbol", "Integer", "Rational", "Float", "Add", "Mul", "Mod", "PythonMod", "FloorDiv", "CleanDiv", "CeilDiv"),
+    *("ModularIndexing", "IntTrueDiv", "FloatTrueDiv", "ToFloat", "TruncToInt", "TruncToFloat", "CeilToInt"),
+    *("FloorToInt", "RoundToInt", "RShift", "Max", "Min", "Abs", "Identity", "Where", "Eq", "Ne", "Not", "And", "Or"),
+    *("Equality", "Unequality", "StrictLessThan", "LessThan", "StrictGreaterThan", "GreaterThan", *POWERS),
+)
 FORMULA = re.compile(  # functions of sympy's, symbols such as 's0', numbers, and what says which kind these are
     rf"(?:[A-Z][A-Za-z]*|'[a-z]+\d+'|'-?{NUMERAL}'|[a-z]+=(?:True|False|\d+)|[a-z]+\d+|{NUMERAL}|[-+*/(), <>=])*"
 )
@@ -86,7 +97,7 @@ def _check(path: Path, archive: zipfile.ZipFile) -> None:
                 if about.get("use_pickle") or about.get("tensor_meta") is None:
                     raise _refused(path, f"{cut(tensor)} is no plain tensor")
         elif re.fullmatch(r"data/sample_inputs/.*\.pt", name):
-            torch.load(io.BytesIO(archive.read(whole)), weights_only=True)  # or else PyTorch reads it without that
+            load_weights_only(io.BytesIO(archive.read(whole)))  # or else PyTorch reads it without a check
 
 
 def _check_graph(path: Path, model: Any) -> None:
@@ -95,8 +106,32 @@ def _check_graph(path: Path, model: Any) -> None:
     for key, value in _entries(model):
         if key == "target" and isinstance(value, str) and not TARGET.fullmatch(value):
             raise _refused(path, f"it calls {cut(value)}")
-        if key == "expr_str" and not FORMULA.fullmatch(str(value)):
+        if key == "expr_str" and not _is_plain(str(value)):
             raise _refused(path, f"it has the size {cut(str(value))}")
+
+
+def _is_plain(formula: str) -> bool:
+    """Whether a formula for a size is one that PyTorch writes, and takes no time and memory to evaluate."""
+    if len(formula) > LONGEST_FORMULA or not FORMULA.fullmatch(formula):
+        return False
+    exponents: list[ast.expr] = []
+    for node in ast.walk(ast.parse(formula.strip(), mode="eval")):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+            exponents.append(node.right)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, float) and not node.value < LARGEST_NUMBER:
+            return False
+        elif isinstance(node, ast.Call):
+            if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
+                return False
+            if node.func.id in POWERS:
+                exponents += node.args[1:]
+    return len(exponents) <= MOST_POWERS and all(map(_is_small, exponents))
+
+
+def _is_small(exponent: ast.expr) -> bool:
+    """Whether it is a number up to HIGHEST_POWER, such as 2, -1 or Integer(2)."""
+    number = re.fullmatch(r"(?:Integer\()?-?(\d{1,2})\)?", ast.unparse(exponent))
+    return number is not None and int(number[1]) <= HIGHEST_POWER
 
 
 def _entries(content: Any) -> Iterator[tuple[str, Any]]:

@@ -6,13 +6,29 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
-from autocompress.errors import shown
+from autocompress.errors import AutocompressError, InvalidInput, RunError, cut, shown
 
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError)  # what making a dataclass of any JSON raises
 Record = TypeVar("Record")
+
+
+@contextmanager
+def reading(
+    file: Path, what: str, remedy: str = "remove it or restore it", raises: type[InvalidInput] = RunError
+) -> Iterator[None]:
+    """A context in which a file of ours is read: one of another shape `raises` an error with `what` and the remedy."""
+    try:
+        yield
+    except AutocompressError:  # it says all already
+        raise
+    except MALFORMED as error:
+        reason = f"it has no {error.args[0]!r}" if isinstance(error, KeyError) and error.args else str(error)
+        raise raises(f"{file}: {what} ({cut(reason or type(error).__name__)}); {remedy}") from error
 
 
 def checked(record: Record) -> Record:

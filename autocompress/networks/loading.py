@@ -73,6 +73,11 @@ def load(
         raise CheckpointError(f"{path}: {error}") from error
 
 
+def read_by_code(path: Path, family: CustomFamily, input_range: float | None) -> SRNetwork:
+    """The network of a user's code with the weights of a file; raises CheckpointError."""
+    return _of_own_code(path, state_dicts(checkpoints.read_content(path)), family, input_range)
+
+
 def _path(file: str | Path) -> Path:
     """The file itself, or that of the shipped network of this name; CheckpointError for a text that is neither."""
     if isinstance(file, Path):
@@ -180,6 +185,8 @@ def _of_own_code(path: Path, found: Sequence[StateDict], custom: CustomFamily, i
         else:
             network.layout = ", ".join(filter(None, (f"the names of {custom.name}", state_dict.place)))
             return network
+    if not reasons:
+        raise CheckpointError("holds no tensors")
     raise max(reasons, key=lambda reason: reason[0])[1]
 
 

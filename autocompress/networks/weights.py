@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from autocompress.errors import CheckpointError
+from autocompress.names import name_bytes
 from autocompress.networks.base import Config, Family, SRNetwork, Weights
 
 
@@ -55,6 +56,6 @@ def digest(network: SRNetwork) -> str:
     described = json.dumps([network.family, network.config.to_dict()], sort_keys=True)
     total = hashlib.blake2b(described.encode(), digest_size=16)
     for key, value in sorted(network.state_dict().items()):
-        total.update(key.encode())
+        total.update(name_bytes(key))
         total.update(value.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
     return total.hexdigest()

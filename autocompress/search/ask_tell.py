@@ -59,6 +59,7 @@ class AskTell:
 
     def ask(self, on_room: Callable[[int], None]) -> Job | None:
         """Ask for a trial; None if enough were asked for or nothing is left to try. `on_room` gets how many remain."""
+        self.run.check_there()
         with self.session.asking():
             trials = self._up_to_date()
             states = Counter(trial.state for trial in trials)

@@ -152,7 +152,7 @@ def refine(
     progress = _Progress(callback, PhaseTimer(), _deadline(settings.timeout, clock))
     storage = find_storage(settings.storage, run)
     session = Session(run.path, storage)
-    with _connected(settings, progress), storage.errors_explained(), session.entered():
+    with _connected(settings, progress), storage.errors_explained(), run.staying(), session.entered():
         task = _open(settings, progress)
         check_same(run, task)
         precision = recorded_precision(run)
@@ -217,7 +217,7 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
         progress.callback.on_prepared([*facts(context), *costs.facts(), *notes])
         feasible = FeasibleSet(task.joint_space, settings.budget, costs)
         first = first_points(feasible, min(MAX_INITIAL, settings.trials), context.suggested)
-        with session.entered():
+        with run.staying(), session.entered():
             session.check_unrefined()
             with timer.during("opening the study"):
                 rule = own.stopping or default_stopping(settings.steps)

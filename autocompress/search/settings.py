@@ -54,6 +54,9 @@ class SamplerName(StrEnum):
     RANDOM = "random"
 
 
+OF_ONE_SPACE = (SamplerName.NSGA2, SamplerName.GP)  # they read a space's parameters off every trial of the study
+
+
 class Score(StrEnum):
     """What the outputs of students are compared with to choose among them."""
 
@@ -204,7 +207,7 @@ class Settings:
     sampler: SamplerName = option(
         SamplerName.COST_AWARE,
         choice(SamplerName),
-        "What proposes students: cost-aware, or Optuna's tpe, nsga2, gp or random.",
+        "What proposes students: cost-aware, or Optuna's tpe, random, or (in one space) nsga2 or gp.",
         Panel.SEARCH,
     )
     trials: int = option(24, WHOLE, "Number of students to look at.", Panel.SEARCH)

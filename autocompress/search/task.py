@@ -16,7 +16,7 @@ from autocompress.names import is_program
 from autocompress.networks import FAMILIES, family_of
 from autocompress.networks.base import Family, SRNetwork
 from autocompress.networks.teachers import default_teacher, load_teacher, shipped
-from autocompress.search.settings import Score, Settings
+from autocompress.search.settings import OF_ONE_SPACE, Score, Settings
 from autocompress.search.space.derived import derived_space
 from autocompress.search.space.joint_space import JointSpace, StudentSpace
 from autocompress.search.space.search_space import SearchSpace, load_space, parse_space
@@ -117,6 +117,11 @@ def open_joint_space(settings: Settings) -> JointSpace:
             space.family.check_init(Init.DENSITY, teacher)
     _check_used(given, student_spaces)
     _check_scales(student_spaces, settings.scale)
+    if len(spaces) > 1 and settings.sampler in OF_ONE_SPACE:
+        raise InvalidInput(
+            f"--sampler {settings.sampler} learns from the trials of one space, but {len(spaces)} are searched "
+            f"({', '.join(space.name for space in spaces)}); leave it out, or give another, such as tpe"
+        )
     if settings.score is Score.TEACHER:
         _check_one_target(student_spaces)
     return JointSpace(student_spaces)

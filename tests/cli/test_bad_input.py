@@ -82,6 +82,7 @@ BAD_INPUT = {
     "pareto listed --json": ("listed", "no run of autocompress search"),
     "report empty": ("empty: has no config.json, so it is no run",),
     "report file": ("file: no such folder",),
+    "distill edsrmini --out .": (".: a network is written as safetensors", "such as student.safetensors"),
     "export missing --out there": ("missing: no such folder or file", "a student's file, or one of edsr-baseline-x2,"),
     "export bomb.pth --out there": ("could run code",),
     "evaluate bicubic --data missing": ("missing: no such folder",),
@@ -99,6 +100,23 @@ BAD_INPUT = {
     "spaces check typo.yaml": ("typo.yaml: parameters.num_blok", "did you mean num_block?"),
     "spaces show bomb.pth": ("bomb.pth: not readable as YAML",),
 }
+
+
+EMPTY: dict[tuple[str, ...], str] = {
+    ("pareto", ""): "what follows pareto is empty",
+    ("",): "the first argument is empty",
+    ("upscale", "edsr-x2-10g", "", "out.png"): "what follows edsr-x2-10g is empty",
+    ("evaluate", "bicubic", "--data", ""): "what follows --data is empty",
+    ("export", "edsr-x2-10g", "--out="): "--out is empty",
+    ("search", "--budget-flops", ""): "what follows --budget-flops is empty",
+}
+
+
+@pytest.mark.parametrize("words", EMPTY)
+def test_nothing_may_be_empty(call: Call, here: Path, words: tuple[str, ...]) -> None:
+    """An empty path would be the folder where the command runs, which is written to and read from."""
+    assert_refused(call(*words), EMPTY[words], "a variable of the shell that is not set is empty")
+    assert list(here.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", BAD_INPUT)

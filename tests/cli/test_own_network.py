@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from helpers.command_line import Call
+from helpers.command_line import Call, assert_refused
 from helpers.own_network import OwnNetwork, write_own_network
 
 from autocompress.io import cache
-from autocompress.networks import FAMILIES
+from autocompress.networks import FAMILIES, load
 from autocompress.search import RunFolder
 from autocompress.search.results.front import students
 
@@ -220,3 +220,29 @@ def test_what_is_wrong_is_one_line(call: Call, own: Path, arguments: tuple[str, 
     assert ended.code == 2
     assert message in ended.err
     assert ended.err.count("error:") == 1
+
+
+def test_training_it(call: Call, here: Path, photos: Path) -> None:
+    write_own_network(here / "own.py")
+    own = ("--code", "own.py:OwnNetwork", "--set", "feat=6")
+    images = ("--train", photos, "--val", photos, "--steps", "2", "--batch-size", "2")
+    first = call("teacher", "train", *own, *images, "--out", "first.safetensors")
+    assert first.code == 0, first.err
+    side = json.loads((here / "first.json").read_text())
+    assert (side["family"], side["config"]["arguments"]["feat"]) == ("OwnNetwork", 6)
+    on = call("teacher", "train", *own, *images, "--start", "first.safetensors", "--out", "second.safetensors")
+    assert on.code == 0, on.err
+    FAMILIES.pop("OwnNetwork")  # as in a new process
+    again = load(here / "second.safetensors", code="own.py:OwnNetwork")
+    assert again.config.to_dict()["arguments"]["feat"] == 6
+    before = load(here / "first.safetensors", code="own.py:OwnNetwork").state_dict()
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in again.state_dict().items())
+    for words, message in (
+        (("edsr", *own), "both edsr and own.py:OwnNetwork are given"),
+        ((), "of your own --code FILE.py:CALLABLE, but neither is given"),
+        (("edsr", "--input-range", "1"), "--input-range 1 is for networks of --code"),
+        ((*own, "--scale", "3"), "--scale is 3, but OwnNetwork upscales by 2"),
+        ((*own, "--start", "own.py"), "own.py"),
+    ):
+        assert_refused(call("teacher", "train", *words, "--out", "third.safetensors"), message)
+    assert not (here / "third.safetensors").exists()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.command_line import Call
@@ -54,15 +55,31 @@ def test_a_reader_that_goes_away_is_no_traceback(finished: FinishedSearch, words
     os.close(reading)
     arguments = [str(finished[0].path) if word == "RUN" else word for word in words]
     with os.fdopen(writing, "w") as out:
-        ended = subprocess.run(
-            [sys.executable, "-m", "autocompress", *arguments],
-            stdout=out,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=FOLDER,
-            check=False,
-        )
+        ended = to_stream(out, *arguments)
     assert (ended.returncode, ended.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("words", [["pareto", "RUN"], ["--version"]])
+def test_a_full_disk_under_stdout_is_one_line(finished: FinishedSearch, words: list[str]) -> None:
+    arguments = [str(finished[0].path) if word == "RUN" else word for word in words]
+    with Path("/dev/full").open("w") as out:
+        ended = to_stream(out, *arguments)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        "error: stdout: No space left on device; the results could not be written there in full"
+    ]
+
+
+def to_stream(out: object, *arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "autocompress", *arguments]
+    own: dict[str, Any] = {"stdout": out, "stderr": subprocess.PIPE, **more}
+    return subprocess.run(command, text=True, cwd=FOLDER, check=False, **own)
+
+
+def test_a_stream_that_is_closed_is_one_that_nobody_wants(finished: FinishedSearch) -> None:
+    ended = to_stream(None, "pareto", str(finished[0].path), preexec_fn=lambda: os.close(1))
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def on_a_terminal(*arguments: object, **variables: str) -> str:

@@ -304,20 +304,24 @@ def test_one_student(
 
 def test_numbers_of_the_training_can_be_set(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "student.safetensors"
-    numbers = [f"--set={text}" for text in ("num_feat=4", "teacher_loss=charbonnier", "learning_rate=1e-4")]
+    numbers = [
+        f"--set={text}" for text in ("num_feat=4", "teacher_loss=charbonnier", "learning_rate=1e-4", "batch_size=2")
+    ]
     result = distill(photos, out, "edsr", "--teacher", str(teacher_file), *numbers, "--set", "feature_weight=0.1")
     assert result.exit_code == 0, result.output
     used = json.loads(out.with_suffix(".json").read_text())["provenance"]["recipe"]
-    assert (used["teacher_loss"], used["learning_rate"], used["feature_weight"]) == ("charbonnier", 1e-4, 0.1)
+    assert (used["teacher_loss"], used["learning_rate"], used["batch_size"]) == ("charbonnier", 1e-4, 2)
+    assert used["feature_weight"] == 0.1
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["edsr", "--set", "patch_size=32"], "patch_size is nothing that can be set here; these can: num_feat"),
+        (["edsr", "--set", "seed=3"], "seed is nothing that can be set here; these can: num_feat"),
         (["edsr", "--set", "num_feat=wide"], "num_feat is 'wide', but must be a whole number"),
         (["swinir", "--set", "num_block=2.5"], "num_block is 2.5, but must be a whole number"),
         (["edsr", "--set", "learning_rate=abc"], "--set learning_rate=abc: not all of these are numbers"),
+        (["edsr", "--set", "patch_size=1.5"], "patch_size is 1.5, but must be a whole number"),
         (["rdn"], "rdn is no file, no preset and no family; known: edsrmini, swinirmini, edsr, swinir"),
         (["edsr", "--data", "nowhere"], "nowhere"),
         (["edsr", "--val", "nowhere"], "nowhere"),

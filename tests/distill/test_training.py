@@ -36,6 +36,7 @@ SMALL = {"batch_size": 2, "patch_size": 24, "steps": 12}
         ({"steps": 0}, "steps is 0, but must be >= 1"),
         ({"batch_size": 0}, "batch_size is 0, but must be >= 1"),
         ({"patch_size": -1}, "patch_size is -1, but must be >= 1"),
+        ({"batch_size": 1.5}, "batch_size is 1.5, but must be a whole number"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0, but must be > 0"),
         ({"learning_rate": math.nan}, "learning_rate is nan, but must be > 0"),
         ({"optimizer": "sgd"}, "optimizer is 'sgd', but must be one of soap, adam"),

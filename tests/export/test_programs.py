@@ -108,3 +108,41 @@ def test_a_program_that_computes_something_else_is_not_left(tmp_path: Path, monk
     with pytest.raises(ExportFailed, match=r"differ by up to .* on images of 37x53 pixels, but must agree to 1e-04"):
         write_program(edsr(EDSRConfig(2, 4, 1)), tmp_path / "student.pt2")
     assert not list(tmp_path.iterdir())
+
+
+ANEW = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Anew(nn.Module):
+    def __init__(self, feat=8):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, feat, 3, padding=1), nn.Conv2d(feat, 12, 1)
+        self.merged = nn.Conv2d(3, 12, 3, padding=1)
+
+    def forward(self, x):
+        if self.training:
+            return F.pixel_shuffle(self.second(self.first(x)), 2)
+        weight = torch.einsum("oi,icxy->ocxy", self.second.weight[:, :, 0, 0], self.first.weight)
+        self.merged.weight.data = weight
+        self.merged.bias.data = self.second.weight[:, :, 0, 0] @ self.first.bias + self.second.bias
+        return F.pixel_shuffle(self.merged(x), 2)
+"""
+
+
+def test_what_computes_its_weights_anew_in_eval_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As SPAN does: it is captured in training mode, which computes the same."""
+    (tmp_path / "anew.py").write_text(ANEW)
+    family = CustomFamily(Code(tmp_path / "anew.py", "Anew"), {})
+    monkeypatch.setitem(FAMILIES, "Anew", family)
+    network = family.build(family.config()).eval()
+    write_program(network, tmp_path / "student.pt2")
+    assert not network.training
+    program = torch.export.load(tmp_path / "student.pt2").module()
+    lr = torch.rand(2, 3, 41, 70)
+    with torch.no_grad():
+        torch.testing.assert_close(program(lr), network(lr), atol=1e-5, rtol=1e-4)
+        network.network.second.weight.mul_(2)  # type: ignore[operator, union-attr]
+        assert (program(lr) - network(lr)).abs().max() > 1e-3  # the weights were those of the capture

@@ -24,6 +24,7 @@ from helpers.fake_trials import FakeSetup
 from helpers.small_search import objectives
 
 PYTHON = [sys.executable, "-W", "error"]
+PATIENCE = 600.0  # seconds until a program is taken to hang: another one may have the processors meanwhile
 # in float32, whatever a probe would find: that may depend on what else the machine does
 COMMAND = """
 from autocompress.compute.precision import Precision
@@ -52,7 +53,7 @@ def _begin(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen([*PYTHON, *words], env=environment, text=True, **pipes)
 
 
-def finish(program: subprocess.Popen[str], seconds: float = 120) -> str:
+def finish(program: subprocess.Popen[str], seconds: float = PATIENCE) -> str:
     """Its last word; it must end well."""
     said, errors = program.communicate(timeout=seconds)
     assert program.returncode == 0, errors
@@ -129,7 +130,8 @@ def end_of(run: RunFolder, trials: list[FrozenTrial]) -> set[tuple[int, str, str
 
 def wait_for(run: RunFolder, trials: int) -> None:
     """Until so many have begun."""
-    for _ in range(1200):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         if len(list(run.path.glob("trials/*/log.txt"))) >= trials:
             return
         time.sleep(0.05)

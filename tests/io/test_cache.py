@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -297,6 +298,44 @@ def test_empty_cache(folder: Path) -> None:
 def test_default_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUTOCOMPRESS_CACHE")
     assert cache.folder().name == "autocompress"
+
+
+@pytest.mark.parametrize("place", [".locks", ".building", ".checksums", ".users", "kind"])
+@pytest.mark.parametrize("what", ["link", "file"])
+def test_what_stands_where_the_cache_needs_a_folder_is_named(folder: Path, place: str, what: str) -> None:
+    precious = outside(folder)
+    (precious / "kind+a.json").touch()
+    folder.mkdir(exist_ok=True)
+    if what == "link":
+        (folder / place).symlink_to(precious)
+    else:
+        (folder / place).touch()
+    with pytest.raises(InvalidInput, match=rf"{re.escape(place)}: .* remove it, or set AUTOCOMPRESS_CACHE"):
+        put("a", 10)
+    cache.clear()
+    assert {file.name for file in precious.iterdir()} == {"photo.jpg", "kind+a.json"}
+
+
+@pytest.mark.parametrize("place", [".checksums/kind+a.json", ".users/kind+a"])
+@pytest.mark.parametrize("what", ["folder", "file", "pipe"])
+def test_what_stands_where_the_cache_writes_goes(folder: Path, place: str, what: str) -> None:
+    (folder / place).parent.mkdir(parents=True)
+    make = {"folder": Path.mkdir, "file": Path.touch, "pipe": os.mkfifo}[what]
+    make(folder / place)
+    put("a", 10)
+    forget()
+    put("a", 10)
+    assert keys() == ["a"]
+
+
+def test_links_that_stand_for_locks_are_no_entries(folder: Path) -> None:
+    precious = outside(folder)
+    put("a", 10)
+    (folder / "kind/b").mkdir()
+    (folder / ".locks/kind+b").symlink_to(precious / "photo.jpg")
+    cache.clear()
+    assert (folder / "kind/b").is_dir()
+    assert (precious / "photo.jpg").stat().st_size == 100
 
 
 def outside(folder: Path) -> Path:

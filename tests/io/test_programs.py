@@ -45,11 +45,16 @@ def call_the_system(model: Any) -> None:
     model["graph_module"]["graph"]["nodes"][0]["target"] = "torch.os.system"
 
 
-def evaluate_code(model: Any) -> None:
-    text = json.dumps(model)
-    at = text.index('"expr_str": "')
-    end = text.index('"', at + len('"expr_str": "'))
-    model.update(json.loads(f"""{text[:at]}"expr_str": "__import__('os').getcwd()"{text[end + 1 :]}"""))
+def of_size(formula: str) -> Callable[[Any], None]:
+    """With this formula in the place of the first."""
+
+    def change(model: Any) -> None:
+        text = json.dumps(model)
+        at = text.index('"expr_str": "')
+        end = text.index('"', at + len('"expr_str": "'))
+        model.update(json.loads(f"""{text[:at]}"expr_str": "{formula}"{text[end + 1 :]}"""))
+
+    return change
 
 
 def unpickle_a_weight(config: Any) -> None:
@@ -64,7 +69,13 @@ def of_another_version(model: Any) -> None:
     ("part", "change", "message"),
     [
         ("models/model.json", call_the_system, "it calls torch.os.system, but only programs of ATen operations"),
-        ("models/model.json", evaluate_code, "it has the size __import__"),
+        ("models/model.json", of_size("__import__('os').getcwd()"), "it has the size __import__"),
+        ("models/model.json", of_size("9**9**9**9"), "it has the size 9"),  # of more digits than any memory has
+        ("models/model.json", of_size("(9**16)**16**16"), "it has the size"),
+        ("models/model.json", of_size("Pow(Integer(9), Pow(Integer(99), Integer(99)))"), "it has the size Pow"),
+        ("models/model.json", of_size("LShift(Integer(1), Integer(9999999999))"), "it has the size LShift"),
+        ("models/model.json", of_size("FloorToInt(1e999999999)"), "it has the size FloorToInt"),
+        ("models/model.json", of_size("Product(1, 2)"), "it has the size Product"),
         ("model_weights_config.json", unpickle_a_weight, "is no plain tensor, but only programs"),
         ("models/model.json", of_another_version, "no exported program that PyTorch .* reads"),
     ],

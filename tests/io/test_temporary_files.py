@@ -46,6 +46,21 @@ def test_a_name_that_exists_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_longest_names(tmp_path: Path) -> None:
-    for name in ("n" * 255, "é" * 127):
+    for name in ("n" * 255, "é" * 127, "図" * 85, "🖼" * 63):
         checkpoints.write_text(tmp_path / name, "x")
         assert (tmp_path / name).read_text() == "x"
+
+
+@pytest.mark.parametrize("name", [".", "", "folder", "folder/.."])
+def test_a_folder_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Before anything is written."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        checkpoints.write_atomically(Path(name), lambda _: pytest.fail("it has begun"))
+    assert caught.value.filename
+
+
+def test_names_that_are_no_utf_8_are_written_as_escapes(tmp_path: Path) -> None:
+    checkpoints.write_text(tmp_path / "a.html", os.fsdecode(b"a\xff"))
+    assert (tmp_path / "a.html").read_text() == "a\\udcff"

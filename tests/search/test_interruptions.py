@@ -1,6 +1,7 @@
 """How a search goes on after any end in the middle."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from helpers.small_search import BUDGET, Recorder, run_search, trials_of
 from optuna.trial import TrialState
 
 from autocompress.distill.training import Training
-from autocompress.errors import RunError, TrainingDiverged
+from autocompress.errors import RunError, StorageError, TrainingDiverged
 from autocompress.report import ReportData
 from autocompress.search import Outcome, RunFolder, SearchCallback, Settings
 from autocompress.search.results.front import pareto, students
@@ -31,6 +32,27 @@ class Interrupting(Recorder):
         self.begun.add(trial)
         if len(self.begun) == self.training:
             raise KeyboardInterrupt
+
+
+class Removing(Recorder):
+    """Removes the run's folder in the middle of the first training."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def on_step(self, trial: int, step: int) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def test_a_folder_that_is_removed_is_one_line(settings: Callable[..., Settings]) -> None:
+    wanted = settings()
+    with pytest.raises(
+        StorageError, match=r"config\.json was removed while the run was worked on; remove what is left"
+    ):
+        run_search(wanted, Removing(wanted.folder))
+    shutil.rmtree(wanted.folder, ignore_errors=True)
+    assert run_search(wanted)[1].reason == "all 4 trials are done"
 
 
 def test_ctrl_c_ends_cleanly_and_the_search_goes_on(settings: Callable[..., Settings]) -> None:

@@ -256,3 +256,14 @@ def test_densities_can_be_the_guide(settings: Callable[..., Settings]) -> None:
     run, outcome = run_search(settings(init="density", trials=2, steps=1))
     assert outcome.reason == "all 2 trials are done"
     assert all(student.provenance.init == "density" for student in run.students())
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "gp"])
+def test_samplers_of_one_space_are_refused_before_anything_is_trained(
+    settings: Callable[..., Settings], sampler: str
+) -> None:
+    """Optuna's take a space's parameters off every trial of the study: a KeyError, after some trials."""
+    wanted = settings(sampler=sampler)
+    with pytest.raises(InvalidInput, match=f"--sampler {sampler} .* 2 are searched .small, windows.; leave it out"):
+        run_search(wanted)
+    assert not wanted.folder.exists()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from helpers.refined_runs import Watching, check_refined, psnr
 from helpers.small_search import Recorder, run_search, trials_of
 from typing_extensions import override
@@ -62,6 +63,26 @@ def test_a_student_that_got_no_better_stays_as_it_was(copied: RunFolder) -> None
     assert (copied.trial(trial) / "student.safetensors").read_bytes() == weights
     assert {trial: before for trial, before, after in watching.ends} == {trial: student.metrics["psnr_y"]}
     assert len(students(copied)) > 1  # all others are overtaken by it, and get nothing
+
+
+def test_a_damaged_state_is_begun_anew(copied: RunFolder) -> None:
+    class Stopping(Watching):
+        def on_piece_score(self, trial: int, step: int, psnr: float) -> None:
+            raise KeyboardInterrupt
+
+    first = refine(copied, 30, Stopping(), save_every=0.0)
+    assert first == "interrupted"
+    [file] = copied.path.rglob("refinement.pt")
+    state = torch.load(file, weights_only=True)
+    for content in ({**state, "training": {"step": 1}}, {**state, "scores": 3}, [1], b"no state"):
+        if isinstance(content, bytes):
+            file.write_bytes(content)
+        else:
+            torch.save(content, file)
+        watching = Stopping()
+        assert refine(copied, 30, watching, save_every=0.0) == "interrupted"
+        assert watching.failed == []
+    assert refine(copied, 30) == "every student of the front has trained for 30 steps more"
 
 
 def test_the_time_is_used_where_it_gains_most(copied: RunFolder) -> None:

@@ -18,6 +18,7 @@ from torch import nn
 from typing_extensions import override
 
 from autocompress.errors import CheckpointError, InvalidInput
+from autocompress.names import name_bytes
 
 IMAGE = (1, 3, 32, 48)
 LONG = 200  # characters of what the code says of its failure
@@ -126,7 +127,7 @@ class Code(Builder):
         # the same file is run once in a process; its folder is searched for what it imports
         if not self.file.is_file():
             raise InvalidInput(f"{self.file}: no such file here; the code must have the same path on every machine")
-        digest = hashlib.blake2b(str(self.file).encode() + self.file.read_bytes(), digest_size=8).hexdigest()
+        digest = hashlib.blake2b(name_bytes(str(self.file)) + self.file.read_bytes(), digest_size=8).hexdigest()
         name = f"autocompress_code_{digest}"
         if name in sys.modules:
             return sys.modules[name]

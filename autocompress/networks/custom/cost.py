@@ -97,12 +97,14 @@ def _terms(graph: Graph) -> Iterator[_Term]:
         yield _Term(layer.weight, Fraction(positions, pixels))
     for node in graph.calls:
         name = operation(node)
+        if name not in NORMS | MADE | READ or not math.prod(shape(node)):
+            continue
         if name in NORMS:
             weight = next((graph.constants[n] for n in node.all_input_nodes[1:] if n in graph.constants), None)
             if weight is not None:
                 rows = graph.state[weight].shape[0]
                 yield _Term(weight, Fraction(NORMS[name] * math.prod(shape(node)), pixels * rows), rows_only=True)
-        elif name in MADE or name in READ:
+        else:
             written = _writer(node, layers)
             if written is not None:
                 size = math.prod(shape(node if name in MADE else node.all_input_nodes[0]))

@@ -48,6 +48,7 @@ COLUMNS = (
     "config",
     "file",
 )
+KINDS = {"file": object}  # a path need not be UTF-8, as pandas' strings must
 
 
 def students(run: RunFolder) -> pd.DataFrame:
@@ -65,7 +66,10 @@ def students(run: RunFolder) -> pd.DataFrame:
         _row(stored, config.references) | _latency(stored, run.latency(stored.trial), machine) for stored in measured
     ]
     by_cost = [LATENCY_MS if objective(run) == "latency" else "flops", "trial"]
-    table = pd.DataFrame(table_rows, columns=list(COLUMNS)).sort_values(by_cost, ignore_index=True)
+    columns = {
+        name: pd.Series([row.get(name, math.nan) for row in table_rows], dtype=KINDS.get(name)) for name in COLUMNS
+    }
+    table = pd.DataFrame(columns).sort_values(by_cost, ignore_index=True)
     points = [Point(student.trial, student.score, student.cost) for student in measured]
     limit = budget(run)  # another session of the run may have had a larger budget
     allowed = {row["trial"] for row in table_rows if allows(limit, row)}

@@ -18,11 +18,11 @@ from PIL import ImageDraw, ImageFont
 
 from autocompress.data.images import png, read_image, webp
 from autocompress.data.sources import ImagePair
-from autocompress.errors import RunError, cut
 from autocompress.evaluation.metrics import psnr_y
 from autocompress.evaluation.scores import MOST_TO_TEACHER, Image, Upscaler
 from autocompress.io import cache, checkpoints
-from autocompress.io.typed import MALFORMED, checked
+from autocompress.io.typed import checked, reading
+from autocompress.names import name_bytes
 from autocompress.search.run.folder import RunFolder
 
 SIDE = 192  # HR pixels, where the image has as many
@@ -79,14 +79,11 @@ class Pieces:
         index = folder / INDEX
         if not index.is_file():
             return None
-        try:
-            content = checkpoints.read_json(index)
+        remedy = f"restore it, or remove {folder}"
+        with reading(index, "no index of crops", remedy):
+            content = checkpoints.read_json(index, remedy)
             crops, names = tuple(Crop(**crop) for crop in content["crops"]), tuple(content["names"])
             return checked(cls(folder, crops, names, content.get("psnr_y", {})))
-        except MALFORMED as error:
-            raise RunError(
-                f"{index}: no index of crops ({cut(repr(error))}); restore it, or remove {folder}"
-            ) from error
 
     def write_index(self) -> None:
         """Write the index; to be called when all files are written."""
@@ -200,7 +197,7 @@ def make_crops(
             crops.append(crop)
         Pieces(folder, tuple(crops), tuple(upscalers), psnr).write_index()
 
-    names = hashlib.sha256("\n".join(teachers).encode()).hexdigest()[:16]
+    names = hashlib.sha256(name_bytes("\n".join(teachers))).hexdigest()[:16]
     about = f"pieces of {len(valid)} images"
     pieces = Pieces.read(cache.entry("crops", f"{names}-{valid_key}-{FORMAT}", build, about=about))
     assert pieces is not None  # the entry is complete

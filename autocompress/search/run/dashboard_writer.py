@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial
 from typing_extensions import override
 
 from autocompress.io import checkpoints
+from autocompress.names import name_bytes
 from autocompress.search.run.config import References
 from autocompress.search.run.crops import crops_of, side_by_side
 from autocompress.search.run.folder import RunFolder
@@ -176,4 +177,4 @@ class DashboardWriter:
 
 
 def _hash(note: str) -> str:
-    return hashlib.sha256(note.encode()).hexdigest()
+    return hashlib.sha256(name_bytes(note)).hexdigest()

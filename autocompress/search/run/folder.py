@@ -14,10 +14,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from autocompress.data.sources import ImageSource
-from autocompress.errors import DiskFull, RunError, cut
+from autocompress.errors import DiskFull, RunError, StorageError
 from autocompress.evaluation.latency import Latency
 from autocompress.io import checkpoints
-from autocompress.io.typed import MALFORMED, checked
+from autocompress.io.typed import checked, reading
 from autocompress.search.run.config import RunConfig, SearchIdentity
 from autocompress.search.run.student import STUDENT, StoredStudent, StudentRecord, read_student
 
@@ -70,14 +70,10 @@ class RunFolder:
     @property
     def config(self) -> RunConfig:
         """What config.json holds; RunError where it is not that of a search."""
-        content = checkpoints.read_json(self.path / CONFIG)
-        try:
+        file, remedy = self.path / CONFIG, "restore it, or give another folder"
+        content = checkpoints.read_json(file, remedy)
+        with reading(file, "describes no run of autocompress search", remedy):
             return checked(RunConfig.from_dict(content))
-        except MALFORMED as error:
-            raise RunError(
-                f"{self.path / CONFIG}: describes no run of autocompress search ({cut(repr(error))}); "
-                "give another folder"
-            ) from error
 
     def trial(self, number: int) -> Path:
         """The folder of a trial."""
@@ -139,12 +135,9 @@ class RunFolder:
         file = self.trial(number) / LATENCY
         if not file.is_file():
             return {}
-        try:
+        with reading(file, "holds no latencies", "remove it, or measure them again"):
             stored = checkpoints.read_json(file).items()
             return {runtime: checked(Latency.from_dict(measured)) for runtime, measured in stored}
-        except MALFORMED as error:
-            why = cut(repr(error))
-            raise RunError(f"{file}: holds no latencies ({why}); remove it, or measure them again") from error
 
     def write_latency(self, number: int, measured: Mapping[str, Latency]) -> None:
         """Write the file that `latency` reads."""
@@ -157,10 +150,8 @@ class RunFolder:
         file = self.path / TIMES
         if not file.is_file():
             return []
-        try:
+        with reading(file, "holds no times of sessions"):
             return [checked(SessionTimes(**session)) for session in checkpoints.read_json(file)["sessions"]]
-        except MALFORMED as error:
-            raise RunError(f"{file}: holds no times of sessions ({cut(repr(error))}); remove it") from error
 
     def write_times(self, times: SessionTimes) -> None:
         """Replace the times of one session; only one session of a run may call this at a time."""
@@ -208,11 +199,34 @@ class RunFolder:
             yield
         finally:
             if not self.exists():
-                (self.path / LOCK).unlink()
+                (self.path / LOCK).unlink(missing_ok=True)
                 with suppress(OSError):  # another search has made something in one of them
                     for folder in made:
                         folder.rmdir()
             lock.release()
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """A context for work in a run: StorageError, whatever that led to, where somebody has removed its folder."""
+        try:
+            yield
+            self.check_there()
+        except StorageError:
+            raise
+        except Exception as error:
+            try:
+                self.check_there()
+            except StorageError as gone:
+                raise gone from error
+            raise
+
+    def check_there(self) -> None:
+        """Raise StorageError if there is no run in the folder any more."""
+        if not self.exists():
+            raise StorageError(
+                f"{self.path}: {CONFIG} was removed while the run was worked on; remove what is left of the folder, "
+                "and the same command begins anew"
+            )
 
     def _sweep(self) -> None:
         """Remove temporary files of dead processes: of config.json, which only a search writes, and any old ones."""

@@ -6,8 +6,8 @@ import secrets
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from autocompress.errors import InvalidInput, RunError, StorageError
+from autocompress.names import printable
 from autocompress.search.run.folder import RunFolder
 
 STUDY_NAME = "autocompress"  # of a run that does not record it, as those of the first versions
@@ -42,6 +43,7 @@ class StudyStorage:
 
     url: str | None
     study: str
+    _opened: list[BaseStorage] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def shown(self) -> str:
@@ -54,12 +56,18 @@ class StudyStorage:
 
     def open(self, run: RunFolder) -> BaseStorage:
         """Connect; raises InvalidInput, with the remedy, where that cannot be done."""
+        self._opened.append(storage := self._connect(run))
+        return storage
+
+    def _connect(self, run: RunFolder) -> BaseStorage:
         if self.url is None:
-            return _sqlite(f"sqlite:///{run.database.absolute()}")
+            return self._checked(_sqlite(f"sqlite:///{run.database.absolute()}"))
         try:
             if _parsed(self.url).drivername in REDIS:
                 return _redis(self.url)
-            return _sqlite(self.url) if self.url.startswith("sqlite") else _server(self.url)
+            return self._checked(_sqlite(self.url) if self.url.startswith("sqlite") else _server(self.url))
+        except RunError:
+            raise
         except ImportError as error:
             raise InvalidInput(
                 f"the storage {self.shown} needs a Python package that is not installed ({self._reason(error)}); "
@@ -73,9 +81,26 @@ class StudyStorage:
                 "check its address, and that it is running"
             ) from error
 
+    def _checked(self, storage: RDBStorage) -> RDBStorage:
+        """The storage itself; RunError where another version of Optuna has made its tables."""
+        made, ours = storage.get_current_version(), storage.get_head_version()
+        if made == ours:
+            return storage
+        older = made in storage.get_all_versions()
+        url = self.shown if self.url is not None else storage.url
+        _disconnect(storage)
+        upgrade = f"make a copy, then upgrade it: optuna storage upgrade --storage {url!r}"
+        raise RunError(
+            f"the study in {self.shown} has the tables of {'an older' if older else 'a newer'} Optuna ({made}; "
+            f"the installed one has {ours}); {upgrade if older else 'pip install -U optuna'}"
+        )
+
     @contextmanager
     def errors_explained(self) -> Iterator[None]:
-        """Around all that is done with the study: StorageError, with what to do, where the storage goes away."""
+        """Around all that is done with the study: StorageError, with what to do, where the storage goes away.
+
+        At its end no connection stays open; what is still used after it connects anew.
+        """
         try:
             yield
         except _connection_errors() as error:
@@ -83,6 +108,9 @@ class StudyStorage:
                 f"the study in {self.shown} cannot be read or written any more ({self._reason(error)}); "
                 "mend that, and the same command goes on"
             ) from error
+        finally:
+            while self._opened:
+                _disconnect(self._opened.pop())
 
     def _reason(self, error: BaseException) -> str:
         """The first line of the error that an error was first caused by; drivers repeat what they were given."""
@@ -98,7 +126,7 @@ def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
     """The storage of a run's study: as recorded, or for a new run as given; RunError if the two are not the same."""
     wanted = None if url is None else _absolute(url)
     if not run.exists():
-        name = run.path.absolute().name or STUDY_NAME
+        name = printable(run.path.absolute().name) or STUDY_NAME
         return StudyStorage(wanted, name if wanted is None else f"{name}-{secrets.token_hex(4)}")
     recorded = run.config.storage or StudyStorage(None, STUDY_NAME).record()
     was, study = recorded["url"], recorded["study"]
@@ -163,7 +191,7 @@ def _absolute(url: str) -> str:
 
 def _sqlite(url: str) -> RDBStorage:
     """Write-ahead logging lets a dashboard read while a search writes; FULL loses nothing in a power cut."""
-    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": WRITE_TIMEOUT}})
+    storage = RDBStorage(url, {"connect_args": {"timeout": WRITE_TIMEOUT}}, skip_compatibility_check=True)
 
     def configure(connection: Any, _: Any) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -174,6 +202,13 @@ def _sqlite(url: str) -> RDBStorage:
     return storage
 
 
+def _disconnect(storage: BaseStorage) -> None:
+    with suppress(*_connection_errors()):  # of a server that is gone
+        storage.remove_session()
+    if isinstance(storage, RDBStorage):
+        storage.engine.dispose()
+
+
 def _server(url: str) -> RDBStorage:
     """Connect to a server; a connection that it has closed, during hours of training, is made again when needed."""
     options: dict[str, Any] = {"pool_pre_ping": True}
@@ -182,7 +217,7 @@ def _server(url: str) -> RDBStorage:
         options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT}
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername=DRIVER)
-    return RDBStorage(parsed.render_as_string(hide_password=False), engine_kwargs=options)
+    return RDBStorage(parsed.render_as_string(hide_password=False), options, skip_compatibility_check=True)
 
 
 def _how_to_install(url: str, error: ImportError) -> str:

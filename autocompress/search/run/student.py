@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from autocompress.errors import RunError, cut
 from autocompress.evaluation.scores import TO_TEACHER, Scores, score_of
 from autocompress.io import checkpoints
-from autocompress.io.typed import MALFORMED, checked
+from autocompress.io.typed import checked, reading
 
 STUDENT = "student.json"  # is written last: a student is whole when it is there
 WEIGHTS = "student.safetensors"
@@ -211,9 +210,7 @@ def read_student(folder: Path) -> StoredStudent | None:
     file = folder / STUDENT
     if not file.is_file():
         return None
-    try:
+    with reading(file, "describes no student"):
         record = checked(StudentRecord.from_dict(checkpoints.read_json(file)))
         _ = record.judged["psnr_y"], record.metrics["psnr_y"]
-    except MALFORMED as error:
-        raise RunError(f"{file}: describes no student ({cut(repr(error))}); remove it or restore it") from error
     return StoredStudent(**vars(record), trial=int(folder.name), file=folder / WEIGHTS)

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from autocompress.errors import RunError, SpaceError, cut
+from autocompress.errors import SpaceError
 from autocompress.evaluation.latency import Machine, timed
 from autocompress.io import checkpoints
-from autocompress.io.typed import MALFORMED
+from autocompress.io.typed import reading
 from autocompress.networks import find_family
 from autocompress.networks.base import Config, Family
 from autocompress.search.space.budget import Budget
@@ -176,11 +176,9 @@ class Latencies(Costs):
 
 
 def _read(file: Path) -> dict[NetworkKey, float]:
-    try:
+    with reading(file, "not readable as latencies"):
         content = checkpoints.read_json(file)
         return {_network_key(stored): parse_number(str(stored[LATENCY_MS])) for stored in content["networks"]}
-    except MALFORMED as error:
-        raise RunError(f"{file}: not readable as latencies ({cut(str(error))}); restore or remove it") from error
 
 
 def _network_key(stored: dict[str, Any]) -> NetworkKey:

@@ -87,17 +87,24 @@ class _Piece(Attempt):
         yield Finished(self.number, self._finish(training), self.seconds)
 
     def _open(self) -> Training:
-        """The training, at its first step or where its state was written last."""
+        """The training, at its first step or where its state was written last, if that can be read."""
+        training, state = self._begin(), read_state(self._job.state_file)
+        if state is None or begun_piece(self._job.state_file) != (self._job.ordinal, self._job.steps):
+            return training
+        try:
+            training.load_state_dict(state["training"])
+            self.scores, self.seconds = dict(state["scores"]), dict(state["seconds"])
+        except Exception:  # whatever a state of another shape makes of it: the piece begins anew
+            self.scores, self.seconds = {}, {}
+            return self._begin()
+        return training
+
+    def _begin(self) -> Training:
         candidate = self._candidate
         student = from_scratch(self.context.family(candidate), candidate.config, 0)
         student.load_state_dict(safetensors.torch.load(self._job.weights))
         self.context.precision.place(student)
-        training = self.context.training(student, candidate)
-        state = read_state(self._job.state_file)
-        if state is not None and begun_piece(self._job.state_file) == (self._job.ordinal, self._job.steps):
-            training.load_state_dict(state["training"])
-            self.scores, self.seconds = state["scores"], state["seconds"]
-        return training
+        return self.context.training(student, candidate)
 
     def _write_state(self, training: Training) -> None:
         with self.timed("writing"):

@@ -50,7 +50,7 @@ def read_state(state_file: Path) -> dict[str, Any] | None:
     if not state_file.is_file():
         return None
     try:
-        state = torch.load(state_file, map_location="cpu", weights_only=True)
+        state = checkpoints.load_objects(state_file)
     except Exception:  # torch passes on whatever its pickle and zip readers raise
         return None
     return state if isinstance(state, dict) else None

@@ -73,6 +73,14 @@ def test_a_file_that_is_no_object_is_named(copied: RunFolder, name: str, text: s
     assert len(str(raised.value)) < 500
 
 
+def test_what_is_wrong_is_said_in_words(copied: RunFolder) -> None:
+    """Not as Python writes its errors."""
+    for name, said in (("config.json", "it has no 'references'"), ("times.json", "it has no 'sessions'")):
+        (copied.path / name).write_text("{}")
+        with pytest.raises(RunError, match=f"{name}: .*\\({said}\\)"):
+            _ = copied.config if name == "config.json" else copied.times
+
+
 def test_folders_of_other_names_are_ignored(copied: RunFolder) -> None:
     before = [student.trial for student in copied.students()]
     for name in ("0001.bak", "0001 (copy)", "9999", "1", "00001", "x", "-001", "１２３４", "9" * 300):  # noqa: RUF001

@@ -1,10 +1,12 @@
 """Studies in other storages: files, PostgreSQL and Redis, servers that die, and what is refused."""
 
 import json
+import sqlite3
 import sys
 import time
 import tomllib
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from helpers.programs import check_whole, finish, start, trials_in
 from helpers.servers import Server, postgresql, redis
 
 from autocompress.errors import InvalidInput, RunError
+from autocompress.report import ReportData
 from autocompress.search import RunFolder, Settings
+from autocompress.search.results.status import status
 from autocompress.search.run.storage import StudyStorage, masked
 
 __all__ = ["postgresql", "redis"]  # fixtures
@@ -94,6 +98,25 @@ def test_what_cannot_be_reached_is_refused(small: Make, url: str, said: str) -> 
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not wanted.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "remedy"), [("v9.9.0.a", "pip install -U optuna"), ("v2.6.0.a", "optuna storage upgrade --storage")]
+)
+@pytest.mark.parametrize("own", [True, False])
+def test_the_tables_of_another_optuna(small: Make, tmp_path: Path, version: str, remedy: str, own: bool) -> None:
+    file = tmp_path / ("run/study.db" if own else "all.db")
+    wanted = small(trials=1, storage=None if own else f"sqlite:///{file}")
+    fake_trials.run(wanted, FakeSetup(), here=True)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    run = RunFolder(wanted.folder)
+    for read in (lambda: fake_trials.run(wanted, FakeSetup(), here=True), lambda: status(run)):
+        with pytest.raises(RunError) as caught:
+            read()
+        assert f"Optuna ({version}; the installed one has v" in str(caught.value)
+        assert remedy in str(caught.value)
+    assert version in str(ReportData.of(run).without_study)
 
 
 @pytest.mark.parametrize(("package", "url"), [("psycopg", "postgresql://host/db"), ("redis", "redis://host:1")])
