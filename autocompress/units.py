@@ -47,6 +47,13 @@ def parse_number(text: str) -> float:
     return number
 
 
+def format_short(count: float) -> str:
+    """All digits before the point, but two at least, and a prefix: 19080000000 as `19G`, 2860000000 as `2.9G`."""
+    prefix, factor = next((item for item in reversed(_PREFIXES.items()) if round(count / item[1], 1) >= 1), ("", 1.0))
+    value = count / factor
+    return f"{value:.0f}{prefix}" if round(value, 1) >= 10 else f"{value:.1f}".removesuffix(".0") + prefix
+
+
 def format_count(count: float) -> str:
     """Three or four digits and a prefix: 11650000000 as `11.65G`."""
     count = float(f"{count:.4g}")  # before the prefix is chosen, or 999,999 would be 1000K

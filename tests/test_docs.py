@@ -35,6 +35,8 @@ NOT_RUN = {  # by how they begin: why not
     "pytest": "runs the tests",
     "ray start": "starts a cluster",
     "autocompress search --budget-flops 20G --storage postgresql:": "a server; run/test_storage.py has databases",
+    "autocompress export edsrmini-x2 --out models --format ncnn": "an extra; export/test_ncnn.py runs it where that is",
+    "autocompress export runs/edsr-20G-seed0 --trial pick --format safetensors": "pushes; export/test_hub.py does that",
     "autocompress dashboard": "serves until it is ended; test_dashboard.py does that",
     "autocompress search --budget-flops 20G --backend ray": "a cluster; search/backends/ray has such searches",
 }

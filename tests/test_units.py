@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autocompress.errors import InvalidInput
-from autocompress.units import format_count, format_duration, format_milliseconds, parse_count, parse_duration
+from autocompress.units import (
+    format_count,
+    format_duration,
+    format_milliseconds,
+    format_short,
+    parse_count,
+    parse_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -94,3 +101,18 @@ def test_format_duration(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(("ms", "text"), [(23.42, "23.4"), (0.257, "0.257"), (1204.4, "1204"), (None, "")])
 def test_milliseconds(ms: float | None, text: str) -> None:
     assert format_milliseconds(ms) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (19_080_000_000, "19G"),
+        (2_860_000_000, "2.9G"),
+        (316_250_000_000, "316G"),
+        (999_999_999, "1G"),
+        (1000, "1K"),
+        (7, "7"),
+    ],
+)
+def test_short_counts(count: float, text: str) -> None:
+    assert format_short(count) == text

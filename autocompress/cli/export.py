@@ -31,7 +31,8 @@ def export(
     format: Annotated[
         list[str] | None,
         typer.Option(
-            help="safetensors, pth as BasicSR loads it (where it has such a network: the card says so), onnx, or pt2 "
+            help="safetensors, safetensors-fp16 (half the size; computed in float32), pth as BasicSR loads it (where "
+            "it has such a network: the card says so), onnx, onnx-fp16 (computed in float16), onnx-int8, ncnn, or pt2 "
             "(a program of torch.export); several times.",
             show_default=Format.SAFETENSORS.value,
             autocompletion=complete_format,
@@ -43,9 +44,42 @@ def export(
             help="Of a run, this trial's student alone; or `pick`, the best.", metavar="N", show_default=False
         ),
     ] = None,
-    fp16: Annotated[
-        bool, typer.Option("--fp16", help="safetensors of half the size, which are computed in float32 all the same.")
+    opset: Annotated[
+        int | None,
+        typer.Option(
+            help="Version of ONNX's operators, for runtimes that lack newer ones.", metavar="13-18", show_default="18"
+        ),
+    ] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            help="The only size of LR images that ONNX and pt2 files take, as 360x640, for devices that need one.",
+            metavar="HEIGHTxWIDTH",
+            show_default="any",
+        ),
+    ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            help="For int8: folder of HR images to calibrate it on.", show_default="the run's, or scikit-image's"
+        ),
+    ] = None,
+    val: Annotated[
+        Path | None,
+        typer.Option(help="For int8: folder of HR images to score it on.", show_default="the run's, or scikit-image's"),
+    ] = None,
+    qat: Annotated[
+        bool,
+        typer.Option("--qat", help="Train networks to be rounded where int8 loses more than 0.1 dB; minutes each."),
     ] = False,
+    hub: Annotated[
+        str | None,
+        typer.Option(
+            help="Push what is written to this repository on the Hugging Face Hub; it is made, private, if need be.",
+            metavar="USER/REPO",
+            show_default=False,
+        ),
+    ] = None,
     **overrides: Any,
 ) -> None:
     """Write students as files that other code loads, each with a JSON side file and a model card.
@@ -57,7 +91,8 @@ def export(
     from autocompress import api
     from autocompress.networks import in_official_code
 
-    for file in api.export(source, out, format=format or Format.SAFETENSORS, trial=trial, fp16=fp16, **overrides):
+    wanted: dict[str, Any] = {"format": format or Format.SAFETENSORS, "opset": opset, "shape": shape, "trial": trial}
+    for file in api.export(source, out, **wanted, train=train, val=val, qat=qat, hub=hub, **overrides):
         echo(file)
         about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         if file.suffix == ".pth" and not in_official_code(about["family"], about["config"]):

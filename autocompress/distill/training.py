@@ -164,7 +164,8 @@ class Training:
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise TrainingDiverged(
-                f"the loss is {loss} after {self.step} steps at learning rate {self.recipe.learning_rate}"
+                f"the loss is {loss} after {self.step} steps at learning rate {self.recipe.learning_rate}; "
+                "a lower one may help"
             )
 
     def state_dict(self) -> dict[str, Any]:

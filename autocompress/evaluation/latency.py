@@ -25,7 +25,8 @@ import torch
 
 from autocompress.compute.precision import exact
 from autocompress.errors import AutocompressError, InvalidInput
-from autocompress.export.onnx_files import onnx_is_here, write_onnx
+from autocompress.export.extras import is_here
+from autocompress.export.onnx_files import write_onnx
 from autocompress.networks import family_of
 from autocompress.networks.base import Config, Family, SRNetwork
 
@@ -118,7 +119,7 @@ def measure(
     """
     job = _Job(family_of(network), network.config, machine, limit)
     ways: dict[str, Callable[[], Latency]] = {"pytorch": lambda: _apart(job)}
-    if onnx_is_here():
+    if is_here("onnx"):
         ways["onnx"] = lambda: _as_onnx(network, job)
     latencies, failed = dict[str, Latency](), dict[str, AutocompressError]()
     for runtime, way in ways.items():
@@ -190,7 +191,7 @@ def _apart(job: _Job) -> Latency:
             return process.submit(_work, job).result()
         except BrokenProcessPool:
             raise AutocompressError(
-                f"the process that measured {job.config} was killed, as systems do that run out of memory"
+                f"the process that measured {job.config} was killed, as systems do that run out of memory; free some"
             ) from None
 
 

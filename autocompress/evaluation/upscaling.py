@@ -82,7 +82,7 @@ def upscale_file(job: Job, upscale: Upscaler, scale: int) -> None:
     except DiskFull:
         raise
     except OSError as error:
-        raise DataError(f"{job.target}: cannot be written ({error.strerror or error})") from error
+        raise DataError(f"{job.target}: cannot be written ({error.strerror or error}); give another place") from error
 
 
 def _target_file(source: Path, out: Path) -> Path:

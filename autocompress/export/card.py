@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 import autocompress
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.export import loading
-from autocompress.export.formats import PROGRAMS
+from autocompress.export.formats import PROGRAMS, Wanted
+from autocompress.export.metadata import OTHER, front_matter
 from autocompress.io import checkpoints
 from autocompress.names import Markdown, as_markdown, printable
 from autocompress.networks import describe, family_of, shape
@@ -33,23 +33,33 @@ METRICS = {
 OPTIONAL = (TO_TEACHER, "psnr_y_edge")  # not in every file: students of before have no score of the edge
 
 
-def write_card(path: Path, network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path], half: bool) -> None:
-    """Write the card of a network that was exported to `files`; `about` has the fields of a student.json.
+def write_card(
+    path: Path,
+    network: SRNetwork,
+    about: Mapping[str, Any],
+    files: Sequence[Path],
+    wanted: Wanted,
+    picture: Path | None = None,
+) -> None:
+    """Write the card of a network of which `wanted` was exported to `files`; `about` is as student.json.
 
-    With `half`, the card says that the safetensors file holds float16.
+    A `picture` beside it is shown.
     """
     provenance = about.get("provenance", {})
-    licence, licence_note = _licence(provenance)
+    licence, licence_note = licence_of(provenance)
     plain = family_of(network).for_export(network)
+    described = {**about, "family": network.family, "scale": network.scale}
+    shown = [] if picture is None else [f"![A piece of a validation image, beside others]({picture.name})"]
     sections = [
-        _front_matter(network, licence, files),
+        front_matter({path.stem: described}, licence, [file.suffix for file in files]),
         f"# {as_markdown(path.stem)}\n\n"
         f"Upscales photographs by {network.scale}: {shape(network.family, network.config.to_dict())}. "
         "Exported by autocompress, which prunes and distills super-resolution networks.",
+        *shown,
         "## Network\n\n" + _network(plain, about, files),
         "## Scores\n\n" + _scores(about.get("metrics", {}), provenance, network.scale),
         "## Training\n\n" + _training(provenance),
-        "## Use\n\n" + loading.instructions(plain, [file.name for file in files], half),
+        "## Use\n\n" + loading.instructions(plain, [file.name for file in files], wanted),
         "## Licence\n\n" + licence_note,
         f"## Versions\n\n{_versions(provenance)}",
     ]
@@ -74,25 +84,6 @@ def _cell(content: object) -> str:
     return content if isinstance(content, Markdown) else as_markdown(str(content))
 
 
-def _front_matter(network: SRNetwork, licence: str, files: Sequence[Path]) -> str:
-    """The YAML header that model hubs read; a licence that hubs do not know is `other`, with its name beside it."""
-    fields: dict[str, Any] = {"license": licence}
-    if licence == "other":
-        fields["license_name"] = "see-below"
-    fields |= {
-        "pipeline_tag": "image-to-image",
-        "tags": [
-            "super-resolution",
-            network.family,
-            f"x{network.scale}",
-            *sorted({"onnx" if file.suffix == ".onnx" else "pytorch" for file in files}),
-            "autocompress",
-        ],
-        "metrics": ["psnr", "ssim"],
-    }
-    return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---"
-
-
 def _network(network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path]) -> str:
     described = describe(network)
     rows = [("family", described["family"]), *described["config"].items()]
@@ -100,10 +91,16 @@ def _network(network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path]
         ("FLOPs", f"{format_count(described['flops'])} ({described['flops']:,}) for an output of 1280x720"),
         ("parameters", f"{described['params']:,}"),
     ]
-    folded, programs = program_flops(network), [file.suffix[1:] for file in files if file.suffix[1:] in PROGRAMS]
+    endings = list(dict.fromkeys(file.suffix[1:] for file in files))
+    folded, programs = program_flops(network), [ending for ending in endings if ending in PROGRAMS]
     if folded is not None and programs:
         said = f"{format_count(folded)} ({folded:,}); its last convolutions are one there, with the same result"
         rows.append((f"FLOPs as {' and '.join(programs)}", said))
+    if (int8 := about.get("int8")) is not None:
+        lost = f"{int8['psnr_y'] - int8['psnr_y_float32']:+.2f}"
+        trained = f", after {int8['refined_steps']} steps of training to be rounded" if int8["refined_steps"] else ""
+        said = f"{int8['psnr_y']:.2f} PSNR-Y dB, {lost} of {int8['psnr_y_float32']:.2f} in float32, on "
+        rows.append(("as int8", f"{said}{int8['scored_on']}{trained}; calibrated on {int8['calibrated_on']}"))
     measured = [runtime for runtime in RUNTIMES.values() if runtime.column in about]
     if times := [f"{format_milliseconds(about[timed.column])} ms with {timed.name}" for timed in measured]:
         where = f", measured on {about['latency_on']}" if "latency_on" in about else ""
@@ -164,9 +161,9 @@ def _training(provenance: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _licence(provenance: Mapping[str, Any]) -> tuple[str, str]:
+def licence_of(provenance: Mapping[str, Any]) -> tuple[str, str]:
     """The licence for the YAML header, and in words: a student derives from its teacher and from its target."""
-    known, unknown = shipped(), "other"
+    known, unknown = shipped(), OTHER
     if "licence" in provenance:
         return "apache-2.0", f"{provenance['licence']}."
     sources = sorted({provenance[key] for key in ("teacher", "target") if provenance.get(key)})

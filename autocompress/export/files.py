@@ -11,43 +11,61 @@ import torch
 
 from autocompress.errors import DiskFull, InvalidInput
 from autocompress.export.card import program_flops, write_card
-from autocompress.export.formats import Format, check_formats
+from autocompress.export.formats import OF_ONNX, Format, Wanted, all_parts
+from autocompress.export.ncnn_files import write_ncnn
 from autocompress.export.onnx_files import write_onnx
 from autocompress.export.programs import write_program
 from autocompress.io import checkpoints
 from autocompress.networks import describe, family_of, load
 from autocompress.networks.base import SRNetwork
 
+INT8 = "int8"  # in the side file of such a file: what `Wanted.quantise` tells of it
+
 
 def export_network(
-    network: SRNetwork, name: str, out: Path, format: str, about: dict[str, Any], half: bool = False
+    network: SRNetwork, name: str, out: Path, format: str, about: Mapping[str, Any], wanted: Wanted | None = None
 ) -> Path:
     """Write one network with official key names, and with every setting folded into its tensors; returns the file.
 
-    `pth` is one dict under `params`; it loads with strict=True in the official code, if that has such a network.
-    `onnx` and `pt2` need none of this package to run: see `write_onnx` and `write_program`. With `half`, safetensors
-    holds float16, which `load` converts to float32. `about` is written into the JSON side file.
+    `pth` is one dict under `params`; it loads with strict=True in the official code, if that has such a network. ONNX
+    and pt2 files need none of this package to run: see `write_onnx` and `write_program`; `wanted` says how they are.
+    Of safetensors-fp16 `load` makes float32. `about` is written into the JSON side file.
     """
-    check_formats([format], half)
+    format = Format(format)
+    wanted = wanted or Wanted((format,))
     family = family_of(network)
     plain = family.for_export(network)
-    path = out / f"{name}.{format}"
+    path = out / format.file_name(name)
     with writing_to(out):
-        if format == Format.ONNX:
-            write_onnx(plain, path)
+        if format == Format.ONNX_INT8:
+            if wanted.quantise is None:
+                raise InvalidInput("onnx-int8 needs images to calibrate it on; `autocompress.api.export` finds them")
+            content, told = wanted.quantise(plain, name, wanted.opset, wanted.shape)
+            checkpoints.write_bytes(path, content)
+            about = {**about, INT8: told}
+        elif format in OF_ONNX:
+            half = format == Format.ONNX_FP16
+            write_onnx(plain, path, half=half, opset=wanted.opset, shape=wanted.shape)
         elif format == Format.PT2:
-            write_program(plain, path)
+            write_program(plain, path, wanted.shape)
+        elif format == Format.NCNN:
+            write_ncnn(plain, path)
         elif format == Format.PTH:
             checkpoints.save_pth(path, family.official_tensors(plain))
         else:
-            tensors = family.official_tensors(plain)
+            tensors, half = family.official_tensors(plain), format == Format.SAFETENSORS_FP16
             if half:
                 _check_half(tensors, name)
             checkpoints.save_tensors(path, tensors, torch.float16 if half else torch.float32)
-        more = {} if program_flops(plain) is None else {"program_flops": program_flops(plain)}
-        about = {name: value for name, value in about.items() if name != "weights"}  # the digest of another file
-        checkpoints.write_json(path.with_suffix(".json"), about | describe(plain) | more)
+        checkpoints.write_json(path.with_suffix(".json"), _side_file(plain, about))
     return path
+
+
+def _side_file(plain: SRNetwork, about: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told beside a file of a network as `for_export` makes it."""
+    kept = {name: value for name, value in about.items() if name != "weights"}  # the digest of another file
+    folded = program_flops(plain)
+    return kept | describe(plain) | ({} if folded is None else {"program_flops": folded})
 
 
 @contextmanager
@@ -65,37 +83,55 @@ def _check_half(tensors: dict[str, torch.Tensor], name: str) -> None:
     for key, tensor in tensors.items():
         largest = float(tensor.abs().max())
         if largest > torch.finfo(torch.float16).max:
-            raise InvalidInput(f"{name}: {key} has a weight of {largest:.3g}, too large for float16; leave --fp16 out")
+            raise InvalidInput(
+                f"{name}: {key} has a weight of {largest:.3g}, too large for float16; take --format safetensors"
+            )
 
 
 def export_formats(
-    network: SRNetwork, name: str, out: Path, formats: Sequence[str], about: dict[str, Any], half: bool = False
+    network: SRNetwork,
+    name: str,
+    out: Path,
+    wanted: Wanted,
+    about: Mapping[str, Any],
+    picture: bytes | None = None,
 ) -> list[Path]:
-    """`export_network` in each format, and one card beside them, NAME.md; returns the files of weights."""
-    check_formats(formats, half)
-    files = [
-        export_network(network, name, out, format, about, half and format == Format.SAFETENSORS) for format in formats
-    ]
+    """`export_network` in each format, and one card beside them, NAME.md; returns the files of weights.
+
+    A `picture`, the content of a PNG file, becomes NAME.png, which the card shows.
+    """
+    files = [export_network(network, name, out, format, about, wanted) for format in wanted.formats]
+    about = {**about, INT8: int8_of(files)}
     with writing_to(out):
-        write_card(out / f"{name}.md", network, about, files, half)
-    return files
+        shown = None if picture is None else out / f"{name}.png"
+        if shown is not None and picture is not None:
+            checkpoints.write_bytes(shown, picture)
+        write_card(out / f"{name}.md", network, about, files, wanted, shown)
+    return [part for file in files for part in all_parts(file)]
+
+
+def int8_of(files: Sequence[Path]) -> Mapping[str, Any] | None:
+    """What is told of the int8 file among these; None where there is none."""
+    of_int8 = [file for file in files if file.name.endswith(Format.ONNX_INT8.file_name(""))]
+    told: Mapping[str, Any] | None = checkpoints.read_json(of_int8[0].with_suffix(".json"))[INT8] if of_int8 else None
+    return told
 
 
 def export_file(
     file: Path,
     name: str,
     out: Path,
-    formats: Sequence[str],
+    wanted: Wanted,
     overrides: Mapping[str, Any] | None = None,
-    half: bool = False,
     known: Mapping[str, Any] | None = None,
+    picture: bytes | None = None,
 ) -> list[Path]:
     """Export the network in a file (see `load`), with what its side file says of it, and what else is `known`."""
     network = load(file, **(overrides or {}))
     about, more = _about(file), dict(known or {})
     provenance = about.get("provenance", {}) | more.pop("provenance", {})
     about |= more | ({"provenance": provenance} if provenance else {})
-    return export_formats(network, name, out, formats, about, half)
+    return export_formats(network, name, out, wanted, about, picture)
 
 
 def _about(file: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from autocompress.export.formats import OF_ONNX, Format, Wanted
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 
@@ -29,7 +30,7 @@ network.load_state_dict({tensors}, strict=True)
 network.eval()
 ```"""
 
-_ONNX = """With ONNX Runtime, and nothing else (opset 18; `lr` and `sr` are float32, and of any size):
+_ONNX = """With ONNX Runtime, and nothing else (opset {opset}; `lr` and `sr` are float32, {size}):
 
 ```python
 import numpy as np
@@ -42,8 +43,13 @@ lr = np.asarray(Image.open("small.png").convert("RGB"), np.float32).transpose(2,
 Image.fromarray((sr[0].clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)).save("large.png")
 ```"""
 
+_NOTES = {
+    Format.SAFETENSORS_FP16: " (float16; computed in float32)",
+    Format.ONNX_FP16: " (computed in float16)",
+    Format.ONNX_INT8: " (computed in int8, by QDQ)",
+}
 
-_PROGRAM = """With PyTorch alone (an exported program, for images of any size):
+_PROGRAM = """With PyTorch alone (an exported program; images are {size}):
 
 ```python
 import torch
@@ -53,19 +59,41 @@ with torch.inference_mode():
     sr = network(lr)  # (B, 3, H, W) float32 RGB in [0, 1]
 ```"""
 
+_NCNN = """With ncnn, as `{file}` and `{weights}` (`data` and `output` are float32, of any size); in Upscayl and in
+realesrgan-ncnn-vulkan, which take the two in their folder of models:
 
-def instructions(network: SRNetwork, files: Sequence[str], half: bool) -> str:
-    """One section of Markdown for each way to load these files; with `half`, the safetensors file holds float16."""
+```python
+import ncnn
+import numpy as np
+from PIL import Image
+
+network = ncnn.Net()
+network.load_param("{file}")
+network.load_model("{weights}")
+lr = np.asarray(Image.open("small.png").convert("RGB"), np.float32).transpose(2, 0, 1) / 255
+lr = np.ascontiguousarray(lr)  # ncnn reads its memory
+extractor = network.create_extractor()
+extractor.input("data", ncnn.Mat(lr))
+sr = np.array(extractor.extract("output")[1])
+Image.fromarray((sr.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)).save("large.png")
+```"""
+
+
+def instructions(network: SRNetwork, files: Sequence[str], wanted: Wanted) -> str:
+    """One section of Markdown for each way to load these files, which are what was `wanted`, in that order."""
+    size = "of any size" if wanted.shape is None else f"of {wanted.shape[0]}x{wanted.shape[1]} (height, width) at LR"
     parts = []
-    for file in files:
-        path = Path(file)
-        note = " (float16; computed in float32)" if half and path.suffix == ".safetensors" else ""
-        parts.append(f"### {file}{note}")
-        if path.suffix in (".onnx", ".pt2"):
-            parts.append((_ONNX if path.suffix == ".onnx" else _PROGRAM).format(file=file))
-            continue
-        parts.append(_OURS.format(file=file, side_file=path.with_suffix(".json").name))
-        parts.append(_official(network, file))
+    for format, file in zip(wanted.formats, files, strict=True):
+        parts.append(f"### {file}{_NOTES.get(format, '')}")
+        if format in OF_ONNX:
+            parts.append(_ONNX.format(file=file, opset=wanted.opset, size=size))
+        elif format == Format.NCNN:
+            parts.append(_NCNN.format(file=file, weights=Path(file).with_suffix(".bin").name))
+        elif format == Format.PT2:
+            parts.append(_PROGRAM.format(file=file, size=size))
+        else:
+            parts.append(_OURS.format(file=file, side_file=Path(file).with_suffix(".json").name))
+            parts.append(_official(network, file))
     return "\n\n".join(parts)
 
 

@@ -2,55 +2,51 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import autocompress
-from autocompress.errors import ExportFailed, InvalidInput
+from autocompress.errors import ExportFailed
+from autocompress.export.extras import require
+from autocompress.export.formats import OPSET
 from autocompress.io import checkpoints
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 from autocompress.shrink.graph import computes_the_same_in_training
 
-PACKAGES = ("onnx", "onnxruntime", "onnxscript")
-OPSET = 18  # the lowest that PyTorch's exporter writes; ONNX Runtime has it since 1.14, TensorRT since 8.6
-EXAMPLE = (2, 3, 37, 53)  # the exporter's example input: sizes of 0 and 1 would be taken for constants
+EXAMPLE = (2, 3, 37, 53)  # sizes of 0 and 1 would be taken for constants
 CHECKED = ((1, 3, 37, 53), (2, 3, 64, 41))  # inputs of the check: 64 is a multiple of usual windows, the others not
 TOLERANCE = 1e-4  # largest allowed difference, for images in [0, 1]; another order of sums makes about 1e-6
+HALF_TOLERANCE = 1e-2  # the same where all is computed in float16, whose rounding makes about 5e-4
+EXACT = ("LayerNormalization", "Softmax")  # operators that stay in float32 there: sums of many numbers
+FREE = {0: "batch", 2: "height", 3: "width"}  # the dimensions of `lr` that may be of any size, with their names
 
 
-def write_onnx(network: SRNetwork, path: Path) -> None:
-    """Write a network as an ONNX file of opset 18, after checking with ONNX Runtime that it computes what PyTorch does.
+def write_onnx(
+    network: SRNetwork, path: Path, *, half: bool = False, opset: int = OPSET, shape: tuple[int, int] | None = None
+) -> None:
+    """Write a network as an ONNX file, after checking with ONNX Runtime that it computes what PyTorch does.
 
     Its input `lr` is (N, 3, H, W) float32 RGB in [0, 1], its output `sr` (N, 3, scale*H, scale*W), not clipped; N, H
-    and W are free. The file's metadata has `family`, `scale`, `config` (JSON) and the version of autocompress. It
-    computes as `Family.for_programs` says. Raises InvalidInput where ONNX is not installed, ExportFailed, leaving no
-    file, where the results differ.
+    and W are free or, with a `shape`, 1 and that. With `half`, all between them is float16. The file's metadata has
+    `family`, `scale`, `config` (JSON) and the version of autocompress. It computes as `Family.for_programs` says.
+    Raises InvalidInput where ONNX is not installed, ExportFailed, leaving no file, where the results differ.
     """
-    require_onnx()
-    model = captured(family_of(network).for_programs(network), _converted, partial(_check, network))
+    require("onnx")
+    model = converted(network, family_of(network).for_programs(network), opset, shape)
+    if half:
+        _check_range(network)
+        model = _halved(model)
+        _check(network, model, _checked(shape), HALF_TOLERANCE)
     checkpoints.write_bytes(path, model)
-
-
-def require_onnx() -> None:
-    """Raise InvalidInput, with the remedy, if a package is missing that writing and checking ONNX files needs."""
-    if missing := [name for name in PACKAGES if find_spec(name) is None]:
-        raise InvalidInput(
-            f"ONNX is not installed (no {', '.join(missing)} here); pip install 'autocompress[onnx]' does it"
-        )
-
-
-def onnx_is_here() -> bool:
-    """Whether all packages that writing, checking and running ONNX files needs are installed."""
-    return all(find_spec(name) is not None for name in PACKAGES)
 
 
 def captured(network: SRNetwork, capture: Callable[[SRNetwork], bytes], check: Callable[[bytes], None]) -> bytes:
@@ -75,43 +71,102 @@ def captured(network: SRNetwork, capture: Callable[[SRNetwork], bytes], check: C
     return content
 
 
-def _converted(network: SRNetwork) -> bytes:
-    """The ONNX file of a network on the CPU."""
-    from onnx_ir import to_proto
-    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+def converted(
+    network: SRNetwork, program: SRNetwork, opset: int = OPSET, shape: tuple[int, int] | None = None
+) -> bytes:
+    """The ONNX file in float32 of `program`, a form of `network` on the CPU, checked against this; see `write_onnx`."""
 
-    batch, height, width = (torch.export.Dim(name) for name in ("batch", "height", "width"))
+    def capture(program: SRNetwork) -> bytes:
+        return _converted(program, opset, shape)
+
+    return captured(program, capture, lambda model: _check(network, model, _checked(shape), TOLERANCE))
+
+
+def _checked(shape: tuple[int, int] | None) -> Sequence[tuple[int, ...]]:
+    """Sizes of the images that a file for this shape is checked on."""
+    return CHECKED if shape is None else ((1, 3, *shape),)
+
+
+def _converted(network: SRNetwork, opset: int, shape: tuple[int, int] | None) -> bytes:
+    from onnx import checker, helper, load_from_string
+
+    export = _exported if opset >= OPSET else _traced
     try:
-        with torch.no_grad(), _quiet():
-            program = torch.onnx.export(
-                network,
-                (torch.zeros(EXAMPLE),),
-                dynamo=True,
-                verbose=False,
-                opset_version=OPSET,
-                input_names=["lr"],
-                output_names=["sr"],
-                dynamic_shapes=({0: batch, 2: height, 3: width},),
-            )
+        with torch.no_grad(), quiet():
+            model = load_from_string(export(network, opset, shape))
     except torch.onnx.errors.OnnxExporterError as error:
         reason = str(error).splitlines()[0]
         raise ExportFailed(f"PyTorch {torch.__version__} cannot export this network to ONNX: {reason}") from error
+    about = {
+        "autocompress": autocompress.__version__,
+        "family": network.family,
+        "scale": str(network.scale),
+        "config": json.dumps(network.config.to_dict()),
+    }
+    helper.set_model_props(model, about)
+    checker.check_model(model)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _exported(network: SRNetwork, opset: int, shape: tuple[int, int] | None) -> bytes:
+    """By PyTorch's exporter, which writes no opset below OPSET."""
+    from onnx_ir import to_proto
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
+    batch, height, width = (torch.export.Dim(name) for name in FREE.values())
+    program = torch.onnx.export(
+        network,
+        (example(shape),),
+        dynamo=True,
+        verbose=False,
+        opset_version=opset,
+        input_names=["lr"],
+        output_names=["sr"],
+        dynamic_shapes=({0: batch, 2: height, 3: width},) if shape is None else None,
+    )
     assert program is not None
     ClearMetadataAndDocStringPass()(program.model)  # each node's stack of source lines, with paths of this machine
-    program.model.metadata_props.update(
-        {
-            "autocompress": autocompress.__version__,
-            "family": network.family,
-            "scale": str(network.scale),
-            "config": json.dumps(network.config.to_dict()),
-        }
-    )
     model: bytes = to_proto(program.model).SerializeToString()
     return model
 
 
+def _traced(network: SRNetwork, opset: int, shape: tuple[int, int] | None) -> bytes:
+    """By PyTorch's earlier exporter, which runs the network once and writes older opsets too."""
+    file = io.BytesIO()
+    torch.onnx.export(
+        network,
+        (example(shape),),
+        file,  # type: ignore[arg-type] # of the other exporter it is a path alone
+        dynamo=False,
+        opset_version=opset,
+        input_names=["lr"],
+        output_names=["sr"],
+        dynamic_axes={"lr": FREE, "sr": {0: "batch"}} if shape is None else None,
+    )
+    return file.getvalue()
+
+
+def example(shape: tuple[int, int] | None) -> torch.Tensor:
+    """The exporters' example input: images of this size, or such that no side is taken for a constant."""
+    return torch.zeros(EXAMPLE if shape is None else (1, 3, *shape))
+
+
+def _halved(model: bytes) -> bytes:
+    """The same with float16 inside, and float32 images in and out."""
+    from onnx import load_from_string
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+
+    with quiet():  # of weights that become zero or infinite, which the check sees
+        half = convert_float_to_float16(
+            load_from_string(model), keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *EXACT]
+        )
+    content: bytes = half.SerializeToString()
+    return content
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """A context without the exporter's warnings about its own deprecations and packages that no network here needs."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -124,22 +179,53 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _check(network: SRNetwork, model: bytes) -> None:
-    """Raise ExportFailed if ONNX Runtime computes something else than PyTorch, for random inputs."""
+def _check(network: SRNetwork, model: bytes, sizes: Sequence[tuple[int, ...]], tolerance: float) -> None:
+    """Raise ExportFailed if ONNX Runtime computes something else than PyTorch, for random inputs of these sizes."""
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = session_of(model)
     generator = torch.Generator().manual_seed(0)
-    for shape in CHECKED:
+    for shape in sizes:
         lr = torch.rand(shape, generator=generator)
         with torch.inference_mode():
             expected = network(lr)
         computed = torch.from_numpy(session.run(["sr"], {"lr": lr.numpy()})[0])
         apart = float((computed - expected).abs().max()) if computed.shape == expected.shape else float("inf")
-        if not apart <= TOLERANCE * max(1.0, float(expected.abs().max())):
+        if not apart <= tolerance * max(1.0, float(expected.abs().max())):
             raise ExportFailed(
                 f"ONNX Runtime {onnxruntime.__version__} and PyTorch differ by up to {apart:.1e} on images of "
-                f"{shape[2]}x{shape[3]} pixels, but must agree to {TOLERANCE:.0e}; nothing was written"
+                f"{shape[2]}x{shape[3]} pixels, but must agree to {tolerance:.0e}; nothing was written"
             )
+
+
+def session_of(model: bytes) -> Any:
+    """What runs an ONNX file with ONNX Runtime, on as many threads of the processor as PyTorch has."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _check_range(network: SRNetwork) -> None:
+    """Raise ExportFailed if a module's output is too large for float16.
+
+    ONNX Runtime would not notice: on processors without float16 it computes in float32.
+    """
+    largest = [0.0]
+
+    def note(module: torch.nn.Module, inputs: object, output: object) -> None:
+        if isinstance(output, torch.Tensor):
+            largest.append(float(output.abs().max()))
+
+    hooks = [module.register_forward_hook(note) for module in network.modules()]
+    try:
+        with torch.inference_mode():
+            network(torch.rand(CHECKED[0], generator=torch.Generator().manual_seed(0)))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not max(largest) <= torch.finfo(torch.float16).max:
+        raise ExportFailed(
+            f"this network has values of {max(largest):.1e} inside, but float16 ends at 6.6e+04; take --format onnx"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 
 import autocompress
 from autocompress.errors import ExportFailed
-from autocompress.export.onnx_files import CHECKED, EXAMPLE, TOLERANCE, captured
+from autocompress.export.onnx_files import CHECKED, FREE, TOLERANCE, captured, example
 from autocompress.io import checkpoints
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
@@ -22,24 +23,26 @@ LARGE = (1, 3, 128, 160)  # another input of the check: nothing that is traced m
 LONG = 160  # characters of what PyTorch says of a failure
 
 
-def write_program(network: SRNetwork, path: Path) -> None:
+def write_program(network: SRNetwork, path: Path, shape: tuple[int, int] | None = None) -> None:
     """Write a network as an exported program, after checking that it computes the same when it is read again.
 
     `torch.export.load(path).module()` maps `lr` (N, 3, H, W) float32 RGB in [0, 1] to (N, 3, scale*H, scale*W), not
-    clipped; N, H and W are free. It computes as `Family.for_programs` says. Raises ExportFailed, leaving no file, where
-    PyTorch cannot capture the network for any size (its sizes go into reshapes, as those of windows do), or where the
-    results differ.
+    clipped; N, H and W are free or, with a `shape`, 1 and that. It computes as `Family.for_programs` says. Raises
+    ExportFailed, leaving no file, where PyTorch cannot capture the network for any size (its sizes go into reshapes, as
+    those of windows do), or where the results differ.
     """
-    content = captured(family_of(network).for_programs(network), _exported, partial(_check, network))
+    sizes = (*CHECKED, LARGE) if shape is None else ((1, 3, *shape),)
+    capture, check = partial(_exported, shape=shape), partial(_check, network, sizes)
+    content = captured(family_of(network).for_programs(network), capture, check)
     checkpoints.write_bytes(path, content)
 
 
-def _exported(network: SRNetwork) -> bytes:
-    free = {0: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+def _exported(network: SRNetwork, shape: tuple[int, int] | None = None) -> bytes:
+    free = None if shape is not None else (dict.fromkeys(FREE, torch.export.Dim.AUTO),)
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporter, about its own deprecations
-            program = torch.export.export(network, (torch.zeros(EXAMPLE),), dynamic_shapes=(free,), strict=False)
+            program = torch.export.export(network, (example(shape),), dynamic_shapes=free, strict=False)
     except Exception as error:  # torch.export passes on whatever capturing raises
         raise _failed(error) from error
     for node in program.graph.nodes:
@@ -55,11 +58,11 @@ def _exported(network: SRNetwork) -> bytes:
     return file.getvalue()
 
 
-def _check(network: SRNetwork, content: bytes) -> None:
+def _check(network: SRNetwork, sizes: Sequence[tuple[int, ...]], content: bytes) -> None:
     """Raise ExportFailed if the program does not run on images of some size, or computes something else there."""
     program = torch.export.load(io.BytesIO(content)).module()
     generator = torch.Generator().manual_seed(0)
-    for shape in (*CHECKED, LARGE):
+    for shape in sizes:
         lr = torch.rand(shape, generator=generator)
         with torch.inference_mode():
             expected = network(lr)
@@ -79,5 +82,5 @@ def _failed(error: Exception) -> ExportFailed:
     reason = " ".join(str(error).split())[:LONG]
     return ExportFailed(
         f"PyTorch {torch.__version__} cannot export this network for images of any size ({reason}); "
-        "take --format onnx, which needs no code either"
+        "take --format onnx, which needs no code either, or images of one size, by --shape 360x640"
     )

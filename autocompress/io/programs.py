@@ -49,7 +49,7 @@ def read_program(path: Path) -> ExportedProgram:
     of ATen operations, or has tensors that are not finite.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
+        raise CheckpointError(f"{path}: no such file; check the path")
     try:
         check_archive(path)
         with zipfile.ZipFile(path) as archive:

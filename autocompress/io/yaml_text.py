@@ -25,7 +25,7 @@ def parse_yaml(text: str) -> Any:
     Raises InvalidInput, in one line without the file's name.
     """
     if len(text) > MOST_CHARACTERS:
-        raise InvalidInput(f"{len(text)} characters, but at most {MOST_CHARACTERS} are read")
+        raise InvalidInput(f"{len(text)} characters, but at most {MOST_CHARACTERS} are read; leave some out")
     try:
         _check_events(text)
         value = yaml.safe_load(text)

@@ -8,7 +8,7 @@ upscaling).
 
 from __future__ import annotations
 
-from autocompress.networks.descriptions import describe, in_official_code, parse_config, parse_fields, shape
+from autocompress.networks.descriptions import describe, file_name, in_official_code, parse_config, parse_fields, shape
 from autocompress.networks.loading import know_code, load
 from autocompress.networks.registry import FAMILIES, PRESETS, family_of, find_family
 
@@ -17,6 +17,7 @@ __all__ = [
     "PRESETS",
     "describe",
     "family_of",
+    "file_name",
     "find_family",
     "in_official_code",
     "know_code",

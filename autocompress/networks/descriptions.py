@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from autocompress.errors import ConfigError, InvalidInput, cut
 from autocompress.io.yaml_text import parse_yaml
 from autocompress.networks.base import Config, SRNetwork
 from autocompress.networks.registry import FAMILIES, find_family
-from autocompress.units import parse_number
+from autocompress.units import format_short, parse_number
 
 
 def describe(network: SRNetwork) -> dict[str, Any]:
@@ -28,16 +29,37 @@ def describe(network: SRNetwork) -> dict[str, Any]:
 
 def shape(family: str, config: Mapping[str, object]) -> str:
     """A network in a few words: its family and what a search varies, choices and optional counts where unusual."""
-    if family not in FAMILIES and "arguments" in config:  # of a user's code, which need not be there to be described
+    return " ".join([family, *(f"{name}={value}" for name, value in _shown(family, config).items())])
+
+
+def file_name(family: str, config: Mapping[str, object], scale: int, flops: int) -> str:
+    """What files of a network are called, such as `2x-edsr-f16b15-19G`: scale, family, counts and FLOPs at 1280x720.
+
+    A count has the first letter of its name, or all of it where two begin alike; a choice stands as it is, if unusual.
+    """
+    shown = _shown(family, config)
+    words = [value for value in shown.values() if isinstance(value, str)]
+    counts = {name: value for name, value in shown.items() if name != "scale" and isinstance(value, int | float)}
+    short = {name: re.sub("^(num_|n_)", "", name)[:1] for name in counts}
+    if len(set(short.values())) < len(short):
+        short = {name: name for name in counts}
+    numbers = "".join(f"{short[name]}{value:g}" for name, value in counts.items())
+    parts = [f"{scale}x", family, *words, numbers, format_short(flops)]
+    plain = (re.sub(r"[^A-Za-z0-9.]+", "", str(part)) for part in parts)
+    return "-".join(part for part in plain if part)
+
+
+def _shown(family: str, config: Mapping[str, object]) -> dict[str, object]:
+    """What `shape` says of a config, by name; of a user's code, which need not be there to be described, arguments."""
+    if family not in FAMILIES and "arguments" in config:
         arguments = config["arguments"]
         assert isinstance(arguments, Mapping)
-        return " ".join([family, *(f"{name}={value}" for name, value in arguments.items())])
+        return dict(arguments)
     known_family = find_family(family)
     network = known_family.config_class.from_dict(config)
     fields, usual = known_family.fields_of(network), known_family.fields_of(known_family.config_class(network.scale))
     always = {count.field for count in known_family.counts if not count.optional}
-    shown = [name for name, value in fields.items() if name in always or value != usual[name]]
-    return " ".join([family, *(f"{name}={fields[name]}" for name in shown)])
+    return {name: value for name, value in fields.items() if name in always or value != usual[name]}
 
 
 def in_official_code(family: str, config: Mapping[str, object]) -> bool:
@@ -61,7 +83,7 @@ def parse_fields(changes: Iterable[str]) -> dict[str, Any]:
         try:
             values[name] = _number(parse_yaml(text))
         except InvalidInput as error:
-            raise ConfigError(f"{cut(change)}: not a number, a word or a list such as [6, 6] ({error})") from None
+            raise ConfigError(f"{cut(change)}: must be a number, a word or a list such as [6, 6] ({error})") from None
     return values
 
 

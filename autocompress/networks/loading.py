@@ -20,7 +20,7 @@ from autocompress.networks.base import Config, Family, SRNetwork, Weights
 from autocompress.networks.custom import CustomFamily
 from autocompress.networks.custom.code import Code
 from autocompress.networks.custom.programs import Program, ProgramFamily
-from autocompress.networks.custom.spandrel_networks import spandrel_family
+from autocompress.networks.custom.spandrel_networks import has_spandrel, spandrel_family
 from autocompress.networks.descriptions import parse_fields
 from autocompress.networks.known_names import seems_to_be
 from autocompress.networks.plainusr import PlainUSRFamily
@@ -99,7 +99,7 @@ def _described_by_side_file(path: Path, found: Sequence[StateDict], given: Mappi
     family, config = told
     for name, value in given.items():
         if getattr(config, name, None) != value:
-            raise CheckpointError(f"{name} {value} was given, but {side_file} describes it as {config}")
+            raise CheckpointError(f"{name} {value} was given, but {side_file} describes it as {config}; leave it out")
     reason = ""
     for state_dict in found:
         if len(state_dict.everything) < len(outermost.everything):
@@ -112,7 +112,10 @@ def _described_by_side_file(path: Path, found: Sequence[StateDict], given: Mappi
         else:
             network.layout = f"as {side_file.name} describes it"
             return network
-    raise CheckpointError(f"its tensors are not the network that {side_file} describes{reason}")
+    raise CheckpointError(
+        f"its tensors are not the network that {side_file} describes{reason}; "
+        "restore the file that belongs to it, or remove it"
+    )
 
 
 def _read(
@@ -147,8 +150,8 @@ def _read(
     raise CheckpointError(
         f"{len(names)} tensors ({cut(', '.join(names[:4]), 200)}, ...) that belong to none of the families "
         f"{', '.join([*FAMILIES, *DERIVED])}{'' if known is None else f'; it seems to be {known}'}; "
-        "give the code that builds the network, as --code FILE.py:CALLABLE (a target's as --target-code), or install "
-        "spandrel, which knows many (pip install 'autocompress[spandrel]')"
+        "give the code that builds the network, as --code FILE.py:CALLABLE (a target's as --target-code)"
+        + ("" if has_spandrel() else ", or install spandrel, which knows many (pip install 'autocompress[spandrel]')")
     )
 
 
@@ -186,7 +189,7 @@ def _of_own_code(path: Path, found: Sequence[StateDict], custom: CustomFamily, i
             network.layout = ", ".join(filter(None, (f"the names of {custom.name}", state_dict.place)))
             return network
     if not reasons:
-        raise CheckpointError("holds no tensors")
+        raise CheckpointError("holds no tensors; give a file of weights")
     raise max(reasons, key=lambda reason: reason[0])[1]
 
 
@@ -233,7 +236,9 @@ def _read_description(path: Path, side_file: Path, tensors: Weights) -> tuple[Fa
             )
         return family, family.config_class.from_dict(side["config"])
     except MALFORMED as error:
-        raise CheckpointError(f"{side_file}: not the description of a network ({cut(str(error), 300)})") from error
+        raise CheckpointError(
+            f"{side_file}: not the description of a network ({cut(str(error), 300)}); remove it"
+        ) from error
 
 
 def _know(side: Mapping[str, Any], tensors: Weights) -> None:
@@ -268,5 +273,7 @@ def _overridden(family: Family, config: Config, given: Mapping[str, Any]) -> Con
     known = [override.field for override in family.overrides]
     for name, value in given.items():
         if name not in known:
-            raise CheckpointError(f"{name} {value} was given, but this is of the family {family.name}, which has none")
+            raise CheckpointError(
+                f"{name} {value} was given, but this is of the family {family.name}, which has none; leave it out"
+            )
     return replace(config, **given)

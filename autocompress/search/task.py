@@ -53,7 +53,7 @@ def open_task(settings: Settings, joint_space: JointSpace | None = None) -> Task
     """Open and check what settings name; a `joint_space` that is open already may be given. Raises InvalidInput."""
     joint_space = joint_space or open_joint_space(settings)
     patch_size = Recipe(steps=settings.steps).patch_size
-    train, valid = _open_images(settings, joint_space.scale, patch_size)
+    train, valid = open_images(settings, joint_space.scale, patch_size)
     return Task(settings, joint_space, train, valid)
 
 
@@ -72,7 +72,7 @@ def check_teachers(task: Task) -> None:
     )
 
 
-def _open_images(settings: Settings, scale: int, patch_size: int) -> tuple[ImageSource, ImageSource]:
+def open_images(settings: Settings, scale: int, patch_size: int) -> tuple[ImageSource, ImageSource]:
     """The images for training, each at least as large as a patch, and those for validation."""
     if settings.train is None:
         return embedded("train", scale), embedded("valid", scale)

@@ -97,7 +97,7 @@ class _Fit:
                 matrix = place.decoder.T if dimension == reading else place.encoder
                 weight = torch.tensordot(matrix.to(weight), weight.movedim(dimension, 0), 1).movedim(0, dimension)
         if weight.shape != ours.shape:
-            raise ConfigError(f"{name} is {tuple(ours.shape)}, which no smaller network of this kind has")
+            raise ConfigError(f"{name} is {tuple(ours.shape)}, but no smaller network of this kind has that")
         return weight.contiguous()
 
     @functools.cache  # noqa: B019  (lives as long as the fit of one student)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import io
 import logging
+import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
-from autocompress.errors import ConfigError
+from autocompress.errors import ConfigError, cut
 
 Values = dict[fx.Node, list[Any]]  # what a node computes for each image of a batch, which are run one by one
 SAME = 1e-4  # of the largest value
+PACKAGES = {"site-packages", "dist-packages", "autocompress", f"python{sys.version_info[0]}.{sys.version_info[1]}"}
 MESSAGE = 300  # characters of what PyTorch says that are passed on
 
 
@@ -137,7 +141,10 @@ class Graph:
 def _stored(tensors: Mapping[str, Any], names: Iterable[str]) -> dict[str, Tensor]:
     missing = [name for name in names if not isinstance(tensors.get(name), Tensor)]
     if missing:
-        raise ConfigError(f"the graph cannot be captured: its {missing[0]} is made anew at each call")
+        raise ConfigError(
+            f"the graph cannot be captured: its {missing[0]} is made anew at each call; "
+            "keep it as a parameter or a buffer"
+        )
     return {name: tensors[name].detach() for name in names}
 
 
@@ -163,8 +170,21 @@ def _captured(network: nn.Module, image: Tensor) -> ExportedProgram:
             program: ExportedProgram = torch.export.export(network, (image,), strict=False).run_decompositions(table)
             return program
     except Exception as error:  # anything that the network's code, or PyTorch's compiler, may raise
-        reason = " ".join(str(error).split())[:MESSAGE]
-        raise ConfigError(f"the graph of {type(network).__name__} cannot be captured: {reason}") from error
+        reason, at = " ".join(str(error).split())[:MESSAGE], _where(error)
+        raise ConfigError(
+            f"the graph of {type(network).__name__} cannot be captured{at}: {reason}; write that without what depends "
+            "on the values or the size of the image"
+        ) from error
+
+
+def _where(error: Exception) -> str:
+    """The last line of the user's own code that an error came through: neither of PyTorch nor of this package."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.line and Path(frame.filename).is_file() and not PACKAGES & set(Path(frame.filename).parts)
+    ]
+    return "" if not own else f" ({Path(own[-1].filename).name}, line {own[-1].lineno}: {cut(str(own[-1].line))})"
 
 
 @torch.no_grad()

@@ -1,8 +1,10 @@
 """The command export: its files load in BasicSR and here, and compute what they should."""
 
 import json
+import re
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 import torch.nn.functional as F
@@ -58,7 +60,8 @@ def test_export_of_a_run_loads_in_basicsr(call: Call, searched: Path) -> None:
     assert result.code == 0
     files = [Path(line) for line in result.out.splitlines()]
     front = json.loads(call("pareto", searched, "--json").out)["students"]
-    assert [file.name for file in files] == [f"trial-{student['trial']:04d}.pth" for student in front]
+    assert all(re.fullmatch(r"2x-edsr-f\d+b\d-[\d.]+M(-trial\d)?\.pth", file.name) for file in files)
+    assert len(set(files)) == len(front)
     for file, student in zip(files, front, strict=True):
         check_in_basicsr(file, autocompress.load(student["file"]))
         about = json.loads(file.with_suffix(".json").read_text())
@@ -108,11 +111,40 @@ def test_students_with_a_folded_tail_are_searched_and_exported(
 def test_export_as_safetensors_loads_again(call: Call, searched: Path) -> None:
     [file, *_] = sorted(searched.glob("trials/*/student.safetensors"))
     result = call("export", file, "--out", "models")
-    assert (result.code, result.out) == (0, "models/student.safetensors\n")
+    exported = Path(result.out.strip())
+    assert result.code == 0
+    assert re.fullmatch(r"2x-edsr-f\db\d-[\d.]+M.safetensors", exported.name)  # it knows nothing of other students
     lr = torch.rand(1, 3, 8, 9)
-    assert torch.equal(autocompress.load("models/student.safetensors")(lr), autocompress.load(file)(lr))
-    written = json.loads(Path("models/student.json").read_text())
+    assert torch.equal(autocompress.load(exported)(lr), autocompress.load(file)(lr))
+    written = json.loads(exported.with_suffix(".json").read_text())
     assert written["provenance"] == json.loads(file.with_suffix(".json").read_text())["provenance"]
+
+
+def test_int8_is_calibrated_on_a_runs_own_images_and_told(call: Call, searched: Path) -> None:
+    result = call("export", searched, "--out", "models", "--format", "onnx-int8", "--shape", "20x24")
+    assert result.code == 0
+    students = json.loads(Path("models/index.json").read_text())["students"]
+    assert "PSNR-Y dB as int8" in Path("models/README.md").read_text()
+    for student in students:
+        [name] = student["files"]
+        assert name.endswith("-int8.onnx")
+        session = onnxruntime.InferenceSession(Path("models", name))
+        assert session.get_inputs()[0].shape == [1, 3, 20, 24]
+        told = json.loads(Path("models", name).with_suffix(".json").read_text())["int8"]
+        assert told["calibrated_on"] == "2 images of photos0-train"
+        assert told["scored_on"] == "1 images of photos0-valid"
+        assert told["psnr_y_float32"] == pytest.approx(student["psnr_y"], abs=1e-3)
+        assert told["psnr_y"] == student["psnr_y_int8"]
+        assert told["refined_steps"] == 0
+        said = f"{told['psnr_y']:.2f} PSNR-Y dB, {told['psnr_y'] - told['psnr_y_float32']:+.2f} of "
+        assert said in Path("models", student["card"]).read_text()
+        assert f"{student['card'].removesuffix('.md')}: int8 has {told['psnr_y']:.2f} dB" in result.err
+
+
+def test_what_is_for_int8_alone(call: Call, here: Path, photos: Path) -> None:
+    for words in (["--qat"], ["--train", photos], ["--val", photos]):
+        refused = call("export", "edsrmini-x2", "--out", "models", "--format", "pth", *words)
+        assert_refused(refused, f"{words[0]} is for int8; add --format onnx-int8, or leave {words[0]} out")
 
 
 @pytest.mark.parametrize("format", ["pth", "safetensors"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from helpers.command_line import Call, assert_refused
-from helpers.own_network import OwnNetwork, write_own_network
+from helpers.own_network import CODE, OwnNetwork, write_own_network
 
 from autocompress.io import cache
 from autocompress.networks import FAMILIES, load
@@ -18,6 +19,10 @@ from autocompress.search import RunFolder
 from autocompress.search.results.front import students
 
 OWN = ("--code", "own.py:OwnNetwork")
+TWO_INPUTS = CODE.replace("forward(self, x", "forward(self, x, other")
+BRANCHING = CODE.replace(
+    "        return F.pixel", "        if y.mean() > 0:\n            y = -y\n        return F.pixel"
+)
 
 
 @pytest.fixture
@@ -220,6 +225,48 @@ def test_what_is_wrong_is_one_line(call: Call, own: Path, arguments: tuple[str, 
     assert ended.code == 2
     assert message in ended.err
     assert ended.err.count("error:") == 1
+
+
+BAD_CODE = {  # what stands in the file, and what is said of it
+    "raises": ("raise RuntimeError('no luck')", "running it failed with RuntimeError: no luck; mend that"),
+    "is no Python": ("def OwnNetwork(:", "running it failed with SyntaxError"),
+    "builds no module": ("def OwnNetwork(feat): return 3", "OwnNetwork gives a int, but an nn.Module is needed"),
+    "has two inputs": (TWO_INPUTS, "fails on an image of 32x48 pixels", "missing 1 required positional argument"),
+    "looks at values": (
+        BRANCHING,
+        "cannot be captured (own.py, line",
+        "if y.mean() > 0:",
+        "what depends on the values",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_CODE)
+def test_code_that_cannot_be_used_is_one_line_and_nothing_is_written(
+    call: Call, own: Path, photos: Path, kind: str
+) -> None:
+    source, *parts = BAD_CODE[kind]
+    (own / "own.py").write_text(source)
+    before = sorted(own.iterdir())
+    ended = call(*search(photos, "--quiet"))
+    assert ended.code == 2
+    [line] = ended.err.splitlines()
+    assert line.startswith("error: ")
+    for part in parts:
+        assert part in line
+    assert [path for path in sorted(own.iterdir()) if path.name != "__pycache__"] == before
+
+
+def test_a_program_of_another_version_is_one_line(call: Call, own: Path, photos: Path) -> None:
+    """Its parts are elsewhere in the archive, as in files of PyTorch before 2.8."""
+    with zipfile.ZipFile(own / "old.pt2", "w") as archive:
+        archive.writestr("serialized_exported_program.json", "{}")
+        archive.writestr("version", "8.1")
+    ended = call("search", "--teacher", "old.pt2", "--budget-flops", "1G", "--train", str(photos), "--out", "run")
+    assert ended.code == 2
+    assert "no exported program, or of a PyTorch before 2.8; export it again with" in ended.err
+    assert ended.err.count("error:") == 1
+    assert not (own / "run").exists()
 
 
 def test_training_it(call: Call, here: Path, photos: Path) -> None:

@@ -12,7 +12,7 @@ from helpers.latencies import MACHINE, invent_latencies
 from autocompress.errors import AutocompressError, ExportFailed, InvalidInput
 from autocompress.evaluation import latency
 from autocompress.evaluation.latency import ENOUGH, WARM_UP, Latency, Machine, measure, repeated, timed
-from autocompress.export.onnx_files import onnx_is_here
+from autocompress.export.extras import is_here
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 
 
@@ -32,7 +32,7 @@ def test_the_output_is_of_1280x720_or_just_above() -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of a peak of memory")
 def test_each_runtime_is_measured_in_a_process_of_its_own() -> None:
     found = measure(EDSR(EDSRConfig(2, 4, 1)), Machine.here(1, "cpu"), 0.1, on_failure=pytest.fail)
-    assert set(found) == ({"pytorch", "onnx"} if onnx_is_here() else {"pytorch"})
+    assert set(found) == ({"pytorch", "onnx"} if is_here("onnx") else {"pytorch"})
     for name, one in found.items():
         assert one.runtime == name
         assert one.machine == Machine.here(1, "cpu")

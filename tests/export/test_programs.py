@@ -97,14 +97,18 @@ def test_what_needs_a_fixed_size_is_one_line(call: Call, here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_swinir_says_so_too(tmp_path: Path) -> None:
-    with pytest.raises(ExportFailed, match="take --format onnx"):
-        write_program(random_swinir(SwinIRConfig(2, 12, (2,), (2,), 4)), tmp_path / "student.pt2")
+def test_swinir_says_so_too_and_is_written_for_one_size(tmp_path: Path) -> None:
+    network = random_swinir(SwinIRConfig(2, 12, (2,), (2,), 4))
+    with pytest.raises(ExportFailed, match=r"take --format onnx, .* or images of one size, by --shape"):
+        write_program(network, tmp_path / "student.pt2")
+    write_program(network, tmp_path / "student.pt2", (24, 30))
+    lr = torch.rand(1, 3, 24, 30)
+    torch.testing.assert_close(torch.export.load(tmp_path / "student.pt2").module()(lr), network(lr))
 
 
 def test_a_program_that_computes_something_else_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = programs._exported(edsr(EDSRConfig(2, 4, 1)))
-    monkeypatch.setattr(programs, "_exported", lambda network: other)
+    monkeypatch.setattr(programs, "_exported", lambda *_, **__: other)
     with pytest.raises(ExportFailed, match=r"differ by up to .* on images of 37x53 pixels, but must agree to 1e-04"):
         write_program(edsr(EDSRConfig(2, 4, 1)), tmp_path / "student.pt2")
     assert not list(tmp_path.iterdir())

@@ -44,7 +44,7 @@ IMAGES = {
     "frames": (96, 2),
 }
 RUNS = ("runs/mine", "runs/edsr-20G-seed0", "runs/own", "runs/program")
-EDSR_FILES = ("net_g.pth", "EDSR_Mx2.pth", "models/trial-0006.pth")
+EDSR_FILES = ("net_g.pth", "EDSR_Mx2.pth", "models/2x-edsr-f16b15-19G.pth")
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -78,7 +78,7 @@ class StandIns:
         (folder / "models").mkdir()
         for name in EDSR_FILES:
             torch.save({"params": mini().state_dict()}, folder / name)
-        self.save("models/trial-0006.safetensors", mini())
+        self.save("models/2x-edsr-f16b15-19G.safetensors", mini())
         write_waves(folder / "photo.jpg", 60, 80, seed=0)
         (folder / "search_spaces").mkdir()
         shutil.copy(ROOT / "search_spaces" / "edsr.yaml", folder / "mine.yaml")

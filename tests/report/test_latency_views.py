@@ -19,13 +19,14 @@ from autocompress.api import open_run
 from autocompress.cli.tables import front_table, spare_of_front
 from autocompress.errors import InvalidInput
 from autocompress.evaluation.latency import Latency, Machine
+from autocompress.export.formats import Format, Wanted
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.report import ReportData, front_figure, write_report
 from autocompress.report.course import growth_figures
 from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.search.results.columns import REFINED
-from autocompress.search.results.export import export_front, export_trial
+from autocompress.search.results.export import export_front, export_trial, file_names
 from autocompress.search.results.front import pareto, pick, rows, students, write_pareto
 from autocompress.search.run.config import Reference
 from autocompress.search.run.record import AT_STEP
@@ -146,7 +147,7 @@ def test_its_column_sorts_with_what_was_not_measured_last(measured: RunFolder, b
 
 
 def test_the_index_and_the_cards_tell_of_milliseconds(run: RunFolder, tmp_path: Path) -> None:
-    export_front(run, tmp_path, ["pth"])
+    export_front(run, tmp_path, Wanted((Format.PTH,)))
     index, readme = json.loads((tmp_path / "index.json").read_text()), (tmp_path / "README.md").read_text()
     assert (index["objective"], index["budget"]["latency"]) == ("latency", LIMIT)
     assert index["references"]["teacher"][LATENCY_MS] == TEACHER
@@ -166,10 +167,10 @@ def test_the_index_and_the_cards_tell_of_milliseconds(run: RunFolder, tmp_path: 
 
 def test_what_was_measured_afterwards_is_in_the_card_too(measured: RunFolder, tmp_path: Path) -> None:
     best = pick(pareto(measured))
-    export_trial(measured, "pick", tmp_path / "out", ["pth"])
-    card = (tmp_path / "out" / f"trial-{best['trial']:04d}.md").read_text()
+    export_trial(measured, "pick", tmp_path / "out", Wanted((Format.PTH,)))
+    card = (tmp_path / "out" / f"{file_names(measured)[best['trial']]}.md").read_text()
     assert f"{best['latency_onnx_ms']:.3g} ms with ONNX Runtime for an output of 1280x720, measured on abacus" in card
-    about = json.loads((tmp_path / "out" / f"trial-{best['trial']:04d}.json").read_text())
+    about = json.loads((tmp_path / "out" / f"{file_names(measured)[best['trial']]}.json").read_text())
     assert about["latency_on"] == "abacus, 2 threads"
     assert "latency_ms" not in about
 

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from autocompress.cli import app
 from autocompress.errors import RunError
+from autocompress.export.formats import Format, Wanted
 from autocompress.report import ReportData, front_figure, write_report
 from autocompress.report.course import growth_figures
 from autocompress.report.pictures import pictures
@@ -152,7 +153,7 @@ def test_a_run_of_an_older_version_without_its_settings(copied: RunFolder, tmp_p
     assert {"wanted", "waiting"}.isdisjoint(status(copied)["trials"])
     said = CliRunner().invoke(app, ["status", str(copied.path)])
     assert re.search(r"trials   \d+ finished", said.output)
-    (file,) = export_trial(copied, "pick", tmp_path / "out", ["pth"])
+    (file,) = export_trial(copied, "pick", tmp_path / "out", Wanted((Format.PTH,)))
     assert "Made by" not in file.with_suffix(".md").read_text()
 
 

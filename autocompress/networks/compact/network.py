@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -87,5 +88,5 @@ class Compact(SRNetwork):
 
 def repeated_pixels(lr: Tensor, scale: int) -> Tensor:
     """The sub-pixels (B, 3 scale^2, H, W) of an image whose pixels are repeated."""
-    batch, channels, height, width = lr.shape
-    return lr[:, :, None].expand(batch, channels, scale**2, height, width).flatten(1, 2)
+    red, green, blue = (lr[:, channel : channel + 1] for channel in range(3))
+    return torch.cat([red] * scale**2 + [green] * scale**2 + [blue] * scale**2, 1)  # ncnn has no `expand`

@@ -45,9 +45,12 @@ class Builder(ABC):
             network = build(**arguments)
         except Exception as error:
             given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-            raise InvalidInput(f"{self.name}({given}) failed with {_said(error)}") from error
+            raise InvalidInput(f"{self.name}({given}) failed with {_said(error)}; check --set and the code") from error
         if not isinstance(network, nn.Module):
-            raise InvalidInput(f"{self.name} gives a {type(network).__name__}, but an nn.Module is needed")
+            raise InvalidInput(
+                f"{self.name} gives a {type(network).__name__}, but an nn.Module is needed; "
+                "name a class, or a function that builds one"
+            )
         return network
 
     def shapes(self, arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -57,15 +60,19 @@ class Builder(ABC):
 
     def tried(self, arguments: Mapping[str, Any], scale: int) -> dict[str, tuple[int, ...]] | None:
         """As `shapes`; None where the code does not take these arguments, or its network enlarges by another scale."""
-        try:
-            network = self._built(arguments)
-            with torch.no_grad():
-                sr = network(torch.zeros(IMAGE, device=next(network.parameters()).device))
-                if sr.shape != (*IMAGE[:2], scale * IMAGE[2], scale * IMAGE[3]):
-                    return None
-        except Exception:  # whatever the user's code may raise
-            return None
-        return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        for build in (self._built, self.build):
+            try:
+                network = build(arguments).eval()
+                with torch.no_grad():
+                    sr = network(torch.zeros(IMAGE, device=next(network.parameters()).device))
+            except Exception as error:  # whatever the user's code may raise
+                if "meta" in str(error):  # some code computes with values of images, which then need memory
+                    continue
+                return None
+            if sr.shape != (*IMAGE[:2], scale * IMAGE[2], scale * IMAGE[3]):
+                return None
+            return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        return None
 
     def _built(self, arguments: Mapping[str, Any]) -> nn.Module:
         """The network, mostly without memory for its parameters."""
@@ -141,7 +148,7 @@ class Code(Builder):
             spec.loader.exec_module(module)
         except Exception as error:
             del sys.modules[name]
-            raise InvalidInput(f"{self.file}: running it failed with {_said(error)}") from error
+            raise InvalidInput(f"{self.file}: running it failed with {_said(error)}; mend that") from error
         finally:
             sys.path.remove(str(self.file.parent))
         return module
@@ -161,7 +168,7 @@ def _said(error: BaseException) -> str:
 def matching(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
     """The tensors of a file by a network's own names: without the prefix that they share; raises CheckpointError."""
     if not expected:
-        raise CheckpointError("the code builds a network without parameters")
+        raise CheckpointError("the code builds a network without parameters; give that of the trained network")
     first = next(iter(expected))
     prefixes = [name.removesuffix(first) for name in tensors if name.endswith(first)] or [""]
     prefix = max(prefixes, key=lambda prefix: sum(prefix + name in tensors for name in expected))

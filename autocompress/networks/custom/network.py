@@ -119,7 +119,10 @@ def measured_scale(module: nn.Module, side: int = 32) -> int:
             sr = module.eval()(lr)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"the network fails on an image of {side}x{side + 16} pixels: {reason}") from error
+        raise ConfigError(
+            f"the network fails on an image of {side}x{side + 16} pixels ({reason}); "
+            "it must take (B, 3, H, W) of any size"
+        ) from error
     shape = tuple(sr.shape) if isinstance(sr, Tensor) else None
     scale = 0 if shape is None or len(shape) != 4 else shape[-1] // (side + 16)
     if shape != (1, 3, scale * side, scale * (side + 16)) or scale < 2:

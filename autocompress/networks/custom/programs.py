@@ -41,7 +41,7 @@ class Program(Builder):
     def of(cls, file: Path) -> Program:
         """That of a file; raises CheckpointError."""
         if not file.is_file():
-            raise CheckpointError(f"{file}: no such file")
+            raise CheckpointError(f"{file}: no such file; check the path")
         return cls(f"{re.sub(r'[^A-Za-z0-9_]', '_', file.stem)}_pt2", file.absolute(), _digest(file))
 
     @property

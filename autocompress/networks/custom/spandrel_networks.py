@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,9 +34,14 @@ class SpandrelClass(Builder):
     @override
     def callable(self) -> Callable[..., nn.Module]:
         if not self.module.startswith(PACKAGE):
-            raise InvalidInput(f"{self.module} is no module of spandrel's architectures")
+            raise InvalidInput(f"{self.module} is no module of spandrel's architectures; check the file that names it")
         build: Callable[..., nn.Module] = getattr(importlib.import_module(self.module), self.qualified)
         return build
+
+
+def has_spandrel() -> bool:
+    """Whether it is installed, and torchvision, which it needs."""
+    return all(importlib.util.find_spec(name) is not None for name in ("spandrel", "torchvision"))
 
 
 def spandrel_family(tensors: Weights) -> CustomFamily | None:

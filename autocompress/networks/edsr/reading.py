@@ -63,7 +63,7 @@ def _infer(weights: Weights, num_layer: int) -> EDSRConfig:
     num_block = 1 + max(_indices(r"body\.(\d+)\.", weights))
     stages = sorted(_indices(r"upsample\.(\d+)\.weight", weights))
     if 0 not in stages:
-        raise CheckpointError("this EDSR has no upsample.0.weight, so its scale cannot be told")
+        raise CheckpointError("this EDSR has no upsample.0.weight, but its scale is told by that")
     for stage in stages:
         shape = tuple(weights[f"upsample.{stage}.weight"].shape)
         if len(shape) != 4:

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from autocompress.errors import InvalidInput, RunError
 from autocompress.evaluation.scores import TO_TEACHER
-from autocompress.export.card import table
-from autocompress.export.files import export_file, writing_to
-from autocompress.export.formats import check_formats
+from autocompress.export.card import licence_of, table
+from autocompress.export.files import export_file, int8_of, writing_to
+from autocompress.export.formats import Wanted
+from autocompress.export.metadata import front_matter
 from autocompress.io import checkpoints
 from autocompress.names import Markdown, as_markdown
-from autocompress.networks import in_official_code
+from autocompress.networks import file_name, in_official_code
 from autocompress.search.results.columns import NETWORK
 from autocompress.search.results.front import LATENCIES, objective, pareto, pick, rows, students
+from autocompress.search.run.crops import crops_of, side_by_side
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.settings import Settings
 from autocompress.units import format_count, format_milliseconds
 
-PICK = "pick"
+PICK, README = "pick", "README.md"
 TIMED = (*LATENCIES.values(), "latency_on")
 LISTED = ("trial", "family", "config", "psnr_y", TO_TEACHER, "ssim_y", "flops", "params", "flops_share", *TIMED)
 
 
-def export_front(run: RunFolder, out: Path, formats: Sequence[str], half: bool = False) -> list[Path]:
+def export_front(run: RunFolder, out: Path, wanted: Wanted) -> list[Path]:
     """Export every student of the front, with index.json and README.md about them; returns the files of weights.
 
     Raises RunError where there is no front.
     """
-    check_formats(formats, half)
-    front = pareto(run)
-    best, exported = pick(front)["trial"], []
+    front, names = pareto(run), file_names(run)
+    best, exported, models = pick(front)["trial"], [], {}
     for row in rows(front):
-        files = _export(run, row, out, formats, half)
+        files = _export(run, row, names, out, wanted)
         listed = {key: row[key] for key in LISTED} | {"pick": row["trial"] == best}
+        if (int8 := int8_of(files)) is not None:
+            listed |= {"psnr_y_int8": int8["psnr_y"], "psnr_y_float32": int8["psnr_y_float32"]}
+        models[names[row["trial"]]] = checkpoints.read_json(files[0].with_suffix(".json"))
         listed["official_code"] = in_official_code(row["family"], row["config"])
-        exported.append(listed | {"files": [file.name for file in files], "card": f"{_name(row)}.md"})
+        exported.append(listed | {"files": [file.name for file in files], "card": f"{names[row['trial']]}.md"})
     config = run.config
     index = {
         "run": run.path.resolve().name,
@@ -50,17 +55,20 @@ def export_front(run: RunFolder, out: Path, formats: Sequence[str], half: bool =
         "pick": best,
         "students": exported,
     }
+    licence, note = licence_of(next(iter(models.values())).get("provenance", {}))
+    header = front_matter(models, licence, {Path(file).suffix for row in exported for file in row["files"]})
     with writing_to(out):
         checkpoints.write_json(out / "index.json", index)
-        checkpoints.write_text(out / "README.md", _readme(index, config.teacher.name))
+        checkpoints.write_text(
+            out / README, f"{header}\n\n{_readme(index, config.teacher.name)}\n## Licence\n\n{note}\n"
+        )
     return [out / file for row in exported for file in row["files"]]
 
 
-def export_trial(run: RunFolder, trial: str, out: Path, formats: Sequence[str], half: bool = False) -> list[Path]:
+def export_trial(run: RunFolder, trial: str, out: Path, wanted: Wanted) -> list[Path]:
     """Export the student of one trial, by its number or `pick`, on the front or not; RunError where it has none."""
-    check_formats(formats, half)
     if trial == PICK:
-        return _export(run, pick(pareto(run)), out, formats, half)
+        return _export(run, pick(pareto(run)), file_names(run), out, wanted)
     if not trial.isdecimal():
         raise InvalidInput(f"--trial is {trial!r}, but must be the number of a trial, or {PICK}")
     rows_by_trial = {row["trial"]: row for row in rows(students(run))}
@@ -69,27 +77,40 @@ def export_trial(run: RunFolder, trial: str, out: Path, formats: Sequence[str], 
             f"{run.path}: trial {int(trial)} has no student: there is no such trial, or it was not trained to its end; "
             f"these have: {', '.join(map(str, sorted(rows_by_trial))) or 'none yet'}"
         )
-    return _export(run, rows_by_trial[int(trial)], out, formats, half)
+    return _export(run, rows_by_trial[int(trial)], file_names(run), out, wanted)
 
 
-def _export(run: RunFolder, row: dict[str, Any], out: Path, formats: Sequence[str], half: bool) -> list[Path]:
-    settings = run.config.settings
+def file_names(run: RunFolder) -> dict[int, str]:
+    """What the files of each student are called, by trial; see `networks.file_name`.
+
+    Of students that differ in their training alone, the names have their trials, too.
+    """
+    found = {
+        student.trial: file_name(student.family, student.config, run.config.scale, student.flops)
+        for student in run.students()
+    }
+    times = Counter(found.values())
+    return {trial: name if times[name] == 1 else f"{name}-trial{trial}" for trial, name in found.items()}
+
+
+def _export(run: RunFolder, row: dict[str, Any], names: Mapping[int, str], out: Path, wanted: Wanted) -> list[Path]:
+    config, settings = run.config, run.config.settings
     known: dict[str, Any] = (
         {} if settings is None else {"provenance": {"command": Settings.from_dict(settings).command}}
     )
     known |= {key: row[key] for key in TIMED if row[key] is not None}
-    return export_file(Path(row["file"]), _name(row), out, formats, half=half, known=known)
-
-
-def _name(row: dict[str, Any]) -> str:
-    return f"trial-{row['trial']:04d}"
+    pieces = crops_of(run)
+    picture = None if pieces is None else side_by_side(pieces, run.trial(row["trial"]), config.teacher.name)
+    name = names[row["trial"]]
+    return export_file(Path(row["file"]), name, out, wanted, known=known, picture=picture)
 
 
 def _readme(index: dict[str, Any], teacher: str) -> str:
     bicubic, best = index["references"]["bicubic"], index["references"]["teacher"]
     students = index["students"]
     timed = {name: key for name, key in LATENCIES.items() if any(row[key] is not None for row in students)}
-    empty = [""] * (5 + len(timed))
+    of_int8 = any("psnr_y_int8" in row for row in students)
+    empty = [""] * (5 + len(timed) + of_int8)
     lines: list[Sequence[object]] = [("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *empty)]
     for row in students:
         lines.append(
@@ -97,6 +118,7 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
                 Markdown(f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}"),
                 *(column.text(row) for column in NETWORK),
                 *(format_milliseconds(row[key]) for key in timed.values()),
+                *([f"{row['psnr_y_int8']:.2f}"] if of_int8 else []),
                 "yes" if row["official_code"] else "no",
                 Markdown(", ".join(f"[{file}]({file})" for file in row["files"])),
             )
@@ -104,8 +126,11 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     counts = (format_count(best["flops"]), format_count(best["params"]))
     times = (format_milliseconds(best.get(key)) for key in timed.values())
     named = f"teacher {teacher}"
-    lines.append(("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, "", ""))
+    lines.append(
+        ("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, *[""] * (2 + of_int8))
+    )
     headings = ["trial", "student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher's FLOPs", *timed]
+    headings += ["PSNR-Y dB as int8"] * of_int8
     headings += ["official code", "files"]
     machines = "; ".join(sorted({row["latency_on"] for row in students if row["latency_on"] is not None}))
     measured = f"Milliseconds are for the same, measured on {machines}. " if timed else ""

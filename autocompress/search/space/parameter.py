@@ -130,7 +130,7 @@ def _parse_categorical(name: str, spec: Mapping[str, Any]) -> Parameter:
 def _check_keys(name: str, spec: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...]) -> None:
     for key in required:
         if key not in spec:
-            raise SpaceError(f"parameters.{name}.{key} is missing")
+            raise SpaceError(f"parameters.{name}.{key} is missing; add it")
     for key in spec:
         if key not in required + optional:
             keys = ", ".join(("type", *required, *optional))

@@ -182,7 +182,7 @@ def _check_names(family: Family, specs: Mapping[str, object]) -> None:
             close = difflib.get_close_matches(key[:LONGEST_NAME], allowed, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise SpaceError(
-                f"parameters.{cut(key)} is nothing that {family.name} can vary{hint} (it can: {', '.join(allowed)})"
+                f"parameters.{cut(key)} is nothing that {family.name} can vary{hint}; it can: {', '.join(allowed)}"
             )
     for count in family.counts:
         if count.field not in specs and not count.optional:
@@ -213,7 +213,9 @@ def _check_values(family: Family, parameter: Parameter) -> None:
         try:
             Recipe(**{parameter.name: value})  # type: ignore[arg-type]
         except TypeError as error:
-            raise SpaceError(f"parameters.{parameter.name} has the value {shown(value)} of a wrong type") from error
+            raise SpaceError(
+                f"parameters.{parameter.name} has the value {shown(value)} of a wrong type; give a number"
+            ) from error
 
 
 def _check_defaults(defaults: object, parameters: tuple[Parameter, ...]) -> None:
@@ -222,7 +224,7 @@ def _check_defaults(defaults: object, parameters: tuple[Parameter, ...]) -> None
     by_name = {parameter.name: parameter for parameter in parameters}
     for key, value in defaults.items():
         if key not in by_name:
-            raise SpaceError(f"defaults.{cut(key)} is no parameter of this space")
+            raise SpaceError(f"defaults.{cut(key)} is no parameter of this space; leave it out")
         if value not in by_name[key].values:
             values = cut(", ".join(map(str, by_name[key].values)), 200)
             raise SpaceError(f"defaults.{key} is {shown(value)}, but its values are {values}")

@@ -165,3 +165,34 @@ def test_a_search_from_the_command_line(call: Call, here: Path, photos: Path, li
         arguments = json.loads(file.with_suffix(".json").read_text())["config"]["arguments"]
         built = Code.parse("listed.py:Listed").build(arguments)
         built.load_state_dict(torch.load(file)["params"])
+
+
+EXPERTS = """
+import torch.nn.functional as F
+from torch import nn
+
+
+class Experts(nn.Module):
+    def __init__(self, feat=8, experts=2):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, feat, 3, padding=1), nn.Conv2d(feat, 12, 3, padding=1)
+        self.experts = nn.ModuleList(nn.Conv2d(feat, feat, 1) for _ in range(experts))
+
+    def forward(self, x):
+        y = self.first(x)
+        shares = y.mean((0, 2, 3)).softmax(0)
+        if self.training:
+            y = y + sum(expert(y) for expert in self.experts)
+        else:
+            y = y + sum(self.experts[int(index)](y) for index in range(len(self.experts)) if float(shares.sum()) > 0)
+        return F.pixel_shuffle(self.last(y), 2)
+"""
+
+
+def test_code_that_looks_at_values_is_tried_with_memory(here: Path) -> None:
+    (here / "experts.py").write_text(EXPERTS)
+    family = CustomFamily(Code.parse("experts.py:Experts"), {})
+    assert {count.field: values for count, values in family.values.items()} == {
+        "feat": (4, 5, 6, 7, 8),
+        "experts": (1, 2),
+    }

@@ -23,7 +23,7 @@ BAD = {
     ),
     "far from all": (
         changed("num_block", "depth"),
-        "parameters.depth is nothing that edsr can vary (it can: num_feat, ",
+        "parameters.depth is nothing that edsr can vary; it can: num_feat, ",
     ),
     "typo in spec": (
         changed("step: 8", "stepp: 8"),

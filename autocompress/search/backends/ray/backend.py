@@ -161,7 +161,7 @@ class RayBackend(Backend):
             return self._lose(worker, "its worker's process or node was lost", why=error)
         worker.awaited = None
         if isinstance(answer, str):
-            raise AutocompressError(f"a worker cannot begin {answer}")
+            raise AutocompressError(f"a worker cannot begin {answer}; mend that, and the same command goes on")
         if answer is None:
             worker.ready, worker.since = True, time.monotonic()
             self._not_ready = 0

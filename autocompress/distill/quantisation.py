@@ -1,0 +1,128 @@
+"""Students in int8: calibrated, scored beside float32, and, where that is asked for, trained to be rounded."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from typing_extensions import override
+
+from autocompress.compute.precision import Precision
+from autocompress.data.bank import PixelBank
+from autocompress.data.patches import Batch, PatchSampler
+from autocompress.data.sources import ImageSource
+from autocompress.distill.fake_quantisation import with_fake_quantisation, without_fake_quantisation
+from autocompress.distill.recipe import Recipe
+from autocompress.distill.training import Training
+from autocompress.evaluation.scores import evaluate, network_upscaler, pairs
+from autocompress.export.int8 import of_one_size, onnx_upscaler, quantised
+from autocompress.export.onnx_files import session_of
+from autocompress.networks import family_of
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.upscaling import Image
+
+CALIBRATED_ON = 64  # patches
+PATCH = 64  # LR pixels a side of these, or less where an image is smaller
+WORTH_REFINING = 0.1  # dB that are lost
+# Of the refinement: enough for the weights to find their places, at a rate that does not forget what they have learnt.
+RECIPE = Recipe(steps=600, optimizer="adam", learning_rate=4e-4, teacher_share=0.5)
+
+
+@dataclass(frozen=True)
+class Quantiser:
+    """Makes int8 files, calibrated on `train` and scored on `valid`; see `__call__`.
+
+    With `refine`, a network that loses more than WORTH_REFINING dB is trained to be rounded (see `fake_quantisation`),
+    from its weights, for `recipe`: it learns from itself in float32, which is at hand for every file, and from the
+    truth.
+    """
+
+    train: ImageSource
+    valid: ImageSource
+    refine: bool
+    log: Callable[[str], None]
+    precision: Precision
+    recipe: Recipe = RECIPE
+
+    def __call__(
+        self, network: SRNetwork, name: str, opset: int, shape: tuple[int, int] | None
+    ) -> tuple[bytes, dict[str, Any]]:
+        """The ONNX file, and what is told of it: its mean PSNR-Y in dB on the validation images, and how it was made.
+
+        It is told on stderr, too, what is lost. Raises ExportFailed where a network cannot be converted.
+        """
+        plain = family_of(network).for_export(network)
+        valid = list(pairs(self.valid))
+
+        def psnr(upscale: Callable[[Image], Image]) -> float:
+            return evaluate(upscale, valid, plain.scale, ["psnr_y"]).mean["psnr_y"]
+
+        patches = list(self.patches())
+        whole = psnr(network_upscaler(plain))
+        model = quantised(plain, patches, opset)
+        score, steps = psnr(onnx_upscaler(session_of(model))), 0
+        self.log(f"{name}: int8 has {score:.2f} dB, {score - whole:+.2f} of {whole:.2f} dB in float32")
+        if whole - score > WORTH_REFINING:
+            if self.refine:
+                self.log(f"{name}: training to be rounded, {self.recipe.steps} steps")
+                refined = quantised(self.refined(plain), patches, opset)
+                after = psnr(onnx_upscaler(session_of(refined)))
+                self.log(f"{name}: int8 has {after:.2f} dB, {after - whole:+.2f}, after that")
+                if after > score:
+                    model, score, steps = refined, after, self.recipe.steps
+            else:
+                self.log(f"{name}: --qat trains it to be rounded, which may bring some of that back")
+        if shape is not None:
+            model = of_one_size(model, plain.scale, shape)
+        told = {
+            "psnr_y": score,
+            "psnr_y_float32": whole,
+            "scored_on": self.valid.described,
+            "calibrated_on": self.train.described,
+            "refined_steps": steps,
+        }
+        return model, told
+
+    def patches(self) -> Iterator[Image]:
+        """Patches of the training images at LR, as many of each."""
+        generator = np.random.default_rng(0)
+        count = max(1, CALIBRATED_ON // len(self.train))
+        for index in generator.permutation(len(self.train))[:CALIBRATED_ON]:
+            lr = self.train.read(int(index)).lr
+            sides = [min(PATCH, side) for side in lr.shape[:2]]
+            for _ in range(count):
+                top, left = (int(generator.integers(0, lr.shape[axis] - sides[axis] + 1)) for axis in (0, 1))
+                yield lr[top : top + sides[0], left : left + sides[1]]
+
+    def refined(self, network: SRNetwork) -> SRNetwork:
+        """The network with the weights that it has after a training in which it is rounded, in float32."""
+        precision = replace(self.precision, dtype="float32")  # bf16 would round more than int8 does
+        sampler = _SelfTaught(
+            PixelBank.open(self.train),
+            patch_size=self.recipe.patch_size,
+            batch_size=self.recipe.batch_size,
+            seed=self.recipe.seed,
+            device=precision.device,
+            memory_format=precision.memory_format,
+        )
+        sampler.network = copy.deepcopy(network).requires_grad_(False)
+        precision.place(sampler.network)
+        training = Training(with_fake_quantisation(network), sampler, self.recipe, precision)
+        training.run_to(self.recipe.steps)
+        return without_fake_quantisation(training.student.cpu())
+
+
+class _SelfTaught(PatchSampler):
+    """Batches whose targets also have what a network makes of their LR patches, as `teacher`."""
+
+    network: SRNetwork
+
+    @override
+    def sample(self) -> Batch:
+        batch = super().sample()
+        with torch.no_grad():
+            return Batch(batch.lr, {**batch.targets, "teacher": self.network(batch.lr)})

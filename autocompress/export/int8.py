@@ -1,0 +1,102 @@
+"""Networks as ONNX files in int8: static quantisation by ONNX Runtime's own tools, calibrated on images."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autocompress.export.onnx_files import converted, quiet
+from autocompress.networks import family_of
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.upscaling import Image, Upscaler
+
+# What is quantised. The shift and scaling of images around a network, and its first convolution, stay in float32: they
+# cost next to nothing, and each 8-bit rounding of the image itself is lost in the result (benchmarks/int8.py).
+OPERATORS = ("Conv", "MatMul", "Relu", "PRelu", "LeakyRelu", "Add")
+LEVELS = 255
+
+
+def quantised(network: SRNetwork, images: Iterable[Image], opset: int) -> bytes:
+    """The ONNX file of a network in int8, for images (1, 3, H, W) of any size, as in `write_onnx`.
+
+    Weights are int8, with a scale for each channel; activations uint8, with the range that they have on `images`, each
+    uint8 (h, w, 3) at LR. Both are written as QDQ: QuantizeLinear and DequantizeLinear around float operators, which
+    runtimes fuse to integer ones. It is of the network as `Family.for_export` makes it. Raises ExportFailed where
+    PyTorch cannot convert it.
+    """
+    from onnx import load, load_from_string
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Images(CalibrationDataReader):  # type: ignore[misc] # the library is not typed
+        """Its `get_next` gives one input after the other, and None at the end."""
+
+        def __init__(self) -> None:
+            self._inputs = ({"lr": as_input(image)} for image in images)
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            return next(self._inputs, None)
+
+    whole = load_from_string(converted(network, family_of(network).for_export(network), opset))
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        given, prepared, result = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "int8"))
+        given.write_bytes(whole.SerializeToString())
+        quant_pre_process(given, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            result,
+            Images(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(OPERATORS),
+            nodes_to_exclude=_kept_whole(load(prepared).graph.node),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        model = load(result)
+    del model.metadata_props[:]
+    model.metadata_props.extend(whole.metadata_props)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def of_one_size(model: bytes, scale: int, shape: tuple[int, int]) -> bytes:
+    """The same for one image of `shape` (height, width) at LR."""
+    from onnx import load_from_string
+    from onnxruntime.tools.onnx_model_utils import make_input_shape_fixed
+
+    fixed = load_from_string(model)
+    make_input_shape_fixed(fixed.graph, "lr", [1, 3, *shape])
+    [sr] = fixed.graph.output
+    for dimension, size in zip(sr.type.tensor_type.shape.dim, (1, 3, *(scale * side for side in shape)), strict=True):
+        dimension.Clear()
+        dimension.dim_value = size
+    content: bytes = fixed.SerializeToString()
+    return content
+
+
+def onnx_upscaler(session: Any) -> Upscaler:
+    """An ONNX Runtime session for uint8 images (h, w, 3), each as a whole."""
+
+    def upscale(lr: Image) -> Image:
+        sr = session.run(["sr"], {"lr": as_input(lr)})[0][0]
+        result: Image = (sr.clip(0, 1) * LEVELS).round().astype(np.uint8).transpose(1, 2, 0)
+        return result
+
+    return upscale
+
+
+def as_input(lr: Image) -> NDArray[np.float32]:
+    """A uint8 image (h, w, 3) as (1, 3, h, w) in [0, 1]."""
+    return lr.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(LEVELS)
+
+
+def _kept_whole(nodes: Any) -> list[str]:
+    """The names of the first convolution, and of what is behind the last one."""
+    convolutions = [index for index, node in enumerate(nodes) if node.op_type == "Conv"]
+    return [node.name for node in (*nodes[: convolutions[0] + 1], *nodes[convolutions[-1] + 1 :])]
