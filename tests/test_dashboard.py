@@ -256,7 +256,9 @@ def test_only_its_own_names_are_answered(address: str, host: str, status: int) -
     assert ask(address, "GET", "/api/studies", Host=named) == status
 
 
-@pytest.mark.parametrize("origin", [None, "null", "http://rebound.example", "http://127.0.0.1:1", "http://localhost"])
+@pytest.mark.parametrize(
+    "origin", [None, "null", "http://rebound.example", "http://127.0.0.1:1", "http://localhost", "http://["]
+)
 def test_what_writes_must_come_from_its_own_pages(address: str, origin: str | None) -> None:
     host = urlsplit(address).netloc
     headers = {"Host": host} if origin is None else {"Host": host, "Origin": origin}
