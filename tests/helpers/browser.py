@@ -57,7 +57,7 @@ def open_pages(browser: Browser) -> Iterator[OpenPage]:
     yield opened
     for page in pages:
         page.close()
-    assert said == []
+    assert said == [], said
     assert len([url for url in requests if not url.startswith(("data:", "blob:"))]) == len(pages)
 
 
