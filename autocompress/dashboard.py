@@ -62,7 +62,7 @@ class Guard:
         if not self._is_ours(_name_of(host)):
             return _refuse(start_response, f"This is no name of this server: {host!r}. Give it with --host.")
         origin = environ.get("HTTP_ORIGIN", "")
-        if environ["REQUEST_METHOD"] not in READING and urlsplit(origin).netloc.lower() != host.lower():
+        if environ["REQUEST_METHOD"] not in READING and not _is_from(origin, host):
             return _refuse(start_response, f"What changes the study must come from its own pages, not {origin!r}.")
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
@@ -85,6 +85,14 @@ def _name_of(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
+
+
+def _is_from(origin: str, host: str) -> bool:
+    """Whether an Origin header, of which a page of any site may make anything, is that of a page of `host`."""
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
 
 
 def _refuse(start_response: Callable[..., Any], why: str) -> list[bytes]:

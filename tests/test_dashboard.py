@@ -34,7 +34,7 @@ from autocompress.cli import app
 from autocompress.dashboard import guarded
 from autocompress.errors import InvalidInput, RunError
 from autocompress.search import Outcome, RunFolder, Settings
-from autocompress.search.run.storage import STUDY_NAME, find_storage
+from autocompress.search.run.storage import find_storage
 from autocompress.search.space.budget import Budget
 
 Finished = tuple[RunFolder, Outcome, Recorder]
@@ -46,7 +46,7 @@ class Shown:
 
     def __init__(self, run: RunFolder) -> None:
         self.storage = find_storage(None, run).open(run)
-        self.study = optuna.load_study(study_name=STUDY_NAME, storage=self.storage)
+        self.study = optuna.load_study(study_name=None, storage=self.storage)
         self.trials = self.study.get_trials()
         self._attributes = self.storage.get_study_system_attrs(self.study._study_id)
         self._store = FileSystemArtifactStore(run.artifacts)
@@ -256,7 +256,9 @@ def test_only_its_own_names_are_answered(address: str, host: str, status: int) -
     assert ask(address, "GET", "/api/studies", Host=named) == status
 
 
-@pytest.mark.parametrize("origin", [None, "null", "http://rebound.example", "http://127.0.0.1:1", "http://localhost"])
+@pytest.mark.parametrize(
+    "origin", [None, "null", "http://rebound.example", "http://127.0.0.1:1", "http://localhost", "http://["]
+)
 def test_what_writes_must_come_from_its_own_pages(address: str, origin: str | None) -> None:
     host = urlsplit(address).netloc
     headers = {"Host": host} if origin is None else {"Host": host, "Origin": origin}
