@@ -26,7 +26,6 @@ from autocompress.data.embedded import embedded
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import scores_at_rungs
-from autocompress.search.run.storage import STUDY_NAME
 from autocompress.search.trial.quick_score import estimate_by_tiles
 
 BUDGET = 20e9
@@ -47,7 +46,7 @@ def main() -> None:
     seconds = time.perf_counter() - start
     run = RunFolder.existing(out)
     references = run.config.references
-    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database.absolute()}")
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{run.database.absolute()}")
     states = [trial.state.name for trial in study.get_trials(deepcopy=False)]
     scored = [trial for trial in study.get_trials(deepcopy=False) if 0 in scores_at_rungs(trial)]
     front = json.loads((out / "pareto.json").read_text())["students"]

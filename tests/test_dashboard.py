@@ -34,7 +34,7 @@ from autocompress.cli import app
 from autocompress.dashboard import guarded
 from autocompress.errors import InvalidInput, RunError
 from autocompress.search import Outcome, RunFolder, Settings
-from autocompress.search.run.storage import STUDY_NAME, find_storage
+from autocompress.search.run.storage import find_storage
 from autocompress.search.space.budget import Budget
 
 Finished = tuple[RunFolder, Outcome, Recorder]
@@ -46,7 +46,7 @@ class Shown:
 
     def __init__(self, run: RunFolder) -> None:
         self.storage = find_storage(None, run).open(run)
-        self.study = optuna.load_study(study_name=STUDY_NAME, storage=self.storage)
+        self.study = optuna.load_study(study_name=None, storage=self.storage)
         self.trials = self.study.get_trials()
         self._attributes = self.storage.get_study_system_attrs(self.study._study_id)
         self._store = FileSystemArtifactStore(run.artifacts)

@@ -55,7 +55,7 @@ SLOW = (  # by how they begin: a SwinIR is trained or shrunk, or many networks a
     "autocompress teacher train swinir",
     "autocompress search --budget-flops 30G --space edsr --space swinir",
 )
-FOREIGN_OPTIONS = {"--appendonly"}  # of other programs, in running text
+FOREIGN_OPTIONS = {"--appendonly", "--logdir"}  # of other programs, in running text
 ALL = [(page, command) for page in PAGES for command in commands(page)]
 RUN = list(dict.fromkeys(command for _, command in ALL if not command.startswith(tuple(NOT_RUN))))
 

@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autocompress.api._compare import compare as compare
     from autocompress.api._distill import Distilled as Distilled
     from autocompress.api._distill import distill as distill
     from autocompress.api._evaluate import Evaluation as Evaluation
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from autocompress.networks import load as load
 
 _MODULES = {
+    "compare": "api._compare",
     "Distilled": "api._distill",
     "distill": "api._distill",
     "Evaluation": "api._evaluate",
@@ -88,6 +90,7 @@ __all__ = [
     "Upscaled",
     "cache_entries",
     "clear_cache",
+    "compare",
     "describe_model",
     "describe_teacher",
     "distill",

@@ -119,16 +119,20 @@ class Result:
         import pandas as pd
 
         from autocompress.errors import RunError
-        from autocompress.search.results.front import cells, pick, rows
+        from autocompress.search.results.columns import NETWORK
+        from autocompress.search.results.front import pick, rows
 
         try:
             front = self.front
         except RunError:
             return None
         best = pick(front)["trial"]
-        headings = ("student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher")
-        lines = [(f"{row['trial']}{' *' * (row['trial'] == best)}", *cells(row)) for row in rows(front)]
-        html: str = pd.DataFrame(lines, columns=["trial", *headings]).to_html(index=False)
+        lines = [
+            (f"{row['trial']}{' *' * (row['trial'] == best)}", *(column.text(row) for column in NETWORK))
+            for row in rows(front)
+        ]
+        headings = ["trial", *(column.heading for column in NETWORK)]
+        html: str = pd.DataFrame(lines, columns=headings).to_html(index=False)
         return html
 
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocompress.api._modules import as_files
 from autocompress.api._result import Result
 from autocompress.search.options import OnJoin, Option
-from autocompress.search.settings import OPTIONS, Settings
+from autocompress.search.settings import OPTIONS, Log, Settings
 
 if TYPE_CHECKING:
-    from autocompress.search import Outcome, RunFolder
+    from autocompress.search import Outcome, RunFolder, SearchCallback
     from autocompress.terminal import Display
 
 OF_A_SESSION = tuple(each for each in OPTIONS if each.on_join is OnJoin.ITS_OWN)
 
 
-def search(*, progress: bool = True, **given: Any) -> Result:
+def search(*, progress: bool = True, callbacks: Sequence[Any] = (), **given: Any) -> Result:
     """Search for the best small networks within a budget; the same call again goes on where it stopped.
 
     Every keyword is the option of `autocompress search` of the same name; the defaults are the same too.
@@ -30,6 +30,7 @@ def search(*, progress: bool = True, **given: Any) -> Result:
     teacher and target may also be modules, any torch.nn.Module of (B, 3, H, W) to (B, 3, sH, sW); see docs/python.md.
     backend may also be an `autocompress.search.backends.base.Backend` of your own.
     progress: Tell on stderr how it goes: live on a terminal, in plain lines elsewhere.
+    callbacks: Objects of your own, each an `autocompress.search.SearchCallback`, that are told what happens.
 
     Raises InvalidInput for what cannot be used, before anything is written; StorageError and DiskFull for what failed
     in the middle, after which the same call goes on.
@@ -40,9 +41,11 @@ def search(*, progress: bool = True, **given: Any) -> Result:
     settings = Settings.read(given)
 
     from autocompress.search import search as run_search
+    from autocompress.search.callbacks import CallbackList
 
-    with _display(progress, settings) as display:
-        return written(*run_search(settings, display, backend=backend), settings.storage)
+    with _display(progress, settings) as display, _logged(settings) as logs:
+        callback = CallbackList((display, *logs, *callbacks))
+        return written(*run_search(settings, callback, backend=backend), settings.storage)
 
 
 def join(run: str | Path, *, progress: bool = True, **given: Any) -> Result:
@@ -72,7 +75,7 @@ def declare(call: Callable[..., Result], options: Iterable[Option]) -> None:
         inspect.Parameter(each.keyword, inspect.Parameter.KEYWORD_ONLY, default=each.usual, annotation=each.python)
         for each in options
     ]
-    ordered = sorted([*fixed, *keywords], key=lambda each: (each.kind, each.name == "progress"))
+    ordered = sorted([*fixed, *keywords], key=lambda each: (each.kind, each.name in ("progress", "callbacks")))
     call.__signature__ = own.replace(parameters=ordered)  # type: ignore[attr-defined]
     lines = [f"    {each.keyword}: {each.help}{(each.unset and f' None: {each.unset}.') or ''}" for each in options]
     call.__doc__ = (call.__doc__ or "").replace("    {options}", "\n".join(lines))
@@ -95,6 +98,19 @@ def written(run: RunFolder, outcome: Outcome, storage: str | None) -> Result:
     if not table.empty:
         write_report(ReportData.of(run, storage))
     return Result(run, outcome, storage)
+
+
+@contextmanager
+def _logged(settings: Settings) -> Iterator[Sequence[SearchCallback]]:
+    """The callbacks that `--log` asks for."""
+    if settings.log is Log.NONE:
+        yield ()
+        return
+
+    from autocompress.event_log import EventLog
+
+    with closing(EventLog.of(settings.folder)) as log:
+        yield (log,)
 
 
 def _display(progress: bool, settings: Settings) -> AbstractContextManager[Display]:

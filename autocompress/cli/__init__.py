@@ -15,6 +15,7 @@ import typer
 from autocompress import __version__
 from autocompress.cli import (
     cache,
+    compare,
     distill,
     evaluate,
     export,
@@ -49,7 +50,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (search, refine, runs, prune, distill, evaluate, export, upscale, models, teacher, spaces, cache):
+for _module in (
+    search,
+    refine,
+    runs,
+    compare,
+    prune,
+    distill,
+    evaluate,
+    export,
+    upscale,
+    models,
+    teacher,
+    spaces,
+    cache,
+):
     _module.register(app)
 
 

@@ -12,17 +12,10 @@ from autocompress.api import Evaluation
 from autocompress.cli.printing import Table, echo
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.evaluation.latency import Latency
-from autocompress.evaluation.scores import TO_TEACHER, Scores
+from autocompress.evaluation.scores import Scores
 from autocompress.networks import shape
-from autocompress.search.results.front import (
-    LATENCIES,
-    cells,
-    format_difference,
-    note_of_pick,
-    objective,
-    pick,
-    rows,
-)
+from autocompress.search.results.columns import columns_of, reference_rows
+from autocompress.search.results.front import note_of_pick, objective, pick, rows
 from autocompress.search.results.intervals import Intervals
 from autocompress.search.run.folder import RunFolder
 from autocompress.units import format_count, format_milliseconds
@@ -75,65 +68,25 @@ def show_front(run: RunFolder, front: pd.DataFrame, pick_line: str = "") -> None
     echo("\n" + "\n".join(lines))
 
 
-REFINED = ("before refining", "by refining", "steps more")
-
-
-def _refined(row: dict[str, Any]) -> tuple[str, ...]:
-    """The cells under REFINED: PSNR-Y before, its gain, and the steps."""
-    before = row["psnr_y_before"]
-    return () if before is None else (f"{before:.2f}", f"{row['psnr_y'] - before:+.2f}", str(row["refined_steps"]))
-
-
 def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
     """The front between bicubic and the (best) teacher; the pick is marked with a star."""
     config = run.config
     table = Table(title=f"Pareto front on {config.valid.images} validation images")
-    for heading in ("trial", "student"):
-        table.add_column(heading)
-    compared = ("of teacher", "over bicubic", "under teacher", "to the pick")
-    for heading in ("PSNR-Y dB", "SSIM-Y", "FLOPs", "params", *compared):
-        table.add_column(heading, justify="right", no_wrap=True)
-    timed = [(heading, column) for heading, column in LATENCIES.items() if front[column].notna().any()]
-    for heading, _ in timed:
-        table.add_column(heading, justify="right", no_wrap=True)
-    if timed:
+    table.add_column("trial")
+    columns = columns_of(front, config)
+    for column in columns:
+        numbers = column.number is not None
+        table.add_column(column.heading, justify="right" if numbers else "left", no_wrap=numbers)
+    if front["latency_on"].notna().any():
         table.add_caption("measured on " + "; ".join(sorted(front["latency_on"].dropna().unique())))
-    by_teacher = config.search.by_teacher
-    if by_teacher:
-        table.add_column("to its teacher dB", justify="right", no_wrap=True)
-    refined = bool(front["refined_steps"].any())
-    for heading in REFINED if refined else ():
-        table.add_column(heading, justify="right", no_wrap=True)
-    bicubic, teacher = config.references.bicubic, config.references.teacher
-    nearness = [""] * len(timed) + ([f"{bicubic.score:.2f}"] if by_teacher else [])
-    table.add_row("", "bicubic", f"{bicubic.psnr_y:.2f}", f"{bicubic.ssim_y:.4f}", *[""] * 6, *nearness, style="dim")
+    bicubic, teacher = reference_rows(config)
+    table.add_row("", *(column.text(bicubic) for column in columns), style="dim")
     best = pick(front)["trial"]
     for row in rows(front):
-        table.add_row(
-            f"{row['trial']}{' *' if row['trial'] == best else ''}",
-            *cells(row),
-            f"{row['gain_over_bicubic']:+.2f}",
-            f"{-row['loss_to_teacher']:.2f}",
-            "" if row["trial"] == best else format_difference(row["to_pick"], row["plus_minus"]),
-            *(format_milliseconds(row[column]) for _, column in timed),
-            *([f"{row[TO_TEACHER]:.2f}"] if by_teacher else ()),
-            *(_refined(row) if refined else ()),
-            style="bold" if row["trial"] == best else None,
-        )
-    table.add_row(
-        "",
-        f"teacher {shape(config.teacher.family, config.teacher.config)}",
-        f"{teacher.psnr_y:.2f}",
-        f"{teacher.ssim_y:.4f}",
-        format_count(teacher.flops),
-        format_count(teacher.params),
-        "100.0%",
-        f"{teacher.psnr_y - bicubic.psnr_y:+.2f}",
-        "",
-        "",
-        *(format_milliseconds(teacher.to_dict().get(column)) for _, column in timed),
-        style="dim",
-    )
+        is_pick = row["trial"] == best
+        trial = f"{row['trial']}{' *' * is_pick}"
+        table.add_row(trial, *(column.text(row) for column in columns), style="bold" if is_pick else None)
+    table.add_row("", *(column.text(teacher) for column in columns), style="dim")
     return table
 
 

@@ -6,6 +6,7 @@ onto 0..255); turned by an EXIF orientation (honoured). Colour profiles are igno
 super-resolution. Of a file with several pictures, the first is taken.
 """
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".jpeg": {"quality": 95, "subsampling": 0},
     ".webp": {"lossless": True},
 }
+_WEBP_QUALITY, _WEBP_QUALITY_SHRUNK = 95, 80
 _TIFF_BITS_PER_SAMPLE, _TIFF_PLANAR_CONFIGURATION = 258, 284
 
 
@@ -53,6 +55,21 @@ def png(image: NDArray[np.uint8]) -> bytes:
     """A PNG file's content of uint8 RGB (H, W, 3)."""
     content = BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(content, format="PNG", optimize=True)
+    return content.getvalue()
+
+
+def webp(image: NDArray[np.uint8], most: int) -> bytes:
+    """A WebP file's content of uint8 RGB (H, W, 3), to be looked at: near to lossless, or small where it is shrunk.
+
+    An image of more than `most` pixels is shrunk to about so many.
+    """
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    factor = math.sqrt(most / (picture.width * picture.height))
+    if factor < 1:
+        sides = (max(1, round(side * factor)) for side in picture.size)
+        picture = picture.resize((next(sides), next(sides)), Image.Resampling.LANCZOS)
+    content = BytesIO()
+    picture.save(content, format="WEBP", quality=_WEBP_QUALITY if factor >= 1 else _WEBP_QUALITY_SHRUNK, method=2)
     return content.getvalue()
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from autocompress.errors import ConfigError, shown
 from autocompress.io.package_files import Override
-from autocompress.networks.recipes import FamilyRecipe, PaperNumbers, Published
+from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.shrink.axes import AxisTable, groups_of
 from autocompress.shrink.density import Densities
 from autocompress.shrink.importance import norm_importance, taylor_importance
@@ -176,7 +176,6 @@ class Family(ABC):
     overrides: ClassVar[tuple[Override, ...]] = ()
     recipe: ClassVar[FamilyRecipe] = FamilyRecipe()
     presets: ClassVar[Mapping[str, Config]] = MappingProxyType({})  # networks that people know by a name
-    published: ClassVar[Mapping[str, Published]] = MappingProxyType({})
     derives_space: ClassVar[bool] = False  # what varies follows from a teacher, so no search space ships
     inits: ClassVar[tuple[Init, ...]] = tuple(Init)  # the ways in which its students may begin
     any_teacher: ClassVar[bool] = False  # whether its students may be of a teacher of another family, too

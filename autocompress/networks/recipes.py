@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,3 @@ class FamilyRecipe:
     prune_learning_rate: float = 0.1
     prune_steps: int = 800
     paper: PaperNumbers | None = None
-
-
-class Published(NamedTuple):
-    """A published x2 result, drawn in reports: FLOPs for 1280x720, and the mean PSNR-Y of Set5 and Set14 in dB."""
-
-    flops: float
-    psnr_y: float

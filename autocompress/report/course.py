@@ -7,8 +7,8 @@ from typing import Any
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
+from autocompress.report.figures import LIGHT, lay_out
 from autocompress.report.report_data import ReportData
-from autocompress.report.theme import LIGHT
 from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.units import format_duration
 
@@ -93,7 +93,6 @@ def _figure(x: list[Any], volumes: list[float], texts: list[str], title: str) ->
     figure.add_scatter(
         x=x, y=volumes, mode="lines", line=line, hovertext=texts, hoverinfo="text", meta={"colour": "front"}
     )
-    figure.update_xaxes(title=title, zeroline=False)
-    figure.update_yaxes(title="hypervolume", rangemode="tozero", zeroline=False)
-    figure.update_layout(template="none", margin={"l": 56, "r": 16, "t": 16, "b": 48}, showlegend=False)
+    lay_out(figure, title, "hypervolume")
+    figure.update_yaxes(rangemode="tozero")
     return figure

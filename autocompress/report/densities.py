@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from autocompress.io import checkpoints
 from autocompress.networks import family_of
 from autocompress.prune import Pruned
-from autocompress.report.figure_pages import figure_page
+from autocompress.report.figures import figure_page
 
 
 def write_densities(pruned: Pruned, name: str, path: Path) -> None:

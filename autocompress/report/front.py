@@ -11,15 +11,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from autocompress.evaluation.scores import TO_TEACHER, score_of
-from autocompress.networks import FAMILIES
-from autocompress.networks.downloadable import downloadable
-from autocompress.report.axis import Axis
+from autocompress.networks.downloadable import Downloadable, downloadable
+from autocompress.report.figures import LIGHT, Axis, lay_out
 from autocompress.report.report_data import ReportData
-from autocompress.report.theme import LIGHT
 from autocompress.search.results.front import LATENCIES, format_difference, rows, scores
+from autocompress.search.run.config import TeacherReference
 from autocompress.units import format_count, format_milliseconds
 
-SET5 = "Set5"  # its key in downloadable.json, and the name of its folder, which a run calls its images by
+IMAGES_OF = {"Set5": 5, "Set14": 14}  # the sets that others publish scores on: their folders' names, and their sizes
+FAR = 3.0  # times as costly as all students and the budget: a teacher from there on is drawn as a line
+ROOM = 0.08  # of the width or height of the picture, beside what is in it
 
 
 def front_figure(report: ReportData) -> go.Figure:
@@ -44,30 +45,51 @@ def front_figure(report: ReportData) -> go.Figure:
         x, y = [report.pick[axis.key]], [score_of(report.pick)]
         _draw(figure, f"pick: trial {report.pick['trial']}", x, y, "pick", star)
         figure.data[-1].update(customdata=[report.pick["trial"]], hovertext=[_text(report.pick)])
-    for name, teacher in report.teachers.items() if not report.by_teacher else ():  # it is infinitely near to itself
+    near, far = _teachers(report)
+    for name, teacher in near.items():
         diamond = {"size": 12, "symbol": "diamond", "color": LIGHT["teacher"]}
         _draw(figure, f"teacher {escape(name)}", [getattr(teacher, axis.key)], [teacher.psnr_y], "teacher", diamond)
         text = f"teacher {escape(name)}: {teacher.psnr_y:.2f} dB<br>{_costs(teacher.to_dict())}"
         figure.data[-1].update(hovertext=[text])
-    if report.has_published:
-        _draw_published(figure)
-        draw_downloadable(figure, shown=report.config.valid.name == SET5)
-    _draw_limits(figure, report)
-    lay_out(figure, axis, "PSNR-Y to the teacher, in dB" if report.by_teacher else "PSNR-Y in dB")
+    if networks := comparable(report):
+        draw_downloadable(figure, networks, report.config.valid.name)
+    _draw_limits(figure, report, far)
+    lay_out_front(figure, axis, "PSNR-Y to the teacher, in dB" if report.by_teacher else "PSNR-Y in dB")
     return figure
 
 
-def lay_out(figure: go.Figure, axis: Axis, score: str) -> None:
-    """Give a figure of scores over costs its axes, fonts and legend; `score` is the title of the vertical one."""
-    ticks = [digit * 10**power for power in axis.decades for digit in (1, 2, 5)]
+def _teachers(report: ReportData) -> tuple[dict[str, TeacherReference], dict[str, TeacherReference]]:
+    """The teachers to be drawn as points, and those as lines, by name: so costly that students would have no room."""
+    if report.by_teacher:  # it is infinitely near to itself
+        return {}, {}
+    axis = report.axis
+    costs = [*report.students[axis.key], getattr(report.config.search.budget, axis.budget) or 0]
+    most = FAR * max(costs)
+    near = {name: each for name, each in report.teachers.items() if getattr(each, axis.key) <= most}
+    return near, {name: each for name, each in report.teachers.items() if name not in near}
+
+
+def comparable(report: ReportData) -> list[tuple[Downloadable, float]]:
+    """Networks that can be downloaded, with their PSNR-Y where it is of the images that this run's students have."""
+    valid, search = report.config.valid, report.config.search
+    if report.axis.key != "flops" or report.config.scale != 2 or search.by_teacher:
+        return []
+    if IMAGES_OF.get(valid.name) != valid.images:
+        return []
+    return [(each, each.psnr_y[valid.name]) for each in downloadable() if valid.name in each.psnr_y]
+
+
+def lay_out_front(figure: go.Figure, axis: Axis, score: str) -> None:
+    """Give a figure with costs along a logarithmic axis its ticks, titles and legend."""
+    costs = [cost for trace in figure.data for cost in trace.x]
+    digits = (1, 2, 3, 5, 7) if max(costs) < 10 * min(costs) else (1, 2, 5)
+    ticks = [digit * 10**power for power in axis.decades for digit in digits]
+    lay_out(figure, axis.title, score)
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[axis.form(tick) for tick in ticks], tickangle=0)
-    figure.update_xaxes(title=axis.title, gridcolor=LIGHT["line"], zeroline=False)
-    figure.update_yaxes(title=score, gridcolor=LIGHT["line"], zeroline=False)
     figure.update_layout(
-        template="none",
-        font={"color": LIGHT["text"]},
-        legend={"orientation": "h", "y": -0.18, "yanchor": "top", "x": 0},
-        margin={"l": 60, "r": 16, "t": 30, "b": 48},
+        showlegend=True,
+        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},
+        margin={"l": 56, "r": 16, "t": 32, "b": 56},
     )
 
 
@@ -92,54 +114,36 @@ def _draw_stopped(figure: go.Figure, report: ReportData) -> None:
     figure.data[-1].update(visible="legendonly", hovertext=texts)
 
 
-def _draw_published(figure: go.Figure) -> None:
-    """Draw published results, hidden at first: of full trainings on DIV2K, scored on other images than the run's."""
-    marker = {"size": 11, "symbol": "square-open", "color": LIGHT["published"], "line": {"width": 2}}
-    results = (result for family in FAMILIES.values() for result in family.published.items())
-    published = dict(sorted(results, key=lambda result: result[1].flops))
-    x, y = [result.flops for result in published.values()], [result.psnr_y for result in published.values()]
-    _draw(figure, "published, on Set5 and Set14", x, y, "published", marker)
-    texts = [
-        f"{name}, as published: {psnr:.2f} dB, {format_count(flops)} FLOPs<br>"
-        "mean PSNR-Y of Set5 and Set14, x2, full training on DIV2K"
-        for name, (flops, psnr) in published.items()
-    ]
-    figure.data[-1].update(
-        visible="legendonly", hovertext=texts, mode="markers+text", text=list(published), textposition="bottom center"
-    )
-
-
-def draw_downloadable(figure: go.Figure, shown: bool) -> None:
-    """Draw networks that can be downloaded, as they scored on Set5; unless they are shown, the legend has them alone.
-
-    They were trained far longer than students of a search, each on other images.
-    """
+def draw_downloadable(figure: go.Figure, networks: list[tuple[Downloadable, float]], images: str) -> None:
+    """Draw networks that can be downloaded. They were trained far longer than students of a search."""
     marker = {"size": 10, "symbol": "triangle-up-open", "color": LIGHT["published"], "line": {"width": 2}}
-    networks = [network for network in downloadable() if SET5 in network.psnr_y]
-    x, y = [network.flops for network in networks], [network.psnr_y[SET5] for network in networks]
-    _draw(figure, "to download, on Set5", x, y, "published", marker)
+    x, y = [network.flops for network, _ in networks], [psnr for _, psnr in networks]
+    _draw(figure, "to download", x, y, "published", marker)
     texts = [
-        f"{escape(network.name)}: {network.psnr_y[SET5]:.2f} dB on Set5, x2, by our evaluation<br>"
+        f"{escape(network.name)}: {psnr:.2f} dB on {images}, x2, by our evaluation<br>"
         f"{format_count(network.flops)} FLOPs, {format_count(network.params)} parameters<br>{escape(network.source)}"
-        for network in networks
+        for network, psnr in networks
     ]
-    names = [network.name for network in networks]
+    names = [network.name for network, _ in networks]
     figure.data[-1].update(hovertext=texts, mode="markers+text", text=names, textposition="top center")
-    if not shown:
-        figure.data[-1].update(visible="legendonly")
 
 
-def _draw_limits(figure: go.Figure, report: ReportData) -> None:
-    """Draw lines for bicubic, with a little room below it, and for the budget."""
+def _draw_limits(figure: go.Figure, report: ReportData, far: dict[str, TeacherReference]) -> None:
+    """Draw lines for bicubic, with a little room below it, for teachers far away, and for the budget."""
     axis, bicubic = report.axis, report.references.bicubic.score
     budget = getattr(report.config.search.budget, axis.budget)
     best = scores(report.students).max() if report.by_teacher else report.references.teacher.psnr_y
-    below = 0.05 * (best - bicubic)
+    room = ROOM * (best - bicubic)
     line = {"line_width": 1.5, "line_color": LIGHT["muted"]}
-    figure.add_hline(y=bicubic, line_dash="dot", **line)
     note = {"showarrow": False, "yanchor": "bottom"}
-    figure.add_annotation(x=1, xref="paper", xanchor="right", y=bicubic, text=f"bicubic {bicubic:.2f} dB", **note)
-    figure.update_yaxes(autorangeoptions={"include": [bicubic - below]})
+    levels = {f"bicubic {bicubic:.2f} dB": bicubic}
+    for name, teacher in far.items():
+        named = "teacher" if len(report.teachers) == 1 else f"teacher {escape(name)}"
+        levels[f"{named} {teacher.psnr_y:.2f} dB, {axis.said(getattr(teacher, axis.key))}"] = teacher.psnr_y
+    for text, level in levels.items():
+        figure.add_hline(y=level, line_dash="dot", **line)
+        figure.add_annotation(x=0.01, xref="paper", xanchor="left", y=level, text=text, **note)
+    figure.update_yaxes(autorangeoptions={"include": [bicubic - room, best + room]})
     if budget is not None:
         figure.add_vline(x=budget, line_dash="dash", **line)
         text = f"budget {axis.said(budget)}"

@@ -1,55 +1,53 @@
-"""Learning curves: PSNR-Y over training steps, of the search's training and of the pieces of refinement after it."""
+"""Learning curves: PSNR-Y over training steps, of a run's students, and of a single training as a page of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
 
 import plotly.graph_objects as go
 
 from autocompress.evaluation.scores import score_of
+from autocompress.io import checkpoints
+from autocompress.report.figures import LIGHT, figure_page, lay_out
 from autocompress.report.report_data import ReportData
-from autocompress.report.theme import LIGHT
+from autocompress.search.run.record import scores_at_rungs
 from autocompress.search.run.student import StoredStudent
+
+Curve = Sequence[tuple[int, float, str]]  # steps in all, PSNR-Y in dB there, and for people what else is to say
 
 
 def learning_figure(report: ReportData) -> dict[str, go.Figure]:
-    """The figure `learning`, with a line for each student of the front; none where no scores on the way are known."""
+    """The figure `learning`, with a line for each trial that trained; none where no scores on the way are known."""
     figure = go.Figure()
-    usual = report.config.search.recipe["steps"]
-    for trial in report.front["trial"]:
-        student = report.stored[trial]
-        points = list(learning_curve(student, student.provenance.recipe.get("steps", usual)))
-        if len(points) < 2:
-            continue
-        texts = [f"trial {trial}: {psnr:.2f} dB after {step} steps{what}" for step, psnr, what in points]
-        colour = "pick" if report.pick is not None and report.pick["trial"] == trial else "front"
-        figure.add_scatter(
-            x=[step for step, _, _ in points],
-            y=[psnr for _, psnr, _ in points],
-            mode="lines+markers",
-            name=f"trial {trial}",
-            hovertext=texts,
-            hoverinfo="text",
-            line={"color": LIGHT[colour], "width": 1.5},
-            marker={"size": 6, "color": LIGHT[colour]},
-            meta={"colour": colour},
-        )
+    usual, start = report.config.search.recipe["steps"], report.references.bicubic.score
+    front = set(report.front["trial"])
+    curves = {trial.number: _stopped_curve(scores_at_rungs(trial)) for trial in report.stopped}
+    for number, student in report.stored.items():
+        curves[number] = list(learning_curve(student, student.provenance.recipe.get("steps", usual)))
+    for trial in sorted(curves, key=lambda number: (number in front, number)):  # the front is drawn last, above
+        colour = "other" if trial not in front else "front"
+        if report.pick is not None and report.pick["trial"] == trial:
+            colour = "pick"
+        # what is below bicubic before it trains, as random weights are, would leave no room for all else
+        shown = [point for point in curves[trial] if point[0] > 0 or point[1] >= start]
+        if len(shown) > 1:
+            _draw(figure, shown, f"trial {trial}", colour, 1 if colour == "other" else 2)
+            figure.data[-1].update(customdata=[trial] * len(shown), meta={"colour": colour, "trial": trial})
     if not figure.data:
         return {}
-    figure.update_xaxes(type="log", title="training steps", zeroline=False, gridcolor=LIGHT["line"])
-    figure.update_yaxes(title="PSNR-Y in dB", zeroline=False, gridcolor=LIGHT["line"])
-    figure.update_layout(template="none", margin={"l": 56, "r": 16, "t": 16, "b": 48}, showlegend=False)
+    lay_out(figure, "training steps", "PSNR-Y in dB")
     return {"learning": figure}
 
 
 def learning_curve(student: StoredStudent, own_steps: int) -> Iterator[tuple[int, float, str]]:
-    """Steps in all, PSNR-Y in dB there, and for people what of: of the rungs, the end, and of each piece.
+    """The curve of a student: before training, of the rungs, the end, and of each piece of its refinement.
 
     A piece begins from the best weights so far; one that was not kept is a point below the line of the others.
     """
     for step, psnr in sorted((student.provenance.scores or {}).items()):
-        if step > 0:
-            yield step, psnr, ""
+        yield step, psnr, ""
     yield own_steps, score_of(student.judged), ", as the search judged it"
     done = own_steps
     for number, piece in enumerate(student.provenance.refinements, 1):
@@ -57,3 +55,37 @@ def learning_curve(student: StoredStudent, own_steps: int) -> Iterator[tuple[int
             yield done + step, psnr, f", in piece {number} of its refinement"
         done += piece.steps
         yield done, piece.psnr_y, f", by piece {number} of its refinement{'' if piece.kept else ' (not kept)'}"
+
+
+def _stopped_curve(scores: dict[int, float]) -> Curve:
+    points = sorted(scores.items())
+    return [(step, psnr, ", where it was stopped" * (step == points[-1][0])) for step, psnr in points]
+
+
+def curve_figure(points: Sequence[tuple[int, float]], title: str) -> go.Figure:
+    """The learning curve of a single training: PSNR-Y in dB over steps."""
+    figure = go.Figure()
+    _draw(figure, [(step, psnr, "") for step, psnr in points], "", "front", 2)
+    lay_out(figure, "training steps", "PSNR-Y in dB")
+    figure.update_layout(title=escape(title), margin={"t": 64})
+    return figure
+
+
+def write_curve(path: Path, points: Sequence[tuple[int, float]], title: str) -> None:
+    """Write a page with the learning curve of a single training that needs no network, complete or not at all."""
+    checkpoints.write_text(path, figure_page(curve_figure(points, title), f"autocompress: {title}"))
+
+
+def _draw(figure: go.Figure, curve: Curve, name: str, colour: str, width: int) -> None:
+    prefix = f"{name}: " if name else ""
+    figure.add_scatter(
+        x=[step for step, _, _ in curve],
+        y=[psnr for _, psnr, _ in curve],
+        mode="lines+markers",
+        name=name,
+        hovertext=[f"{prefix}{psnr:.2f} dB after {step} steps{what}" for step, psnr, what in curve],
+        hoverinfo="text",
+        line={"color": LIGHT[colour], "width": width},
+        marker={"size": 6, "color": LIGHT[colour]},
+        meta={"colour": colour},
+    )

@@ -1,106 +1,58 @@
-"""The report of a run: one HTML file with its pictures, its script and its crops inside."""
+"""The report of a run: one HTML file with its figures, its script and its pictures inside."""
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
-from autocompress.errors import DiskFull, InvalidInput
-from autocompress.io import checkpoints
-from autocompress.networks import shape
-from autocompress.report.comparison import comparison
 from autocompress.report.course import growth_figures
-from autocompress.report.figure_pages import CONFIG, POLICY
-from autocompress.report.front import front_figure
+from autocompress.report.front import comparable, front_figure
 from autocompress.report.learning import learning_figure
+from autocompress.report.pictures import pictures, strip
+from autocompress.report.rendering import render, write_page
 from autocompress.report.report_data import ReportData
-from autocompress.report.theme import DARK, LIGHT, variables
-from autocompress.search.results.front import format_difference
+from autocompress.report.still import still
+from autocompress.search.results.columns import Column, Row, columns_of, reference_rows
 from autocompress.search.results.importances import MIN_TRIALS, importances
-from autocompress.units import format_count, format_duration, format_milliseconds
+from autocompress.units import format_count
 
-FOLDER = Path(__file__).parent
 SEEN = 0.02  # share of the time; phases with less are put together
 
 
 def write_report(report: ReportData, path: Path | None = None) -> Path:
     """Write report.html into the run folder, or to another `path`; returns its path; InvalidInput if it cannot be."""
-    path = report.run.path / "report.html" if path is None else path
-    try:
-        checkpoints.write_text(path, _page(report))
-    except DiskFull:
-        raise
-    except OSError as error:
-        raise InvalidInput(f"{path}: cannot be written to ({error.strerror}); give another file with --out") from error
-    return path
-
-
-@cache
-def _template() -> Template:
-    """The page's template, compiled once for a process."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": format_count, "duration": format_duration, "shape": _shape}
-    environment.filters["ms"] = format_milliseconds
-    environment.globals["difference"] = format_difference
-    return environment.get_template("page.html")
+    return write_page(report.run.path / "report.html" if path is None else path, _page(report))
 
 
 def _page(report: ReportData) -> str:
     axis, limit = report.axis, getattr(report.config.search.budget, report.axis.budget)
-    crops = comparison(report)
-    figures = {"front": front_figure(report)} | growth_figures(report) | learning_figure(report)
-    refined = bool(report.students["refined_steps"].any())
-    data = {
-        "figures": {name: json.loads(figure.to_json()) for name, figure in figures.items()},
-        "comparison": crops,
-        "config": CONFIG,
-    }
-    return _template().render(
+    front, images, best = front_figure(report), pictures(report), report.pick
+    return render(
+        "report.html",
+        ["report.js", "viewer.js", "start.js"],
+        {"front": front} | growth_figures(report) | learning_figure(report),
+        {"pictures": images, "pick": None if best is None else best["trial"]},
         report=report,
-        style=Markup(_part("style.css")),
-        light=Markup(variables(LIGHT)),
-        dark=Markup(variables(DARK)),
-        policy=Markup(POLICY),  # all of it ours
-        plotly=Markup(get_plotlyjs()),
-        script=Markup(_part("script.js")),
-        data=Markup(json.dumps(data).replace("<", "\\u003c")),  # no name in it ends the script's element
-        figures=figures.keys(),
-        crops=crops,
+        still=Markup(still(front)),
+        strip=None if best is None else strip(report, best["trial"]),
+        pictures=images,
         limit=None if limit is None else axis.said(limit),
-        timed=[(heading, "number") for heading in report.latencies],
-        refined=[("before refining", "number"), ("steps more", "number")] if refined else [],
-        nearness=[("to its teacher dB", "number")] if report.by_teacher else [],
+        by_teacher=report.by_teacher,
+        comparable=comparable(report),
+        refined=bool(report.students["refined_steps"].any()),
+        columns=[*columns_of(report.students, report.config), *_recipe_columns(report)],
+        references=reference_rows(report.config),
         sorted_by="FLOPs" if axis.key == "flops" else "PyTorch ms",
         facts=_facts(report),
         commands=_commands(report),
-        recipes=_recipes(report),
         importances=_importances(report),
         enough=MIN_TRIALS,
         times=_times(report),
     )
-
-
-def _part(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")
-
-
-def _shape(row: dict[str, Any]) -> str:
-    """A network's counts as a text."""
-    return shape(row["family"], row["config"])
 
 
 def _facts(report: ReportData) -> dict[str, str]:
@@ -119,6 +71,8 @@ def _facts(report: ReportData) -> dict[str, str]:
         "Trained on": str(config.train),
         "Scored on": f"{config.valid} (validation images), where bicubic has {report.references.bicubic.psnr_y:.2f} dB",
         "Training": f"{search.recipe['steps']} steps, started by {search.init}",
+        "Machine": config.machine or "not recorded by the version that made this run",
+        "Precision": f"{config.precision}; scores are always computed in float32",
         "Sampler": f"{search.sampler}, seed {search.seed}",
         "Trials": _trials(report),
         **({} if started is None else {"Started": time.strftime("%Y-%m-%d %H:%M", time.localtime(started))}),
@@ -155,14 +109,21 @@ def _commands(report: ReportData) -> dict[str, str]:
     }
 
 
-def _recipes(report: ReportData) -> dict[int, str]:
-    """By trial, the fields of the recipe that are not the same for all students."""
-    recipes = dict(zip(report.students["trial"].tolist(), report.students["recipe"].tolist(), strict=True))
-    keys = list(dict.fromkeys(key for recipe in recipes.values() for key in recipe if key != "seed"))
-    varied = [key for key in keys if len({repr(recipe.get(key)) for recipe in recipes.values()}) > 1]
-    return {
-        trial: " ".join(f"{key}={recipe[key]}" for key in varied if key in recipe) for trial, recipe in recipes.items()
-    }
+def _recipe_columns(report: ReportData) -> list[Column]:
+    """The fields of the recipe that are not the same for all students, in one column; none where there are none."""
+    recipes = report.students["recipe"].tolist()
+    keys = list(dict.fromkeys(key for recipe in recipes for key in recipe if key != "seed"))
+    varied = [key for key in keys if len({repr(recipe.get(key)) for recipe in recipes}) > 1]
+
+    def text(row: Row) -> str:
+        recipe = row.get("recipe", {})
+        return " ".join(f"{key}={_short(recipe[key])}" for key in varied if key in recipe)
+
+    return [Column("recipe", text)] if varied else []
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _importances(report: ReportData) -> list[dict[str, Any]]:

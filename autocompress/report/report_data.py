@@ -11,7 +11,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.errors import AutocompressError, RunError
-from autocompress.report.axis import AXES, Axis
+from autocompress.report.figures import AXES, Axis
 from autocompress.search.pareto import Point
 from autocompress.search.results.front import LATENCIES, note_of_pick, objective, pick, rows, students
 from autocompress.search.results.intervals import Intervals
@@ -68,11 +68,6 @@ class ReportData:
     def by_teacher(self) -> bool:
         """Whether PSNR to the teacher's images chooses."""
         return self.config.search.by_teacher
-
-    @property
-    def has_published(self) -> bool:
-        """Whether published results are drawn: they are for x2, over FLOPs, and to HR images."""
-        return self.axis.key == "flops" and self.config.scale == 2 and not self.by_teacher
 
     @property
     def latencies(self) -> dict[str, str]:
@@ -139,10 +134,15 @@ class ReportData:
         ]
 
     @property
+    def stopped(self) -> list[FrozenTrial]:
+        """The trials that were stopped at a rung."""
+        return [trial for trial in self.trials if trial.state == TrialState.PRUNED]
+
+    @property
     def last_scores(self) -> list[tuple[int, Point]]:
         """Of stopped trials: the step of the last score, and the score."""
-        stopped = [trial for trial in self.trials if trial.state == TrialState.PRUNED]
-        return [max(scores, key=lambda score: score[0]) for trial in stopped if (scores := points_at_rungs(trial))]
+        known = (points_at_rungs(trial) for trial in self.stopped)
+        return [max(scores, key=lambda score: score[0]) for scores in known if scores]
 
 
 def _end(trial: FrozenTrial) -> float:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 from autocompress.search.space.search_space import Candidate
 
 
@@ -64,3 +67,23 @@ class SearchCallback:
 
     def on_repeat_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         """It could not be trained again; another attempt may follow."""
+
+
+class CallbackList(SearchCallback):
+    """Several callbacks as one: each is called in turn."""
+
+    def __init__(self, callbacks: Iterable[SearchCallback]) -> None:
+        self.callbacks = tuple(callbacks)
+
+
+def _forwarding(name: str) -> Callable[..., None]:
+    def call(self: CallbackList, *given: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, name)(*given)
+
+    return call
+
+
+for _name in vars(SearchCallback):
+    if _name.startswith("on_"):
+        setattr(CallbackList, _name, _forwarding(_name))

@@ -87,6 +87,7 @@ def describe(context: TrialContext, search: SearchIdentity, storage: StudyStorag
             "optuna": optuna.__version__,
             "python": platform.python_version(),
         },
+        machine=str(Machine.here()),
     )
 
 

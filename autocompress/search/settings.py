@@ -64,6 +64,13 @@ class Score(StrEnum):
     TEACHER = "teacher"
 
 
+class Log(StrEnum):
+    """Where a search is logged to while it runs."""
+
+    NONE = "none"
+    TENSORBOARD = "tensorboard"
+
+
 class BackendName(StrEnum):
     """Where trials run."""
 
@@ -264,6 +271,13 @@ class Settings:
         "a file of the run",
         on_join=OnJoin.ITS_OWN,
         resumes=False,  # its address may be secret
+    )
+    log: Log = option(
+        Log.NONE,
+        choice(Log),
+        "Log the front and learning curves while it runs, into the run folder: tensorboard, or none.",
+        Panel.OUTPUT,
+        on_join=OnJoin.DEFAULT,
     )
     extend: bool = option(False, FLAG, "Go on in a run folder of another budget.", Panel.OUTPUT, resumes=False)
     overrides: tuple[tuple[str, float], ...] = ()  # values of `OVERRIDES` that are given, by name

@@ -252,7 +252,7 @@ def test_the_page_runs(
         for large, small in smaller.items():
             code = re.sub(large, small, code)
         exec(code, namespace)
-    assert len(blocks) == 8
+    assert len(blocks) == 10
     for file in ("models/index.json", "photo_x2.png", "mini.safetensors", "mini.json", "teacher.safetensors"):
         assert (tmp_path / file).is_file()
     assert "--budget-flops: 'plenty' is no amount; write a number >= 1 with" in capsys.readouterr().out

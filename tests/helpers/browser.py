@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 OpenPage = Callable[..., Page]
+PATIENCE = 180_000  # milliseconds: a busy machine draws slowly
 FRONT = "document.getElementById('figure-front')"
 
 
@@ -42,7 +43,8 @@ def open_pages(browser: Browser) -> Iterator[OpenPage]:
     pages: list[Page] = []
 
     def opened(path: Path, width: int = 1280, scheme: Any = "light") -> Page:
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page.set_default_timeout(PATIENCE)
         pages.append(page)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -55,7 +57,7 @@ def open_pages(browser: Browser) -> Iterator[OpenPage]:
     yield opened
     for page in pages:
         page.close()
-    assert said == []
+    assert said == [], said
     assert len([url for url in requests if not url.startswith(("data:", "blob:"))]) == len(pages)
 
 

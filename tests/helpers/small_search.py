@@ -10,7 +10,6 @@ from autocompress.compute.precision import Precision
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.search import Outcome, RunFolder, SearchCallback, Settings
-from autocompress.search.run.storage import STUDY_NAME
 from autocompress.search.space.search_space import Candidate
 
 SPACE = """
@@ -55,7 +54,7 @@ FinishedSearch = tuple[RunFolder, Outcome, Recorder]
 
 
 def trials_of(run: RunFolder) -> list[optuna.trial.FrozenTrial]:
-    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database}")
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{run.database}")
     trials = study.get_trials()
     study._storage.remove_session()
     study._storage._backend.engine.dispose()

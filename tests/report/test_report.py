@@ -1,6 +1,5 @@
 """The report in a browser: every control, both widths, both themes, no network."""
 
-import json
 import re
 import shlex
 import shutil
@@ -15,6 +14,7 @@ from helpers.browser import FRONT, OpenPage, column, open_pages
 from helpers.small_search import BUDGET, SPACE, run_search
 from playwright.sync_api import Browser, Page
 
+from autocompress.cli.tables import front_table
 from autocompress.report import ReportData, write_report
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import pareto, pick
@@ -79,7 +79,7 @@ def test_the_page_fits(page_of_width: Callable[[int], Page], width: int, scheme:
 def test_it_needs_no_network(varied: RunFolder) -> None:
     html = (varied.path / "report.html").read_text(encoding="utf-8")
     assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)\s*=\s*[\"']?(?:https?:)?//", html)
-    assert len(html) < 12e6
+    assert len(html) < 10e6
 
 
 def test_every_column_sorts_both_ways(page: Page, varied: RunFolder) -> None:
@@ -108,79 +108,206 @@ def test_front_only_leaves_the_front(page: Page, varied: RunFolder) -> None:
     assert len(column(page, 0)) == len(varied.students())
 
 
-def source(page: Page, name: str) -> str:
-    """Of an image that the browser could decode."""
-    page.wait_for_function(f"document.getElementById('{name}').naturalWidth > 0")
-    return page.locator(f"#{name}").get_attribute("src") or ""
+def source(page: Page, side: str) -> str:
+    """Of a picture that the browser could decode."""
+    picture = page.locator(f"#{side} .whole")
+    page.wait_for_function("one => one.naturalWidth > 0", arg=picture.element_handle())
+    return picture.get_attribute("src") or ""
+
+
+def layer(page: Page, side: str) -> str:
+    return page.locator(f"#{side}-layer").input_value()
 
 
 def test_a_student_is_chosen_in_the_list_the_table_and_the_picture(page: Page, varied: RunFolder) -> None:
     front = pareto(varied)["trial"].tolist()
     assert len(front) > 1
-    best = json.loads(page.locator("#student").evaluate("select => select.value"))
-    assert page.locator("#right-name").inner_text() == f"student, trial {best} →"
+    best, other = pick(pareto(varied))["trial"], front[0]
+    page.locator(f"tr[data-trial='{best}'] .link").click()
+    assert layer(page, "right") == f"trial {best}"
     seen = {source(page, "right")}
 
-    page.locator("#student").select_option(str(front[0]))
-    assert page.locator(".chosen").get_attribute("data-trial") == str(front[0])
+    page.locator("#right-layer").select_option(f"trial {other}")
+    assert page.locator(".chosen").get_attribute("data-trial") == str(other)
     seen.add(source(page, "right"))
     ring = page.evaluate(f"{FRONT}.data.at(-1).x[0]")
     assert ring == pareto(varied)["flops"].iloc[0]
 
-    page.locator(f"tr[data-trial='{best}'] .link").click()
-    assert page.locator("#student").input_value() == str(best)
-    page.locator(f"tr[data-trial='{front[0]}'] td").nth(3).click()
-    assert page.locator("#student").input_value() == str(front[0])
-    page.evaluate(f"{FRONT}.emit('plotly_click', {{points: [{{customdata: {best}}}]}})")
-    assert page.locator("#student").input_value() == str(best)
-    dominated = page.locator("#table tbody tr:not(.on-front)").first
-    dominated.click()
-    assert page.locator("#student").input_value() == str(best)
+    for figure in ("front", "learning"):
+        page.locator(f"tr[data-trial='{other}'] td").nth(3).click()
+        assert layer(page, "right") == f"trial {other}"
+        page.evaluate(f"find('figure-{figure}').emit('plotly_click', {{points: [{{customdata: {best}}}]}})")
+        assert layer(page, "right") == f"trial {best}"
     assert len(seen) == 2
 
 
-def test_what_it_is_compared_with_and_on_which_image(page: Page) -> None:
+def test_students_off_the_front_have_pictures_too(page: Page) -> None:
+    dominated = page.locator("#table tbody tr:not(.on-front)").first
+    trial = dominated.get_attribute("data-trial")
+    dominated.locator(".link").click()
+    assert layer(page, "right") == f"trial {trial}"
+    assert page.locator("#right").is_visible()
+
+
+def test_any_two_are_compared_on_any_image(page: Page, varied: RunFolder) -> None:
+    names = page.locator("#left-layer option").evaluate_all("all => all.map((one) => one.value)")
+    assert names == page.locator("#right-layer option").evaluate_all("all => all.map((one) => one.value)")
+    assert names[:2] == ["ground truth", "bicubic"]
+    assert names[2].endswith("it's <i>mine<i>.pth")  # as it is, not as HTML
+    assert names[3:] == [f"trial {student}" for student in ReportData.of(varied).students["trial"]]
     seen = set()
-    for group in ("others", "crops"):
-        buttons = page.locator(f"#{group} button")
-        assert buttons.count() == 3
-        for button in buttons.all():
-            button.click()
-            assert page.locator(f"#{group} [aria-pressed=true]").all_inner_texts() == [button.inner_text()]
-            seen.add(source(page, "left"))
-            other = page.locator("#others [aria-pressed=true]").inner_text()
-            assert page.locator("#left-name").inner_text() == f"← {other}"
-    assert "teacher" in page.locator("#others").inner_text()
-    assert "it's <i>mine<i>" in page.locator("#others").inner_text()  # as it is, not as HTML
-    assert len(seen) == 5  # one was seen in both
+    for name in names[:4]:
+        page.locator("#left-layer").select_option(name)
+        assert page.locator("#left-tag").inner_text().startswith(name)
+        seen.add(source(page, "left"))
+    images = page.locator("#images-list button")
+    assert images.count() == 3
+    for image in images.all():
+        image.click()
+        assert page.locator("#images-list [aria-pressed=true]").count() == 1
+        seen.add(source(page, "left"))
+    assert len(seen) == 6  # one was seen in both
+    left, right = layer(page, "left"), layer(page, "right")
+    page.locator("#swap").click()
+    assert (layer(page, "left"), layer(page, "right")) == (right, left)
+
+
+def test_each_image_has_the_psnr_of_both(page: Page, varied: RunFolder) -> None:
+    student = varied.students()[0]
+    assert student.psnr_y_by_image is not None
+    page.locator("#left-layer").select_option("bicubic")
+    page.locator("#right-layer").select_option(f"trial {student.trial}")
+    bicubic = []
+    for button in page.locator("#images-list button").all():
+        name = button.locator("b").inner_text()
+        left, right = (float(psnr) for psnr in button.locator("small").inner_text().split(" | "))
+        assert right == pytest.approx(student.psnr_y_by_image[name], abs=0.006)
+        bicubic.append(left)
+    assert sum(bicubic) / len(bicubic) == pytest.approx(varied.config.references.bicubic.psnr_y, abs=0.006)
 
 
 def clip(page: Page) -> float:
-    text = page.locator("#right").evaluate("image => getComputedStyle(image).clipPath")
+    text = page.locator("#right").evaluate("side => getComputedStyle(side).clipPath")
     return float(re.findall(r"([\d.]+)%", text)[-1])
+
+
+def drag(page: Page, what: str, across: float) -> None:
+    """By a share of the stage's width."""
+    target, stage = page.locator(what).bounding_box(), page.locator("#stage").bounding_box()
+    assert target is not None
+    assert stage is not None
+    x, y = target["x"] + target["width"] / 2, stage["y"] + stage["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + across * stage["width"], y, steps=2)
+    page.mouse.up()
 
 
 @pytest.mark.parametrize("width", [360, 1280])
 def test_the_line_moves_by_mouse_and_keys(page_of_width: Callable[[int], Page], width: int) -> None:
     page = page_of_width(width)
-    assert clip(page) == 50
     slider = page.locator("#position")
+    slider.fill("50")
     slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
-    page.mouse.up()
+    assert clip(page) == 50
+    drag(page, "#handle", -0.25)
     assert clip(page) == pytest.approx(25, abs=1.5)
-    handle = page.locator(".handle").bounding_box()
-    assert handle is not None
-    assert handle["x"] == pytest.approx(box["x"] + clip(page) / 100 * box["width"], abs=2)
     before = clip(page)
     slider.press("ArrowRight")
     assert clip(page) == before + 1
     slider.press("Home")
     assert clip(page) == 0
+    slider.fill("50")
+
+
+def where(page: Page) -> list[float]:
+    """The zoom, and where the image's corner is; the same of both sides."""
+    found = [page.locator(f"#{side} .world").evaluate("world => world.style.transform") for side in ("left", "right")]
+    assert found[0] == found[1]
+    x, y, zoom = re.findall(r"-?[\d.]+(?:e-\d+)?", found[0])
+    return [float(zoom), float(x), float(y)]
+
+
+def test_both_pictures_are_zoomed_and_moved_together(page: Page) -> None:
+    page.locator("#zoom-whole").click()
+    whole = where(page)
+    page.locator("#zoom-in").click()
+    page.locator("#zoom-in").click()
+    page.locator("#zoom-in").click()
+    larger = where(page)
+    assert larger[0] == pytest.approx(whole[0] * 1.5**3, rel=0.01)
+    drag(page, "#left-tag", 0.1)
+    assert where(page)[1] > larger[1]
+    page.locator("#stage").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("0")
+    assert where(page) == whole
+    page.locator("#stage").dblclick(position={"x": 20, "y": 20})
+    assert where(page)[0] == pytest.approx(2 * whole[0], rel=0.01)
+    page.locator("#zoom-piece").click()
+    assert page.locator("#zoom-piece").get_attribute("aria-pressed") == "true"
+
+
+def test_the_error_map_is_black_where_pictures_are_equal(page: Page) -> None:
+    bright = """async () => {
+        const canvas = document.querySelector('#errors .whole');
+        await drawErrors();
+        const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+        copy.drawImage(canvas, 0, 0);
+        const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+        return data.some((value, index) => index % 4 !== 3 && value > 60);
+    }"""
+    page.locator("#show-errors").click()
+    for name, expected in (("ground truth", False), ("bicubic", True)):
+        page.locator("#left-layer").select_option("ground truth")
+        page.locator("#right-layer").select_option(name)
+        assert page.evaluate(bright) is expected
+    assert page.locator("#error-scale").is_visible()
+    page.locator("#show-errors").click()
+    assert page.locator("#handle").is_visible()
+
+
+def test_without_scripts_there_is_a_picture_and_a_table(browser: Browser, varied: RunFolder) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto((varied.path / "report.html").absolute().as_uri())
+    points = page.locator("#figure-front .still circle")
+    assert points.count() > len(varied.students())
+    assert page.locator(".strip").is_visible()
+    assert page.locator("#table tbody tr").count() == len(varied.students())
+    assert not page.locator("#viewer").is_visible()
+    assert not page.locator("[data-copy]").first.is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_the_table_shows_its_last_column(page_of_width: Callable[[int], Page], width: int) -> None:
+    page = page_of_width(width)
+    for cell in page.locator("#table tbody tr:first-child > *").all():
+        box = cell.bounding_box()
+        assert box is None or box["x"] + box["width"] <= width
+    scrolls = page.locator(".scrolls").evaluate("one => one.scrollWidth - one.clientWidth")
+    assert scrolls <= 1
+
+
+def test_the_front_and_the_pictures_come_first(page: Page) -> None:
+    for what in ("#figure-front", "#stage", "#images-list"):
+        box = page.locator(what).bounding_box()
+        assert box is not None
+        top = page.evaluate("scrollY") + box["y"]
+        assert top + box["height"] <= 900
+
+
+def test_columns_and_signs_are_those_of_the_terminal(page: Page, varied: RunFolder) -> None:
+    front = pareto(varied)
+    table = front_table(varied, front)
+    headings = [heading.strip() for heading in page.locator("#table thead th").all_inner_texts()]
+    own = [str(column.header) for column in table.columns]
+    assert headings[: len(own)] == own
+    cells = page.locator(f"tr[data-trial='{front['trial'].iloc[0]}'] td").all_inner_texts()
+    expected = [list(column.cells)[1] for column in table.columns[1:]]
+    assert cells[: len(expected)] == expected
+    assert cells[own.index("under teacher") - 1].startswith("-")
 
 
 def test_the_theme_follows_the_system(open_page: OpenPage, varied: RunFolder) -> None:

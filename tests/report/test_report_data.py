@@ -22,9 +22,9 @@ from typer.testing import CliRunner
 from autocompress.cli import app
 from autocompress.errors import RunError
 from autocompress.export.formats import Format, Wanted
-from autocompress.networks.downloadable import downloadable
 from autocompress.report import ReportData, front_figure, write_report
 from autocompress.report.course import growth_figures
+from autocompress.report.pictures import pictures
 from autocompress.search import RunFolder
 from autocompress.search.results.export import export_trial
 from autocompress.search.results.front import pareto, pick
@@ -59,11 +59,14 @@ def test_names_are_text_and_nothing_else(copied: RunFolder, open_page: OpenPage)
     (copied.path / "config.json").write_text(json.dumps(config))
     index = copied.path / "crops" / "crops.json"
     crops = json.loads(index.read_text())
+    crops["psnr_y"][TROUBLE] = crops["psnr_y"].pop(crops["names"][1])
     crops["names"][1] = crops["crops"][0]["image"] = TROUBLE
     index.write_text(json.dumps(crops))
     page = open_page(write_report(ReportData.of(copied)))
-    assert page.locator("#others button").nth(1).inner_text() == f"teacher {TROUBLE}"
-    assert page.locator("#crops button").inner_text() == TROUBLE
+    assert page.locator("#left-layer option").nth(2).inner_text() == f"teacher {TROUBLE}"
+    assert page.locator("#images-list b").inner_text() == TROUBLE
+    page.locator("#left-layer").select_option(index=2)
+    assert page.locator("#left-tag").inner_text().startswith(f"teacher {TROUBLE}")
     assert TROUBLE in page.locator(".lead").inner_text()
     assert page.locator("img[src=x]").count() == 0
 
@@ -76,28 +79,36 @@ def test_the_front_and_what_it_is_seen_against(finished: FinishedSearch) -> None
     for text, config in zip(drawn["front"].hovertext, table["config"], strict=True):
         assert all(f"{key} {value}" in text for key, value in config.items())
         assert "learning_rate" in text
-    (published,) = (trace for name, trace in drawn.items() if name.startswith("published"))
-    assert published.visible == "legendonly"
-    assert list(published.text) == ["EDSRmini", "SwinIRmini", "SwinIR-S", "EDSR-baseline"]
-    assert any(name.startswith("teacher ") for name in drawn)
-    others = drawn["to download, on Set5"]
-    assert others.visible == "legendonly"
-    assert list(others.x) == sorted(others.x)
-    assert (others.text[0], others.y[0], others.x[0]) == ("ECBSR-M4C16", 37.17, 2.62e9)
-    assert len(others.hovertext) == len(downloadable())
+    notes = [note.text for note in front_figure(ReportData.of(run)).layout.annotations]
+    assert any(name.startswith("teacher ") for name in drawn) or any(note.startswith("teacher ") for note in notes)
+    assert not any(name.startswith("to download") for name in drawn)
 
 
-def test_networks_to_download_are_seen_at_once_where_the_run_was_scored_on_set5(copied: RunFolder) -> None:
+def test_a_teacher_far_away_is_a_line_that_leaves_room_for_students(copied: RunFolder) -> None:
     config = copied.config.to_dict()
-    config["valid"]["name"] = "Set5"
+    for branch in config["branches"].values():
+        branch["teacher"] |= {"flops": 10**15, "psnr_y": 55.0}
     (copied.path / "config.json").write_text(json.dumps(config))
-    assert traces(copied)["to download, on Set5"].visible is None
+    figure = front_figure(ReportData.of(copied))
+    assert max(max(trace.x) for trace in figure.data) < 10**15
+    assert "teacher 55.00 dB, 1000T FLOPs" in [note.text for note in figure.layout.annotations]
 
 
-def test_published_points_are_of_x2_alone(copied: RunFolder) -> None:
-    config = copied.config.to_dict() | {"scale": 4}
+@pytest.mark.parametrize(
+    ("name", "images", "scale", "seen"), [("Set5", 5, 2, 16), ("Set5", 4, 2, 0), ("Set5", 5, 4, 0)]
+)
+def test_networks_to_download_are_seen_where_the_same_images_scored_them(
+    copied: RunFolder, name: str, images: int, scale: int, seen: int
+) -> None:
+    config = copied.config.to_dict() | {"scale": scale}
+    config["valid"] |= {"name": name, "images": images}
     (copied.path / "config.json").write_text(json.dumps(config))
-    assert not any(name.startswith(("published", "to download")) for name in traces(copied))
+    others = traces(copied).get("to download")
+    assert (0 if others is None else len(others.x)) == seen
+    if others is not None:
+        assert list(others.x) == sorted(others.x)
+        assert (others.text[0], others.y[0], others.x[0]) == ("ECBSR-M4C16", 37.17, 2.62e9)
+        assert "trained far longer" in page_of(copied)
 
 
 def test_the_hypervolume_never_falls(copied: RunFolder) -> None:
@@ -178,18 +189,48 @@ def test_without_crops(copied: RunFolder, open_page: OpenPage) -> None:
     shutil.rmtree(copied.path / "crops")
     assert "kept none" in page_of(copied)
     page = open_page(copied.path / "report.html", 360)
-    assert page.locator("#comparison").count() == 0
+    assert page.locator("#viewer").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_without_a_student_s_crops(copied: RunFolder, open_page: OpenPage) -> None:
     first = pareto(copied)["trial"].iloc[0]
-    for file in copied.trial(first).glob("crop-*.png"):
+    for file in copied.trial(first).glob("crop-*"):
         file.unlink()
     page = open_page(write_report(ReportData.of(copied)))
-    page.locator("#student").select_option(str(first))
-    assert page.locator(".missing").is_visible()
-    assert not page.locator("#right").is_visible()
+    assert f"trial {first}" not in page.locator("#right-layer option").all_inner_texts()
+    page.evaluate(f"find('figure-front').emit('plotly_click', {{points: [{{customdata: {first}}}]}})")
+    assert page.locator(".chosen").get_attribute("data-trial") == str(first)
+
+
+def test_a_run_of_an_older_version_has_its_pieces_alone(copied: RunFolder, open_page: OpenPage) -> None:
+    index = copied.path / "crops" / "crops.json"
+    content = json.loads(index.read_text())
+    del content["psnr_y"]
+    for crop in content["crops"]:
+        del crop["image_height"], crop["image_width"]
+    index.write_text(json.dumps(content))
+    for file in copied.path.rglob("*.webp"):
+        file.unlink()
+    config = json.loads((copied.path / "config.json").read_text())
+    del config["machine"]
+    (copied.path / "config.json").write_text(json.dumps(config))
+    page = open_page(write_report(ReportData.of(copied)))
+    assert page.locator("#right").is_visible()
+    assert page.locator("#left-tag").inner_text() == "bicubic"
+    assert "not recorded" in page.locator(".facts").inner_text()
+
+
+def test_what_is_too_large_is_left_out(copied: RunFolder) -> None:
+    report = ReportData.of(copied)
+    whole = pictures(report)
+    assert whole is not None
+    assert whole["left_out"] == {"images": 0, "students": 0}
+    smaller = pictures(report, limit=1)
+    assert smaller is not None
+    off = len(report.students) - len(report.front)
+    assert smaller["left_out"]["students"] == off > 0
+    assert set(smaller["students"]) == {f"trial {trial}" for trial in report.front["trial"]}
 
 
 @pytest.mark.parametrize("storage", [None, "sqlite:////not/there/study.db", "postgresql://me:***@nowhere/studies"])
@@ -200,6 +241,7 @@ def test_without_the_study(copied: RunFolder, open_page: OpenPage, storage: str 
     text = page_of(copied)
     assert text.count("for want of the study: ") == 3
     assert 'id="figure-front"' in text
+    assert 'class="still"' in text
     assert 'id="figure-trials"' not in text
     if storage is None:  # the others differ from it in what they say only
         assert open_page(copied.path / "report.html").locator("#figure-trials").count() == 0
@@ -210,7 +252,7 @@ def test_with_one_student(copied: RunFolder, open_page: OpenPage) -> None:
         folder.unlink()
     page = open_page(write_report(ReportData.of(copied)))
     assert len(column(page, 0)) == 1
-    assert page.locator("#student option").count() == 1
+    assert page.locator("#right-layer optgroup").last.locator("option").count() == 1
 
 
 def test_with_all_students_over_the_budget(copied: RunFolder, open_page: OpenPage) -> None:

@@ -8,8 +8,8 @@ from helpers.small_search import FinishedSearch
 from playwright.sync_api import Browser
 
 from autocompress.report import ReportData, write_report
-from autocompress.report.figure_pages import POLICY, figure_page
-from autocompress.report.learning_curve import write_curve
+from autocompress.report.figures import POLICY, figure_page
+from autocompress.report.learning import write_curve
 
 REPORT = Path(__file__).parents[2] / "autocompress/report"
 
@@ -53,5 +53,5 @@ def test_no_button_or_link_leads_elsewhere(page: Path, browser: Browser) -> None
 
 def test_pages_are_written_in_one_place() -> None:
     """Else one of them would lack what the others are told."""
-    assert [file.name for file in REPORT.glob("*.py") if ".to_html(" in file.read_text()] == ["figure_pages.py"]
-    assert "...data.config" in (REPORT / "script.js").read_text()
+    assert [file.name for file in REPORT.glob("*.py") if ".to_html(" in file.read_text()] == ["figures.py"]
+    assert "...data.config" in (REPORT / "figures.js").read_text()

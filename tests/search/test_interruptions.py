@@ -17,7 +17,6 @@ from autocompress.errors import RunError, StorageError, TrainingDiverged
 from autocompress.report import ReportData
 from autocompress.search import Outcome, RunFolder, SearchCallback, Settings
 from autocompress.search.results.front import pareto, students
-from autocompress.search.run.storage import STUDY_NAME
 from autocompress.search.stopping import NoStopping
 
 
@@ -96,7 +95,7 @@ def test_an_interrupted_trial_is_trained_as_it_would_have_been(
 
 def test_a_trial_that_a_killed_search_left_running_is_tried_again(settings: Callable[..., Settings]) -> None:
     run, _ = run_search(settings(trials=2))
-    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database}")
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{run.database}")
     asked = study.ask()  # the third start, as a killed search would have
     kept = {
         "num_feat": asked.suggest_int("num_feat", 2, 8, step=2),
@@ -118,7 +117,7 @@ def test_a_trial_that_a_killed_search_left_running_is_tried_again(settings: Call
 def test_a_trial_killed_before_it_had_all_parameters_is_no_trouble(settings: Callable[..., Settings]) -> None:
     wanted = settings(trials=9, steps=1)
     run, _ = run_search(settings(trials=8, steps=1))
-    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database}")
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{run.database}")
     study.ask().suggest_int("num_feat", 8, 8)  # with two blocks this would be over the budget
     study.ask()
     study._storage.remove_session()
@@ -131,7 +130,7 @@ def test_a_trial_killed_before_it_had_all_parameters_is_no_trouble(settings: Cal
 
 def test_a_trial_killed_after_its_student_was_written_is_complete(settings: Callable[..., Settings]) -> None:
     run, _ = run_search(settings(trials=1))
-    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database}")
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{run.database}")
     asked = study.ask()
     asked.suggest_int("num_feat", 2, 8, step=2)
     study._storage.remove_session()

@@ -21,7 +21,6 @@ from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import pareto, students
 from autocompress.search.results.status import status
-from autocompress.search.run.storage import STUDY_NAME
 from autocompress.search.space import latencies
 from autocompress.search.space.cost import LATENCY_MS
 
@@ -75,7 +74,7 @@ def test_trials_are_weighed_by_what_was_measured(wanted: Make, measured: Measure
         if trial.state == TrialState.COMPLETE:
             assert trial.values == objectives(run, trial.number)
             assert trial.values[1] == trial.user_attrs[LATENCY_MS]
-    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{run.database}")
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{run.database}")
     assert study.metric_names == ["PSNR-Y (dB)", "latency (ms)"]
     study._storage.remove_session()
     study._storage._backend.engine.dispose()

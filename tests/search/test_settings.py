@@ -18,7 +18,7 @@ from autocompress import api
 from autocompress.cli import app
 from autocompress.errors import InvalidInput
 from autocompress.search.options import Option
-from autocompress.search.settings import OPTIONS, OVERRIDES, BackendName, SamplerName, Settings
+from autocompress.search.settings import OPTIONS, OVERRIDES, BackendName, Log, SamplerName, Settings
 from autocompress.search.space.budget import Budget, Objective
 from autocompress.shrink.init import Init
 
@@ -58,6 +58,7 @@ def any_settings(draw: st.DrawFn) -> Settings:
         scale=maybe(st.integers(2, 4)),
         skip_bad_images=draw(st.booleans()),
         init=draw(st.sampled_from(Init)),
+        log=draw(st.sampled_from(Log)),
         prune=draw(st.booleans()),
         objective=Objective.LATENCY if latency else Objective.FLOPS,
         sampler=draw(st.sampled_from(SamplerName)),
@@ -106,7 +107,7 @@ def test_nothing_else_is_an_option() -> None:
     keywords = [option.keyword for option in OPTIONS]
     fields = [option.field for option in OPTIONS if option not in OVERRIDES]
     assert [field.name for field in dataclasses.fields(Settings)] == [*fields, "overrides"]
-    assert [*inspect.signature(api.search).parameters] == [*keywords, "progress"]
+    assert [*inspect.signature(api.search).parameters] == [*keywords, "progress", "callbacks"]
     assert [parameter.name for parameter in COMMAND.params] == [*keywords, "join", "quiet"]
     assert Settings(budget_flops=1).to_dict().keys() == {option.field for option in OPTIONS}
 

@@ -35,7 +35,7 @@ from autocompress.networks.edsr.network import (
 )
 from autocompress.networks.edsr.projection import Projection, analyse
 from autocompress.networks.folding import FoldedTail, fold
-from autocompress.networks.recipes import FamilyRecipe, PaperNumbers, Published
+from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.weights import with_weights
 from autocompress.shrink.axes import AxisTable
 from autocompress.shrink.density import Densities, channels, joined, kept, within
@@ -67,7 +67,6 @@ class EDSRFamily(Family):
     )
     # Of Jiang et al. 2024 (arXiv 2401.00523), as released: there it has a residual scaling of 2.
     presets = MappingProxyType({"edsrmini": EDSRConfig(2, num_feat=16, num_block=8, res_scale=2.0)})
-    published = MappingProxyType({"EDSRmini": Published(11.65e9, 35.44), "EDSR-baseline": Published(316.25e9, 35.78)})
 
     @override
     def flops(self, config: Config) -> int:

@@ -18,7 +18,7 @@ from typing_extensions import override
 from autocompress.compute import flops
 from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
 from autocompress.networks.folding import KERNEL, FoldedTail
-from autocompress.networks.recipes import FamilyRecipe, PaperNumbers, Published
+from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.swinir import reading
 from autocompress.networks.swinir.analysis import analyse
 from autocompress.networks.swinir.network import NUM_FEAT, SwinIR, SwinIRConfig, conv_shapes, linear_shapes
@@ -52,7 +52,6 @@ class SwinIRFamily(Family):
     recipe = FamilyRecipe(paper=PaperNumbers(patch_size=64, halve_at=(250_000, 400_000, 450_000), prune_steps=500_000))
     # Of Jiang et al. 2024 (arXiv 2401.00523), as released.
     presets = MappingProxyType({"swinirmini": SwinIRConfig(2, embed_dim=24, depths=(4, 4, 4), num_heads=(6, 6, 6))})
-    published = MappingProxyType({"SwinIRmini": Published(27.5e9, 35.74), "SwinIR-S": Published(244.4e9, 36.00)})
 
     @override
     def flops(self, config: Config) -> int:

@@ -17,7 +17,8 @@ from autocompress.export.metadata import front_matter
 from autocompress.io import checkpoints
 from autocompress.names import Markdown, as_markdown
 from autocompress.networks import file_name, in_official_code
-from autocompress.search.results.front import LATENCIES, cells, objective, pareto, pick, rows, students
+from autocompress.search.results.columns import NETWORK
+from autocompress.search.results.front import LATENCIES, objective, pareto, pick, rows, students
 from autocompress.search.run.crops import crops_of, side_by_side
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.settings import Settings
@@ -115,7 +116,7 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
         lines.append(
             (
                 Markdown(f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}"),
-                *cells(row),
+                *(column.text(row) for column in NETWORK),
                 *(format_milliseconds(row[key]) for key in timed.values()),
                 *([f"{row['psnr_y_int8']:.2f}"] if of_int8 else []),
                 "yes" if row["official_code"] else "no",

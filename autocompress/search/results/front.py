@@ -211,18 +211,6 @@ def format_difference(to_pick: float, plus_minus: float | None) -> str:
     return f"{to_pick:+.2f}" if plus_minus is None else f"{to_pick:+.2f} ± {plus_minus:.2f}"
 
 
-def cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """A student for a table: its shape, PSNR-Y, SSIM-Y, FLOPs, parameters and share of the teacher's FLOPs."""
-    return (
-        shape(row["family"], row["config"]),
-        f"{row['psnr_y']:.2f}",
-        f"{row['ssim_y']:.4f}",
-        format_count(row["flops"]),
-        format_count(row["params"]),
-        f"{row['flops_share']:.1%}",
-    )
-
-
 def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table of students as dicts, with None where something is missing."""
     return [

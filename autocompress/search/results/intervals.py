@@ -22,6 +22,14 @@ TYPICAL_SPREAD = SeedSpread(sd=0.016, degrees=12)
 MIN_DEGREES = 4  # of freedom: a spread from fewer is worth less than the typical one
 
 
+def spread_of(repeats: Iterable[Sequence[float]]) -> tuple[SeedSpread, bool]:
+    """The spread over seeds of repeated trainings, and whether they are enough; TYPICAL_SPREAD where they are not."""
+    measured = SeedSpread.pooled(repeats)
+    if measured is None or measured.degrees < MIN_DEGREES:
+        return TYPICAL_SPREAD, False
+    return measured, True
+
+
 @dataclass(frozen=True)
 class Intervals:
     """What the intervals of a run rest on: PSNR-Y in dB by trial and image, and the spread over seeds.
@@ -45,10 +53,8 @@ class Intervals:
                 scores[student.trial] = student.score_by_image
             if others := run.repeats(student.trial):
                 repeats[student.trial] = [score_of(each.judged) for each in (student, *others)]
-        measured = SeedSpread.pooled(repeats.values())
-        if measured is None or measured.degrees < MIN_DEGREES:
-            return cls(scores, run.config.valid, TYPICAL_SPREAD, repeats, enough=False)
-        return cls(scores, run.config.valid, measured, repeats, enough=True)
+        seeds, enough = spread_of(repeats.values())
+        return cls(scores, run.config.valid, seeds, repeats, enough)
 
     def between(self, trial: int, other: int) -> Interval | None:
         """How far one trial's student is above another's.

@@ -204,7 +204,8 @@ class RunConfig:
 
     `settings` are those of the latest session that was started with `search`, `started_in` the folder that paths in
     them are relative to; `storage` is where the study is, its `url` without a password. Runs of the first versions have
-    none of these three. `teacher` is the best one. `taught_spaces` are by the space's name.
+    none of these three. `teacher` is the best one. `taught_spaces` are by the space's name. `machine` is what that
+    session ran on, for people; older runs do not say.
     """
 
     search: SearchIdentity
@@ -220,6 +221,7 @@ class RunConfig:
     references: References
     precision: Precision
     versions: Mapping[str, str]
+    machine: str | None = None
 
     @property
     def trials(self) -> int | None:
@@ -250,11 +252,12 @@ class RunConfig:
             references=References(Reference(references["bicubic"]), TeacherReference.from_dict(references["teacher"])),
             precision=Precision(**content["arithmetic"]),
             versions=content["versions"],
+            machine=content.get("machine"),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """For the file, under the names that its first version gave."""
-        optional = {"settings": self.settings, "started_in": self.started_in, "storage": self.storage}
+        optional = {name: getattr(self, name) for name in ("settings", "started_in", "storage", "machine")}
         return {
             "search": self.search.to_dict(),
             **{name: value for name, value in optional.items() if value is not None},

@@ -1,10 +1,13 @@
-"""Crops: small pieces of validation images to be compared by eye, as they are and upscaled by bicubic and networks."""
+"""Pictures to be compared by eye: validation images as they are, and upscaled by bicubic and by networks.
+
+Of each image there is a copy of the whole, as WebP, and a crop, a small piece of it, to the last bit, as PNG.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,10 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
-from autocompress.data.images import png, read_image
+from autocompress.data.images import png, read_image, webp
 from autocompress.data.sources import ImagePair
-from autocompress.evaluation.scores import Image, Upscaler
+from autocompress.evaluation.metrics import psnr_y
+from autocompress.evaluation.scores import MOST_TO_TEACHER, Image, Upscaler
 from autocompress.io import cache, checkpoints
 from autocompress.io.typed import checked, reading
 from autocompress.names import name_bytes
@@ -23,9 +27,8 @@ from autocompress.search.run.folder import RunFolder
 
 SIDE = 192  # HR pixels, where the image has as many
 IMAGES = 4
-HARDEST = 4  # pieces of an image, the hardest for bicubic, that the teacher upscales so that one can be chosen
-CONTEXT = 32  # LR pixels around a piece that the network sees as well
-FORMAT = 1  # goes into the cache key: raise it when other pieces are chosen or files are named otherwise
+MOST = 640 * 480  # pixels of a copy of a whole image; larger images are shrunk
+FORMAT = 2  # goes into the cache key: raise it when other pieces are chosen or files are named otherwise
 INDEX = "crops.json"
 CROPS = "crops"  # in the run folder
 
@@ -38,7 +41,10 @@ LEAST = 160  # pixels of width; smaller pieces are enlarged by repeating pixels,
 
 @dataclass(frozen=True)
 class Crop:
-    """A piece of the validation image of this name, in HR pixels; `number` is in the names of its files."""
+    """A piece of the validation image of this name, in HR pixels; `number` is in the names of its files.
+
+    `image_height` and `image_width` are those of the whole image, which crops of older versions do not say.
+    """
 
     number: int
     image: str
@@ -46,6 +52,8 @@ class Crop:
     left: int
     height: int
     width: int
+    image_height: int | None = None
+    image_width: int | None = None
 
     def of(self, image: Image) -> Image:
         """Cut this piece out of an HR image (H, W, 3)."""
@@ -54,11 +62,16 @@ class Crop:
 
 @dataclass(frozen=True)
 class Pieces:
-    """The crops of a run as files in `folder`: of the ground truth, and as upscaled by each of `names`."""
+    """The crops of a run as files in `folder`: of the ground truth, and as upscaled by each of `names`.
+
+    `psnr_y` are, by these names, PSNR-Y in dB of each crop's whole image; those of older versions have none. Nor have
+    they copies of whole images.
+    """
 
     folder: Path
     crops: tuple[Crop, ...]
     names: tuple[str, ...]  # bicubic and teachers
+    psnr_y: Mapping[str, list[float]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Pieces | None:
@@ -69,11 +82,12 @@ class Pieces:
         remedy = f"restore it, or remove {folder}"
         with reading(index, "no index of crops", remedy):
             content = checkpoints.read_json(index, remedy)
-            return checked(cls(folder, tuple(Crop(**crop) for crop in content["crops"]), tuple(content["names"])))
+            crops, names = tuple(Crop(**crop) for crop in content["crops"]), tuple(content["names"])
+            return checked(cls(folder, crops, names, content.get("psnr_y", {})))
 
     def write_index(self) -> None:
         """Write the index; to be called when all files are written."""
-        content = {"crops": [asdict(crop) for crop in self.crops], "names": self.names}
+        content = {"crops": [asdict(crop) for crop in self.crops], "names": self.names, "psnr_y": dict(self.psnr_y)}
         checkpoints.write_json(self.folder / INDEX, content)
 
     def truth(self, crop: Crop) -> Path:
@@ -85,10 +99,21 @@ class Pieces:
         return self.folder / f"{crop.number}-{self.names.index(name)}.png"
 
     def keep(self, image: str, sr: Image, folder: Path) -> None:
-        """If `image` is one that crops are of, cut them out of `sr`, a student's upscaled version, into `folder`."""
+        """If `image` is one that crops are of, write them and a copy of the whole of `sr`, a student's, to `folder`."""
         for crop in self.crops:
             if crop.image == image:
-                checkpoints.write_bytes(student_crop(folder, crop), png(crop.of(sr)))
+                _write(student_crop(folder, crop), crop, sr)
+
+
+def whole(crop_file: Path) -> Path:
+    """The file with a copy of the whole image that a crop's file is a piece of."""
+    return crop_file.with_suffix(".webp")
+
+
+def _write(file: Path, crop: Crop, image: Image) -> None:
+    """Write the copy of the whole image, and the crop of it to `file`."""
+    checkpoints.write_bytes(whole(file), webp(image, MOST))
+    checkpoints.write_bytes(file, png(crop.of(image)))
 
 
 def student_crop(folder: Path, crop: Crop) -> Path:
@@ -111,11 +136,14 @@ def copy_crops(pieces: Pieces, run: RunFolder, digests: Mapping[str, str]) -> No
     before = {name: name for name in pieces.names if name not in digests.values()}
     before |= {name: digest for name, digest in digests.items() if digest in pieces.names}
     names = sorted(before, key=lambda name: pieces.names.index(before[name]))
-    copy = Pieces(run.path / CROPS, pieces.crops, tuple(names))
+    psnr = {name: pieces.psnr_y[before[name]] for name in names if before[name] in pieces.psnr_y}
+    copy = Pieces(run.path / CROPS, pieces.crops, tuple(names), psnr)
     for crop in pieces.crops:
-        checkpoints.write_bytes(copy.truth(crop), pieces.truth(crop).read_bytes())
-        for name in names:
-            checkpoints.write_bytes(copy.file(crop, name), pieces.file(crop, before[name]).read_bytes())
+        files = {copy.truth(crop): pieces.truth(crop)}
+        files |= {copy.file(crop, name): pieces.file(crop, before[name]) for name in names}
+        for target, source in files.items():
+            checkpoints.write_bytes(whole(target), whole(source).read_bytes())
+            checkpoints.write_bytes(target, source.read_bytes())
     copy.write_index()
 
 
@@ -155,17 +183,19 @@ def make_crops(
 
     def build(folder: Path) -> None:
         upscalers = {"bicubic": bicubic, **teachers}
+        psnr: dict[str, list[float]] = {name: [] for name in upscalers}
         crops = []
         for number, pair in enumerate(valid[:IMAGES]):
-            top, left, height, width = _most_improved(pair, scale, bicubic, next(iter(teachers.values())))
-            crop = Crop(number, pair.name, top, left, height, width)
+            upscaled = {name: upscale(pair.lr) for name, upscale in upscalers.items()}
+            before, after = (_squares(upscaled[name], pair.hr) for name in list(upscalers)[:2])
+            crop = Crop(number, pair.name, *_largest(before - after, scale), *pair.hr.shape[:2])
             pieces = Pieces(folder, (crop,), tuple(upscalers))
-            checkpoints.write_bytes(pieces.truth(crop), png(crop.of(pair.hr)))
-            for name, upscale in upscalers.items():
-                piece = _piece(pair, scale, upscale, (top, left, height, width))
-                checkpoints.write_bytes(pieces.file(crop, name), png(piece))
+            _write(pieces.truth(crop), crop, pair.hr)
+            for name, image in upscaled.items():
+                _write(pieces.file(crop, name), crop, image)
+                psnr[name].append(min(psnr_y(image, pair.hr, border=scale), MOST_TO_TEACHER))
             crops.append(crop)
-        Pieces(folder, tuple(crops), tuple(upscalers)).write_index()
+        Pieces(folder, tuple(crops), tuple(upscalers), psnr).write_index()
 
     names = hashlib.sha256(name_bytes("\n".join(teachers))).hexdigest()[:16]
     about = f"pieces of {len(valid)} images"
@@ -177,42 +207,23 @@ def make_crops(
 Window = tuple[int, int, int, int]  # top, left, height, width in HR pixels
 
 
-def _most_improved(pair: ImagePair, scale: int, bicubic: Upscaler, teacher: Upscaler) -> Window:
-    """Of the pieces that are hardest for bicubic, the one whose mean square error the teacher lowers most."""
-    error = _squares(bicubic(pair.lr), pair.hr)
-    windows = sorted(_windows(pair, scale), key=lambda window: -_mean(error, window))[:HARDEST]
+def _largest(values: Any, scale: int) -> Window:
+    """Of the pieces of an image, the one with the largest mean of `values` (H, W, 3)."""
 
-    def improvement(window: Window) -> float:
+    def mean(window: Window) -> float:
         top, left, height, width = window
-        truth = pair.hr[top : top + height, left : left + width]
-        return _mean(error, window) - float(_squares(_piece(pair, scale, teacher, window), truth).mean())
+        return float(values[top : top + height, left : left + width].mean())
 
-    return max(windows, key=improvement)
+    return max(_windows(values.shape[0], values.shape[1], scale), key=mean)
 
 
-def _windows(pair: ImagePair, scale: int) -> Iterable[Window]:
+def _windows(rows: int, columns: int, scale: int) -> Iterable[Window]:
     """All pieces of an image, side by side at multiples of the scale; one piece if the image is smaller than that."""
-    rows, columns = pair.hr.shape[:2]
     side = SIDE // scale * scale
     for top in range(0, max(1, rows - side + 1), side):
         for left in range(0, max(1, columns - side + 1), side):
             yield top, left, min(side, rows), min(side, columns)
 
 
-def _piece(pair: ImagePair, scale: int, upscale: Upscaler, window: Window) -> Image:
-    """A window as upscaled by `upscale`, which also sees CONTEXT pixels around it."""
-    top, left, height, width = window
-    above, before = min(top // scale, CONTEXT), min(left // scale, CONTEXT)
-    rows = slice(top // scale - above, (top + height) // scale + CONTEXT)
-    columns = slice(left // scale - before, (left + width) // scale + CONTEXT)
-    sr = upscale(np.ascontiguousarray(pair.lr[rows, columns]))
-    return sr[above * scale : above * scale + height, before * scale : before * scale + width]
-
-
 def _squares(image: Image, other: Image) -> Any:
     return (image.astype(np.float32) - other.astype(np.float32)) ** 2
-
-
-def _mean(squares: Any, window: Window) -> float:
-    top, left, height, width = window
-    return float(squares[top : top + height, left : left + width].mean())

@@ -37,10 +37,10 @@ OLD = 60  # seconds; a temporary file that is older belongs to no process that s
 class RunFolder:
     """One search: config.json, times.json, study.db, and what is written of the front, beside
 
-    - trials/0007/: student.safetensors + .json, crop-0.png..., latency.json where it was measured, log.txt, and
-      state.pt or refinement.pt while there is something to go on with, and repeats/1/student.json of each further
+    - trials/0007/: student.safetensors + .json, crop-0.png and .webp..., latency.json where it was measured, log.txt,
+      and state.pt or refinement.pt while there is something to go on with, and repeats/1/student.json of each further
       training of it;
-    - crops/: pieces of validation images, by bicubic and the teachers; artifacts/: the dashboard's pictures;
+    - crops/: validation images and pieces of them, by bicubic and the teachers; artifacts/: the dashboard's pictures;
     - latencies.json, of a search for latency.
     """
 

@@ -149,4 +149,4 @@ def _left_in(folder: Path) -> Iterable[Path]:
     yield folder / "state.pt"
     if not (folder / STUDENT).exists():  # it is written last
         yield folder / WEIGHTS
-        yield from folder.glob("crop-*.png")
+        yield from folder.glob("crop-*")

@@ -23,7 +23,7 @@ from autocompress.errors import InvalidInput, RunError, StorageError
 from autocompress.names import printable
 from autocompress.search.run.folder import RunFolder
 
-STUDY_NAME = "autocompress"  # in a file of its own
+STUDY_NAME = "autocompress"  # of a run that does not record it, as those of the first versions
 REDIS = ("redis", "rediss", "unix")  # schemes
 DRIVER = "postgresql+psycopg"  # what `postgresql` means; SQLAlchemy before 2.1 takes it for psycopg2
 # Parameters of a URL's query that are no secrets. All others are taken for some: each driver has its own, also in
@@ -126,8 +126,8 @@ def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
     """The storage of a run's study: as recorded, or for a new run as given; RunError if the two are not the same."""
     wanted = None if url is None else _absolute(url)
     if not run.exists():
-        name = STUDY_NAME if wanted is None else f"{printable(run.path.absolute().name)}-{secrets.token_hex(4)}"
-        return StudyStorage(wanted, name)
+        name = printable(run.path.absolute().name) or STUDY_NAME
+        return StudyStorage(wanted, name if wanted is None else f"{name}-{secrets.token_hex(4)}")
     recorded = run.config.storage or StudyStorage(None, STUDY_NAME).record()
     was, study = recorded["url"], recorded["study"]
     was = None if was is None else masked(was)  # by an earlier version it may show more

@@ -15,7 +15,6 @@ from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.search import Outcome
 from autocompress.search.results.front import pareto
-from autocompress.search.run.storage import STUDY_NAME
 from autocompress.search.trial.trial import rung_steps
 
 LOCKS = {".lock", ".asking.lock", "sessions", "study.db-wal", "study.db-shm"}
@@ -49,7 +48,8 @@ def test_no_config_is_tried_twice(finished: FinishedSearch) -> None:
 
 def test_the_study_names_its_metrics(finished: FinishedSearch) -> None:
     database = finished[0].database
-    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{database}")
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{database}")
+    assert study.study_name == finished[0].path.name
     assert study.metric_names == ["PSNR-Y (dB)", "FLOPs (1280x720)"]
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     study._storage.remove_session()

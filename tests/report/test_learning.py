@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autocompress.report.learning_curve import curve_figure, write_curve
+from autocompress.report.learning import curve_figure, write_curve
 
 
 def test_the_page_has_every_point_and_needs_no_network(tmp_path: Path) -> None:

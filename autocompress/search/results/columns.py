@@ -1,0 +1,107 @@
+"""The columns of a table of students: what they are called, and how their values are written. Views lay them out.
+
+They are the same, in the same order and with the same signs, on a terminal, in a notebook, in an export and in the
+report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from autocompress.evaluation.scores import TO_TEACHER
+from autocompress.networks import shape
+from autocompress.search.results.front import LATENCIES, format_difference
+from autocompress.search.run.config import RunConfig
+from autocompress.units import format_count, format_milliseconds
+
+# a student's, see `results.front.rows`, or one of `reference_rows`; None, or nothing, where it has no value
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, what it shows of a row, and the number that it sorts by; None where its text sorts."""
+
+    heading: str
+    text: Callable[[Row], str]
+    number: Callable[[Row], float | None] | None = None
+
+
+def _numbers(heading: str, value: Callable[[Row], float | None], form: Callable[[Any], str]) -> Column:
+    def text(row: Row) -> str:
+        number = value(row)
+        return "" if number is None else form(number)
+
+    return Column(heading, text, value)
+
+
+def _of(key: str) -> Callable[[Row], float | None]:
+    return lambda row: row.get(key)
+
+
+def _network(row: Row) -> str:
+    return str(row["network"]) if "network" in row else shape(row["family"], row["config"])
+
+
+def _below_teacher(row: Row) -> float | None:
+    return None if row.get("loss_to_teacher") is None else -row["loss_to_teacher"]
+
+
+def _to_pick(row: Row) -> str:
+    is_pick_or_reference = not row.get("to_pick") and row.get("plus_minus") is None
+    return "" if is_pick_or_reference else format_difference(row["to_pick"], row["plus_minus"])
+
+
+def _by_refining(row: Row) -> float | None:
+    return None if row.get("psnr_y_before") is None else row["psnr_y"] - row["psnr_y_before"]
+
+
+def _more_steps(row: Row) -> float | None:
+    return row.get("refined_steps") or None
+
+
+DECIBELS, SIGNED = "{:.2f}".format, "{:+.2f}".format
+NETWORK = (
+    Column("student", _network),
+    _numbers("PSNR-Y dB", _of("psnr_y"), DECIBELS),
+    _numbers("SSIM-Y", _of("ssim_y"), "{:.4f}".format),
+    _numbers("FLOPs", _of("flops"), format_count),
+    _numbers("params", _of("params"), format_count),
+    _numbers("of teacher", _of("flops_share"), "{:.1%}".format),
+)
+COMPARED = (
+    _numbers("over bicubic", _of("gain_over_bicubic"), SIGNED),
+    _numbers("under teacher", _below_teacher, DECIBELS),
+    Column("to the pick", _to_pick, _of("to_pick")),
+)
+NEARNESS = _numbers("to its teacher dB", _of(TO_TEACHER), DECIBELS)
+REFINED = (
+    _numbers("before refining", _of("psnr_y_before"), DECIBELS),
+    _numbers("by refining", _by_refining, SIGNED),
+    _numbers("steps more", _more_steps, str),
+)
+
+
+def columns_of(table: pd.DataFrame, config: RunConfig) -> list[Column]:
+    """The columns that a table of a run's students has, after the number of the trial."""
+    timed = [
+        _numbers(heading, _of(key), format_milliseconds)
+        for heading, key in LATENCIES.items()
+        if table[key].notna().any()
+    ]
+    nearness = [NEARNESS] if config.search.by_teacher else []
+    refined = REFINED if table["refined_steps"].any() else ()
+    return [*NETWORK, *COMPARED, *timed, *nearness, *refined]
+
+
+def reference_rows(config: RunConfig) -> tuple[Row, Row]:
+    """What a table of students begins and ends with: bicubic, and the (best) teacher."""
+    bicubic, teacher = config.references.bicubic, config.references.teacher
+    best = {"network": f"teacher {shape(config.teacher.family, config.teacher.config)}", "flops_share": 1.0}
+    best["gain_over_bicubic"] = teacher.psnr_y - bicubic.psnr_y
+    costs_and_scores = {key: value for key, value in teacher.to_dict().items() if key != TO_TEACHER}
+    return {"network": "bicubic", **bicubic.to_dict()}, costs_and_scores | best

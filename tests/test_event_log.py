@@ -1,0 +1,105 @@
+"""Event files for TensorBoard, and callbacks of one's own."""
+
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from helpers.small_search import run_search
+
+from autocompress.api import search
+from autocompress.errors import InvalidInput
+from autocompress.event_log import EventLog
+from autocompress.search import SearchCallback, Settings
+from autocompress.search.callbacks import CallbackList
+from autocompress.search.results.front import pareto
+from autocompress.search.space.search_space import Candidate
+
+event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2", reason="tensorboardX is not installed")
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """The scalars of the event files in a folder, by tag: step and value."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for file in sorted(folder.glob("events.*")):
+        for event in _events(file.read_bytes()):
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    found.setdefault(value.tag, []).append((event.step, value.simple_value))
+    return found
+
+
+def _events(content: bytes) -> Iterator[event_pb2.Event]:
+    """Each is its length, a checksum, itself, and a checksum."""
+    while content:
+        (length,) = struct.unpack("<Q", content[:8])
+        yield event_pb2.Event.FromString(content[12 : 12 + length])
+        content = content[16 + length :]
+
+
+def test_the_front_and_the_curves_are_there(settings: Callable[..., Settings]) -> None:
+    wanted = settings(trials=4, steps=30)
+    log = EventLog.of(wanted.folder)
+    run, _ = run_search(wanted, log)
+    log.close()
+    front = scalars(run.path / "tensorboard")
+    volumes = [value for _, value in front["front/hypervolume"]]
+    assert volumes == sorted(volumes)
+    assert front["front/psnr_y"][-1][1] == pytest.approx(pareto(run)["psnr_y"].max(), rel=1e-6)
+    assert front["front/size"][-1][1] == len(pareto(run))
+    for student in run.students():
+        curve = dict(scalars(run.path / "tensorboard" / f"trial-{student.trial:04d}")["psnr_y"])
+        assert list(curve) == [0, *sorted(step for step in student.provenance.scores or {} if step), 30]
+        assert curve[30] == pytest.approx(student.metrics["psnr_y"], rel=1e-6)
+
+    log = EventLog.of(wanted.folder)
+    run_search(settings(trials=5, steps=30), log)
+    log.close()
+    assert scalars(run.path / "tensorboard")["front/hypervolume"][-1][0] == 5
+
+
+def test_without_tensorboardx_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("autocompress.event_log.find_spec", lambda _: None)
+    with pytest.raises(InvalidInput, match=r"pip install 'autocompress\[tensorboard\]'"):
+        EventLog.of(tmp_path)
+
+
+def test_every_event_reaches_every_callback() -> None:
+    told = list[str]()
+
+    class Teller(SearchCallback):
+        def on_stage(self, what: str) -> None:
+            told.append(what)
+
+        def on_step(self, trial: int, step: int) -> None:
+            told.append(f"{trial}: {step}")
+
+    both = CallbackList([Teller(), Teller()])
+    both.on_stage("a")
+    both.on_step(1, 2)
+    both.on_prepared([])
+    assert told == ["a", "a", "1: 2", "1: 2"]
+    own = {name for name in vars(SearchCallback) if name.startswith("on_")}
+    assert own <= set(vars(CallbackList))
+
+
+def test_own_callbacks_and_the_option_by_the_public_door(settings: Callable[..., Settings]) -> None:
+    wanted, seen = settings(trials=1, steps=1), list[int]()
+
+    class Own(SearchCallback):
+        def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
+            seen.append(trial)
+
+    given = {"space": wanted.spaces, "teacher": wanted.teachers, "train": wanted.train, "val": wanted.val}
+    result = search(
+        budget_flops=wanted.budget_flops,
+        trials=1,
+        steps=1,
+        out=wanted.out,
+        log="tensorboard",
+        callbacks=[Own()],
+        progress=False,
+        **given,
+    )
+    assert seen == [0]
+    assert scalars(result.path / "tensorboard")["front/size"] == [(1, 1.0)]
