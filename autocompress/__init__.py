@@ -7,6 +7,7 @@ of a search, and `autocompress.api.search(...)` runs one. torch is imported on f
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "api", "load", "open_run"]
+
+# tqdm, which libraries import, warns in notebooks without ipywidgets; our progress needs none
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def __getattr__(name: str) -> Any:

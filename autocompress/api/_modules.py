@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = (2, 3, 64, 72)  # the images on which a program is captured
 COMPARED = (1, 3, 32, 48)
+LARGE = (1, 3, 128, 160)  # another size: what is captured must not hold for images of EXAMPLE's size alone
 SAME = 1e-4  # of the largest value that a network makes
 LONG = 160  # characters of what PyTorch says of a failure
 
@@ -53,11 +54,11 @@ def as_files(given: Mapping[str, Any], keyword: str, prefix: str = "") -> dict[s
     code, arguments, input_range = (f"{prefix}{name}" for name in ("code", "set", "input_range"))
     for index, module in enumerate(several):
         if is_module(module):
-            own, module_range = _unwrapped(module)
+            own, module_range, known = _unwrapped(module)
             if isinstance(own, SRNetwork):
                 several[index] = str(_weights_file(own))
                 continue
-            found = None if call.get(code) is not None else _code_of(own, call.get(arguments))
+            found = None if call.get(code) is not None else known or _code_of(own, call.get(arguments))
             if found is not None:
                 call[code], call[arguments] = found
             elif call.get(arguments) is not None and call.get(code) is None:
@@ -69,13 +70,28 @@ def as_files(given: Mapping[str, Any], keyword: str, prefix: str = "") -> dict[s
     return call
 
 
-def _unwrapped(module: Any) -> tuple[nn.Module, float | None]:
-    """What a network of `load` has from elsewhere, with its input range; any other module itself."""
+def _unwrapped(module: Any) -> tuple[nn.Module, float | None, tuple[str, list[str]] | None]:
+    """What a network of `load` has from elsewhere, its input range, and the code and arguments that built it, if known.
+
+    Of any other module itself, and nothing more.
+    """
+    from autocompress.networks import family_of
+    from autocompress.networks.custom import CustomFamily
+    from autocompress.networks.custom.code import Code
     from autocompress.networks.custom.network import CustomNetwork
 
-    if isinstance(module, CustomNetwork):
-        return module.network, module.input_range
-    return module, None
+    if not isinstance(module, CustomNetwork):
+        return module, None, None
+    family = family_of(module)
+    if not isinstance(family, CustomFamily) or not isinstance(family.code, Code):
+        return module.network, module.input_range, None
+    built_by = f"{family.code.file}:{family.code.name}", _as_words(module.config.to_dict()["arguments"])
+    return module.network, module.input_range, built_by
+
+
+def _as_words(arguments: Mapping[str, Any]) -> list[str]:
+    """Arguments as `--set` takes them."""
+    return [f"{name}={json.dumps(value)}" for name, value in arguments.items()]
 
 
 def _plain(module: nn.Module) -> nn.Module:
@@ -101,7 +117,7 @@ def _code_of(module: nn.Module, given: Sequence[str] | None) -> tuple[str, list[
     kept = {name: getattr(module, name) for name in parameters if _is_plain(getattr(module, name, _Nothing))}
     for arguments in [named] if given else [{}, kept]:
         if _builds(code, arguments, module):
-            return f"{code.file}:{code.name}", [f"{name}={json.dumps(value)}" for name, value in arguments.items()]
+            return f"{code.file}:{code.name}", _as_words(arguments)
     return None
 
 
@@ -162,18 +178,18 @@ def _key(module: nn.Module) -> str:
     return total.hexdigest()
 
 
-def _computed(module: nn.Module) -> Tensor:
+def _computed(module: nn.Module, shape: Sequence[int] = COMPARED) -> Tensor:
     """What it makes of an image; InvalidInput where it fails on it."""
     import torch
     from torch import Tensor
 
-    image = torch.rand(COMPARED, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(tuple(shape), generator=torch.Generator().manual_seed(0))
     try:
         with torch.no_grad():
             sr = module(image)
     except Exception as error:  # whatever the module's code raises
         reason = " ".join(str(error).split())[:LONG]
-        raise InvalidInput(f"{type(module).__name__} fails on an image of {COMPARED}: {reason}") from error
+        raise InvalidInput(f"{type(module).__name__} fails on an image of {tuple(shape)}: {reason}") from error
     if not isinstance(sr, Tensor):
         raise InvalidInput(f"{type(module).__name__} makes a {type(sr).__name__} of an image, but must make a tensor")
     return sr
@@ -187,6 +203,7 @@ def _export(module: nn.Module, file: Path) -> None:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.export.export(module, (torch.zeros(EXAMPLE),), dynamic_shapes=(free,), strict=False)
+            _check_sizes(module, program.module())
             torch.export.save(program, file)
     except Exception as error:  # torch.export passes on whatever capturing raises
         reason = " ".join(str(error).split())[:LONG]
@@ -195,3 +212,11 @@ def _export(module: nn.Module, file: Path) -> None:
             f"arguments that build it are not known, and torch.export cannot capture it for images of any size "
             f"({reason}); give the weights' file and code='FILE.py:CALLABLE'"
         ) from error
+
+
+def _check_sizes(module: nn.Module, program: nn.Module) -> None:
+    """ConfigError if a program computes something else than its module on images of another size."""
+    for shape in (COMPARED, LARGE):
+        expected, computed = _computed(module, shape), _computed(program, shape)
+        if expected.shape != computed.shape or (expected - computed).abs().max() > SAME * expected.abs().max():
+            raise ConfigError(f"what it captures differs on images of {shape[2]}x{shape[3]} pixels")

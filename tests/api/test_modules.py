@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import sys
 from collections.abc import Iterator
@@ -137,3 +138,36 @@ def test_what_cannot_be_used_is_one_line(here: Path, make: Any, message: str) ->
 def test_arguments_that_build_another_network_are_refused(own: type[nn.Module]) -> None:
     with pytest.raises(InvalidInput, match="OwnNetwork is not what its class builds of"):
         api.describe_teacher(own(feat=12), set=["feat=10"])
+
+
+class Pooled(nn.Module):
+    """Takes the largest values over a grid, whose size capturing makes constant."""
+
+    def __init__(self, feat: int = 3) -> None:
+        super().__init__()
+        self.tail = nn.Conv2d(feat, 12, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        grid = nn.functional.adaptive_max_pool2d(x, (x.shape[-2] // 8, x.shape[-1] // 8))
+        y = x + nn.functional.interpolate(grid, size=x.shape[-2:])
+        return nn.functional.pixel_shuffle(self.tail(y), 2)
+
+
+def test_a_program_that_holds_for_one_size_alone_is_refused(here: Path, photos: Path) -> None:
+    """Images of other sizes would be cut into tiles of this one, and the scores be those of something else."""
+
+    class Local(Pooled):
+        """Of no file that can be run again."""
+
+    with pytest.raises(AutocompressError, match=r"torch\.export cannot capture it for images of any size"):
+        api.evaluate(Local(), [photos], progress=False)
+
+
+def test_a_loaded_network_goes_by_the_code_that_built_it(here: Path, photos: Path) -> None:
+    (here / "pooled.py").write_text(f"import torch\nfrom torch import nn\n\n\n{inspect.getsource(Pooled)}")
+    torch.manual_seed(0)
+    torch.save(Pooled().state_dict(), here / "pooled.pth")
+    call: dict[str, Any] = {"code": "pooled.py:Pooled", "set": ["feat=3"], "input_range": 1}
+    expected = api.evaluate("pooled.pth", [photos], progress=False, **call).scores
+    loaded = api.load("pooled.pth", **call)
+    assert api.evaluate(loaded, [photos], progress=False).scores == expected

@@ -134,6 +134,6 @@ NO_NUMBERS = ["nan", ".nan", "inf", "-.inf", "1e400", "-1e400", "2026-11-26", "[
 
 @pytest.mark.parametrize("text", NO_NUMBERS)
 def test_a_number_to_set_that_is_none(text: str) -> None:
-    with pytest.raises(InvalidInput, match=r"learning_rate=.*: not a number") as raised:
+    with pytest.raises(InvalidInput, match=r"learning_rate=.*: must be a number") as raised:
         parse_fields([f"learning_rate={text}"])
     assert len(str(raised.value)) < 500
