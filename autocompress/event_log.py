@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from typing_extensions import override
 
@@ -138,7 +139,10 @@ class EventLog(SearchCallback):
         if name not in self._writers:
             from tensorboardX import SummaryWriter
 
-            self._writers[name] = SummaryWriter(str(self.run.path / FOLDER / name), flush_secs=FLUSH)
+            folder = str(self.run.path / FOLDER / name)
+            # files are called by the second: two sessions that begin in the same one must not write into each other's
+            suffix = f".{uuid4().hex}"
+            self._writers[name] = SummaryWriter(folder, flush_secs=FLUSH, filename_suffix=suffix)
         return self._writers[name]
 
 

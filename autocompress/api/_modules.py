@@ -215,8 +215,8 @@ def _export(module: nn.Module, file: Path) -> None:
 
 
 def _check_sizes(module: nn.Module, program: nn.Module) -> None:
-    """ConfigError if a program computes something else than its module on images of another size."""
+    """RuntimeError if a program computes something else than its module on images of another size."""
     for shape in (COMPARED, LARGE):
         expected, computed = _computed(module, shape), _computed(program, shape)
         if expected.shape != computed.shape or (expected - computed).abs().max() > SAME * expected.abs().max():
-            raise ConfigError(f"what it captures differs on images of {shape[2]}x{shape[3]} pixels")
+            raise RuntimeError(f"what it captures differs on images of {shape[2]}x{shape[3]} pixels")

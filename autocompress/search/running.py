@@ -245,7 +245,7 @@ def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[
         note = note_of_lost(run, storage)
     if not joins:
         check_weights(run)
-        note = note or set_foreign_aside(run, storage)
+        note = set_foreign_aside(run, storage) or note
     ignored = run.other_folders()
     other = f"trials      ignored, as no trial's folder: {cut(', '.join(map(repr, ignored)))}" if ignored else None
     return [line for line in (note, other) if line is not None]

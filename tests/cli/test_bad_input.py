@@ -52,7 +52,7 @@ BAD_INPUT = {
     "search --budget-params 5X": ("--budget-params: '5X' is no amount",),
     f"{SEARCH} --timeout soon": ("--timeout: 'soon' is no duration", "such as 90s or 10m"),
     f"{SEARCH} --teacher nobody": ("nobody: no such file, and no shipped network", "edsr-baseline-x2"),
-    f"{SEARCH} --teacher bomb.pth": ("bomb.pth: holds more than tensors", "could run code", "refused"),
+    f"{SEARCH} --teacher bomb.pth": ("bomb.pth: no file of torch.save", "could run code", "refused"),
     f"{SEARCH} --teacher bomb.pt": ("bomb.pt: holds more than tensors", "could run code", "refused"),
     f"{SEARCH} --teacher other.pth": ("other.pth: 1 tensors (layer.weight", "none of the families edsr"),
     f"{SEARCH} --teacher file": ("file: a text, but a file of weights is needed",),

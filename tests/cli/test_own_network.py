@@ -154,7 +154,8 @@ def test_distill_makes_a_student_that_the_users_code_loads(call: Call, own: Path
     assert upscaled.code == 0, upscaled.err
     exported = call("export", "student.safetensors", *OWN, "--format", "pth", "--format", "pt2", "--out", "models")
     assert exported.code == 0, exported.err
-    tensors = torch.load(own / "models" / "student.pth", weights_only=True)["params"]
+    [exported] = (own / "models").glob("*.pth")
+    tensors = torch.load(exported, weights_only=True)["params"]
     OwnNetwork(feat=6, blocks=1).load_state_dict(tensors)
 
 

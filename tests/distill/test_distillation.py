@@ -233,7 +233,7 @@ def test_bad_input(arguments: list[str], message: str, tmp_path: Path, monkeypat
 def test_lists_are_written_as_lists() -> None:
     config = parse_config("swinir", 2, ["depths=[2, 4]", "num_heads=[3, 3]", "embed_dim=12"])
     assert config == SwinIRConfig(2, 12, (2, 4), (3, 3))
-    with pytest.raises(ConfigError, match="not a number"):
+    with pytest.raises(ConfigError, match="must be a number"):
         parse_config("swinir", 2, ["depths=[2"])
 
 

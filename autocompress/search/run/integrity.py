@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autocompress.errors import RunError, cut
 from autocompress.io.checkpoints import digest_of
+from autocompress.names import printable
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.recovery import aside
 from autocompress.search.run.sessions import is_held, locks
@@ -36,14 +37,18 @@ def check_weights(run: RunFolder) -> None:
 def set_foreign_aside(run: RunFolder, place: StudyStorage) -> str | None:
     """Rename a study.db that does not belong to the run's students; returns a line for the user.
 
-    That is one with a finished trial whose student is gone, or is another. It is made again from the students that are
-    there, and what is missing is trained anew. RunError where the study lies in a storage of its own. Nothing is looked
-    at while other sessions work on the run.
+    That is one that holds another run's study alone, or one with a finished trial whose student is gone or another.
+    It is made again from the students that are there, and what is missing is trained anew. RunError where the study
+    lies in a storage of its own. Nothing is looked at while other sessions work on the run.
     """
     if (place.url is None and not run.database.is_file()) or any(is_held(lock) for lock in locks(run.path)):
         return None
     students = {student.trial: student for student in run.students()}
-    finished = _finished(run, place)
+    finished, others = _finished(run, place)
+    if others and place.url is None:
+        renamed = aside(run, "study.db.other")
+        made = f"; made again from {len(students)} students" if students else ""
+        return f"study       study.db was of another run ({others[0]}) and is now called {renamed.name}{made}"
     gone = [trial.number for trial in finished if trial.number not in students]
     other = [
         trial.number for trial in finished if trial.number in students and not _is_of(trial, students[trial.number])
@@ -60,12 +65,14 @@ def set_foreign_aside(run: RunFolder, place: StudyStorage) -> str | None:
     return f"study       {what}; study.db is now called {renamed.name}, and made again from {len(students)} students"
 
 
-def _finished(run: RunFolder, place: StudyStorage) -> list[FrozenTrial]:
+def _finished(run: RunFolder, place: StudyStorage) -> tuple[list[FrozenTrial], list[str]]:
+    """The finished trials of the run's study; where there is none, the names of the studies that are there."""
     storage = place.open(run)
     try:
-        return storage.get_all_trials(storage.get_study_id_from_name(place.study), states=(TrialState.COMPLETE,))
-    except KeyError:  # no study of this name
-        return []
+        study = storage.get_study_id_from_name(place.study)
+        return storage.get_all_trials(study, states=(TrialState.COMPLETE,)), []
+    except KeyError:
+        return [], [printable(study.study_name) for study in storage.get_all_studies()]
     finally:
         storage.remove_session()
         if (engine := getattr(storage, "engine", None)) is not None:

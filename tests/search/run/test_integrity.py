@@ -60,7 +60,9 @@ def test_the_study_of_another_run_is_set_aside(settings: Make, run: RunFolder, t
     reason, facts = again(settings)
     assert reason == "all 4 trials are done"
     assert len(facts) == 1
-    assert "are of another run; study.db is now called study.db.other, and made again from 4 students" in facts[0]
+    assert (
+        "study.db was of another run (other) and is now called study.db.other; made again from 4 students" in facts[0]
+    )
     assert {student.trial: student.metrics for student in run.students()} == before
 
 
