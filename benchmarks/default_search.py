@@ -46,7 +46,7 @@ def main() -> None:
     seconds = time.perf_counter() - start
     run = RunFolder.existing(out)
     references = run.config.references
-    study = optuna.load_study(study_name=None, storage=f"sqlite:///{run.database.absolute()}")
+    study = optuna.load_study(study_name=run.config.storage["study"], storage=f"sqlite:///{run.database.absolute()}")
     states = [trial.state.name for trial in study.get_trials(deepcopy=False)]
     scored = [trial for trial in study.get_trials(deepcopy=False) if 0 in scores_at_rungs(trial)]
     front = json.loads((out / "pareto.json").read_text())["students"]
@@ -57,7 +57,7 @@ def main() -> None:
     students = run.students()
     before = [student.provenance.psnr_y_before_training for student in students]
     after = [student.metrics["psnr_y"] for student in students]
-    flops = [student.flops for student in students]
+    costs = [student.flops for student in students]
     print(f"wall time of this call        {seconds:.0f} s")
     print(f"trials scored, to the end     {len(scored)}, {states.count('COMPLETE')}")
     print(f"bicubic, best, teacher        {bicubic:.2f}, {best:.2f}, {teacher:.2f} dB")
@@ -65,7 +65,7 @@ def main() -> None:
     print(f"students on the front         {len(front)}, over {spread:.0%} of the log range up to the budget")
     print(f"over budget by fvcore         {sum(count > BUDGET for count in counted)}")
     source = embedded("valid", 2)
-    ranks = [spearmanr(values, after).statistic for values in (before, flops)]
+    ranks = [spearmanr(values, after).statistic for values in (before, costs)]
     print(f"rank correlation with the end {ranks[0]:.3f} before training (of FLOPs alone: {ranks[1]:.3f})")
     estimate = estimate_by_tiles([source.read(index) for index in range(len(source))], 2)
     assert estimate is not None
