@@ -48,12 +48,13 @@ FEW = {  # option: what it is given, and the commands that are given it also whe
     "--workers": ("1", ()),
     "--refine": ("1s", ()),
 }
-SLOW = (  # by how they begin: a SwinIR is trained or shrunk, or many networks are timed
+SLOW = (  # by how they begin: a SwinIR is trained or shrunk, many networks are timed, or one is trained to be rounded
     "autocompress search --objective latency",
     "autocompress distill swinirmini",
     "autocompress prune swinir",
     "autocompress teacher train swinir",
     "autocompress search --budget-flops 30G --space edsr --space swinir",
+    "autocompress export runs/edsr-20G-seed0 --trial pick --out models --format onnx-int8 --qat",
 )
 FOREIGN_OPTIONS = {"--appendonly", "--logdir"}  # of other programs, in running text
 ALL = [(page, command) for page in PAGES for command in commands(page)]

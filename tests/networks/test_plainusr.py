@@ -74,6 +74,7 @@ def test_a_file_that_only_seems_to_be_one(tmp_path: Path) -> None:
         autocompress.load(tmp_path / "odd.pth")
 
 
+@pytest.mark.slow
 def test_students_and_their_files(file: Path, tmp_path: Path) -> None:
     teacher, lr = autocompress.load(file), torch.rand(4, 3, 32, 32)
     family = family_of(teacher)

@@ -85,6 +85,7 @@ def test_a_damaged_state_is_begun_anew(copied: RunFolder) -> None:
     assert refine(copied, 30) == "every student of the front has trained for 30 steps more"
 
 
+@pytest.mark.slow
 def test_the_time_is_used_where_it_gains_most(copied: RunFolder) -> None:
     """On a clock that goes on by a second at each look; pieces that do not fit are not begun."""
     before = psnr(copied)

@@ -139,6 +139,7 @@ def listed(here: Path, family: CustomFamily) -> Iterator[str]:
     FAMILIES.pop("Listed", None)
 
 
+@pytest.mark.slow
 def test_one_student_from_the_command_line(call: Call, here: Path, photos: Path, listed: str) -> None:
     made = ("--set", "depths=1", "--set", "ratio=0.5", "--set", "channels.1=6")
     ended = call("distill", listed, *OWN, *made, *images(photos), "--data", photos, "--out", "one.safetensors")
