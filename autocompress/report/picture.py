@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from autocompress.errors import AutocompressError, DiskFull, InvalidInput
-from autocompress.io import checkpoints
+from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.report.front import front_figure
+from autocompress.report.rendering import write_output
 from autocompress.report.report_data import ReportData
 
 WIDTH, HEIGHT = 1600, 900
@@ -43,10 +43,4 @@ def front_png(report: ReportData) -> bytes:
 
 def write_png(path: Path, picture: bytes) -> Path:
     """Write it, and return the path; InvalidInput where nothing can be written there."""
-    try:
-        checkpoints.write_bytes(path, picture)
-    except DiskFull:
-        raise
-    except OSError as error:
-        raise InvalidInput(f"{path}: cannot be written to ({error.strerror}); give another file with --png") from error
-    return path
+    return write_output(path, picture, "--png")

@@ -49,13 +49,23 @@ def render(
 
 
 def write_page(path: Path, page: str) -> Path:
-    """Write a page, complete or not at all; returns its path; InvalidInput if it cannot be written there."""
+    """Write a page; see `write_output`."""
+    return write_output(path, page.encode(), "--out")
+
+
+def write_output(path: Path, content: bytes, option: str) -> Path:
+    """Write the file that an option names, complete or not at all, and return its path.
+
+    InvalidInput if it cannot be written there.
+    """
     try:
-        checkpoints.write_text(path, page)
+        checkpoints.write_bytes(path, content)
     except DiskFull:
         raise
     except OSError as error:
-        raise InvalidInput(f"{path}: cannot be written to ({error.strerror}); give another file with --out") from error
+        raise InvalidInput(
+            f"{path}: cannot be written to ({error.strerror}); give another file with {option}"
+        ) from error
     return path
 
 
