@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
 
+from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSR, TAILS, EDSRConfig
 
@@ -39,3 +40,10 @@ def tiny_edsr() -> EDSR:
     network = FAMILY.build(EDSRConfig(scale=2, num_feat=8, num_block=2))
     network.load_state_dict(load_file(Path(__file__).with_name("tiny_teacher.safetensors")))
     return network.eval()
+
+
+def edsr(config: EDSRConfig) -> SRNetwork:
+    """Of random weights, the same at every call."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return FAMILY.build(config).eval()
