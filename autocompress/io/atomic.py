@@ -86,8 +86,13 @@ def sync_folder(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file, complete or not at all; bytes of names that are no UTF-8 are written as escapes."""
-    write_bytes(path, text.encode(errors="backslashreplace"))
+    """Write a text file as `encode` makes it, complete or not at all."""
+    write_bytes(path, encode(text))
+
+
+def encode(text: str) -> bytes:
+    """A text as UTF-8; bytes of names that are no UTF-8 become escapes."""
+    return text.encode(errors="backslashreplace")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

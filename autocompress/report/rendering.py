@@ -16,7 +16,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from autocompress.errors import DiskFull, InvalidInput
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.networks import shape
 from autocompress.report.figures import CONFIG, DARK, LIGHT, POLICY, variables
 from autocompress.report.pictures import student_name
@@ -50,7 +50,7 @@ def render(
 
 def write_page(path: Path, page: str) -> Path:
     """Write a page; see `write_output`."""
-    return write_output(path, page.encode(), "--out")
+    return write_output(path, atomic.encode(page), "--out")
 
 
 def write_output(path: Path, content: bytes, option: str) -> Path:
@@ -59,7 +59,7 @@ def write_output(path: Path, content: bytes, option: str) -> Path:
     InvalidInput if it cannot be written there.
     """
     try:
-        checkpoints.write_bytes(path, content)
+        atomic.write_bytes(path, content)
     except DiskFull:
         raise
     except OSError as error:
