@@ -4,7 +4,7 @@
         [--steps 100 300 1000] [--rate 0.5 1 2]
 
 Each learner has the learning rate that the recipe gives a student of this size, times each --rate. Prints the mean and
-half the range over the seeds; the seconds are those of start and training (of the processor where there is no GPU). Then
+half the range over the seeds; the seconds are those of start and training, of the processor where there is no GPU. Then
 milliseconds of a step of each student by either learner, measured in turn.
 """
 
