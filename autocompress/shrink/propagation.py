@@ -81,10 +81,15 @@ class _Operation:
         if any(argument in self._classes.second for argument in self._node.all_input_nodes):
             return self._of_pairs
         if self._name in operations.MOVES and self._tensors:
-            return self._moved
+            return self._unknown if self._reads_numbers() else self._moved
         if all((ids == NOTHING).all() for ids in self._tensors if isinstance(ids, Tensor)):
             return lambda: self._made(NOTHING)  # also of no tensors at all
         return self._unfolded if self._name == "im2col" else None
+
+    def _reads_numbers(self) -> bool:
+        """Whether it depends on a number that is computed of values, such as where a slice begins."""
+        values = [argument.meta.get("val") for argument in self._node.all_input_nodes]
+        return not all(isinstance(value, Tensor | tuple | list) for value in values)
 
     def _rule(self) -> Callable[[Tensor], Tensor | list[Tensor]] | None:
         """What is known of the operation, given its first tensor's classes."""

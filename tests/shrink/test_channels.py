@@ -258,6 +258,31 @@ def test_a_graph_that_cannot_be_captured_says_where() -> None:
         channel_map(between(branch))
 
 
+@pytest.mark.parametrize(
+    ("apply", "operation"),
+    [
+        (lambda _, x: x - x[x > 0].mean(), "index"),
+        (lambda _, x: x + torch.nonzero(x > 0).float().mean(), "nonzero"),
+        (lambda _, x: x * torch.unique(x).numel(), "_unique2"),
+    ],
+)
+def test_sizes_that_depend_on_values_are_refused(apply: object, operation: str) -> None:
+    message = rf"cannot be captured \(test_channels\.py, line \d+: .*\): what {operation} makes has a size that depends"
+    with pytest.raises(ConfigError, match=message):
+        Graph.capture(between(apply), IMAGE)
+
+
+@pytest.mark.parametrize(
+    "apply",
+    [
+        lambda _, x: x + x[:, (at := x.argmax().item() % 4) : at + 1],
+        lambda _, x: x.roll(x.argmax().item(), 2),
+    ],
+)
+def test_what_a_number_of_values_moves_stays(apply: object) -> None:
+    assert axes(between(apply)) == []
+
+
 def test_a_network_of_two_images_is_refused() -> None:
     class Pair(Between):
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
