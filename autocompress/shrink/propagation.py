@@ -17,6 +17,7 @@ from autocompress.shrink import operations
 from autocompress.shrink.classes import FIXED, NOTHING, Classes, Freedom, broadcast
 from autocompress.shrink.graph import Graph, module_path, operation, shape
 from autocompress.shrink.layers import classes_of_constant, classes_of_layer
+from autocompress.shrink.lookups import gathered, unfolded
 from autocompress.shrink.products import multiplied
 
 
@@ -100,6 +101,7 @@ class _Operation:
             (operations.SUMS_OVER | operations.SPREADS_OVER | operations.NORMS_OVER, self._reduced),
             (operations.PER_CHANNEL, self._per_channel),
             (operations.SHARES, self._shared),
+            (operations.LOOKUPS, self._gathered),
         ]
         return next((rule for names, rule in rules if self._name in names), None)
 
@@ -117,7 +119,7 @@ class _Operation:
             return ids.contiguous() if "view" in self._name and isinstance(ids, Tensor) else ids
 
         if self._name in ("contiguous", "clone", "type_as"):
-            return self._tensors[0]
+            return self._ids[self._node.all_input_nodes[0]]
         target, kwargs = self._node.target, dict(self._node.kwargs)
         assert callable(target)
         result = target(*fx.map_arg(self._node.args, classes_of), **fx.map_arg(kwargs, classes_of))
@@ -126,13 +128,16 @@ class _Operation:
         return list(result) if isinstance(result, tuple | list) else result
 
     def _unfolded(self) -> Tensor | list[Tensor]:
-        """Patches (B, C * k^2, L) of an image (B, C, H, W), where padding is of no channel."""
-        x = self._tensors[0]
-        if isinstance(x, list) or x.dim() != 4:
-            return self._unknown()
-        result = shape(self._node)
-        channels = self._classes.of_channels(x, 1)
-        return channels.repeat_interleave(result[1] // len(channels)).view(1, -1, 1).expand(result)
+        (x,) = self._tensors
+        return self._unknown() if isinstance(x, list) or x.dim() != 4 else unfolded(x, shape(self._node), self._classes)
+
+    def _gathered(self, x: Tensor) -> Tensor | list[Tensor]:
+        """At places that an index says, which is no value of a channel's."""
+        _, dimension, index = self._node.args
+        assert isinstance(dimension, int)
+        assert isinstance(index, fx.Node)
+        found = gathered(x, dimension % x.dim(), index.meta["val"])
+        return self._unknown() if found is None else found
 
     def _of_two(self, _: Tensor) -> Tensor:
         """Element by element, of two tensors or of a tensor and a number."""

@@ -29,6 +29,7 @@ class ChannelAttention(nn.Module):
             shares = (torch.einsum("b h c n, b h d n -> b h c d", q, k) * self.temperature).softmax(-1)
             mixed = torch.einsum("b h c d, b h d n -> b h c n", shares, v)
         else:
-            mixed = ((q @ k.transpose(-2, -1)) * self.temperature).softmax(-1) @ v
+            shares = ((q @ k.transpose(-2, -1)) * self.temperature).softmax(-1)
+            mixed = F.dropout(shares, 0.1, self.training) @ v
         y = y + self.out(mixed.reshape(batch, -1, height, width))
         return F.pixel_shuffle(self.last(y), 2)
