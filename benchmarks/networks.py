@@ -36,7 +36,7 @@ OWN: dict[str, tuple[str, str, list[str]]] = {  # weights, callable, arguments
     "IMDN": ("IMDN_x2.pth", "IMDN", ["upscale=2"]),
     "SMFANet+": ("SMFANet_plus_DIV2K_100w_x2SR.pth", "SMFANet", ["dim=48", "n_blocks=12", "upscaling_factor=2"]),
 }
-JOINT = "joint"
+JOINT, PROGRAMS = "joint", ("RLFN", "IMDN")
 NETWORKS = ("RLFN", "EDSR", "SMFANet+", JOINT, "IMDN", "SwinIR")
 COLOURS = {
     "EDSR": "#8b97a6", "SwinIR": "#7a3fd1", "RLFN": "#1a56c4", "IMDN": "#b9480c", "SMFANet+": "#c2185b",
@@ -93,8 +93,9 @@ def searched(name: str, seed: int, options: argparse.Namespace) -> Result:
     if (out / "report.html").exists():  # written at its end
         if "code" in given:
             know_code(given["code"], given["set"])
-        for program in (file for file in given.get("teacher", ()) if file.endswith(".pt2")):
-            know_program(Path(program))
+        if name == JOINT:
+            for own in PROGRAMS:
+                know_program(exported(own, options))
         return open_run(out)
     return search(
         **given,
@@ -112,7 +113,7 @@ def searched(name: str, seed: int, options: argparse.Namespace) -> Result:
 def teachers(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """What says to `search` whose students are searched."""
     if name == JOINT:
-        programs = [str(exported(own, options)) for own in ("RLFN", "IMDN")]
+        programs = [str(exported(own, options)) for own in PROGRAMS]
         by_code = of_own_code("SMFANet+", options)
         return by_code | {"teacher": [by_code["teacher"], *programs, "edsr-baseline-x2"]}
     if name in OWN:
