@@ -31,12 +31,14 @@ MESSAGE = 300  # characters of what PyTorch says that are passed on
 class Graph:
     """The operations of a network on one image (1, 3, h, w), in the order in which they run, without in-place ones.
 
-    `constants` are the names of the nodes that stand for parameters and buffers; `state` are their tensors.
+    `constants` are the names of the nodes that stand for parameters and buffers; `state` are their tensors, and
+    `learned` the names of the parameters among them.
     """
 
     calls: tuple[fx.Node, ...]
     constants: Mapping[fx.Node, str]
     state: Mapping[str, Tensor]
+    learned: frozenset[str]
     image: fx.Node
     output: fx.Node
 
@@ -65,6 +67,7 @@ class Graph:
             tuple(node for node in nodes if node.op == "call_function"),
             constants,
             _stored(stored, constants.values()),
+            frozenset(signature.inputs_to_parameters.values()),
             images[0],
             outputs[0],
         )

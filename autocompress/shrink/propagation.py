@@ -28,7 +28,7 @@ def propagate(graph: Graph) -> Classes:
     layers = {layer.node: layer for layer in graph.layers()}
     elementwise: dict[str, Tensor] = {}
     for node, name in graph.constants.items():
-        ids[node] = classes_of_constant(graph.state[name], classes)
+        ids[node] = classes_of_constant(graph.state[name], name in graph.learned, classes)
         elementwise[name] = ids[node]  # type: ignore[assignment]
     for node in graph.calls:
         if node in layers:
@@ -46,7 +46,7 @@ def propagate(graph: Graph) -> Classes:
     for name, tensor in elementwise.items():
         if name not in taken and (name, 0) not in classes.along:
             for dimension in range(tensor.dim()):
-                if tensor.shape[dimension] > 1:
+                if bool((tensor != tensor.narrow(dimension, 0, 1)).any()):
                     classes.put_along(name, dimension, classes.of_channels(tensor, dimension))
     classes.of_nodes = ids
     return classes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.attention import ChannelAttention
+from helpers.attention import ChannelAttention, TokenAttention
 from helpers.sr_networks import IMDN, RLFN, SMFANet, conv
 from torch import Tensor, nn
 
@@ -151,6 +151,11 @@ def test_attention_over_channels(by_einsum: bool) -> None:
     assert axes(network) == [(12, MIX), (4, SELECT), (4, SELECT)]
     assert sorted(tuple(use.rows.shape) for use in uses) == [(4, 2), (4, 4)]  # q; k with v
     assert not found.uses.get(("temperature", 0))
+
+
+def test_pixels_that_are_looked_up_keep_their_channels_where_all_are_looked_up_at_the_same_places() -> None:
+    assert axes(TokenAttention()) == [(8, MIX), (4, SELECT)]
+    assert axes(TokenAttention(together=False)) == [(4, SELECT)]
 
 
 class Unfolded(nn.Module):
