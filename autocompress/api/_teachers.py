@@ -105,7 +105,7 @@ def train_teacher(
 
     Raises InvalidInput for what cannot be used.
     """
-    from autocompress.compute import precision
+    from autocompress.compute import probing
     from autocompress.distill.checkpointed_training import precision_to_go_on
     from autocompress.distill.distillation import (
         TrainingTask,
@@ -148,7 +148,7 @@ def train_teacher(
     source = open_training_images(None if train is None else Path(train), network.scale, recipe, train_pixels, lr)
     valid = open_validation_images(None if val is None else Path(val), network.scale, lr)
     task = TrainingTask(network, source, teacher, recipe, described, valid)
-    used = precision_to_go_on(state_file(out)) or precision.choose()
+    used = precision_to_go_on(state_file(out)) or probing.choose()
     with step_display(steps, quiet=not progress) as display:
         page = out.with_suffix(".html")
         curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.name}")

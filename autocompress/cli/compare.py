@@ -71,7 +71,7 @@ def _runs_table(found: Comparison) -> Table:
 
 def _levels_table(found: Comparison) -> Table:
     """The best students at equal cost."""
-    from autocompress.evaluation.scores import score_of
+    from autocompress.evaluation.records import score_of
 
     what, form = ("latency", format_milliseconds) if found.by_latency else ("FLOPs", format_count)
     table = Table(title=f"PSNR-Y in dB of each front's best student within the same {what}, and its trial")

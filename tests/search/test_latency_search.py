@@ -14,12 +14,12 @@ from optuna.trial import TrialState
 
 from autocompress.cli.tables import front_table
 from autocompress.errors import InvalidInput, RunError, SpaceError
-from autocompress.evaluation.latency import Latency, Machine
+from autocompress.evaluation.records import Latency, Machine
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.search import RunFolder, Settings
-from autocompress.search.results.front import pareto, students
+from autocompress.search.results.front import pareto, rows, students
 from autocompress.search.results.status import status
 from autocompress.search.space import latencies
 from autocompress.search.space.cost import LATENCY_MS
@@ -106,7 +106,7 @@ def test_the_front_is_of_latency_and_psnr(wanted: Make) -> None:
         assert ((front["latency_ms"] <= one.latency_ms) & (front["psnr_y"] >= one.psnr_y)).any()
     assert set(front["latency_on"]) == {"abacus, 1 thread"}
     assert run.config.references.teacher.latency_ms == milliseconds(EDSRConfig(2, 8, 2))
-    table = front_table(run, front)
+    table = front_table(run, rows(front))
     assert table.columns[-1].header == "PyTorch ms"
     assert list(table.columns[-1].cells)[-1] == "28"
     assert settings.folder.name == "run"

@@ -9,14 +9,13 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.evaluation.scores import TO_TEACHER
-from autocompress.search.results.front import allows, budget
+from autocompress.evaluation.records import TO_TEACHER
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.sessions import is_held, locks
 from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study import ended
-from autocompress.search.space.cost import LATENCY_MS
+from autocompress.search.space.cost import LATENCY_MS, allows
 
 
 def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
@@ -71,7 +70,7 @@ def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTria
 
 def _best(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
     """The pick of the front so far; None if no trial within the budget has finished."""
-    limit = budget(run)
+    limit = run.config.search.budget
     complete = [(trial, TrialRecord.of(trial)) for trial in trials if trial.state == TrialState.COMPLETE]
     inside = [(trial, record) for trial, record in complete if allows(limit, record.to_attributes())]
     if not inside:
