@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autocompress.cli.printing import Table, echo
+from autocompress.cli.printing import Table, echo, show
 from autocompress.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ def compare(
 
 
 def _show(found: Comparison) -> None:
-    from autocompress.cli.tables import show
 
     show(_runs_table(found))
     show(_levels_table(found))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
-from autocompress.cli.printing import Table, echo
+from autocompress.cli.printing import Table, echo, show
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.evaluation.records import Latency, Scores
 from autocompress.search.results.columns import columns_of, reference_rows
@@ -18,22 +15,6 @@ from autocompress.units import format_count, format_milliseconds
 
 if TYPE_CHECKING:
     from autocompress.api import Evaluation
-
-
-def show(table: Table, spare: Sequence[str] = ()) -> None:
-    """Print a table on stdout; in a pipe or a file it has its full width.
-
-    On a terminal that is too narrow, the columns of `spare` are left out, in this order, until the table fits.
-    """
-    console = Console()
-    unbounded = console.options.update(width=1000)
-    if not console.is_terminal:
-        console = Console(width=max(console.width, 180))
-    for heading in spare:
-        if console.measure(table, options=unbounded).maximum <= console.width:
-            break
-        table.columns = [column for column in table.columns if column.header != heading]
-    console.print(table)
 
 
 SPARE_OF_SCORES = ("SSIM-RGB", "PSNR-RGB dB")

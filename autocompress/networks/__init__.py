@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from autocompress.networks.descriptions import describe as describe
     from autocompress.networks.descriptions import file_name as file_name
     from autocompress.networks.descriptions import in_official_code as in_official_code
+    from autocompress.networks.descriptions import official_class as official_class
     from autocompress.networks.descriptions import parse_config as parse_config
     from autocompress.networks.descriptions import parse_fields as parse_fields
     from autocompress.networks.descriptions import shape as shape
@@ -31,6 +32,7 @@ _MODULES = {
     "describe": "descriptions",
     "file_name": "descriptions",
     "in_official_code": "descriptions",
+    "official_class": "descriptions",
     "parse_config": "descriptions",
     "parse_fields": "descriptions",
     "shape": "descriptions",
@@ -51,6 +53,7 @@ __all__ = [
     "in_official_code",
     "know_code",
     "load",
+    "official_class",
     "parse_config",
     "parse_fields",
     "shape",

@@ -11,7 +11,7 @@ import torch
 
 import autocompress
 from autocompress.compute.precision import Precision
-from autocompress.evaluation.latency import this_machine
+from autocompress.evaluation import latency
 from autocompress.evaluation.records import TO_TEACHER
 from autocompress.networks import shape
 from autocompress.search.run.config import (
@@ -41,7 +41,7 @@ def identity(task: Task) -> SearchIdentity:
     A search for latency belongs to one machine and, on a CPU, to one number of threads.
     """
     settings = task.settings
-    machine = dataclasses.asdict(this_machine())
+    machine = dataclasses.asdict(latency.this_machine())
     if machine["device"] == "cuda":
         del machine["threads"]
     return SearchIdentity(
@@ -88,7 +88,7 @@ def describe(context: TrialContext, search: SearchIdentity, storage: StudyStorag
             "optuna": optuna.__version__,
             "python": platform.python_version(),
         },
-        machine=str(this_machine()),
+        machine=str(latency.this_machine()),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from autocompress.compute.precision import Precision
 from autocompress.errors import InvalidInput, RunError, cut
-from autocompress.evaluation.latency import this_machine
+from autocompress.evaluation import latency
 from autocompress.search.ask_tell import open_ask_tell
 from autocompress.search.backends.base import Backend
 from autocompress.search.backends.processes import ProcessBackend, TaskSetup
@@ -260,7 +260,7 @@ def _find_costs(task: Task, run: RunFolder, progress: _Progress) -> Costs:
 
     with progress.timer.during("measuring latencies"):
         latencies = Latencies.open(
-            task.joint_space, task.settings.budget, this_machine(), run.path, regression=Surrogate.fit
+            task.joint_space, task.settings.budget, latency.this_machine(), run.path, regression=Surrogate.fit
         )
         latencies.calibrate(progress.callback.on_stage)
     return latencies

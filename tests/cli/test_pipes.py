@@ -17,8 +17,8 @@ from helpers.small_search import FinishedSearch
 from rich.table import Table
 
 from autocompress import __version__
+from autocompress.cli.printing import show as show_table
 from autocompress.cli.tables import front_table, spare_of_front
-from autocompress.cli.tables import show as show_table
 from autocompress.search.results.rows import front_rows
 
 FOLDER = Path(__file__).parents[2]

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser
 from autocompress.api import open_run
 from autocompress.cli.tables import front_table, spare_of_front
 from autocompress.errors import InvalidInput
+from autocompress.evaluation import latency
 from autocompress.evaluation.records import Latency, Machine
 from autocompress.export.formats import Format, Wanted
 from autocompress.networks.edsr.network import EDSRConfig
@@ -58,7 +59,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Pa
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(latencies, "timed", timed)
-        patch.setattr(Machine, "here", lambda: MACHINE)
+        patch.setattr(latency, "this_machine", lambda: MACHINE)
         found, _ = run_search(wanted)
     write_pareto(found)
     write_report(ReportData.of(found))

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from autocompress.cli.tables import front_table
 from autocompress.errors import InvalidInput, RunError, SpaceError
+from autocompress.evaluation import latency
 from autocompress.evaluation.records import Latency, Machine
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr import EDSRFamily
@@ -43,7 +44,7 @@ class Measured:
 def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
     found = Measured()
     monkeypatch.setattr(latencies, "timed", found)
-    monkeypatch.setattr(Machine, "here", lambda: MACHINE)
+    monkeypatch.setattr(latency, "this_machine", lambda: MACHINE)
     return found
 
 
@@ -139,13 +140,13 @@ def test_what_does_not_fit_a_run(wanted: Make, small: Make, monkeypatch: pytest.
         fake_trials.run(wanted(budget_latency=30.0), FakeSetup(), here=True)
     with pytest.raises(InvalidInput, match="it has one session at a time"):
         fake_trials.join(wanted(), FakeSetup(), here=True)
-    monkeypatch.setattr(Machine, "here", lambda: Machine("slide rule", "cpu", 1))
+    monkeypatch.setattr(latency, "this_machine", lambda: Machine("slide rule", "cpu", 1))
     with pytest.raises(RunError, match=r"machine\.name was abacus and is now slide rule"):
         fake_trials.run(wanted(trials=2), FakeSetup(), here=True)
-    monkeypatch.setattr(Machine, "here", lambda: Machine(MACHINE.name, "cpu", 3))
+    monkeypatch.setattr(latency, "this_machine", lambda: Machine(MACHINE.name, "cpu", 3))
     with pytest.raises(RunError, match=r"machine\.threads was 1 and is now 3\); set OMP_NUM_THREADS=1, as it was, or"):
         fake_trials.run(wanted(trials=2), FakeSetup(), here=True)
-    monkeypatch.setattr(Machine, "here", lambda: MACHINE)
+    monkeypatch.setattr(latency, "this_machine", lambda: MACHINE)
     assert fake_trials.run(wanted(budget_latency=30.0, trials=4, extend=True), FakeSetup(), here=True)
     (wanted().folder / "latencies.json").write_text("{}")
     with pytest.raises(RunError, match=r"latencies\.json: not readable as latencies"):
@@ -154,7 +155,7 @@ def test_what_does_not_fit_a_run(wanted: Make, small: Make, monkeypatch: pytest.
 
 def test_threads_are_nothing_to_a_gpu(wanted: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     for trials, threads in ((2, 1), (4, 8)):
-        monkeypatch.setattr(Machine, "here", lambda threads=threads: Machine("big GPU", "cuda", threads))
+        monkeypatch.setattr(latency, "this_machine", lambda threads=threads: Machine("big GPU", "cuda", threads))
         fake_trials.run(wanted(trials=trials), FakeSetup(), here=True)
     assert set(students(RunFolder(wanted().folder))["latency_on"]) == {"big GPU"}
 
