@@ -1,15 +1,14 @@
 """How long the commands take that only read and list, beside Python itself and an import of PyTorch.
 
-    python benchmarks/commands.py RUN [--before CHECKOUT]
+    python benchmarks/commands.py RUN
 
 The least of five calls each, in seconds: by the clock, and of the processor, which other load on the machine changes
-less. With --before the same commands of another checkout of this package run in turn with these.
+less.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import subprocess
 import sys
@@ -20,36 +19,26 @@ CALLS = 5
 HERE = Path(__file__).parents[1]
 
 
-def seconds(words: list[str], checkout: Path) -> tuple[float, float]:
+def seconds(words: list[str]) -> tuple[float, float]:
     """Of one call: by the clock, and of the processor."""
-    own = resource.getrusage(resource.RUSAGE_CHILDREN)
-    start = time.perf_counter()
-    environment = os.environ | {"PYTHONPATH": str(checkout)}
-    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, env=environment)
-    spent = time.perf_counter() - start
-    now = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent, now.ru_utime + now.ru_stime - own.ru_utime - own.ru_stime
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, cwd=HERE)
+    spent, now = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent, now.ru_utime + now.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--before", type=Path, help="another checkout")
-    options = parser.parse_args()
-    run, checkouts = (
-        str(options.run.absolute()),
-        [HERE] if options.before is None else [options.before.absolute(), HERE],
-    )
+    run = str(parser.parse_args().run.absolute())
     commands = [["pareto", run], ["pareto", run, "--json"], ["status", run], ["models", "list"], ["spaces", "list"]]
     commands += [["cache", "list"], ["--help"]]
     rows = {"python -c pass": ["-c", "pass"], "python -c 'import torch'": ["-c", "import torch"]}
     rows |= {" ".join(words).replace(run, "RUN"): ["-m", "autocompress", *words] for words in commands}
-    print("| command | " + " | ".join(["before", "now"][-len(checkouts) :]) + " |")
-    print("|---" * (1 + len(checkouts)) + "|")
+    print("| command | by the clock | of the processor |\n|---|---|---|")
     for name, words in rows.items():
-        found = [[seconds(words, checkout) for checkout in checkouts] for _ in range(CALLS)]
-        least = [tuple(map(min, zip(*calls, strict=True))) for calls in zip(*found, strict=True)]
-        print(f"| `{name}` | " + " | ".join(f"{clock:.2f} ({own:.2f})" for clock, own in least) + " |")
+        clock, own = map(min, zip(*(seconds(words) for _ in range(CALLS)), strict=True))
+        print(f"| `{name}` | {clock:.2f} | {own:.2f} |", flush=True)
 
 
 if __name__ == "__main__":
