@@ -24,7 +24,7 @@ from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.student import StoredStudent
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds, signed_decibels
 
 CSV, JSON = "pareto.csv", "pareto.json"
 LATENCIES = {runtime.heading: runtime.column for runtime in RUNTIMES.values()}  # columns of a front by their titles
@@ -208,7 +208,8 @@ def note_of_pick(table: pd.DataFrame) -> str | None:
 
 def format_difference(to_pick: float, plus_minus: float | None) -> str:
     """A difference in dB, as `-0.03 ± 0.05`; without an interval where there is none."""
-    return f"{to_pick:+.2f}" if plus_minus is None else f"{to_pick:+.2f} ± {plus_minus:.2f}"
+    difference = signed_decibels(to_pick)
+    return difference if plus_minus is None else f"{difference} ± {decibels(plus_minus)}"
 
 
 def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
