@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autocompress.cli.printing import Table, echo, show
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds
 
 if TYPE_CHECKING:
     from autocompress.search.results.compare import Comparison
@@ -82,7 +82,7 @@ def _levels_table(found: Comparison) -> Table:
     for level in found.levels:
         cells = []
         for index, row in enumerate(level.best):
-            cells.append("" if row is None else f"{score_of(row):.2f} ({row['trial']})")
+            cells.append("" if row is None else f"{decibels(score_of(row))} ({row['trial']})")
             if index:
                 difference = level.differences[index]
                 cells.append("" if difference is None else str(difference))

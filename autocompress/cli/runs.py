@@ -12,7 +12,7 @@ import typer
 
 from autocompress.cli.printing import echo
 from autocompress.errors import InvalidInput
-from autocompress.units import format_count, format_duration, format_milliseconds
+from autocompress.units import decibels, format_count, format_duration, format_milliseconds
 
 SEEN = 0.005  # of the time: the least that `status` shows
 FEW = 5  # trials of which `status` says why they ended early
@@ -166,4 +166,8 @@ def _state(sessions: int, trials: dict[str, int]) -> str:
 
 def _score(about: dict[str, Any]) -> str:
     """What chooses, as a status has it."""
-    return f"{about['psnr_y']:.2f} dB" if "psnr_y" in about else f"{about['psnr_y_to_teacher']:.2f} dB to its teacher"
+    return (
+        f"{decibels(about['psnr_y'])} dB"
+        if "psnr_y" in about
+        else f"{decibels(about['psnr_y_to_teacher'])} dB to its teacher"
+    )

@@ -11,7 +11,7 @@ from autocompress.search.results.columns import columns_of, reference_rows
 from autocompress.search.results.intervals import Intervals
 from autocompress.search.results.rows import Rows, note_of_pick, objective, pick
 from autocompress.search.run.folder import RunFolder
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds
 
 if TYPE_CHECKING:
     from autocompress.api import Evaluation
@@ -123,7 +123,7 @@ def scores_table(title: str, scores: Scores, bicubic: Scores | None = None) -> T
 
 
 def _score(metric: str, value: float) -> str:
-    return f"{value:.2f}" if metric.startswith("psnr") else f"{value:.4f}"
+    return decibels(value) if metric.startswith("psnr") else f"{value:.4f}"
 
 
 MANY_LAYERS = 50  # of which a table shows the groups instead
@@ -160,7 +160,7 @@ def suggestion_table(about: dict[str, Any]) -> Table:
     for heading in ("FLOPs", "params", "of teacher", "PSNR-Y dB"):
         table.add_column(heading, justify="right")
     psnr, teacher = about["psnr_y"], about["teacher"]
-    scores = {"teacher": f"{psnr['before']:.2f}, pruned {psnr['after']:.2f}", "suggested": ""}
+    scores = {"teacher": f"{decibels(psnr['before'])}, pruned {decibels(psnr['after'])}", "suggested": ""}
     for name, score in scores.items():
         network = about[name]
         table.add_row(

@@ -28,7 +28,7 @@ from autocompress.io import atomic, checkpoints
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.weights import digest
-from autocompress.units import format_duration
+from autocompress.units import decibels, format_duration
 
 REUSE = 4  # how often a training sees a pixel at least, where it takes windows of the images
 FEWEST_PIXELS, MOST_PIXELS = 100 * 10**6, 256 * 10**6  # HR, that a training takes of larger sets
@@ -197,7 +197,7 @@ def _curve(
         scores = _scores(task, training.student, valid)
         check_finite(scores)
         psnr = scores.mean["psnr_y"]
-        log(f"{psnr:.2f} dB after {step} steps, on {used.described}")
+        log(f"{decibels(psnr)} dB after {step} steps, on {used.described}")
         return psnr
 
     return LearningCurve(training.recipe.steps, score, on_curve, pace.scoring_share)

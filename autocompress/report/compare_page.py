@@ -15,6 +15,7 @@ from autocompress.report.rendering import render, write_page
 from autocompress.report.still import still
 from autocompress.search.results.compare import ComparedRun, Comparison
 from autocompress.search.results.rows import objective
+from autocompress.units import decibels
 
 # of runs, in their order: colours of our palettes, and symbols, as colours are few
 COLOURS = ("front", "pick", "teacher", "published", "other")
@@ -64,6 +65,7 @@ def _axis(comparison: Comparison) -> Axis:
 
 def _texts(compared: ComparedRun, axis: Axis) -> list[str]:
     return [
-        f"<b>{escape(compared.name)}</b>, trial {row['trial']}: {score_of(row):.2f} dB<br>{axis.said(row[axis.key])}"
+        f"<b>{escape(compared.name)}</b>, trial {row['trial']}: {decibels(score_of(row))} dB"
+        f"<br>{axis.said(row[axis.key])}"
         for row in compared.front
     ]

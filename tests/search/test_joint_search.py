@@ -220,7 +220,7 @@ def test_a_suggestion_beyond_the_budget_is_brought_within(settings: Callable[...
     joint_space = open_joint_space(settings(spaces=("edsr",), teachers=()))
     (student_space,) = joint_space
     for suggested, least in ((EDSRConfig(2, 36, 16), 17e9), (EDSRConfig(2, 12, 10), 7e9)):
-        point = first_points(FeasibleSet(joint_space, Budget(20 * 10**9)), 8, {"edsr": suggested})[0]
+        (point,) = first_points(FeasibleSet(joint_space, Budget(20 * 10**9)), 1, {"edsr": suggested})
         candidate = joint_space.candidate(point, Recipe())
         assert least < candidate.flops <= 20e9
     assert candidate.config == EDSRConfig(2, 12, 10)

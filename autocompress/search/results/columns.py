@@ -13,7 +13,7 @@ from typing import Any
 from autocompress.evaluation.records import TO_TEACHER
 from autocompress.search.results.rows import LATENCIES, Rows, format_difference
 from autocompress.search.run.config import RunConfig
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds, signed_decibels
 
 # a student's, see `results.rows`, or one of `reference_rows`; None, or nothing, where it has no value
 Row = Mapping[str, Any]
@@ -61,24 +61,23 @@ def _more_steps(row: Row) -> float | None:
     return row.get("refined_steps") or None
 
 
-DECIBELS, SIGNED = "{:.2f}".format, "{:+.2f}".format
 NETWORK = (
     Column("student", _network),
-    _numbers("PSNR-Y dB", _of("psnr_y"), DECIBELS),
+    _numbers("PSNR-Y dB", _of("psnr_y"), decibels),
     _numbers("SSIM-Y", _of("ssim_y"), "{:.4f}".format),
     _numbers("FLOPs", _of("flops"), format_count),
     _numbers("params", _of("params"), format_count),
     _numbers("of teacher", _of("flops_share"), "{:.1%}".format),
 )
 COMPARED = (
-    _numbers("over bicubic", _of("gain_over_bicubic"), SIGNED),
-    _numbers("under teacher", _below_teacher, DECIBELS),
+    _numbers("over bicubic", _of("gain_over_bicubic"), signed_decibels),
+    _numbers("under teacher", _below_teacher, decibels),
     Column("to the pick", _to_pick, _of("to_pick")),
 )
-NEARNESS = _numbers("to its teacher dB", _of(TO_TEACHER), DECIBELS)
+NEARNESS = _numbers("to its teacher dB", _of(TO_TEACHER), decibels)
 REFINED = (
-    _numbers("before refining", _of("psnr_y_before"), DECIBELS),
-    _numbers("by refining", _by_refining, SIGNED),
+    _numbers("before refining", _of("psnr_y_before"), decibels),
+    _numbers("by refining", _by_refining, signed_decibels),
     _numbers("steps more", _more_steps, str),
 )
 

@@ -22,7 +22,7 @@ from autocompress.search.results.rows import LATENCIES, front_rows, objective, p
 from autocompress.search.run.crops import crops_of, side_by_side
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.settings import Settings
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds
 
 PICK, README = "pick", "README.md"
 TIMED = (*LATENCIES.values(), "latency_on")
@@ -109,14 +109,14 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     timed = {name: key for name, key in LATENCIES.items() if any(row[key] is not None for row in students)}
     of_int8 = any("psnr_y_int8" in row for row in students)
     empty = [""] * (5 + len(timed) + of_int8)
-    lines: list[Sequence[object]] = [("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *empty)]
+    lines: list[Sequence[object]] = [("", "bicubic", decibels(bicubic["psnr_y"]), f"{bicubic['ssim_y']:.4f}", *empty)]
     for row in students:
         lines.append(
             (
                 Markdown(f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}"),
                 *(column.text(row) for column in NETWORK),
                 *(format_milliseconds(row[key]) for key in timed.values()),
-                *([f"{row['psnr_y_int8']:.2f}"] if of_int8 else []),
+                *([decibels(row["psnr_y_int8"])] if of_int8 else []),
                 "yes" if row["official_code"] else "no",
                 Markdown(", ".join(f"[{file}]({file})" for file in row["files"])),
             )
@@ -125,7 +125,7 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     times = (format_milliseconds(best.get(key)) for key in timed.values())
     named = f"teacher {teacher}"
     lines.append(
-        ("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, *[""] * (2 + of_int8))
+        ("", named, decibels(best["psnr_y"]), f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, *[""] * (2 + of_int8))
     )
     headings = ["trial", "student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher's FLOPs", *timed]
     headings += ["PSNR-Y dB as int8"] * of_int8

@@ -20,7 +20,7 @@ from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.student import StoredStudent
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS, allows
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds, signed_decibels
 
 LATENCIES = {runtime.heading: runtime.column for runtime in RUNTIMES.values()}  # keys of a row by their titles
 KEYS = (
@@ -180,7 +180,7 @@ def note_of_pick(rows: Rows) -> str | None:
 
 def format_difference(to_pick: float, plus_minus: float | None) -> str:
     """A difference in dB, as `-0.03 ± 0.05`; without an interval where there is none."""
-    return f"{to_pick:+.2f}" if plus_minus is None else f"{to_pick:+.2f} ± {plus_minus:.2f}"
+    return signed_decibels(to_pick) if plus_minus is None else f"{signed_decibels(to_pick)} ± {decibels(plus_minus)}"
 
 
 def _row(student: StoredStudent, references: References) -> Row:
