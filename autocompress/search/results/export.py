@@ -26,7 +26,19 @@ from autocompress.units import decibels, format_count, format_milliseconds
 
 PICK, README = "pick", "README.md"
 TIMED = (*LATENCIES.values(), "latency_on")
-LISTED = ("trial", "family", "config", "psnr_y", TO_TEACHER, "ssim_y", "flops", "params", "flops_share", *TIMED)
+LISTED = (
+    "trial",
+    "family",
+    "network",
+    "config",
+    "psnr_y",
+    TO_TEACHER,
+    "ssim_y",
+    "flops",
+    "params",
+    "flops_share",
+    *TIMED,
+)
 
 
 def export_front(run: RunFolder, out: Path, wanted: Wanted) -> list[Path]:
