@@ -66,4 +66,4 @@ LONG = "a" * 300
     ],
 )
 def test_names_that_file_systems_do_not_take(call: Call, here: Path, command: str) -> None:
-    assert_refused(call(*command.split()), "File name too long; give a shorter name")
+    assert_refused(call(*command.split()), "File name too long", "; give a shorter name")
