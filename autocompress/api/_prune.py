@@ -58,13 +58,14 @@ def prune(
     from autocompress.compute import probing
     from autocompress.data.bank import PixelBank
     from autocompress.evaluation.scores import check_teachers
+    from autocompress.io.outputs import check_folder
     from autocompress.networks.teachers import load_teacher
     from autocompress.prune import densities_of
     from autocompress.terminal import step_display
 
     folder = None if out is None else Path(out)
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise InvalidInput(f"--out {folder} is a file, but must be a folder")
+    if folder is not None:
+        check_folder(folder, "--out")
     network = load_teacher(str(teacher), **overrides)
     settings = _settings(recipe, network.family, steps, seed)
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -28,6 +29,10 @@ class Table(RichTable):
     def __init__(self, *headings: str, title: str | None = None, show_footer: bool = False) -> None:
         title = None if title is None else _plain(title)
         super().__init__(*headings, title=title, title_justify="left", show_footer=show_footer)
+
+    @override
+    def add_column(self, header: str = "", footer: str = "", **options: Any) -> None:  # type: ignore[override]
+        super().add_column(_plain(header), "\n".join(map(_plain, footer.split("\n"))), **options)
 
     @override
     def add_row(self, *cells: object, style: str | None = None) -> None:  # type: ignore[override]

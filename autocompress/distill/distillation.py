@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from autocompress.errors import InvalidInput
 from autocompress.evaluation.records import Scores
 from autocompress.evaluation.scores import MIN_SIDE, MOST_TO_TEACHER, check_finite, evaluate, network_upscaler, pairs
 from autocompress.io import atomic, checkpoints
+from autocompress.io.outputs import check_file
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.weights import digest
@@ -95,11 +95,7 @@ def check_out_file(out: Path) -> None:
     if out.suffix != ".safetensors":
         name = f"{out.stem or 'student'}.safetensors"
         raise InvalidInput(f"{out}: a network is written as safetensors; give a name such as {name}")
-    if out.is_dir():
-        raise InvalidInput(f"{out}: a folder, but a file is to be written; give another name")
-    above = next(folder for folder in out.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise InvalidInput(f"{out}: cannot be written, as {above} is no folder that can; give another place")
+    check_file(out, "--out")
 
 
 def state_file(out: Path) -> Path:

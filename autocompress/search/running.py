@@ -15,6 +15,7 @@ from typing import Any
 from autocompress.compute.precision import Precision
 from autocompress.errors import InvalidInput, RunError, cut
 from autocompress.evaluation import latency
+from autocompress.io.outputs import check_folder
 from autocompress.search.ask_tell import open_ask_tell
 from autocompress.search.backends.base import Backend
 from autocompress.search.backends.processes import ProcessBackend, TaskSetup
@@ -76,6 +77,7 @@ def search(
     session = _Progress(callback, PhaseTimer(), _deadline(settings.timeout, clock))
     with _connected(settings, session):
         task = _open(settings, session)
+        check_folder(run.path, "--out")
         check_teachers(task)
         counted = FeasibleSet(task.joint_space, settings.budget.without_latency())
         for student_space in task.joint_space:
