@@ -133,10 +133,7 @@ class _Operation:
 
     def _gathered(self, x: Tensor) -> Tensor | list[Tensor]:
         """At places that an index says, which is no value of a channel's."""
-        _, dimension, index = self._node.args
-        assert isinstance(dimension, int)
-        assert isinstance(index, fx.Node)
-        found = gathered(x, dimension % x.dim(), index.meta["val"])
+        found = gathered(x, self._node.args[1] % x.dim(), self._node.args[2].meta["val"])  # type: ignore[arg-type, operator, union-attr]
         return self._unknown() if found is None else found
 
     def _of_two(self, _: Tensor) -> Tensor:
