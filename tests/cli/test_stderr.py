@@ -39,9 +39,9 @@ VERBS = {
     "pareto": "pareto run",
     "status": "status run",
     "report": "report run --png front.png",
-    "compare": "compare run run --out both.html",
+    "compare": "compare run again --out both.html",
     "evaluate": "evaluate tiny.pth --data photos",
-    "evaluate --latency": "evaluate run --latency",
+    "evaluate --latency": "evaluate tiny.pth --latency --data photos",
     "export": "export run --out models --format safetensors --format safetensors-fp16 --format pth --format pt2",
     "export onnx": "export run --trial pick --out models --format onnx --format onnx-fp16 --format onnx-int8 --qat",
     "export swinir": "export swinirmini-x2 --out models --format onnx --format pt2 --shape 32x32",
@@ -49,7 +49,7 @@ VERBS = {
     "upscale": "upscale swinirmini-x2 photos/waves0.png large.png",
     "distill": f"distill edsr --set num_feat=4 --teacher tiny.pth {TRAINED} --data photos --out made.safetensors",
     "distill density": f"distill edsr --set num_feat=4 --init density --teacher tiny.pth {TRAINED} --out a.safetensors",
-    "distill own code": f"distill own.pth --code own.py:OwnNetwork {WEAK} --code-set feat=8 --set feat=4 {TRAINED} --out a.safetensors",
+    "distill own code": f"distill own.pth --code own.py:OwnNetwork {WEAK} --set feat=4 {TRAINED} --out a.safetensors",
     "distill program": f"distill own.pt2 {WEAK} --set width_8=4 {TRAINED} --out a.safetensors",
     "prune": f"prune tiny.pth {TRAINED} --out densities",
     "teacher train": f"teacher train edsr --set num_feat=4 {TRAINED} --patch-size 16 --out a.safetensors",
@@ -71,7 +71,8 @@ QUICK = {"evaluate", "teacher show"}
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory, finished: FinishedSearch, teacher_file: Path, photos: Path) -> Path:
     folder = tmp_path_factory.mktemp("stand")
-    shutil.copytree(finished[0].path, folder / "run")
+    for name in ("run", "again"):
+        shutil.copytree(finished[0].path, folder / name)
     shutil.copy(teacher_file, folder / "tiny.pth")
     shutil.copytree(photos, folder / "photos")
     shutil.copy(finished[0].path.parent / "small.yaml", folder / "small.yaml")
