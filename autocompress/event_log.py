@@ -15,7 +15,6 @@ from typing_extensions import override
 
 from autocompress.distill.recipe import VARIABLE
 from autocompress.errors import InvalidInput
-from autocompress.networks import shape
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.pareto import Point, ReferencePoint, front, hypervolume
 from autocompress.search.run.folder import RunFolder
@@ -65,7 +64,7 @@ class EventLog(SearchCallback):
         self._corner = ReferencePoint(float(cost or 0), config.references.bicubic.score)
         for student in self.run.students():  # of earlier sessions
             self._points[student.trial] = Point(student.trial, student.score, student.cost)
-            self._names[student.trial] = shape(student.family, student.config)
+            self._names[student.trial] = student.shape
             steps = student.provenance.recipe.get("steps", config.search.recipe["steps"])
             self._steps[student.trial] = int(steps) + student.refined_steps
         self._over = len(self._points)

@@ -51,7 +51,7 @@ class _Images:
         return self._with(*open_images(settings, run.config.scale, RECIPE.patch_size))
 
     def _with(self, train: ImageSource, valid: ImageSource) -> Quantise:
-        from autocompress.compute.precision import choose
+        from autocompress.compute.probing import choose
         from autocompress.distill.quantisation import Quantiser
 
         return Quantiser(train, valid, self.qat, lambda line: print(line, file=sys.stderr), choose())

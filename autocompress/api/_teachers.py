@@ -107,7 +107,7 @@ def train_teacher(
 
     Raises InvalidInput for what cannot be used.
     """
-    from autocompress.compute import precision
+    from autocompress.compute import probing
     from autocompress.distill.checkpointed_training import precision_to_go_on
     from autocompress.distill.distillation import (
         TrainingTask,
@@ -155,7 +155,7 @@ def train_teacher(
         check_scales(teacher.scale, network.scale)
         check_teachers([(f"the target {target}", teacher)], valid, allow_weak=allow_weak_teacher)
     task = TrainingTask(network, source, teacher, recipe, described, valid)
-    used = precision_to_go_on(state_file(out)) or precision.choose()
+    used = precision_to_go_on(state_file(out)) or probing.choose()
     with step_display(steps, quiet=not progress) as display:
         page = out.with_suffix(".html")
         curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.name}")

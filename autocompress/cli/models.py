@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from autocompress.cli.options import complete_model
-from autocompress.cli.printing import Table, echo
+from autocompress.cli.printing import Table, echo, show
 from autocompress.units import decibels
 
 commands = typer.Typer(help="Students that ship with the package, ready to upscale with.", no_args_is_help=True)
@@ -27,7 +27,6 @@ def list_models() -> None:
     Example: autocompress models list
     """
     from autocompress import api
-    from autocompress.cli.tables import show
     from autocompress.io.package_files import DEFAULT_MODEL
     from autocompress.units import format_count
 

@@ -33,16 +33,16 @@ def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON 
     Example: autocompress pareto runs/edsr-20G-seed0
     """
     from autocompress.cli.tables import show_front
-    from autocompress.search.results.front import as_json as to_json
-    from autocompress.search.results.front import pareto as read_front
+    from autocompress.search.results.rows import as_json as to_json
+    from autocompress.search.results.rows import front_rows
     from autocompress.search.run.folder import RunFolder
 
     folder = RunFolder.existing(run)
-    table = read_front(folder)
+    front = front_rows(folder)
     if as_json:
-        echo(json.dumps(to_json(folder, table), indent=2))
+        echo(json.dumps(to_json(folder, front), indent=2))
     else:
-        show_front(folder, table)
+        show_front(folder, front)
 
 
 def report(

@@ -17,7 +17,7 @@ from autocompress.cli.options import (
     with_network_and_target_code,
     with_network_options,
 )
-from autocompress.cli.printing import Table, echo
+from autocompress.cli.printing import Table, echo, show
 from autocompress.units import decibels
 
 commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
@@ -36,7 +36,6 @@ def list_teachers() -> None:
     """
 
     from autocompress import api
-    from autocompress.cli.tables import show
     from autocompress.units import format_count
 
     table = Table()

@@ -21,16 +21,9 @@ from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import OnTile, teacher_targets
 from autocompress.distill.training import Training
 from autocompress.errors import InvalidInput
-from autocompress.evaluation.scores import (
-    MIN_SIDE,
-    MOST_TO_TEACHER,
-    Scores,
-    check_finite,
-    evaluate,
-    network_upscaler,
-    pairs,
-)
-from autocompress.io import checkpoints
+from autocompress.evaluation.records import Scores
+from autocompress.evaluation.scores import MIN_SIDE, MOST_TO_TEACHER, check_finite, evaluate, network_upscaler, pairs
+from autocompress.io import atomic, checkpoints
 from autocompress.io.outputs import check_file
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
@@ -169,7 +162,7 @@ def train_to_file(
         "recipe": recipe.to_dict(),
         "arithmetic": precision.to_dict(),
     }
-    checkpoints.write_json(out.with_suffix(".json"), {**network, **about, "provenance": provenance})
+    atomic.write_json(out.with_suffix(".json"), {**network, **about, "provenance": provenance})
     state.unlink()
     return trained
 

@@ -10,7 +10,7 @@ from autocompress.data.layouts import images_in
 from autocompress.data.pictures import check_holds, encoded, has_room, read_picture, to_image, upscaled
 from autocompress.data.sources import sift
 from autocompress.errors import DataError, DiskFull, InvalidInput
-from autocompress.io.checkpoints import write_bytes
+from autocompress.io.atomic import write_bytes
 from autocompress.io.outputs import check_file, check_folder
 from autocompress.networks.upscaling import Upscaler
 

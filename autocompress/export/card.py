@@ -14,7 +14,7 @@ from autocompress.compute.runtimes import RUNTIMES
 from autocompress.export import loading
 from autocompress.export.formats import PROGRAMS, Wanted
 from autocompress.export.metadata import OTHER, front_matter
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.names import Markdown, as_markdown, printable
 from autocompress.networks import describe, family_of, shape
 from autocompress.networks.base import SRNetwork
@@ -63,7 +63,7 @@ def write_card(
         "## Licence\n\n" + licence_note,
         f"## Versions\n\n{_versions(provenance)}",
     ]
-    checkpoints.write_text(path, "\n\n".join(sections) + "\n")
+    atomic.write_text(path, "\n\n".join(sections) + "\n")
 
 
 def program_flops(network: SRNetwork) -> int | None:

@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from autocompress.evaluation.scores import TO_TEACHER, score_of
+from autocompress.evaluation.records import TO_TEACHER, score_of
 from autocompress.networks.downloadable import Downloadable, downloadable
 from autocompress.report.figures import LIGHT, Axis, lay_out
 from autocompress.report.report_data import ReportData
-from autocompress.search.results.front import LATENCIES, format_difference, rows, scores
+from autocompress.search.results.front import rows, scores
+from autocompress.search.results.rows import LATENCIES, format_difference
 from autocompress.search.run.config import TeacherReference
 from autocompress.units import decibels, format_count, format_milliseconds
 

@@ -44,7 +44,7 @@ def _page(report: ReportData) -> str:
         by_teacher=report.by_teacher,
         comparable=comparable(report),
         refined=bool(report.students["refined_steps"].any()),
-        columns=[*columns_of(report.students, report.config), *_recipe_columns(report)],
+        columns=[*columns_of(report.rows, report.config), *_recipe_columns(report)],
         references=reference_rows(report.config),
         sorted_by="FLOPs" if axis.key == "flops" else "PyTorch ms",
         facts=_facts(report),

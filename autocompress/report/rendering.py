@@ -17,7 +17,6 @@ from plotly.offline import get_plotlyjs
 
 from autocompress.errors import DiskFull, InvalidInput
 from autocompress.io import atomic
-from autocompress.networks import shape
 from autocompress.report.figures import CONFIG, DARK, LIGHT, POLICY, variables
 from autocompress.report.pictures import student_name
 from autocompress.units import decibels, format_count, format_duration, format_milliseconds, signed_decibels
@@ -97,4 +96,4 @@ def _plotly() -> str:
 
 def _shape(row: dict[str, Any]) -> str:
     """A network's counts as a text."""
-    return shape(row["family"], row["config"])
+    return str(row["network"])

@@ -11,8 +11,9 @@ import torch
 
 import autocompress
 from autocompress.compute.precision import Precision
-from autocompress.evaluation.latency import Machine
-from autocompress.evaluation.scores import TO_TEACHER
+from autocompress.evaluation import latency
+from autocompress.evaluation.records import TO_TEACHER
+from autocompress.networks import shape
 from autocompress.search.run.config import (
     ImageSet,
     Reference,
@@ -40,7 +41,7 @@ def identity(task: Task) -> SearchIdentity:
     A search for latency belongs to one machine and, on a CPU, to one number of threads.
     """
     settings = task.settings
-    machine = dataclasses.asdict(Machine.here())
+    machine = dataclasses.asdict(latency.this_machine())
     if machine["device"] == "cuda":
         del machine["threads"]
     return SearchIdentity(
@@ -87,12 +88,13 @@ def describe(context: TrialContext, search: SearchIdentity, storage: StudyStorag
             "optuna": optuna.__version__,
             "python": platform.python_version(),
         },
-        machine=str(Machine.here()),
+        machine=str(latency.this_machine()),
     )
 
 
 def _teacher(space: StudentSpace) -> Teacher:
-    return Teacher(space.teacher_name, space.teacher.family, space.teacher.config.to_dict())
+    family, config = space.teacher.family, space.teacher.config.to_dict()
+    return Teacher(space.teacher_name, family, config, shape(family, config))
 
 
 def _reference(context: TrialContext, space: StudentSpace, costs: Costs) -> TeacherReference:

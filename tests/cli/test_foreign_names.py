@@ -9,8 +9,7 @@ import pytest
 import torch
 from helpers.command_line import Call, assert_refused
 
-from autocompress.cli.printing import Table, echo
-from autocompress.cli.tables import show
+from autocompress.cli.printing import Table, echo, show
 
 EVIL = "a\x1b[2J\n=b [red]c <img src=x> | `d`"
 

@@ -18,7 +18,7 @@ from autocompress import prune
 from autocompress.data import embedded
 from autocompress.evaluation import latency, scores
 from autocompress.evaluation.latency import timed
-from autocompress.io import checkpoints, package_files
+from autocompress.io import atomic, checkpoints, package_files
 from autocompress.networks import FAMILIES, describe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSRConfig
@@ -118,7 +118,7 @@ class StandIns:
         """A network in a file with its side file, as ours are."""
         file = self.folder / name
         checkpoints.save_tensors(file, network.state_dict())
-        checkpoints.write_json(file.with_suffix(".json"), {**describe(network), "metrics": {}})
+        atomic.write_json(file.with_suffix(".json"), {**describe(network), "metrics": {}})
 
 
 def _code_of_own_network() -> str:

@@ -22,7 +22,7 @@ from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.prune import SparsifySettings
 from autocompress.report import ReportData, front_figure
 from autocompress.search import Settings
-from autocompress.search.results.front import pareto
+from autocompress.search.results.front import pareto, rows
 from autocompress.search.sampling.initial import first_points
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.feasible import FeasibleSet
@@ -102,7 +102,7 @@ def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: C
     assert run.config.teacher == best.teacher
     assert run.config.references.teacher == best.reference
     table = pareto(run)
-    assert front_table(run, table).row_count == len(table) + 2
+    assert front_table(run, rows(table)).row_count == len(table) + 2
     assert front_figure(ReportData.of(run)).data
     assert sum(fact.startswith("teacher ") for fact in progress.facts) == 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from autocompress.evaluation.scores import TO_TEACHER, score_of
+from autocompress.evaluation.records import TO_TEACHER, score_of
 from autocompress.names import as_code, as_markdown
 from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder

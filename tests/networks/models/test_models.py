@@ -14,7 +14,7 @@ import autocompress
 from autocompress import api
 from autocompress.errors import InvalidInput
 from autocompress.io import package_files
-from autocompress.networks import describe
+from autocompress.networks import describe, official_class
 from autocompress.networks.downloadable import downloadable
 from autocompress.networks.models import Shipped, find_model, shipped_models
 from autocompress.networks.teachers import default_teacher, shipped
@@ -97,6 +97,8 @@ def test_where_they_load() -> None:
     assert models["edsr-x2-3g"].official_code is None
     assert models["edsrmini-x2"].official_code == "basicsr.archs.edsr_arch.EDSR"
     assert models["swinirmini-x2"].official_code == "models.network_swinir.SwinIR"
+    for model in models.values():
+        assert model.official_code == official_class(model.about["family"], model.about["config"])
 
 
 def test_they_are_no_default_teachers() -> None:
