@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from autocompress.data import bicubic
 from autocompress.data.embedded import embedded
@@ -26,9 +26,9 @@ from autocompress.data.images import read_image
 from autocompress.report import ReportData, front_png
 from autocompress.search import RunFolder
 from autocompress.search.results.columns import columns_of
-from autocompress.search.results.rows import front_rows, pick
+from autocompress.search.results.rows import Row, front_rows, pick
 from autocompress.search.results.status import status
-from autocompress.search.run.crops import crops_of, side_by_side
+from autocompress.search.run.crops import crops_of, student_crop
 
 ROOT = Path(__file__).parents[1]
 PAGE, PICTURES = ROOT / "docs" / "gallery.md", ROOT / "docs" / "images"
@@ -42,6 +42,8 @@ SHARP = '''class SharpRLFN(RLFN):
 '''
 SHOWN = ("student", "PSNR-Y dB", "to its teacher dB", "FLOPs", "params", "of teacher")
 FRONT_SIZE = (800, 450)
+PIECE = (86, 148, 150, 196)  # of the photograph's first crop: the badge
+TIMES, GAP, LABEL = 4, 8, 24  # pixels of each pixel, between the pieces, and of a label's height
 MOST_BYTES = 150_000  # of a picture
 
 
@@ -135,12 +137,9 @@ def section(search: Search, folder: Path) -> str:
     """What the page has of a search that is done; writes its pictures."""
     run = RunFolder.existing(folder / search.run)
     report, rows = ReportData.of(run), front_rows(run)
-    best, pieces = pick(rows), crops_of(run)
-    assert pieces is not None
-    beside = side_by_side(pieces, run.trial(best["trial"]), run.config.teacher.name)
-    assert beside is not None
+    best = pick(rows)
     sizes = [write(f"gallery-{search.name}-front.png", front_png(report), FRONT_SIZE)]
-    sizes.append(write(f"gallery-{search.name}.png", beside))
+    sizes.append(write(f"gallery-{search.name}.png", beside(run, best)))
     print(f"{search.name}: {len(rows)} on the front, pictures of {sizes} bytes", flush=True)
     columns = [column for column in columns_of(rows, run.config) if column.heading in SHOWN]
     if run.config.search.by_teacher:
@@ -161,6 +160,32 @@ def section(search: Search, folder: Path) -> str:
             f"![The pick, its teacher and bicubic side by side](images/gallery-{search.name}.png)",
         ]
     )
+
+
+def beside(run: RunFolder, best: Row) -> bytes:
+    """A piece of the photograph in large pixels, as a PNG: by bicubic, the pick, its teacher, and as it is."""
+    pieces = crops_of(run)
+    assert pieces is not None
+    crop = pieces.crops[0]
+    assert crop.image == "astronaut"
+    files = {
+        "bicubic": pieces.file(crop, "bicubic"),
+        f"student, {best['flops_share']:.0%} of the FLOPs": student_crop(run.trial(best["trial"]), crop),
+        "teacher": pieces.file(crop, run.config.teacher.name),
+    }
+    if not run.config.search.by_teacher:  # whose truth is the teacher's image
+        files["ground truth"] = pieces.truth(crop)
+    left, top, right, bottom = PIECE
+    width, height = TIMES * (right - left), TIMES * (bottom - top)
+    canvas = Image.new("RGB", (GAP + len(files) * (width + GAP), LABEL + height + GAP), "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=14)
+    for place, (label, file) in enumerate(files.items()):
+        x = GAP + place * (width + GAP)
+        draw.text((x, LABEL // 2), label, fill="black", font=font, anchor="lm")
+        canvas.paste(Image.open(file).crop(PIECE).resize((width, height), Image.Resampling.NEAREST), (x, LABEL))
+    content = BytesIO()
+    canvas.save(content, "PNG")
+    return content.getvalue()
 
 
 def write(name: str, content: bytes, size: tuple[int, int] | None = None) -> int:
