@@ -146,7 +146,7 @@ def train_to_file(
     stored.load()
     if training.step:
         log(f"going on after {training.step} of {recipe.steps} steps")
-    stored.train(on_step, pace)
+    stored.train(on_step, pace, log)
     trained = training.student
     about: dict[str, Any] = {"metrics": {}}
     if task.valid is not None and curve is not None:

@@ -108,6 +108,8 @@ class _Fit:
         their_uses = self._teacher.channels.uses.get((source, dimension), ())
         if not their_uses and ours == theirs:
             return None
+        if ours == 1 and not our_uses:  # one value alone is not taken for a channel's
+            our_uses = tuple(Use(use.axis, torch.zeros(1, 1, dtype=torch.long)) for use in their_uses)
         if len(our_uses) != len(their_uses):
             raise ConfigError(f"{name} has other channels than the teacher's; this is another kind of network")
         if ours > theirs:

@@ -17,6 +17,7 @@ from autocompress.shrink import operations
 from autocompress.shrink.classes import FIXED, NOTHING, Classes, Freedom, broadcast
 from autocompress.shrink.graph import Graph, module_path, operation, shape
 from autocompress.shrink.layers import classes_of_constant, classes_of_layer
+from autocompress.shrink.lookups import gathered, unfolded
 from autocompress.shrink.products import multiplied
 
 
@@ -27,7 +28,7 @@ def propagate(graph: Graph) -> Classes:
     layers = {layer.node: layer for layer in graph.layers()}
     elementwise: dict[str, Tensor] = {}
     for node, name in graph.constants.items():
-        ids[node] = classes_of_constant(graph.state[name], classes)
+        ids[node] = classes_of_constant(graph.state[name], name in graph.learned, classes)
         elementwise[name] = ids[node]  # type: ignore[assignment]
     for node in graph.calls:
         if node in layers:
@@ -45,7 +46,7 @@ def propagate(graph: Graph) -> Classes:
     for name, tensor in elementwise.items():
         if name not in taken and (name, 0) not in classes.along:
             for dimension in range(tensor.dim()):
-                if tensor.shape[dimension] > 1:
+                if bool((tensor != tensor.narrow(dimension, 0, 1)).any()):
                     classes.put_along(name, dimension, classes.of_channels(tensor, dimension))
     classes.of_nodes = ids
     return classes
@@ -81,10 +82,15 @@ class _Operation:
         if any(argument in self._classes.second for argument in self._node.all_input_nodes):
             return self._of_pairs
         if self._name in operations.MOVES and self._tensors:
-            return self._moved
+            return self._unknown if self._reads_numbers() else self._moved
         if all((ids == NOTHING).all() for ids in self._tensors if isinstance(ids, Tensor)):
             return lambda: self._made(NOTHING)  # also of no tensors at all
         return self._unfolded if self._name == "im2col" else None
+
+    def _reads_numbers(self) -> bool:
+        """Whether it depends on a number that is computed of values, such as where a slice begins."""
+        values = [argument.meta.get("val") for argument in self._node.all_input_nodes]
+        return not all(isinstance(value, Tensor | tuple | list) for value in values)
 
     def _rule(self) -> Callable[[Tensor], Tensor | list[Tensor]] | None:
         """What is known of the operation, given its first tensor's classes."""
@@ -95,6 +101,7 @@ class _Operation:
             (operations.SUMS_OVER | operations.SPREADS_OVER | operations.NORMS_OVER, self._reduced),
             (operations.PER_CHANNEL, self._per_channel),
             (operations.SHARES, self._shared),
+            (operations.LOOKUPS, self._gathered),
         ]
         return next((rule for names, rule in rules if self._name in names), None)
 
@@ -112,7 +119,7 @@ class _Operation:
             return ids.contiguous() if "view" in self._name and isinstance(ids, Tensor) else ids
 
         if self._name in ("contiguous", "clone", "type_as"):
-            return self._tensors[0]
+            return self._ids[self._node.all_input_nodes[0]]
         target, kwargs = self._node.target, dict(self._node.kwargs)
         assert callable(target)
         result = target(*fx.map_arg(self._node.args, classes_of), **fx.map_arg(kwargs, classes_of))
@@ -121,13 +128,13 @@ class _Operation:
         return list(result) if isinstance(result, tuple | list) else result
 
     def _unfolded(self) -> Tensor | list[Tensor]:
-        """Patches (B, C * k^2, L) of an image (B, C, H, W), where padding is of no channel."""
-        x = self._tensors[0]
-        if isinstance(x, list) or x.dim() != 4:
-            return self._unknown()
-        result = shape(self._node)
-        channels = self._classes.of_channels(x, 1)
-        return channels.repeat_interleave(result[1] // len(channels)).view(1, -1, 1).expand(result)
+        (x,) = self._tensors
+        return self._unknown() if isinstance(x, list) or x.dim() != 4 else unfolded(x, shape(self._node), self._classes)
+
+    def _gathered(self, x: Tensor) -> Tensor | list[Tensor]:
+        """At places that an index says, which is no value of a channel's."""
+        found = gathered(x, self._node.args[1] % x.dim(), self._node.args[2].meta["val"])  # type: ignore[arg-type, operator, union-attr]
+        return self._unknown() if found is None else found
 
     def _of_two(self, _: Tensor) -> Tensor:
         """Element by element, of two tensors or of a tensor and a number."""

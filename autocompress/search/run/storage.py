@@ -207,6 +207,8 @@ def _disconnect(storage: BaseStorage) -> None:
         storage.remove_session()
     if isinstance(storage, RDBStorage):
         storage.engine.dispose()
+    elif isinstance(storage, JournalStorage) and isinstance(storage._backend, JournalRedisBackend):
+        storage._backend._redis.close()  # else its socket is left to the garbage collector
 
 
 def _server(url: str) -> RDBStorage:
