@@ -11,17 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from autocompress.errors import ConfigError
 from autocompress.shrink.channels import ChannelMap, Use
 from autocompress.shrink.classes import Freedom
-from autocompress.shrink.graph import Graph, Layer, Values
+from autocompress.shrink.graph import Graph, Layer, Values, shape
 from autocompress.shrink.least_squares import refit_linear, refit_without_bias
 from autocompress.shrink.observation import Teacher, channel_dimension, sum_of
 from autocompress.shrink.parts import ends_of_spans, kept_parts, repeated_parts, source_of
 from autocompress.shrink.subspaces import Subspace, subspace
+from autocompress.shrink.taps import Taps
 
 RIDGE = 1e-4
 EXPONENT = 0.5  # of the sensitivity, see `subspace`
@@ -169,13 +169,13 @@ class _Fit:
         rows = self._inputs(layer, values)
         if rows is None or len(rows) != len(target):
             return
-        weight = self._state[layer.weight]
+        weight = self._state[layer.weight].movedim(1, -1)  # as the rows have it: tap by tap, all channels of each
         if layer.bias is None:
             fitted = refit_without_bias(weight.flatten(1), rows, target, RIDGE)
         else:
             fitted, bias = refit_linear(weight.flatten(1), self._state[layer.bias], rows, target, RIDGE)
             self._state[layer.bias] = bias
-        self._state[layer.weight] = fitted.view_as(weight)
+        self._state[layer.weight] = fitted.view(weight.shape).movedim(-1, 1).contiguous()
 
     def _target(self, layer: Layer, values: Values) -> Tensor | None:
         """What the layer is to compute, (N, n), at the rows that are fitted."""
@@ -202,24 +202,16 @@ class _Fit:
         return torch.cat([rows[chosen] for rows, chosen in zip(flat, at, strict=True)])
 
     def _inputs(self, layer: Layer, values: Values) -> Tensor | None:
-        """What the layer reads for each row that is fitted: (N, m * taps), as its flattened weight has them.
+        """What the layer reads for each row that is fitted: (N, taps * m), tap by tap, all channels of each.
 
         None for a layer that reads no image.
         """
         read = values[layer.input]
         if layer.kind == "linear":
             return self._take(read, channel_dimension(layer))
-        kernel = self._state[layer.weight].shape[2:]
-        stride, dilation = layer.argument("stride", 3, [1, 1]), layer.argument("dilation", 5, [1, 1])
-        padding = layer.argument("padding", 4, [0, 0])
-        if isinstance(padding, str):
-            same = [d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True)]
-            padding = same if padding == "same" else [0, 0]
-        parts = []
-        for index, image in enumerate(read):
-            taps = F.unfold(image, tuple(kernel), tuple(dilation), tuple(padding), tuple(stride))[0].T
-            positions = self._analysis.get(f"positions.{len(taps)}")
-            if positions is None:
-                return None
-            parts.append(taps[positions[index]])
-        return torch.cat(parts)
+        height, width = shape(layer.node)[-2:]
+        positions = self._analysis.get(f"positions.{height * width}")
+        if positions is None:
+            return None
+        taps = Taps.of(layer, self._state[layer.weight])
+        return torch.cat([taps.at(image, chosen, width) for image, chosen in zip(read, positions, strict=True)])

@@ -29,6 +29,7 @@ from autocompress.networks.custom.network import CustomConfig, CustomNetwork, me
 from autocompress.networks.graph_family import GraphFamily
 from autocompress.shrink.channels import ChannelMap, fixed_parameters
 from autocompress.shrink.graph import Graph
+from autocompress.shrink.parts import kept_parts, level_of
 
 COUNTED_SIDE = 48  # LR pixels of the image on which fvcore counts, as `flops.count_flops` does
 
@@ -182,6 +183,14 @@ class CustomFamily(GraphFamily):
     def images_for(self, network: SRNetwork, lr: Tensor) -> Tensor:
         assert isinstance(network, CustomNetwork)
         return lr * network.input_range
+
+    @override
+    def varying_parts(self) -> frozenset[str]:
+        """Those that are gone in the students with the fewest of each count."""
+        whole = self.code.shapes(self.arguments)
+        fewest = {count.field: values[0] for count, values in self.values.items() if count.what == "parts"}
+        students = (self.code.shapes(changed(self.arguments, {each: fewest[each]}, self._known)) for each in fewest)
+        return frozenset(level_of(ours) for shapes in students for ours in kept_parts(whole, shapes))
 
     @override
     def counts_of(self, config: Config) -> dict[str, float]:
