@@ -76,6 +76,7 @@ def _sum(a: Tensor, b: Tensor, classes: Classes) -> None:
     for ids in (of_a, of_b):
         _tie_heads(ids[..., 0], classes)
     classes.join_all(of_a, of_b)
+    classes.left.update(of_a.flatten().tolist())
 
 
 def _tie_heads(ids: Tensor, classes: Classes) -> None:

@@ -18,14 +18,15 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.compute import flops
-from autocompress.errors import ConfigError
+from autocompress.errors import ConfigError, InvalidInput
 from autocompress.networks.base import Config, Count, SRNetwork, Weights
 from autocompress.networks.custom.arguments import Variation, changed, variations
 from autocompress.networks.custom.code import Builder, matching
 from autocompress.networks.custom.cost import CostModel, Interpolation
-from autocompress.networks.custom.counts import counts, is_student
+from autocompress.networks.custom.counts import counts
 from autocompress.networks.custom.input_range import in_best_range
 from autocompress.networks.custom.network import CustomConfig, CustomNetwork, measured_scale
+from autocompress.networks.custom.students import is_student, shares_heads
 from autocompress.networks.graph_family import GraphFamily
 from autocompress.shrink.channels import ChannelMap, fixed_parameters
 from autocompress.shrink.graph import Graph
@@ -115,7 +116,7 @@ class CustomFamily(GraphFamily):
 
     @functools.cached_property
     def _channels(self) -> ChannelMap:
-        return ChannelMap.of(self._graph)
+        return ChannelMap.of(self._graph, with_heads=True)
 
     @functools.cached_property
     def _graph(self) -> Graph:
@@ -148,7 +149,8 @@ class CustomFamily(GraphFamily):
         middle = {
             count.field: values[len(values) // 2 - (len(values) % 2 == 0)] for count, values in self.values.items()
         }
-        if not left(middle):
+        together = [middle] if self.takes(middle) else [{name: value} for name, value in middle.items()]
+        if not any(map(left, together)):
             return Interpolation({}, lambda _: Fraction(0))
         nodes = {count.field: _nodes(count, values) for count, values in self.values.items()}
         matters = {field: at for field, at in nodes.items() if left({field: at[0]})}
@@ -223,7 +225,16 @@ class CustomFamily(GraphFamily):
             raise ConfigError(f"{name} is {fields[name]}, but {self.name} takes {known[name]}{others}")
         arguments = changed({**self.arguments, **custom.values}, fields, self._known)
         plain = {name: value for name, value in arguments.items() if _is_plain(value)}
-        return CustomConfig.of(custom.scale, plain, custom.input_range)
+        config = CustomConfig.of(custom.scale, plain, custom.input_range)
+        if self._channels.heads and not self._shares_heads(config):
+            raise ConfigError(f"{fields} is no student of {self.name}: heads have the same number of channels each")
+        return config
+
+    def _shares_heads(self, config: CustomConfig) -> bool:
+        try:
+            return shares_heads(self._shapes(config), self.code.shapes(self.arguments), self._channels)
+        except InvalidInput:  # the code itself says so
+            return False
 
 
 def _nodes(count: Count, values: Sequence[float]) -> tuple[float, ...]:
