@@ -132,6 +132,14 @@ def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Ca
         finally:
             kept.remove_session()
         app = wsgi(kept, artifact_store=FileSystemArtifactStore(run.artifacts))
+        with _listening(host, port, app) as server:
+            shown = f"[{host}]" if ":" in host else host
+            listens(f"http://{shown}:{server.server_port}/dashboard/studies/{study}")
+            server.serve_forever()
+
+
+def _listening(host: str, port: int, app: Any) -> WSGIServer:
+    """A server at an address, to be closed; InvalidInput where it cannot listen there."""
     try:
         kind = _Server6 if ":" in host else _Server
         server = make_server(host, port, app, server_class=kind, handler_class=_Handler)
@@ -140,8 +148,5 @@ def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Ca
         raise InvalidInput(
             f"cannot listen on {host}:{port} ({reason}); give another --port, or 0 for any that is free"
         ) from None
-    with server:
-        server.set_app(guarded(app, host, str(server.server_address[0])))
-        shown = f"[{host}]" if ":" in host else host
-        listens(f"http://{shown}:{server.server_port}/dashboard/studies/{study}")
-        server.serve_forever()
+    server.set_app(guarded(app, host, str(server.server_address[0])))
+    return server

@@ -15,12 +15,11 @@ from typing_extensions import override
 
 from autocompress.distill.recipe import VARIABLE
 from autocompress.errors import InvalidInput
-from autocompress.networks import shape
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.pareto import Point, ReferencePoint, front, hypervolume
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.space.search_space import Candidate
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds
 
 FOLDER = "tensorboard"  # in the run folder
 FLUSH = 5  # seconds until what is written can be seen
@@ -65,7 +64,7 @@ class EventLog(SearchCallback):
         self._corner = ReferencePoint(float(cost or 0), config.references.bicubic.score)
         for student in self.run.students():  # of earlier sessions
             self._points[student.trial] = Point(student.trial, student.score, student.cost)
-            self._names[student.trial] = shape(student.family, student.config)
+            self._names[student.trial] = student.shape
             steps = student.provenance.recipe.get("steps", config.search.recipe["steps"])
             self._steps[student.trial] = int(steps) + student.refined_steps
         self._over = len(self._points)
@@ -131,7 +130,7 @@ class EventLog(SearchCallback):
         writer.add_scalar("front/size", len(points), self._over)
         writer.add_scalar("front/psnr_y", max(point.psnr for point in points), self._over)
         form = format_milliseconds if self.run.config.search.objective == "latency" else format_count
-        lines = (f"| {p.trial} | {self._names[p.trial]} | {form(p.cost)} | {p.psnr:.2f} |" for p in points)
+        lines = (f"| {p.trial} | {self._names[p.trial]} | {form(p.cost)} | {decibels(p.psnr)} |" for p in points)
         table = "\n".join(["| trial | student | cost | PSNR-Y dB |", "|---|---|---|---|", *lines])
         writer.add_text("front", table, self._over)
 

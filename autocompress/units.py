@@ -65,6 +65,16 @@ def format_count(count: float) -> str:
     return f"{count:g}"
 
 
+def decibels(psnr: float) -> str:
+    """A PSNR in dB with two digits, `36.93`. It must not be rounded before: 36.9345 to 36.935, and that to 36.94."""
+    return f"{psnr:.2f}"
+
+
+def signed_decibels(difference: float) -> str:
+    """A difference of two with its sign, `-0.05` or `+0.12`."""
+    return f"{difference:+.2f}"
+
+
 def format_milliseconds(milliseconds: float | None) -> str:
     """Three digits, or all before the point: `23.4` or `1204`; an empty text if not measured."""
     if milliseconds is None:

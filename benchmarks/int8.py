@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autocompress import load
-from autocompress.compute.precision import choose
+from autocompress.compute.probing import choose
 from autocompress.data.embedded import embedded
 from autocompress.data.folders import open_folder
 from autocompress.distill.quantisation import Quantiser

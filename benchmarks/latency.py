@@ -13,7 +13,7 @@ import argparse
 
 from scipy.stats import spearmanr
 
-from autocompress.evaluation.latency import LIMIT, Machine, measure
+from autocompress.evaluation.latency import LIMIT, measure, this_machine
 from autocompress.networks import PRESETS, family_of, find_family
 from autocompress.networks.edsr import EDSRConfig
 from autocompress.networks.swinir.network import SwinIRConfig
@@ -28,7 +28,7 @@ NETWORKS = {
 
 def main() -> None:
     options = parse()
-    machine = Machine.here(options.threads, options.device)
+    machine = this_machine(options.threads, options.device)
     print(machine)
     flops: dict[str, float] = {}
     times: dict[str, dict[str, float]] = {}

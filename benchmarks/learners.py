@@ -4,15 +4,14 @@
         [--steps 100 300 1000] [--rate 0.5 1 2]
 
 Each learner has the learning rate that the recipe gives a student of this size, times each --rate. Prints the mean and
-half the range over the seeds; the seconds are those of start and training. Then milliseconds of a step of each student
-by either learner, measured in turn.
+half the range over the seeds; the seconds are those of start and training, of the processor where there is no GPU. Then
+milliseconds of a step of each student by either learner, measured in turn.
 """
 
 from __future__ import annotations
 
 import itertools
 import statistics
-import time
 from dataclasses import replace
 
 from laboratory import TEACHERS, Laboratory, parser
@@ -95,9 +94,9 @@ def step_times(laboratory: Laboratory, student: str) -> tuple[float, float]:
     times: list[list[float]] = [[], []]
     for _ in range(ROUNDS):
         for training, seconds in zip(trainings, times, strict=True):
-            begun = time.perf_counter()
+            begun = laboratory.clock()
             training.run_to(training.step + STEPS)
-            seconds.append((time.perf_counter() - begun) / STEPS)
+            seconds.append((laboratory.clock() - begun) / STEPS)
     adam, soap = (1000 * statistics.median(seconds[1:]) for seconds in times)
     return adam, soap
 

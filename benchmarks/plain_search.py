@@ -21,7 +21,7 @@ import optuna
 import torch
 
 from autocompress import prune
-from autocompress.compute import precision
+from autocompress.compute import probing
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
 from autocompress.evaluation.scores import network_upscaler
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("plain_search.jsonl"))
     options = parser.parse_args()
     task = open_task(Settings(budget_flops=BUDGET))
-    context = prepare(task, print, precision=replace(precision.choose(), dtype="float32"))
+    context = prepare(task, print, precision=replace(probing.choose(), dtype="float32"))
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     known = {(row["seed"], row["trial"]): row for row in map(json.loads, lines)}
     for seed in options.seed or range(3):

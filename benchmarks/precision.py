@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from autocompress import prune
-from autocompress.compute import precision
+from autocompress.compute import precision, probing
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.folders import open_folder
@@ -53,7 +53,7 @@ class Live:
 
 def main() -> None:
     options = parse()
-    chosen = precision.choose()
+    chosen = probing.choose()
     exact = replace(chosen, dtype="float32")
     source = open_folder(options.train, 2, min_size=96)
     bank = PixelBank.open(source.subset(range(0, len(source), options.every)))

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from plain import PlainTraining, write_pairs
 
-from autocompress.compute import precision
+from autocompress.compute import probing
 from autocompress.compute.cuda_graphs import CapturedStep, on_side_stream
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
@@ -45,7 +45,7 @@ Run = Callable[[int], None]  # so many steps
 
 def main() -> None:
     options = parse()
-    used = precision.choose()
+    used = probing.choose()
     source = embedded("train", 2) if options.train is None else open_folder(options.train, 2, min_size=96)
     teacher = load_teacher("edsr-baseline-x2").requires_grad_(False)
     arithmetic_teacher = teacher.to(used.device)

@@ -25,7 +25,7 @@ import torch
 from laboratory import Laboratory
 
 from autocompress.distill.recipe import Recipe
-from autocompress.evaluation.latency import LIMIT, Machine, repeated, timed
+from autocompress.evaluation.latency import LIMIT, repeated, this_machine, timed
 from autocompress.export.onnx_files import _converted, write_onnx
 from autocompress.networks import find_family
 from autocompress.networks.edsr.network import FOLDED, TAILS, EDSRConfig
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def time_all() -> None:
-    family, machine = find_family("edsr"), Machine.here(threads=1, device="cpu")
+    family, machine = find_family("edsr"), this_machine(threads=1, device="cpu")
     print(f"{machine}\n\n| student | PyTorch plain | folded | ONNX as it is | export | folded |\n|{'---|' * 6}")
     for feat, block in TIMED:
         plain = family.build(EDSRConfig(2, feat, block)).eval()

@@ -1,8 +1,8 @@
 """README.md and docs/: every command in them runs, every option is one, every link leads somewhere.
 
 The commands run in this process, on small stand-ins for the teachers, images and runs that they name
-(tests/documents.py), and in short: FEW replaces or adds the numbers of steps, trials and workers. So what is tested is
-that a command is right, not that its training is.
+(tests/helpers/documentation.py), and in short: FEW replaces or adds the numbers of steps and trials. So what is tested
+is that a command is right, not that its training is. tests/test_docs_programs.py runs what needs a process of its own.
 """
 
 import re
@@ -17,7 +17,20 @@ import pytest
 import torch
 import typer.main
 from helpers.command_line import Call
-from helpers.documentation import FENCE, IMAGES, PAGES, StandIns, blocks, commands, load_family, with_small_teachers
+from helpers.documentation import (
+    FENCE,
+    IMAGES,
+    NOT_RUN,
+    PAGES,
+    PROGRAMS,
+    PROGRAMS_OF_THEIR_OWN,
+    ROOT,
+    StandIns,
+    blocks,
+    commands,
+    load_family,
+    with_small_teachers,
+)
 from helpers.network_files import fvcore_total
 from typer.core import TyperGroup
 
@@ -29,23 +42,11 @@ from autocompress.networks.base import Family, SRNetwork
 from autocompress.search import Outcome, RunFolder
 from autocompress.search.space.search_space import load_space
 
-NOT_RUN = {  # by how they begin: why not
-    "python3 -m venv": "makes an environment",
-    "pip install": "installs",
-    "pytest": "runs the tests",
-    "ray start": "starts a cluster",
-    "autocompress search --budget-flops 20G --storage postgresql:": "a server; run/test_storage.py has databases",
-    "autocompress export edsrmini-x2 --out models --format ncnn": "an extra; export/test_ncnn.py runs it where that is",
-    "autocompress export runs/edsr-20G-seed0 --trial pick --format safetensors": "pushes; export/test_hub.py does that",
-    "autocompress dashboard": "serves until it is ended; test_dashboard.py does that",
-    "autocompress search --budget-flops 20G --backend ray": "a cluster; search/backends/ray has such searches",
-}
 FEW = {  # option: what it is given, and the commands that are given it also where they do not have it
     "--steps": ("2", ("search", "refine", "distill", "prune", "teacher train")),
     "--trials": ("1", ("search",)),
     "--batch-size": ("2", ("teacher train",)),
     "--patch-size": ("16", ("teacher train",)),
-    "--workers": ("1", ()),
     "--refine": ("1s", ()),
 }
 SLOW = (  # by how they begin: a SwinIR is trained or shrunk, many networks are timed, or one is trained to be rounded
@@ -58,7 +59,7 @@ SLOW = (  # by how they begin: a SwinIR is trained or shrunk, many networks are 
 )
 FOREIGN_OPTIONS = {"--appendonly", "--logdir"}  # of other programs, in running text
 ALL = [(page, command) for page in PAGES for command in commands(page)]
-RUN = list(dict.fromkeys(command for _, command in ALL if not command.startswith(tuple(NOT_RUN))))
+RUN = list(dict.fromkeys(command for _, command in ALL if not command.startswith((*NOT_RUN, *PROGRAMS_OF_THEIR_OWN))))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,11 @@ def test_a_command_runs(
     arguments = shortened(shlex.split(words))
     if arguments[1] == "search" and "--join" not in arguments:
         shutil.rmtree("runs")  # where it is to write
-    assert arguments[0] == "autocompress", f"{command}: run it here, or list it in NOT_RUN"
+    if arguments[0] == "export":  # of a shell: what it sets is for all commands after it
+        for word in arguments[1:]:
+            monkeypatch.setenv(*word.split("=", 1))
+        arguments = ["autocompress", "cache", "list"]
+    assert arguments[0] == "autocompress", f"{command}: run it in a program of its own, or list it in NOT_RUN"
     ended = call(*arguments[1:])
     assert ended.code == 0, ended.err
     if file:
@@ -126,8 +131,27 @@ def test_a_command_runs(
 
 
 def test_what_is_not_run_stands_in_a_page() -> None:
-    gone = [start for start in (*NOT_RUN, *SLOW) if not any(command.startswith(start) for _, command in ALL)]
+    starts = (*NOT_RUN, *PROGRAMS_OF_THEIR_OWN, *SLOW)
+    gone = [start for start in starts if not any(command.startswith(start) for _, command in ALL)]
     assert gone == []
+
+
+def test_contributing_lists_what_is_not_run() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    _, _, table = text.partition("| documented command | why no test runs it |\n|---|---|\n")
+    rows = [line.strip("| ").split(" | ") for line in table.partition("\n\n")[0].splitlines()]
+    assert {command.strip("`"): why for command, why in rows} == NOT_RUN
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_no_line_that_a_shell_would_run_is_left_out(page: Path) -> None:
+    """A block that has commands has nothing else; what has none is what a command prints."""
+    left = []
+    for block in blocks(page, "") + blocks(page, "sh"):
+        lines = [line for line in block.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
+        others = [line for line in lines if Path(line.split()[0]).name not in PROGRAMS]
+        left += others if len(others) < len(lines) or block in blocks(page, "sh") else []
+    assert left == []
 
 
 def test_there_are_commands() -> None:

@@ -1,18 +1,41 @@
 """Numbers as people write them."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autocompress.errors import InvalidInput
 from autocompress.units import (
+    decibels,
     format_count,
     format_duration,
     format_milliseconds,
     format_short,
     parse_count,
     parse_duration,
+    signed_decibels,
 )
+
+PACKAGE = Path(__file__).parents[1] / "autocompress"
+
+
+@pytest.mark.parametrize(("psnr", "text"), [(36.9345, "36.93"), (36.936, "36.94"), (7.0, "7.00")])
+def test_decibels(psnr: float, text: str) -> None:
+    assert decibels(psnr) == text
+
+
+def test_differences_have_a_sign() -> None:
+    assert (signed_decibels(0.125001), signed_decibels(-0.05), signed_decibels(0.0)) == ("+0.13", "-0.05", "+0.00")
+
+
+def test_decibels_are_rounded_in_one_place() -> None:
+    files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html")]
+    lines = [line for file in files if file.name != "units.py" for line in file.read_text().splitlines()]
+    by_themselves = [line for line in lines if re.search(r"\.2f", line) and re.search(r"dB|psnr|score", line)]
+    assert by_themselves == []
 
 
 @pytest.mark.parametrize(

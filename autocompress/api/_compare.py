@@ -18,10 +18,13 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> Compar
     intervals; `hypervolumes` are of their fronts. With `out` a page is written there: the fronts over each other, and
     these tables. InvalidInput where the runs cannot be compared, RunError where one has no front.
     """
+    from autocompress.io.outputs import check_file
     from autocompress.report import write_comparison
     from autocompress.search.results.compare import Comparison
     from autocompress.search.run.folder import RunFolder
 
+    if out is not None:
+        check_file(Path(out), "--out")
     found = Comparison.of([RunFolder.existing(Path(run)) for run in runs])
     if out is not None:
         write_comparison(found, Path(out))

@@ -80,7 +80,7 @@ def distill(
 
     Raises InvalidInput for what cannot be used.
     """
-    from autocompress.compute import precision
+    from autocompress.compute import probing
     from autocompress.data.folders import open_folder
     from autocompress.data.layouts import is_alone, refuse_alone
     from autocompress.distill.checkpointed_training import precision_to_go_on
@@ -122,7 +122,7 @@ def distill(
     valid = open_validation_images(None if val is None else Path(val), shrunk.scale, lr)
     taught = [(f"the {kind} {name}", network) for kind, (name, network) in networks.named.items()]
     check_teachers(taught, valid, allow_weak=allow_weak_teacher)
-    used = precision_to_go_on(state_file(out)) or precision.choose()
+    used = precision_to_go_on(state_file(out)) or probing.choose()
     described = networks.described | {"init": str(init)}
     with step_display(plan.steps, quiet=not progress) as display:
         display.log(f"shrinking {networks.teacher_name} to {shape(family.name, student.to_dict())}")

@@ -17,8 +17,8 @@ from autocompress.units import format_milliseconds
 if TYPE_CHECKING:
     from torch import nn
 
-    from autocompress.evaluation.latency import Latency
-    from autocompress.evaluation.scores import Scores, Upscaler
+    from autocompress.evaluation.records import Latency, Scores
+    from autocompress.evaluation.scores import Upscaler
     from autocompress.networks.base import SRNetwork
     from autocompress.search import RunFolder
 
@@ -97,7 +97,8 @@ def evaluate(
     from autocompress.data.embedded import embedded
     from autocompress.data.folders import open_folder
     from autocompress.data.layouts import refuse_alone
-    from autocompress.evaluation.scores import MIN_SIDE, Scores, bicubic_upscaler, network_upscaler, pairs
+    from autocompress.evaluation.records import Scores
+    from autocompress.evaluation.scores import MIN_SIDE, bicubic_upscaler, network_upscaler, pairs
     from autocompress.evaluation.scores import evaluate as score
     from autocompress.networks.teachers import load_teacher
     from autocompress.terminal import counted
@@ -144,13 +145,14 @@ def measure_latency(
 
     Its files are pareto.csv, pareto.json and report.html. Raises RunError where there is no front.
     """
-    from autocompress.evaluation.latency import Machine, measure
+    from autocompress.evaluation.latency import measure, this_machine
     from autocompress.networks import load
-    from autocompress.search.results.front import pareto, rows, write_pareto
+    from autocompress.search.results.front import write_pareto
+    from autocompress.search.results.rows import front_rows
 
     result = open_run(run)
     folder = result.run
-    front, machine = rows(pareto(folder)), Machine.here(threads, device)
+    front, machine = front_rows(folder), this_machine(threads, device)
     folder.check_writable(row["trial"] for row in front)
     for number, row in enumerate(front, 1):
         if progress:
@@ -180,10 +182,10 @@ def _finite(row: dict[str, float]) -> dict[str, float | None]:
 
 
 def _measured(network: SRNetwork, threads: int | None, device: str | None, progress: bool) -> NetworkCost:
-    from autocompress.evaluation.latency import Machine, measure
+    from autocompress.evaluation.latency import measure, this_machine
     from autocompress.networks import describe
 
-    machine = Machine.here(threads, device)
+    machine = this_machine(threads, device)
     if progress:
         _tell("measuring...")
     described = describe(network)

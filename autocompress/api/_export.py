@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from autocompress.errors import InvalidInput
 from autocompress.export.formats import Format, Quantise, Wanted
 from autocompress.export.hub import check_repository, push
+from autocompress.io.outputs import check_folder
 
 if TYPE_CHECKING:
     from autocompress.data.sources import ImageSource
@@ -50,7 +51,7 @@ class _Images:
         return self._with(*open_images(settings, run.config.scale, RECIPE.patch_size))
 
     def _with(self, train: ImageSource, valid: ImageSource) -> Quantise:
-        from autocompress.compute.precision import choose
+        from autocompress.compute.probing import choose
         from autocompress.distill.quantisation import Quantiser
 
         return Quantiser(train, valid, self.qat, lambda line: print(line, file=sys.stderr), choose())
@@ -92,6 +93,7 @@ def export(
     if Format.ONNX_INT8 not in wanted.formats:
         images.check_unused()
 
+    check_folder(out, "--out")
     if hub is not None:
         check_repository(hub)
     files = _written(source, out, wanted, None if trial is None else str(trial), images, overrides)

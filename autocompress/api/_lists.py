@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def spaces() -> list[SearchSpace]:
     """The search spaces that ship with the package."""
-    from autocompress.search.space.search_space import load_space, shipped_spaces
+    from autocompress.search.space.declared import shipped_spaces
+    from autocompress.search.space.search_space import load_space
 
     return [load_space(name) for name in shipped_spaces()]
 
@@ -33,8 +34,8 @@ def space_text(name: str | Path | None = None, teacher: str | Path | None = None
     """
     from autocompress.networks import family_of
     from autocompress.networks.teachers import load_teacher
+    from autocompress.search.space.declared import read_space
     from autocompress.search.space.derived import as_yaml, derived_space
-    from autocompress.search.space.search_space import read_space
 
     if (name is None) == (teacher is None):
         raise InvalidInput("give a space's name or file, or --teacher FILE with --code FILE.py:CALLABLE")

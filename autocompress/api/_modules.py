@@ -145,7 +145,7 @@ def _builds(code: Code, arguments: Mapping[str, Any], module: nn.Module) -> bool
 
 def _weights_file(module: nn.Module) -> Path:
     """A file of its weights, and for a network of a known family the side file that says which it is."""
-    from autocompress.io import cache, checkpoints
+    from autocompress.io import atomic, cache, checkpoints
     from autocompress.networks import describe
     from autocompress.networks.base import SRNetwork
 
@@ -154,7 +154,7 @@ def _weights_file(module: nn.Module) -> Path:
     def build(folder: Path) -> None:
         checkpoints.save_tensors(folder / name, module.state_dict())
         if isinstance(module, SRNetwork):
-            checkpoints.write_json((folder / name).with_suffix(".json"), describe(module))
+            atomic.write_json((folder / name).with_suffix(".json"), describe(module))
 
     return cache.entry("modules", _key(module), build, about=name) / name
 

@@ -55,22 +55,23 @@ def prune(
 
     Raises InvalidInput for what cannot be used.
     """
-    from autocompress.compute import precision
+    from autocompress.compute import probing
     from autocompress.data.bank import PixelBank
     from autocompress.evaluation.scores import check_teachers
+    from autocompress.io.outputs import check_folder
     from autocompress.networks.teachers import load_teacher
     from autocompress.prune import densities_of
     from autocompress.terminal import step_display
 
     folder = None if out is None else Path(out)
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise InvalidInput(f"--out {folder} is a file, but must be a folder")
+    if folder is not None:
+        check_folder(folder, "--out")
     network = load_teacher(str(teacher), **overrides)
     settings = _settings(recipe, network.family, steps, seed)
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
     source, valid = _images(train, val, lr, network.scale, settings)
     check_teachers([(f"the teacher {teacher}", network)], valid, allow_weak=allow_weak_teacher)
-    bank, used = PixelBank.open(source), replace(precision.choose(), dtype="float32", graphs=False)
+    bank, used = PixelBank.open(source), replace(probing.choose(), dtype="float32", graphs=False)
     with step_display(settings.steps, quiet=not progress) as display:
         display.log(f"pruning {teacher} on {len(bank)} images of {source.name}; {used}")
         pruned = densities_of(network, bank, valid, settings, used, display.step)
@@ -106,7 +107,7 @@ def _images(
 def _write(out: Path, result: PrunedTeacher, valid: str) -> None:
     import pandas as pd
 
-    from autocompress.io import checkpoints
+    from autocompress.io import atomic, checkpoints
     from autocompress.names import as_cell
     from autocompress.report import write_densities
 
@@ -118,10 +119,10 @@ def _write(out: Path, result: PrunedTeacher, valid: str) -> None:
         "provenance": {"pruned": result.name, "trained_on": result.images["train"], "settings": about["settings"]},
     }
     try:
-        checkpoints.write_json(out / "densities.json", about)
-        checkpoints.write_text(out / "densities.csv", pd.DataFrame(layers).map(as_cell).to_csv(index=False))
+        atomic.write_json(out / "densities.json", about)
+        atomic.write_text(out / "densities.csv", pd.DataFrame(layers).map(as_cell).to_csv(index=False))
         write_densities(pruned, result.name, out / "densities.html")
         checkpoints.save_tensors(out / "pruned.safetensors", pruned.weights)
-        checkpoints.write_json(out / "pruned.json", side)
+        atomic.write_json(out / "pruned.json", side)
     except OSError as error:
         raise InvalidInput(f"{out}: cannot be written to ({error.strerror}); give another folder") from error

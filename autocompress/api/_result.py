@@ -85,7 +85,7 @@ class Result:
         measured are not within it. Raises RunError where no trial has finished yet, or none within the run's budget,
         and InvalidInput where none of those is so small.
         """
-        from autocompress.search.results.front import pick, within
+        from autocompress.search.results.rows import pick, rows_within
         from autocompress.search.space.budget import Budget
 
         limit = Budget(
@@ -93,7 +93,7 @@ class Result:
             None if max_params is None else units.read_count("max_params", max_params),
             None if max_latency is None else units.read_milliseconds("max_latency", max_latency),
         )
-        row = pick(within(self.run, limit))
+        row = pick(rows_within(self.run, limit))
         return Student(
             trial=row["trial"],
             file=Path(row["file"]),
@@ -120,16 +120,16 @@ class Result:
 
         from autocompress.errors import RunError
         from autocompress.search.results.columns import NETWORK
-        from autocompress.search.results.front import pick, rows
+        from autocompress.search.results.rows import front_rows, pick
 
         try:
-            front = self.front
+            front = front_rows(self.run)
         except RunError:
             return None
         best = pick(front)["trial"]
         lines = [
             (f"{row['trial']}{' *' * (row['trial'] == best)}", *(column.text(row) for column in NETWORK))
-            for row in rows(front)
+            for row in front
         ]
         headings = ["trial", *(column.heading for column in NETWORK)]
         html: str = pd.DataFrame(lines, columns=headings).to_html(index=False)

@@ -81,6 +81,7 @@ def train_teacher(
     target_code: str | None = None,
     target_set: Sequence[str] | None = None,
     target_input_range: float | None = None,
+    allow_weak_teacher: bool = False,
     teacher_share: float = 0.5,
     steps: int = 20_000,
     batch_size: int = 16,
@@ -100,22 +101,25 @@ def train_teacher(
     start: weights to go on from, a name or a file. None: random ones.
     target: a teacher to learn from as well, with `teacher_share` of the loss.
     target_code, target_set, target_input_range: for a target of your own code, as in `search`.
+    allow_weak_teacher: take a target that upscales worse than bicubic.
     patch_size: side of a patch in LR pixels.
     learning_rate: after the warm-up. None: by the network's size; to go on from good weights take less.
 
     Raises InvalidInput for what cannot be used.
     """
-    from autocompress.compute import precision
+    from autocompress.compute import probing
     from autocompress.distill.checkpointed_training import precision_to_go_on
     from autocompress.distill.distillation import (
         TrainingTask,
         check_out_file,
+        check_scales,
         open_training_images,
         open_validation_images,
         state_file,
         train_to_file,
     )
     from autocompress.distill.recipe import Recipe
+    from autocompress.evaluation.scores import check_teachers
     from autocompress.networks.teachers import load_target
     from autocompress.networks.weights import digest
     from autocompress.report import write_curve
@@ -147,8 +151,11 @@ def train_teacher(
         described |= {"start": str(start), "start_digest": digest(network)}
     source = open_training_images(None if train is None else Path(train), network.scale, recipe, train_pixels, lr)
     valid = open_validation_images(None if val is None else Path(val), network.scale, lr)
+    if teacher is not None:
+        check_scales(teacher.scale, network.scale)
+        check_teachers([(f"the target {target}", teacher)], valid, allow_weak=allow_weak_teacher)
     task = TrainingTask(network, source, teacher, recipe, described, valid)
-    used = precision_to_go_on(state_file(out)) or precision.choose()
+    used = precision_to_go_on(state_file(out)) or probing.choose()
     with step_display(steps, quiet=not progress) as display:
         page = out.with_suffix(".html")
         curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.name}")

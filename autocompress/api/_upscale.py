@@ -66,10 +66,10 @@ def _weights(student: str) -> str:
     """The file to load: for a run its pick's, for anything else the argument itself."""
     if package_files.network_file(student) is not None or not Path(student).is_dir():
         return student
-    from autocompress.search.results.front import pareto, pick
+    from autocompress.search.results.rows import front_rows, pick
     from autocompress.search.run.folder import RunFolder
 
-    return str(pick(pareto(RunFolder.existing(Path(student))))["file"])
+    return str(pick(front_rows(RunFolder.existing(Path(student))))["file"])
 
 
 def _upscaled(wanted: Plan, network: SRNetwork, tile: int | None, skip_bad_images: bool, progress: bool) -> Upscaled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from autocompress.cli.printing import Table, echo
+from autocompress.cli.printing import Table, echo, show
 
 commands = typer.Typer(help="Decoded images and teachers' outputs, kept between runs.", no_args_is_help=True)
 
@@ -23,7 +23,6 @@ def list_entries() -> None:
     import datetime
 
     from autocompress import api
-    from autocompress.cli.tables import show
     from autocompress.io import cache
     from autocompress.units import format_count
 

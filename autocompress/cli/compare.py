@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autocompress.cli.printing import Table, echo
-from autocompress.units import format_count, format_milliseconds
+from autocompress.cli.printing import Table, echo, show
+from autocompress.units import decibels, format_count, format_milliseconds
 
 if TYPE_CHECKING:
     from autocompress.search.results.compare import Comparison
@@ -49,7 +49,6 @@ def compare(
 
 
 def _show(found: Comparison) -> None:
-    from autocompress.cli.tables import show
 
     show(_runs_table(found))
     show(_levels_table(found))
@@ -71,7 +70,7 @@ def _runs_table(found: Comparison) -> Table:
 
 def _levels_table(found: Comparison) -> Table:
     """The best students at equal cost."""
-    from autocompress.evaluation.scores import score_of
+    from autocompress.evaluation.records import score_of
 
     what, form = ("latency", format_milliseconds) if found.by_latency else ("FLOPs", format_count)
     table = Table(title=f"PSNR-Y in dB of each front's best student within the same {what}, and its trial")
@@ -83,7 +82,7 @@ def _levels_table(found: Comparison) -> Table:
     for level in found.levels:
         cells = []
         for index, row in enumerate(level.best):
-            cells.append("" if row is None else f"{score_of(row):.2f} ({row['trial']})")
+            cells.append("" if row is None else f"{decibels(score_of(row))} ({row['trial']})")
             if index:
                 difference = level.differences[index]
                 cells.append("" if difference is None else str(difference))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.cli.options import LRFolders, Quiet, complete_network, with_network_options
-from autocompress.cli.printing import echo
+from autocompress.cli.printing import echo, show
 from autocompress.errors import InvalidInput
 from autocompress.io import package_files
 
@@ -103,11 +103,12 @@ def evaluate(
 def _measure_run(run: Path, threads: int | None, device: str | None, as_json: bool, quiet: bool) -> None:
     """Measure the students of a run's front, and show it."""
     from autocompress import api
-    from autocompress.cli.tables import front_table, show, spare_of_front
-    from autocompress.search.results.front import as_json as to_json
+    from autocompress.cli.tables import front_table, spare_of_front
+    from autocompress.search.results.rows import as_json as to_json
+    from autocompress.search.results.rows import front_rows
 
     result = api.measure_latency(run, threads=threads, device=device, progress=not quiet)
     if as_json:
-        echo(json.dumps(to_json(result.run, result.front), indent=2))
+        echo(json.dumps(to_json(result.run, front_rows(result.run)), indent=2))
     else:
-        show(front_table(result.run, result.front), spare_of_front(result.run))
+        show(front_table(result.run, front_rows(result.run)), spare_of_front(result.run))

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from autocompress.cli.options import complete_model
-from autocompress.cli.printing import Table, echo
+from autocompress.cli.printing import Table, echo, show
+from autocompress.units import decibels
 
 commands = typer.Typer(help="Students that ship with the package, ready to upscale with.", no_args_is_help=True)
 SPARE = ("official code", "params", "family")
@@ -26,7 +27,6 @@ def list_models() -> None:
     Example: autocompress models list
     """
     from autocompress import api
-    from autocompress.cli.tables import show
     from autocompress.io.package_files import DEFAULT_MODEL
     from autocompress.units import format_count
 
@@ -47,7 +47,7 @@ def list_models() -> None:
             f"x{about['scale']}",
             format_count(about["flops"]),
             format_count(about["params"]),
-            *("" if score is None else f"{score:.2f}" for score in scores),
+            *("" if score is None else decibels(score) for score in scores),
             model.official_code or "none",
         )
     table.add_caption("PSNR-Y in dB; *: what upscales where no network is named")

@@ -23,7 +23,7 @@ from autocompress.units import parse_count
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.", rich_help_panel=Panel.OUTPUT)]
 
 AllowWeakTeacher = Annotated[
-    bool, typer.Option("--allow-weak-teacher", help="Take a teacher that upscales worse than bicubic.")
+    bool, typer.Option("--allow-weak-teacher", help="Take a teacher or target that upscales worse than bicubic.")
 ]
 
 LRFolders = Annotated[

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 from typing_extensions import override
@@ -28,12 +31,32 @@ class Table(RichTable):
         super().__init__(*headings, title=title, title_justify="left", show_footer=show_footer)
 
     @override
+    def add_column(self, header: str = "", footer: str = "", **options: Any) -> None:  # type: ignore[override]
+        super().add_column(_plain(header), "\n".join(map(_plain, footer.split("\n"))), **options)
+
+    @override
     def add_row(self, *cells: object, style: str | None = None) -> None:  # type: ignore[override]
         super().add_row(*(_plain(str(cell)) for cell in cells), style=style)
 
     def add_caption(self, text: str) -> None:
         """Put a line below it."""
         self.caption = _plain(text)
+
+
+def show(table: Table, spare: Sequence[str] = ()) -> None:
+    """Print a table on stdout; in a pipe or a file it has its full width.
+
+    On a terminal that is too narrow, the columns of `spare` are left out, in this order, until the table fits.
+    """
+    console = Console()
+    unbounded = console.options.update(width=1000)
+    if not console.is_terminal:
+        console = Console(width=max(console.width, 180))
+    for heading in spare:
+        if console.measure(table, options=unbounded).maximum <= console.width:
+            break
+        table.columns = [column for column in table.columns if column.header != heading]
+    console.print(table)
 
 
 def _plain(text: str) -> str:

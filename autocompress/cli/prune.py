@@ -17,7 +17,7 @@ from autocompress.cli.options import (
     complete_recipe,
     with_overrides,
 )
-from autocompress.cli.printing import echo
+from autocompress.cli.printing import echo, show
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +64,7 @@ def prune(
     Example: autocompress prune edsr-baseline-x2 --out densities
     """
     from autocompress import api
-    from autocompress.cli.tables import densities_table, show, suggestion_table
+    from autocompress.cli.tables import densities_table, suggestion_table
 
     about = api.prune(
         teacher,

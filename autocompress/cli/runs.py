@@ -12,7 +12,7 @@ import typer
 
 from autocompress.cli.printing import echo
 from autocompress.errors import InvalidInput
-from autocompress.units import format_count, format_duration, format_milliseconds
+from autocompress.units import decibels, format_count, format_duration, format_milliseconds
 
 SEEN = 0.005  # of the time: the least that `status` shows
 FEW = 5  # trials of which `status` says why they ended early
@@ -33,16 +33,16 @@ def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON 
     Example: autocompress pareto runs/edsr-20G-seed0
     """
     from autocompress.cli.tables import show_front
-    from autocompress.search.results.front import as_json as to_json
-    from autocompress.search.results.front import pareto as read_front
+    from autocompress.search.results.rows import as_json as to_json
+    from autocompress.search.results.rows import front_rows
     from autocompress.search.run.folder import RunFolder
 
     folder = RunFolder.existing(run)
-    table = read_front(folder)
+    front = front_rows(folder)
     if as_json:
-        echo(json.dumps(to_json(folder, table), indent=2))
+        echo(json.dumps(to_json(folder, front), indent=2))
     else:
-        show_front(folder, table)
+        show_front(folder, front)
 
 
 def report(
@@ -62,11 +62,15 @@ def report(
 
     Example: autocompress report runs/edsr-20G-seed0 --png front.png
     """
+    from autocompress.io.outputs import check_file
     from autocompress.report import ReportData, front_png, write_png, write_report
     from autocompress.search.run.folder import RunFolder
 
     if png is not None and png.suffix != ".png":
         raise InvalidInput(f"--png {png}: must end in .png; give such as front.png")
+    for option, file in {"--out": out, "--png": png}.items():
+        if file is not None:
+            check_file(file, option)
     data = ReportData.of(RunFolder.existing(run), storage)
     picture = None if png is None else front_png(data)
     if data.without_study is not None:
@@ -166,4 +170,8 @@ def _state(sessions: int, trials: dict[str, int]) -> str:
 
 def _score(about: dict[str, Any]) -> str:
     """What chooses, as a status has it."""
-    return f"{about['psnr_y']:.2f} dB" if "psnr_y" in about else f"{about['psnr_y_to_teacher']:.2f} dB to its teacher"
+    return (
+        f"{decibels(about['psnr_y'])} dB"
+        if "psnr_y" in about
+        else f"{decibels(about['psnr_y_to_teacher'])} dB to its teacher"
+    )

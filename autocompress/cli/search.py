@@ -16,7 +16,7 @@ from autocompress.cli.printing import echo
 from autocompress.errors import InvalidInput
 from autocompress.search.options import OnJoin, Option, Panel
 from autocompress.search.settings import OPTIONS
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds
 
 if TYPE_CHECKING:
     from autocompress.api import Result
@@ -83,8 +83,8 @@ with_options(search, OPTIONS)
 def show_result(result: Result, quiet: bool, what: str = "search") -> None:
     """The front, and where it is; `what` has ended."""
     from autocompress.cli.tables import show_front
-    from autocompress.evaluation.scores import TO_TEACHER
-    from autocompress.search.results.front import budget
+    from autocompress.evaluation.records import TO_TEACHER
+    from autocompress.search.results.rows import budget, front_rows
 
     if not quiet:
         echo(f"The {what} ended: {result.reason}.", err=True)
@@ -97,10 +97,10 @@ def show_result(result: Result, quiet: bool, what: str = "search") -> None:
         sys.exit(130 if result.interrupted else 1)
     best = result.best()
     latency = "" if best.latency_ms is None else f" and {format_milliseconds(best.latency_ms)} ms"
-    nearness = f" ({best.metrics[TO_TEACHER]:.2f} dB to its teacher)" if TO_TEACHER in best.metrics else ""
-    scored = f"{best.psnr_y:.2f} dB{nearness} at {format_count(best.flops)} FLOPs{latency}"
+    nearness = f" ({decibels(best.metrics[TO_TEACHER])} dB to its teacher)" if TO_TEACHER in best.metrics else ""
+    scored = f"{decibels(best.psnr_y)} dB{nearness} at {format_count(best.flops)} FLOPs{latency}"
     named = f"Pick: trial {best.trial}, {scored}: {best.file}"
-    show_front(result.run, result.front, named)
+    show_front(result.run, front_rows(result.run), named)
     echo(f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}")
     if not quiet and not result.interrupted:
         echo(next_commands(result.path), err=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.cli.options import complete_space, with_network_options
-from autocompress.cli.printing import Table, echo
+from autocompress.cli.printing import Table, echo, show
 
 commands = typer.Typer(help="Search spaces.", no_args_is_help=True)
 
@@ -27,16 +27,12 @@ def list_spaces() -> None:
 
     Example: autocompress spaces list
     """
-
-    from autocompress import api
-    from autocompress.cli.tables import show
+    from autocompress.search.space.declared import declared_space, shipped_spaces
     from autocompress.units import format_count
 
     table = Table("name", "family", "configs", "parameters")
-    for space in api.spaces():
-        table.add_row(
-            space.name, space.family.name, format_count(space.size), ", ".join(p.name for p in space.parameters)
-        )
+    for space in map(declared_space, shipped_spaces()):
+        table.add_row(space.name, space.family, format_count(space.size), ", ".join(space.specs))
     show(table)
 
 

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from rich.console import Console
-
-from autocompress.api import Evaluation
-from autocompress.cli.printing import Table, echo
+from autocompress.cli.printing import Table, echo, show
 from autocompress.compute.runtimes import RUNTIMES
-from autocompress.evaluation.latency import Latency
-from autocompress.evaluation.scores import Scores
-from autocompress.networks import shape
+from autocompress.evaluation.records import Latency, Scores
 from autocompress.search.results.columns import columns_of, reference_rows
-from autocompress.search.results.front import note_of_pick, objective, pick, rows
 from autocompress.search.results.intervals import Intervals
+from autocompress.search.results.rows import Rows, note_of_pick, objective, pick
 from autocompress.search.run.folder import RunFolder
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds
 
-
-def show(table: Table, spare: Sequence[str] = ()) -> None:
-    """Print a table on stdout; in a pipe or a file it has its full width.
-
-    On a terminal that is too narrow, the columns of `spare` are left out, in this order, until the table fits.
-    """
-    console = Console()
-    unbounded = console.options.update(width=1000)
-    if not console.is_terminal:
-        console = Console(width=max(console.width, 180))
-    for heading in spare:
-        if console.measure(table, options=unbounded).maximum <= console.width:
-            break
-        table.columns = [column for column in table.columns if column.header != heading]
-    console.print(table)
+if TYPE_CHECKING:
+    from autocompress.api import Evaluation
 
 
 SPARE_OF_SCORES = ("SSIM-RGB", "PSNR-RGB dB")
@@ -55,7 +35,7 @@ def spare_of_front(run: RunFolder) -> tuple[str, ...]:
     return spare if objective(run) == "latency" else (*spare, "PyTorch ms")
 
 
-def show_front(run: RunFolder, front: pd.DataFrame, pick_line: str = "") -> None:
+def show_front(run: RunFolder, front: Rows, pick_line: str = "") -> None:
     """The front as a table, and below it the pick: which cheaper students are as good, and what ± says.
 
     `pick_line` says more of the pick, after the table.
@@ -68,7 +48,7 @@ def show_front(run: RunFolder, front: pd.DataFrame, pick_line: str = "") -> None
     echo("\n" + "\n".join(lines))
 
 
-def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
+def front_table(run: RunFolder, front: Rows) -> Table:
     """The front between bicubic and the (best) teacher; the pick is marked with a star."""
     config = run.config
     table = Table(title=f"Pareto front on {config.valid.images} validation images")
@@ -77,12 +57,12 @@ def front_table(run: RunFolder, front: pd.DataFrame) -> Table:
     for column in columns:
         numbers = column.number is not None
         table.add_column(column.heading, justify="right" if numbers else "left", no_wrap=numbers)
-    if front["latency_on"].notna().any():
-        table.add_caption("measured on " + "; ".join(sorted(front["latency_on"].dropna().unique())))
+    if machines := sorted({row["latency_on"] for row in front if row["latency_on"] is not None}):
+        table.add_caption("measured on " + "; ".join(machines))
     bicubic, teacher = reference_rows(config)
     table.add_row("", *(column.text(bicubic) for column in columns), style="dim")
     best = pick(front)["trial"]
-    for row in rows(front):
+    for row in front:
         is_pick = row["trial"] == best
         trial = f"{row['trial']}{' *' * is_pick}"
         table.add_row(trial, *(column.text(row) for column in columns), style="bold" if is_pick else None)
@@ -143,7 +123,7 @@ def scores_table(title: str, scores: Scores, bicubic: Scores | None = None) -> T
 
 
 def _score(metric: str, value: float) -> str:
-    return f"{value:.2f}" if metric.startswith("psnr") else f"{value:.4f}"
+    return decibels(value) if metric.startswith("psnr") else f"{value:.4f}"
 
 
 MANY_LAYERS = 50  # of which a table shows the groups instead
@@ -172,13 +152,15 @@ def densities_table(about: dict[str, Any]) -> Table:
 
 def suggestion_table(about: dict[str, Any]) -> Table:
     """The student that the densities suggest beside the teacher, and the teacher's PSNR before and after pruning."""
+    from autocompress.networks import shape
+
     table = Table(title=f"Suggested by the densities; PSNR on {about['images']['valid']}")
     for heading in ("", "network"):
         table.add_column(heading)
     for heading in ("FLOPs", "params", "of teacher", "PSNR-Y dB"):
         table.add_column(heading, justify="right")
     psnr, teacher = about["psnr_y"], about["teacher"]
-    scores = {"teacher": f"{psnr['before']:.2f}, pruned {psnr['after']:.2f}", "suggested": ""}
+    scores = {"teacher": f"{decibels(psnr['before'])}, pruned {decibels(psnr['after'])}", "suggested": ""}
     for name, score in scores.items():
         network = about[name]
         table.add_row(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from autocompress.cli.options import (
+    AllowWeakTeacher,
     LRFolders,
     Quiet,
     TrainPixels,
@@ -16,7 +17,8 @@ from autocompress.cli.options import (
     with_network_and_target_code,
     with_network_options,
 )
-from autocompress.cli.printing import Table, echo
+from autocompress.cli.printing import Table, echo, show
+from autocompress.units import decibels
 
 commands = typer.Typer(help="Teachers: those that ship with the package, and training others.", no_args_is_help=True)
 
@@ -34,7 +36,6 @@ def list_teachers() -> None:
     """
 
     from autocompress import api
-    from autocompress.cli.tables import show
     from autocompress.units import format_count
 
     table = Table()
@@ -42,7 +43,7 @@ def list_teachers() -> None:
         table.add_column(heading)
     for teacher in api.teachers():
         about = teacher.about
-        scores = ", ".join(f"{data} {scores['psnr_y']:.2f}" for data, scores in about["metrics"].items())
+        scores = ", ".join(f"{data} {decibels(scores['psnr_y'])}" for data, scores in about["metrics"].items())
         costs = (format_count(about["flops"]), format_count(about["params"]))
         table.add_row(teacher.name, about["family"], f"x{about['scale']}", *costs, scores)
     show(table)
@@ -104,6 +105,7 @@ def train_teacher(
             autocompletion=complete_network,
         ),
     ] = None,
+    allow_weak_teacher: AllowWeakTeacher = False,
     teacher_share: Annotated[float, typer.Option(help="Share of --target in the loss.")] = 0.5,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 20_000,
     batch_size: Annotated[int, typer.Option(help="Patches a step.")] = 16,
@@ -136,6 +138,7 @@ def train_teacher(
         lr=lr or (),
         start=start,
         target=target,
+        allow_weak_teacher=allow_weak_teacher,
         teacher_share=teacher_share,
         steps=steps,
         batch_size=batch_size,

@@ -1,23 +1,17 @@
-"""How a network is computed on the machine at hand: device, number format, memory layout, threads."""
+"""How a network is computed: device, number format, memory layout, threads.
+
+A run's config.json has one of these, and is read without torch, which its methods import when they are called.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
-from autocompress.compute.convolution import conv3x3, speed_up_on_gpu
-from autocompress.compute.cuda_graphs import CapturedStep, on_side_stream
-
-PROBE_STEPS = 4
-# how many times as fast another precision must be: less may be the noise of a busy machine; a GPU's kernels vary less,
-# and networks larger than the probe gain more (benchmarks/RESULTS.md)
-WORTH_IT = {"cpu": 1.3, "cuda": 1.1}
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -36,16 +30,22 @@ class Precision:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context in which training runs its forward passes."""
+        import torch
+
         low = getattr(torch, self.dtype)
         return torch.autocast(self.device, dtype=low, enabled=self.dtype != "float32")
 
     @property
     def memory_format(self) -> torch.memory_format:
         """The layout of images and weights."""
+        import torch
+
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def place(self, network: nn.Module) -> None:
         """Move a network to the device, into the memory layout."""
+        from autocompress.compute.convolution import speed_up_on_gpu
+
         network.to(self.device)
         if self.device == "cuda":
             speed_up_on_gpu(network)
@@ -55,6 +55,8 @@ class Precision:
 
     def has_room(self, size: int) -> bool:
         """Whether `size` bytes may stay on the device for a whole search: on a GPU, within half of what is free."""
+        import torch
+
         return self.device == "cpu" or size < torch.cuda.mem_get_info()[0] // 2
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,53 +73,9 @@ class Precision:
         return " ".join(part for part in parts if part)
 
 
-def choose() -> Precision:
-    """Probe which precision is the fastest here, by steps of a small network: with CUDA graphs or not, bf16 or fp32.
-
-    On an x86 CPU with AMX bf16 is several times faster; on one without it, it is emulated and slower. On a GPU the
-    steps of small students are bound by the launches of their kernels, which graphs do away with
-    (benchmarks/step_speed.py measures both).
-    """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    best = Precision(device, channels_last=True, threads=torch.get_num_threads())
-    changes: tuple[dict[str, Any], ...] = ({"graphs": True}, {"dtype": "bfloat16"})
-    for change in changes:
-        other = replace(best, **change)
-        if (device == "cuda" or not other.graphs) and _probe(other) * WORTH_IT[device] < _probe(best):
-            best = other
-    return best
-
-
 def exact() -> AbstractContextManager[Any]:
     """A context in which convolutions on a GPU use full float32, not TF32: for scores, and for fitting weights."""
+    import torch
+
     context: AbstractContextManager[Any] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     return context
-
-
-def _probe(precision: Precision) -> float:
-    """Seconds of the fastest of a few forward and backward passes of a small body of convolutions."""
-    with torch.random.fork_rng(devices=[]):
-        body = nn.Sequential(*(conv3x3(32, 32) for _ in range(8)))
-    precision.place(body)
-    images = torch.zeros(8, 32, 48, 48, device=precision.device).to(memory_format=precision.memory_format)
-
-    def step(images: Tensor) -> Tensor:
-        with precision.autocast():
-            loss: Tensor = body(images).float().mean()
-        torch.autograd.backward(loss)
-        return loss.detach()
-
-    if not precision.graphs:
-        return min(_seconds(lambda: step(images), precision) for _ in range(PROBE_STEPS))
-    for _ in range(2):
-        on_side_stream(step, [images])
-    captured = CapturedStep(step, [images])
-    return min(_seconds(lambda: captured([images]), precision) for _ in range(PROBE_STEPS))
-
-
-def _seconds(work: Callable[[], object], precision: Precision) -> float:
-    start = time.perf_counter()
-    work()
-    if precision.device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start

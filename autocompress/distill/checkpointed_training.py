@@ -16,7 +16,7 @@ import torch
 from autocompress.compute.precision import Precision
 from autocompress.distill.learning_curve import SCORING_SHARE, LearningCurve
 from autocompress.distill.training import Compiler, Training
-from autocompress.errors import CheckpointError, RunError
+from autocompress.errors import CheckpointError, RunError, cut
 from autocompress.io import checkpoints
 from autocompress.io.typed import checked
 
@@ -63,13 +63,13 @@ class Checkpoints:
         if self._curve is not None:
             self._curve.points = points
 
-    def train(self, on_step: Callable[[int], None], pace: Pace) -> None:
+    def train(self, on_step: Callable[[int], None], pace: Pace, log: Callable[[str], None]) -> None:
         """Train to the recipe's last step; the state is written at this pace and at the end."""
         training, curve, steps = self._training, self._curve, self._training.recipe.steps
         if curve is not None:
             curve.reach(training.step)
         if training.precision.device == "cuda" and steps - training.step >= WORTH_COMPILING:
-            compile_if_faster(training, on_step)
+            compile_if_faster(training, on_step, log)
         saved, wait = time.monotonic(), pace.save_every
         for step in training.steps_to(steps):
             on_step(step)
@@ -108,16 +108,20 @@ def precision_to_go_on(state_file: Path) -> Precision | None:
 def compile_if_faster(
     training: Training,
     on_step: Callable[[int], None],
+    log: Callable[[str], None],
     backend: Compiler = "inductor",
     clock: Callable[[], float] = time.perf_counter,
 ) -> None:
-    """Time the next steps without and with torch.compile, and keep the faster of the two."""
+    """Time the next steps without and with torch.compile, and keep the faster of the two; say where that fails."""
     plain = _seconds_a_step(training, on_step, clock)
     training.compile(True, backend)
     try:
-        compiled = _seconds_a_step(training, on_step, clock)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the compiler, about tensors of ours that it looks at
+            compiled = _seconds_a_step(training, on_step, clock)
     except Exception as error:  # compilers fail in ways of their own, and the training can do without one
-        warnings.warn(f"torch.compile failed, so the training goes on without it: {error}", stacklevel=2)
+        reason = cut(" ".join(str(error).split()) or type(error).__name__)
+        log(f"torch.compile failed, so the training goes on without it ({reason})")
         compiled = math.inf
     if compiled > plain:
         training.compile(False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,20 +21,14 @@ from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import OnTile, teacher_targets
 from autocompress.distill.training import Training
 from autocompress.errors import InvalidInput
-from autocompress.evaluation.scores import (
-    MIN_SIDE,
-    MOST_TO_TEACHER,
-    Scores,
-    check_finite,
-    evaluate,
-    network_upscaler,
-    pairs,
-)
-from autocompress.io import checkpoints
+from autocompress.evaluation.records import Scores
+from autocompress.evaluation.scores import MIN_SIDE, MOST_TO_TEACHER, check_finite, evaluate, network_upscaler, pairs
+from autocompress.io import atomic, checkpoints
+from autocompress.io.outputs import check_file
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.weights import digest
-from autocompress.units import format_duration
+from autocompress.units import decibels, format_duration
 
 REUSE = 4  # how often a training sees a pixel at least, where it takes windows of the images
 FEWEST_PIXELS, MOST_PIXELS = 100 * 10**6, 256 * 10**6  # HR, that a training takes of larger sets
@@ -102,11 +95,7 @@ def check_out_file(out: Path) -> None:
     if out.suffix != ".safetensors":
         name = f"{out.stem or 'student'}.safetensors"
         raise InvalidInput(f"{out}: a network is written as safetensors; give a name such as {name}")
-    if out.is_dir():
-        raise InvalidInput(f"{out}: a folder, but a file is to be written; give another name")
-    above = next(folder for folder in out.absolute().parents if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise InvalidInput(f"{out}: cannot be written, as {above} is no folder that can; give another place")
+    check_file(out, "--out")
 
 
 def state_file(out: Path) -> Path:
@@ -157,7 +146,7 @@ def train_to_file(
     stored.load()
     if training.step:
         log(f"going on after {training.step} of {recipe.steps} steps")
-    stored.train(on_step, pace)
+    stored.train(on_step, pace, log)
     trained = training.student
     about: dict[str, Any] = {"metrics": {}}
     if task.valid is not None and curve is not None:
@@ -173,7 +162,7 @@ def train_to_file(
         "recipe": recipe.to_dict(),
         "arithmetic": precision.to_dict(),
     }
-    checkpoints.write_json(out.with_suffix(".json"), {**network, **about, "provenance": provenance})
+    atomic.write_json(out.with_suffix(".json"), {**network, **about, "provenance": provenance})
     state.unlink()
     return trained
 
@@ -204,7 +193,7 @@ def _curve(
         scores = _scores(task, training.student, valid)
         check_finite(scores)
         psnr = scores.mean["psnr_y"]
-        log(f"{psnr:.2f} dB after {step} steps, on {used.described}")
+        log(f"{decibels(psnr)} dB after {step} steps, on {used.described}")
         return psnr
 
     return LearningCurve(training.recipe.steps, score, on_curve, pace.scoring_share)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from autocompress.units import decibels
+
 FIRST = 100  # steps; the points from there to the first tenth double
 TENTHS = 10
 SCORING_SHARE = 0.03  # of the time, at most, that scores between the first and the last may take
@@ -63,8 +65,8 @@ def summary(points: Points) -> str:
     low, high = min(psnr for _, psnr in points), max(psnr for _, psnr in points)
     bars = "▁▂▃▄▅▆▇█"
     line = "".join(bars[round((psnr - low) / (high - low or 1) * (len(bars) - 1))] for _, psnr in points)
-    text = f"PSNR-Y {start:.2f} dB {line} {end:.2f} dB, after {first} to {last} steps; the last is kept"
+    text = f"PSNR-Y {decibels(start)} dB {line} {decibels(end)} dB, after {first} to {last} steps; the last is kept"
     if high > end:
         best = next(step for step, psnr in points if psnr == high)
-        text += f" (the highest was {high:.2f} dB after {best})"
+        text += f" (the highest was {decibels(high)} dB after {best})"
     return text

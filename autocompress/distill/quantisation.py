@@ -24,6 +24,7 @@ from autocompress.export.onnx_files import session_of
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import Image
+from autocompress.units import decibels, signed_decibels
 
 CALIBRATED_ON = 64  # patches
 PATCH = 64  # LR pixels a side of these, or less where an image is smaller
@@ -65,13 +66,16 @@ class Quantiser:
         whole = psnr(network_upscaler(plain))
         model = quantised(plain, patches, opset)
         score, steps = psnr(onnx_upscaler(session_of(model))), 0
-        self.log(f"{name}: int8 has {score:.2f} dB, {score - whole:+.2f} of {whole:.2f} dB in float32")
+        self.log(
+            f"{name}: int8 has {decibels(score)} dB, {signed_decibels(score - whole)} of {decibels(whole)} dB "
+            "in float32"
+        )
         if whole - score > WORTH_REFINING:
             if self.refine:
                 self.log(f"{name}: training to be rounded, {self.recipe.steps} steps")
                 refined = quantised(self.refined(plain), patches, opset)
                 after = psnr(onnx_upscaler(session_of(refined)))
-                self.log(f"{name}: int8 has {after:.2f} dB, {after - whole:+.2f}, after that")
+                self.log(f"{name}: int8 has {decibels(after)} dB, {signed_decibels(after - whole)}, after that")
                 if after > score:
                     model, score, steps = refined, after, self.recipe.steps
             else:

@@ -12,19 +12,19 @@ import platform
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from autocompress.compute.precision import exact
 from autocompress.errors import AutocompressError, InvalidInput
+from autocompress.evaluation.records import Latency, Machine
 from autocompress.export.extras import is_here
 from autocompress.export.onnx_files import write_onnx
 from autocompress.networks import family_of
@@ -36,7 +36,6 @@ WARM_UP = 2  # runs that are not timed
 WARM_UP_LIMIT = 5.0  # seconds: a first run that takes longer is timed, as warming up is a small share of it
 ENOUGH = 7  # runs after which timing ends if they agree
 STABLE = 0.01  # they agree if the uncertainty of the median, as a share of it, is at most this
-UNSTEADY = 0.1  # distance of the quartiles, as a share of the median, from which on other load on the machine is likely
 SMALL = 64  # pixels a side of the image for a first run, before memory is measured
 LINUX = Path("/proc/self")
 
@@ -44,68 +43,20 @@ Run = Callable[[], object]
 Make = Callable[[int, int], Run]  # what runs a network once, on an image of this height and width
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What networks are timed on: a processor, with the number of `threads` that a network may use, or a GPU."""
+def this_machine(threads: int | None = None, device: str | None = None) -> Machine:
+    """This machine: the given `device`, by default a GPU if it has one; by default PyTorch's number of threads.
 
-    name: str
-    device: str
-    threads: int = 1
-
-    @classmethod
-    def here(cls, threads: int | None = None, device: str | None = None) -> Machine:
-        """This machine: the given `device`, by default a GPU if it has one; by default PyTorch's number of threads.
-
-        Raises InvalidInput for a GPU that is not there.
-        """
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        if device not in ("cpu", "cuda"):
-            raise InvalidInput(f"device is {device!r}, but must be cpu or cuda")
-        if device == "cuda" and not torch.cuda.is_available():
-            raise InvalidInput("device is cuda, but PyTorch sees no GPU here; give cpu")
-        if threads is not None and threads < 1:
-            raise InvalidInput(f"threads is {threads}, but must be >= 1")
-        name = torch.cuda.get_device_name() if device == "cuda" else _processor()
-        return cls(name, device, threads or torch.get_num_threads())
-
-    def __str__(self) -> str:
-        return self.name if self.device == "cuda" else f"{self.name}, {self.threads} thread{'s' * (self.threads > 1)}"
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds that one image takes: the median of `runs`, and the quartiles around it.
-
-    `width` and `height` are the input's. `peak_memory` is in bytes, above what the process has with the network
-    loaded; None where it cannot be told.
+    Raises InvalidInput for a GPU that is not there.
     """
-
-    runtime: str
-    version: str
-    machine: Machine
-    width: int
-    height: int
-    runs: int
-    median: float
-    quartiles: tuple[float, float]
-    peak_memory: int | None = None
-    dtype: str = "float32"
-
-    @property
-    def steady(self) -> bool:
-        """Whether the runs took about the same time, as they do where nothing else runs."""
-        lower, upper = self.quartiles
-        return upper - lower <= UNSTEADY * self.median
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Latency:
-        """The other way round than `to_dict`; KeyError or TypeError where something is missing."""
-        machine, (lower, upper) = Machine(**content["machine"]), content["quartiles"]
-        return cls(**{**content, "machine": machine, "quartiles": (lower, upper)})
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as plain JSON types."""
-        return asdict(self) | {"quartiles": list(self.quartiles)}
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device not in ("cpu", "cuda"):
+        raise InvalidInput(f"device is {device!r}, but must be cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InvalidInput("device is cuda, but PyTorch sees no GPU here; give cpu")
+    if threads is not None and threads < 1:
+        raise InvalidInput(f"threads is {threads}, but must be >= 1")
+    name = torch.cuda.get_device_name() if device == "cuda" else _processor()
+    return Machine(name, device, threads or torch.get_num_threads())
 
 
 def measure(
@@ -136,7 +87,7 @@ def measure(
 
 def _as_onnx(network: SRNetwork, job: _Job) -> Latency:
     on_gpu = job.machine.device != "cpu"
-    processor = Machine.here(job.machine.threads, "cpu") if on_gpu else job.machine
+    processor = this_machine(job.machine.threads, "cpu") if on_gpu else job.machine
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "network.onnx")
         write_onnx(network, file)

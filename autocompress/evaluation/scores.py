@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from autocompress.data import bicubic
 from autocompress.data.sources import ImagePair, ImageSource, sift
 from autocompress.errors import CheckpointError, DataError
 from autocompress.evaluation import metrics
+from autocompress.evaluation.records import METRIC_NAMES, Scores
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import Image, Upscaler, network_upscaler
 from autocompress.networks.versus_bicubic import versus_bicubic
@@ -22,9 +20,7 @@ __all__ = [
     "METRICS",
     "MIN_SIDE",
     "MOST_TO_TEACHER",
-    "TO_TEACHER",
     "Image",
-    "Scores",
     "Upscaler",
     "bicubic_upscaler",
     "check_finite",
@@ -32,10 +28,8 @@ __all__ = [
     "evaluate",
     "network_upscaler",
     "pairs",
-    "score_of",
 ]
 
-TO_TEACHER = "psnr_y_to_teacher"  # a metric beside these: PSNR-Y in dB, with a teacher's output in the place of HR
 MOST_TO_TEACHER = 100.0  # dB: what equals its teacher to 8 bits has infinitely many, which no mean or JSON holds
 
 OnImage = Callable[[str, Image], None]  # called with the name of an image and its upscaled version
@@ -43,40 +37,7 @@ OnImage = Callable[[str, Image], None]  # called with the name of an image and i
 MIN_SIDE = 32  # HR pixels: enough for SSIM's window inside the border
 
 TRIED = 3  # images on which teachers are compared with bicubic before anything is computed
-METRICS = {
-    "psnr_y": metrics.psnr_y,
-    "ssim_y": metrics.ssim_y,
-    "psnr_rgb": metrics.psnr_rgb,
-    "ssim_rgb": metrics.ssim_rgb,
-    "psnr_y_edge": metrics.psnr_y_edge,
-}
-
-
-@dataclass(frozen=True)
-class Scores:
-    """PSNR in dB and SSIM, on luma (`_y`) and on RGB: of each image, and their means.
-
-    All leave a border of `scale` pixels out but `psnr_y_edge`, which is that of the border alone.
-    """
-
-    images: dict[str, dict[str, float]]
-
-    @property
-    def mean(self) -> dict[str, float]:
-        """The mean of each metric over the images."""
-        rows = list(self.images.values())
-        return {metric: float(np.mean([row[metric] for row in rows])) for metric in rows[0]}
-
-    def by_image(self, metric: str) -> dict[str, float]:
-        """One metric of each image."""
-        return {image: row[metric] for image, row in self.images.items()}
-
-
-def score_of(metrics: Mapping[str, Any]) -> float:
-    """What students are chosen by, in dB: PSNR-Y to the teacher's images where it was measured, else to HR images."""
-    to_teacher: float | None = metrics.get(TO_TEACHER)
-    score: float = metrics["psnr_y"] if to_teacher is None else to_teacher
-    return score
+METRICS: dict[str, Callable[..., float]] = {name: getattr(metrics, name) for name in METRIC_NAMES}
 
 
 def bicubic_upscaler(scale: int) -> Upscaler:

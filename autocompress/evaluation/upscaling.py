@@ -10,7 +10,8 @@ from autocompress.data.layouts import images_in
 from autocompress.data.pictures import check_holds, encoded, has_room, read_picture, to_image, upscaled
 from autocompress.data.sources import sift
 from autocompress.errors import DataError, DiskFull, InvalidInput
-from autocompress.io.checkpoints import write_bytes
+from autocompress.io.atomic import write_bytes
+from autocompress.io.outputs import check_file, check_folder
 from autocompress.networks.upscaling import Upscaler
 
 
@@ -44,9 +45,11 @@ def plan(source: Path, out: Path, scale: int, *, overwrite: bool, skip_bad_image
         job = _job(source, _target_file(source, out), scale)
         if job.target.exists() and not overwrite:
             raise InvalidInput(f"{job.target} exists already; add --overwrite to replace it, or give another name")
+        check_file(job.target, "OUT")
         return Plan([job], [], [])
     if out.exists() and not out.is_dir():
         raise InvalidInput(f"{source} is a folder, but {out} is a file; give a folder to write to")
+    check_folder(out, "OUT")
     sources = images_in(source)
     if not sources:
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))

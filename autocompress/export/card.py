@@ -14,12 +14,12 @@ from autocompress.compute.runtimes import RUNTIMES
 from autocompress.export import loading
 from autocompress.export.formats import PROGRAMS, Wanted
 from autocompress.export.metadata import OTHER, front_matter
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.names import Markdown, as_markdown, printable
 from autocompress.networks import describe, family_of, shape
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.teachers import shipped
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds, signed_decibels
 
 TO_TEACHER = "psnr_y_to_teacher"  # of a search by --score teacher
 METRICS = {
@@ -63,7 +63,7 @@ def write_card(
         "## Licence\n\n" + licence_note,
         f"## Versions\n\n{_versions(provenance)}",
     ]
-    checkpoints.write_text(path, "\n\n".join(sections) + "\n")
+    atomic.write_text(path, "\n\n".join(sections) + "\n")
 
 
 def program_flops(network: SRNetwork) -> int | None:
@@ -97,9 +97,9 @@ def _network(network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path]
         said = f"{format_count(folded)} ({folded:,}); its last convolutions are one there, with the same result"
         rows.append((f"FLOPs as {' and '.join(programs)}", said))
     if (int8 := about.get("int8")) is not None:
-        lost = f"{int8['psnr_y'] - int8['psnr_y_float32']:+.2f}"
+        lost = signed_decibels(int8["psnr_y"] - int8["psnr_y_float32"])
         trained = f", after {int8['refined_steps']} steps of training to be rounded" if int8["refined_steps"] else ""
-        said = f"{int8['psnr_y']:.2f} PSNR-Y dB, {lost} of {int8['psnr_y_float32']:.2f} in float32, on "
+        said = f"{decibels(int8['psnr_y'])} PSNR-Y dB, {lost} of {decibels(int8['psnr_y_float32'])} in float32, on "
         rows.append(("as int8", f"{said}{int8['scored_on']}{trained}; calibrated on {int8['calibrated_on']}"))
     measured = [runtime for runtime in RUNTIMES.values() if runtime.column in about]
     if times := [f"{format_milliseconds(about[timed.column])} ms with {timed.name}" for timed in measured]:

@@ -15,7 +15,7 @@ from autocompress.export.formats import OF_ONNX, Format, Wanted, all_parts
 from autocompress.export.ncnn_files import write_ncnn
 from autocompress.export.onnx_files import write_onnx
 from autocompress.export.programs import write_program
-from autocompress.io import checkpoints
+from autocompress.io import atomic, checkpoints
 from autocompress.networks import describe, family_of, load
 from autocompress.networks.base import SRNetwork
 
@@ -41,7 +41,7 @@ def export_network(
             if wanted.quantise is None:
                 raise InvalidInput("onnx-int8 needs images to calibrate it on; `autocompress.api.export` finds them")
             content, told = wanted.quantise(plain, name, wanted.opset, wanted.shape)
-            checkpoints.write_bytes(path, content)
+            atomic.write_bytes(path, content)
             about = {**about, INT8: told}
         elif format in OF_ONNX:
             half = format == Format.ONNX_FP16
@@ -57,7 +57,7 @@ def export_network(
             if half:
                 _check_half(tensors, name)
             checkpoints.save_tensors(path, tensors, torch.float16 if half else torch.float32)
-        checkpoints.write_json(path.with_suffix(".json"), _side_file(plain, about))
+        atomic.write_json(path.with_suffix(".json"), _side_file(plain, about))
     return path
 
 
@@ -105,7 +105,7 @@ def export_formats(
     with writing_to(out):
         shown = None if picture is None else out / f"{name}.png"
         if shown is not None and picture is not None:
-            checkpoints.write_bytes(shown, picture)
+            atomic.write_bytes(shown, picture)
         write_card(out / f"{name}.md", network, about, files, wanted, shown)
     return [part for file in files for part in all_parts(file)]
 
@@ -113,7 +113,7 @@ def export_formats(
 def int8_of(files: Sequence[Path]) -> Mapping[str, Any] | None:
     """What is told of the int8 file among these; None where there is none."""
     of_int8 = [file for file in files if file.name.endswith(Format.ONNX_INT8.file_name(""))]
-    told: Mapping[str, Any] | None = checkpoints.read_json(of_int8[0].with_suffix(".json"))[INT8] if of_int8 else None
+    told: Mapping[str, Any] | None = atomic.read_json(of_int8[0].with_suffix(".json"))[INT8] if of_int8 else None
     return told
 
 
@@ -137,5 +137,5 @@ def export_file(
 def _about(file: Path) -> dict[str, Any]:
     """The content of our own JSON side file; empty if there is none."""
     side_file = file.with_suffix(".json")
-    about = checkpoints.read_json(side_file) if side_file.is_file() else None
+    about = atomic.read_json(side_file) if side_file.is_file() else None
     return about if isinstance(about, dict) and {"family", "config"} <= about.keys() else {}

@@ -14,7 +14,7 @@ import torch
 from autocompress.errors import ExportFailed
 from autocompress.export.extras import require
 from autocompress.export.onnx_files import CHECKED, TOLERANCE, quiet
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 
@@ -40,8 +40,8 @@ def write_ncnn(network: SRNetwork, path: Path) -> None:
             f"ncnn has no operators for {plain.family} networks ({', '.join(lacking)}); take --format onnx"
         )
     _check(plain, param, weights)
-    checkpoints.write_bytes(path.with_suffix(".bin"), weights)
-    checkpoints.write_text(path, param)
+    atomic.write_bytes(path.with_suffix(".bin"), weights)
+    atomic.write_text(path, param)
 
 
 def _converted(network: SRNetwork) -> tuple[str, bytes]:

@@ -17,7 +17,7 @@ import autocompress
 from autocompress.errors import ExportFailed
 from autocompress.export.extras import require
 from autocompress.export.formats import OPSET
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 from autocompress.shrink.graph import computes_the_same_in_training
@@ -46,7 +46,7 @@ def write_onnx(
         _check_range(network)
         model = _halved(model)
         _check(network, model, _checked(shape), HALF_TOLERANCE)
-    checkpoints.write_bytes(path, model)
+    atomic.write_bytes(path, model)
 
 
 def captured(network: SRNetwork, capture: Callable[[SRNetwork], bytes], check: Callable[[bytes], None]) -> bytes:

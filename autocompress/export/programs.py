@@ -14,7 +14,7 @@ import torch
 import autocompress
 from autocompress.errors import ExportFailed
 from autocompress.export.onnx_files import CHECKED, FREE, TOLERANCE, captured, example
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 
@@ -34,7 +34,7 @@ def write_program(network: SRNetwork, path: Path, shape: tuple[int, int] | None 
     sizes = (*CHECKED, LARGE) if shape is None else ((1, 3, *shape),)
     capture, check = partial(_exported, shape=shape), partial(_check, network, sizes)
     content = captured(family_of(network).for_programs(network), capture, check)
-    checkpoints.write_bytes(path, content)
+    atomic.write_bytes(path, content)
 
 
 def _exported(network: SRNetwork, shape: tuple[int, int] | None = None) -> bytes:

@@ -4,14 +4,45 @@ Each family has a folder, which holds all that is particular to it; `registry` i
 that names them. This room may import shrink, data, compute and io. Inside it, from the top: teachers, loading,
 descriptions, models, registry, the families, then what they share (graph_family, weights, base,
 upscaling).
+
+What is public is imported when it is asked for, so that what is known of shipped networks can be read without torch.
 """
 
 from __future__ import annotations
 
-from autocompress.networks.descriptions import describe, file_name, in_official_code, parse_config, parse_fields, shape
-from autocompress.networks.loading import know_code, load
-from autocompress.networks.registry import FAMILIES, PRESETS, family_of, find_family
+import importlib
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from autocompress.networks.descriptions import describe as describe
+    from autocompress.networks.descriptions import file_name as file_name
+    from autocompress.networks.descriptions import in_official_code as in_official_code
+    from autocompress.networks.descriptions import official_class as official_class
+    from autocompress.networks.descriptions import parse_config as parse_config
+    from autocompress.networks.descriptions import parse_fields as parse_fields
+    from autocompress.networks.descriptions import shape as shape
+    from autocompress.networks.loading import know_code as know_code
+    from autocompress.networks.loading import load as load
+    from autocompress.networks.registry import FAMILIES as FAMILIES
+    from autocompress.networks.registry import PRESETS as PRESETS
+    from autocompress.networks.registry import family_of as family_of
+    from autocompress.networks.registry import find_family as find_family
+
+_MODULES = {
+    "describe": "descriptions",
+    "file_name": "descriptions",
+    "in_official_code": "descriptions",
+    "official_class": "descriptions",
+    "parse_config": "descriptions",
+    "parse_fields": "descriptions",
+    "shape": "descriptions",
+    "know_code": "loading",
+    "load": "loading",
+    "FAMILIES": "registry",
+    "PRESETS": "registry",
+    "family_of": "registry",
+    "find_family": "registry",
+}
 __all__ = [
     "FAMILIES",
     "PRESETS",
@@ -22,7 +53,14 @@ __all__ = [
     "in_official_code",
     "know_code",
     "load",
+    "official_class",
     "parse_config",
     "parse_fields",
     "shape",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'autocompress.networks' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"autocompress.networks.{_MODULES[name]}"), name)

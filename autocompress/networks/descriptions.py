@@ -64,8 +64,17 @@ def _shown(family: str, config: Mapping[str, object]) -> dict[str, object]:
 
 def in_official_code(family: str, config: Mapping[str, object]) -> bool:
     """Whether the architecture's official code, such as BasicSR for EDSR, has the network with these fields."""
+    return official_class(family, config) is not None
+
+
+def official_class(family: str, config: Mapping[str, object]) -> str | None:
+    """The class of official code that is the network with these fields, such as `basicsr.archs.edsr_arch.EDSR`."""
     known_family = find_family(family)
-    return known_family.official_code(known_family.config_class.from_dict(config)) is not None
+    code = known_family.official_code(known_family.config_class.from_dict(config))
+    if code is None:
+        return None
+    _, module, _, name = code[0].split()[:4]  # of `from MODULE import CLASS`
+    return f"{module}.{name}"
 
 
 def parse_config(family: str, scale: int, changes: Iterable[str]) -> Config:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from autocompress.data.bicubic import upscale
 from autocompress.data.sources import ImagePair
 from autocompress.networks.base import SRNetwork
+from autocompress.units import decibels
 
 SIDE = 64  # LR pixels a side of the middle of an image that is tried
 BORDER = 4  # LR pixels that are left out at each side of it: what a network pads with is seen there
@@ -34,8 +35,9 @@ class VersusBicubic:
     def explained(self) -> str:
         """Both numbers, and what is to be looked at where the network is weak."""
         return (
-            f"{self.network:.2f} dB where bicubic has {self.bicubic:.2f} dB, so it is not trained, or fed wrongly: "
-            "check the range of its images (0 to 1 or 0 to 255), the order of their channels (RGB), and --res-scale"
+            f"{decibels(self.network)} dB where bicubic has {decibels(self.bicubic)} dB, so it is not trained, or fed "
+            "wrongly: check the range of its images (0 to 1 or 0 to 255), the order of their channels (RGB), and "
+            "--res-scale"
         )
 
 

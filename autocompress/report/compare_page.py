@@ -8,13 +8,14 @@ from pathlib import Path
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from autocompress.evaluation.scores import score_of
+from autocompress.evaluation.records import score_of
 from autocompress.report.figures import AXES, LIGHT, Axis
 from autocompress.report.front import lay_out_front
 from autocompress.report.rendering import render, write_page
 from autocompress.report.still import still
 from autocompress.search.results.compare import ComparedRun, Comparison
-from autocompress.search.results.front import objective, rows
+from autocompress.search.results.rows import objective
+from autocompress.units import decibels
 
 # of runs, in their order: colours of our palettes, and symbols, as colours are few
 COLOURS = ("front", "pick", "teacher", "published", "other")
@@ -28,7 +29,7 @@ def fronts_figure(comparison: Comparison) -> go.Figure:
         colour, symbol = COLOURS[index % len(COLOURS)], SYMBOLS[index % len(SYMBOLS)]
         figure.add_scatter(
             x=compared.costs,
-            y=[score_of(row) for row in rows(compared.front)],
+            y=[score_of(row) for row in compared.front],
             mode="lines+markers",
             name=escape(compared.name),
             hovertext=_texts(compared, axis),
@@ -64,6 +65,7 @@ def _axis(comparison: Comparison) -> Axis:
 
 def _texts(compared: ComparedRun, axis: Axis) -> list[str]:
     return [
-        f"<b>{escape(compared.name)}</b>, trial {row['trial']}: {score_of(row):.2f} dB<br>{axis.said(row[axis.key])}"
-        for row in rows(compared.front)
+        f"<b>{escape(compared.name)}</b>, trial {row['trial']}: {decibels(score_of(row))} dB"
+        f"<br>{axis.said(row[axis.key])}"
+        for row in compared.front
     ]

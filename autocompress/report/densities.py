@@ -7,7 +7,7 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.networks import family_of
 from autocompress.prune import Pruned
 from autocompress.report.figures import figure_page
@@ -15,7 +15,7 @@ from autocompress.report.figures import figure_page
 
 def write_densities(pruned: Pruned, name: str, path: Path) -> None:
     """Write the picture of a pruned teacher's densities, with Plotly's script inside; `name` is the teacher's."""
-    checkpoints.write_text(path, figure_page(densities_figure(pruned, name), f"autocompress: densities of {name}"))
+    atomic.write_text(path, figure_page(densities_figure(pruned, name), f"autocompress: densities of {name}"))
 
 
 def densities_figure(pruned: Pruned, name: str) -> go.Figure:

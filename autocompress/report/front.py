@@ -10,13 +10,14 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from autocompress.evaluation.scores import TO_TEACHER, score_of
+from autocompress.evaluation.records import TO_TEACHER, score_of
 from autocompress.networks.downloadable import Downloadable, downloadable
 from autocompress.report.figures import LIGHT, Axis, lay_out
 from autocompress.report.report_data import ReportData
-from autocompress.search.results.front import LATENCIES, format_difference, rows, scores
+from autocompress.search.results.front import rows, scores
+from autocompress.search.results.rows import LATENCIES, format_difference
 from autocompress.search.run.config import TeacherReference
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds
 
 IMAGES_OF = {"Set5": 5, "Set14": 14}  # the sets that others publish scores on: their folders' names, and their sizes
 FAR = 3.0  # times as costly as all students and the budget: a teacher from there on is drawn as a line
@@ -49,7 +50,7 @@ def front_figure(report: ReportData) -> go.Figure:
     for name, teacher in near.items():
         diamond = {"size": 12, "symbol": "diamond", "color": LIGHT["teacher"]}
         _draw(figure, f"teacher {escape(name)}", [getattr(teacher, axis.key)], [teacher.psnr_y], "teacher", diamond)
-        text = f"teacher {escape(name)}: {teacher.psnr_y:.2f} dB<br>{_costs(teacher.to_dict())}"
+        text = f"teacher {escape(name)}: {decibels(teacher.psnr_y)} dB<br>{_costs(teacher.to_dict())}"
         figure.data[-1].update(hovertext=[text])
     if networks := comparable(report):
         draw_downloadable(figure, networks, report.config.valid.name)
@@ -106,7 +107,7 @@ def _draw_stopped(figure: go.Figure, report: ReportData) -> None:
     x, y = [point.cost for point in points], [point.psnr for point in points]
     _draw(figure, "stopped: last score", x, y, "other", marker)
     texts = [
-        f"trial {point.trial}, stopped: {point.psnr:.2f} dB "
+        f"trial {point.trial}, stopped: {decibels(point.psnr)} dB "
         + (f"after {step} steps" if step else "before training")
         + f"<br>{report.axis.said(point.cost)}"
         for step, point in report.last_scores
@@ -120,7 +121,7 @@ def draw_downloadable(figure: go.Figure, networks: list[tuple[Downloadable, floa
     x, y = [network.flops for network, _ in networks], [psnr for _, psnr in networks]
     _draw(figure, "to download", x, y, "published", marker)
     texts = [
-        f"{escape(network.name)}: {psnr:.2f} dB on {images}, x2, by our evaluation<br>"
+        f"{escape(network.name)}: {decibels(psnr)} dB on {images}, x2, by our evaluation<br>"
         f"{format_count(network.flops)} FLOPs, {format_count(network.params)} parameters<br>{escape(network.source)}"
         for network, psnr in networks
     ]
@@ -136,10 +137,10 @@ def _draw_limits(figure: go.Figure, report: ReportData, far: dict[str, TeacherRe
     room = ROOM * (best - bicubic)
     line = {"line_width": 1.5, "line_color": LIGHT["muted"]}
     note = {"showarrow": False, "yanchor": "bottom"}
-    levels = {f"bicubic {bicubic:.2f} dB": bicubic}
+    levels = {f"bicubic {decibels(bicubic)} dB": bicubic}
     for name, teacher in far.items():
         named = "teacher" if len(report.teachers) == 1 else f"teacher {escape(name)}"
-        levels[f"{named} {teacher.psnr_y:.2f} dB, {axis.said(getattr(teacher, axis.key))}"] = teacher.psnr_y
+        levels[f"{named} {decibels(teacher.psnr_y)} dB, {axis.said(getattr(teacher, axis.key))}"] = teacher.psnr_y
     for text, level in levels.items():
         figure.add_hline(y=level, line_dash="dot", **line)
         figure.add_annotation(x=0.01, xref="paper", xanchor="left", y=level, text=text, **note)
@@ -167,13 +168,14 @@ def _students(table: pd.DataFrame, axis: Axis, colour: str) -> dict[str, Any]:
 def _text(row: dict[str, Any]) -> str:
     """A student in full: scores, costs, config and recipe, two to a line."""
     lines = [
-        f"<b>trial {row['trial']}, {escape(row['family'])}: {row['psnr_y']:.2f} dB</b>, SSIM-Y {row['ssim_y']:.4f}",
+        f"<b>trial {row['trial']}, {escape(row['family'])}: {decibels(row['psnr_y'])} dB</b>, "
+        f"SSIM-Y {row['ssim_y']:.4f}",
         _costs(row),
     ]
     if row[TO_TEACHER] is not None:
-        lines.append(f"{row[TO_TEACHER]:.2f} dB to its teacher")
+        lines.append(f"{decibels(row[TO_TEACHER])} dB to its teacher")
     if row["psnr_y_before"] is not None:
-        lines.append(f"{row['psnr_y_before']:.2f} dB before it was refined by {row['refined_steps']} steps")
+        lines.append(f"{decibels(row['psnr_y_before'])} dB before it was refined by {row['refined_steps']} steps")
     if row["plus_minus"] is not None:
         lines.append(f"to the pick: {format_difference(row['to_pick'], row['plus_minus'])} dB")
     for heading in ("config", "recipe"):

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import plotly.graph_objects as go
 
-from autocompress.evaluation.scores import score_of
-from autocompress.io import checkpoints
+from autocompress.evaluation.records import score_of
+from autocompress.io import atomic
 from autocompress.report.figures import LIGHT, figure_page, lay_out
 from autocompress.report.report_data import ReportData
 from autocompress.search.run.record import scores_at_rungs
 from autocompress.search.run.student import StoredStudent
+from autocompress.units import decibels
 
 Curve = Sequence[tuple[int, float, str]]  # steps in all, PSNR-Y in dB there, and for people what else is to say
 
@@ -73,7 +74,7 @@ def curve_figure(points: Sequence[tuple[int, float]], title: str) -> go.Figure:
 
 def write_curve(path: Path, points: Sequence[tuple[int, float]], title: str) -> None:
     """Write a page with the learning curve of a single training that needs no network, complete or not at all."""
-    checkpoints.write_text(path, figure_page(curve_figure(points, title), f"autocompress: {title}"))
+    atomic.write_text(path, figure_page(curve_figure(points, title), f"autocompress: {title}"))
 
 
 def _draw(figure: go.Figure, curve: Curve, name: str, colour: str, width: int) -> None:
@@ -83,7 +84,7 @@ def _draw(figure: go.Figure, curve: Curve, name: str, colour: str, width: int) -
         y=[psnr for _, psnr, _ in curve],
         mode="lines+markers",
         name=name,
-        hovertext=[f"{prefix}{psnr:.2f} dB after {step} steps{what}" for step, psnr, what in curve],
+        hovertext=[f"{prefix}{decibels(psnr)} dB after {step} steps{what}" for step, psnr, what in curve],
         hoverinfo="text",
         line={"color": LIGHT[colour], "width": width},
         marker={"size": 6, "color": LIGHT[colour]},

@@ -18,7 +18,7 @@ from autocompress.report.report_data import ReportData
 from autocompress.report.still import still
 from autocompress.search.results.columns import Column, Row, columns_of, reference_rows
 from autocompress.search.results.importances import MIN_TRIALS, importances
-from autocompress.units import format_count
+from autocompress.units import decibels, format_count
 
 SEEN = 0.02  # share of the time; phases with less are put together
 
@@ -44,7 +44,7 @@ def _page(report: ReportData) -> str:
         by_teacher=report.by_teacher,
         comparable=comparable(report),
         refined=bool(report.students["refined_steps"].any()),
-        columns=[*columns_of(report.students, report.config), *_recipe_columns(report)],
+        columns=[*columns_of(report.rows, report.config), *_recipe_columns(report)],
         references=reference_rows(report.config),
         sorted_by="FLOPs" if axis.key == "flops" else "PyTorch ms",
         facts=_facts(report),
@@ -59,17 +59,18 @@ def _facts(report: ReportData) -> dict[str, str]:
     """What was searched, and with what."""
     config, search = report.config, report.config.search
     teachers = (
-        f"{name}: {teacher.psnr_y:.2f} dB, {format_count(teacher.flops)} FLOPs, "
+        f"{name}: {decibels(teacher.psnr_y)} dB, {format_count(teacher.flops)} FLOPs, "
         f"{format_count(teacher.params)} parameters"
         for name, teacher in report.teachers.items()
     )
+    bicubic = decibels(report.references.bicubic.psnr_y)
     started = min((session.started for session in report.run.times), default=None)
     return {
         "Space": ", ".join(search.spaces),
         "Teacher": "; ".join(teachers),
         "Budget": str(search.budget),
         "Trained on": str(config.train),
-        "Scored on": f"{config.valid} (validation images), where bicubic has {report.references.bicubic.psnr_y:.2f} dB",
+        "Scored on": f"{config.valid} (validation images), where bicubic has {bicubic} dB",
         "Training": f"{search.recipe['steps']} steps, started by {search.init}",
         "Machine": config.machine or "not recorded by the version that made this run",
         "Precision": f"{config.precision}; scores are always computed in float32",

@@ -17,10 +17,9 @@ from plotly.offline import get_plotlyjs
 
 from autocompress.errors import DiskFull, InvalidInput
 from autocompress.io import atomic
-from autocompress.networks import shape
 from autocompress.report.figures import CONFIG, DARK, LIGHT, POLICY, variables
 from autocompress.report.pictures import student_name
-from autocompress.units import format_count, format_duration, format_milliseconds
+from autocompress.units import decibels, format_count, format_duration, format_milliseconds, signed_decibels
 
 FOLDER = Path(__file__).parent
 
@@ -80,6 +79,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"count": format_count, "duration": format_duration, "shape": _shape}
+    environment.filters |= {"db": decibels, "signed_db": signed_decibels}
     environment.filters |= {"ms": format_milliseconds, "student": student_name}
     return environment
 
@@ -96,4 +96,4 @@ def _plotly() -> str:
 
 def _shape(row: dict[str, Any]) -> str:
     """A network's counts as a text."""
-    return shape(row["family"], row["config"])
+    return str(row["network"])

@@ -13,8 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 from autocompress.errors import AutocompressError, RunError
 from autocompress.report.figures import AXES, Axis
 from autocompress.search.pareto import Point
-from autocompress.search.results.front import LATENCIES, note_of_pick, objective, pick, rows, students
+from autocompress.search.results.front import rows, students
 from autocompress.search.results.intervals import Intervals
+from autocompress.search.results.rows import LATENCIES, note_of_pick, objective, pick
 from autocompress.search.results.status import NAMES, trials_of
 from autocompress.search.run.config import References, RunConfig, TeacherReference
 from autocompress.search.run.folder import RunFolder
@@ -97,12 +98,12 @@ class ReportData:
     @cached_property
     def pick(self) -> dict[str, Any] | None:
         """The student to take; None where all are over the budget, which another session may have lowered."""
-        return None if self.front.empty else pick(self.front)
+        return None if self.front.empty else pick(rows(self.front))
 
     @property
     def note_of_pick(self) -> str | None:
         """Which cheaper students of the front cannot be told apart from the pick; None where all can."""
-        return None if self.front.empty else note_of_pick(self.front)
+        return None if self.front.empty else note_of_pick(rows(self.front))
 
     @property
     def note_of_intervals(self) -> str:

@@ -11,7 +11,7 @@ import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.evaluation.scores import score_of
+from autocompress.evaluation.records import score_of
 from autocompress.search.pareto import Point
 from autocompress.search.run.dashboard_writer import DashboardWriter
 from autocompress.search.run.folder import RunFolder

@@ -11,8 +11,9 @@ import torch
 
 import autocompress
 from autocompress.compute.precision import Precision
-from autocompress.evaluation.latency import Machine
-from autocompress.evaluation.scores import TO_TEACHER
+from autocompress.evaluation import latency
+from autocompress.evaluation.records import TO_TEACHER
+from autocompress.networks import shape
 from autocompress.search.run.config import (
     ImageSet,
     Reference,
@@ -31,7 +32,7 @@ from autocompress.search.space.cost import Costs
 from autocompress.search.space.joint_space import StudentSpace
 from autocompress.search.task import Task
 from autocompress.search.trial.context import TrialContext
-from autocompress.units import format_count
+from autocompress.units import decibels, format_count
 
 
 def identity(task: Task) -> SearchIdentity:
@@ -40,7 +41,7 @@ def identity(task: Task) -> SearchIdentity:
     A search for latency belongs to one machine and, on a CPU, to one number of threads.
     """
     settings = task.settings
-    machine = dataclasses.asdict(Machine.here())
+    machine = dataclasses.asdict(latency.this_machine())
     if machine["device"] == "cuda":
         del machine["threads"]
     return SearchIdentity(
@@ -87,12 +88,13 @@ def describe(context: TrialContext, search: SearchIdentity, storage: StudyStorag
             "optuna": optuna.__version__,
             "python": platform.python_version(),
         },
-        machine=str(Machine.here()),
+        machine=str(latency.this_machine()),
     )
 
 
 def _teacher(space: StudentSpace) -> Teacher:
-    return Teacher(space.teacher_name, space.teacher.family, space.teacher.config.to_dict())
+    family, config = space.teacher.family, space.teacher.config.to_dict()
+    return Teacher(space.teacher_name, family, config, shape(family, config))
 
 
 def _reference(context: TrialContext, space: StudentSpace, costs: Costs) -> TeacherReference:
@@ -125,7 +127,7 @@ def _lr_facts(task: Task) -> list[str]:
 
 def facts(context: TrialContext) -> list[str]:
     """Lines for the user about what the search works with."""
-    task = context.task
+    task, bicubic = context.task, decibels(context.references["bicubic"]["psnr_y"])
     lines = []
     for space in task.joint_space:
         teacher = context.teachers[space.name]
@@ -133,11 +135,11 @@ def facts(context: TrialContext) -> list[str]:
         lines += [
             f"space       {space.name}: {format_count(space.space.size)} configs; budget {task.settings.budget}",
             f"teacher     {space.teacher_name}: x{task.scale}, {format_count(teacher['flops'])} FLOPs, "
-            f"{teacher['psnr_y']:.2f} dB (bicubic {context.references['bicubic']['psnr_y']:.2f} dB){taught}",
+            f"{decibels(teacher['psnr_y'])} dB (bicubic {bicubic} dB){taught}",
         ]
     if task.settings.score is Score.TEACHER:
         to_teacher = context.references["bicubic"][TO_TEACHER]
-        lines.append(f"chosen by   PSNR to {space.target_name}'s output, where bicubic has {to_teacher:.2f} dB")
+        lines.append(f"chosen by   PSNR to {space.target_name}'s output, where bicubic has {decibels(to_teacher)} dB")
     lines += [
         f"images      {len(context.bank)} of {task.train.name} to train on, "
         f"{len(context.valid)} of {task.valid.name} to choose by",

@@ -13,12 +13,11 @@ from autocompress.errors import DiskFull
 from autocompress.search.backends.base import Backend
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.pareto import Point, ReferencePoint, front
-from autocompress.search.results.front import allows, budget
 from autocompress.search.run.dashboard_writer import DashboardWriter
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.student import StoredStudent
 from autocompress.search.sampling.allocation import Limits, Plan, next_piece
-from autocompress.search.space.cost import LATENCY_MS
+from autocompress.search.space.cost import LATENCY_MS, allows
 from autocompress.search.space.joint_space import JointSpace
 from autocompress.search.space.search_space import Candidate
 from autocompress.search.trial.messages import Failed, Finished, Message, PieceJob, RungReached, StepDone
@@ -129,7 +128,7 @@ class Refiner:
 
     def _read_students(self) -> None:
         """Read the students within the budget, and what earlier sessions have begun and not finished."""
-        config, limit = self._run.config, budget(self._run)
+        config, limit = self._run.config, self._run.config.search.budget
         for student in self._run.students():
             costs = {"flops": student.flops, "params": student.params, LATENCY_MS: student.latency_ms}
             if allows(limit, costs):

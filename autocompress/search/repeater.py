@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from autocompress.errors import DiskFull, RunError
 from autocompress.search.backends.base import Backend
 from autocompress.search.callbacks import SearchCallback
-from autocompress.search.results.front import pareto
+from autocompress.search.results.rows import front_rows
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.student import StoredStudent
 from autocompress.search.settings import MAX_SEED
@@ -85,7 +85,7 @@ class Repeater:
 
     def _read_front(self) -> list[StoredStudent]:
         """The students of the front, the best first."""
-        trials = pareto(self._run)["trial"].tolist()
+        trials = [row["trial"] for row in front_rows(self._run)]
         students = [student for student in self._run.students() if student.trial in trials]
         return sorted(students, key=lambda student: trials.index(student.trial), reverse=True)
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from autocompress.compute.precision import Precision
 from autocompress.errors import InvalidInput, RunError, cut
-from autocompress.evaluation.latency import Machine
+from autocompress.evaluation import latency
+from autocompress.io.outputs import check_folder
 from autocompress.search.ask_tell import open_ask_tell
 from autocompress.search.backends.base import Backend
 from autocompress.search.backends.processes import ProcessBackend, TaskSetup
@@ -24,7 +25,7 @@ from autocompress.search.description import describe, facts, identity, recorded_
 from autocompress.search.refiner import SAVE_EVERY, Extent
 from autocompress.search.refining import DEFAULT_TIME, RefiningSession, check_same
 from autocompress.search.repeater import Repeater
-from autocompress.search.results.front import has_front, objective, pareto
+from autocompress.search.results.rows import front_rows, has_front, objective
 from autocompress.search.run.crops import copy_crops, crops_of
 from autocompress.search.run.folder import RAY, RunFolder
 from autocompress.search.run.integrity import check_weights, set_foreign_aside
@@ -76,6 +77,7 @@ def search(
     session = _Progress(callback, PhaseTimer(), _deadline(settings.timeout, clock))
     with _connected(settings, session):
         task = _open(settings, session)
+        check_folder(run.path, "--out")
         check_teachers(task)
         counted = FeasibleSet(task.joint_space, settings.budget.without_latency())
         for student_space in task.joint_space:
@@ -143,7 +145,7 @@ def refine(
     if steps is not None and steps < 1:
         raise InvalidInput(f"steps is {steps}, but must be >= 1")
     run = RunFolder.existing(path)
-    pareto(run)
+    front_rows(run)
     # no student is made, so that needs no preparation
     recorded = replace(recorded_settings(run), prune=False, init=Init.SCRATCH, trial_timeout=None)
     settings = replace(recorded, **where)
@@ -260,7 +262,7 @@ def _find_costs(task: Task, run: RunFolder, progress: _Progress) -> Costs:
 
     with progress.timer.during("measuring latencies"):
         latencies = Latencies.open(
-            task.joint_space, task.settings.budget, Machine.here(), run.path, regression=Surrogate.fit
+            task.joint_space, task.settings.budget, latency.this_machine(), run.path, regression=Surrogate.fit
         )
         latencies.calibrate(progress.callback.on_stage)
     return latencies

@@ -147,7 +147,9 @@ class Settings:
     input_range: float | None = option(
         None, NUMBER, "Largest value in the images that code takes: 1 or 255.", Panel.NETWORKS, "found by trying"
     )
-    allow_weak_teacher: bool = option(False, FLAG, "Take a teacher that upscales worse than bicubic.", Panel.NETWORKS)
+    allow_weak_teacher: bool = option(
+        False, FLAG, "Take a teacher or target that upscales worse than bicubic.", Panel.NETWORKS
+    )
     target: str | None = option(
         None,
         shipped_or_file(package_files.networks),

@@ -8,6 +8,7 @@ from typing import Protocol
 from typing_extensions import override
 
 from autocompress.search.pareto import Point, ranked
+from autocompress.units import decibels
 
 
 class StoppingRule(Protocol):
@@ -57,7 +58,7 @@ class DominanceRule(NoStopping):
     def stops(self, rung: int, point: Point) -> str | None:
         for other in self.others(rung, point):
             if other.dominates(point):
-                return f"{_score(rung, point)}; trial {other.trial} has {other.psnr:.2f} dB at no more cost"
+                return f"{_score(rung, point)}; trial {other.trial} has {decibels(other.psnr)} dB at no more cost"
         return None
 
 
@@ -89,7 +90,7 @@ class MOASHARule(NoStopping):
 
 def _score(rung: int, point: Point) -> str:
     when = f"after {rung} steps" if rung else "before training"
-    return f"{point.psnr:.2f} dB {when}"
+    return f"{decibels(point.psnr)} dB {when}"
 
 
 def _nth(number: int) -> str:

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from autocompress.errors import DiskFull
-from autocompress.evaluation.scores import score_of
+from autocompress.evaluation.records import score_of
 from autocompress.search.ask_tell import AskTell
 from autocompress.search.backends.base import Backend
 from autocompress.search.callbacks import SearchCallback

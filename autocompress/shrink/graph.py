@@ -247,9 +247,7 @@ class Layer:
 
     def argument(self, name: str, position: int, default: Any) -> Any:
         """One of the operation's arguments, such as `stride`."""
-        if name in self.node.kwargs:
-            return self.node.kwargs[name]
-        return self.node.args[position] if len(self.node.args) > position else default
+        return argument(self.node, name, position, default)
 
     @property
     def groups(self) -> int:
@@ -257,6 +255,11 @@ class Layer:
         if self.kind == "linear":
             return 1
         return int(self.argument("groups", 6, 1))
+
+
+def argument(node: fx.Node, name: str, position: int, default: Any) -> Any:
+    """One of an operation's arguments, which may be given by its place or by its name, or be left out."""
+    return node.args[position] if len(node.args) > position else node.kwargs.get(name, default)
 
 
 def operation(node: fx.Node) -> str:

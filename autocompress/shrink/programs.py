@@ -6,11 +6,9 @@ groups of a convolution. Each follows from which channels a student keeps of the
 
 from __future__ import annotations
 
-import copy
 import math
 import re
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -20,12 +18,12 @@ from torch.export import ExportedProgram
 
 from autocompress.errors import ConfigError
 from autocompress.shrink.channels import ChannelMap
-from autocompress.shrink.graph import Graph, operation, shape
+from autocompress.shrink.graph import Graph, argument, operation, shape
 from autocompress.shrink.parts import Parts, repeated_parts, spans
+from autocompress.shrink.program_modules import check_sizes, module_of, plain_module, with_layers
 from autocompress.shrink.propagation import propagate
 
 SIDE = 48  # pixels of the image on which a program is understood
-TRIED = ((1, 3, 40, 56), (2, 3, 33, 64))  # sizes of images that it must take
 SIZES = {"_unsafe_view", "broadcast_to", "expand", "reshape", "view"}  # given the sizes of what they make
 ENDLESS = 2**62  # as the end of a slice
 
@@ -37,8 +35,8 @@ class ProgramGraph:
     """
 
     def __init__(self, program: ExportedProgram) -> None:
-        self.module = _plain(program)
-        _check_sizes(self.module)
+        self.module = plain_module(program)
+        check_sizes(self.module)
         self.fixed = Graph.capture(self.module, torch.zeros(1, 3, SIDE, SIDE))
         self._classes = propagate(self.fixed)
         self.channels = ChannelMap.grouped(self._classes)
@@ -100,7 +98,7 @@ class ProgramGraph:
             if node.op == "get_attr" and node.target in names:
                 node.target = names[node.target]
         graph.lint()
-        return _module(graph, {ours: self._first(theirs, sizes) for theirs, ours in names.items()})
+        return with_layers(module_of(graph, {ours: self._first(theirs, sizes) for theirs, ours in names.items()}))
 
     def _first(self, name: str, sizes: Mapping[int, int]) -> Tensor:
         tensor = self.fixed.state[name]
@@ -180,7 +178,7 @@ class _Rewriting:
         node.update_arg(1, given)
 
     def _grouped(self, fixed: fx.Node, node: fx.Node) -> None:
-        groups = fixed.args[6] if len(fixed.args) > 6 else fixed.kwargs.get("groups", 1)
+        groups = argument(fixed, "groups", 6, 1)
         source = fixed.args[0]
         assert isinstance(source, fx.Node)
         if groups == shape(source)[-3] and groups != 1:
@@ -227,7 +225,7 @@ class _Rewriting:
 
 
 def _dimension(node: fx.Node, position: int, default: int = 0) -> int:
-    given = node.args[position] if len(node.args) > position else node.kwargs.get("dim", default)
+    given = argument(node, "dim", position, default)
     assert isinstance(given, int)
     source = node.args[0]
     assert isinstance(source, fx.Node)
@@ -268,55 +266,3 @@ def _renamed(state: Mapping[str, Tensor], parts: Mapping[str, Parts], counts: Ma
 def _makes_tensors(node: fx.Node) -> bool:
     value = node.meta.get("val")
     return isinstance(value, Tensor | tuple | list)
-
-
-def _check_sizes(module: nn.Module) -> None:
-    for size in TRIED:
-        try:
-            with torch.no_grad():
-                module(torch.zeros(size))
-        except Exception as error:  # whatever its operations raise
-            raise ConfigError(
-                f"the program does not take images of {size[2]}x{size[3]} pixels in a batch of {size[0]}; export it "
-                "for images of any size, with dynamic_shapes=({0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO},) and an example "
-                "of 2 images"
-            ) from error
-
-
-def _module(graph: fx.Graph, state: Mapping[str, Tensor]) -> nn.Module:
-    """A network of a graph and of its parameters by dotted name."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return fx.GraphModule(dict(state), graph, "Program").eval()
-
-
-def _plain(program: ExportedProgram) -> fx.GraphModule:
-    """The program as a module from one image (B, 3, H, W) to one tensor, without operations in place and guards."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        exported: Any = program.run_decompositions({}).module(check_guards=False)
-    images = [node for node in exported.graph.nodes if node.op == "placeholder"]
-    (output,) = (node for node in exported.graph.nodes if node.op == "output")
-    made: Sequence[Any] = output.args[0] if isinstance(output.args[0], list | tuple) else output.args
-    if len(images) != 1 or len(made) != 1:
-        raise ConfigError(
-            f"the program has {len(images)} inputs and {len(made)} outputs, but a network to shrink has one image as "
-            "input and one as output"
-        )
-    graph, new = fx.Graph(), dict[fx.Node, fx.Node]()
-    graph.graph_copy(exported.graph, new)
-    graph.output(new[made[0]])
-    graph.eliminate_dead_code()
-    used = {node.target for node in graph.nodes if node.op == "get_attr"}
-    state = {name: value for name, value in _tensors(exported).items() if name in used}
-    module = _module(graph, {name: copy.deepcopy(value) for name, value in state.items()})
-    assert isinstance(module, fx.GraphModule)
-    return module
-
-
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = dict(module.named_parameters()) | dict(module.named_buffers())
-    for name, value in vars(module).items():  # constants that were lifted out of the code
-        if isinstance(value, Tensor):
-            found[name] = value
-    return found

@@ -13,7 +13,7 @@ from autocompress.distill.recipe import VARIABLE
 from autocompress.names import printable
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.space.search_space import Candidate
-from autocompress.units import format_count, format_duration
+from autocompress.units import decibels, format_count, format_duration
 
 
 class Display(SearchCallback):
@@ -59,7 +59,7 @@ class Display(SearchCallback):
 
     @override
     def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
-        self.log(f"{name_of(trial, candidate)}  {psnr:6.2f} dB before training", "dim")
+        self.log(f"{name_of(trial, candidate)}  {decibels(psnr):>6} dB before training", "dim")
 
     @override
     def on_training_start(self, trial: int, candidate: Candidate) -> None:
@@ -67,13 +67,15 @@ class Display(SearchCallback):
 
     @override
     def on_rung(self, trial: int, step: int, psnr: float) -> None:
-        self.log(f"trial {trial:3}  step {step}/{self.steps}  {psnr:6.2f} dB  {self.time_left()}")
+        self.log(f"trial {trial:3}  step {step}/{self.steps}  {decibels(psnr):>6} dB  {self.time_left()}")
 
     @override
     def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.left -= 1
         self.best = max(self.best, psnr)
-        self.log(f"{name_of(trial, candidate)}  {psnr:6.2f} dB after {self.steps} steps  {self.time_left()}", "bold")
+        self.log(
+            f"{name_of(trial, candidate)}  {decibels(psnr):>6} dB after {self.steps} steps  {self.time_left()}", "bold"
+        )
 
     @override
     def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
@@ -93,20 +95,22 @@ class Display(SearchCallback):
 
     @override
     def on_piece_start(self, trial: int, candidate: Candidate, steps: int, psnr: float) -> None:
-        self.log(f"{name_of(trial, candidate)}  {psnr:6.2f} dB, trains for {steps} steps more", "dim")
+        self.log(f"{name_of(trial, candidate)}  {decibels(psnr):>6} dB, trains for {steps} steps more", "dim")
 
     @override
     def on_piece_end(self, trial: int, candidate: Candidate, before: float, after: float) -> None:
         self.gained += after - before
         change = f"{after - before:+.3f} dB" if after > before else "no better: stays as it was"
-        self.log(f"{name_of(trial, candidate)}  {after:6.2f} dB  {change}", "bold" if after > before else None)
+        self.log(f"{name_of(trial, candidate)}  {decibels(after):>6} dB  {change}", "bold" if after > before else None)
 
     def on_repeats(self, trainings: int) -> None:
         self.log(f"... training the front's students again with other seeds, {trainings} trainings", "dim")
 
     @override
     def on_repeat_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
-        self.log(f"{name_of(trial, candidate)}  {psnr:6.2f} dB when trained again with seed {candidate.recipe.seed}")
+        self.log(
+            f"{name_of(trial, candidate)}  {decibels(psnr):>6} dB when trained again with seed {candidate.recipe.seed}"
+        )
 
     @override
     def on_repeat_fail(self, trial: int, candidate: Candidate, reason: str) -> None:

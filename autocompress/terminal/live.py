@@ -17,7 +17,7 @@ from typing_extensions import override
 from autocompress.search.space.search_space import Candidate
 from autocompress.terminal.lines import Display, name_of, recipe_of
 from autocompress.terminal.steps import can_draw, new_console
-from autocompress.units import format_duration
+from autocompress.units import decibels, format_duration, signed_decibels
 
 
 def make_display(trials: int, steps: int, quiet: bool = False) -> Display:
@@ -66,7 +66,7 @@ class LiveDisplay(Display):
 
     @override
     def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
-        self._running[trial] = _Running(name_of(trial, candidate), f"{psnr:.2f} dB before training", self.steps)
+        self._running[trial] = _Running(name_of(trial, candidate), f"{decibels(psnr)} dB before training", self.steps)
 
     @override
     def on_training_start(self, trial: int, candidate: Candidate) -> None:
@@ -78,7 +78,7 @@ class LiveDisplay(Display):
 
     @override
     def on_rung(self, trial: int, step: int, psnr: float) -> None:
-        self._at_work(trial).so_far = f"{psnr:.2f} dB so far"
+        self._at_work(trial).so_far = f"{decibels(psnr)} dB so far"
 
     @override
     def on_refinement(self, students: int, seconds: float | None) -> None:
@@ -87,7 +87,7 @@ class LiveDisplay(Display):
 
     @override
     def on_piece_start(self, trial: int, candidate: Candidate, steps: int, psnr: float) -> None:
-        self._running[trial] = _Running(name_of(trial, candidate), f"{psnr:.2f} dB before", steps)
+        self._running[trial] = _Running(name_of(trial, candidate), f"{decibels(psnr)} dB before", steps)
 
     @override
     def on_piece_end(self, trial: int, candidate: Candidate, before: float, after: float) -> None:
@@ -142,11 +142,12 @@ class LiveDisplay(Display):
         shares = sum(running.step / running.steps for running in self._running.values())
         overall = f"trial {self.trials - self.left}/{self.trials}, {self.time_left(shares)}"
         if self.best > 0:
-            overall += f", best {self.best:.2f} dB"
+            overall += f", best {decibels(self.best)} dB"
         return _bar(self.trials, self.trials - self.left + shares, Text(overall, style="cyan"))
 
     def _refined(self) -> RenderableType:
-        overall = f"refining, {self.gained:+.2f} dB in all, {format_duration(time.monotonic() - self.started)} gone"
+        overall = f"refining, {signed_decibels(self.gained)} dB in all"
+        overall += f", {format_duration(time.monotonic() - self.started)} gone"
         if self.refining_ends is not None:
             overall += f", {format_duration(max(0.0, self.refining_ends - time.monotonic()))} left"
         return Text(overall, style="cyan")

@@ -12,7 +12,7 @@ from autocompress.io import package_files
 from autocompress.networks.teachers import shipped
 from autocompress.search.settings import BackendName, SamplerName
 from autocompress.search.space.budget import Objective
-from autocompress.search.space.search_space import shipped_spaces
+from autocompress.search.space.declared import shipped_spaces
 from autocompress.shrink.init import Init
 
 

@@ -15,7 +15,8 @@ from helpers.command_line import Call
 from helpers.latencies import invent_latencies, milliseconds
 
 from autocompress.evaluation import latency
-from autocompress.evaluation.latency import Latency, Machine
+from autocompress.evaluation.latency import this_machine
+from autocompress.evaluation.records import Latency
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.search import RunFolder
@@ -62,7 +63,7 @@ def test_a_run_s_front_is_measured_and_that_kept(call: Call, copied: RunFolder) 
     for row in after.to_dict(orient="records"):
         ms = milliseconds(EDSRConfig(**row["config"]))
         assert (row["latency_ms"], row["latency_onnx_ms"]) == (ms, 2 * ms)
-        assert row["latency_on"] == str(Machine.here(1, "cpu"))
+        assert row["latency_on"] == str(this_machine(1, "cpu"))
         assert json.loads((copied.trial(row["trial"]) / "latency.json").read_text())["onnx"]["median"] == 2 * ms
     others = students(copied)
     assert others[~others["on_front"]]["latency_ms"].isna().all()

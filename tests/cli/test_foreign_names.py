@@ -9,8 +9,7 @@ import pytest
 import torch
 from helpers.command_line import Call, assert_refused
 
-from autocompress.cli.printing import Table, echo
-from autocompress.cli.tables import show
+from autocompress.cli.printing import Table, echo, show
 
 EVIL = "a\x1b[2J\n=b [red]c <img src=x> | `d`"
 
@@ -50,6 +49,16 @@ def test_a_terminal_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     show(table)
     assert "\x1b[2J" not in screen.getvalue()
     assert screen.getvalue().count("[red]") >= 2
+
+
+@pytest.mark.parametrize("text", ["a [png] b", "depths=[0, 1]", "'.[dev]'", "[/]", "[red]", "[a=1]"])
+def test_brackets_stay_wherever_a_table_shows_them(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(text, title=text, show_footer=True)
+    table.add_column(text, footer=f"{text}\n{text}")
+    table.add_row(text, text)
+    table.add_caption(text)
+    show(table)
+    assert capsys.readouterr().out.count(text) == 8
 
 
 def test_no_command_prints_past_it() -> None:

@@ -11,14 +11,14 @@ from safetensors.torch import save_file
 import autocompress
 from autocompress.errors import CheckpointError
 from autocompress.export.files import export_network
-from autocompress.io import checkpoints
+from autocompress.io import atomic, checkpoints
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.weights import digest
 
 
 def store(path: Path, network: EDSR) -> None:
     checkpoints.save_tensors(path, network.state_dict())
-    checkpoints.write_json(path.with_suffix(".json"), {"family": "edsr", "config": network.config.to_dict()})
+    atomic.write_json(path.with_suffix(".json"), {"family": "edsr", "config": network.config.to_dict()})
 
 
 @pytest.mark.parametrize("num_layer", [1, 2, 3])

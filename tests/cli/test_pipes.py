@@ -17,9 +17,9 @@ from helpers.small_search import FinishedSearch
 from rich.table import Table
 
 from autocompress import __version__
+from autocompress.cli.printing import show as show_table
 from autocompress.cli.tables import front_table, spare_of_front
-from autocompress.cli.tables import show as show_table
-from autocompress.search.results.front import pareto
+from autocompress.search.results.rows import front_rows
 
 FOLDER = Path(__file__).parents[2]
 
@@ -150,7 +150,7 @@ def test_the_front_fits_the_terminal(
     absent: list[str],
 ) -> None:
     run_folder = finished[0]
-    table = front_table(run_folder, pareto(run_folder))
+    table = front_table(run_folder, front_rows(run_folder))
     with terminal(monkeypatch, width) as screen:
         show_table(table, spare_of_front(run_folder))
     shown = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())

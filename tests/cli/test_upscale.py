@@ -26,7 +26,7 @@ from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.teachers import load_teacher
 from autocompress.search import Outcome, RunFolder
-from autocompress.search.results.front import pareto, pick
+from autocompress.search.results.rows import front_rows, pick
 
 Samples = NDArray[np.uint8]
 
@@ -382,7 +382,7 @@ def test_what_cannot_be_done(run: Call, folder: Path) -> None:
 
 
 def test_a_run_upscales_by_its_pick(run: Call, folder: Path, finished: tuple[RunFolder, Outcome, Recorder]) -> None:
-    best = pick(pareto(finished[0]))["file"]
+    best = pick(front_rows(finished[0]))["file"]
     assert run("in/a.png", "run.png", student=finished[0].path)[0] == 0
     assert run("in/a.png", "file.png", student=best)[0] == 0
     assert Path("run.png").read_bytes() == Path("file.png").read_bytes()

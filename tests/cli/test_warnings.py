@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import click
 import numpy as np
@@ -12,20 +13,52 @@ import pytest
 import typer
 from helpers.command_line import Call, assert_refused
 from PIL import Image
+from typer.testing import CliRunner
 
 from autocompress.cli import app
 
 
-def commands(group: click.Command) -> Iterator[click.Command]:
-    yield group
-    for inner in getattr(group, "commands", {}).values():
-        yield from commands(inner)
+def with_words(command: click.Command, *words: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command with the words that call it."""
+    yield words, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from with_words(inner, *words, name)
 
 
-def test_no_help_text_is_taken_for_markup() -> None:
-    for command in commands(typer.main.get_command(app)):
-        for parameter in command.params:
-            assert not re.search(r"\[[a-z/]", getattr(parameter, "help", None) or ""), (command.name, parameter.name)
+def squeezed(text: str) -> str:
+    """Without frames and line ends."""
+    return re.sub(r"[\s│╭╮╰╯─]+", " ", text).strip()
+
+
+def shown_texts(command: click.Command) -> Iterator[str]:
+    """All that its help is to show: paragraphs, and what each parameter is, takes, and is unless it is given."""
+    yield from re.split(r"\n\n", command.help or "")
+    for parameter in command.params:
+        for text in (getattr(parameter, name, None) for name in ("help", "metavar", "show_default")):
+            yield text if isinstance(text, str) and not getattr(parameter, "hidden", False) else ""
+
+
+@pytest.mark.parametrize(("words", "command"), list(with_words(typer.main.get_command(app))))
+def test_help_shows_every_text_as_it_is_written(
+    call: Call, words: tuple[str, ...], command: click.Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rich would take [png] for markup, and leave it out."""
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 400)  # of one line each, so that no word is broken
+    shown = squeezed(call(*words, "--help").out)
+    assert [text for text in map(squeezed, shown_texts(command)) if text not in shown] == []
+
+
+def test_a_text_that_rich_takes_for_markup_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the test above can fail."""
+    other = typer.Typer()
+
+    @other.command()
+    def command(option: Annotated[str, typer.Option(help="Needs the extra [png].")] = "") -> None:
+        """Do nothing."""
+
+    shown = squeezed(CliRunner().invoke(other, ["--help"]).output)
+    assert "Needs the extra" in shown
+    assert "Needs the extra [png]." not in shown
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".tif"])
@@ -66,4 +99,4 @@ LONG = "a" * 300
     ],
 )
 def test_names_that_file_systems_do_not_take(call: Call, here: Path, command: str) -> None:
-    assert_refused(call(*command.split()), "File name too long; give a shorter name")
+    assert_refused(call(*command.split()), "File name too long", "; give a shorter name")

@@ -44,10 +44,21 @@ def test_refused_before_anything_is_written(call: Call, here: Path, photos: Path
     assert [file.name for file in here.iterdir()] == ["wrong.pth"]
 
 
-def test_a_weak_target(call: Call, here: Path, photos: Path, teacher_file: Path) -> None:
-    torch.save(weights(), "wrong.pth")
-    command = (*COMMANDS["distill"], "--teacher", teacher_file, "--target", "wrong.pth")
-    assert_refused(call(*command, "--train", photos, "--val", photos, "-q"), "the target wrong.pth upscales worse")
+@pytest.mark.parametrize("verb", ["search", "distill", "teacher train"])
+def test_a_weak_target(call: Call, here: Path, photos: Path, teacher_file: Path, verb: str) -> None:
+    torch.save(weights(2, 8, 2), "wrong.pth")
+    if verb == "teacher train":
+        words: tuple[object, ...] = (*verb.split(), "edsr", "--set", "num_feat=4", "--steps", "2")
+        words = (*words, "--patch-size", "16", "--out", "made.safetensors")
+    else:
+        words = (*COMMANDS[verb], "--teacher", teacher_file)
+    images = ("--train", photos, "--val", photos, "-q")
+    refused = call(*words, "--target", "wrong.pth", *images)
+    assert_refused(refused, "the target wrong.pth upscales worse than bicubic", "--allow-weak-teacher")
+    assert [file.name for file in here.iterdir()] == ["wrong.pth"]
+    if verb == "teacher train":
+        ended = call(*words, "--target", "wrong.pth", *images, "--allow-weak-teacher")
+        assert ended.code == 0, ended.err
 
 
 def test_it_goes_on_where_that_is_allowed(call: Call, here: Path, photos: Path) -> None:

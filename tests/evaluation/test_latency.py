@@ -11,13 +11,14 @@ from helpers.latencies import MACHINE, invent_latencies
 
 from autocompress.errors import AutocompressError, ExportFailed, InvalidInput
 from autocompress.evaluation import latency
-from autocompress.evaluation.latency import ENOUGH, WARM_UP, Latency, Machine, measure, repeated, timed
+from autocompress.evaluation.latency import ENOUGH, WARM_UP, measure, repeated, this_machine, timed
+from autocompress.evaluation.records import Latency
 from autocompress.export.extras import is_here
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 
 
 def test_a_larger_network_takes_longer() -> None:
-    small, large = (timed(EDSR(EDSRConfig(2, *size)), Machine.here(1, "cpu"), 0.2) for size in ((4, 1), (16, 4)))
+    small, large = (timed(EDSR(EDSRConfig(2, *size)), this_machine(1, "cpu"), 0.2) for size in ((4, 1), (16, 4)))
     assert small.median < large.median
     for found in (small, large):
         assert found.quartiles[0] <= found.median <= found.quartiles[1]
@@ -25,17 +26,17 @@ def test_a_larger_network_takes_longer() -> None:
 
 
 def test_the_output_is_of_1280x720_or_just_above() -> None:
-    found = timed(EDSR(EDSRConfig(3, 2, 1)), Machine.here(1, "cpu"), 0.0)
+    found = timed(EDSR(EDSRConfig(3, 2, 1)), this_machine(1, "cpu"), 0.0)
     assert (found.width, found.height, found.runs) == (427, 240, 1)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of a peak of memory")
 def test_each_runtime_is_measured_in_a_process_of_its_own() -> None:
-    found = measure(EDSR(EDSRConfig(2, 4, 1)), Machine.here(1, "cpu"), 0.1, on_failure=pytest.fail)
+    found = measure(EDSR(EDSRConfig(2, 4, 1)), this_machine(1, "cpu"), 0.1, on_failure=pytest.fail)
     assert set(found) == ({"pytorch", "onnx"} if is_here("onnx") else {"pytorch"})
     for name, one in found.items():
         assert one.runtime == name
-        assert one.machine == Machine.here(1, "cpu")
+        assert one.machine == this_machine(1, "cpu")
         assert one.median > 0
         # at least the output and the features before it, and not all that this process has
         assert one.peak_memory is not None
@@ -68,7 +69,7 @@ def test_the_number_of_threads_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> 
 
     before, seen = torch.get_num_threads(), []
     monkeypatch.setattr(latency, "repeated", lambda run, limit: seen.append(torch.get_num_threads()) or [1.0])
-    timed(EDSR(EDSRConfig(2, 2, 1)), Machine.here(2, "cpu"))
+    timed(EDSR(EDSRConfig(2, 2, 1)), this_machine(2, "cpu"))
     assert seen == [2]
     assert torch.get_num_threads() == before
 
@@ -114,4 +115,4 @@ def test_what_takes_long_is_run_twice_at_most(monkeypatch: pytest.MonkeyPatch) -
 def test_machines_that_are_none(wanted: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency.torch.cuda, "is_available", lambda: False)
     with pytest.raises(InvalidInput, match=re.escape(said)):
-        Machine.here(**wanted)
+        this_machine(**wanted)

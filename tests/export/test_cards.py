@@ -25,7 +25,7 @@ from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
 from autocompress.networks.teachers import shipped
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.export import file_names
-from autocompress.search.results.front import pareto, pick
+from autocompress.search.results.rows import front_rows, pick
 
 
 def snippets(card: str) -> list[str]:
@@ -85,7 +85,7 @@ def test_the_card_of_a_student_tells_where_it_comes_from(
     tmp_path: Path, finished: tuple[RunFolder, object, object], teacher_file: Path
 ) -> None:
     run = finished[0]
-    best = pick(pareto(run))
+    best = pick(front_rows(run))
     result = invoke(run.path, "--out", tmp_path, "--trial", "pick", "--format", "safetensors-fp16")
     name = file_names(run)[best["trial"]]
     assert result.stdout == f"{tmp_path / name}-fp16.safetensors\n"

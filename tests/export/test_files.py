@@ -32,7 +32,7 @@ from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.networks.teachers import shipped
 from autocompress.search import RunFolder
 from autocompress.search.results.export import file_names
-from autocompress.search.results.front import pareto, pick, rows
+from autocompress.search.results.rows import front_rows, pick
 
 ALONE = """
 import sys
@@ -241,7 +241,7 @@ def test_a_weight_too_large_for_a_half_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_front_is_exported_with_its_index(tmp_path: Path, finished: tuple[RunFolder, object, object]) -> None:
-    run, front = finished[0], rows(pareto(finished[0]))
+    run, front = finished[0], (front_rows(finished[0]))
     result = invoke(run.path, "--out", tmp_path, "--format", "pth", "--format", "safetensors")
     assert result.exit_code == 0
     names = [file_names(run)[row["trial"]] for row in front]
@@ -257,7 +257,11 @@ def test_a_front_is_exported_with_its_index(tmp_path: Path, finished: tuple[RunF
     index = json.loads((tmp_path / "index.json").read_text())
     assert [row["files"] for row in index["students"]] == [files[i : i + 2] for i in range(0, len(files), 2)]
     assert [row["psnr_y"] for row in index["students"]] == [row["psnr_y"] for row in front]
-    assert [row["trial"] for row in index["students"] if row["pick"]] == [index["pick"]] == [pick(pareto(run))["trial"]]
+    assert (
+        [row["trial"] for row in index["students"] if row["pick"]]
+        == [index["pick"]]
+        == [pick(front_rows(run))["trial"]]
+    )
     assert [row["official_code"] for row in index["students"]] == [True] * len(front)
     readme = (tmp_path / "README.md").read_text()
     assert readme.count("**pick**") == 1
@@ -292,7 +296,7 @@ def test_files_are_called_by_what_they_are(copied: RunFolder) -> None:
 
 def test_any_trial_with_a_student_can_be_exported(tmp_path: Path, finished: tuple[RunFolder, object, object]) -> None:
     run = finished[0]
-    on_front = {row["trial"] for row in rows(pareto(run))}
+    on_front = {row["trial"] for row in (front_rows(run))}
     other = next(student for student in run.students() if student.trial not in on_front)
     result = invoke(run.path, "--out", tmp_path, "--trial", other.trial, "--format", "pth")
     lr = torch.rand(1, 3, 9, 7)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from helpers.command_line import Call
+from helpers.hub import StandIn
 
 from autocompress.export.hub import to_push
 
@@ -25,67 +21,16 @@ needs_hub = pytest.mark.skipif(
 )
 
 
-class StandIn:
-    """The few answers of the Hub that a commit needs; what was asked of it is kept."""
-
-    def __init__(self, refuses: bool = False) -> None:
-        self.asked: list[str] = []
-        self.made: dict[str, Any] = {}
-        self.files: dict[str, bytes] = {}
-        hub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-                hub.asked.append(self.path)
-                answer = {} if refuses else hub.answer(self.path, body)
-                content = json.dumps(answer).encode()
-                self.send_response(403 if refuses else 200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def answer(self, path: str, body: bytes) -> dict[str, Any]:
-        if path == "/api/repos/create":
-            self.made = json.loads(body)
-            return {"url": f"{self.address}/me/small", "name": "me/small"}
-        if path == "/api/validate-yaml":
-            return {"errors": [], "warnings": []}
-        if path.startswith("/api/models/me/small/preupload/"):
-            files = [file["path"] for file in json.loads(body)["files"]]
-            return {"files": [{"path": name, "uploadMode": "regular", "shouldIgnore": False} for name in files]}
-        assert path.startswith("/api/models/me/small/commit/")
-        for line in map(json.loads, body.splitlines()):
-            if line["key"] == "file":
-                self.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
-        oid = "0" * 40
-        return {"success": True, "commitUrl": f"{self.address}/me/small/commit/{oid}", "commitOid": oid}
-
-
 @pytest.fixture
 def hub(request: pytest.FixtureRequest) -> Iterator[StandIn]:
-    stand_in = StandIn(refuses=getattr(request, "param", False))
+    stand_in = StandIn("me/small", refuses=getattr(request, "param", False))
     yield stand_in
-    stand_in.server.shutdown()
-    stand_in.server.server_close()
+    stand_in.close()
 
 
 def export(hub: StandIn, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own: the library reads the Hub's address when it is imported."""
-    environment = os.environ | {
-        "HF_ENDPOINT": hub.address,
-        "HF_TOKEN": "hf_of_a_test",
-        "HF_HOME": str(folder),
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }
+    """The command in a process of its own."""
+    environment = os.environ | hub.environment | {"HF_HOME": str(folder)}
     command = [sys.executable, "-m", "autocompress", "export", *words, "--out", "models"]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 

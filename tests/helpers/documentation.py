@@ -18,7 +18,7 @@ from autocompress import prune
 from autocompress.data import embedded
 from autocompress.evaluation import latency, scores
 from autocompress.evaluation.latency import timed
-from autocompress.io import checkpoints, package_files
+from autocompress.io import atomic, checkpoints, package_files
 from autocompress.networks import FAMILIES, describe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSRConfig
@@ -31,7 +31,25 @@ from helpers.swinir_networks import random_swinir
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PROGRAMS = ("autocompress", "python", "python3", "pip", "pytest", "ray", "git")
+PROGRAMS = ("autocompress", "optuna-dashboard", "export", "python3", "pip", "pytest", "ray")
+NOT_RUN = {  # by how they begin: why no test runs them; CONTRIBUTING.md has the same list
+    "pip install": "downloads PyTorch and more; `.ci/run` runs README's test command in a fresh environment",
+    "pytest": "is the tests themselves",
+}
+PROGRAMS_OF_THEIR_OWN = (  # by how they begin: a process, a server or a tool, in tests/test_docs_programs.py
+    "python3 -m venv",
+    "ray start --head",
+    "ray start --address",
+    "autocompress dashboard",
+    "optuna-dashboard sqlite:",
+    "autocompress search --budget-flops 20G --backend ray",
+    "autocompress search --budget-flops 20G --storage postgresql:",
+    "autocompress search --budget-flops 20G --workers 4",
+    "autocompress search --join runs/mine --workers 2",
+    "autocompress evaluate runs/edsr-20G-seed0 --latency",
+    "autocompress export edsrmini-x2 --out models --format ncnn",
+    "autocompress export runs/edsr-20G-seed0 --trial pick --format safetensors",
+)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 IMAGES = {
@@ -100,7 +118,7 @@ class StandIns:
         """A network in a file with its side file, as ours are."""
         file = self.folder / name
         checkpoints.save_tensors(file, network.state_dict())
-        checkpoints.write_json(file.with_suffix(".json"), {**describe(network), "metrics": {}})
+        atomic.write_json(file.with_suffix(".json"), {**describe(network), "metrics": {}})
 
 
 def _code_of_own_network() -> str:

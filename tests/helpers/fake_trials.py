@@ -24,7 +24,7 @@ from typing import Any
 from autocompress import search
 from autocompress.compute.precision import Precision
 from autocompress.errors import AutocompressError, InvalidInput
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.search import SearchCallback, Settings
 from autocompress.search.backends.base import Backend
 from autocompress.search.backends.in_memory import RUNGS, write_student
@@ -67,7 +67,7 @@ class FakeSetup:
                     return
                 state[str(rung)] = score(job, rung)
                 if rung < RUNGS[-1]:
-                    checkpoints.write_json(job.state_file, state)
+                    atomic.write_json(job.state_file, state)
             if rung < RUNGS[-1]:
                 yield RungReached(job.number, rung, state[str(rung)])
         metrics = {name: state[str(RUNGS[-1])] for name in ("psnr_y", "ssim_y")}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from autocompress.evaluation.latency import Latency, Machine
+from autocompress.evaluation.records import Latency, Machine
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis for a test, to be killed and started again."""
+"""PostgreSQL, MariaDB and Redis for a test, to be killed and started again."""
 
 import os
 import pwd
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+PROGRAMS = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])  # servers lie there
 
 
 def children_of(pid: int) -> list[int]:
@@ -88,6 +90,37 @@ def postgresql() -> Iterator[Server]:
 
     command = [str(binary), "-D", str(data), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1"]
     server = Server(command, f"postgresql://tester:secret@127.0.0.1:{port}/postgres", answers, **options)
+    yield server
+    server.kill()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def mariadb() -> Iterator[Server]:
+    pymysql = pytest.importorskip("pymysql", reason="PyMySQL is not installed: pip install PyMySQL")
+    binary, install = shutil.which("mariadbd", path=PROGRAMS), shutil.which("mariadb-install-db", path=PROGRAMS)
+    if binary is None or install is None:
+        pytest.skip("MariaDB is not installed")
+    folder = Path(tempfile.mkdtemp())  # not pytest's: a socket's path must be short
+    user = f"--user={pwd.getpwuid(os.getuid()).pw_name}"  # it refuses to run as root unless it is told so
+    own = [f"--datadir={folder / 'data'}", user]
+    first = [install, "--no-defaults", *own, "--auth-root-authentication-method=normal"]
+    subprocess.run(first, check=True, capture_output=True)
+    port = free_port()
+
+    def answers(url: str) -> bool:
+        with suppress(pymysql.OperationalError):
+            pymysql.connect(host="127.0.0.1", port=port, user="root").close()
+            return True
+        return False
+
+    listens = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 'socket'}"]
+    command = [binary, "--no-defaults", *own, *listens, f"--pid-file={folder / 'pid'}"]
+    server = Server(command, f"mysql+pymysql://tester:secret@127.0.0.1:{port}/studies", answers)
+    with pymysql.connect(host="127.0.0.1", port=port, user="root") as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE studies")
+        cursor.execute("CREATE USER tester@localhost IDENTIFIED BY 'secret'")
+        cursor.execute("GRANT ALL ON studies.* TO tester@localhost")
     yield server
     server.kill()
     shutil.rmtree(folder)

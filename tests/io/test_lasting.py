@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_file_and_then_its_folder(tmp_path: Path, synced: list[str]) -> None:
-    checkpoints.write_json(tmp_path / "a.json", {})
+    atomic.write_json(tmp_path / "a.json", {})
     assert synced == [f"file {(tmp_path / 'a.json').stat().st_ino}", f"folder {tmp_path.stat().st_ino}"]
 
 
 def test_folders_that_are_made_for_it_too(tmp_path: Path, synced: list[str]) -> None:
-    checkpoints.write_json(tmp_path / "b" / "c" / "a.json", {})
+    atomic.write_json(tmp_path / "b" / "c" / "a.json", {})
     folders = {f"folder {folder.stat().st_ino}" for folder in (tmp_path, tmp_path / "b", tmp_path / "b" / "c")}
     assert set(synced[1:]) == folders
     assert len(synced) == 4
@@ -46,5 +46,5 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path: Path, monkeypatc
         return opened(path, *rest)
 
     monkeypatch.setattr(os, "open", refused)
-    checkpoints.write_json(tmp_path / "a.json", [1])
+    atomic.write_json(tmp_path / "a.json", [1])
     assert (tmp_path / "a.json").read_text() == "[\n  1\n]\n"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
 def test_the_umask_is_respected(tmp_path: Path, umask: int, mode: int) -> None:
     before = os.umask(umask)
     try:
-        checkpoints.write_json(tmp_path / "a.json", {})
+        atomic.write_json(tmp_path / "a.json", {})
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == mode
@@ -30,7 +30,7 @@ def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path: Pat
         temporary.write_text("{}")
 
     for _ in range(2):
-        checkpoints.write_atomically(tmp_path / "a.json", write)
+        atomic.write_atomically(tmp_path / "a.json", write)
     assert (tmp_path / "precious").read_text() == "precious"
     assert len(seen) == 2  # no name can be foreseen
 
@@ -40,14 +40,14 @@ def test_a_name_that_exists_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "precious").write_text("precious")
     (tmp_path / ".a.json.known.tmp").symlink_to(tmp_path / "precious")
     with pytest.raises(FileExistsError):
-        checkpoints.write_json(tmp_path / "a.json", {})
+        atomic.write_json(tmp_path / "a.json", {})
     assert (tmp_path / "precious").read_text() == "precious"
     assert (tmp_path / ".a.json.known.tmp").is_symlink()
 
 
 def test_the_longest_names(tmp_path: Path) -> None:
     for name in ("n" * 255, "é" * 127, "図" * 85, "🖼" * 63):
-        checkpoints.write_text(tmp_path / name, "x")
+        atomic.write_text(tmp_path / name, "x")
         assert (tmp_path / name).read_text() == "x"
 
 
@@ -57,10 +57,10 @@ def test_a_folder_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, na
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     with pytest.raises(IsADirectoryError) as caught:
-        checkpoints.write_atomically(Path(name), lambda _: pytest.fail("it has begun"))
+        atomic.write_atomically(Path(name), lambda _: pytest.fail("it has begun"))
     assert caught.value.filename
 
 
 def test_names_that_are_no_utf_8_are_written_as_escapes(tmp_path: Path) -> None:
-    checkpoints.write_text(tmp_path / "a.html", os.fsdecode(b"a\xff"))
+    atomic.write_text(tmp_path / "a.html", os.fsdecode(b"a\xff"))
     assert (tmp_path / "a.html").read_text() == "a\\udcff"

@@ -15,7 +15,7 @@ import autocompress
 from autocompress import prune
 from autocompress.compute.flops import count_flops, count_params
 from autocompress.errors import CheckpointError
-from autocompress.io import checkpoints
+from autocompress.io import atomic, checkpoints
 from autocompress.networks import describe, family_of, find_family
 from autocompress.networks.plainusr import PlainUSR, PlainUSRFamily
 
@@ -85,7 +85,7 @@ def test_students_and_their_files(file: Path, tmp_path: Path) -> None:
     assert family.params(config) == count_params(student)
     out = tmp_path / "student.safetensors"
     checkpoints.save_tensors(out, student.state_dict())
-    checkpoints.write_json(out.with_suffix(".json"), describe(student))
+    atomic.write_json(out.with_suffix(".json"), describe(student))
     with torch.no_grad():
         torch.testing.assert_close(autocompress.load(out)(lr), student(lr))
     importing, build = find_family("plainusr").official_code(config) or ("", "")

@@ -237,7 +237,10 @@ def test_a_swinir_is_shown_by_its_parts(photos: Path, tmp_path: Path) -> None:
         (["edsr-baseline-x2", "--steps", "0"], "steps is 0, but must be >= 1"),
         (["swinir-s-x2", "--res-scale", "0.1"], "describes"),
         (["edsr-baseline-x2", "--train", "nowhere"], "nowhere"),
-        (["edsr-baseline-x2", "--out", "file"], "is a file, but must be a folder"),
+        (
+            ["edsr-baseline-x2", "--out", "file"],
+            r"file: cannot be written to \(Not a directory\); give another folder with --out",
+        ),
     ],
 )
 def test_bad_input(arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from playwright.sync_api import Browser
 from autocompress.api import open_run
 from autocompress.cli.tables import front_table, spare_of_front
 from autocompress.errors import InvalidInput
-from autocompress.evaluation.latency import Latency, Machine
+from autocompress.evaluation import latency
+from autocompress.evaluation.records import Latency, Machine
 from autocompress.export.formats import Format, Wanted
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.report import ReportData, front_figure, write_report
@@ -27,7 +28,8 @@ from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.search.results.columns import REFINED
 from autocompress.search.results.export import export_front, export_trial, file_names
-from autocompress.search.results.front import pareto, pick, rows, students, write_pareto
+from autocompress.search.results.front import pareto, rows, students, write_pareto
+from autocompress.search.results.rows import front_rows, pick, student_rows
 from autocompress.search.run.config import Reference
 from autocompress.search.run.record import AT_STEP
 from autocompress.search.space import latencies
@@ -57,7 +59,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Pa
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(latencies, "timed", timed)
-        patch.setattr(Machine, "here", lambda: MACHINE)
+        patch.setattr(latency, "this_machine", lambda: MACHINE)
         found, _ = run_search(wanted)
     write_pareto(found)
     write_report(ReportData.of(found))
@@ -69,7 +71,7 @@ def measured(finished: tuple[RunFolder, Outcome, Recorder], tmp_path: Path) -> R
     """A search for FLOPs whose front was measured afterwards."""
     shutil.copytree(finished[0].path, tmp_path / "run")
     found = RunFolder(tmp_path / "run")
-    for row in rows(pareto(found)):
+    for row in front_rows(found):
         median = 2.5 * row["trial"] + 1
         latency = Latency("onnx", "1.0", Machine("abacus", "cpu", 2), 640, 360, 7, median, (median, median))
         found.write_latency(row["trial"], {"onnx": latency})
@@ -87,7 +89,7 @@ def test_the_picture_is_over_milliseconds(run: RunFolder) -> None:
     figure, front = front_figure(report), pareto(run)
     traces = {trace.name.partition(" ")[0].strip(":"): trace for trace in figure.data}
     assert list(traces["front"].x) == list(front[LATENCY_MS])
-    assert list(traces["pick"].x) == [pick(front)[LATENCY_MS]]
+    assert list(traces["pick"].x) == [pick(rows(front))[LATENCY_MS]]
     assert list(traces["teacher"].x) == [TEACHER]
     assert "published" not in traces
     assert f"{TEACHER:g} PyTorch ms" in traces["teacher"].hovertext[0]
@@ -166,7 +168,7 @@ def test_the_index_and_the_cards_tell_of_milliseconds(run: RunFolder, tmp_path: 
 
 
 def test_what_was_measured_afterwards_is_in_the_card_too(measured: RunFolder, tmp_path: Path) -> None:
-    best = pick(pareto(measured))
+    best = pick(front_rows(measured))
     export_trial(measured, "pick", tmp_path / "out", Wanted((Format.PTH,)))
     card = (tmp_path / "out" / f"{file_names(measured)[best['trial']]}.md").read_text()
     assert f"{best['latency_onnx_ms']:.3g} ms with ONNX Runtime for an output of 1280x720, measured on abacus" in card
@@ -223,18 +225,18 @@ def test_the_best_within_a_time(run: RunFolder, measured: RunFolder) -> None:
 
 def test_status_says_the_best_one_s_latency(call: Call, run: RunFolder) -> None:
     [line] = [line for line in call("status", run.path).out.splitlines() if line.startswith("best ")]
-    assert line.endswith(f" FLOPs and {pick(students(run))[LATENCY_MS]:g} ms")
+    assert line.endswith(f" FLOPs and {pick(student_rows(run))[LATENCY_MS]:g} ms")
 
 
 def test_the_table_of_a_narrow_terminal_keeps_what_the_front_is_about(run: RunFolder, measured: RunFolder) -> None:
     assert "PyTorch ms" not in spare_of_front(run)
     assert {"PyTorch ms", "ONNX ms"} <= set(spare_of_front(measured))
-    headings = {column.header for column in front_table(run, pareto(run)).columns}
+    headings = {column.header for column in front_table(run, front_rows(run)).columns}
     assert set(spare_of_front(run)) - {"ONNX ms", *(column.heading for column in REFINED)} <= headings
 
 
 def test_a_student_below_bicubic_has_one_sign(run: RunFolder) -> None:
     front = pareto(run)
     front["gain_over_bicubic"] = -1.26
-    [column] = [one for one in front_table(run, front).columns if one.header == "over bicubic"]
+    [column] = [one for one in front_table(run, rows(front)).columns if one.header == "over bicubic"]
     assert set(list(column.cells)[1:-1]) == {"-1.26"}

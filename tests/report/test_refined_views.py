@@ -14,7 +14,8 @@ from autocompress.report import ReportData, write_report
 from autocompress.report.course import growth_figures
 from autocompress.report.learning import learning_curve, learning_figure
 from autocompress.search import RunFolder, SearchCallback
-from autocompress.search.results.front import as_json, pareto, students
+from autocompress.search.results.front import pareto, rows, students
+from autocompress.search.results.rows import as_json, front_rows
 from autocompress.search.results.status import status
 from autocompress.search.run.student import StoredStudent
 
@@ -40,12 +41,12 @@ def test_the_table_has_before_and_after(refined: RunFolder, better: StoredStuden
     assert row["psnr_y"] == better.metrics["psnr_y"]
     assert row["psnr_y_before"] == better.judged["psnr_y"] < row["psnr_y"]
     assert row["refined_steps"] == 30
-    listed = {student["trial"]: student for student in as_json(refined, front)["students"]}
+    listed = {student["trial"]: student for student in as_json(refined, rows(front))["students"]}
     assert listed[better.trial]["psnr_y_before"] == better.judged["psnr_y"]
-    headings = [str(column.header) for column in front_table(refined, front).columns]
+    headings = [str(column.header) for column in front_table(refined, rows(front)).columns]
     assert headings[-3:] == ["before refining", "by refining", "steps more"]
     plain = finished[0]
-    assert "by refining" not in [str(column.header) for column in front_table(plain, pareto(plain)).columns]
+    assert "by refining" not in [str(column.header) for column in front_table(plain, front_rows(plain)).columns]
     assert not students(plain)["refined_steps"].any()
 
 

@@ -17,7 +17,8 @@ from playwright.sync_api import Browser, Page
 from autocompress.cli.tables import front_table
 from autocompress.report import ReportData, write_report
 from autocompress.search import RunFolder, Settings
-from autocompress.search.results.front import pareto, pick
+from autocompress.search.results.front import pareto, rows
+from autocompress.search.results.rows import front_rows, pick
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,7 @@ def layer(page: Page, side: str) -> str:
 def test_a_student_is_chosen_in_the_list_the_table_and_the_picture(page: Page, varied: RunFolder) -> None:
     front = pareto(varied)["trial"].tolist()
     assert len(front) > 1
-    best, other = pick(pareto(varied))["trial"], front[0]
+    best, other = pick(front_rows(varied))["trial"], front[0]
     page.locator(f"tr[data-trial='{best}'] .link").click()
     assert layer(page, "right") == f"trial {best}"
     seen = {source(page, "right")}
@@ -300,7 +301,7 @@ def test_the_front_and_the_pictures_come_first(page: Page) -> None:
 
 def test_columns_and_signs_are_those_of_the_terminal(page: Page, varied: RunFolder) -> None:
     front = pareto(varied)
-    table = front_table(varied, front)
+    table = front_table(varied, rows(front))
     headings = [heading.strip() for heading in page.locator("#table thead th").all_inner_texts()]
     own = [str(column.header) for column in table.columns]
     assert headings[: len(own)] == own
@@ -333,7 +334,7 @@ def test_commands_are_copied(page: Page) -> None:
 
 def test_the_commands_are_about_the_run(varied: RunFolder) -> None:
     page = unescape((varied.path / "report.html").read_text(encoding="utf-8"))
-    trial, run = pick(pareto(varied))["trial"], shlex.quote(str(varied.path))
+    trial, run = pick(front_rows(varied))["trial"], shlex.quote(str(varied.path))
     assert f">autocompress export {run} --trial {trial} --out models<" in page
     assert f">autocompress upscale {run} photo.jpg photo-x2.png<" in page
 

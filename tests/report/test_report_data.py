@@ -27,8 +27,9 @@ from autocompress.report.course import growth_figures
 from autocompress.report.pictures import pictures
 from autocompress.search import RunFolder
 from autocompress.search.results.export import export_trial
-from autocompress.search.results.front import pareto, pick
+from autocompress.search.results.front import pareto
 from autocompress.search.results.importances import importances
+from autocompress.search.results.rows import front_rows, pick
 from autocompress.search.results.status import status
 from autocompress.search.run.sessions import lock_of
 from autocompress.search.run.storage import find_storage
@@ -273,7 +274,7 @@ def test_with_no_student_there_is_no_report(copied: RunFolder) -> None:
 
 
 def test_the_front_has_bars_and_the_pick_says_what_is_as_good(copied: RunFolder, open_page: OpenPage) -> None:
-    best = pick(pareto(copied))["psnr_y"]
+    best = pick(front_rows(copied))["psnr_y"]
     give_scores(copied, lambda psnr: on_four(psnr, noise=20.0 * (psnr < best)))
     table = pareto(copied)
     front = traces(copied)["front"]

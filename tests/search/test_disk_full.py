@@ -34,7 +34,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 @pytest.mark.parametrize(
     "write",
     [
-        lambda path: checkpoints.write_json(path, {}),
+        lambda path: atomic.write_json(path, {}),
         lambda path: checkpoints.save_tensors(path, {"a": torch.ones(2)}),
         lambda path: checkpoints.save_pth(path, {"a": torch.ones(2)}),
     ],

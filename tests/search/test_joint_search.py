@@ -22,7 +22,7 @@ from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.prune import SparsifySettings
 from autocompress.report import ReportData, front_figure
 from autocompress.search import Settings
-from autocompress.search.results.front import pareto
+from autocompress.search.results.front import pareto, rows
 from autocompress.search.sampling.initial import first_points
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.feasible import FeasibleSet
@@ -102,7 +102,7 @@ def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: C
     assert run.config.teacher == best.teacher
     assert run.config.references.teacher == best.reference
     table = pareto(run)
-    assert front_table(run, table).row_count == len(table) + 2
+    assert front_table(run, rows(table)).row_count == len(table) + 2
     assert front_figure(ReportData.of(run)).data
     assert sum(fact.startswith("teacher ") for fact in progress.facts) == 2
 
@@ -220,7 +220,7 @@ def test_a_suggestion_beyond_the_budget_is_brought_within(settings: Callable[...
     joint_space = open_joint_space(settings(spaces=("edsr",), teachers=()))
     (student_space,) = joint_space
     for suggested, least in ((EDSRConfig(2, 36, 16), 17e9), (EDSRConfig(2, 12, 10), 7e9)):
-        point = first_points(FeasibleSet(joint_space, Budget(20 * 10**9)), 8, {"edsr": suggested})[0]
+        (point,) = first_points(FeasibleSet(joint_space, Budget(20 * 10**9)), 1, {"edsr": suggested})
         candidate = joint_space.candidate(point, Recipe())
         assert least < candidate.flops <= 20e9
     assert candidate.config == EDSRConfig(2, 12, 10)

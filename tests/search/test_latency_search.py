@@ -14,12 +14,13 @@ from optuna.trial import TrialState
 
 from autocompress.cli.tables import front_table
 from autocompress.errors import InvalidInput, RunError, SpaceError
-from autocompress.evaluation.latency import Latency, Machine
+from autocompress.evaluation import latency
+from autocompress.evaluation.records import Latency, Machine
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.search import RunFolder, Settings
-from autocompress.search.results.front import pareto, students
+from autocompress.search.results.front import pareto, rows, students
 from autocompress.search.results.status import status
 from autocompress.search.space import latencies
 from autocompress.search.space.cost import LATENCY_MS
@@ -43,7 +44,7 @@ class Measured:
 def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
     found = Measured()
     monkeypatch.setattr(latencies, "timed", found)
-    monkeypatch.setattr(Machine, "here", lambda: MACHINE)
+    monkeypatch.setattr(latency, "this_machine", lambda: MACHINE)
     return found
 
 
@@ -106,7 +107,7 @@ def test_the_front_is_of_latency_and_psnr(wanted: Make) -> None:
         assert ((front["latency_ms"] <= one.latency_ms) & (front["psnr_y"] >= one.psnr_y)).any()
     assert set(front["latency_on"]) == {"abacus, 1 thread"}
     assert run.config.references.teacher.latency_ms == milliseconds(EDSRConfig(2, 8, 2))
-    table = front_table(run, front)
+    table = front_table(run, rows(front))
     assert table.columns[-1].header == "PyTorch ms"
     assert list(table.columns[-1].cells)[-1] == "28"
     assert settings.folder.name == "run"
@@ -139,13 +140,13 @@ def test_what_does_not_fit_a_run(wanted: Make, small: Make, monkeypatch: pytest.
         fake_trials.run(wanted(budget_latency=30.0), FakeSetup(), here=True)
     with pytest.raises(InvalidInput, match="it has one session at a time"):
         fake_trials.join(wanted(), FakeSetup(), here=True)
-    monkeypatch.setattr(Machine, "here", lambda: Machine("slide rule", "cpu", 1))
+    monkeypatch.setattr(latency, "this_machine", lambda: Machine("slide rule", "cpu", 1))
     with pytest.raises(RunError, match=r"machine\.name was abacus and is now slide rule"):
         fake_trials.run(wanted(trials=2), FakeSetup(), here=True)
-    monkeypatch.setattr(Machine, "here", lambda: Machine(MACHINE.name, "cpu", 3))
+    monkeypatch.setattr(latency, "this_machine", lambda: Machine(MACHINE.name, "cpu", 3))
     with pytest.raises(RunError, match=r"machine\.threads was 1 and is now 3\); set OMP_NUM_THREADS=1, as it was, or"):
         fake_trials.run(wanted(trials=2), FakeSetup(), here=True)
-    monkeypatch.setattr(Machine, "here", lambda: MACHINE)
+    monkeypatch.setattr(latency, "this_machine", lambda: MACHINE)
     assert fake_trials.run(wanted(budget_latency=30.0, trials=4, extend=True), FakeSetup(), here=True)
     (wanted().folder / "latencies.json").write_text("{}")
     with pytest.raises(RunError, match=r"latencies\.json: not readable as latencies"):
@@ -154,7 +155,7 @@ def test_what_does_not_fit_a_run(wanted: Make, small: Make, monkeypatch: pytest.
 
 def test_threads_are_nothing_to_a_gpu(wanted: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     for trials, threads in ((2, 1), (4, 8)):
-        monkeypatch.setattr(Machine, "here", lambda threads=threads: Machine("big GPU", "cuda", threads))
+        monkeypatch.setattr(latency, "this_machine", lambda threads=threads: Machine("big GPU", "cuda", threads))
         fake_trials.run(wanted(trials=trials), FakeSetup(), here=True)
     assert set(students(RunFolder(wanted().folder))["latency_on"]) == {"big GPU"}
 

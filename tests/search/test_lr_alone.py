@@ -13,7 +13,8 @@ from helpers.command_line import Call, assert_refused
 from helpers.small_search import run_search
 
 from autocompress.data.folders import open_folder
-from autocompress.evaluation.scores import MOST_TO_TEACHER, TO_TEACHER, network_upscaler
+from autocompress.evaluation.records import TO_TEACHER
+from autocompress.evaluation.scores import MOST_TO_TEACHER, network_upscaler
 from autocompress.networks import load
 from autocompress.search import RunFolder, Settings
 from autocompress.search.task import open_task

@@ -13,8 +13,9 @@ from helpers.small_search import MakeSettings, Recorder, run_search
 
 from autocompress.errors import RunError
 from autocompress.search import RunFolder, SearchCallback, Settings
-from autocompress.search.results.front import pareto, pick
+from autocompress.search.results.front import pareto
 from autocompress.search.results.intervals import TYPICAL_SPREAD, Intervals
+from autocompress.search.results.rows import front_rows, pick
 from autocompress.search.space.search_space import Candidate
 
 
@@ -52,7 +53,7 @@ def test_each_student_of_the_front_is_trained_again(settings: MakeSettings) -> N
     assert outcome.reason.endswith(f"the front's {len(front)} students were trained 3 times each")
     assert sorted(trial for trial, _ in progress.repeats) == sorted(2 * front)
     assert len({seed for _, seed in progress.repeats}) == 2 * len(front)
-    best = pick(pareto(run))["trial"]
+    best = pick(front_rows(run))["trial"]
     assert progress.repeats[0][0] == best
     for trial in front:
         own, repeats = run.student(trial), run.repeats(trial)

@@ -15,12 +15,14 @@ from helpers.small_search import run_search, trials_of
 
 from autocompress.cli.tables import front_table
 from autocompress.evaluation.metrics import psnr_y
-from autocompress.evaluation.scores import MOST_TO_TEACHER, TO_TEACHER, network_upscaler
+from autocompress.evaluation.records import TO_TEACHER
+from autocompress.evaluation.scores import MOST_TO_TEACHER, network_upscaler
 from autocompress.networks import load
 from autocompress.networks.edsr.network import EDSR
 from autocompress.report import ReportData, front_figure, write_report
 from autocompress.search import RunFolder, Settings
-from autocompress.search.results.front import as_json, pareto, pick, students, write_pareto
+from autocompress.search.results.front import pareto, rows, students, write_pareto
+from autocompress.search.results.rows import as_json, front_rows, pick
 from autocompress.search.run.notes import finished_note
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.task import open_task
@@ -86,12 +88,12 @@ def test_of_large_images_the_nearness_is_estimated(
 
 def test_every_view_tells_it(by_teacher: RunFolder, tmp_path: Path) -> None:
     front = pareto(by_teacher)
-    best = pick(front)
+    best = pick(rows(front))
     said = f"{best[TO_TEACHER]:.2f}"
     assert best[TO_TEACHER] == max(front[TO_TEACHER])
     assert TO_TEACHER in (by_teacher.path / "pareto.csv").read_text().splitlines()[0]
-    assert as_json(by_teacher, front)["students"][0][TO_TEACHER] is not None
-    table = front_table(by_teacher, front)
+    assert as_json(by_teacher, rows(front))["students"][0][TO_TEACHER] is not None
+    table = front_table(by_teacher, rows(front))
     assert "to its teacher dB" in [str(column.header) for column in table.columns]
     report = ReportData.of(by_teacher)
     page = write_report(report, tmp_path / "report.html").read_text()
@@ -112,7 +114,7 @@ def test_a_run_by_the_truth_has_none_of_it(finished: Any) -> None:
     run = finished[0]
     assert "score" not in run.config.search.to_dict()
     assert students(run)[TO_TEACHER].isna().all()
-    headings = [str(column.header) for column in front_table(run, pareto(run)).columns]
+    headings = [str(column.header) for column in front_table(run, front_rows(run)).columns]
     assert "to its teacher dB" not in headings
 
 

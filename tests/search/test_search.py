@@ -14,7 +14,7 @@ from autocompress.errors import DataError, InvalidInput
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.search import Settings
-from autocompress.search.results.front import pareto, rows
+from autocompress.search.results.rows import front_rows
 from autocompress.search.task import open_task
 from autocompress.search.trial.trial import FIRST_RUNG
 
@@ -29,7 +29,7 @@ def test_the_same_seed_gives_the_same_trials_and_front(
         run, _ = run_search(settings(out=tmp_path / name, trials=12, steps=steps, seed=3))
         trials = [(trial.number, trial.params, trial.state, trial.values) for trial in trials_of(run)]
         weights = {file.parent.name: file.read_bytes() for file in run.path.glob("trials/*/student.safetensors")}
-        front = [{key: row[key] for key in row if key != "file"} for row in rows(pareto(run))]
+        front = [{key: row[key] for key in row if key != "file"} for row in (front_rows(run))]
         found.append((trials, weights, front))
     assert found[0] == found[1]
     trials, weights, front = found[0]

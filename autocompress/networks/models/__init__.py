@@ -1,8 +1,9 @@
 """The students that ship with the package: each a file of weights and a JSON side file, and nothing else to declare.
 
 The side file has what `distill` writes: family, config, scale, FLOPs, parameters, scores by set of images (`metrics`),
-and how it was made (`provenance`). A name is the architecture, the scale and the FLOPs in G, or what a paper calls it.
-May import the registry and what is below it.
+and how it was made (`provenance`); and, if there is one, the class of other code that loads it (`official_code`, as
+`networks.official_class` says it). A name is the architecture, the scale and the FLOPs in G, or what a paper calls it.
+Nothing here imports torch, so that they are listed at once.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Any
 
 from autocompress.errors import InvalidInput, cut
 from autocompress.io import package_files
-from autocompress.networks.registry import find_family
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,8 @@ class Shipped:
     @property
     def official_code(self) -> str | None:
         """The class that loads its exported `pth`, such as `basicsr.archs.edsr_arch.EDSR`; None where there is none."""
-        family = find_family(self.about["family"])
-        code = family.official_code(family.config_class.from_dict(self.about["config"]))
-        if code is None:
-            return None
-        _, module, _, name = code[0].split()[:4]  # of `from MODULE import CLASS`
-        return f"{module}.{name}"
+        code: str | None = self.about.get("official_code")
+        return code
 
 
 def read_shipped(files: Mapping[str, Path]) -> dict[str, Shipped]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.search.backends.serial import SerialBackend
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.search.trial.messages import Finished, Job, Message, RungReached, StepDone
@@ -56,5 +56,5 @@ def write_student(job: Job, metrics: dict[str, float], scores: dict[int, float])
     }
     if candidate.latency is not None:
         student[LATENCY_MS] = candidate.latency
-    checkpoints.write_text(job.folder / "student.safetensors", "no weights")
-    checkpoints.write_json(job.folder / "student.json", student)
+    atomic.write_text(job.folder / "student.safetensors", "no weights")
+    atomic.write_json(job.folder / "student.json", student)

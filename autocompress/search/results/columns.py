@@ -10,15 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
-from autocompress.evaluation.scores import TO_TEACHER
-from autocompress.networks import shape
-from autocompress.search.results.front import LATENCIES, format_difference
+from autocompress.evaluation.records import TO_TEACHER
+from autocompress.search.results.rows import LATENCIES, Rows, format_difference
 from autocompress.search.run.config import RunConfig
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds, signed_decibels
 
-# a student's, see `results.front.rows`, or one of `reference_rows`; None, or nothing, where it has no value
+# a student's, see `results.rows`, or one of `reference_rows`; None, or nothing, where it has no value
 Row = Mapping[str, Any]
 
 
@@ -44,7 +41,7 @@ def _of(key: str) -> Callable[[Row], float | None]:
 
 
 def _network(row: Row) -> str:
-    return str(row["network"]) if "network" in row else shape(row["family"], row["config"])
+    return str(row["network"])
 
 
 def _below_teacher(row: Row) -> float | None:
@@ -64,44 +61,43 @@ def _more_steps(row: Row) -> float | None:
     return row.get("refined_steps") or None
 
 
-DECIBELS, SIGNED = "{:.2f}".format, "{:+.2f}".format
 NETWORK = (
     Column("student", _network),
-    _numbers("PSNR-Y dB", _of("psnr_y"), DECIBELS),
+    _numbers("PSNR-Y dB", _of("psnr_y"), decibels),
     _numbers("SSIM-Y", _of("ssim_y"), "{:.4f}".format),
     _numbers("FLOPs", _of("flops"), format_count),
     _numbers("params", _of("params"), format_count),
     _numbers("of teacher", _of("flops_share"), "{:.1%}".format),
 )
 COMPARED = (
-    _numbers("over bicubic", _of("gain_over_bicubic"), SIGNED),
-    _numbers("under teacher", _below_teacher, DECIBELS),
+    _numbers("over bicubic", _of("gain_over_bicubic"), signed_decibels),
+    _numbers("under teacher", _below_teacher, decibels),
     Column("to the pick", _to_pick, _of("to_pick")),
 )
-NEARNESS = _numbers("to its teacher dB", _of(TO_TEACHER), DECIBELS)
+NEARNESS = _numbers("to its teacher dB", _of(TO_TEACHER), decibels)
 REFINED = (
-    _numbers("before refining", _of("psnr_y_before"), DECIBELS),
-    _numbers("by refining", _by_refining, SIGNED),
+    _numbers("before refining", _of("psnr_y_before"), decibels),
+    _numbers("by refining", _by_refining, signed_decibels),
     _numbers("steps more", _more_steps, str),
 )
 
 
-def columns_of(table: pd.DataFrame, config: RunConfig) -> list[Column]:
+def columns_of(rows: Rows, config: RunConfig) -> list[Column]:
     """The columns that a table of a run's students has, after the number of the trial."""
     timed = [
         _numbers(heading, _of(key), format_milliseconds)
         for heading, key in LATENCIES.items()
-        if table[key].notna().any()
+        if any(row[key] is not None for row in rows)
     ]
     nearness = [NEARNESS] if config.search.by_teacher else []
-    refined = REFINED if table["refined_steps"].any() else ()
+    refined = REFINED if any(row["refined_steps"] for row in rows) else ()
     return [*NETWORK, *COMPARED, *timed, *nearness, *refined]
 
 
 def reference_rows(config: RunConfig) -> tuple[Row, Row]:
     """What a table of students begins and ends with: bicubic, and the (best) teacher."""
     bicubic, teacher = config.references.bicubic, config.references.teacher
-    best = {"network": f"teacher {shape(config.teacher.family, config.teacher.config)}", "flops_share": 1.0}
+    best = {"network": f"teacher {config.teacher.shape}", "flops_share": 1.0}
     best["gain_over_bicubic"] = teacher.psnr_y - bicubic.psnr_y
     costs_and_scores = {key: value for key, value in teacher.to_dict().items() if key != TO_TEACHER}
     return {"network": "bicubic", **bicubic.to_dict()}, costs_and_scores | best

@@ -9,14 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from autocompress.errors import InvalidInput
 from autocompress.evaluation.intervals import LEVEL, Interval, paired
-from autocompress.evaluation.scores import score_of
+from autocompress.evaluation.records import score_of
 from autocompress.search.pareto import Point, ReferencePoint, hypervolume
-from autocompress.search.results.front import format_difference, objective, pareto, pick, rows
 from autocompress.search.results.intervals import Intervals, spread_of
+from autocompress.search.results.rows import Row, format_difference, front_rows, objective, pick
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.space.cost import LATENCY_MS
 
@@ -29,23 +27,23 @@ class ComparedRun:
 
     name: str
     run: RunFolder
-    front: pd.DataFrame
+    front: list[Row]
     intervals: Intervals
 
     @classmethod
     def of(cls, name: str, run: RunFolder) -> ComparedRun:
         """Read a run; RunError where it has no front."""
-        return cls(name, run, pareto(run), Intervals.of(run, run.students()))
+        return cls(name, run, front_rows(run), Intervals.of(run, run.students()))
 
     @cached_property
     def costs(self) -> list[float]:
         """Of the front's students, the lowest first."""
-        return [float(cost) for cost in self.front[cost_of(self.run)]]
+        return [float(row[cost_of(self.run)]) for row in self.front]
 
     def best(self, cost: float) -> dict[str, Any] | None:
         """The front's best student of at most this cost; None where there is none."""
-        inside = self.front[self.front[cost_of(self.run)] <= cost]
-        return None if inside.empty else pick(inside)
+        inside = [row for row in self.front if row[cost_of(self.run)] <= cost]
+        return pick(inside) if inside else None
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ class Comparison:
         largest = max(getattr(config.references.teacher, key) for config in configs)
         corner = ReferencePoint(largest, configs[0].references.bicubic.score)
         return [
-            hypervolume([Point(row["trial"], score_of(row), row[key]) for row in rows(compared.front)], corner)
+            hypervolume([Point(row["trial"], score_of(row), row[key]) for row in compared.front], corner)
             for compared in self.runs
         ]
 
@@ -172,7 +170,7 @@ class Comparison:
                     "path": str(compared.run.path),
                     "hypervolume": volume,
                     "pick": pick(compared.front)["trial"],
-                    "front": [{**row, "config": dict(row["config"])} for row in rows(compared.front)],
+                    "front": [{**row, "config": dict(row["config"])} for row in compared.front],
                 }
                 for compared, volume in zip(self.runs, self.hypervolumes, strict=True)
             ],

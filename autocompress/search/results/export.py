@@ -9,24 +9,36 @@ from pathlib import Path
 from typing import Any
 
 from autocompress.errors import InvalidInput, RunError
-from autocompress.evaluation.scores import TO_TEACHER
+from autocompress.evaluation.records import TO_TEACHER
 from autocompress.export.card import licence_of, table
 from autocompress.export.files import export_file, int8_of, writing_to
 from autocompress.export.formats import Wanted
 from autocompress.export.metadata import front_matter
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.names import Markdown, as_markdown
 from autocompress.networks import file_name, in_official_code
 from autocompress.search.results.columns import NETWORK
-from autocompress.search.results.front import LATENCIES, objective, pareto, pick, rows, students
+from autocompress.search.results.rows import LATENCIES, front_rows, objective, pick, student_rows
 from autocompress.search.run.crops import crops_of, side_by_side
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.settings import Settings
-from autocompress.units import format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds
 
 PICK, README = "pick", "README.md"
 TIMED = (*LATENCIES.values(), "latency_on")
-LISTED = ("trial", "family", "config", "psnr_y", TO_TEACHER, "ssim_y", "flops", "params", "flops_share", *TIMED)
+LISTED = (
+    "trial",
+    "family",
+    "network",
+    "config",
+    "psnr_y",
+    TO_TEACHER,
+    "ssim_y",
+    "flops",
+    "params",
+    "flops_share",
+    *TIMED,
+)
 
 
 def export_front(run: RunFolder, out: Path, wanted: Wanted) -> list[Path]:
@@ -34,14 +46,14 @@ def export_front(run: RunFolder, out: Path, wanted: Wanted) -> list[Path]:
 
     Raises RunError where there is no front.
     """
-    front, names = pareto(run), file_names(run)
+    front, names = front_rows(run), file_names(run)
     best, exported, models = pick(front)["trial"], [], {}
-    for row in rows(front):
+    for row in front:
         files = _export(run, row, names, out, wanted)
         listed = {key: row[key] for key in LISTED} | {"pick": row["trial"] == best}
         if (int8 := int8_of(files)) is not None:
             listed |= {"psnr_y_int8": int8["psnr_y"], "psnr_y_float32": int8["psnr_y_float32"]}
-        models[names[row["trial"]]] = checkpoints.read_json(files[0].with_suffix(".json"))
+        models[names[row["trial"]]] = atomic.read_json(files[0].with_suffix(".json"))
         listed["official_code"] = in_official_code(row["family"], row["config"])
         exported.append(listed | {"files": [file.name for file in files], "card": f"{names[row['trial']]}.md"})
     config = run.config
@@ -58,20 +70,18 @@ def export_front(run: RunFolder, out: Path, wanted: Wanted) -> list[Path]:
     licence, note = licence_of(next(iter(models.values())).get("provenance", {}))
     header = front_matter(models, licence, {Path(file).suffix for row in exported for file in row["files"]})
     with writing_to(out):
-        checkpoints.write_json(out / "index.json", index)
-        checkpoints.write_text(
-            out / README, f"{header}\n\n{_readme(index, config.teacher.name)}\n## Licence\n\n{note}\n"
-        )
+        atomic.write_json(out / "index.json", index)
+        atomic.write_text(out / README, f"{header}\n\n{_readme(index, config.teacher.name)}\n## Licence\n\n{note}\n")
     return [out / file for row in exported for file in row["files"]]
 
 
 def export_trial(run: RunFolder, trial: str, out: Path, wanted: Wanted) -> list[Path]:
     """Export the student of one trial, by its number or `pick`, on the front or not; RunError where it has none."""
     if trial == PICK:
-        return _export(run, pick(pareto(run)), file_names(run), out, wanted)
+        return _export(run, pick(front_rows(run)), file_names(run), out, wanted)
     if not trial.isdecimal():
         raise InvalidInput(f"--trial is {trial!r}, but must be the number of a trial, or {PICK}")
-    rows_by_trial = {row["trial"]: row for row in rows(students(run))}
+    rows_by_trial = {row["trial"]: row for row in student_rows(run)}
     if int(trial) not in rows_by_trial:
         raise RunError(
             f"{run.path}: trial {int(trial)} has no student: there is no such trial, or it was not trained to its end; "
@@ -111,14 +121,14 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     timed = {name: key for name, key in LATENCIES.items() if any(row[key] is not None for row in students)}
     of_int8 = any("psnr_y_int8" in row for row in students)
     empty = [""] * (5 + len(timed) + of_int8)
-    lines: list[Sequence[object]] = [("", "bicubic", f"{bicubic['psnr_y']:.2f}", f"{bicubic['ssim_y']:.4f}", *empty)]
+    lines: list[Sequence[object]] = [("", "bicubic", decibels(bicubic["psnr_y"]), f"{bicubic['ssim_y']:.4f}", *empty)]
     for row in students:
         lines.append(
             (
                 Markdown(f"[{row['trial']}]({row['card']}){' **pick**' * row['pick']}"),
                 *(column.text(row) for column in NETWORK),
                 *(format_milliseconds(row[key]) for key in timed.values()),
-                *([f"{row['psnr_y_int8']:.2f}"] if of_int8 else []),
+                *([decibels(row["psnr_y_int8"])] if of_int8 else []),
                 "yes" if row["official_code"] else "no",
                 Markdown(", ".join(f"[{file}]({file})" for file in row["files"])),
             )
@@ -127,7 +137,7 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     times = (format_milliseconds(best.get(key)) for key in timed.values())
     named = f"teacher {teacher}"
     lines.append(
-        ("", named, f"{best['psnr_y']:.2f}", f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, *[""] * (2 + of_int8))
+        ("", named, decibels(best["psnr_y"]), f"{best['ssim_y']:.4f}", *counts, "100.0%", *times, *[""] * (2 + of_int8))
     )
     headings = ["trial", "student", "PSNR-Y dB", "SSIM-Y", "FLOPs", "params", "of teacher's FLOPs", *timed]
     headings += ["PSNR-Y dB as int8"] * of_int8

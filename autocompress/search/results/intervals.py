@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autocompress.evaluation.intervals import LEVEL, Interval, SeedSpread, paired
-from autocompress.evaluation.scores import score_of
+from autocompress.evaluation.records import score_of
 from autocompress.search.run.config import ImageSet
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.student import StoredStudent

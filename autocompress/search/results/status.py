@@ -9,14 +9,13 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.evaluation.scores import TO_TEACHER
-from autocompress.search.results.front import allows, budget
+from autocompress.evaluation.records import TO_TEACHER
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.sessions import is_held, locks
-from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study import ended
-from autocompress.search.space.cost import LATENCY_MS
+from autocompress.search.run.study_file import outlines
+from autocompress.search.space.cost import LATENCY_MS, allows
 
 
 def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
@@ -25,7 +24,8 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
     Times are in seconds. `storage` is needed where its URL has a password; raises InvalidInput where the study cannot
     be read.
     """
-    trials = trials_of(run, storage)
+    quick = outlines(run) if storage is None else None
+    trials = trials_of(run, storage) if quick is None else quick
     alive = [path.stem for path in locks(run.path) if is_held(path)]
     running = {t.number: TrialRecord.of(t) for t in trials if t.state == TrialState.RUNNING}
     begun = {n: record for n, record in running.items() if record.session in alive and record.begun is not None}
@@ -55,6 +55,8 @@ NAMES = {TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
 
 def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTrial]:
     """All trials of a run's study as they are now; an empty list if the study does not exist yet."""
+    from autocompress.search.run.storage import find_storage
+
     place = find_storage(storage, run)
     if place.url is None and not run.database.is_file():
         return []
@@ -71,7 +73,7 @@ def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTria
 
 def _best(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
     """The pick of the front so far; None if no trial within the budget has finished."""
-    limit = budget(run)
+    limit = run.config.search.budget
     complete = [(trial, TrialRecord.of(trial)) for trial in trials if trial.state == TrialState.COMPLETE]
     inside = [(trial, record) for trial, record in complete if allows(limit, record.to_attributes())]
     if not inside:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autocompress.compute.precision import Precision
-from autocompress.data.sources import ImageSource
 from autocompress.errors import cut
-from autocompress.evaluation.scores import score_of
+from autocompress.evaluation.records import score_of
 from autocompress.search.space.budget import Budget
+
+if TYPE_CHECKING:
+    from autocompress.data.sources import ImageSource
 
 # of a reference, beside its scores
 COSTS = ("flops", "params", "latency_ms")
@@ -119,13 +121,33 @@ class References:
         return {"bicubic": self.bicubic.to_dict(), "teacher": self.teacher.to_dict()}
 
 
+def shape_of(family: str, config: Mapping[str, Any]) -> str:
+    """What `networks.shape` says, for files of older versions, which do not have it."""
+    from autocompress.networks import shape
+
+    return shape(family, config)
+
+
 @dataclass(frozen=True)
 class Teacher:
-    """Which network it is; `name` is that of a shipped one, or a file."""
+    """Which network it is; `name` is that of a shipped one, or a file.
+
+    `network` is it in a few words, as `networks.shape` has them; older runs do not say.
+    """
 
     name: str
     family: str
     config: Mapping[str, Any]
+    network: str | None = None
+
+    @property
+    def shape(self) -> str:
+        """It in a few words; where they are not written down, torch is imported to find them."""
+        return self.network or shape_of(self.family, self.config)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -139,14 +161,14 @@ class TaughtSpace:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TaughtSpace:
         """As config.json has it."""
-        own = ("name", "family", "config")
-        teacher = Teacher(**{name: content["teacher"][name] for name in own})
+        own = ("name", "family", "config", "network")
+        teacher = Teacher(**{name: content["teacher"][name] for name in own if name in content["teacher"]})
         rest = {name: value for name, value in content["teacher"].items() if name not in own}
         return cls(teacher, TeacherReference.from_dict(rest), content["target"])
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"teacher": asdict(self.teacher) | self.reference.to_dict(), "target": self.target}
+        return {"teacher": self.teacher.to_dict() | self.reference.to_dict(), "target": self.target}
 
 
 @dataclass(frozen=True)
@@ -262,7 +284,7 @@ class RunConfig:
             "search": self.search.to_dict(),
             **{name: value for name, value in optional.items() if value is not None},
             "scale": self.scale,
-            "teacher": asdict(self.teacher),
+            "teacher": self.teacher.to_dict(),
             "branches": {name: space.to_dict() for name, space in self.taught_spaces.items()},
             "train": self.train.to_dict(),
             "valid": self.valid.to_dict(),

@@ -20,7 +20,7 @@ from autocompress.data.images import png, read_image, webp
 from autocompress.data.sources import ImagePair
 from autocompress.evaluation.metrics import psnr_y
 from autocompress.evaluation.scores import MOST_TO_TEACHER, Image, Upscaler
-from autocompress.io import cache, checkpoints
+from autocompress.io import atomic, cache
 from autocompress.io.typed import checked, reading
 from autocompress.names import name_bytes
 from autocompress.search.run.folder import RunFolder
@@ -81,14 +81,14 @@ class Pieces:
             return None
         remedy = f"restore it, or remove {folder}"
         with reading(index, "no index of crops", remedy):
-            content = checkpoints.read_json(index, remedy)
+            content = atomic.read_json(index, remedy)
             crops, names = tuple(Crop(**crop) for crop in content["crops"]), tuple(content["names"])
             return checked(cls(folder, crops, names, content.get("psnr_y", {})))
 
     def write_index(self) -> None:
         """Write the index; to be called when all files are written."""
         content = {"crops": [asdict(crop) for crop in self.crops], "names": self.names, "psnr_y": dict(self.psnr_y)}
-        checkpoints.write_json(self.folder / INDEX, content)
+        atomic.write_json(self.folder / INDEX, content)
 
     def truth(self, crop: Crop) -> Path:
         """The file with the ground truth of a crop."""
@@ -112,8 +112,8 @@ def whole(crop_file: Path) -> Path:
 
 def _write(file: Path, crop: Crop, image: Image) -> None:
     """Write the copy of the whole image, and the crop of it to `file`."""
-    checkpoints.write_bytes(whole(file), webp(image, MOST))
-    checkpoints.write_bytes(file, png(crop.of(image)))
+    atomic.write_bytes(whole(file), webp(image, MOST))
+    atomic.write_bytes(file, png(crop.of(image)))
 
 
 def student_crop(folder: Path, crop: Crop) -> Path:
@@ -142,8 +142,8 @@ def copy_crops(pieces: Pieces, run: RunFolder, digests: Mapping[str, str]) -> No
         files = {copy.truth(crop): pieces.truth(crop)}
         files |= {copy.file(crop, name): pieces.file(crop, before[name]) for name in names}
         for target, source in files.items():
-            checkpoints.write_bytes(whole(target), whole(source).read_bytes())
-            checkpoints.write_bytes(target, source.read_bytes())
+            atomic.write_bytes(whole(target), whole(source).read_bytes())
+            atomic.write_bytes(target, source.read_bytes())
     copy.write_index()
 
 

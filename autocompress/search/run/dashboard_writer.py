@@ -20,9 +20,9 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 from typing_extensions import override
 
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.names import name_bytes
-from autocompress.search.run.config import References
+from autocompress.search.run.config import References, shape_of
 from autocompress.search.run.crops import crops_of, side_by_side
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.notes import ended_note, finished_note, study_attributes, study_note
@@ -44,7 +44,7 @@ class AtomicArtifactStore(FileSystemArtifactStore):
 
     @override
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        checkpoints.write_bytes(self._folder / artifact_id, content_body.read())
+        atomic.write_bytes(self._folder / artifact_id, content_body.read())
 
 
 class DashboardWriter:
@@ -76,8 +76,7 @@ class DashboardWriter:
     def record_of(self, candidate: Candidate) -> TrialRecord:
         """What is known of a trial that is asked for."""
         return TrialRecord.of_candidate(
-            self._config.search.spaces[candidate.space]["family"],
-            candidate.config.to_dict(),
+            shape_of(self._config.search.spaces[candidate.space]["family"], candidate.config.to_dict()),
             flops=candidate.flops,
             params=candidate.params,
             latency_ms=candidate.latency,

@@ -9,17 +9,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from autocompress.data.sources import ImageSource
 from autocompress.errors import DiskFull, RunError, StorageError
-from autocompress.evaluation.latency import Latency
-from autocompress.io import checkpoints
+from autocompress.evaluation.records import Latency
+from autocompress.io import atomic
 from autocompress.io.typed import checked, reading
 from autocompress.search.run.config import RunConfig, SearchIdentity
 from autocompress.search.run.student import STUDENT, StoredStudent, StudentRecord, read_student
+
+if TYPE_CHECKING:
+    from autocompress.data.sources import ImageSource
 
 CONFIG = "config.json"
 LOCK = ".lock"
@@ -71,7 +73,7 @@ class RunFolder:
     def config(self) -> RunConfig:
         """What config.json holds; RunError where it is not that of a search."""
         file, remedy = self.path / CONFIG, "restore it, or give another folder"
-        content = checkpoints.read_json(file, remedy)
+        content = atomic.read_json(file, remedy)
         with reading(file, "describes no run of autocompress search", remedy):
             return checked(RunConfig.from_dict(content))
 
@@ -136,13 +138,13 @@ class RunFolder:
         if not file.is_file():
             return {}
         with reading(file, "holds no latencies", "remove it, or measure them again"):
-            stored = checkpoints.read_json(file).items()
+            stored = atomic.read_json(file).items()
             return {runtime: checked(Latency.from_dict(measured)) for runtime, measured in stored}
 
     def write_latency(self, number: int, measured: Mapping[str, Latency]) -> None:
         """Write the file that `latency` reads."""
         content = {runtime: latency.to_dict() for runtime, latency in measured.items()}
-        checkpoints.write_json(self.trial(number) / LATENCY, content)
+        atomic.write_json(self.trial(number) / LATENCY, content)
 
     @property
     def times(self) -> list[SessionTimes]:
@@ -151,12 +153,12 @@ class RunFolder:
         if not file.is_file():
             return []
         with reading(file, "holds no times of sessions"):
-            return [checked(SessionTimes(**session)) for session in checkpoints.read_json(file)["sessions"]]
+            return [checked(SessionTimes(**session)) for session in atomic.read_json(file)["sessions"]]
 
     def write_times(self, times: SessionTimes) -> None:
         """Replace the times of one session; only one session of a run may call this at a time."""
         sessions = [*(other for other in self.times if other.session != times.session), times]
-        checkpoints.write_json(self.path / TIMES, {"sessions": [asdict(session) for session in sessions]})
+        atomic.write_json(self.path / TIMES, {"sessions": [asdict(session) for session in sessions]})
 
     def log(self, number: int) -> TrialLog:
         """The log of a trial."""
@@ -166,7 +168,7 @@ class RunFolder:
         """Raise RunError if the run's folder, or the folder of one of these trials, cannot be written."""
         for folder in (self.path, *map(self.trial, trials)):
             try:
-                with checkpoints.room_for(folder), tempfile.TemporaryFile(dir=folder):
+                with atomic.room_for(folder), tempfile.TemporaryFile(dir=folder):
                     pass
             except DiskFull:
                 raise
@@ -286,7 +288,7 @@ class RunFolder:
             config = replace(before, search=config.search, settings=config.settings, started_in=config.started_in)
             if config == before:
                 return
-        checkpoints.write_json(self.path / CONFIG, config.to_dict())
+        atomic.write_json(self.path / CONFIG, config.to_dict())
 
 
 def _is_number(folder: Path) -> bool:
@@ -324,7 +326,7 @@ class TrialLog:
 
     def write(self, text: str) -> None:
         """Append a line; it is flushed to the operating system at once."""
-        with checkpoints.room_for(self.path):
+        with atomic.room_for(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._append(text)
 

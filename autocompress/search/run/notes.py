@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from autocompress.evaluation.scores import TO_TEACHER, score_of
+from autocompress.evaluation.records import TO_TEACHER, score_of
 from autocompress.names import as_code, as_markdown
 from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.student import StudentRecord
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.units import format_count, format_duration, format_milliseconds
+from autocompress.units import decibels, format_count, format_duration, format_milliseconds, signed_decibels
 
 
 def finished_note(
@@ -21,7 +21,7 @@ def finished_note(
     """The note of a finished trial, of its record, the references, the path of its picture, and its student's file."""
     student, bicubic = record.to_attributes(), references.bicubic.to_dict()
     lines = [
-        f"**{record.config}**: **{record.metrics['psnr_y']:.2f} dB** PSNR-Y{_nearness(record.metrics)} at "
+        f"**{record.config}**: **{decibels(record.metrics['psnr_y'])} dB** PSNR-Y{_nearness(record.metrics)} at "
         f"{_cost(student)}, {record.flops_share:.1%} of the teacher's",
     ]
     if written is not None and written.provenance.refinements:
@@ -39,15 +39,15 @@ def finished_note(
 
 def _nearness(metrics: Mapping[str, float]) -> str:
     """How near a student is to its teacher, where that chooses."""
-    return f" (**{metrics[TO_TEACHER]:.2f} dB** to its teacher)" if TO_TEACHER in metrics else ""
+    return f" (**{decibels(metrics[TO_TEACHER])} dB** to its teacher)" if TO_TEACHER in metrics else ""
 
 
 def _refined(student: StudentRecord) -> str:
     """What refinement made of a student: the trial's own values stay those that the search judged it by."""
     before, after = score_of(student.judged), student.score
     return (
-        f"**Refined** by {student.refined_steps} steps: {before:.2f} dB before, **{after:.2f} dB** now "
-        f"({after - before:+.2f} dB), SSIM-Y {student.metrics['ssim_y']:.4f}. "
+        f"**Refined** by {student.refined_steps} steps: {decibels(before)} dB before, **{decibels(after)} dB** now "
+        f"({signed_decibels(after - before)} dB), SSIM-Y {student.metrics['ssim_y']:.4f}. "
         "The trial's values and the table are those before, by which the search judges it."
     )
 
@@ -66,11 +66,15 @@ def _cost(network: Mapping[str, Any]) -> str:
     return f"{flops} ({format_milliseconds(network[LATENCY_MS])} ms)" if LATENCY_MS in network else flops
 
 
+def _in_db(psnr: float) -> str:
+    return f"{decibels(psnr)} dB"
+
+
 def _table(columns: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
     """A table of scores and costs, with one column for each network."""
     rows: dict[str, tuple[str, Callable[[float], str]]] = {
-        "psnr_y": ("PSNR-Y", "{:.2f} dB".format),
-        TO_TEACHER: ("PSNR-Y to its teacher", "{:.2f} dB".format),
+        "psnr_y": ("PSNR-Y", _in_db),
+        TO_TEACHER: ("PSNR-Y to its teacher", _in_db),
         "ssim_y": ("SSIM-Y", "{:.4f}".format),
         "flops": ("FLOPs at 1280x720", format_count),
         "params": ("parameters", format_count),
@@ -90,7 +94,9 @@ def _training(record: TrialRecord) -> Iterable[str]:
     """The scores at rungs, and where the time went."""
     if record.at_step:
         at_step = record.at_step.items()
-        scores = (f"{psnr:.2f} dB {f'after {step} steps' if step else 'untrained'}" for step, psnr in sorted(at_step))
+        scores = (
+            f"{decibels(psnr)} dB {f'after {step} steps' if step else 'untrained'}" for step, psnr in sorted(at_step)
+        )
         yield f"Scores on the way: {', '.join(scores)}.  "
     if seconds := record.seconds:
         parts = ", ".join(f"{part} {format_duration(spent)}" for part, spent in seconds.items() if spent >= 1)
@@ -105,10 +111,10 @@ def study_attributes(run: RunFolder) -> dict[str, Any]:
     return {
         "budget": str(config.search.budget),
         "teacher": "; ".join(
-            f"{space.teacher.name}: {space.reference.psnr_y:.2f} dB, {_cost(space.reference.to_dict())}"
+            f"{space.teacher.name}: {decibels(space.reference.psnr_y)} dB, {_cost(space.reference.to_dict())}"
             for space in config.taught_spaces.values()
         ),
-        "bicubic": f"{config.references.bicubic.psnr_y:.2f} dB",
+        "bicubic": f"{decibels(config.references.bicubic.psnr_y)} dB",
         "images": f"{config.train.name} to train on, {config.valid.name} to choose by",
         "seed": config.search.seed,
     }
@@ -124,10 +130,10 @@ def study_note(run: RunFolder) -> str:
         f"Within {search.budget}. Every trial shrinks a teacher to a student, distills it, and scores it.",
         "",
         *(
-            f"- teacher {as_code(name)}: {teacher.psnr_y:.2f} dB at {_cost(teacher.to_dict())}"
+            f"- teacher {as_code(name)}: {decibels(teacher.psnr_y)} dB at {_cost(teacher.to_dict())}"
             for name, teacher in teachers.items()
         ),
-        f"- bicubic: {config.references.bicubic.psnr_y:.2f} dB",
+        f"- bicubic: {decibels(config.references.bicubic.psnr_y)} dB",
         *(f"- space `{name}`: {_ranges(space['parameters'])}" for name, space in search.spaces.items()),
         f"- {config.train} to train on, "
         f"{config.valid.images} of {config.valid.name} to choose by: all scores here are of these",

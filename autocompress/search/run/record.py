@@ -10,8 +10,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
-from autocompress.evaluation.scores import METRICS, TO_TEACHER
-from autocompress.networks import shape
+from autocompress.evaluation.records import METRIC_NAMES, TO_TEACHER
 
 AT_STEP = "psnr_y_at_step_"  # the attributes with a trial's scores at rungs begin so; the step follows
 QUEUED = "fixed_params"  # the system attribute in which Optuna keeps the parameters that a trial was queued with
@@ -56,14 +55,17 @@ class TrialRecord:
         return cls(
             **known,
             at_step=scores_at_rungs(trial),
-            metrics={name: stored[name] for name in (*METRICS, TO_TEACHER) if name in stored},
+            metrics={name: stored[name] for name in (*METRIC_NAMES, TO_TEACHER) if name in stored},
         )
 
     @classmethod
-    def of_candidate(cls, family: str, config: Mapping[str, Any], *, teacher_flops: int, **known: Any) -> TrialRecord:
-        """What is known of a trial before any training: `known` are `flops`, `params`, `seed`, and `latency_ms`."""
+    def of_candidate(cls, network: str, *, teacher_flops: int, **known: Any) -> TrialRecord:
+        """What is known of a trial before any training: `known` are `flops`, `params`, `seed`, and `latency_ms`.
+
+        `network` is in words, as `networks.shape` writes it.
+        """
         share = round(known["flops"] / teacher_flops, 4)
-        return cls(config=shape(family, config), flops_share=share, **known)
+        return cls(config=network, flops_share=share, **known)
 
     @property
     def cost(self) -> float:

@@ -100,8 +100,7 @@ def _at_its_end(student: StoredStudent, joint_space: JointSpace, seed: int, teac
     assert scores is not None
     own_seed = student.provenance.recipe["seed"]
     record = TrialRecord.of_candidate(
-        student.family,
-        student.config,
+        student.shape,
         flops=student.flops,
         params=student.params,
         latency_ms=student.latency_ms,

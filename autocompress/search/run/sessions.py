@@ -7,11 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from autocompress.errors import RunError
-from autocompress.search.run.storage import StudyStorage
+
+if TYPE_CHECKING:
+    from autocompress.search.run.storage import StudyStorage
 
 ASKING = ".asking.lock"
 REFINING = ".refining.lock"

@@ -22,8 +22,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from autocompress.errors import InvalidInput, RunError, StorageError
 from autocompress.names import printable
 from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.study_file import STUDY_NAME
 
-STUDY_NAME = "autocompress"  # of a run that does not record it, as those of the first versions
 REDIS = ("redis", "rediss", "unix")  # schemes
 DRIVER = "postgresql+psycopg"  # what `postgresql` means; SQLAlchemy before 2.1 takes it for psycopg2
 # Parameters of a URL's query that are no secrets. All others are taken for some: each driver has its own, also in
@@ -207,6 +207,8 @@ def _disconnect(storage: BaseStorage) -> None:
         storage.remove_session()
     if isinstance(storage, RDBStorage):
         storage.engine.dispose()
+    elif isinstance(storage, JournalStorage) and isinstance(storage._backend, JournalRedisBackend):
+        storage._backend._redis.close()  # else its socket is left to the garbage collector
 
 
 def _server(url: str) -> RDBStorage:

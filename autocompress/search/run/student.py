@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from autocompress.evaluation.scores import TO_TEACHER, Scores, score_of
-from autocompress.io import checkpoints
+from autocompress.evaluation.records import TO_TEACHER, Scores, score_of
+from autocompress.io import atomic
 from autocompress.io.typed import checked, reading
+from autocompress.search.run.config import shape_of
 
 STUDENT = "student.json"  # is written last: a student is whole when it is there
 WEIGHTS = "student.safetensors"
@@ -96,6 +97,7 @@ class StudentRecord:
     `psnr_y_by_image` is its PSNR-Y in dB on each of these; None in files of the first versions.
     `psnr_y_to_teacher_by_image` is that to the teacher's images, where these choose. `weights` are the digests of the
     files of weights that it may belong to: one, or two while a refinement replaces them; none in older files.
+    `network` is the student in a few words, as `networks.shape` has them; None in older files.
     """
 
     family: str
@@ -109,6 +111,7 @@ class StudentRecord:
     psnr_y_by_image: Mapping[str, float] | None = None
     psnr_y_to_teacher_by_image: Mapping[str, float] | None = None
     weights: tuple[str, ...] = ()
+    network: str | None = None
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> StudentRecord:
@@ -125,12 +128,14 @@ class StudentRecord:
             psnr_y_by_image=content.get("psnr_y_by_image"),
             psnr_y_to_teacher_by_image=content.get("psnr_y_to_teacher_by_image"),
             weights=tuple(content.get("weights", ())),
+            network=content.get("network"),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON types."""
         by_image = {name: getattr(self, name) for name in ("psnr_y_by_image", "psnr_y_to_teacher_by_image")}
         return {
+            **({} if self.network is None else {"network": self.network}),
             "family": self.family,
             "config": dict(self.config),
             "scale": self.scale,
@@ -142,6 +147,11 @@ class StudentRecord:
             **({"weights": list(self.weights)} if self.weights else {}),
             "provenance": self.provenance.to_dict(),
         }
+
+    @property
+    def shape(self) -> str:
+        """The student in a few words; where they are not written down, torch is imported to find them."""
+        return self.network or shape_of(self.family, self.config)
 
     @property
     def cost(self) -> float:
@@ -202,7 +212,7 @@ class StoredStudent(StudentRecord):
 
 def write_student(folder: Path, student: StudentRecord) -> None:
     """Write student.json into the folder of its trial; its weights must be there already."""
-    checkpoints.write_json(folder / STUDENT, student.to_dict())
+    atomic.write_json(folder / STUDENT, student.to_dict())
 
 
 def read_student(folder: Path) -> StoredStudent | None:
@@ -211,6 +221,6 @@ def read_student(folder: Path) -> StoredStudent | None:
     if not file.is_file():
         return None
     with reading(file, "describes no student"):
-        record = checked(StudentRecord.from_dict(checkpoints.read_json(file)))
+        record = checked(StudentRecord.from_dict(atomic.read_json(file)))
         _ = record.judged["psnr_y"], record.metrics["psnr_y"]
     return StoredStudent(**vars(record), trial=int(folder.name), file=folder / WEIGHTS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from autocompress.evaluation.scores import score_of
+from autocompress.evaluation.records import score_of
 from autocompress.search.pareto import Point, ReferencePoint, front, hypervolume
 from autocompress.search.run.student import StoredStudent
 

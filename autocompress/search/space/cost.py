@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import functools
-from typing import Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
 
 from autocompress.compute.runtimes import RUNTIMES
-from autocompress.networks.base import Config, Family
+from autocompress.search.space.budget import Budget
+
+if TYPE_CHECKING:
+    from autocompress.networks.base import Config, Family
 
 LATENCY_MS = RUNTIMES["pytorch"].column  # of a student.json and a trial's user attributes, where latency is what counts
+
+
+def allows(limit: Budget, costs: Mapping[str, Any]) -> bool:
+    """Whether a student's row, or its trial's attributes, are within a budget."""
+    return limit.allows(costs["flops"], costs["params"], costs.get(LATENCY_MS))
 
 
 class Costs(Protocol):

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from autocompress.errors import SpaceError
-from autocompress.evaluation.latency import Machine, timed
-from autocompress.io import checkpoints
+from autocompress.evaluation.latency import timed
+from autocompress.evaluation.records import Machine
+from autocompress.io import atomic
 from autocompress.io.typed import reading
 from autocompress.networks import find_family
 from autocompress.networks.base import Config, Family
@@ -172,12 +173,12 @@ class Latencies(Costs):
                 {"family": family, "config": config.to_dict(), LATENCY_MS: ms}
                 for (family, config), ms in self._measured.items()
             ]
-            checkpoints.write_json(self._file, {"machine": asdict(self.machine), "networks": networks})
+            atomic.write_json(self._file, {"machine": asdict(self.machine), "networks": networks})
 
 
 def _read(file: Path) -> dict[NetworkKey, float]:
     with reading(file, "not readable as latencies"):
-        content = checkpoints.read_json(file)
+        content = atomic.read_json(file)
         return {_network_key(stored): parse_number(str(stored[LATENCY_MS])) for stored in content["networks"]}
 
 

@@ -9,16 +9,15 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from autocompress.distill.recipe import VARIABLE, Recipe
 from autocompress.errors import ConfigError, InvalidInput, SpaceError, cut, shown
-from autocompress.io import package_files
 from autocompress.io.yaml_text import parse_yaml
-from autocompress.networks import FAMILIES, find_family
+from autocompress.networks import find_family
 from autocompress.networks.base import Config, Family
-from autocompress.search.space.parameter import Parameter, Value, capped, parse_parameter
+from autocompress.search.space.declared import DeclaredSpace, read_space
+from autocompress.search.space.parameter import Parameter, Value, capped
 
 Values = Mapping[str, Value]
 
@@ -122,25 +121,6 @@ class SearchSpace:
         }
 
 
-def shipped_spaces() -> dict[str, Path]:
-    """The spaces that come with the package, by name."""
-    return package_files.spaces()
-
-
-def read_space(name_or_file: str) -> tuple[Path, str]:
-    """File and text of a shipped space by its name, or of the given file; SpaceError where there is no such text."""
-    shipped = shipped_spaces()
-    path = shipped.get(name_or_file, Path(name_or_file))
-    if not path.is_file():
-        raise SpaceError(
-            f"{name_or_file}: no such file, and no shipped search space of that name; shipped: {', '.join(shipped)}"
-        )
-    try:
-        return path, path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SpaceError(f"{path}: not readable as YAML: {error}") from error
-
-
 def load_space(name_or_file: str) -> SearchSpace:
     """A shipped space by its name, or one from a YAML file; SpaceError names the file, the key and the rule."""
     path, text = read_space(name_or_file)
@@ -152,27 +132,17 @@ def load_space(name_or_file: str) -> SearchSpace:
 
 def parse_space(name: str, content: object) -> SearchSpace:
     """The space that YAML with this content stands for; SpaceError names the key and the rule."""
-    if not isinstance(content, dict):
-        raise SpaceError("must be a mapping with `family` and `parameters`")
-    for key in content:
-        if key not in ("family", "parameters", "defaults"):
-            raise SpaceError(f"{cut(key)} is not known; known here: family, parameters, defaults")
-    if "family" not in content:
-        raise SpaceError(f"family is missing; known: {', '.join(FAMILIES)}")
-    family = find_family(cut(str(content["family"])))
-    specs = content.get("parameters")
-    if not isinstance(specs, dict) or not specs:
-        raise SpaceError("parameters is missing or empty, but must name what may vary")
-    _check_names(family, specs)
-    parameters = tuple(parse_parameter(key, spec) for key, spec in specs.items())
+    declared = DeclaredSpace.of(name, content)
+    family = find_family(declared.family)
+    _check_names(family, declared.specs)
+    parameters = declared.parameters
     for parameter in parameters:
         _check_values(family, parameter)
     networks = math.prod(len(parameter.values) for parameter in parameters if parameter.name not in VARIABLE)
     if networks > MOST_NETWORKS:
         raise SpaceError(f"{networks} networks, but at most {MOST_NETWORKS} can be looked through; widen some steps")
-    defaults = content.get("defaults") or {}
-    _check_defaults(defaults, parameters)
-    return SearchSpace(name, family, parameters, defaults)
+    _check_defaults(declared.defaults, parameters)
+    return SearchSpace(name, family, parameters, declared.defaults)
 
 
 def _check_names(family: Family, specs: Mapping[str, object]) -> None:

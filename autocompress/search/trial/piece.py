@@ -12,8 +12,9 @@ import safetensors.torch
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
 from autocompress.errors import DiskFull
-from autocompress.evaluation.scores import Image, network_upscaler, score_of
-from autocompress.io import checkpoints
+from autocompress.evaluation.records import score_of
+from autocompress.evaluation.scores import Image, network_upscaler
+from autocompress.io import atomic, checkpoints
 from autocompress.prune import from_scratch
 from autocompress.search.run.student import WEIGHTS, Piece, write_student
 from autocompress.search.settings import MAX_SEED
@@ -141,7 +142,7 @@ class _Piece(Attempt):
                 # until the record is replaced, too, either file may be there
                 before = (*(before or (checkpoints.digest_of(job.weights),)), checkpoints.digest_of(weights))
                 write_student(job.folder, replace(job.student, weights=before))
-                checkpoints.write_bytes(job.folder / WEIGHTS, weights)
+                atomic.write_bytes(job.folder / WEIGHTS, weights)
                 for image, sr in upscaled.items():
                     crops.keep(image, sr, job.folder)
             assert training.recipe.learning_rate is not None

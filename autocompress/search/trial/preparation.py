@@ -13,21 +13,21 @@ import torch
 from torch import Tensor
 
 from autocompress import prune
-from autocompress.compute import precision as precisions
+from autocompress.compute import probing
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.sources import ImagePair
 from autocompress.distill.targets import teacher_targets
+from autocompress.evaluation.records import TO_TEACHER
 from autocompress.evaluation.scores import (
     MOST_TO_TEACHER,
-    TO_TEACHER,
     Upscaler,
     bicubic_upscaler,
     check_finite,
     evaluate,
     network_upscaler,
 )
-from autocompress.io import cache, checkpoints
+from autocompress.io import atomic, cache
 from autocompress.networks.base import SRNetwork
 from autocompress.search.run.crops import Pieces, make_crops
 from autocompress.search.settings import Score
@@ -124,7 +124,7 @@ class _Scorer:
             scores = evaluate(upscale, self.pairs, self.scale, most=self.most)
             check_finite(scores)
             by_tiles = {} if self.estimate is None else {BY_TILES: min(self.estimate.psnr_y(upscale), self.most)}
-            checkpoints.write_json(folder / "scores.json", scores.mean | by_tiles)
+            atomic.write_json(folder / "scores.json", scores.mean | by_tiles)
 
         about = f"PSNR and SSIM on {len(self.pairs)} images"
         folder = cache.entry("scores", f"{name}-{self.key}-{SCORES_FORMAT}", build, about=about)
@@ -159,7 +159,7 @@ def _pairs(bank: PixelBank) -> list[ImagePair]:
 
 def _use_precision(precision: Precision | None, stages: _Stages) -> Precision:
     with stages("choosing the arithmetic"):
-        precision = precision or precisions.choose()
+        precision = precision or probing.choose()
         torch.set_num_threads(precision.threads)
         return precision
 

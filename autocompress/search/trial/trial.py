@@ -12,9 +12,10 @@ import torch
 import autocompress
 from autocompress.distill.training import Training
 from autocompress.errors import DiskFull
-from autocompress.evaluation.scores import TO_TEACHER, Scores, network_upscaler
-from autocompress.io import checkpoints
-from autocompress.networks import describe
+from autocompress.evaluation.records import TO_TEACHER, Scores
+from autocompress.evaluation.scores import network_upscaler
+from autocompress.io import atomic, checkpoints
+from autocompress.networks import describe, shape
 from autocompress.networks.base import SRNetwork
 from autocompress.prune import from_scratch
 from autocompress.search.run.student import WEIGHTS, Provenance, StudentRecord, write_student
@@ -119,7 +120,7 @@ class _Trial(Attempt):
             )
         with self.timed("writing"):
             weights = checkpoints.as_safetensors(student.state_dict())
-            checkpoints.write_bytes(folder / WEIGHTS, weights)
+            atomic.write_bytes(folder / WEIGHTS, weights)
             record = self._describe(student, scores)
             write_student(folder, replace(record, weights=(checkpoints.digest_of(weights),)))
         return scores.mean
@@ -147,6 +148,7 @@ class _Trial(Attempt):
         )
         return StudentRecord(
             **describe(student),
+            network=shape(student.family, student.config.to_dict()),
             metrics=scores.mean,
             provenance=provenance,
             latency_ms=candidate.latency,

@@ -6,10 +6,9 @@ from helpers.edsr_networks import FAMILY, configs
 from helpers.network_files import fvcore_total
 from hypothesis import given, settings
 
-from autocompress.cli.tables import shape
 from autocompress.compute import flops
 from autocompress.errors import ConfigError
-from autocompress.networks import FAMILIES, find_family
+from autocompress.networks import FAMILIES, find_family, shape
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.networks.teachers import load_teacher
 from autocompress.networks.weights import digest

@@ -14,10 +14,11 @@ import autocompress
 from autocompress import api
 from autocompress.errors import InvalidInput
 from autocompress.io import package_files
-from autocompress.networks import describe
+from autocompress.networks import describe, official_class
 from autocompress.networks.downloadable import downloadable
 from autocompress.networks.models import Shipped, find_model, shipped_models
 from autocompress.networks.teachers import default_teacher, shipped
+from autocompress.units import decibels, parse_count
 
 NAMES = list(package_files.models())
 SETS = ("Set5", "Set14", "McMaster (10 images)", "scikit-image (4 images)")
@@ -63,6 +64,27 @@ def test_the_scores_are_those_of_evaluate() -> None:
     assert scores.mean["ssim_y"] == pytest.approx(recorded["ssim_y"], abs=0.0002)
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+def test_the_tables_of_the_pages_are_right(page: str) -> None:
+    cells = [row.split(" | ") for row in re.sub(r"[*]{2}|^\| ", "", (ROOT / page).read_text(), flags=re.M).splitlines()]
+    rows = {row[0].partition(" ")[0]: row[1:5] for row in cells if row[0].partition(" ")[0] in NAMES}
+    assert len(rows) >= len(NAMES)
+    for name, row in rows.items():
+        about = find_model(name).about
+        scores = [decibels(about["metrics"][data]["psnr_y"]) for data in SETS[:3]]
+        assert [about["flops"], *scores] == [
+            pytest.approx(parse_count(row[0]), rel=0.005),
+            *row[1:3],
+            row[3].rstrip(" |"),
+        ]
+
+
+def test_scores_are_stored_so_that_two_digits_of_them_are_right() -> None:
+    """A score that was rounded to three digits, of which the last is 5, may be rounded wrongly to two."""
+    stored = {name: scores["psnr_y"] for name in shipped() for scores in shipped()[name].about["metrics"].values()}
+    assert [name for name, psnr in stored.items() if re.fullmatch(r"\d+\.\d\d5", str(psnr))] == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_scores_on_set5(shared: Path, name: str) -> None:
@@ -75,6 +97,8 @@ def test_where_they_load() -> None:
     assert models["edsr-x2-3g"].official_code is None
     assert models["edsrmini-x2"].official_code == "basicsr.archs.edsr_arch.EDSR"
     assert models["swinirmini-x2"].official_code == "models.network_swinir.SwinIR"
+    for model in models.values():
+        assert model.official_code == official_class(model.about["family"], model.about["config"])
 
 
 def test_they_are_no_default_teachers() -> None:

@@ -11,8 +11,9 @@ from helpers.small_search import FinishedSearch
 from autocompress.evaluation.intervals import paired
 from autocompress.report import ReportData, write_report
 from autocompress.search import RunFolder
-from autocompress.search.results.front import as_good, note_of_pick, pareto, pick, write_pareto
+from autocompress.search.results.front import pareto, rows, write_pareto
 from autocompress.search.results.intervals import TYPICAL_SPREAD, Intervals
+from autocompress.search.results.rows import as_good, front_rows, note_of_pick, pick
 
 
 def intervals_of(run: RunFolder) -> Intervals:
@@ -22,7 +23,7 @@ def intervals_of(run: RunFolder) -> Intervals:
 @pytest.fixture
 def noisy(copied: RunFolder) -> RunFolder:
     """A run whose students differ less than their scores vary over four images."""
-    best = pick(pareto(copied))["psnr_y"]
+    best = pick(front_rows(copied))["psnr_y"]
     give_scores(copied, lambda psnr: on_four(psnr, noise=20.0 * (psnr < best)))
     return copied
 
@@ -44,7 +45,7 @@ def test_a_student_keeps_its_score_on_each_image(finished: FinishedSearch) -> No
 
 def test_the_differences_are_those_to_the_pick(noisy: RunFolder) -> None:
     table = pareto(noisy)
-    best = pick(table)
+    best = pick(rows(table))
     scores = {student.trial: student.psnr_y_by_image for student in noisy.students()}
     assert len(table) > 1
     for _, row in table.iterrows():
@@ -60,9 +61,9 @@ def test_the_differences_are_those_to_the_pick(noisy: RunFolder) -> None:
 
 def test_the_pick_says_which_cheaper_students_are_as_good(noisy: RunFolder) -> None:
     table = pareto(noisy)
-    equals = as_good(table)
+    equals = as_good(rows(table))
     assert [row["trial"] for row in equals] == table["trial"].tolist()[:-1]
-    said = note_of_pick(table) or ""
+    said = note_of_pick(rows(table)) or ""
     assert said.startswith(f"trial {equals[0]['trial']} (edsr num_feat=")
     assert f"cannot be told apart from it: {equals[0]['to_pick']:+.2f} ± {equals[0]['plus_minus']:.2f} dB" in said
     assert ("; nor can" in said) == (len(equals) > 1)
@@ -72,7 +73,7 @@ def test_a_pick_that_is_clearly_better_says_nothing(clear: RunFolder) -> None:
     table = pareto(clear)
     seeds_only = table["plus_minus"].dropna().iloc[0]
     told_apart = table["to_pick"].abs() > seeds_only
-    assert [row["trial"] for row in as_good(table)] == table["trial"][~told_apart].tolist()[:-1]
+    assert [row["trial"] for row in as_good(rows(table))] == table["trial"][~told_apart].tolist()[:-1]
     assert 2 * TYPICAL_SPREAD.sd < seeds_only < 4 * TYPICAL_SPREAD.sd
 
 
@@ -102,7 +103,7 @@ def test_the_table_shows_them(noisy: RunFolder, call: Call) -> None:
 def test_one_image_gives_none_and_that_is_said(finished: FinishedSearch, call: Call) -> None:
     table = pareto(finished[0])
     assert table["plus_minus"].isna().all()
-    assert as_good(table) == []
+    assert as_good(rows(table)) == []
     assert "No ±: the choice rests on one validation image" in call("pareto", finished[0].path).out
     assert json.loads(call("pareto", finished[0].path, "--json").out)["students"][0]["plus_minus"] is None
 
@@ -135,5 +136,5 @@ def test_students_of_older_versions_beside_new_ones(noisy: RunFolder) -> None:
     file.write_text(json.dumps(content))
     table = pareto(noisy)
     assert table["plus_minus"].isna().tolist() == [True, *[False] * (len(table) - 2), True]
-    assert first not in [row["trial"] for row in as_good(table)]
+    assert first not in [row["trial"] for row in as_good(rows(table))]
     assert "± is the 95% interval" in intervals_of(noisy).note

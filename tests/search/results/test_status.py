@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from autocompress.cli import app
 from autocompress.errors import RunError
 from autocompress.search import RunFolder, SearchCallback, Settings
-from autocompress.search.results.front import pareto, pick
+from autocompress.search.results.rows import front_rows, pick
 from autocompress.search.results.status import status
 from autocompress.search.space.search_space import Candidate
 
@@ -108,11 +108,11 @@ def test_the_best_is_the_pick_within_a_lower_budget(small: Make) -> None:
     fake_trials.run(small(), FakeSetup(), here=True)
     run = RunFolder(small().folder)
     before = status(run)["best"]["trial"]
-    assert before == pick(pareto(run))["trial"]
+    assert before == pick(front_rows(run))["trial"]
     largest = max(student.flops for student in run.students())
     lower = {"budget_flops": largest - 1, "extend": True}
     fake_trials.run(small(**lower), FakeSetup(), here=True)
-    assert status(run)["best"]["trial"] == pick(pareto(run))["trial"] != before
+    assert status(run)["best"]["trial"] == pick(front_rows(run))["trial"] != before
     config = run.config.to_dict()
     config["search"]["budget"] = {"flops": None, "params": 1}
     (run.path / "config.json").write_text(json.dumps(config))

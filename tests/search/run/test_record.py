@@ -91,8 +91,7 @@ def test_a_record_is_added_to_what_is_stored() -> None:
 
 
 def test_what_is_known_before_training() -> None:
-    config = {"scale": 2, "num_feat": 8, "num_block": 1}
-    record = TrialRecord.of_candidate("edsr", config, teacher_flops=3000, flops=1000, params=5, seed=2)
+    record = TrialRecord.of_candidate("edsr num_feat=8 num_block=1", teacher_flops=3000, flops=1000, params=5, seed=2)
     assert record == TrialRecord(config="edsr num_feat=8 num_block=1", flops=1000, params=5, flops_share=0.3333, seed=2)
 
 

@@ -1,4 +1,4 @@
-"""Studies in other storages: files, PostgreSQL and Redis, servers that die, and what is refused."""
+"""Studies in other storages: files, PostgreSQL, MariaDB and Redis, servers that die, and what is refused."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ import pytest
 from helpers import fake_trials
 from helpers.fake_trials import FakeSetup
 from helpers.programs import check_whole, finish, start, trials_in
-from helpers.servers import Server, postgresql, redis
+from helpers.servers import Server, mariadb, postgresql, redis
 
 from autocompress.errors import InvalidInput, RunError
 from autocompress.report import ReportData
@@ -21,13 +21,13 @@ from autocompress.search import RunFolder, Settings
 from autocompress.search.results.status import status
 from autocompress.search.run.storage import StudyStorage, masked
 
-__all__ = ["postgresql", "redis"]  # fixtures
+__all__ = ["mariadb", "postgresql", "redis"]  # fixtures
 
 Make = Callable[..., Settings]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["postgresql", "redis"])
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb", "redis"])
 def test_a_search_on_a_server_that_is_killed_goes_on(small: Make, kind: str, request: pytest.FixtureRequest) -> None:
     """The study is on a server; no password is written; the server dies in the middle and comes back."""
     server: Server = request.getfixturevalue(kind)

@@ -51,6 +51,8 @@ def test_the_first_points_have_the_papers_students_and_all_spaces() -> None:
     assert EDSRConfig(2, 16, 8) in configs
     assert SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6)) in configs
     assert len({id(both[str(point[SPACE_PARAM])]) for point in points}) == 2
+    costs = [both.candidate(point, Recipe()).flops for point in points]
+    assert costs == sorted(costs)
     cheap = first_points(FeasibleSet(both, Budget(8 * 10**9)), 8)  # below both of the paper's
     assert EDSRConfig(2, 16, 8) not in [both.candidate(point, Recipe()).config for point in cheap]
 

@@ -13,8 +13,9 @@ from autocompress.io import package_files
 from autocompress.networks import FAMILIES
 from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.search.space.budget import Budget
+from autocompress.search.space.declared import shipped_spaces
 from autocompress.search.space.parameter import parse_parameter
-from autocompress.search.space.search_space import load_space, shipped_spaces
+from autocompress.search.space.search_space import load_space
 
 
 def test_a_good_file(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ import ray
 from typing_extensions import override
 
 from autocompress.errors import AutocompressError
-from autocompress.io import checkpoints
+from autocompress.io import atomic
 from autocompress.search.backends.base import Backend, WorkerSetup
 from autocompress.search.backends.ray.cluster import Slots
 from autocompress.search.backends.ray.worker import PROGRESS, Answer, Worker
@@ -244,7 +244,7 @@ def _is_there(answer: Any) -> bool:
 def _accepted(answer: Answer) -> Message:
     """Its message, once its files are written: student.json last, when all of a student is there."""
     for path, content in sorted(answer.files.items(), key=lambda item: item[0].name == "student.json"):
-        checkpoints.write_bytes(path, content)
+        atomic.write_bytes(path, content)
     return answer.message
 
 

@@ -1,0 +1,66 @@
+"""Whether what a user names can be written, found out before any work is done; this module does not import torch."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from autocompress.errors import InvalidInput, cut
+
+LONGEST = 255  # bytes of a name, where the system does not say
+
+
+def check_file(path: Path, option: str) -> None:
+    """Raise InvalidInput unless a file can be written at `path`, which `option` names; nothing is left there.
+
+    It may be there already, and its folders need not be: they are made when it is written.
+    """
+    try:
+        if _is_there(path) and not path.is_file():
+            _fail(errno.EISDIR if path.is_dir() else errno.EINVAL)  # a pipe or a device would be replaced
+        if not path.name:
+            _fail(errno.EISDIR)
+        _try(path.parent)
+    except OSError as error:
+        raise _refused(path, error, "file", option) from None
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Raise InvalidInput unless files can be written into a folder `path`, which `option` names; it need not exist."""
+    try:
+        if _is_there(path) and not path.is_dir():
+            _fail(errno.ENOTDIR)
+        _try(path)
+    except OSError as error:
+        raise _refused(path, error, "folder", option) from None
+
+
+def _is_there(path: Path) -> bool:
+    """OSError where there is a file in the place of one of its folders, or a name is longer than the system takes."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        above = next(folder for folder in path.absolute().parents if folder.exists())
+        longest = os.pathconf(above, "PC_NAME_MAX") if hasattr(os, "pathconf") else LONGEST
+        if any(len(os.fsencode(name)) > longest for name in path.parts):  # below what is not there, it does not say
+            _fail(errno.ENAMETOOLONG)
+        return False
+    return True
+
+
+def _try(folder: Path) -> None:
+    """Make a file in it, or in the nearest one above it that is there, and remove it again."""
+    there = next(above for above in (folder.absolute(), *folder.absolute().parents) if above.exists())
+    with tempfile.TemporaryFile(dir=there):
+        pass
+
+
+def _fail(number: int) -> None:
+    raise OSError(number, os.strerror(number))
+
+
+def _refused(path: Path, error: OSError, what: str, option: str) -> InvalidInput:
+    shorter = "a shorter name" if error.errno == errno.ENAMETOOLONG else f"another {what}"
+    return InvalidInput(f"{cut(str(path))}: cannot be written to ({error.strerror}); give {shorter} with {option}")

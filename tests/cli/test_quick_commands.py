@@ -1,0 +1,61 @@
+"""Commands that only read and list answer at once: they import none of the libraries that take long to import."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.command_line import Call
+from helpers.small_search import FinishedSearch
+
+from autocompress import api
+from autocompress.search import RunFolder
+
+HEAVY = {"torch", "ray", "pandas", "plotly", "sqlalchemy", "alembic", "sklearn", "skimage", "fvcore"}
+CODE = """
+import sys
+from autocompress.cli import main
+for words in COMMANDS:
+    sys.argv = ["autocompress", *words]
+    try:
+        main()
+    except SystemExit as end:
+        print(words[0], end.code, sorted(HEAVY & set(sys.modules)), file=sys.stderr)
+"""
+LISTS = [["models", "list"], ["models", "show", "edsr-x2-3g"], ["spaces", "list"], ["cache", "list"]]
+
+
+@pytest.mark.parametrize("of_run", [True, False])
+def test_they_import_little(finished: FinishedSearch, of_run: bool) -> None:
+    run = str(finished[0].path)
+    commands = [["pareto", run], ["pareto", run, "--json"], ["status", run], ["status", run, "--json"]]
+    commands = commands if of_run else LISTS
+    code = CODE.replace("COMMANDS", repr(commands)).replace("HEAVY", repr(HEAVY))
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stderr.splitlines() == [f"{words[0]} 0 []" for words in commands]
+    assert ended.stdout
+
+
+def test_a_run_of_an_older_version_looks_the_same(copied: RunFolder, call: Call) -> None:
+    shown = [call("pareto", str(copied.path), *options).out for options in ((), ("--json",))]
+    assert "student" in shown[0]
+    for file in [copied.path / "config.json", *copied.path.glob("trials/*/student.json")]:
+        content = json.loads(file.read_text())
+        del content.get("teacher", content)["network"]
+        file.write_text(json.dumps(content))
+    assert [call("pareto", str(copied.path), *options).out for options in ((), ("--json",))] == shown
+
+
+def test_spaces_are_listed_as_they_are_read(call: Call) -> None:
+    listed = call("spaces", "list").out
+    for space in api.spaces():
+        line = next(line for line in listed.splitlines() if f" {space.name} " in line)
+        assert space.family.name in line
+        assert ", ".join(parameter.name for parameter in space.parameters) in line
+
+
+def test_nothing_of_what_is_shared_is_lost_on_the_way(finished: FinishedSearch, call: Call, tmp_path: Path) -> None:
+    told = json.loads(call("pareto", str(finished[0].path), "--json").out)
+    assert told == json.loads((finished[0].path / "pareto.json").read_text())
+    assert told["students"][0]["network"].startswith("edsr num_feat=")
