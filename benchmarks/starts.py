@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 
 from laboratory import Laboratory, parser
 
@@ -25,6 +26,7 @@ from autocompress.networks.base import Config, Shrinker, SRNetwork
 from autocompress.shrink.engine import Projection
 from autocompress.shrink.graph import Graph
 from autocompress.shrink.observation import Teacher, observe
+from autocompress.shrink.parts import repeated_parts
 
 STUDENTS = {
     "edsr-8x4": ("edsr", {"num_feat": 8, "num_block": 4}),
@@ -44,6 +46,12 @@ CASES = {  # name: start, share of the teacher in the loss
 }
 
 
+CAN_GO: dict[str, Callable[[str], bool]] = {  # the repeated parts of which students have fewer
+    "edsr": lambda prefix: prefix == "body.",
+    "swinir": lambda prefix: prefix == "layers." or prefix.endswith("residual_group.blocks."),
+}
+
+
 class StartsLaboratory(Laboratory):
     """Also with students by the engine, of families that have a projection of their own."""
 
@@ -53,7 +61,8 @@ class StartsLaboratory(Laboratory):
         patches = prune.sample_patches(self.on_device, seed, self.used)
         found = find_family(family)
         captured = Teacher(Graph.capture(found.shrinkable(self.teacher(family)), patches[:1]))
-        project = Projection(captured, patches, observe(captured, patches, seed))
+        varying = {parts.prefix for parts in repeated_parts(captured.graph.shapes) if CAN_GO[family](parts.prefix)}
+        project = Projection(captured, patches, observe(captured, patches, seed, varying))
 
         def student(config: Config) -> SRNetwork:
             network = found.build(config).to(self.used.device).eval()
