@@ -1,12 +1,13 @@
 """Fronts of different networks by the same search, the joint search of several, and published small networks beside.
 
     python benchmarks/networks.py --weights DIR --train DIR --valid DIR --set5 DIR --runs DIR [--picture FILE.png]
-        [--trials 8] [--steps 200] [--budget 60G] [--only EDSR RLFN ...]
+        [--trials 8] [--steps 200] [--seeds 1] [--budget 60G] [--only EDSR RLFN ...]
 
-Each search has the same budget, trials, steps and seed, and chooses on the images of --valid; the front's students are
-scored on Set5 then, which is what is drawn. Weights are as for own_networks.py. In the joint search, which has twice
-the trials, SMFANet+ comes with its code, RLFN and IMDN as exported programs, EDSR by its name. Runs stay in --runs:
-what is there is not searched again. The points of published networks are those that the package knows.
+Each search has the same budget, trials, steps and seeds, and chooses on the images of --valid; the front's students are
+scored on Set5 then, which is what is drawn: the fronts of further seeds as thin lines. Weights are as for
+own_networks.py. In the joint search, which has twice the trials, SMFANet+ comes with its code, RLFN and IMDN as
+exported programs, EDSR by its name. Runs stay in --runs: one that has ended there is not searched again, whatever its
+options were. The points of published networks are those that the package knows.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from typing import Any
 import plotly.graph_objects as go
 import torch
 
-from autocompress.api import evaluate, search
+from autocompress.api import Result, evaluate, open_run, search
 from autocompress.networks import load
 from autocompress.networks.descriptions import shape
 from autocompress.networks.downloadable import downloadable
+from autocompress.networks.loading import know_code, know_program
 from autocompress.report.figures import AXES
 from autocompress.report.front import draw_downloadable, lay_out_front
 from autocompress.units import format_count
@@ -34,7 +36,7 @@ OWN: dict[str, tuple[str, str, list[str]]] = {  # weights, callable, arguments
     "IMDN": ("IMDN_x2.pth", "IMDN", ["upscale=2"]),
     "SMFANet+": ("SMFANet_plus_DIV2K_100w_x2SR.pth", "SMFANet", ["dim=48", "n_blocks=12", "upscaling_factor=2"]),
 }
-JOINT = "joint"
+JOINT, PROGRAMS = "joint", ("RLFN", "IMDN")
 NETWORKS = ("RLFN", "EDSR", "SMFANet+", JOINT, "IMDN", "SwinIR")
 COLOURS = {
     "EDSR": "#8b97a6", "SwinIR": "#7a3fd1", "RLFN": "#1a56c4", "IMDN": "#b9480c", "SMFANet+": "#c2185b",
@@ -50,38 +52,28 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--budget", default="60G")
     parser.add_argument("--only", nargs="+", choices=NETWORKS, default=NETWORKS)
     options = parser.parse_args()
-    fronts: dict[str, list[dict[str, Any]]] = {}
-    for name in options.only:
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        fronts[name] = front(name, options)
-    print("| search | students | FLOPs | valid | Set5 |\n|---|---|---|---|---|")
-    for name, rows in fronts.items():
+    fronts: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for seed in range(options.seeds):
+        for name in options.only:
+            print(f"{name}, seed {seed} ...", file=sys.stderr, flush=True)
+            fronts[name, seed] = front(name, seed, options)
+    print("| search | seed | students | FLOPs | valid | Set5 |\n|---|---|---|---|---|---|")
+    for (name, seed), rows in fronts.items():
         for row in rows:
-            print(
-                f"| {name} | {row['student']} | {format_count(row['flops'])} | {row['valid']:.2f} | {row['Set5']:.2f} |"
-            )
+            scores = f"{row['valid']:.2f} | {row['Set5']:.2f}"
+            print(f"| {name} | {seed} | {row['student']} | {format_count(row['flops'])} | {scores} |")
     if options.picture is not None:
         options.picture.write_bytes(picture(fronts, f"Students under {options.budget} FLOPs, x2"))
 
 
-def front(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+def front(name: str, seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """The students of a search's front, by FLOPs, with their scores."""
-    trials = options.trials * (2 if name == JOINT else 1)
-    result = search(
-        **teachers(name, options),
-        budget_flops=options.budget,
-        train=options.train,
-        val=options.valid,
-        trials=trials,
-        steps=options.steps,
-        out=options.runs / name,
-        progress=False,
-    )
     rows = []
-    for student in result.front.to_dict("records"):
+    for student in searched(name, seed, options).front.to_dict("records"):
         scores = evaluate(load(student["file"]), data=[options.set5]).scores
         rows.append(
             {
@@ -94,10 +86,34 @@ def front(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+def searched(name: str, seed: int, options: argparse.Namespace) -> Result:
+    """What the search comes to, or came to before."""
+    out = options.runs / (name if seed == 0 else f"{name}-seed{seed}")
+    given = teachers(name, options)
+    if (out / "report.html").exists():  # written at its end
+        if "code" in given:
+            know_code(given["code"], given["set"])
+        if name == JOINT:
+            for own in PROGRAMS:
+                know_program(exported(own, options))
+        return open_run(out)
+    return search(
+        **given,
+        budget_flops=options.budget,
+        train=options.train,
+        val=options.valid,
+        trials=options.trials * (2 if name == JOINT else 1),
+        steps=options.steps,
+        seed=seed,
+        out=out,
+        progress=False,
+    )
+
+
 def teachers(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """What says to `search` whose students are searched."""
     if name == JOINT:
-        programs = [str(exported(own, options)) for own in ("RLFN", "IMDN")]
+        programs = [str(exported(own, options)) for own in PROGRAMS]
         by_code = of_own_code("SMFANet+", options)
         return by_code | {"teacher": [by_code["teacher"], *programs, "edsr-baseline-x2"]}
     if name in OWN:
@@ -124,17 +140,19 @@ def exported(name: str, options: argparse.Namespace) -> Path:
     return file
 
 
-def picture(fronts: Mapping[str, list[dict[str, Any]]], title: str) -> bytes:
+def picture(fronts: Mapping[tuple[str, int], list[dict[str, Any]]], title: str) -> bytes:
     """The fronts on Set5 from 1G on as a PNG, with published networks as points."""
     figure = go.Figure()
-    for name, rows in fronts.items():
+    for (name, seed), rows in fronts.items():
+        first = seed == 0
         figure.add_scatter(
             x=[row["flops"] for row in rows],
             y=[row["Set5"] for row in rows],
             mode="lines+markers",
             name={JOINT: "RLFN, IMDN, SMFANet+ and EDSR in one search"}.get(name, name),
-            line={"color": COLOURS[name], "width": 4, "dash": "dot" if name == JOINT else "solid"},
-            marker={"size": 13, "color": COLOURS[name]},
+            line={"color": COLOURS[name], "width": 4 if first else 1.5, "dash": "dot" if name == JOINT else "solid"},
+            marker={"size": 13 if first else 7, "color": COLOURS[name]},
+            showlegend=first,
         )
     others = [(each, each.psnr_y["Set5"]) for each in downloadable() if "Set5" in each.psnr_y]
     draw_downloadable(figure, others, "Set5")

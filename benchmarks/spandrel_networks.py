@@ -56,7 +56,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {  # by class: package, argume
         "DAT",
         {
             **WINDOWS,
-            "embed_dim": 32,
+            "embed_dim": 64,
             "depth": [2, 2],
             "num_heads": [2, 2],
             "split_size": [4, 8],

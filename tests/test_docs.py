@@ -54,6 +54,7 @@ SLOW = (  # by how they begin: a SwinIR is trained or shrunk, many networks are 
     "autocompress distill swinirmini",
     "autocompress prune swinir",
     "autocompress teacher train swinir",
+    "autocompress search --space swinir --budget-flops 30G",
     "autocompress search --budget-flops 30G --space edsr --space swinir",
     "autocompress export runs/edsr-20G-seed0 --trial pick --out models --format onnx-int8 --qat",
 )

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from autocompress.api._result import Result
-from autocompress.api._search import declare, written
+from autocompress.api._search import LOG, declare, written
 from autocompress.search.options import OnJoin, Panel
 from autocompress.search.settings import OPTIONS
 
 OF_REFINE = tuple(
     each
     for each in OPTIONS
-    if each.panel is Panel.RUNNING and each.on_join is not OnJoin.AS_THE_RUN and each.field != "refine"
+    if (each.panel is Panel.RUNNING and each.on_join is not OnJoin.AS_THE_RUN and each.field != "refine") or each is LOG
 )
 
 
@@ -34,11 +34,16 @@ def refine(run: str | Path, steps: int | None = None, *, progress: bool = True, 
     backend = None if isinstance(given.get("backend"), str) else given.pop("backend", None)
     where = {each.field: each.read(given.get(each.keyword)) for each in OF_REFINE}
 
+    from autocompress.event_log import logged
+    from autocompress.search import RunFolder
     from autocompress.search import refine as run_refine
+    from autocompress.search.callbacks import CallbackList
     from autocompress.terminal import make_display
 
-    with make_display(0, 0, quiet=not progress) as display:
-        return written(*run_refine(Path(run), display, steps, where, backend=backend), where["storage"])
+    log, folder = LOG.checked(where.pop("log")), RunFolder.existing(Path(run)).path
+    with make_display(0, 0, quiet=not progress) as display, logged(log, folder) as logs:
+        callback = CallbackList((display, *logs))
+        return written(*run_refine(folder, callback, steps, where, backend=backend), where["storage"])
 
 
 declare(refine, OF_REFINE)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocompress.api._modules import as_files
 from autocompress.api._result import Result
 from autocompress.search.options import OnJoin, Option
-from autocompress.search.settings import OPTIONS, Log, Settings
+from autocompress.search.settings import OPTIONS, Settings
 
 if TYPE_CHECKING:
-    from autocompress.search import Outcome, RunFolder, SearchCallback
+    from autocompress.search import Outcome, RunFolder
     from autocompress.terminal import Display
 
 OF_A_SESSION = tuple(each for each in OPTIONS if each.on_join is OnJoin.ITS_OWN)
+LOG = next(each for each in OPTIONS if each.field == "log")
 
 
 def search(*, progress: bool = True, callbacks: Sequence[Any] = (), **given: Any) -> Result:
@@ -40,10 +41,11 @@ def search(*, progress: bool = True, callbacks: Sequence[Any] = (), **given: Any
     given = as_files(as_files(given, "teacher"), "target", "target_")
     settings = Settings.read(given)
 
+    from autocompress.event_log import logged
     from autocompress.search import search as run_search
     from autocompress.search.callbacks import CallbackList
 
-    with _display(progress, settings) as display, _logged(settings) as logs:
+    with _display(progress, settings) as display, logged(settings.log, settings.folder) as logs:
         callback = CallbackList((display, *logs, *callbacks))
         return written(*run_search(settings, callback, backend=backend), settings.storage)
 
@@ -59,12 +61,15 @@ def join(run: str | Path, *, progress: bool = True, **given: Any) -> Result:
     inspect.signature(join).bind(run, **given)
     own = {each.field: each.read(given.get(each.keyword)) for each in OF_A_SESSION}
 
+    from autocompress.event_log import logged
     from autocompress.search import RunFolder
     from autocompress.search import join as join_search
+    from autocompress.search.callbacks import CallbackList
     from autocompress.search.running import recorded_settings
 
-    with _display(progress, recorded_settings(RunFolder.existing(Path(run)))) as display:
-        return written(*join_search(Path(run), display, **own), own["storage"])
+    log, recorded = LOG.checked(own.pop("log")), recorded_settings(RunFolder.existing(Path(run)))
+    with _display(progress, recorded) as display, logged(log, Path(run)) as logs:
+        return written(*join_search(Path(run), CallbackList((display, *logs)), **own), own["storage"])
 
 
 def declare(call: Callable[..., Result], options: Iterable[Option]) -> None:
@@ -98,19 +103,6 @@ def written(run: RunFolder, outcome: Outcome, storage: str | None) -> Result:
     if not table.empty:
         write_report(ReportData.of(run, storage))
     return Result(run, outcome, storage)
-
-
-@contextmanager
-def _logged(settings: Settings) -> Iterator[Sequence[SearchCallback]]:
-    """The callbacks that `--log` asks for."""
-    if settings.log is Log.NONE:
-        yield ()
-        return
-
-    from autocompress.event_log import EventLog
-
-    with closing(EventLog.of(settings.folder)) as log:
-        yield (log,)
 
 
 def _display(progress: bool, settings: Settings) -> AbstractContextManager[Display]:

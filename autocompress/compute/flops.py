@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -30,7 +32,12 @@ def count_flops(network: nn.Module, scale: int, side: int = 48) -> int:
 
 
 def counted(network: nn.Module, side: int) -> int:
-    """fvcore's FLOPs of the built network for one input of `side` x `side` pixels."""
+    """fvcore's FLOPs of the built network for one input of `side` x `side` pixels.
+
+    They are those with weights of zero. That matters only where a network chooses by the image which of its parts it
+    runs, as a mixture of experts does: no choice is above another then, so the first parts are counted, whatever the
+    weights are.
+    """
     lr = torch.zeros(1, 3, side, side, device=next(network.parameters()).device)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # fvcore uses torch.jit
@@ -40,9 +47,22 @@ def counted(network: nn.Module, side: int) -> int:
         analysis = FlopCountAnalysis(network, lr).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         analysis.set_op_handle("aten::layer_norm", _layer_norm)
         try:
-            return int(analysis.total())
+            with _weights_of_zero(network):
+                return int(analysis.total())
         except AssertionError as error:  # of a formula of fvcore's
             raise ConfigError(f"fvcore cannot count the FLOPs of {type(network).__name__}: {error}") from error
+
+
+@contextmanager
+def _weights_of_zero(network: nn.Module) -> Iterator[None]:
+    weights = {parameter: parameter.data for parameter in network.parameters()}
+    try:
+        for parameter, own in weights.items():
+            parameter.data = torch.zeros_like(own)
+        yield
+    finally:
+        for parameter, own in weights.items():
+            parameter.data = own
 
 
 def _layer_norm(inputs: list[Any], _: list[Any]) -> int:

@@ -69,6 +69,7 @@ class Log(StrEnum):
 
     NONE = "none"
     TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
 
 
 class BackendName(StrEnum):
@@ -277,9 +278,9 @@ class Settings:
     log: Log = option(
         Log.NONE,
         choice(Log),
-        "Log the front and learning curves while it runs, into the run folder: tensorboard, or none.",
+        "Log the front and learning curves while it runs: tensorboard (in the run folder), wandb, or none.",
         Panel.OUTPUT,
-        on_join=OnJoin.DEFAULT,
+        on_join=OnJoin.ITS_OWN,
     )
     extend: bool = option(False, FLAG, "Go on in a run folder of another budget.", Panel.OUTPUT, resumes=False)
     overrides: tuple[tuple[str, float], ...] = ()  # values of `OVERRIDES` that are given, by name

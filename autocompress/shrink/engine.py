@@ -112,6 +112,8 @@ class _Fit:
         if not their_uses and number is not None and ours < theirs:  # a value for each head
             chosen = torch.eye(theirs)[self._heads(number, ours)]
             return _Place(chosen, chosen.T)
+        if ours == 1 and not our_uses:  # one value alone is not taken for a channel's
+            our_uses = tuple(Use(use.axis, torch.zeros(1, 1, dtype=torch.long), use.left[:1]) for use in their_uses)
         if len(our_uses) != len(their_uses):
             raise ConfigError(f"{name} has other channels than the teacher's; this is another kind of network")
         if ours > theirs:

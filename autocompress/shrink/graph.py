@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import sys
 import traceback
 import warnings
@@ -30,12 +31,14 @@ MESSAGE = 300  # characters of what PyTorch says that are passed on
 class Graph:
     """The operations of a network on one image (1, 3, h, w), in the order in which they run, without in-place ones.
 
-    `constants` are the names of the nodes that stand for parameters and buffers; `state` are their tensors.
+    `constants` are the names of the nodes that stand for parameters and buffers; `state` are their tensors, and
+    `learned` the names of the parameters among them.
     """
 
     calls: tuple[fx.Node, ...]
     constants: Mapping[fx.Node, str]
     state: Mapping[str, Tensor]
+    learned: frozenset[str]
     image: fx.Node
     output: fx.Node
 
@@ -64,6 +67,7 @@ class Graph:
             tuple(node for node in nodes if node.op == "call_function"),
             constants,
             _stored(stored, constants.values()),
+            frozenset(signature.inputs_to_parameters.values()),
             images[0],
             outputs[0],
         )
@@ -183,13 +187,32 @@ def _captured(network: nn.Module, image: Tensor) -> ExportedProgram:
             einsum = torch.ops.aten.einsum.default
             table = {einsum: torch.export.default_decompositions()[einsum]}
             program: ExportedProgram = torch.export.export(network, (image,), strict=False).run_decompositions(table)
-            return program
     except Exception as error:  # anything that the network's code, or PyTorch's compiler, may raise
         reason, at = " ".join(str(error).split())[:MESSAGE], _where(error)
         raise ConfigError(
             f"the graph of {type(network).__name__} cannot be captured{at}: {reason}; write that without what depends "
             "on the values or the size of the image"
         ) from error
+    for node in program.graph.nodes:
+        if any(not isinstance(size, int) for tensor in _tensors(node) for size in tensor.shape):
+            raise ConfigError(
+                f"the graph of {type(network).__name__} cannot be captured{_line_of(node)}: what {operation(node)} "
+                "makes has a size that depends on the values of the image; write that without such sizes"
+            )
+    return program
+
+
+def _tensors(node: fx.Node) -> list[Tensor]:
+    """Those that a node makes, without their values."""
+    made = node.meta.get("val")
+    return [value for value in (made if isinstance(made, tuple | list) else [made]) if isinstance(value, Tensor)]
+
+
+def _line_of(node: fx.Node) -> str:
+    """The line of the user's own code that an operation stands in, as `_where` has it."""
+    found = re.findall(r'File "(.*)", line (\d+), in .*\n *(.*)', node.meta.get("stack_trace") or "")
+    own = [place for place in found if not PACKAGES & set(Path(place[0]).parts)]
+    return "" if not own else f" ({Path(own[-1][0]).name}, line {own[-1][1]}: {cut(own[-1][2])})"
 
 
 def _where(error: Exception) -> str:

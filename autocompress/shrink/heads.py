@@ -66,11 +66,12 @@ def _where(ids: list[int], root: int) -> list[int]:
     return [row for row, number in enumerate(ids) if number == root]
 
 
-def _of_constant(tensor: Tensor, classes: Classes) -> Tensor:
-    """A class for each value of a small one: heads may run along any of its dimensions."""
+def _of_constant(tensor: Tensor, learned: bool, classes: Classes) -> Tensor:
+    """A class for each value of a small parameter: heads may run along any of its dimensions."""
     if tensor.numel() == 1:
         return torch.full(tensor.shape, NOTHING)
-    if tensor.numel() > LARGEST_TABLE:
+    several = sum(size > 1 for size in tensor.shape) > 1
+    if tensor.numel() > LARGEST_TABLE or (several and not learned):
         return torch.full(tensor.shape, FIXED)
     return classes.new(tensor.numel()).view(tensor.shape)
 

@@ -11,13 +11,23 @@ from autocompress.shrink.classes import FIXED, NOTHING, Classes, Freedom
 from autocompress.shrink.graph import Layer, shape
 
 
-def classes_of_constant(tensor: Tensor, classes: Classes) -> Tensor:
-    """Each value of a small constant may belong to a channel; those of a layer's weight are never asked for."""
+def classes_of_constant(tensor: Tensor, learned: bool, classes: Classes) -> Tensor:
+    """Each value of a small constant may belong to a channel; those of a layer's weight are never asked for.
+
+    Of a parameter with several dimensions, such as the tokens of a dictionary, those along the dimension that has the
+    channels in most networks do: of an image (B, C, H, W) the second, else the last. Where that is not so, the channels
+    that it meets become one class, so none of them can go.
+    """
     if tensor.numel() == 1:
         return torch.full(tensor.shape, NOTHING)
-    if sum(size > 1 for size in tensor.shape) == 1:
-        return classes.new(tensor.numel()).view(tensor.shape)
-    return torch.full(tensor.shape, FIXED)
+    large = [dimension for dimension, size in enumerate(tensor.shape) if size > 1]
+    of_channels = 1 if tensor.dim() == 4 else tensor.dim() - 1
+    if len(large) > 1 and not (learned and of_channels in large):
+        return torch.full(tensor.shape, FIXED)
+    dimension = large[0] if len(large) == 1 else of_channels
+    view = [1] * tensor.dim()
+    view[dimension] = tensor.shape[dimension]
+    return classes.new(tensor.shape[dimension]).view(view).expand(tensor.shape)
 
 
 def classes_of_layer(layer: Layer, ids: Mapping[fx.Node, Tensor | list[Tensor]], classes: Classes) -> Tensor:

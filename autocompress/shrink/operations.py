@@ -39,8 +39,9 @@ PER_CHANNEL = {
     "_native_batch_norm_legit_no_training", "batch_norm", "group_norm", "instance_norm", "layer_norm", "prelu",
 }  # fmt: skip
 MATRIX_PRODUCTS = {"bmm", "matmul"}
-# Rows of a tensor by their numbers.
-LOOK_UPS = {"index", "index_select"}
+# Rows of a tensor by their numbers, and what is at places that an index says.
+INDEXED = {"index", "index_select"}
+LOOKUPS = {"gather"}
 # Shares of a sum over a dimension, and what computes nothing.
 SHARES = {"softmax", "_softmax"}
 CHECKS = {"_assert_async", "_assert_scalar", "_assert_tensor_metadata"}

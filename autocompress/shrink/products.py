@@ -38,6 +38,9 @@ def multiplied(
         left = [torch.where(of_neither[1] == NOTHING, of_neither[0], of_neither[1])]
         if summed is not None or summed_too is not None:
             left = [torch.full((1, 1), NOTHING)]
+    elif summed is None and summed_too is None:
+        for ids in (_uniform(a), _uniform(b)):
+            classes.fix(ids)  # of one value for each head, whose channels are not followed here
     return tuple(ids.expand(tuple(size)) for ids in left)
 
 

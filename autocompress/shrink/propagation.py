@@ -21,13 +21,13 @@ def propagate(graph: Graph) -> Classes:
     classes, elementwise = classes_by(Operation, graph, classes_of_constant)
     for name, tensor in elementwise.items():
         for dimension in range(tensor.dim()):
-            if tensor.shape[dimension] > 1:
+            if bool((tensor != tensor.narrow(dimension, 0, 1)).any()):
                 classes.put_along(name, dimension, classes.of_channels(tensor, dimension))
     return classes
 
 
 def classes_by(
-    operations_: type[Operation], graph: Graph, of_constant: Callable[[Tensor, Classes], Tensor]
+    operations_: type[Operation], graph: Graph, of_constant: Callable[[Tensor, bool, Classes], Tensor]
 ) -> tuple[Classes, dict[str, Tensor]]:
     """The classes along the parameters of layers and norms, and those of each element of the other constants."""
     classes = Classes()
@@ -39,7 +39,7 @@ def classes_by(
         if name in taken:
             ids[node] = torch.full(graph.state[name].shape, FIXED)
         else:
-            ids[node] = elementwise[name] = of_constant(graph.state[name], classes)
+            ids[node] = elementwise[name] = of_constant(graph.state[name], name in graph.learned, classes)
     for node in graph.calls:
         if node in layers:
             ids[node] = classes_of_layer(layers[node], ids, classes)

@@ -15,6 +15,7 @@ from torch import Tensor, fx
 from autocompress.shrink import operations
 from autocompress.shrink.classes import FIXED, NOTHING, Classes, Freedom, broadcast
 from autocompress.shrink.graph import LAYERS, Graph, module_path, operation, shape
+from autocompress.shrink.lookups import gathered, unfolded
 from autocompress.shrink.products import multiplied
 
 
@@ -44,7 +45,7 @@ class Operation:
         by_name: tuple[tuple[set[str], Callable[[], Tensor | list[Tensor]]], ...] = (
             (operations.CHECKS, list),
             (operations.MATRIX_PRODUCTS, self._multiplied),
-            (operations.LOOK_UPS, self._looked_up),
+            (operations.INDEXED, self._indexed),
         )
         for names, work in by_name:
             if self._name in names:
@@ -52,10 +53,15 @@ class Operation:
         if any(argument in self._classes.second for argument in self._node.all_input_nodes):
             return self._of_pairs
         if self._name in operations.MOVES and self._tensors:
-            return self._moved
+            return self._unknown if self._reads_numbers() else self._moved
         if all((ids == NOTHING).all() for ids in self._tensors if isinstance(ids, Tensor)):
             return lambda: self._made(NOTHING)  # also of no tensors at all
         return self._unfolded if self._name == "im2col" else None
+
+    def _reads_numbers(self) -> bool:
+        """Whether it depends on a number that is computed of values, such as where a slice begins."""
+        values = [argument.meta.get("val") for argument in self._node.all_input_nodes]
+        return not all(isinstance(value, Tensor | tuple | list) for value in values)
 
     def _rule(self) -> Callable[[Tensor], Tensor | list[Tensor]] | None:
         """What is known of the operation, given its first tensor's classes."""
@@ -66,6 +72,7 @@ class Operation:
             (operations.SUMS_OVER | operations.SPREADS_OVER | operations.NORMS_OVER, self._reduced),
             (operations.PER_CHANNEL, self._per_channel),
             (operations.SHARES, self._shared),
+            (operations.LOOKUPS, self._gathered),
         ]
         return next((rule for names, rule in rules if self._name in names), None)
 
@@ -83,7 +90,7 @@ class Operation:
             return ids.contiguous() if "view" in self._name and isinstance(ids, Tensor) else ids
 
         if self._name in ("contiguous", "clone", "type_as"):
-            return self._tensors[0]
+            return self._ids[self._node.all_input_nodes[0]]
         target, kwargs = self._node.target, dict(self._node.kwargs)
         assert callable(target)
         result = target(*fx.map_arg(self._node.args, classes_of), **fx.map_arg(kwargs, classes_of))
@@ -91,7 +98,7 @@ class Operation:
             self._classes.of_channels(result, 1)
         return list(result) if isinstance(result, tuple | list) else result
 
-    def _looked_up(self) -> Tensor | list[Tensor]:
+    def _indexed(self) -> Tensor | list[Tensor]:
         """Rows that are given by their numbers, along one dimension, as in a table of positions."""
         x, args = self._tensors[0], self._node.args
         numbers: Any
@@ -112,13 +119,13 @@ class Operation:
         return x.select(dimension, 0) if (x == x.narrow(dimension, 0, 1)).all() else None
 
     def _unfolded(self) -> Tensor | list[Tensor]:
-        """Patches (B, C * k^2, L) of an image (B, C, H, W), where padding is of no channel."""
-        x = self._tensors[0]
-        if isinstance(x, list) or x.dim() != 4:
-            return self._unknown()
-        result = shape(self._node)
-        channels = self._classes.of_channels(x, 1)
-        return channels.repeat_interleave(result[1] // len(channels)).view(1, -1, 1).expand(result)
+        (x,) = self._tensors
+        return self._unknown() if isinstance(x, list) or x.dim() != 4 else unfolded(x, shape(self._node), self._classes)
+
+    def _gathered(self, x: Tensor) -> Tensor | list[Tensor]:
+        """At places that an index says, which is no value of a channel's."""
+        found = gathered(x, self._node.args[1] % x.dim(), self._node.args[2].meta["val"])  # type: ignore[arg-type, operator, union-attr]
+        return self._unknown() if found is None else found
 
     def _of_two(self, _: Tensor) -> Tensor:
         """Element by element, of two tensors or of a tensor and a number."""
@@ -282,7 +289,7 @@ class Operation:
         for tensors in [*self._tensors, [ids for ids in second if ids is not None]]:
             for tensor in [tensors] if isinstance(tensors, Tensor) else tensors:
                 self._classes.fix(tensor)
-        self._classes.reasons[module_path(self._node)] = f"the operation {self._name}"
+        self._classes.reasons[module_path(self._node) or "forward"] = f"the operation {self._name}"
         return self._made(FIXED)
 
     def _made(self, number: int) -> Tensor | list[Tensor]:

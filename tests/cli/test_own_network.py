@@ -23,6 +23,7 @@ TWO_INPUTS = CODE.replace("forward(self, x", "forward(self, x, other")
 BRANCHING = CODE.replace(
     "        return F.pixel", "        if y.mean() > 0:\n            y = -y\n        return F.pixel"
 )
+SELECTING = CODE.replace("        return F.pixel", "        y = y - y[y > 0].mean()\n        return F.pixel")
 
 
 @pytest.fixture
@@ -239,6 +240,7 @@ BAD_CODE = {  # what stands in the file, and what is said of it
         "if y.mean() > 0:",
         "what depends on the values",
     ),
+    "has sizes of values": (SELECTING, "cannot be captured (own.py, line", "what index makes has a size that depends"),
 }
 
 

@@ -95,6 +95,11 @@ def test_it_upscales(call: Call, own: Path, photos: Path) -> None:
         (("teacher", "show", "own.pt2", "--code", "own.py:OwnNetwork"), "needs neither code nor numbers"),
         (("evaluate", "nothing.pt2"), "nothing.pt2: no such file"),
         (("teacher", "show", "of-one-size.pt2", "--input-range", "1"), "export it for images of any size"),
+        (
+            ("teacher", "show", "of-two.pt2"),
+            "of-two.pt2: the program has 2 inputs and 1 outputs, but a network to shrink",
+        ),
+        (("distill", "of-two.pt2"), "of-two.pt2: the program has 2 inputs and 1 outputs, but a network to shrink"),
         (("distill", "own.pt2", "--input-range", "1", "--set", "width_12=13"), "width_12 is 13, but own_pt2 takes (4"),
         (("distill", "own.pt2", "--input-range", "1", "--set", "feat=3"), "feat is nothing that can be set here"),
     ],
@@ -102,6 +107,8 @@ def test_it_upscales(call: Call, own: Path, photos: Path) -> None:
 def test_what_is_wrong_is_one_line(call: Call, own: Path, arguments: tuple[str, ...], message: str) -> None:
     (own / "own.py").write_text(CODE)
     write_pt2(PaddedToItsSize(), own / "of-one-size.pt2", free=False)
+    two = torch.export.export(OfTwo(), (torch.zeros(1, 3, 40, 48),) * 2)
+    torch.export.save(two, own / "of-two.pt2")
     more = ("--out", "a.safetensors") if arguments[0] == "distill" else ()
     ended = call(*arguments, *more)
     assert ended.code == 2
@@ -116,3 +123,10 @@ class PaddedToItsSize(OwnNetwork):  # type: ignore[misc,valid-type]
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         sr: torch.Tensor = super().forward(x)
         return sr.view(-1, 3, 2 * x.shape[2], 2 * x.shape[3])
+
+
+class OfTwo(torch.nn.Module):
+    """A network of two images."""
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.interpolate(x + y, scale_factor=2.0)

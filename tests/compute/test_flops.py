@@ -26,3 +26,26 @@ def test_norms_of_six_dimensions_count_as_those_of_fewer() -> None:
         for network in networks:
             network.register_parameter("other", nn.Parameter(torch.zeros(1)))
         assert [counted(network, 8) for network in networks] == [each * 3 * 8 * 8] * 2
+
+
+class Experts(nn.Module):
+    """Runs one of two convolutions, of 1 and of 5 channels, chosen by the values that it reads."""
+
+    def __init__(self, chosen: int) -> None:
+        super().__init__()
+        self.router, self.bias = nn.Conv2d(3, 2, 1, bias=False), nn.Parameter(torch.eye(2)[chosen])
+        self.experts = nn.ModuleList(nn.Conv2d(3, channels, 1) for channels in (1, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.router(x).mean((0, 2, 3)) + self.bias
+        made: Tensor = self.experts[int(scores.topk(1).indices)](x)
+        return made * scores.amax()
+
+
+def test_weights_do_not_decide_what_is_counted() -> None:
+    for chosen in (0, 1):
+        network = Experts(chosen)
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        assert counted(network, 8) == 8 * 8 * 3 * (2 + 1)
+        torch.testing.assert_close(network.state_dict(), before, atol=0, rtol=0)
+        assert network(torch.zeros(1, 3, 8, 8)).shape[1] == (1, 5)[chosen]

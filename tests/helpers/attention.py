@@ -1,4 +1,4 @@
-"""A network with attention over channels, as a user's own code has it."""
+"""Networks with attention, as a user's own code has them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class ChannelAttention(nn.Module):
             shares = (torch.einsum("b h c n, b h d n -> b h c d", q, k) * self.temperature).softmax(-1)
             mixed = torch.einsum("b h c d, b h d n -> b h c n", shares, v)
         else:
-            mixed = ((q @ k.transpose(-2, -1)) * self.temperature).softmax(-1) @ v
+            shares = ((q @ k.transpose(-2, -1)) * self.temperature).softmax(-1)
+            mixed = F.dropout(shares, 0.1, self.training) @ v
         y = y + self.out(mixed.reshape(batch, -1, height, width))
         return F.pixel_shuffle(self.last(y), 2)
 
@@ -45,9 +46,9 @@ class WindowAttention(nn.Module):
 
     def __init__(self, dim: int = 12, heads: int = 3, each: int | None = None) -> None:
         super().__init__()
-        self.heads, self.each = heads, each or dim // heads
+        self.heads, self.each, inner = heads, each or dim // heads, heads * each if each else dim
         self.first, self.norm = conv(3, dim), nn.LayerNorm(dim)
-        self.qkv, self.proj = nn.Linear(dim, 3 * heads * self.each), nn.Linear(heads * self.each, dim)
+        self.qkv, self.proj = nn.Linear(dim, 3 * inner), nn.Linear(inner, dim)
         self.table = nn.Parameter(torch.randn(49, heads))
         places = torch.cartesian_prod(torch.arange(4), torch.arange(4))
         apart = places[:, None] - places[None] + 3
@@ -66,3 +67,31 @@ class WindowAttention(nn.Module):
         windows = (windows + self.proj(mixed)).view(batch, height // 4, width // 4, 4, 4, dim)
         y = y + windows.permute(0, 5, 1, 3, 2, 4).reshape(batch, dim, height, width)
         return F.pixel_shuffle(self.last(y), 2)
+
+
+class TokenAttention(nn.Module):
+    """Attention to learned tokens, and a layer on pixels in the order of the tokens that they are like.
+
+    As in ATD (Zhang et al. 2024). Without `together` each channel has an order of its own.
+    """
+
+    def __init__(self, width: int = 8, together: bool = True) -> None:
+        super().__init__()
+        self.first, self.last, self.together = conv(3, width), conv(width, 12), together
+        self.tokens = nn.Parameter(torch.randn(5, width))
+        self.key, self.out = nn.Linear(width, 4), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.first(x)
+        rows = y.flatten(2).transpose(1, 2)
+        shares = (self.key(rows) @ self.key(self.tokens).T).softmax(-1)
+        rows = rows + shares @ self.tokens
+        if self.together:
+            places = shares.argmax(-1).argsort(dim=-1, stable=True)
+            order, back = (each[..., None].expand_as(rows) for each in (places, places.argsort(dim=-1, stable=True)))
+        else:
+            order = rows.argsort(1)
+            back = order.argsort(1)
+        ordered = rows.gather(1, order)
+        rows = rows + self.out(ordered + ordered.roll(1, 1)).gather(1, back)
+        return F.pixel_shuffle(self.last(rows.transpose(1, 2).reshape(y.shape)), 2)

@@ -27,6 +27,7 @@ from autocompress.networks.versus_bicubic import VersusBicubic
 from autocompress.search import RunFolder
 from helpers.exported import write_pt2
 from helpers.images import write_waves
+from helpers.sr_networks import RLFN
 from helpers.swinir_networks import random_swinir
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +61,8 @@ IMAGES = {
     "DIV2K_valid_HR": (64, 1),
     "DIV2K/DIV2K_train_HR": (192, 2),
     "frames": (96, 2),
+    "photographs": (96, 2),
+    "portrait": (96, 1),
 }
 RUNS = ("runs/mine", "runs/edsr-20G-seed0", "runs/own", "runs/program")
 EDSR_FILES = ("net_g.pth", "EDSR_Mx2.pth", "models/2x-edsr-f16b15-19G.pth")
@@ -101,6 +104,7 @@ class StandIns:
         (folder / "search_spaces").mkdir()
         shutil.copy(ROOT / "search_spaces" / "edsr.yaml", folder / "mine.yaml")
         self._write_own_network()
+        self._write_rlfn()
         (page,) = blocks(ROOT / "docs" / "adding-a-family.md", "yaml")
         (folder / "search_spaces" / "espcn.yaml").write_text(page)
 
@@ -113,6 +117,20 @@ class StandIns:
         save_file(network.state_dict(), self.folder / "student.safetensors")
         described = {"family": "MyNetwork", "config": {"scale": 2, "arguments": {"scale": 2}, "input_range": 1.0}}
         (self.folder / "student.json").write_text(json.dumps(described))
+
+    def _write_rlfn(self) -> None:
+        """The code of docs/gallery.md, small unless told otherwise, and its weights."""
+        code = (ROOT / "tests" / "helpers" / "sr_networks.py").read_text()
+        small = code.replace("feature_channels: int = 52", "feature_channels: int = 8").replace(
+            "mid: int = 6", "mid: int = 2"
+        )
+        (sharp,) = blocks(ROOT / "docs" / "gallery.md", "python")
+        (self.folder / "rlfn.py").write_text(f"{small}\n\n{sharp}")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            for scale in (2, 4):
+                network = RLFN(feature_channels=8, upscale=scale, mid=2)
+                torch.save(network.state_dict(), self.folder / f"rlfn_x{scale}.pth")
 
     def save(self, name: str, network: SRNetwork) -> None:
         """A network in a file with its side file, as ours are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.attention import ChannelAttention
+from helpers.attention import ChannelAttention, TokenAttention
 from helpers.sr_networks import IMDN, RLFN, SMFANet, conv
 from torch import Tensor, nn
 
@@ -153,6 +153,11 @@ def test_attention_over_channels(by_einsum: bool) -> None:
     assert not found.uses.get(("temperature", 0))
 
 
+def test_pixels_that_are_looked_up_keep_their_channels_where_all_are_looked_up_at_the_same_places() -> None:
+    assert axes(TokenAttention()) == [(8, MIX), (4, SELECT)]
+    assert axes(TokenAttention(together=False)) == [(4, SELECT)]
+
+
 class Unfolded(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -256,6 +261,33 @@ def test_a_graph_that_cannot_be_captured_says_where() -> None:
 
     with pytest.raises(ConfigError, match="the graph of Between cannot be captured"):
         channel_map(between(branch))
+
+
+@pytest.mark.parametrize(
+    ("apply", "operation"),
+    [
+        (lambda _, x: x - x[x > 0].mean(), "index"),
+        (lambda _, x: x + torch.nonzero(x > 0).float().mean(), "nonzero"),
+        (lambda _, x: x * torch.unique(x).numel(), "_unique2"),
+    ],
+)
+def test_sizes_that_depend_on_values_are_refused(apply: object, operation: str) -> None:
+    message = rf"cannot be captured \(test_channels\.py, line \d+: .*\): what {operation} makes has a size that depends"
+    with pytest.raises(ConfigError, match=message):
+        Graph.capture(between(apply), IMAGE)
+
+
+@pytest.mark.parametrize(
+    "apply",
+    [
+        lambda _, x: x + x[:, (at := x.argmax().item() % 4) : at + 1],
+        lambda _, x: x.roll(x.argmax().item(), 2),
+    ],
+)
+def test_what_a_number_of_values_moves_stays(apply: object) -> None:
+    found = channel_map(between(apply))
+    assert found.axes == ()
+    assert found.reasons.keys() == {"forward"}
 
 
 def test_a_network_of_two_images_is_refused() -> None:

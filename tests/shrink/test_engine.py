@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.attention import ChannelAttention
+from helpers.attention import ChannelAttention, TokenAttention
 from helpers.plain_networks import ECBSR, ETDS, PlainUSR, PlainUSRTiny
 from helpers.sr_networks import IMDN, RLFN, SMFANet, conv
 from torch import Tensor, nn
@@ -154,6 +154,36 @@ def test_attention_over_channels_shrinks(by_einsum: bool) -> None:
         assert (whole(lr) - teacher(lr)).abs().max() < 1e-4
     student = ChannelAttention(each=3, by_einsum=by_einsum).eval()
     project(student)
+    assert error(student, teacher, lr) < 0.01
+
+
+@torch.no_grad()
+def test_a_student_of_one_channel() -> None:
+    class Scaled(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.first, self.last = nn.Conv2d(3, width, 1), nn.Conv2d(width, 12, 1)
+            self.norm, self.scale = nn.BatchNorm2d(width), nn.Parameter(torch.ones(1, width, 1, 1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.pixel_shuffle(self.last(self.scale * self.norm(self.first(x))), 2)
+
+    torch.manual_seed(1)
+    teacher, lr = Scaled(3).eval(), images()
+    student, untrained = Scaled(1).eval(), Scaled(1).eval()
+    projection(teacher, lr)(student)
+    assert error(student, teacher, lr) < error(untrained, teacher, lr) / 2
+
+
+def test_learned_tokens_shrink_with_the_channels_that_they_meet() -> None:
+    torch.manual_seed(1)
+    teacher, lr = TokenAttention().eval(), images()
+    project = projection(teacher, lr)
+    whole, student = TokenAttention().eval(), TokenAttention(6).eval()
+    project(whole)
+    project(student)
+    with torch.no_grad():
+        assert (whole(lr) - teacher(lr)).abs().max() < 1e-4
     assert error(student, teacher, lr) < 0.01
 
 

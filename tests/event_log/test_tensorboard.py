@@ -1,4 +1,4 @@
-"""Event files for TensorBoard, and callbacks of one's own."""
+"""Event files for TensorBoard: what is in them, by every verb that logs; and callbacks of one's own."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from helpers.small_search import run_search
 
-from autocompress.api import search
+from autocompress import api
 from autocompress.errors import InvalidInput
-from autocompress.event_log import EventLog
+from autocompress.event_log import logged
 from autocompress.search import SearchCallback, Settings
 from autocompress.search.callbacks import CallbackList
 from autocompress.search.results.front import pareto
+from autocompress.search.settings import Log
 from autocompress.search.space.search_space import Candidate
 
 event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2", reason="tensorboardX is not installed")
@@ -39,9 +40,8 @@ def _events(content: bytes) -> Iterator[event_pb2.Event]:
 
 def test_the_front_and_the_curves_are_there(settings: Callable[..., Settings]) -> None:
     wanted = settings(trials=4, steps=30)
-    log = EventLog.of(wanted.folder)
-    run, _ = run_search(wanted, log)
-    log.close()
+    with logged(Log.TENSORBOARD, wanted.folder) as (log,):
+        run, _ = run_search(wanted, log)
     front = scalars(run.path / "tensorboard")
     volumes = [value for _, value in front["front/hypervolume"]]
     assert volumes == sorted(volumes)
@@ -52,16 +52,18 @@ def test_the_front_and_the_curves_are_there(settings: Callable[..., Settings]) -
         assert list(curve) == [0, *sorted(step for step in student.provenance.scores or {} if step), 30]
         assert curve[30] == pytest.approx(student.metrics["psnr_y"], rel=1e-6)
 
-    log = EventLog.of(wanted.folder)
-    run_search(settings(trials=5, steps=30), log)
-    log.close()
+    with logged(Log.TENSORBOARD, wanted.folder) as (log,):
+        run_search(settings(trials=5, steps=30), log)
     assert scalars(run.path / "tensorboard")["front/hypervolume"][-1][0] == 5
 
 
 def test_without_tensorboardx_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("autocompress.event_log.find_spec", lambda _: None)
-    with pytest.raises(InvalidInput, match=r"pip install 'autocompress\[tensorboard\]'"):
-        EventLog.of(tmp_path)
+    monkeypatch.setattr("autocompress.event_log.tensorboard.find_spec", lambda _: None)
+    with (
+        pytest.raises(InvalidInput, match=r"pip install 'autocompress\[tensorboard\]'"),
+        logged(Log.TENSORBOARD, tmp_path),
+    ):
+        pytest.fail("it was opened")
 
 
 def test_every_event_reaches_every_callback() -> None:
@@ -91,10 +93,11 @@ def test_own_callbacks_and_the_option_by_the_public_door(settings: Callable[...,
             seen.append(trial)
 
     given = {"space": wanted.spaces, "teacher": wanted.teachers, "train": wanted.train, "val": wanted.val}
-    result = search(
+    result = api.search(
         budget_flops=wanted.budget_flops,
         trials=1,
         steps=1,
+        repeats=2,
         out=wanted.out,
         log="tensorboard",
         callbacks=[Own()],
@@ -103,3 +106,14 @@ def test_own_callbacks_and_the_option_by_the_public_door(settings: Callable[...,
     )
     assert seen == [0]
     assert scalars(result.path / "tensorboard")["front/size"] == [(1, 1.0)]
+    curves = scalars(result.path / "tensorboard" / "trial-0000")
+    assert [step for step, _ in curves["psnr_y"]] == [0, 1]
+    assert [step for step, _ in curves["psnr_y_repeated"]] == [1]
+
+    api.refine(result.path, 2, log="tensorboard", progress=False)
+    refined = scalars(result.path / "tensorboard" / "trial-0000")["psnr_y"]
+    assert max(refined)[0] == 1 + 2
+    assert scalars(result.path / "tensorboard")["front/size"] == [(1, 1.0), (2, 1.0)]
+    before = list((result.path / "tensorboard").glob("events.*"))
+    api.join(result.path, log="tensorboard", progress=False)  # nothing is left to do
+    assert len(list((result.path / "tensorboard").glob("events.*"))) == len(before) + 1

@@ -1,0 +1,72 @@
+"""Event files for TensorBoard, in the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from typing_extensions import override
+
+from autocompress.errors import InvalidInput
+from autocompress.event_log.search_log import HEADINGS, Sink
+
+FOLDER = "tensorboard"  # in the run folder
+FLUSH = 5  # seconds until what is written can be seen
+
+
+def open_tensorboard(run: Path) -> Sink:
+    """Event files in a run's folder; InvalidInput where what writes them is not installed."""
+    if find_spec("tensorboardX") is None:
+        raise InvalidInput(
+            "--log tensorboard needs tensorboardX, which is not installed; pip install 'autocompress[tensorboard]'"
+        )
+    return _EventFiles(run / FOLDER)
+
+
+class _EventFiles(Sink):
+    """Each trial is a run of TensorBoard, and the front is one beside them; what was varied is under HPARAMS."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writers: dict[str, Any] = {}
+
+    @override
+    def curve(self, trial: int, name: str, step: int, value: float) -> None:
+        self._writer(_name(trial)).add_scalar(name, value, step)
+
+    @override
+    def student(self, trial: int, values: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        shown = {f"hparam/{name}": value for name, value in metrics.items()}
+        self._writer().add_hparams(dict(values), shown, name=_name(trial))
+
+    @override
+    def front(self, over: int, scalars: Mapping[str, float], table: Sequence[Sequence[object]]) -> None:
+        for name, value in scalars.items():
+            self._writer().add_scalar(f"front/{name}", value, over)
+        lines = [HEADINGS, ["---"] * len(HEADINGS), *table]
+        self._writer().add_text("front", "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines), over)
+
+    @override
+    def note(self, name: str, text: str, over: int) -> None:
+        self._writer().add_text(name, text, over)
+
+    @override
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+    def _writer(self, name: str = "") -> Any:
+        if name not in self._writers:
+            from tensorboardX import SummaryWriter
+
+            # files are called by the second: two sessions that begin in the same one must not write into each other's
+            suffix = f".{uuid4().hex}"
+            self._writers[name] = SummaryWriter(str(self._folder / name), flush_secs=FLUSH, filename_suffix=suffix)
+        return self._writers[name]
+
+
+def _name(trial: int) -> str:
+    return f"trial-{trial:04d}"
