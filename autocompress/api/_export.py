@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from autocompress.errors import InvalidInput
 from autocompress.export.formats import Format, Quantise, Wanted
 from autocompress.export.hub import check_repository, push
-from autocompress.io.outputs import check_folder
+from autocompress.io.outputs import check_file, check_folder
 
 if TYPE_CHECKING:
     from autocompress.data.sources import ImageSource
@@ -148,6 +148,8 @@ def _export_file(file: Path, out: Path, wanted: Wanted, images: _Images, overrid
     if file.name == WEIGHTS:
         described = describe(load(file, **overrides))
         name = file_name(*(described[key] for key in ("family", "config", "scale", "flops")))
+    for ending in (f"{name}.json", *(format.file_name(name) for format in wanted.formats)):
+        check_file(out / ending, "--out", "the file a shorter name")
     if Format.ONNX_INT8 in wanted.formats:
         wanted = replace(wanted, quantise=images.of_file(load(file, **overrides).scale))
     return export_file(file, name, out, wanted, overrides)

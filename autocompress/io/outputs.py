@@ -12,10 +12,11 @@ from autocompress.errors import InvalidInput, cut
 LONGEST = 255  # bytes of a name, where the system does not say
 
 
-def check_file(path: Path, option: str) -> None:
+def check_file(path: Path, option: str, shorter: str = "") -> None:
     """Raise InvalidInput unless a file can be written at `path`, which `option` names; nothing is left there.
 
-    It may be there already, and its folders need not be: they are made when it is written.
+    It may be there already, and its folders need not be: they are made when it is written. `shorter` is what helps
+    where the name is too long; by default a shorter one with `option`.
     """
     try:
         if _is_there(path) and not path.is_file():
@@ -24,7 +25,7 @@ def check_file(path: Path, option: str) -> None:
             _fail(errno.EISDIR)
         _try(path.parent)
     except OSError as error:
-        raise _refused(path, error, "file", option) from None
+        raise _refused(path, error, f"another file with {option}", shorter or f"a shorter name with {option}") from None
 
 
 def check_folder(path: Path, option: str) -> None:
@@ -34,7 +35,7 @@ def check_folder(path: Path, option: str) -> None:
             _fail(errno.ENOTDIR)
         _try(path)
     except OSError as error:
-        raise _refused(path, error, "folder", option) from None
+        raise _refused(path, error, f"another folder with {option}", f"a shorter name with {option}") from None
 
 
 def _is_there(path: Path) -> bool:
@@ -61,6 +62,6 @@ def _fail(number: int) -> None:
     raise OSError(number, os.strerror(number))
 
 
-def _refused(path: Path, error: OSError, what: str, option: str) -> InvalidInput:
-    shorter = "a shorter name" if error.errno == errno.ENAMETOOLONG else f"another {what}"
-    return InvalidInput(f"{cut(str(path))}: cannot be written to ({error.strerror}); give {shorter} with {option}")
+def _refused(path: Path, error: OSError, other: str, shorter: str) -> InvalidInput:
+    remedy = shorter if error.errno == errno.ENAMETOOLONG else other
+    return InvalidInput(f"{cut(str(path))}: cannot be written to ({error.strerror}); give {remedy}")

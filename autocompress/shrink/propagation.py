@@ -289,7 +289,7 @@ class _Operation:
         for tensors in [*self._tensors, [ids for ids in second if ids is not None]]:
             for tensor in [tensors] if isinstance(tensors, Tensor) else tensors:
                 self._classes.fix(tensor)
-        self._classes.reasons[module_path(self._node)] = f"the operation {self._name}"
+        self._classes.reasons[module_path(self._node) or "forward"] = f"the operation {self._name}"
         return self._made(FIXED)
 
     def _made(self, number: int) -> Tensor | list[Tensor]:

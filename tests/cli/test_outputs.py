@@ -133,3 +133,16 @@ def test_a_file_system_that_takes_nothing(here: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     with pytest.raises(InvalidInput, match="Read-only file system"):
         check_folder(Path("new"), "--out")
+
+
+@pytest.mark.parametrize("format", ["pth", "onnx-fp16"])
+def test_files_that_are_called_as_what_they_are_made_of(
+    call: Call, there: Path, teacher_file: Path, format: str
+) -> None:
+    """A foreign file's name may leave no room for the ending of what is made of it."""
+    name = "n" * 251
+    shutil.copy(teacher_file, there / f"{name}.pth")
+    before = snapshot(there)
+    refused = call("export", f"{name}.pth", "--out", "models", "--format", format)
+    assert_refused(refused, "File name too long", "give the file a shorter name")
+    assert snapshot(there) == before

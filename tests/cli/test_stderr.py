@@ -43,7 +43,7 @@ VERBS = {
     "evaluate": "evaluate tiny.pth --data photos",
     "evaluate --latency": "evaluate tiny.pth --latency --data photos",
     "export": "export run --out models --format safetensors --format safetensors-fp16 --format pth --format pt2",
-    "export onnx": "export run --trial pick --out models --format onnx --format onnx-fp16 --format onnx-int8 --qat",
+    "export onnx": "export run --trial pick --out models --format onnx --format onnx-fp16 --format onnx-int8",
     "export swinir": "export swinirmini-x2 --out models --format onnx --format pt2 --shape 32x32",
     "export ncnn": "export tiny.pth --out models --format ncnn",
     "upscale": "upscale swinirmini-x2 photos/waves0.png large.png",

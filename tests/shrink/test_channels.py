@@ -285,7 +285,9 @@ def test_sizes_that_depend_on_values_are_refused(apply: object, operation: str) 
     ],
 )
 def test_what_a_number_of_values_moves_stays(apply: object) -> None:
-    assert axes(between(apply)) == []
+    found = channel_map(between(apply))
+    assert found.axes == ()
+    assert found.reasons.keys() == {"forward"}
 
 
 def test_a_network_of_two_images_is_refused() -> None:

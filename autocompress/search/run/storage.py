@@ -114,7 +114,7 @@ class StudyStorage:
 
     def _reason(self, error: BaseException) -> str:
         """The first line of the error that an error was first caused by; drivers repeat what they were given."""
-        while (cause := getattr(error, "orig", None) or error.__cause__) is not None:
+        while (cause := _cause(error)) is not None:
             error = cause
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         for secret in () if self.url is None else _secrets(self.url):
@@ -233,6 +233,13 @@ def _redis(url: str) -> JournalStorage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return JournalStorage(JournalRedisBackend(url))
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """What an error was raised for; a second failure of a connection, while the first is handled, is due to that."""
+    while_handling = error.__context__
+    again = while_handling if isinstance(while_handling, _connection_errors()) else None
+    return getattr(error, "orig", None) or error.__cause__ or again
 
 
 def _connection_errors() -> tuple[type[Exception], ...]:

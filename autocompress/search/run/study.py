@@ -17,7 +17,7 @@ from autocompress.search.run.record import TrialRecord, is_lost, parameters_of, 
 
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)  # of PSNR-Y, and of what it is weighed against
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # a lost connection is ours to tell, in one line
 
 
 def open_study(storage: BaseStorage, name: str, sampler: BaseSampler, cost: str) -> Study:

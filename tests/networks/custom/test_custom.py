@@ -201,3 +201,41 @@ def test_what_cannot_be_shrunk_stays_and_says_why(here: Path) -> None:
     made = family_of(load("own.pth", code="own.py:OwnNetwork", input_range=1))
     assert isinstance(made, CustomFamily)
     assert "the operation cumsum" in made.fixed().values()
+
+
+EXPERTS = """
+import torch
+from torch import nn
+
+
+class Experts(nn.Module):
+    def __init__(self, feat=6):
+        super().__init__()
+        self.head, self.tail = nn.Conv2d(3, feat, 3, padding=1), nn.Conv2d(feat, 12, 3, padding=1)
+        self.router = nn.Linear(feat, 3)
+        self.experts = nn.ModuleList(nn.Sequential(nn.Conv2d(feat, n, 1), nn.Conv2d(n, feat, 1)) for n in (2, 5, 9))
+
+    def forward(self, x):
+        x = self.head(x)
+        shares = self.router(x.mean((2, 3))).softmax(-1)
+        if self.training:
+            chosen = torch.zeros_like(shares).scatter(1, shares.argmax(-1, keepdim=True), 1.0)
+            made = sum(expert(x) * chosen[:, n, None, None, None] for n, expert in enumerate(self.experts))
+        else:
+            made = self.experts[int(shares.argmax())](x)
+        return nn.functional.pixel_shuffle(self.tail(x + made), 2)
+"""
+
+
+def test_flops_of_experts_do_not_depend_on_weights(here: Path) -> None:
+    """Which of them runs is chosen by the image: the first, of 2 channels, is counted."""
+    (here / "own.py").write_text(EXPERTS)
+    found = set()
+    for seed in range(2):
+        torch.manual_seed(seed)
+        made = CustomFamily(Code(here / "own.py", "Experts"), {})
+        for feat in (6, 4):
+            config = made.student_config(made.config(), {"feat": feat})
+            assert made.flops(config) == count_flops(made.build(config).eval(), 2)
+            found.add((feat, made.flops(config)))
+    assert len(found) == 2

@@ -14,8 +14,9 @@ from helpers import fake_trials
 from helpers.fake_trials import FakeSetup
 from helpers.programs import check_whole, finish, start, trials_in
 from helpers.servers import Server, mariadb, postgresql, redis
+from sqlalchemy.exc import OperationalError, PendingRollbackError
 
-from autocompress.errors import InvalidInput, RunError
+from autocompress.errors import InvalidInput, RunError, StorageError
 from autocompress.report import ReportData
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.status import status
@@ -160,6 +161,14 @@ def test_secrets_are_hidden_in_what_drivers_say() -> None:
     storage = StudyStorage("postgresql://me:SE%2FCRET@host/db?options=-c%20password%3DHIDDEN&sslmode=require", "study")
     said = storage._reason(ValueError("no host for me, SE/CRET, SE%2FCRET, -c password=HIDDEN, require\nmore"))
     assert said == "no host for me, ***, ***, ***, require"
+
+
+def test_a_connection_that_fails_again_is_told_by_its_first_failure() -> None:
+    storage = StudyStorage("postgresql://me@host/db", "study")
+    again = PendingRollbackError("please rollback() fully")
+    again.__context__ = OperationalError("SELECT 1", {}, Exception("the server is gone"))
+    with pytest.raises(StorageError, match=r"written any more \(the server is gone\)"), storage.errors_explained():
+        raise again
 
 
 def test_what_is_no_secret_is_shown() -> None:
