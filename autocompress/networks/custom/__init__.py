@@ -227,7 +227,11 @@ class CustomFamily(GraphFamily):
         plain = {name: value for name, value in arguments.items() if _is_plain(value)}
         config = CustomConfig.of(custom.scale, plain, custom.input_range)
         if self._channels.heads and not self._shares_heads(config):
-            raise ConfigError(f"{fields} is no student of {self.name}: heads have the same number of channels each")
+            given = ", ".join(f"{name} {value}" for name, value in fields.items())
+            raise ConfigError(
+                f"{self.name} has no student of {given}: all heads must have the same number of channels; "
+                "give a multiple of their number"
+            )
         return config
 
     def _shares_heads(self, config: CustomConfig) -> bool:

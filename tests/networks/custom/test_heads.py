@@ -46,5 +46,5 @@ def test_students_of_fewer_heads(family: CustomFamily, counts: dict[str, int]) -
 
 
 def test_channels_that_heads_cannot_share_are_refused(family: CustomFamily) -> None:
-    with pytest.raises(ConfigError, match="heads have the same number of channels each"):
+    with pytest.raises(ConfigError, match="no student of dim 20, heads 3: all heads must have the same number"):
         family.student_config(family.config(), {"dim": 20, "heads": 3})
