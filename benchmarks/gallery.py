@@ -40,7 +40,7 @@ SHARP = '''class SharpRLFN(RLFN):
         y = super().forward(x)
         return y + 1.5 * (y - F.avg_pool2d(F.pad(y, (2, 2, 2, 2), mode="reflect"), 5, stride=1))
 '''
-SHOWN = ("student", "PSNR-Y dB", "to its teacher dB", "FLOPs", "params", "of teacher")
+SHOWN = ("student", "PSNR-Y dB", "FLOPs", "params", "of teacher")
 FRONT_SIZE = (800, 450)
 PIECE = (86, 148, 150, 196)  # of the photograph's first crop: the badge
 TIMES, GAP, LABEL = 4, 8, 24  # pixels of each pixel, between the pieces, and of a label's height
@@ -142,8 +142,6 @@ def section(search: Search, folder: Path) -> str:
     sizes.append(write(f"gallery-{search.name}.png", beside(run, best)))
     print(f"{search.name}: {len(rows)} on the front, pictures of {sizes} bytes", flush=True)
     columns = [column for column in columns_of(rows, run.config) if column.heading in SHOWN]
-    if run.config.search.by_teacher:
-        columns = [column for column in columns if column.heading != "PSNR-Y dB"]
     table = [["trial", *(column.heading for column in columns)], ["---"] * (len(columns) + 1)]
     for row in rows:
         cells = [column.text(row) for column in columns]

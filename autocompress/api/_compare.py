@@ -19,7 +19,6 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> Compar
     these tables. InvalidInput where the runs cannot be compared, RunError where one has no front.
     """
     from autocompress.io.outputs import check_file
-    from autocompress.report import write_comparison
     from autocompress.search.results.compare import Comparison
     from autocompress.search.run.folder import RunFolder
 
@@ -27,5 +26,7 @@ def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> Compar
         check_file(Path(out), "--out")
     found = Comparison.of([RunFolder.existing(Path(run)) for run in runs])
     if out is not None:
+        from autocompress.report import write_comparison
+
         write_comparison(found, Path(out))
     return found

@@ -34,13 +34,15 @@ def refine(run: str | Path, steps: int | None = None, *, progress: bool = True, 
     backend = None if isinstance(given.get("backend"), str) else given.pop("backend", None)
     where = {each.field: each.read(given.get(each.keyword)) for each in OF_REFINE}
 
-    from autocompress.event_log import logged
     from autocompress.search import RunFolder
+
+    log, folder = LOG.checked(where.pop("log")), RunFolder.existing(Path(run)).path
+
+    from autocompress.event_log import logged
     from autocompress.search import refine as run_refine
     from autocompress.search.callbacks import CallbackList
     from autocompress.terminal import make_display
 
-    log, folder = LOG.checked(where.pop("log")), RunFolder.existing(Path(run)).path
     with make_display(0, 0, quiet=not progress) as display, logged(log, folder) as logs:
         callback = CallbackList((display, *logs))
         return written(*run_refine(folder, callback, steps, where, backend=backend), where["storage"])

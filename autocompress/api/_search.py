@@ -40,6 +40,7 @@ def search(*, progress: bool = True, callbacks: Sequence[Any] = (), **given: Any
     backend = None if isinstance(given.get("backend"), str) else given.pop("backend", None)
     given = as_files(as_files(given, "teacher"), "target", "target_")
     settings = Settings.read(given)
+    _check_named(settings)
 
     from autocompress.event_log import logged
     from autocompress.search import search as run_search
@@ -48,6 +49,22 @@ def search(*, progress: bool = True, callbacks: Sequence[Any] = (), **given: Any
     with _display(progress, settings) as display, logged(settings.log, settings.folder) as logs:
         callback = CallbackList((display, *logs, *callbacks))
         return written(*run_search(settings, callback, backend=backend), settings.storage)
+
+
+def _check_named(settings: Settings) -> None:
+    """Raise InvalidInput for a folder, file or space that is not there, before anything that takes long to import."""
+    from autocompress.data.layouts import check_folder
+    from autocompress.io.package_files import find_network
+    from autocompress.search.space.declared import declared_space
+
+    for folder in (settings.train, settings.val):
+        if folder is not None:
+            check_folder(folder)
+    for name in settings.teachers if settings.target is None else (*settings.teachers, settings.target):
+        key, equals, rest = name.partition("=")
+        find_network(rest if key and equals and not Path(name).is_file() else name)
+    for space in settings.spaces:
+        declared_space(space)
 
 
 def join(run: str | Path, *, progress: bool = True, **given: Any) -> Result:

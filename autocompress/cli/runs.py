@@ -63,7 +63,6 @@ def report(
     Example: autocompress report runs/edsr-20G-seed0 --png front.png
     """
     from autocompress.io.outputs import check_file
-    from autocompress.report import ReportData, front_png, write_png, write_report
     from autocompress.search.run.folder import RunFolder
 
     if png is not None and png.suffix != ".png":
@@ -71,7 +70,11 @@ def report(
     for option, file in {"--out": out, "--png": png}.items():
         if file is not None:
             check_file(file, option)
-    data = ReportData.of(RunFolder.existing(run), storage)
+    folder = RunFolder.existing(run)
+
+    from autocompress.report import ReportData, front_png, write_png, write_report
+
+    data = ReportData.of(folder, storage)
     picture = None if png is None else front_png(data)
     if data.without_study is not None:
         echo(f"The report goes without what is in the study: {data.without_study}", err=True)

@@ -21,8 +21,8 @@ from autocompress.distill.recipe import Recipe
 from autocompress.distill.targets import OnTile, teacher_targets
 from autocompress.distill.training import Training
 from autocompress.errors import InvalidInput
-from autocompress.evaluation.records import Scores
-from autocompress.evaluation.scores import MIN_SIDE, MOST_TO_TEACHER, check_finite, evaluate, network_upscaler, pairs
+from autocompress.evaluation.records import MOST_TO_TEACHER, Scores
+from autocompress.evaluation.scores import MIN_SIDE, check_finite, evaluate, network_upscaler, pairs
 from autocompress.io import atomic, checkpoints
 from autocompress.io.outputs import check_file
 from autocompress.networks import describe

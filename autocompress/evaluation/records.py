@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 METRIC_NAMES = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "psnr_y_edge")  # functions of `metrics`
+MOST_TO_TEACHER = 100.0  # dB: what equals its teacher to 8 bits has infinitely many, which no mean or JSON holds
 TO_TEACHER = "psnr_y_to_teacher"  # a metric beside these: PSNR-Y in dB, with a teacher's output in the place of HR
 UNSTEADY = 0.1  # distance of the quartiles, as a share of the median, from which on other load on the machine is likely
 

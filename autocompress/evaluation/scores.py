@@ -19,7 +19,6 @@ from autocompress.networks.versus_bicubic import versus_bicubic
 __all__ = [
     "METRICS",
     "MIN_SIDE",
-    "MOST_TO_TEACHER",
     "Image",
     "Upscaler",
     "bicubic_upscaler",
@@ -29,8 +28,6 @@ __all__ = [
     "network_upscaler",
     "pairs",
 ]
-
-MOST_TO_TEACHER = 100.0  # dB: what equals its teacher to 8 bits has infinitely many, which no mean or JSON holds
 
 OnImage = Callable[[str, Image], None]  # called with the name of an image and its upscaled version
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Container
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,13 @@ class GraphFamily(Family):
         """What that module takes for LR images (B, 3, h, w) in [0, 1]."""
         return lr
 
+    def varying_parts(self) -> Container[str] | None:
+        """The prefixes of the repeated parts of which students may have fewer, as `shrink.parts` names them.
+
+        None where that is not known: then all are ranked, those inside of others too, which takes long.
+        """
+        return None
+
     @override
     def axes(self, network: SRNetwork) -> AxisTable:
         raise ConfigError(f"students of {self.name} start by {', '.join(self.inits)}; leave --init out")
@@ -59,7 +67,7 @@ class GraphFamily(Family):
 
     @override
     def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
-        return observe(self._observed(teacher, lr), self.images_for(teacher, lr), seed)
+        return observe(self._observed(teacher, lr), self.images_for(teacher, lr), seed, self.varying_parts())
 
     @override
     def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:

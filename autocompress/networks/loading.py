@@ -80,13 +80,7 @@ def read_by_code(path: Path, family: CustomFamily, input_range: float | None) ->
 
 def _path(file: str | Path) -> Path:
     """The file itself, or that of the shipped network of this name; CheckpointError for a text that is neither."""
-    if isinstance(file, Path):
-        return file
-    shipped = package_files.network_file(file)
-    if shipped is None and not Path(file).is_file():
-        known = ", ".join(package_files.networks())
-        raise CheckpointError(f"{file}: no such file, and no shipped network of that name; shipped: {known}")
-    return shipped or Path(file)
+    return file if isinstance(file, Path) else package_files.find_network(file)
 
 
 def _described_by_side_file(path: Path, found: Sequence[StateDict], given: Mapping[str, Any]) -> SRNetwork | None:

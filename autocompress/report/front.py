@@ -86,10 +86,11 @@ def lay_out_front(figure: go.Figure, axis: Axis, score: str) -> None:
     digits = (1, 2, 3, 5, 7) if max(costs) < 10 * min(costs) else (1, 2, 5)
     ticks = [digit * 10**power for power in axis.decades for digit in digits]
     lay_out(figure, axis.title, score)
-    figure.update_xaxes(type="log", tickvals=ticks, ticktext=[axis.form(tick) for tick in ticks], tickangle=0)
+    texts = [axis.form(tick) for tick in ticks]
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=texts, tickangle=0, title_standoff=6)
     figure.update_layout(
         showlegend=True,
-        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},
+        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
         margin={"l": 56, "r": 16, "t": 32, "b": 56},
     )
 

@@ -80,8 +80,14 @@ def _environment() -> Environment:
     )
     environment.filters |= {"count": format_count, "duration": format_duration, "shape": _shape}
     environment.filters |= {"db": decibels, "signed_db": signed_decibels}
-    environment.filters |= {"ms": format_milliseconds, "student": student_name}
+    environment.filters |= {"ms": format_milliseconds, "student": student_name, "with_code": with_code}
     return environment
+
+
+def with_code(text: str) -> Markup:
+    """A text for terminals, with what is between backticks set as code."""
+    pieces = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(one) if at % 2 else one for at, one in enumerate(pieces))
 
 
 def _part(name: str) -> str:

@@ -81,7 +81,7 @@ class Repeater:
                         self._handle(message, backend)
         except KeyboardInterrupt:
             return Outcome("interrupted", interrupted=True)
-        return Outcome(f"the front's {len(students)} students were trained {self._count} times each")
+        return Outcome(f"each student of the front ({len(students)}) was trained {self._count} times")
 
     def _read_front(self) -> list[StoredStudent]:
         """The students of the front, the best first."""

@@ -30,6 +30,11 @@ class Classes:
         self.along: dict[tuple[str, int], list[int]] = {}  # the classes of a parameter's rows, by dimension
         self.reasons: dict[str, str] = {}
         self.of_nodes: Mapping[fx.Node, Tensor | list[Tensor]] = {}  # of each value that an operation makes
+        self.factors: dict[
+            int, float
+        ] = {}  # of channels as a layer writes them: the number that they are multiplied by
+        self.heads: list[list[int]] = []  # of each product of matrices, the class of each head
+        self.left: set[int] = set()  # those that are summed over in products of two tensors, of the left one
         self.second: dict[fx.Node, Tensor] = {}  # and of those that belong to two channels each, the other one
 
     @property
@@ -60,6 +65,10 @@ class Classes:
     def join_all(self, a: Tensor, b: Tensor) -> None:
         """Make one class of each two that meet; a and b broadcast."""
         a, b = broadcast(a, b)
+        for dimension in range(a.dim()):
+            rows = [ids.narrow(dimension, 0, 1) for ids in (a, b)] if a.shape[dimension] else [a, b]
+            if all((ids == row).all() for ids, row in zip((a, b), rows, strict=True)):
+                a, b = rows
         different = a != b
         pairs = set((a[different] * len(self._parent) + b[different]).tolist())
         for one, other in (divmod(pair, len(self._parent)) for pair in pairs):
@@ -79,6 +88,11 @@ class Classes:
         """These classes stay."""
         for number in self._among(ids):
             self.join(number, FIXED)
+
+    def multiply(self, ids: Tensor, number: float) -> None:
+        """These channels are multiplied by a number."""
+        for each in self._among(ids):
+            self.factors[each] = self.factors.get(each, 1.0) * number
 
     def freedoms(self) -> dict[int, Freedom]:
         """Of each class that has less than all."""

@@ -11,17 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from autocompress.errors import ConfigError
 from autocompress.shrink.channels import ChannelMap, Use
 from autocompress.shrink.classes import Freedom
-from autocompress.shrink.graph import Graph, Layer, Values
+from autocompress.shrink.graph import Graph, Layer, Values, shape
 from autocompress.shrink.least_squares import refit_linear, refit_without_bias
 from autocompress.shrink.observation import Teacher, channel_dimension, sum_of
 from autocompress.shrink.parts import ends_of_spans, kept_parts, repeated_parts, source_of
 from autocompress.shrink.subspaces import Subspace, subspace
+from autocompress.shrink.taps import Taps
 
 RIDGE = 1e-4
 EXPONENT = 0.5  # of the sensitivity, see `subspace`
@@ -106,10 +106,14 @@ class _Fit:
         source = source_of(name, self._sources)
         our_uses = self._channels.uses.get((name, dimension), ())
         their_uses = self._teacher.channels.uses.get((source, dimension), ())
+        number = self._teacher.channels.heads_along((source, dimension))
         if not their_uses and ours == theirs:
             return None
+        if not their_uses and number is not None and ours < theirs:  # a value for each head
+            chosen = torch.eye(theirs)[self._heads(number, ours)]
+            return _Place(chosen, chosen.T)
         if ours == 1 and not our_uses:  # one value alone is not taken for a channel's
-            our_uses = tuple(Use(use.axis, torch.zeros(1, 1, dtype=torch.long)) for use in their_uses)
+            our_uses = tuple(Use(use.axis, torch.zeros(1, 1, dtype=torch.long), use.left[:1]) for use in their_uses)
         if len(our_uses) != len(their_uses):
             raise ConfigError(f"{name} has other channels than the teacher's; this is another kind of network")
         if ours > theirs:
@@ -117,29 +121,51 @@ class _Fit:
         encoder, decoder = torch.zeros(ours, theirs), torch.zeros(theirs, ours)
         stay = torch.ones(ours, dtype=torch.bool), torch.ones(theirs, dtype=torch.bool)
         for our_use, their_use in zip(our_uses, their_uses, strict=True):
-            space = self._space(their_use.axis, len(our_use.rows))
-            for column, its in zip(our_use.rows.T, self._columns(our_use, their_use), strict=True):
+            space, whole = self._space(their_use.axis, len(our_use.rows)), len(their_use.rows)
+            their_columns = self._columns(our_use, their_use, (source, dimension))
+            for column, its, left in zip(our_use.rows.T, their_columns, our_use.left, strict=True):
                 encoder[column[:, None], its] = space.encoder
                 decoder[its[:, None], column] = space.decoder
+                if left:  # copies of queries would count twice in the scores: new ones begin as nothing
+                    encoder[column[whole:]] = 0
             stay[0][our_use.rows.flatten()] = False
             stay[1][their_use.rows.flatten()] = False
         if stay[0].sum() != stay[1].sum():
             raise ConfigError(f"{name} has {ours} rows along dimension {dimension}, where a student keeps {theirs}")
         encoder[stay[0].nonzero().flatten(), stay[1].nonzero().flatten()] = 1
         decoder[stay[1].nonzero().flatten(), stay[0].nonzero().flatten()] = 1
-        return _Place(encoder, decoder)
+        return _Place(encoder * self._rescaled(name, source, dimension, encoder), decoder)
 
-    def _columns(self, ours: Use, theirs: Use) -> list[Tensor]:
-        """The teacher's rows for each of our rows of a channel: where parts are left out, there are fewer."""
+    def _rescaled(self, name: str, source: str, dimension: int, encoder: Tensor) -> Tensor:
+        """For each of our rows (n, 1): by how much it is larger, since it is multiplied by less behind its layer."""
+        ours = self._channels.factors.get((name, dimension))
+        theirs = self._teacher.channels.factors.get((source, dimension))
+        if ours is None or theirs is None:
+            return torch.ones(len(encoder), 1)
+        return theirs[encoder.abs().argmax(1)][:, None] / ours[:, None]
+
+    def _columns(self, ours: Use, theirs: Use, place: tuple[str, int]) -> list[Tensor]:
+        """The teacher's rows for each of our rows of a channel: where heads or parts are left out, there are fewer."""
         count, whole = ours.rows.shape[1], theirs.rows.shape[1]
         if count == whole:
             return list(theirs.rows.T)
+        number = self._teacher.channels.heads_along(place)
+        if number is not None:
+            heads = self._teacher.channels.heads[number]
+            of_columns = heads.of_rows(place)[theirs.rows[0]]
+            stay = torch.isin(of_columns, self._heads(number, count * heads.count // whole))
+            return list(theirs.rows[:, stay].T)
         for parts in repeated_parts(self._teacher.graph.shapes):
             indices = [parts.index(source) for source in self._sources.values()]
             kept = sorted({index for index in indices if index is not None})
             if len(parts.units) == whole and len(kept) == count:
                 return [theirs.rows[:, index] for index in kept]
         return list(theirs.rows.T[whole - count :])
+
+    @functools.cache  # noqa: B019  (as above)
+    def _heads(self, number: int, count: int) -> Tensor:
+        """The heads of an attention that matter most, (count,), as they come."""
+        return self._analysis[f"heads.{number}"].cpu().topk(count).indices.sort().values
 
     @functools.cache  # noqa: B019  (as above)
     def _space(self, axis: int, size: int) -> Subspace:
@@ -171,13 +197,13 @@ class _Fit:
         rows = self._inputs(layer, values)
         if rows is None or len(rows) != len(target):
             return
-        weight = self._state[layer.weight]
+        weight = self._state[layer.weight].movedim(1, -1)  # as the rows have it: tap by tap, all channels of each
         if layer.bias is None:
             fitted = refit_without_bias(weight.flatten(1), rows, target, RIDGE)
         else:
             fitted, bias = refit_linear(weight.flatten(1), self._state[layer.bias], rows, target, RIDGE)
             self._state[layer.bias] = bias
-        self._state[layer.weight] = fitted.view_as(weight)
+        self._state[layer.weight] = fitted.view(weight.shape).movedim(-1, 1).contiguous()
 
     def _target(self, layer: Layer, values: Values) -> Tensor | None:
         """What the layer is to compute, (N, n), at the rows that are fitted."""
@@ -204,24 +230,16 @@ class _Fit:
         return torch.cat([rows[chosen] for rows, chosen in zip(flat, at, strict=True)])
 
     def _inputs(self, layer: Layer, values: Values) -> Tensor | None:
-        """What the layer reads for each row that is fitted: (N, m * taps), as its flattened weight has them.
+        """What the layer reads for each row that is fitted: (N, taps * m), tap by tap, all channels of each.
 
         None for a layer that reads no image.
         """
         read = values[layer.input]
         if layer.kind == "linear":
             return self._take(read, channel_dimension(layer))
-        kernel = self._state[layer.weight].shape[2:]
-        stride, dilation = layer.argument("stride", 3, [1, 1]), layer.argument("dilation", 5, [1, 1])
-        padding = layer.argument("padding", 4, [0, 0])
-        if isinstance(padding, str):
-            same = [d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True)]
-            padding = same if padding == "same" else [0, 0]
-        parts = []
-        for index, image in enumerate(read):
-            taps = F.unfold(image, tuple(kernel), tuple(dilation), tuple(padding), tuple(stride))[0].T
-            positions = self._analysis.get(f"positions.{len(taps)}")
-            if positions is None:
-                return None
-            parts.append(taps[positions[index]])
-        return torch.cat(parts)
+        height, width = shape(layer.node)[-2:]
+        positions = self._analysis.get(f"positions.{height * width}")
+        if positions is None:
+            return None
+        taps = Taps.of(layer, self._state[layer.weight])
+        return torch.cat([taps.at(image, chosen, width) for image, chosen in zip(read, positions, strict=True)])

@@ -94,15 +94,29 @@ class Graph:
         `before` and `after` are called around each operation, with the values that later ones read, or it makes;
         `before` may replace tensors in `state`.
         """
-        values: Values = {self.image: list(images)}
-        last_use = self._last_uses()
-        for node in self.calls:
+        return self._run(self.calls, state, {self.image: list(images)}, before, after)
+
+    def rest(self, state: Mapping[str, Tensor], values: Values, behind: fx.Node) -> list[Tensor]:
+        """The outputs, where `values` are those of `behind` and of what later operations read besides."""
+        later = self.calls[self.calls.index(behind) + 1 :]
+        return self._run(later, state, dict(values))
+
+    def _run(
+        self,
+        calls: Sequence[fx.Node],
+        state: Mapping[str, Tensor],
+        values: Values,
+        before: Callable[[fx.Node, Values], None] | None = None,
+        after: Callable[[fx.Node, Values], None] | None = None,
+    ) -> list[Tensor]:
+        count = len(next(iter(values.values())))
+        for node in calls:
             if before is not None:
                 before(node, values)
-            values[node] = [self._call(node, state, values, index) for index in range(len(images))]
+            values[node] = [self._call(node, state, values, index) for index in range(count)]
             if after is not None:
                 after(node, values)
-            for done in last_use.get(node, ()):
+            for done in self._last_uses.get(node, ()):
                 values.pop(done, None)
         return values[self.output]
 
@@ -116,6 +130,7 @@ class Graph:
         assert callable(node.target)
         return node.target(*fx.map_arg(node.args, value), **fx.map_arg(node.kwargs, value))
 
+    @cached_property
     def _last_uses(self) -> dict[fx.Node, list[fx.Node]]:
         """The nodes whose values nobody reads any more after a node."""
         order = {node: index for index, node in enumerate(self.calls)}

@@ -80,8 +80,8 @@ def _units(modules: Sequence[Sequence[object]], first: int) -> tuple[tuple[int, 
 def kept_parts(teacher: Shapes, student: Shapes, orders: Mapping[str, Tensor] | None = None) -> dict[str, str]:
     """The teacher's modules that a student's come from, where it has fewer parts: by prefixes of parameters' names.
 
-    `orders` are the parts' indices by importance, by their prefix; None: as they come. What follows the parts in a
-    sequence moves up.
+    `orders` are the parts' indices by importance, by their prefix; the first of those that have none stay. What follows
+    the parts in a sequence moves up.
     """
     sources: dict[str, str] = {}
     for parts in repeated_parts(teacher):
@@ -94,7 +94,8 @@ def kept_parts(teacher: Shapes, student: Shapes, orders: Mapping[str, Tensor] | 
         if gone == 0 or gone % each:
             continue
         count = len(parts.units) - gone // each
-        chosen = list(range(count)) if orders is None else sorted(orders[prefix].tolist()[:count])
+        order = (orders or {}).get(prefix)
+        chosen = list(range(count)) if order is None else sorted(order.tolist()[:count])
         ours = [number for unit in parts.units[:count] for number in unit]
         theirs = [number for index in chosen for number in parts.units[index]]
         behind = range(parts.units[-1][-1] + 1, parts.last + 1)
@@ -104,16 +105,16 @@ def kept_parts(teacher: Shapes, student: Shapes, orders: Mapping[str, Tensor] | 
     return sources
 
 
-def _level(source: str) -> str:
+def level_of(source: str) -> str:
     """The prefix of the parts that a key or a value of sources is of: `body.` of `body.3.`."""
     return re.sub(r"\d+\.$", "", source)
 
 
 def _of_student(prefix: str, sources: Mapping[str, str]) -> str | None:
     """The student's name for a prefix of the teacher's, which may be inside of parts; None where these are gone."""
-    for level in reversed(list(dict.fromkeys(map(_level, sources)))):  # the innermost first, as they are named
+    for level in reversed(list(dict.fromkeys(map(level_of, sources)))):  # the innermost first, as they are named
         if re.match(rf"{re.escape(level)}\d+\.", prefix):
-            ours = [own for own, other in sources.items() if _level(own) == level and prefix.startswith(other)]
+            ours = [own for own, other in sources.items() if level_of(own) == level and prefix.startswith(other)]
             if not ours:
                 return None
             prefix = ours[0] + prefix.removeprefix(sources[ours[0]])
@@ -127,7 +128,7 @@ def source_of(name: str, sources: Mapping[str, str]) -> str:
     """
     done = set()
     for ours, theirs in sources.items():
-        level = _level(ours)
+        level = level_of(ours)
         if level not in done and name.startswith(ours):
             name = theirs + name.removeprefix(ours)
             done.add(level)
@@ -186,27 +187,26 @@ def order_of_importance(graph: Graph, parts: Parts, images: Sequence[Tensor]) ->
     Left out is a part by passing on what it reads.
     """
     ends = [entry_and_exit(graph, parts.paths(index)) for index in range(len(parts.units))]
-    if any(end is None for end in ends):
+    bounds = [end for end in ends if end is not None]
+    if len(bounds) < len(ends):
         return torch.arange(len(parts.units))
-    whole = graph.run(graph.state, images)
-    without = [_run_without(graph, *end, images) for end in ends if end is not None]
-    changes = [sum(F.mse_loss(a, b).item() for a, b in zip(outputs, whole, strict=True)) for outputs in without]
+    read: dict[fx.Node, list[Tensor]] = {}  # what each part begins with
+    without: dict[fx.Node, list[Tensor]] = {}  # the outputs without the part that ends there
+
+    def before(node: fx.Node, values: Values) -> None:
+        ahead = {entry for entry, end in bounds if end not in without}
+        for entry in read.keys() - ahead:
+            del read[entry]
+        read.update({entry: values[entry] for entry in ahead - read.keys() if entry in values})
+
+    def after(node: fx.Node, values: Values) -> None:
+        for entry, end in bounds:
+            if end is node:
+                without[end] = graph.rest(graph.state, {**values, end: read[entry]}, end)
+
+    whole = graph.run(graph.state, images, before, after)
+    changes = [sum(F.mse_loss(a, b).item() for a, b in zip(without[end], whole, strict=True)) for _, end in bounds]
     return torch.tensor(changes).argsort(descending=True, stable=True)
-
-
-def _run_without(graph: Graph, entry: fx.Node, end: fx.Node, images: Sequence[Tensor]) -> list[Tensor]:
-    """The outputs where what comes in at `entry` is passed on as what `end` makes."""
-    kept: list[Tensor] = []
-
-    def keep(node: fx.Node, values: Values) -> None:
-        if entry in values:
-            kept[:] = values[entry]
-
-    def pass_on(node: fx.Node, values: Values) -> None:
-        if node is end:
-            values[node] = list(kept)
-
-    return graph.run(graph.state, images, before=keep, after=pass_on)
 
 
 def ends_of_spans(graph: Graph, sources: Mapping[str, str]) -> dict[fx.Node, fx.Node]:

@@ -38,6 +38,9 @@ def multiplied(
         left = [torch.where(of_neither[1] == NOTHING, of_neither[0], of_neither[1])]
         if summed is not None or summed_too is not None:
             left = [torch.full((1, 1), NOTHING)]
+    elif summed is None and summed_too is None:
+        for ids in (_uniform(a), _uniform(b)):
+            classes.fix(ids)  # of one value for each head, whose channels are not followed here
     return tuple(ids.expand(tuple(size)) for ids in left)
 
 
@@ -76,6 +79,7 @@ def _sum(a: Tensor, b: Tensor, classes: Classes) -> None:
     for ids in (of_a, of_b):
         _tie_heads(ids[..., 0], classes)
     classes.join_all(of_a, of_b)
+    classes.left.update(of_a.flatten().tolist())
 
 
 def _tie_heads(ids: Tensor, classes: Classes) -> None:

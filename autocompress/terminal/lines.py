@@ -91,7 +91,7 @@ class Display(SearchCallback):
     def on_refinement(self, students: int, seconds: float | None) -> None:
         self.refining_ends = None if seconds is None else time.monotonic() + seconds
         limit = "" if seconds is None else f" for {format_duration(seconds)}"
-        self.log(f"refining the {students} students of the front{limit}")
+        self.log(f"refining the front (students: {students}){limit}")
 
     @override
     def on_piece_start(self, trial: int, candidate: Candidate, steps: int, psnr: float) -> None:
@@ -104,7 +104,7 @@ class Display(SearchCallback):
         self.log(f"{name_of(trial, candidate)}  {decibels(after):>6} dB  {change}", "bold" if after > before else None)
 
     def on_repeats(self, trainings: int) -> None:
-        self.log(f"... training the front's students again with other seeds, {trainings} trainings", "dim")
+        self.log(f"... training the front's students again with other seeds: {trainings} to do", "dim")
 
     @override
     def on_repeat_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:

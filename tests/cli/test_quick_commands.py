@@ -37,6 +37,28 @@ def test_they_import_little(finished: FinishedSearch, of_run: bool) -> None:
     assert ended.stdout
 
 
+REFUSED = [
+    ["search", "--budget-flops", "many"],
+    ["search", "--budget-flops", "20G", "--train", "nowhere"],
+    ["search", "--budget-flops", "20G", "--teacher", "nowhere.pth"],
+    ["search", "--budget-flops", "20G", "--target", "nowhere.pth"],
+    ["search", "--budget-flops", "20G", "--space", "edsr", "--space", "swinir", "--teacher", "edsr=nowhere.pth"],
+    ["search", "--budget-flops", "20G", "--space", "nowhere.yaml"],
+    ["refine", "nowhere"],
+    ["report", "nowhere"],
+    ["compare", "nowhere", "there"],
+]
+
+
+def test_what_is_not_there_is_said_at_once() -> None:
+    code = CODE.replace("COMMANDS", repr(REFUSED)).replace("HEAVY", "{'torch', 'ray', 'plotly'}")
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    errors, ends = ended.stderr.splitlines()[::2], ended.stderr.splitlines()[1::2]
+    assert ends == [f"{words[0]} 2 []" for words in REFUSED]
+    assert all(error.startswith("error: ") for error in errors)
+    assert all("nowhere" in error for error in errors[1:])
+
+
 def test_a_run_of_an_older_version_looks_the_same(copied: RunFolder, call: Call) -> None:
     shown = [call("pareto", str(copied.path), *options).out for options in ((), ("--json",))]
     assert "student" in shown[0]

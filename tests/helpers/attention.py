@@ -35,6 +35,40 @@ class ChannelAttention(nn.Module):
         return F.pixel_shuffle(self.last(y), 2)
 
 
+class WindowAttention(nn.Module):
+    """Attention in windows of 4 pixels a side, as SwinIR has it: a bias by position and a mask of shifted windows.
+
+    `dim` channels are shared out among `heads`; `each`, if given, are the channels of a head.
+    """
+
+    index: Tensor
+    mask: Tensor
+
+    def __init__(self, dim: int = 12, heads: int = 3, each: int | None = None) -> None:
+        super().__init__()
+        self.heads, self.each, inner = heads, each or dim // heads, heads * each if each else dim
+        self.first, self.norm = conv(3, dim), nn.LayerNorm(dim)
+        self.qkv, self.proj = nn.Linear(dim, 3 * inner), nn.Linear(inner, dim)
+        self.table = nn.Parameter(torch.randn(49, heads))
+        places = torch.cartesian_prod(torch.arange(4), torch.arange(4))
+        apart = places[:, None] - places[None] + 3
+        self.register_buffer("index", apart[..., 0] * 7 + apart[..., 1], persistent=False)
+        self.register_buffer("mask", -1000.0 * (places[:, None] // 2 != places[None] // 2).any(-1), persistent=False)
+        self.last = conv(dim, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.first(x)
+        batch, dim, height, width = y.shape
+        windows = y.view(batch, dim, height // 4, 4, width // 4, 4).permute(0, 2, 4, 3, 5, 1).reshape(-1, 16, dim)
+        parts = self.qkv(self.norm(windows)).view(-1, 16, 3, self.heads, self.each).permute(2, 0, 3, 1, 4)
+        bias = self.table[self.index.view(-1)].view(16, 16, -1).permute(2, 0, 1)
+        scores = (parts[0] * self.each**-0.5) @ parts[1].transpose(-2, -1) + bias[None] + self.mask
+        mixed = (scores.softmax(-1) @ parts[2]).transpose(1, 2).reshape(windows.shape[0], 16, -1)
+        windows = (windows + self.proj(mixed)).view(batch, height // 4, width // 4, 4, 4, dim)
+        y = y + windows.permute(0, 5, 1, 3, 2, 4).reshape(batch, dim, height, width)
+        return F.pixel_shuffle(self.last(y), 2)
+
+
 class TokenAttention(nn.Module):
     """Attention to learned tokens, and a layer on pixels in the order of the tokens that they are like.
 

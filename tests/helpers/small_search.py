@@ -54,11 +54,12 @@ FinishedSearch = tuple[RunFolder, Outcome, Recorder]
 
 
 def trials_of(run: RunFolder) -> list[optuna.trial.FrozenTrial]:
-    study = optuna.load_study(study_name=None, storage=f"sqlite:///{run.database}")
-    trials = study.get_trials()
-    study._storage.remove_session()
-    study._storage._backend.engine.dispose()
-    return trials
+    storage = optuna.storages.RDBStorage(f"sqlite:///{run.database}")  # of a URL, Optuna makes two and closes neither
+    try:
+        return optuna.load_study(study_name=None, storage=storage).get_trials()
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def objectives(run: RunFolder, number: int) -> list[float] | None:

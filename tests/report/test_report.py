@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page
 
 from autocompress.cli.tables import front_table
 from autocompress.report import ReportData, write_report
+from autocompress.report.rendering import with_code
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import pareto, rows
 from autocompress.search.results.rows import front_rows, pick
@@ -75,6 +76,21 @@ def test_the_page_fits(page_of_width: Callable[[int], Page], width: int, scheme:
         box = page.locator(f"#figure-{figure} .main-svg").first.bounding_box()
         assert box is not None
         assert 200 < box["width"] <= width
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_what_is_below_the_front_does_not_overlap(page_of_width: Callable[[int], Page], width: int) -> None:
+    front = page_of_width(width).locator("#figure-front")
+    ticks, title, legend = (front.locator(part).bounding_box() for part in (".xaxislayer-above", ".xtitle", ".legend"))
+    assert ticks is not None
+    assert title is not None
+    assert legend is not None
+    assert ticks["y"] + ticks["height"] <= title["y"] + 1
+    assert title["y"] + title["height"] <= legend["y"] + 1
+
+
+def test_code_in_a_note_is_set_as_code() -> None:
+    assert with_code("<a> `search --repeats 3` b") == "&lt;a&gt; <code>search --repeats 3</code> b"
 
 
 def test_it_needs_no_network(varied: RunFolder) -> None:

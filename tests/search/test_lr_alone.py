@@ -13,8 +13,8 @@ from helpers.command_line import Call, assert_refused
 from helpers.small_search import run_search
 
 from autocompress.data.folders import open_folder
-from autocompress.evaluation.records import TO_TEACHER
-from autocompress.evaluation.scores import MOST_TO_TEACHER, network_upscaler
+from autocompress.evaluation.records import MOST_TO_TEACHER, TO_TEACHER
+from autocompress.evaluation.scores import network_upscaler
 from autocompress.networks import load
 from autocompress.search import RunFolder, Settings
 from autocompress.search.task import open_task
@@ -58,6 +58,11 @@ def test_a_search_and_what_follows_it(call: Call, here: Path, photos: Path, sear
     assert call(*search_words, "--score", "teacher", *ONLY, "--out", "run").code == 0  # it is the same search
     for command in (("refine", "run", "--steps", "2"), ("pareto", "run"), ("status", "run"), ("report", "run")):
         assert call(*command).code == 0
+    shown = call("pareto", "run").out  # the teacher, which is the truth here, is as near to it as can be
+    assert "over bicubic" in shown
+    assert "under teacher" not in shown
+    assert "to its teacher" not in shown
+    assert "<dt>under teacher</dt>" not in (here / "run" / "report.html").read_text()
 
 
 def test_one_student_learns_the_targets_images(call: Call, here: Path, photos: Path, teacher_file: Path) -> None:

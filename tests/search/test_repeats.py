@@ -50,7 +50,7 @@ def test_each_student_of_the_front_is_trained_again(settings: MakeSettings) -> N
     progress = Trainings()
     run, outcome = run_search(wanted, progress)
     front = front_of(wanted)
-    assert outcome.reason.endswith(f"the front's {len(front)} students were trained 3 times each")
+    assert outcome.reason.endswith(f"each student of the front ({len(front)}) was trained 3 times")
     assert sorted(trial for trial, _ in progress.repeats) == sorted(2 * front)
     assert len({seed for _, seed in progress.repeats}) == 2 * len(front)
     best = pick(front_rows(run))["trial"]

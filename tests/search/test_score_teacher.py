@@ -15,8 +15,8 @@ from helpers.small_search import run_search, trials_of
 
 from autocompress.cli.tables import front_table
 from autocompress.evaluation.metrics import psnr_y
-from autocompress.evaluation.records import TO_TEACHER
-from autocompress.evaluation.scores import MOST_TO_TEACHER, network_upscaler
+from autocompress.evaluation.records import MOST_TO_TEACHER, TO_TEACHER
+from autocompress.evaluation.scores import network_upscaler
 from autocompress.networks import load
 from autocompress.networks.edsr.network import EDSR
 from autocompress.report import ReportData, front_figure, write_report

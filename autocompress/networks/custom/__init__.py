@@ -18,17 +18,19 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.compute import flops
-from autocompress.errors import ConfigError
+from autocompress.errors import ConfigError, InvalidInput
 from autocompress.networks.base import Config, Count, SRNetwork, Weights
 from autocompress.networks.custom.arguments import Variation, changed, variations
 from autocompress.networks.custom.code import Builder, matching
 from autocompress.networks.custom.cost import CostModel, Interpolation
-from autocompress.networks.custom.counts import counts, is_student
+from autocompress.networks.custom.counts import counts
 from autocompress.networks.custom.input_range import in_best_range
 from autocompress.networks.custom.network import CustomConfig, CustomNetwork, measured_scale
+from autocompress.networks.custom.students import is_student, shares_heads
 from autocompress.networks.graph_family import GraphFamily
 from autocompress.shrink.channels import ChannelMap, fixed_parameters
 from autocompress.shrink.graph import Graph
+from autocompress.shrink.parts import kept_parts, level_of
 
 COUNTED_SIDE = 48  # LR pixels of the image on which fvcore counts, as `flops.count_flops` does
 
@@ -114,7 +116,7 @@ class CustomFamily(GraphFamily):
 
     @functools.cached_property
     def _channels(self) -> ChannelMap:
-        return ChannelMap.of(self._graph)
+        return ChannelMap.of(self._graph, with_heads=True)
 
     @functools.cached_property
     def _graph(self) -> Graph:
@@ -147,7 +149,8 @@ class CustomFamily(GraphFamily):
         middle = {
             count.field: values[len(values) // 2 - (len(values) % 2 == 0)] for count, values in self.values.items()
         }
-        if not left(middle):
+        together = [middle] if self.takes(middle) else [{name: value} for name, value in middle.items()]
+        if not any(map(left, together)):
             return Interpolation({}, lambda _: Fraction(0))
         nodes = {count.field: _nodes(count, values) for count, values in self.values.items()}
         matters = {field: at for field, at in nodes.items() if left({field: at[0]})}
@@ -184,6 +187,14 @@ class CustomFamily(GraphFamily):
         return lr * network.input_range
 
     @override
+    def varying_parts(self) -> frozenset[str]:
+        """Those that are gone in the students with the fewest of each count."""
+        whole = self.code.shapes(self.arguments)
+        fewest = {count.field: values[0] for count, values in self.values.items() if count.what == "parts"}
+        students = (self.code.shapes(changed(self.arguments, {each: fewest[each]}, self._known)) for each in fewest)
+        return frozenset(level_of(ours) for shapes in students for ours in kept_parts(whole, shapes))
+
+    @override
     def counts_of(self, config: Config) -> dict[str, float]:
         values = {**self.arguments, **_custom(config).values}
         return {count.field: self._known[count.field].number(values) for count in self.counts}
@@ -214,7 +225,20 @@ class CustomFamily(GraphFamily):
             raise ConfigError(f"{name} is {fields[name]}, but {self.name} takes {known[name]}{others}")
         arguments = changed({**self.arguments, **custom.values}, fields, self._known)
         plain = {name: value for name, value in arguments.items() if _is_plain(value)}
-        return CustomConfig.of(custom.scale, plain, custom.input_range)
+        config = CustomConfig.of(custom.scale, plain, custom.input_range)
+        if self._channels.heads and not self._shares_heads(config):
+            given = ", ".join(f"{name} {value}" for name, value in fields.items())
+            raise ConfigError(
+                f"{self.name} has no student of {given}: all heads must have the same number of channels; "
+                "give a multiple of their number"
+            )
+        return config
+
+    def _shares_heads(self, config: CustomConfig) -> bool:
+        try:
+            return shares_heads(self._shapes(config), self.code.shapes(self.arguments), self._channels)
+        except InvalidInput:  # the code itself says so
+            return False
 
 
 def _nodes(count: Count, values: Sequence[float]) -> tuple[float, ...]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from autocompress.errors import InvalidInput
 from autocompress.networks.base import Count
-from autocompress.networks.custom.arguments import Variation, changed
+from autocompress.networks.custom.arguments import Variation, candidates, changed
 from autocompress.networks.custom.code import Builder
-from autocompress.shrink.channels import ChannelMap, Use
-from autocompress.shrink.parts import Shapes, kept_parts, source_of
+from autocompress.networks.custom.students import is_student, only_heads_differ
+from autocompress.shrink.channels import ChannelMap
+from autocompress.shrink.parts import Shapes
 
 NARROWEST = 4  # channels
 
@@ -32,7 +34,7 @@ def counts(
     whole = code.shapes(arguments)
     found: dict[Count, tuple[float, ...]] = {}
     for field, variation in known.items():
-        smaller_ones = variation.candidates(arguments)
+        smaller_ones = _tried(variation, arguments, channels)
         given = {smaller: changed(arguments, {field: smaller}, known) for smaller in smaller_ones}
         if not smaller_ones or not _changes(code, given[smaller_ones[len(smaller_ones) // 2]], whole, used):
             continue
@@ -44,11 +46,20 @@ def counts(
             deep = (shapes[usable[0]] or {}).keys() != whole.keys()
             value = variation.number(arguments)
             ratio = isinstance(value, float)
-            least = [smaller for smaller in usable if deep or ratio or smaller >= NARROWEST]
+            heads = not deep and only_heads_differ(shapes[usable[0]] or {}, whole, channels)
+            least = [smaller for smaller in usable if deep or ratio or heads or smaller >= NARROWEST]
             if least:
-                what = "parts" if deep else "times the channels" if ratio else "channels"
+                what = "parts" if deep else "times the channels" if ratio else "heads" if heads else "channels"
                 found[Count(field, least[0], what, whole=not ratio)] = (*least, value)
     return found
+
+
+def _tried(variation: Variation, arguments: Mapping[str, Any], channels: ChannelMap) -> Sequence[Any]:
+    """Smaller numbers to try: multiples of the number of heads, where channels are shared out among them."""
+    value, heads = variation.number(arguments), math.lcm(*(attention.count for attention in channels.heads))
+    if heads == 1 or not isinstance(value, int) or value % heads or value == heads:
+        return variation.candidates(arguments)
+    return [heads * count for count in candidates(value // heads)]
 
 
 def _changes(code: Builder, arguments: Mapping[str, Any], whole: Shapes, used: Collection[str]) -> bool:
@@ -58,38 +69,3 @@ def _changes(code: Builder, arguments: Mapping[str, Any], whole: Shapes, used: C
     except InvalidInput:
         return True
     return any(shapes.get(name) != whole.get(name) for name in used)
-
-
-def is_student(shapes: Shapes, whole: Shapes, channels: ChannelMap, used: Collection[str]) -> bool:
-    """Whether a network of these shapes is the teacher's with fewer channels along its axes, or with fewer parts."""
-    if all(shapes.get(name) == whole.get(name) for name in used):
-        return False
-    sources = kept_parts(whole, shapes)
-    if shapes.keys() != whole.keys() and not sources:
-        return False
-    sizes: dict[int, set[float]] = {}
-    several: list[tuple[int, tuple[Use, ...]]] = []  # rows that are gone, of some axes together
-    for name, size in shapes.items():
-        source = source_of(name, sources)
-        if source not in whole or len(size) != len(whole[source]):
-            return False
-        if source not in used:  # what is computed of others
-            continue
-        for dimension, (ours, theirs) in enumerate(zip(size, whole[source], strict=True)):
-            uses = channels.uses.get((source, dimension), ())
-            if ours > theirs or (not uses and ours != theirs):
-                return False
-            if len(uses) == 1 and not sources:
-                rows = uses[0].rows
-                sizes.setdefault(uses[0].axis, set()).add((ours - theirs + rows.numel()) / rows.shape[1])
-            elif not sources:
-                several.append((theirs - ours, uses))
-    for gone, uses in several:
-        for use in uses:  # what the others leave is this axis'
-            others = [
-                (min(sizes[other.axis]), other.rows) for other in uses if other is not use and other.axis in sizes
-            ]
-            if len(others) == len(uses) - 1:
-                left = gone - sum(rows.numel() - size * rows.shape[1] for size, rows in others)
-                sizes.setdefault(use.axis, set()).add(len(use.rows) - left / use.rows.shape[1])
-    return all(len(found) == 1 and min(found) >= 1 for found in sizes.values())

@@ -89,9 +89,10 @@ def columns_of(rows: Rows, config: RunConfig) -> list[Column]:
         for heading, key in LATENCIES.items()
         if any(row[key] is not None for row in rows)
     ]
-    nearness = [NEARNESS] if config.search.by_teacher else []
+    compared = [column for column in COMPARED if not (config.has_no_truth and column.heading == "under teacher")]
+    nearness = [NEARNESS] if config.search.by_teacher and not config.has_no_truth else []
     refined = REFINED if any(row["refined_steps"] for row in rows) else ()
-    return [*NETWORK, *COMPARED, *timed, *nearness, *refined]
+    return [*NETWORK, *compared, *timed, *nearness, *refined]
 
 
 def reference_rows(config: RunConfig) -> tuple[Row, Row]:

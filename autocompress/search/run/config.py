@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from autocompress.compute.precision import Precision
 from autocompress.errors import cut
-from autocompress.evaluation.records import score_of
+from autocompress.evaluation.records import MOST_TO_TEACHER, score_of
 from autocompress.search.space.budget import Budget
 
 if TYPE_CHECKING:
@@ -250,6 +250,11 @@ class RunConfig:
         """How many trials are wanted; None where that is not recorded."""
         wanted = None if self.settings is None else self.settings.get("trials")
         return wanted if isinstance(wanted, int) else None
+
+    @property
+    def has_no_truth(self) -> bool:
+        """Whether there were no HR images, so that the teacher's stand for them: it has MOST_TO_TEACHER dB itself."""
+        return self.search.by_teacher and self.references.teacher.psnr_y >= MOST_TO_TEACHER
 
     @property
     def teachers(self) -> dict[str, TeacherReference]:

@@ -19,7 +19,8 @@ from PIL import ImageDraw, ImageFont
 from autocompress.data.images import png, read_image, webp
 from autocompress.data.sources import ImagePair
 from autocompress.evaluation.metrics import psnr_y
-from autocompress.evaluation.scores import MOST_TO_TEACHER, Image, Upscaler
+from autocompress.evaluation.records import MOST_TO_TEACHER
+from autocompress.evaluation.scores import Image, Upscaler
 from autocompress.io import atomic, cache
 from autocompress.io.typed import checked, reading
 from autocompress.names import name_bytes

@@ -83,7 +83,11 @@ class StudyStorage:
 
     def _checked(self, storage: RDBStorage) -> RDBStorage:
         """The storage itself; RunError where another version of Optuna has made its tables."""
-        made, ours = storage.get_current_version(), storage.get_head_version()
+        try:
+            made, ours = storage.get_current_version(), storage.get_head_version()
+        except BaseException:  # of a server that goes away just now; who asked never has it, and cannot close it
+            _disconnect(storage)
+            raise
         if made == ours:
             return storage
         older = made in storage.get_all_versions()

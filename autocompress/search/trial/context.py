@@ -13,8 +13,8 @@ from autocompress.data.patches import PatchSampler
 from autocompress.data.sources import ImagePair
 from autocompress.distill.training import Training
 from autocompress.evaluation.metrics import psnr_y
-from autocompress.evaluation.records import TO_TEACHER, Scores, score_of
-from autocompress.evaluation.scores import METRICS, MOST_TO_TEACHER, Image, OnImage, Upscaler, evaluate
+from autocompress.evaluation.records import MOST_TO_TEACHER, TO_TEACHER, Scores, score_of
+from autocompress.evaluation.scores import METRICS, Image, OnImage, Upscaler, evaluate
 from autocompress.networks.base import Config, Family, Shrinker, SRNetwork
 from autocompress.search.run.crops import Pieces
 from autocompress.search.space.joint_space import StudentSpace

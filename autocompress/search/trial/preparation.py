@@ -18,15 +18,8 @@ from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.sources import ImagePair
 from autocompress.distill.targets import teacher_targets
-from autocompress.evaluation.records import TO_TEACHER
-from autocompress.evaluation.scores import (
-    MOST_TO_TEACHER,
-    Upscaler,
-    bicubic_upscaler,
-    check_finite,
-    evaluate,
-    network_upscaler,
-)
+from autocompress.evaluation.records import MOST_TO_TEACHER, TO_TEACHER
+from autocompress.evaluation.scores import Upscaler, bicubic_upscaler, check_finite, evaluate, network_upscaler
 from autocompress.io import atomic, cache
 from autocompress.networks.base import SRNetwork
 from autocompress.search.run.crops import Pieces, make_crops

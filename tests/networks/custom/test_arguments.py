@@ -109,6 +109,10 @@ def test_a_student_is_the_same_code_with_smaller_arguments(family: CustomFamily)
         assert (student(lr) - teacher(lr)).square().mean() < (fresh(lr) - teacher(lr)).square().mean() / 2
 
 
+def test_parts_that_can_go_are_ranked(family: CustomFamily) -> None:
+    assert family.varying_parts() == {"groups.", *(f"groups.{index}.blocks." for index in range(3))}
+
+
 def test_values_between_are_taken_and_others_refused(family: CustomFamily) -> None:
     assert family.student_config(family.config(), {"ratio": 0.6}).values["ratio"] == 0.6  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match=r"ratio is 2.5, but Listed takes"):

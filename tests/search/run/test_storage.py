@@ -14,6 +14,8 @@ from helpers import fake_trials
 from helpers.fake_trials import FakeSetup
 from helpers.programs import check_whole, finish, start, trials_in
 from helpers.servers import Server, mariadb, postgresql, redis
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
 from sqlalchemy.exc import OperationalError, PendingRollbackError
 
 from autocompress.errors import InvalidInput, RunError, StorageError
@@ -55,6 +57,24 @@ def test_a_search_on_a_server_that_is_killed_goes_on(small: Make, kind: str, req
     assert run.config.storage["study"].startswith("run-")
     with pytest.raises(RunError, match="give --storage with the password again"):
         fake_trials.run(small(trials=10), FakeSetup())
+
+
+def test_a_server_that_goes_away_while_it_is_opened_leaves_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[RDBStorage] = []
+    version = RDBStorage.get_current_version
+
+    def gone(storage: RDBStorage) -> str:
+        opened.append(storage)
+        assert version(storage)  # by a connection that the pool keeps
+        raise StorageInternalError("gone")
+
+    monkeypatch.setattr(RDBStorage, "get_current_version", gone)
+    with pytest.raises(InvalidInput, match="cannot be used"):
+        StudyStorage(f"sqlite:///{tmp_path / 'a.db'}", "study").open(RunFolder(tmp_path))
+    (storage,) = opened
+    assert storage.engine.pool.checkedin() == storage.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 
 
 def test_several_searches_share_a_file(small: Make, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_repeats_are_trained_there_too(settings: MakeSettings) -> None:
     """As here: the same scores with the same seeds, and nothing but these is kept."""
     wanted = settings(steps=4, trials=2, repeats=2, **TWO)
     run, outcome = run_search(wanted, stopping=NoStopping())
-    assert outcome.reason.endswith("were trained 2 times each")
+    assert outcome.reason.endswith("was trained 2 times")
     front = pareto(run)["trial"].tolist()
     found = {trial: [repeat.metrics for repeat in run.repeats(trial)] for trial in front}
     assert all(len(repeats) == 1 for repeats in found.values())
