@@ -74,10 +74,11 @@ def front(name: str, seed: int, options: argparse.Namespace) -> list[dict[str, A
     """The students of a search's front, by FLOPs, with their scores."""
     rows = []
     for student in searched(name, seed, options).front.to_dict("records"):
+        words = shape(student["family"], student["config"])
         scores = evaluate(load(student["file"]), data=[options.set5]).scores
         rows.append(
             {
-                "student": shape(student["family"], student["config"]),
+                "student": words,
                 "flops": student["flops"],
                 "valid": student["psnr_y"],
                 "Set5": next(iter(scores.values())).mean["psnr_y"],
