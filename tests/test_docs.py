@@ -49,7 +49,9 @@ FEW = {  # option: what it is given, and the commands that are given it also whe
     "--patch-size": ("16", ("teacher train",)),
     "--refine": ("1s", ()),
 }
-SLOW = (  # by how they begin: a SwinIR is trained or shrunk, many networks are timed, or one is trained to be rounded
+# By how they begin: a SwinIR is trained or shrunk, many networks are timed, one is trained to be rounded, or a graph is
+# followed as in another command that is run.
+SLOW = (
     "autocompress search --objective latency",
     "autocompress distill swinirmini",
     "autocompress prune swinir",
@@ -57,6 +59,13 @@ SLOW = (  # by how they begin: a SwinIR is trained or shrunk, many networks are 
     "autocompress search --space swinir --budget-flops 30G",
     "autocompress search --budget-flops 30G --space edsr --space swinir",
     "autocompress export runs/edsr-20G-seed0 --trial pick --out models --format onnx-int8 --qat",
+    "autocompress search --teacher rlfn_x2.pth --code rlfn.py:",
+    "autocompress search --teacher rlfn_x4.pth --code rlfn.py:",
+    "autocompress search --teacher my_network.pth --code my_network.py:MyNetwork --set scale=2 --teacher edsr",
+    "autocompress search --teacher my_network.pth --code my_network.py:MyNetwork --set scale=2 --input-range 1 --train",
+    "autocompress search --budget-flops 20G --target my_network.pth",
+    "autocompress distill my_network.pth --code my_network.py:MyNetwork --code-set scale=2 --set feat=16 --train",
+    "autocompress teacher train edsr --start net_g.pth --target my_network.pth",
 )
 FOREIGN_OPTIONS = {"--appendonly", "--logdir"}  # of other programs, in running text
 ALL = [(page, command) for page in PAGES for command in commands(page)]

@@ -289,7 +289,7 @@ def test_files_are_called_by_what_they_are(copied: RunFolder) -> None:
     swinir = SwinIRConfig(2, 24, (4, 4, 4), (6, 6, 6)).to_dict()
     assert file_name("swinir", swinir, 2, 27_480_000_000) == "2x-swinir-e24b3d4h6m2-27G"
     own = {"arguments": {"scale": 4, "feat": 12, "blocks": 3, "bias": "../no"}}
-    assert file_name("MyNetwork", own, 4, 1_178_000_000) == "4x-MyNetwork-..no-f12b3-1.2G"
+    assert file_name("NotKnown", own, 4, 1_178_000_000) == "4x-NotKnown-..no-f12b3-1.2G"
     alike = {"arguments": {"width": 12, "wide": 3}}
     assert file_name("Net", alike, 3, 900) == "3x-Net-width12wide3-900"
 

@@ -29,6 +29,8 @@ NETWORKS: dict[str, tuple[Build, tuple[float, ...], tuple[float, ...], tuple[flo
     "ECBSR": (ECBSR, (16, 3), (12, 3), (16, 2)),
     "ETDS": (ETDS, (16, 3), (12, 3), (16, 2)),
 }
+LONG = ("IMDN", "SMFANet", "PlainUSR")
+EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in NETWORKS]
 
 
 def images(count: int = 6, side: int = 32) -> Tensor:
@@ -56,7 +58,7 @@ def error(student: nn.Module, teacher: nn.Module, lr: Tensor) -> float:
     return float(F.mse_loss(student(lr), wanted) / wanted.var())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EACH)
 def test_the_full_size_computes_what_the_teacher_does(name: str) -> None:
     teacher, lr = made(name), images()
     student = NETWORKS[name][0](*NETWORKS[name][1]).eval()
@@ -65,7 +67,7 @@ def test_the_full_size_computes_what_the_teacher_does(name: str) -> None:
         assert (student(lr) - teacher(lr)).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", EACH)
 def test_smaller_students_compute_nearly_what_the_teacher_does(name: str) -> None:
     build, _, narrow, shallow = NETWORKS[name]
     teacher, lr = made(name), images()

@@ -124,6 +124,7 @@ def test_what_reads_and_makes_colours_is_exact(made: CustomFamily, names: set[st
     assert {name for name, module in modules.items() if any(module is layer for layer in network.exact())} == names
 
 
+@pytest.mark.slow
 def test_published_flops() -> None:
     rlfn, imdn = family("RLFN", upscale=2), family("IMDN", upscale=2)
     assert rlfn.flops(rlfn.config()) / 1e9 == pytest.approx(115.4, abs=0.05)
