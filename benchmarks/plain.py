@@ -63,6 +63,7 @@ class PlainTraining:
         self._student = copy.deepcopy(student).to(device).train()
         self._average = copy.deepcopy(self._student)
         self._teacher = copy.deepcopy(teacher).to(device).eval()
+        recipe = recipe.of_student(sum(p.numel() for p in student.parameters()))
         self._recipe, self._device, self._step = recipe, device, 0
         self._adam = torch.optim.Adam(self._student.parameters(), lr=recipe.learning_rate)
         self._batches = self._endless(Photographs(folder, student.scale, recipe.patch_size), workers)
