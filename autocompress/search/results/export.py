@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from autocompress.errors import InvalidInput, RunError
-from autocompress.evaluation.records import TO_TEACHER
 from autocompress.export.card import licence_of, table
 from autocompress.export.files import export_file, int8_of, writing_to
 from autocompress.export.formats import Wanted
@@ -18,7 +17,7 @@ from autocompress.io import atomic
 from autocompress.names import Markdown, as_markdown
 from autocompress.networks import file_name, in_official_code
 from autocompress.search.results.columns import NETWORK
-from autocompress.search.results.rows import LATENCIES, front_rows, objective, pick, student_rows
+from autocompress.search.results.rows import KEYS, LATENCIES, front_rows, objective, pick, student_rows
 from autocompress.search.run.crops import crops_of, side_by_side
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.settings import Settings
@@ -26,19 +25,9 @@ from autocompress.units import decibels, format_count, format_milliseconds
 
 PICK, README = "pick", "README.md"
 TIMED = (*LATENCIES.values(), "latency_on")
-LISTED = (
-    "trial",
-    "family",
-    "network",
-    "config",
-    "psnr_y",
-    TO_TEACHER,
-    "ssim_y",
-    "flops",
-    "params",
-    "flops_share",
-    *TIMED,
-)
+# In an index there is no pick to compare with, and no run around the file.
+NOT_LISTED = ("gain_over_bicubic", "loss_to_teacher", "to_pick", "plus_minus", "psnr_y_before", "refined_steps", "file")
+LISTED = tuple(key for key in KEYS if key not in NOT_LISTED)
 
 
 def export_front(run: RunFolder, out: Path, wanted: Wanted) -> list[Path]:
