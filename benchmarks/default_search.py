@@ -59,6 +59,8 @@ def main() -> None:
     after = [student.metrics["psnr_y"] for student in students]
     costs = [student.flops for student in students]
     print(f"wall time of this call        {seconds:.0f} s")
+    ended = sorted(trial.datetime_complete.timestamp() for trial in scored if trial.datetime_complete)
+    print(f"four students after           {ended[3] - run.times[0].started:.0f} s of the run's first session")
     print(f"trials scored, to the end     {len(scored)}, {states.count('COMPLETE')}")
     print(f"bicubic, best, teacher        {bicubic:.2f}, {best:.2f}, {teacher:.2f} dB")
     print(f"share of the teacher's gain   {(best - bicubic) / (teacher - bicubic):.1%}")
