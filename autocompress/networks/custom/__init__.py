@@ -144,8 +144,7 @@ class CustomFamily(GraphFamily):
 
     @functools.cached_property
     def _buffers(self) -> frozenset[str]:
-        with torch.device("meta"):
-            module = self.code.build(self.arguments)
+        module = self.code.skeleton(self.arguments)
         parameters = {name for name, _ in module.named_parameters()}
         return frozenset(name for name in module.state_dict() if name not in parameters)
 
