@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -31,18 +32,34 @@ def speed_up_on_gpu(network: nn.Module) -> None:
 def exempt_from_autocast(layers: Iterable[nn.Module]) -> None:
     """Have these convolutions computed in float32, also where autocast computes others in bf16; other layers stay."""
     for layer in layers:
-        if type(layer) is nn.Conv2d:
-            layer.__class__ = _ExactConv2d
+        if type(layer) in _EXACT:
+            layer.__class__ = _EXACT[type(layer)]
 
 
 class _ExactConv2d(nn.Conv2d):
     @override
     def forward(self, input: Tensor) -> Tensor:
-        device = input.device.type
-        if not torch.is_autocast_enabled(device):
-            return super().forward(input)
-        with torch.autocast(device, enabled=False):
-            return super().forward(input.float())
+        return _in_float32(super().forward, input)
+
+
+class _ExactConvTranspose2d(nn.ConvTranspose2d):
+    @override
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        return _in_float32(partial(super().forward, output_size=output_size), input)
+
+
+def _in_float32(convolve: Callable[[Tensor], Tensor], input: Tensor) -> Tensor:
+    device = input.device.type
+    if not torch.is_autocast_enabled(device):
+        return convolve(input)
+    with torch.autocast(device, enabled=False):
+        return convolve(input.float())
+
+
+_EXACT: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Conv2d: _ExactConv2d,
+    nn.ConvTranspose2d: _ExactConvTranspose2d,
+}
 
 
 def _keeps_the_size(conv: nn.Conv2d) -> bool:

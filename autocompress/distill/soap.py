@@ -2,7 +2,8 @@
 
 Of each weight's gradient G the running mean of its covariance along each side is kept: a *factor*. Adam's second moment
 is that of the gradient turned into the factors' eigenvectors (the *bases*), where its entries are nearly independent. A
-convolution's weight (out, in, h, w) has three sides, out, in and h * w; a linear layer's has two.
+convolution's weight (out, in, h, w) has three sides, out, in and h * w, and so has a transposed one's (in, out, h, w),
+where the last also tells the pixels apart that are made of one; a linear layer's has two.
 
 Own code, since of the kept implementations none does all that is needed here. pytorch-optimizer 4.1 trains as well, but
 its step cannot be captured in a CUDA graph (it counts in Python and renews the bases within the step); heavyball 3.2
@@ -25,6 +26,7 @@ FACTOR_DECAY = 0.9
 RENEW_EVERY = 10  # steps between renewals of the bases; 1 and 5 train within 0.04 dB
 LARGEST = 1024  # entries of a side: a longer one is not turned, since its factor would cost more than it gains
 EPSILON = 1e-8
+LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 class SOAP:
@@ -37,7 +39,7 @@ class SOAP:
     def __init__(self, modules: Iterable[nn.Module], learning_rate: Tensor, capturable: bool = False) -> None:
         modules = list(modules)
         layers = (layer for module in modules for layer in module.modules())
-        weights = {id(layer.weight): layer.weight for layer in layers if isinstance(layer, nn.Conv2d | nn.Linear)}
+        weights = {id(layer.weight): layer.weight for layer in layers if isinstance(layer, LAYERS)}
         by_shape: dict[tuple[int, ...], list[Tensor]] = {}
         for weight in weights.values():
             by_shape.setdefault(tuple(weight.shape), []).append(weight)

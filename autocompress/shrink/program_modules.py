@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from autocompress.errors import ConfigError
-from autocompress.shrink.graph import argument, operation
+from autocompress.shrink.graph import LAYERS, argument, operation
 
 TRIED = ((1, 3, 40, 56), (2, 3, 33, 64))  # sizes of images that a program must take
 
@@ -102,7 +102,7 @@ def with_layers(module: fx.GraphModule) -> fx.GraphModule:
 
 def _path_of_layer(module: fx.GraphModule, node: fx.Node) -> str | None:
     """The path of what holds the weight and the bias of a layer, and nothing else; None for other operations."""
-    if node.op != "call_function" or operation(node) not in ("conv2d", "linear"):
+    if node.op != "call_function" or operation(node) not in LAYERS:
         return None
     tensors = {"weight": argument(node, "weight", 1, None), "bias": argument(node, "bias", 2, None)}
     names = {leaf: tensor.target for leaf, tensor in tensors.items() if isinstance(tensor, fx.Node)}
@@ -115,7 +115,9 @@ def _path_of_layer(module: fx.GraphModule, node: fx.Node) -> str | None:
 
 def _settings(node: fx.Node) -> dict[str, Any]:
     """How a convolution is computed, as its module has it."""
-    given = {"stride": (3, 1), "padding": (4, 0), "dilation": (5, 1), "groups": (6, 1)}
+    given = {"stride": (3, 1), "padding": (4, 0), "groups": (6, 1)}
+    transposed = operation(node) == "conv_transpose2d"
+    given |= {"output_padding": (5, 0), "dilation": (7, 1)} if transposed else {"dilation": (5, 1)}
     found = {name: argument(node, name, *place) for name, place in given.items()}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
@@ -128,9 +130,11 @@ def _layer(node: fx.Node, tensors: nn.Module) -> nn.Module:
     if not kernel:
         made = nn.Linear(inputs, outputs, "bias" in own, device="meta")
     else:
-        settings = _settings(node)
-        settings |= {"in_channels": inputs * settings["groups"], "kernel_size": tuple(kernel), "bias": "bias" in own}
-        made = nn.Conv2d(out_channels=outputs, device="meta", **settings)
+        settings = _settings(node) | {"kernel_size": tuple(kernel), "bias": "bias" in own, "device": "meta"}
+        if operation(node) == "conv_transpose2d":
+            made = nn.ConvTranspose2d(outputs, inputs * settings["groups"], **settings)
+        else:
+            made = nn.Conv2d(inputs * settings["groups"], outputs, **settings)
     for name, parameter in own.items():
         setattr(made, name, parameter)
     return made.eval()

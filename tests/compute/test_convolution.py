@@ -34,6 +34,17 @@ def test_what_is_sped_up_is_the_same_network() -> None:
         assert list(same.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
 
 
+def test_a_transposed_convolution_is_exempt_from_autocast_too() -> None:
+    torch.manual_seed(0)
+    layer, x = nn.ConvTranspose2d(4, 3, 3, stride=2), torch.rand(1, 4, 5, 5)
+    whole, larger = layer(x), layer(x, output_size=[12, 12])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torch.bfloat16
+        exempt_from_autocast([layer])
+        torch.testing.assert_close(layer(x), whole, atol=0, rtol=0)
+        torch.testing.assert_close(layer(x, output_size=[12, 12]), larger, atol=0, rtol=0)
+
+
 def test_what_is_exempt_from_autocast_is_computed_in_float32() -> None:
     torch.manual_seed(0)
     first, last, x = conv3x3(3, 8), conv3x3(8, 3), torch.rand(1, 3, 9, 9)

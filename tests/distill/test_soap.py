@@ -24,8 +24,9 @@ def network() -> nn.Sequential:
         nn.Conv2d(6, 6, 3, padding=1),
         nn.Conv2d(6, 6, 3, padding=1, groups=6),
         nn.Conv2d(6, 4, 1),
+        nn.ConvTranspose2d(4, 2, 4, stride=2, padding=1),
         nn.Flatten(2),
-        nn.Linear(16, 5),
+        nn.Linear(64, 5),
         nn.LayerNorm(5),
     )
 
@@ -86,11 +87,12 @@ class Reference:
 def test_weights_move_as_the_paper_says_and_all_else_by_adam() -> None:
     module, rate = network().double(), 1e-2
     optimizer = SOAP([module], torch.tensor(rate))
-    layers = [layer for layer in module if isinstance(layer, nn.Conv2d | nn.Linear)]
+    layers = [layer for layer in module if isinstance(layer, soap.LAYERS)]
+    assert [type(layer).__name__ for layer in layers] == [*["Conv2d"] * 5, "ConvTranspose2d", "Linear"]
     references = [Reference(layer.weight, rate) for layer in layers]
     twin = network().double()
     others = [
-        name for name, _ in twin.named_parameters() if not name.endswith("weight") or int(name.split(".")[0]) in (2, 8)
+        name for name, _ in twin.named_parameters() if not name.endswith("weight") or int(name.split(".")[0]) in (2, 9)
     ]
     adam = torch.optim.Adam([twin.get_parameter(name) for name in others], lr=rate, betas=BETAS)
     for step in range(2 * soap.RENEW_EVERY + 3):

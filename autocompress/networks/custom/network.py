@@ -101,7 +101,7 @@ class CustomNetwork(SRNetwork):
         """The convolutions that read colours or make them: with their weights in bf16 whole images get darker or
         brighter by up to half a grey level where the colours have no way around them, as in PlainUSR."""
         colours = {3, 3 * self.scale**2}
-        convs = (module for module in self.network.modules() if isinstance(module, nn.Conv2d))
+        convs = (module for module in self.network.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d))
         return [conv for conv in convs if conv.in_channels == 3 or conv.out_channels in colours]
 
     @override

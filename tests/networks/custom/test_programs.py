@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from autocompress.compute.precision import Precision
 from autocompress.data.patches import Batch
 from autocompress.distill.recipe import Recipe
+from autocompress.distill.soap import LAYERS
 from autocompress.distill.training import Training
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.custom import CustomFamily
@@ -73,19 +74,20 @@ def test_layers_that_carry_colours_are_known(students: tuple[SRNetwork, SRNetwor
 
 
 class Shared(nn.Module):
-    """One convolution in two places, one weight in two operations, and a weight that is computed."""
+    """One convolution in two places, a transposed one, one weight in two operations, and a weight that is computed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.twice = nn.Conv2d(3, 3, 3, padding="same", dilation=2, groups=3, bias=False)
         self.once, self.last = nn.Linear(3, 3), nn.Conv2d(3, 12, 1)
         self.tied = nn.Conv2d(3, 3, 1)
+        self.up = nn.ConvTranspose2d(12, 3, 3, 2, padding=2, output_padding=1, groups=3, dilation=2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.twice(self.twice(x))
         x = self.once(x.movedim(1, -1)).movedim(-1, 1)
         x = self.tied(x) + F.conv2d(x, self.tied.weight, stride=1)
-        return F.pixel_shuffle(F.conv2d(x, 2 * self.last.weight, self.last.bias), 2)
+        return self.up(F.conv2d(x, 2 * self.last.weight, self.last.bias))
 
 
 def test_only_what_is_a_layer_becomes_one(tmp_path: Path) -> None:
@@ -94,8 +96,12 @@ def test_only_what_is_a_layer_becomes_one(tmp_path: Path) -> None:
     write_pt2(network, tmp_path / "net.pt2")
     program = Program.of(tmp_path / "net.pt2")
     made = program.build({})
-    layers = {name: module for name, module in made.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
-    assert {name: type(layer) for name, layer in layers.items()} == {"twice": nn.Conv2d, "once": nn.Linear}
+    layers = {name: module for name, module in made.named_modules() if isinstance(module, LAYERS)}
+    assert {name: type(layer) for name, layer in layers.items()} == {
+        "twice": nn.Conv2d,
+        "once": nn.Linear,
+        "up": nn.ConvTranspose2d,
+    }
     assert made.state_dict().keys() == network.state_dict().keys()
     x = torch.rand(1, 3, 20, 30)
     torch.testing.assert_close(made(x), network(x))
