@@ -13,7 +13,7 @@ from torch import Tensor
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.io import cache
-from autocompress.networks import shape
+from autocompress.networks import in_words
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import tiling
 from autocompress.networks.weights import digest
@@ -59,7 +59,7 @@ def teacher_targets(teacher: SRNetwork, bank: PixelBank, precision: Precision, o
                 log.flush()
         checked.unlink()
 
-    about = f"{shape(teacher.family, teacher.config.to_dict())}, on {len(bank)} images"
+    about = f"{in_words(teacher)}, on {len(bank)} images"
     folder = cache.entry("targets", key, build, about=about, size=bank.hr.numel(), resumable=True)
     stored = torch.from_file(str(folder / FILE), shared=False, size=bank.hr.numel(), dtype=torch.uint8)
     return stored.view_as(bank.hr)

@@ -16,7 +16,7 @@ from autocompress.export.formats import PROGRAMS, Wanted
 from autocompress.export.metadata import OTHER, front_matter
 from autocompress.io import atomic
 from autocompress.names import Markdown, as_markdown, printable
-from autocompress.networks import describe, family_of, shape
+from autocompress.networks import describe, family_of, in_words
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.teachers import shipped
 from autocompress.units import decibels, format_count, format_milliseconds, signed_decibels
@@ -53,7 +53,7 @@ def write_card(
     sections = [
         front_matter({path.stem: described}, licence, [file.suffix for file in files]),
         f"# {as_markdown(path.stem)}\n\n"
-        f"Upscales photographs by {network.scale}: {shape(network.family, network.config.to_dict())}. "
+        f"Upscales photographs by {network.scale}: {in_words(network)}. "
         "Exported by autocompress, which prunes and distills super-resolution networks.",
         *shown,
         "## Network\n\n" + _network(plain, about, files),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from autocompress.networks.descriptions import describe as describe
     from autocompress.networks.descriptions import file_name as file_name
     from autocompress.networks.descriptions import in_official_code as in_official_code
+    from autocompress.networks.descriptions import in_words as in_words
     from autocompress.networks.descriptions import official_class as official_class
     from autocompress.networks.descriptions import parse_config as parse_config
     from autocompress.networks.descriptions import shape as shape
@@ -31,6 +32,7 @@ _MODULES = {
     "describe": "descriptions",
     "file_name": "descriptions",
     "in_official_code": "descriptions",
+    "in_words": "descriptions",
     "official_class": "descriptions",
     "parse_config": "descriptions",
     "shape": "descriptions",
@@ -49,6 +51,7 @@ __all__ = [
     "file_name",
     "find_family",
     "in_official_code",
+    "in_words",
     "know_code",
     "load",
     "official_class",

@@ -73,6 +73,7 @@ class SRNetwork(nn.Module, ABC):
 
     family: str
     layout = ""  # in words, how it lay in the file that it was read from
+    made_by: Family | None = None  # its family, where that is not known by its name alone: see `registry.family_of`
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -221,7 +221,7 @@ def _read_description(path: Path, side_file: Path, tensors: Weights) -> tuple[Fa
             return None
         if side["family"] not in FAMILIES:
             _know(side, tensors)
-        family = find_family(side["family"])
+        family = find_family(side["family"], side["config"])
         known_weights = side.get("weights")
         if known_weights and checkpoints.digest_of(path.read_bytes()) not in known_weights:
             raise CheckpointError(

@@ -125,6 +125,10 @@ class PlainUSRFamily(CustomFamily):
         return PlainUSRFamily, (self.arguments,)
 
     @override
+    def of_teacher(self, arguments: Mapping[str, Any]) -> CustomFamily:
+        return PlainUSRFamily(arguments)
+
+    @override
     def official_code(self, config: Config) -> tuple[str, str] | None:
         assert isinstance(config, CustomConfig)
         sizes = {**self.arguments, **config.values}

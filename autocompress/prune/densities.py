@@ -20,7 +20,7 @@ from autocompress.data.bank import PixelBank
 from autocompress.data.sources import ImagePair, ImageSource
 from autocompress.evaluation.scores import check_finite, evaluate, network_upscaler, pairs
 from autocompress.io import cache
-from autocompress.networks import describe, family_of, shape
+from autocompress.networks import describe, family_of, in_words
 from autocompress.networks.base import Config, SRNetwork
 from autocompress.networks.weights import digest, with_weights
 from autocompress.prune.shrinking import from_scratch
@@ -119,7 +119,7 @@ def densities_of(
     no step. `on_step` is called with the number of steps done. Raises TrainingDiverged when the loss is not finite.
     """
     key = _key(digest(teacher), train.key, settings.to_dict())
-    about = f"{shape(teacher.family, teacher.config.to_dict())}, on {len(train)} images"
+    about = f"{in_words(teacher)}, on {len(train)} images"
 
     def retrain(folder: Path) -> None:
         sparse = sparsify(teacher, train, settings, precision, on_step)

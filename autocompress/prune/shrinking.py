@@ -15,7 +15,7 @@ from autocompress.data.bank import PixelBank
 from autocompress.data.patches import PatchSampler
 from autocompress.errors import InvalidInput
 from autocompress.io import cache
-from autocompress.networks import family_of, shape
+from autocompress.networks import family_of, in_words
 from autocompress.networks.base import Config, Family, Shrinker, SRNetwork
 from autocompress.networks.weights import digest, with_weights
 from autocompress.shrink.init import Init
@@ -113,7 +113,7 @@ def _cached(teacher: SRNetwork, patches: Tensor, init: str, seed: int, family: F
         save_mappable(folder, analyse(teacher, patches, init, seed, family))
 
     rule = init if family.name == teacher.family else f"{init}-{family.name}"
-    about = f"{shape(teacher.family, teacher.config.to_dict())}, by {rule}"
+    about = f"{in_words(teacher)}, by {rule}"
     folder = cache.entry("analyses", f"{digest(teacher)}-{seen}-{rule}-{seed}-{FORMAT}", build, about=about)
     return {name: tensor.to(patches.device) for name, tensor in open_mapped(folder).items()}
 

@@ -13,7 +13,7 @@ import autocompress
 from autocompress.compute.precision import Precision
 from autocompress.evaluation import latency
 from autocompress.evaluation.records import TO_TEACHER
-from autocompress.networks import shape
+from autocompress.networks import in_words
 from autocompress.search.run.config import (
     ImageSet,
     Reference,
@@ -93,8 +93,8 @@ def describe(context: TrialContext, search: SearchIdentity, storage: StudyStorag
 
 
 def _teacher(space: StudentSpace) -> Teacher:
-    family, config = space.teacher.family, space.teacher.config.to_dict()
-    return Teacher(space.teacher_name, family, config, shape(family, config))
+    teacher = space.teacher
+    return Teacher(space.teacher_name, teacher.family, teacher.config.to_dict(), in_words(teacher))
 
 
 def _reference(context: TrialContext, space: StudentSpace, costs: Costs) -> TeacherReference:

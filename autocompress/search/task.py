@@ -98,7 +98,6 @@ class _GivenTeacher:
 def open_joint_space(settings: Settings) -> JointSpace:
     """The search spaces that settings name, each with its teacher and target; InvalidInput for what is unusable."""
     load = _Loader(settings)
-    # the target first: of two families of one name, students are of the teacher's
     target = None if settings.target is None else load.target(settings.target)
     teachers = [_named(text, load) for text in settings.teachers]
     spaces = _spaces(settings, [family_of(network) for _, _, network in teachers])
@@ -138,9 +137,9 @@ def _named(text: str, load: _Loader) -> tuple[str, str, SRNetwork]:
 def _spaces(settings: Settings, families: Sequence[Family]) -> list[SearchSpace]:
     """Those that are named; where none is, and a teacher's family has no shipped space, those of all teachers."""
     if settings.spaces != Settings.spaces or not any(family.derives_space for family in families):
-        return [load_space(name) for name in settings.spaces]
+        return [load_space(name, families) for name in settings.spaces]
     return [
-        parse_space(family.name, derived_space(family)) if family.derives_space else load_space(family.name)
+        parse_space(family.name, derived_space(family), [family]) if family.derives_space else load_space(family.name)
         for family in {family.name: family for family in families}.values()
     ]
 

@@ -9,9 +9,10 @@ family.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,24 @@ class CustomFamily(GraphFamily):
         """For other processes: the code and its arguments are all that matters."""
         return CustomFamily, (self.code, self.arguments)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Itself: a network's copy is of the same family, and what was found of that is not found again."""
+        return self
+
+    def of_teacher(self, arguments: Mapping[str, Any]) -> CustomFamily:
+        """The family of the same code whose teacher has these arguments."""
+        return CustomFamily(self.code, arguments)
+
+    def covers(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether a network of these arguments is the teacher, or as its students are: smaller in what may vary."""
+        given = {**self.arguments, **arguments}
+        try:
+            numbers = {field: variation.number(given) for field, variation in self._known.items()}
+            smaller = all(number <= self._known[field].number(self.arguments) for field, number in numbers.items())
+        except (IndexError, TypeError, ValueError):  # a list in the place of a number, or a shorter one
+            return False
+        return smaller and _as_json(changed(self.arguments, numbers, self._known)) == _as_json(given)
+
     @functools.cached_property
     def values(self) -> Mapping[Count, tuple[float, ...]]:
         """What may vary, with the values that the code takes."""
@@ -83,7 +102,7 @@ class CustomFamily(GraphFamily):
     def build(self, config: Config) -> CustomNetwork:
         custom = _custom(config)
         module = self.code.build({**self.arguments, **custom.values})
-        return CustomNetwork(self.code, custom, module)
+        return CustomNetwork(self, custom, module)
 
     def with_tensors(self, tensors: Weights, input_range: float | None = None) -> CustomNetwork:
         """The teacher with the tensors of a file, in eval mode; `input_range` is found by trying where it is None.
@@ -125,8 +144,7 @@ class CustomFamily(GraphFamily):
 
     @functools.cached_property
     def _buffers(self) -> frozenset[str]:
-        with torch.device("meta"):
-            module = self.code.build(self.arguments)
+        module = self.code.skeleton(self.arguments)
         parameters = {name for name, _ in module.named_parameters()}
         return frozenset(name for name in module.state_dict() if name not in parameters)
 
@@ -249,6 +267,11 @@ def _nodes(count: Count, values: Sequence[float]) -> tuple[float, ...]:
 def _custom(config: Config) -> CustomConfig:
     assert isinstance(config, CustomConfig)
     return config
+
+
+def _as_json(arguments: Mapping[str, Any]) -> str:
+    """Equal for lists and tuples of equal entries."""
+    return json.dumps(arguments, sort_keys=True, default=repr)
 
 
 def _is_plain(value: object) -> bool:

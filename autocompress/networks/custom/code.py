@@ -56,12 +56,12 @@ class Builder(ABC):
 
     def shapes(self, arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         """The shapes of its parameters and buffers by name, mostly without memory for them; raises as `build`."""
-        network = self._built(arguments)
+        network = self.skeleton(arguments)
         return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
     def tried(self, arguments: Mapping[str, Any], scale: int) -> dict[str, tuple[int, ...]] | None:
         """As `shapes`; None where the code does not take these arguments, or its network enlarges by another scale."""
-        for build in (self._built, self.build):
+        for build in (self.skeleton, self.build):
             try:
                 network = build(arguments).eval()
                 with torch.no_grad():
@@ -75,8 +75,8 @@ class Builder(ABC):
             return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
         return None
 
-    def _built(self, arguments: Mapping[str, Any]) -> nn.Module:
-        """The network, mostly without memory for its parameters."""
+    def skeleton(self, arguments: Mapping[str, Any]) -> nn.Module:
+        """The network in eval mode, mostly without memory for its parameters; raises as `build`."""
         try:
             with torch.device("meta"):
                 return self.build(arguments).eval()

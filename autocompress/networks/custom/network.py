@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.errors import ConfigError
-from autocompress.networks.base import Config, SRNetwork
-from autocompress.networks.custom.code import Builder
+from autocompress.networks.base import Config, Family, SRNetwork
 
 MARGIN = 32  # LR pixels; what such a network sees around a pixel is not known
 
@@ -60,18 +59,18 @@ class CustomConfig(Config):
 
 
 class CustomNetwork(SRNetwork):
-    """A module that `builder` made, whose name is the `family`."""
+    """A module that the code of `family` made; it knows its family, since others of its name have other arguments."""
 
-    def __init__(self, builder: Builder, config: CustomConfig, module: nn.Module) -> None:
+    def __init__(self, family: Family, config: CustomConfig, module: nn.Module) -> None:
         super().__init__(config)
-        self.family = builder.name
-        self._builder = builder
+        self.family = family.name
+        self.made_by = family
         self.network = module
         self.input_range = config.input_range
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For other processes: the builder comes first, and runs the code there that has the module's class."""
-        return CustomNetwork, (self._builder, self.config, self.network), {"training": self.training}
+        """For other processes: the family comes first, and runs the code there that has the module's class."""
+        return CustomNetwork, (self.made_by, self.config, self.network), {"training": self.training}
 
     @override
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:

@@ -128,6 +128,11 @@ class ProgramFamily(CustomFamily):
     def __reduce__(self) -> tuple[Any, ...]:
         return ProgramFamily, (self.program,)
 
+    @override
+    def of_teacher(self, arguments: Mapping[str, Any]) -> CustomFamily:
+        """The program itself, the largest of its networks."""
+        return self
+
     @functools.cached_property
     @override
     def values(self) -> Mapping[Count, tuple[float, ...]]:

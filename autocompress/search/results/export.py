@@ -18,8 +18,10 @@ from autocompress.names import Markdown, as_markdown
 from autocompress.networks import file_name, in_official_code
 from autocompress.search.results.columns import NETWORK
 from autocompress.search.results.rows import KEYS, LATENCIES, front_rows, objective, pick, student_rows
+from autocompress.search.run.config import RunConfig
 from autocompress.search.run.crops import crops_of, side_by_side
 from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.student import StoredStudent
 from autocompress.search.settings import Settings
 from autocompress.units import decibels, format_count, format_milliseconds
 
@@ -84,12 +86,22 @@ def file_names(run: RunFolder) -> dict[int, str]:
 
     Of students that differ in their training alone, the names have their trials, too.
     """
+    config = run.config
     found = {
-        student.trial: file_name(student.family, student.config, run.config.scale, student.flops)
+        student.trial: file_name(
+            student.family, student.config, config.scale, student.flops, _teacher_config(config, student)
+        )
         for student in run.students()
     }
     times = Counter(found.values())
     return {trial: name if times[name] == 1 else f"{name}-trial{trial}" for trial, name in found.items()}
+
+
+def _teacher_config(config: RunConfig, student: StoredStudent) -> Mapping[str, Any] | None:
+    """Of the teacher that a student was made of; None where that is of another family."""
+    taught = config.taught_spaces.get(student.provenance.space or "")
+    teacher = config.teacher if taught is None else taught.teacher
+    return teacher.config if teacher.family == student.family else None
 
 
 def _export(run: RunFolder, row: dict[str, Any], names: Mapping[int, str], out: Path, wanted: Wanted) -> list[Path]:

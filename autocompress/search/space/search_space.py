@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -121,19 +121,23 @@ class SearchSpace:
         }
 
 
-def load_space(name_or_file: str) -> SearchSpace:
-    """A shipped space by its name, or one from a YAML file; SpaceError names the file, the key and the rule."""
+def load_space(name_or_file: str, families: Sequence[Family] = ()) -> SearchSpace:
+    """A shipped space by its name, or one from a YAML file; SpaceError names the file, the key and the rule.
+
+    `families` are those of its teachers, which go before others of the same names.
+    """
     path, text = read_space(name_or_file)
     try:
-        return parse_space(path.stem, parse_yaml(text))
+        return parse_space(path.stem, parse_yaml(text), families)
     except InvalidInput as error:
         raise SpaceError(f"{path}: {error}") from error
 
 
-def parse_space(name: str, content: object) -> SearchSpace:
-    """The space that YAML with this content stands for; SpaceError names the key and the rule."""
+def parse_space(name: str, content: object, families: Sequence[Family] = ()) -> SearchSpace:
+    """The space that YAML with this content stands for; SpaceError names the key and the rule. See `load_space`."""
     declared = DeclaredSpace.of(name, content)
-    family = find_family(declared.family)
+    own = (family for family in families if family.name == declared.family)
+    family = next(own, None) or find_family(declared.family)
     _check_names(family, declared.specs)
     parameters = declared.parameters
     for parameter in parameters:

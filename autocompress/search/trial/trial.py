@@ -15,7 +15,7 @@ from autocompress.errors import DiskFull
 from autocompress.evaluation.records import TO_TEACHER, Scores
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.io import atomic, checkpoints
-from autocompress.networks import describe, shape
+from autocompress.networks import describe, in_words
 from autocompress.networks.base import SRNetwork
 from autocompress.prune import from_scratch
 from autocompress.search.run.student import WEIGHTS, Provenance, StudentRecord, write_student
@@ -148,7 +148,7 @@ class _Trial(Attempt):
         )
         return StudentRecord(
             **describe(student),
-            network=shape(student.family, student.config.to_dict()),
+            network=in_words(student),
             metrics=scores.mean,
             provenance=provenance,
             latency_ms=candidate.latency,

@@ -240,3 +240,14 @@ def test_flops_of_experts_do_not_depend_on_weights(here: Path) -> None:
             assert made.flops(config) == count_flops(made.build(config).eval(), 2)
             found.add((feat, made.flops(config)))
     assert len(found) == 2
+
+
+COMPUTING = CODE.replace("        super().__init__()", "        super().__init__()\n        float(torch.ones(()))")
+
+
+def test_code_that_computes_with_values_while_it_builds(here: Path) -> None:
+    """As networks with stochastic depth do: built without memory for values it fails."""
+    (here / "own.py").write_text(COMPUTING)
+    made = CustomFamily(Code(here / "own.py", "OwnNetwork"), {})
+    config = made.student_config(made.config(), {"feat": 5})
+    assert made.params(config) == count_params(made.build(config))
