@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from autocompress.api._distilled import open_networks
 from autocompress.api._evaluate import Evaluation, evaluate
+from autocompress.api._named import check_named
 from autocompress.api.choices import RecipeName, check_recipe
+from autocompress.data.layouts import is_alone, refuse_alone
 from autocompress.errors import ConfigError
+from autocompress.io.outputs import check_weights_file
 from autocompress.shrink.init import Init
 
 if TYPE_CHECKING:
@@ -80,13 +83,18 @@ def distill(
 
     Raises InvalidInput for what cannot be used.
     """
+    out = Path(out)
+    check_weights_file(out)
+    check_recipe(recipe)
+    named = network if Path(str(network)).suffix else None  # presets and families have none
+    codes, folders = [code, target_code], [train, val, *data]
+    check_named(networks=[named, teacher, target], codes=codes, folders=folders, lr=lr)
+
     from autocompress.compute import probing
     from autocompress.data.folders import open_folder
-    from autocompress.data.layouts import is_alone, refuse_alone
     from autocompress.distill.checkpointed_training import precision_to_go_on
     from autocompress.distill.distillation import (
         TrainingTask,
-        check_out_file,
         check_scales,
         open_training_images,
         open_validation_images,
@@ -98,9 +106,6 @@ def distill(
     from autocompress.report import write_curve
     from autocompress.terminal import step_display
 
-    out = Path(out)
-    check_out_file(out)
-    check_recipe(recipe)
     networks = open_networks(
         {"network": network, "teacher": teacher, "code": code, "set": code_set, "input_range": input_range},
         {"target": target, "code": target_code, "set": target_set, "input_range": target_input_range},

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocompress.api._modules import as_files
+from autocompress.api._named import check_named
 from autocompress.api._result import Result, open_run
+from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
 from autocompress.units import format_milliseconds
 
@@ -94,18 +96,20 @@ def evaluate(
 
     Raises InvalidInput for what cannot be used.
     """
+    if not latency and (threads, device) != (None, None):
+        raise InvalidInput("--threads and --device are for measuring; add --latency")
+    refuse_alone(lr, "scores")
+    named = [] if model == BICUBIC else [model]
+    check_named(networks=named, codes=[overrides.get("code")], folders=data, lr=lr)
+
     from autocompress.data.embedded import embedded
     from autocompress.data.folders import open_folder
-    from autocompress.data.layouts import refuse_alone
     from autocompress.evaluation.records import Scores
     from autocompress.evaluation.scores import MIN_SIDE, bicubic_upscaler, network_upscaler, pairs
     from autocompress.evaluation.scores import evaluate as score
     from autocompress.networks.teachers import load_teacher
     from autocompress.terminal import counted
 
-    if not latency and (threads, device) != (None, None):
-        raise InvalidInput("--threads and --device are for measuring; add --latency")
-    refuse_alone(lr, "scores")
     overrides = as_files({**overrides, "model": model}, "model")
     model, network = str(overrides.pop("model")), None
     if model == BICUBIC:
@@ -145,12 +149,13 @@ def measure_latency(
 
     Its files are pareto.csv, pareto.json and report.html. Raises RunError where there is no front.
     """
+    result = open_run(run)
+
     from autocompress.evaluation.latency import measure, this_machine
     from autocompress.networks import load
     from autocompress.search.results.front import write_pareto
     from autocompress.search.results.rows import front_rows
 
-    result = open_run(run)
     folder = result.run
     front, machine = front_rows(folder), this_machine(threads, device)
     folder.check_writable(row["trial"] for row in front)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autocompress.api._named import check_named
 from autocompress.errors import InvalidInput
 from autocompress.export.formats import Format, Quantise, Wanted
 from autocompress.export.hub import check_repository, push
+from autocompress.io import package_files
 from autocompress.io.outputs import check_file, check_folder
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ def export(
         images.check_unused()
 
     check_folder(out, "--out")
+    check_named(codes=[overrides.get("code")], folders=[train, val])
     if hub is not None:
         check_repository(hub)
     files = _written(source, out, wanted, None if trial is None else str(trial), images, overrides)
@@ -106,9 +109,6 @@ def _written(
     source: str | Path, out: Path, wanted: Wanted, trial: str | None, images: _Images, overrides: dict[str, Any]
 ) -> list[Path]:
     """Export what the source is: a run, a file, or a network that ships."""
-    from autocompress.io import package_files
-    from autocompress.networks import know_code
-    from autocompress.search.results.export import export_front, export_trial
     from autocompress.search.run.folder import RunFolder
 
     file = package_files.network_file(source) if isinstance(source, str) else None
@@ -125,6 +125,10 @@ def _written(
             f"`autocompress search` printed, a student's file, or one of {known}"
         )
     run = RunFolder.existing(Path(source))
+
+    from autocompress.networks import know_code
+    from autocompress.search.results.export import export_front, export_trial
+
     if (code := overrides.pop("code", None)) is not None:
         know_code(code, overrides.pop("set", None) or ())
     for name, value in overrides.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autocompress.api._named import check_named
 from autocompress.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ def spaces() -> list[SearchSpace]:
 
 def space(name: str | Path) -> SearchSpace:
     """A shipped space, or one from a YAML file; SpaceError says which key breaks which rule."""
+    from autocompress.search.space.declared import declared_space
+
+    declared_space(str(name))  # before PyTorch is imported
+
     from autocompress.search.space.search_space import load_space
 
     return load_space(str(name))
@@ -32,15 +37,18 @@ def space_text(name: str | Path | None = None, teacher: str | Path | None = None
 
     Raises InvalidInput where neither or both are given, or the teacher is of a family with a shipped space.
     """
-    from autocompress.networks import family_of
-    from autocompress.networks.teachers import load_teacher
-    from autocompress.search.space.declared import read_space
-    from autocompress.search.space.derived import as_yaml, derived_space
-
     if (name is None) == (teacher is None):
         raise InvalidInput("give a space's name or file, or --teacher FILE with --code FILE.py:CALLABLE")
     if name is not None:
+        from autocompress.search.space.declared import read_space
+
         return read_space(str(name))[1]
+    check_named(networks=[teacher], codes=[overrides.get("code")])
+
+    from autocompress.networks import family_of
+    from autocompress.networks.teachers import load_teacher
+    from autocompress.search.space.derived import as_yaml, derived_space
+
     return as_yaml(derived_space(family_of(load_teacher(str(teacher), **overrides))))
 
 

@@ -101,7 +101,7 @@ def _plain(module: nn.Module) -> nn.Module:
 
 def _code_of(module: nn.Module, given: Sequence[str] | None) -> tuple[str, list[str]] | None:
     """`FILE.py:CALLABLE` and arguments that build it; None where it is not certain that they do."""
-    from autocompress.networks import parse_fields
+    from autocompress.io.inputs import parse_fields
     from autocompress.networks.custom.code import Code
 
     made = type(module)

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autocompress.api._named import check_named
 from autocompress.api.choices import RecipeName, check_recipe
+from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
+from autocompress.io.outputs import check_folder
 
 if TYPE_CHECKING:
     from autocompress.data.sources import ImageSource
@@ -55,17 +58,20 @@ def prune(
 
     Raises InvalidInput for what cannot be used.
     """
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        check_folder(folder, "--out")
+    check_recipe(recipe)
+    refuse_alone(lr, "prunings")
+    check_named(networks=[teacher], folders=[train, val], lr=lr)
+
     from autocompress.compute import probing
     from autocompress.data.bank import PixelBank
     from autocompress.evaluation.scores import check_teachers
-    from autocompress.io.outputs import check_folder
     from autocompress.networks.teachers import load_teacher
     from autocompress.prune import densities_of
     from autocompress.terminal import step_display
 
-    folder = None if out is None else Path(out)
-    if folder is not None:
-        check_folder(folder, "--out")
     network = load_teacher(str(teacher), **overrides)
     settings = _settings(recipe, network.family, steps, seed)
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
@@ -85,7 +91,6 @@ def prune(
 def _settings(recipe: str, family: str, steps: int | None, seed: int) -> SparsifySettings:
     from autocompress.prune import default_settings, paper_settings
 
-    check_recipe(recipe)
     settings = (paper_settings if recipe == RecipeName.PAPER else default_settings)(family, seed)
     return settings if steps is None else settings.in_steps(steps)
 
@@ -95,10 +100,8 @@ def _images(
 ) -> tuple[ImageSource, ImageSource]:
     from autocompress.data.embedded import embedded
     from autocompress.data.folders import open_folder
-    from autocompress.data.layouts import refuse_alone
     from autocompress.evaluation.scores import MIN_SIDE
 
-    refuse_alone(lr, "prunings")
     size = settings.patch_size * scale
     source = embedded("train", scale) if train is None else open_folder(Path(train), scale, min_size=size, lr=lr)
     return source, embedded("valid", scale) if val is None else open_folder(Path(val), scale, min_size=MIN_SIDE, lr=lr)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocompress.api._modules import as_files
+from autocompress.api._named import check_named
 from autocompress.api._result import Result
 from autocompress.search.options import OnJoin, Option
 from autocompress.search.settings import OPTIONS, Settings
@@ -53,16 +54,18 @@ def search(*, progress: bool = True, callbacks: Sequence[Any] = (), **given: Any
 
 def _check_named(settings: Settings) -> None:
     """Raise InvalidInput for a folder, file or space that is not there, before anything that takes long to import."""
-    from autocompress.data.layouts import check_folder
-    from autocompress.io.package_files import find_network
     from autocompress.search.space.declared import declared_space
 
-    for folder in (settings.train, settings.val):
-        if folder is not None:
-            check_folder(folder)
-    for name in settings.teachers if settings.target is None else (*settings.teachers, settings.target):
+    teachers = []
+    for name in settings.teachers:
         key, equals, rest = name.partition("=")
-        find_network(rest if key and equals and not Path(name).is_file() else name)
+        teachers.append(rest if key and equals and not Path(name).is_file() else name)
+    check_named(
+        networks=[*teachers, settings.target],
+        codes=[settings.code, settings.target_code],
+        folders=[settings.train, settings.val],
+        lr=settings.lr,
+    )
     for space in settings.spaces:
         declared_space(space)
 
@@ -78,13 +81,16 @@ def join(run: str | Path, *, progress: bool = True, **given: Any) -> Result:
     inspect.signature(join).bind(run, **given)
     own = {each.field: each.read(given.get(each.keyword)) for each in OF_A_SESSION}
 
-    from autocompress.event_log import logged
     from autocompress.search import RunFolder
+
+    log, folder = LOG.checked(own.pop("log")), RunFolder.existing(Path(run))
+
+    from autocompress.event_log import logged
     from autocompress.search import join as join_search
     from autocompress.search.callbacks import CallbackList
     from autocompress.search.running import recorded_settings
 
-    log, recorded = LOG.checked(own.pop("log")), recorded_settings(RunFolder.existing(Path(run)))
+    recorded = recorded_settings(folder)
     with _display(progress, recorded) as display, logged(log, Path(run)) as logs:
         return written(*join_search(Path(run), CallbackList((display, *logs)), **own), own["storage"])
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocompress.api._modules import as_files
+from autocompress.api._named import check_named
 from autocompress.errors import InvalidInput
+from autocompress.io.outputs import check_weights_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,6 +43,8 @@ def describe_teacher(name: str | Path | nn.Module, **overrides: Any) -> dict[str
 
     Of any other network than those of known families also what can vary, and what stays, and why.
     """
+    check_named(networks=[name], codes=[overrides.get("code")])
+
     from autocompress.networks import describe
     from autocompress.networks.teachers import load_teacher, shipped
 
@@ -107,11 +111,14 @@ def train_teacher(
 
     Raises InvalidInput for what cannot be used.
     """
+    out = Path(out)
+    check_weights_file(out)
+    check_named(networks=[start, target], codes=[code, target_code], folders=[train, val], lr=lr)
+
     from autocompress.compute import probing
     from autocompress.distill.checkpointed_training import precision_to_go_on
     from autocompress.distill.distillation import (
         TrainingTask,
-        check_out_file,
         check_scales,
         open_training_images,
         open_validation_images,
@@ -125,8 +132,6 @@ def train_teacher(
     from autocompress.report import write_curve
     from autocompress.terminal import step_display
 
-    out = Path(out)
-    check_out_file(out)
     recipe = Recipe(
         steps=steps,
         batch_size=batch_size,

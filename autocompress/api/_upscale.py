@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autocompress.api._named import check_named
+from autocompress.data.images import read_size
 from autocompress.errors import DataError
 from autocompress.io import package_files
 
@@ -45,6 +47,14 @@ def upscale(
 
     Raises InvalidInput for what cannot be used, DataError where no image can be.
     """
+    by_default = student is None
+    student = _weights(package_files.DEFAULT_MODEL if student is None else str(student))
+    check_named(networks=[student], codes=[overrides.get("code")])
+    if not Path(source).is_dir():
+        read_size(Path(source))
+    if by_default and progress:
+        print(f"by {student}, which ships with autocompress (others: autocompress models list)", file=sys.stderr)
+
     import torch
 
     from autocompress.evaluation.upscaling import plan
@@ -52,12 +62,8 @@ def upscale(
     from autocompress.networks.upscaling import check_tile
 
     check_tile(tile)
-    if student is None:
-        student = package_files.DEFAULT_MODEL
-        if progress:
-            print(f"by {student}, which ships with autocompress (others: autocompress models list)", file=sys.stderr)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = load_teacher(_weights(str(student)), **overrides).to(device)
+    network = load_teacher(student, **overrides).to(device)
     wanted = plan(Path(source), Path(out), network.scale, overwrite=overwrite, skip_bad_images=skip_bad_images)
     return _upscaled(wanted, network, tile, skip_bad_images, progress)
 

@@ -88,7 +88,7 @@ def distill(
     """
     from autocompress import api
     from autocompress.cli.tables import show_scores
-    from autocompress.networks import parse_fields
+    from autocompress.io.inputs import parse_fields
 
     result = api.distill(
         network,

@@ -89,10 +89,11 @@ def export(
     Example: autocompress export runs/edsr-20G-seed0 --out models --format onnx --format pth
     """
     from autocompress import api
-    from autocompress.networks import in_official_code
 
     wanted: dict[str, Any] = {"format": format or Format.SAFETENSORS, "opset": opset, "shape": shape, "trial": trial}
     for file in api.export(source, out, **wanted, train=train, val=val, qat=qat, hub=hub, **overrides):
+        from autocompress.networks import in_official_code
+
         echo(file)
         about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         if file.suffix == ".pth" and not in_official_code(about["family"], about["config"]):

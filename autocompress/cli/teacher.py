@@ -125,7 +125,7 @@ def train_teacher(
     Of your own code: autocompress teacher train --code net.py:Net --set scale=2 --out net.safetensors
     """
     from autocompress import api
-    from autocompress.networks import parse_fields
+    from autocompress.io.inputs import parse_fields
 
     result = api.train_teacher(
         family,

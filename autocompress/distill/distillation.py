@@ -24,7 +24,7 @@ from autocompress.errors import InvalidInput
 from autocompress.evaluation.records import MOST_TO_TEACHER, Scores
 from autocompress.evaluation.scores import MIN_SIDE, check_finite, evaluate, network_upscaler, pairs
 from autocompress.io import atomic, checkpoints
-from autocompress.io.outputs import check_file
+from autocompress.io.outputs import check_weights_file
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.weights import digest
@@ -90,14 +90,6 @@ def open_validation_images(folder: Path | None, scale: int, lr: Sequence[str | P
     return embedded("valid", scale) if folder is None else open_folder(folder, scale, min_size=MIN_SIDE, lr=lr)
 
 
-def check_out_file(out: Path) -> None:
-    """Raise InvalidInput unless the file's name ends in .safetensors and it can be written, before hours are spent."""
-    if out.suffix != ".safetensors":
-        name = f"{out.stem or 'student'}.safetensors"
-        raise InvalidInput(f"{out}: a network is written as safetensors; give a name such as {name}")
-    check_file(out, "--out")
-
-
 def state_file(out: Path) -> Path:
     """Where the state of a training is while it goes on."""
     return out.with_suffix(".state")
@@ -118,7 +110,7 @@ def train_to_file(
     learning curve whenever it has a point more, and at the end. Raises InvalidInput for what cannot be used.
     """
     pace = pace or Pace()
-    check_out_file(out)
+    check_weights_file(out)
     recipe, bank, targets = task.recipe, PixelBank.open(task.source), {}
     log(f"{task.source.described}; {precision}")
     room = precision.has_room(2 * bank.hr.numel() + bank.lr.numel())

@@ -1,15 +1,18 @@
-"""How far the mean PSNR of two students differs beyond noise: over validation images, and over seeds of a training."""
+"""How far the mean PSNR of two students differs beyond noise: over validation images, and over seeds of a training.
+
+Nothing here imports NumPy or SciPy, which take longer than all else of showing a front.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from scipy.special import stdtrit
-
 LEVEL = 0.95
+HALVINGS = 60  # of what is known of an angle: then a float's digits are all used
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,12 @@ class SeedSpread:
 
         Students may differ in their means; that they spread alike is assumed (benchmarks/seeds.py).
         """
-        repeated = [np.asarray(values) for values in trainings if len(values) > 1]
+        repeated = [values for values in trainings if len(values) > 1]
         degrees = sum(len(values) - 1 for values in repeated)
         if degrees == 0:
             return None
-        squares = sum(float(np.square(values - values.mean()).sum()) for values in repeated)
-        return cls(float(np.sqrt(squares / degrees)), degrees)
+        squares = sum(statistics.variance(values) * (len(values) - 1) for values in repeated)
+        return cls(math.sqrt(squares / degrees), degrees)
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,34 @@ def paired(a: Mapping[str, float], b: Mapping[str, float], seeds: SeedSpread) ->
     bootstrap's own percentiles are right for many images; over four, only 4 of 5 such intervals hold the truth.)
     That over seeds is for one training of each. KeyError if the images are not the same.
     """
-    differences = np.array([a[image] - b[image] for image in (a if len(a) >= len(b) else b)])
+    differences = [a[image] - b[image] for image in (a if len(a) >= len(b) else b)]
     count = len(differences)
     if count < 2:
         return None
-    over_images = _quantile(count - 1) * float(differences.std(ddof=1)) / math.sqrt(count)
+    over_images = _quantile(count - 1) * statistics.stdev(differences) / math.sqrt(count)
     over_seeds = _quantile(seeds.degrees) * math.sqrt(2) * seeds.sd
-    return Interval(float(differences.mean()), math.hypot(over_images, over_seeds))
+    return Interval(statistics.fmean(differences), math.hypot(over_images, over_seeds))
 
 
+@functools.cache
 def _quantile(degrees: int) -> float:
-    """Student's, for both sides of an interval."""
-    return float(stdtrit(degrees, (1 + LEVEL) / 2))
+    """Student's, for both sides of an interval: within plus and minus it is LEVEL of the distribution."""
+    low, high = 0.0, math.pi / 2
+    for _ in range(HALVINGS):
+        angle = (low + high) / 2
+        low, high = (angle, high) if _share_within(angle, degrees) < LEVEL else (low, angle)
+    return math.sqrt(degrees) * math.tan(low)
+
+
+def _share_within(angle: float, degrees: int) -> float:
+    """The share of Student's distribution within plus and minus sqrt(degrees) * tan(angle).
+
+    For whole degrees it is a finite sum: Abramowitz and Stegun 1964, 26.7.3 and 26.7.4.
+    """
+    odd = degrees % 2
+    total, term = 0.0, math.cos(angle) if odd else 1.0
+    for index in range(2 + odd, degrees + 1, 2):
+        total += term
+        term *= (index - 1) / index * math.cos(angle) ** 2
+    share = math.sin(angle) * total
+    return 2 / math.pi * (angle + share) if odd else share

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 METRIC_NAMES = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "psnr_y_edge")  # functions of `metrics`
 MOST_TO_TEACHER = 100.0  # dB: what equals its teacher to 8 bits has infinitely many, which no mean or JSON holds
 TO_TEACHER = "psnr_y_to_teacher"  # a metric beside these: PSNR-Y in dB, with a teacher's output in the place of HR
@@ -29,6 +27,8 @@ class Scores:
     @property
     def mean(self) -> dict[str, float]:
         """The mean of each metric over the images."""
+        import numpy as np  # which only who has computed scores needs
+
         rows = list(self.images.values())
         return {metric: float(np.mean([row[metric] for row in rows])) for metric in rows[0]}
 

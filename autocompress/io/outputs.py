@@ -28,6 +28,14 @@ def check_file(path: Path, option: str, shorter: str = "") -> None:
         raise _refused(path, error, f"another file with {option}", shorter or f"a shorter name with {option}") from None
 
 
+def check_weights_file(out: Path) -> None:
+    """Raise InvalidInput unless `out` ends in .safetensors and can be written, which --out names."""
+    if out.suffix != ".safetensors":
+        name = f"{out.stem or 'student'}.safetensors"
+        raise InvalidInput(f"{out}: a network is written as safetensors; give a name such as {name}")
+    check_file(out, "--out")
+
+
 def check_folder(path: Path, option: str) -> None:
     """Raise InvalidInput unless files can be written into a folder `path`, which `option` names; it need not exist."""
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from autocompress.errors import CheckpointError, InvalidInput
+from autocompress.errors import InvalidInput
 
 DEFAULT_MODEL = "edsr-x2-10g"  # what upscales where no network is named
 _PACKAGE = Path(__file__).parents[1]
@@ -55,15 +55,6 @@ def network_file(name: str) -> Path | None:
             "rename it for the other"
         )
     return file
-
-
-def find_network(name_or_file: str) -> Path:
-    """The file of weights of a shipped network by its name, or the file itself; CheckpointError where neither is."""
-    shipped = network_file(name_or_file)
-    if shipped is None and not Path(name_or_file).is_file():
-        known = ", ".join(networks())
-        raise CheckpointError(f"{name_or_file}: no such file, and no shipped network of that name; shipped: {known}")
-    return shipped or Path(name_or_file)
 
 
 def _weights(room: str) -> dict[str, Path]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from autocompress.networks.descriptions import in_words as in_words
     from autocompress.networks.descriptions import official_class as official_class
     from autocompress.networks.descriptions import parse_config as parse_config
-    from autocompress.networks.descriptions import parse_fields as parse_fields
     from autocompress.networks.descriptions import shape as shape
     from autocompress.networks.loading import know_code as know_code
     from autocompress.networks.loading import load as load
@@ -36,7 +35,6 @@ _MODULES = {
     "in_words": "descriptions",
     "official_class": "descriptions",
     "parse_config": "descriptions",
-    "parse_fields": "descriptions",
     "shape": "descriptions",
     "know_code": "loading",
     "load": "loading",
@@ -58,7 +56,6 @@ __all__ = [
     "load",
     "official_class",
     "parse_config",
-    "parse_fields",
     "shape",
 ]
 

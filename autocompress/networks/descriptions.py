@@ -1,4 +1,4 @@
-"""Networks and configs in words and plain JSON types, and configs from the words that people write."""
+"""Networks and configs in words and plain JSON types."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from autocompress.compute import flops
-from autocompress.errors import ConfigError, InvalidInput, cut
-from autocompress.io.yaml_text import parse_yaml
+from autocompress.io.inputs import parse_fields
 from autocompress.networks.base import Config, Family, SRNetwork
 from autocompress.networks.registry import FAMILIES, family_of, find_family
-from autocompress.units import format_short, parse_number
+from autocompress.units import format_short
 
 
 def describe(network: SRNetwork) -> dict[str, Any]:
@@ -94,26 +93,3 @@ def official_class(family: str, config: Mapping[str, Any]) -> str | None:
 def parse_config(family: str, scale: int, changes: Iterable[str]) -> Config:
     """The family's config with this scale and changes such as `embed_dim=48`; raises ConfigError."""
     return find_family(family).config_class.from_dict({"scale": scale, **parse_fields(changes)})
-
-
-def parse_fields(changes: Iterable[str]) -> dict[str, Any]:
-    """Fields of a config from texts such as `num_feat=16` or `depths=[6, 6]`; raises ConfigError."""
-    values = {}
-    for change in changes:
-        name, equals, text = change.partition("=")
-        if not equals:
-            raise ConfigError(f"{change!r} sets nothing; write a field and its value, such as num_feat=16")
-        try:
-            values[name] = _number(parse_yaml(text))
-        except InvalidInput as error:
-            raise ConfigError(f"{cut(change)}: must be a number, a word or a list such as [6, 6] ({error})") from None
-    return values
-
-
-def _number(value: Any) -> Any:
-    """What YAML takes for a word though anyone else reads a number: 1e-3. InvalidInput for nan, inf and 1e400."""
-    try:
-        number = float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-    return parse_number(value) if isinstance(value, str) else number

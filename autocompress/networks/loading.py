@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from autocompress.errors import CheckpointError, InvalidInput, cut
-from autocompress.io import checkpoints, package_files
+from autocompress.io import checkpoints
 from autocompress.io.atomic import read_json
+from autocompress.io.inputs import find_network, parse_fields
 from autocompress.io.state_dicts import StateDict, described, state_dicts
 from autocompress.io.tensor_checks import check_values
 from autocompress.io.typed import MALFORMED
@@ -21,7 +22,6 @@ from autocompress.networks.custom import CustomFamily
 from autocompress.networks.custom.code import Code
 from autocompress.networks.custom.programs import Program, ProgramFamily
 from autocompress.networks.custom.spandrel_networks import has_spandrel, spandrel_family
-from autocompress.networks.descriptions import parse_fields
 from autocompress.networks.known_names import seems_to_be
 from autocompress.networks.plainusr import PlainUSRFamily
 from autocompress.networks.registry import DERIVED, FAMILIES, find_family, register
@@ -80,7 +80,7 @@ def read_by_code(path: Path, family: CustomFamily, input_range: float | None) ->
 
 def _path(file: str | Path) -> Path:
     """The file itself, or that of the shipped network of this name; CheckpointError for a text that is neither."""
-    return file if isinstance(file, Path) else package_files.find_network(file)
+    return file if isinstance(file, Path) else find_network(file)
 
 
 def _described_by_side_file(path: Path, found: Sequence[StateDict], given: Mapping[str, Any]) -> SRNetwork | None:

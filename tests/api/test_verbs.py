@@ -100,8 +100,9 @@ def test_train_teacher_from_scratch_and_on(photos: Path, tmp_path: Path) -> None
         api.train_teacher("edsr", second, start=first.file, config={"num_feat": 8})
     with pytest.raises(InvalidInput, match="leave --scale out"):
         api.train_teacher("edsr", second, start=first.file, scale=3)
-    with pytest.raises(InvalidInput, match=r"--target-code own.py:Net needs the weights of its network; add --target"):
-        api.train_teacher("edsr", second, target_code="own.py:Net")
+    (tmp_path / "own.py").touch()
+    with pytest.raises(InvalidInput, match=r"own.py:Net needs the weights of its network; add --target"):
+        api.train_teacher("edsr", second, target_code=f"{tmp_path / 'own.py'}:Net")
 
 
 def test_what_there_is(teacher_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

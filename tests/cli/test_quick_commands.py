@@ -10,9 +10,10 @@ from helpers.command_line import Call
 from helpers.small_search import FinishedSearch
 
 from autocompress import api
+from autocompress.cli import app
 from autocompress.search import RunFolder
 
-HEAVY = {"torch", "ray", "pandas", "plotly", "sqlalchemy", "alembic", "sklearn", "skimage", "fvcore"}
+HEAVY = {"torch", "ray", "pandas", "plotly", "sqlalchemy", "alembic", "sklearn", "skimage", "fvcore", "scipy"}
 CODE = """
 import sys
 from autocompress.cli import main
@@ -37,6 +38,7 @@ def test_they_import_little(finished: FinishedSearch, of_run: bool) -> None:
     assert ended.stdout
 
 
+SHIPPED = "edsr-baseline-x2"
 REFUSED = [
     ["search", "--budget-flops", "many"],
     ["search", "--budget-flops", "20G", "--train", "nowhere"],
@@ -44,19 +46,52 @@ REFUSED = [
     ["search", "--budget-flops", "20G", "--target", "nowhere.pth"],
     ["search", "--budget-flops", "20G", "--space", "edsr", "--space", "swinir", "--teacher", "edsr=nowhere.pth"],
     ["search", "--budget-flops", "20G", "--space", "nowhere.yaml"],
+    ["search", "--budget-flops", "20G", "--teacher", SHIPPED, "--code", "nowhere.py:Net"],
+    ["search", "--join", "nowhere"],
     ["refine", "nowhere"],
+    ["pareto", "nowhere"],
     ["report", "nowhere"],
+    ["status", "nowhere"],
+    ["dashboard", "nowhere"],
     ["compare", "nowhere", "there"],
+    ["evaluate", "nowhere.pth"],
+    ["evaluate", "nowhere", "--latency"],
+    ["evaluate", SHIPPED, "--data", "nowhere"],
+    ["evaluate", "bicubic", "--data", "nowhere"],
+    ["upscale", "nowhere.pth", "photo.png", "out.png"],
+    ["upscale", "nowhere.png", "out.png"],
+    ["export", "nowhere", "--out", "out"],
+    ["export", SHIPPED, "--out", "out", "--format", "onnx-int8", "--train", "nowhere"],
+    ["distill", "nowhere.pth", "--out", "out.safetensors"],
+    ["distill", "edsrmini", "--teacher", "nowhere.pth", "--out", "out.safetensors"],
+    ["distill", "edsrmini", "--target", "nowhere.pth", "--out", "out.safetensors"],
+    ["distill", "edsrmini", "--train", "nowhere", "--out", "out.safetensors"],
+    ["distill", "edsrmini", "--data", "nowhere", "--out", "out.safetensors"],
+    ["prune", "nowhere.pth"],
+    ["prune", SHIPPED, "--lr", "nowhere"],
+    ["models", "show", "nowhere"],
+    ["teacher", "show", "nowhere.pth"],
+    ["teacher", "train", "edsr", "--start", "nowhere.pth", "--out", "out.safetensors"],
+    ["teacher", "train", "edsr", "--val", "nowhere", "--out", "out.safetensors"],
+    ["teacher", "train", "--code", "nowhere.py:Net", "--out", "out.safetensors"],
+    ["spaces", "show", "nowhere"],
+    ["spaces", "show", "--teacher", "nowhere.pth"],
+    ["spaces", "check", "nowhere.yaml"],
 ]
+NAMES_NOTHING = {"cache"}
 
 
-def test_what_is_not_there_is_said_at_once() -> None:
+def test_what_is_not_there_is_said_at_once(here: Path) -> None:
+    commands = {str(command.name or command.callback.__name__) for command in app.registered_commands}
+    groups = {str(group.name) for group in app.registered_groups}
+    assert {words[0] for words in REFUSED} == (commands | groups) - NAMES_NOTHING  # every verb is among them
     code = CODE.replace("COMMANDS", repr(REFUSED)).replace("HEAVY", "{'torch', 'ray', 'plotly'}")
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     errors, ends = ended.stderr.splitlines()[::2], ended.stderr.splitlines()[1::2]
     assert ends == [f"{words[0]} 2 []" for words in REFUSED]
     assert all(error.startswith("error: ") for error in errors)
     assert all("nowhere" in error for error in errors[1:])
+    assert list(here.iterdir()) == []
 
 
 def test_a_run_of_an_older_version_looks_the_same(copied: RunFolder, call: Call) -> None:

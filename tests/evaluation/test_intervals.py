@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from autocompress.evaluation.intervals import Interval, SeedSpread, paired
+from autocompress.evaluation.intervals import LEVEL, Interval, SeedSpread, _quantile, paired
 
 NO_SPREAD = SeedSpread(0.0, 12)
 CASES = 2000
@@ -105,3 +105,8 @@ def test_a_pooled_spread_is_right_in_the_mean() -> None:
     rng = np.random.default_rng(3)
     drawn = [SeedSpread.pooled(rng.normal(30, 0.05, (5, 3)).tolist()) for _ in range(500)]
     assert np.mean([spread.sd**2 for spread in drawn if spread is not None]) == pytest.approx(0.05**2, rel=0.05)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 9, 12, 99, 10_001])
+def test_quantiles_are_students(degrees: int) -> None:
+    assert _quantile(degrees) == pytest.approx(stats.t.ppf((1 + LEVEL) / 2, degrees), rel=1e-9)

@@ -18,6 +18,7 @@ from torch import nn
 from typing_extensions import override
 
 from autocompress.errors import CheckpointError, InvalidInput
+from autocompress.io.inputs import find_code
 from autocompress.names import name_bytes
 
 IMAGE = (1, 3, 32, 48)
@@ -111,13 +112,8 @@ class Code(Builder):
     @classmethod
     def parse(cls, text: str) -> Code:
         """From `FILE.py:CALLABLE`; raises InvalidInput."""
-        file, colon, name = text.rpartition(":")
-        if not colon or not name.isidentifier():
-            raise InvalidInput(f"{text!r} names no code; write FILE.py:CALLABLE, such as my_network.py:MyNetwork")
-        path = Path(file)
-        if not path.is_file():
-            raise InvalidInput(f"{file}: no such file; give the Python file that defines {name}")
-        return cls(path.absolute(), name)
+        file, name = find_code(text)
+        return cls(file.absolute(), name)
 
     @override
     def callable(self) -> Callable[..., nn.Module]:

@@ -12,8 +12,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from autocompress.errors import InvalidInput
+from autocompress.io.inputs import parse_fields
 from autocompress.io.yaml_text import parse_yaml
-from autocompress.networks import parse_fields
 from autocompress.search.space.search_space import SearchSpace, load_space
 
 LAUGHS = "\n".join(["a: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60))])
