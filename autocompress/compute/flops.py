@@ -47,7 +47,7 @@ def counted(network: nn.Module, side: int) -> int:
         analysis = FlopCountAnalysis(network, lr).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         analysis.set_op_handle("aten::layer_norm", _layer_norm)
         try:
-            with _weights_of_zero(network):
+            with torch.no_grad(), _weights_of_zero(network):
                 return int(analysis.total())
         except AssertionError as error:  # of a formula of fvcore's
             raise ConfigError(f"fvcore cannot count the FLOPs of {type(network).__name__}: {error}") from error

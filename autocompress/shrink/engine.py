@@ -7,6 +7,7 @@ teacher computes at the same place.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,9 @@ class _Fit:
         self._teacher, self._analysis = teacher, analysis
         self._graph, self._images = graph, images
         self._channels = ChannelMap.of(graph)
-        self._layers = {layer.node: layer for layer in graph.layers()}
+        layers = list(graph.layers())
+        times = Counter(layer.weight for layer in layers)  # one weight in several places has no fit that is each's own
+        self._layers = {layer.node: layer for layer in layers if times[layer.weight] == 1}
         orders = {name.removeprefix("order."): t for name, t in analysis.items() if name.startswith("order.")}
         self._sources = kept_parts(teacher.graph.shapes, graph.shapes, orders)
         self._spans = ends_of_spans(teacher.graph, self._sources)

@@ -229,10 +229,22 @@ def test_what_is_wrong_is_one_line(call: Call, own: Path, arguments: tuple[str, 
     assert ended.err.count("error:") == 1
 
 
+RETURN = "        return F.pixel_shuffle(y, 2) + skip"
+LAZY = CODE.replace("self.tail = nn.Conv2d(feat, ", "self.tail = nn.LazyConv2d(")
+BY_8 = CODE.replace(RETURN, f"        y = y.unflatten(2, (-1, 8)).flatten(2, 3)\n{RETURN}")
+GREY = CODE.replace("nn.Conv2d(3, feat", "nn.Conv2d(1, feat")
+
+
 BAD_CODE = {  # what stands in the file, and what is said of it
     "raises": ("raise RuntimeError('no luck')", "running it failed with RuntimeError: no luck; mend that"),
     "is no Python": ("def OwnNetwork(:", "running it failed with SyntaxError"),
     "builds no module": ("def OwnNetwork(feat): return 3", "OwnNetwork gives a int, but an nn.Module is needed"),
+    "ends the program": ("import sys\nsys.exit(3)", "running it ended the program (SystemExit: 3)", "__name__ =="),
+    "is lazy": (LAZY, "has the lazy tail.weight, whose size is not known yet"),
+    "makes two things": (CODE.replace(RETURN, "        return y, skip"), "makes a tuple", "change what its forward"),
+    "needs multiples of 8": (BY_8, "fails on an image of 37x47 pixels", "pad images in its forward, and crop"),
+    "takes grey images": (GREY, "fails on an image of 32x48 pixels", "to have 1 channels", "must take RGB images"),
+    "does not enlarge": (CODE.replace(RETURN, "        return x[:, :3]"), "makes (1, 3, 32, 48)", "s being 2 or more"),
     "has two inputs": (TWO_INPUTS, "fails on an image of 32x48 pixels", "missing 1 required positional argument"),
     "looks at values": (
         BRANCHING,

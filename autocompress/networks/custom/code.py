@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from typing_extensions import override
 
 from autocompress.errors import CheckpointError, InvalidInput
@@ -40,11 +41,11 @@ class Builder(ABC):
         """What is called with the arguments; raises InvalidInput where there is no such thing."""
 
     def build(self, arguments: Mapping[str, Any]) -> nn.Module:
-        """The network of these arguments; raises InvalidInput where the code raises or gives no nn.Module."""
+        """The network of these arguments, in float32; raises InvalidInput where the code raises or gives no network."""
         build = self.callable()
         try:
             network = build(**arguments)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
             raise InvalidInput(f"{self.name}({given}) failed with {_said(error)}; check --set and the code") from error
         if not isinstance(network, nn.Module):
@@ -52,7 +53,12 @@ class Builder(ABC):
                 f"{self.name} gives a {type(network).__name__}, but an nn.Module is needed; "
                 "name a class, or a function that builds one"
             )
-        return network
+        for name, parameter in network.named_parameters():
+            if is_lazy(parameter):
+                raise InvalidInput(
+                    f"{self.name} has the lazy {name}, whose size is not known yet; give its layer a size"
+                )
+        return network.float()
 
     def shapes(self, arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         """The shapes of its parameters and buffers by name, mostly without memory for them; raises as `build`."""
@@ -145,6 +151,12 @@ class Code(Builder):
         except Exception as error:
             del sys.modules[name]
             raise InvalidInput(f"{self.file}: running it failed with {_said(error)}; mend that") from error
+        except SystemExit as error:  # of a script that reads the command line, say
+            del sys.modules[name]
+            raise InvalidInput(
+                f"{self.file}: running it ended the program ({_said(error)}); put what is not for importing it under "
+                'if __name__ == "__main__":'
+            ) from error
         finally:
             sys.path.remove(str(self.file.parent))
         return module

@@ -111,22 +111,34 @@ class CustomNetwork(SRNetwork):
 
 
 def measured_scale(module: nn.Module, side: int = 32) -> int:
-    """The factor by which a network enlarges; ConfigError where it maps no (B, 3, H, W) to (B, 3, sH, sW)."""
-    lr = torch.zeros(1, 3, side, side + 16)
-    try:
-        with torch.no_grad():
-            sr = module.eval()(lr)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError(
-            f"the network fails on an image of {side}x{side + 16} pixels ({reason}); "
-            "it must take (B, 3, H, W) of any size"
-        ) from error
-    shape = tuple(sr.shape) if isinstance(sr, Tensor) else None
-    scale = 0 if shape is None or len(shape) != 4 else shape[-1] // (side + 16)
-    if shape != (1, 3, scale * side, scale * (side + 16)) or scale < 2:
-        raise ConfigError(
-            f"the network makes {shape or type(sr).__name__} of (1, 3, {side}, {side + 16}), but a network to shrink "
-            "makes (B, 3, sH, sW) of (B, 3, H, W), s being 2 or more"
-        )
+    """The factor by which a network enlarges; ConfigError where it maps no (B, 3, H, W) to (B, 3, sH, sW).
+
+    It is tried on an image of `side` pixels, and on one whose sides are odd.
+    """
+    scale = 0
+    for height, width in ((side, side + 16), (side + 5, side + 15)):
+        made = _made(module.eval(), torch.zeros(1, 3, height, width), scale > 0)
+        shape = tuple(made.shape) if isinstance(made, Tensor) else None
+        scale = scale or (0 if shape is None or len(shape) != 4 else shape[-1] // width)
+        if shape != (1, 3, scale * height, scale * width) or scale < 2:
+            raise ConfigError(
+                f"the network makes {shape or f'a {type(made).__name__}'} of (1, 3, {height}, {width}), but a network "
+                "to shrink makes one tensor (B, 3, sH, sW) of (B, 3, H, W), s being 2 or more, of any size; "
+                "change what its forward returns"
+            )
     return scale
+
+
+@torch.no_grad()
+def _made(module: nn.Module, lr: Tensor, others: bool) -> object:
+    """What a network makes of an image; ConfigError where it fails. `others` says that it takes other sizes."""
+    height, width = lr.shape[-2:]
+    try:
+        return module(lr)
+    except (Exception, SystemExit) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        remedy = "pad images in its forward, and crop what it makes" if others else "check its forward"
+        raise ConfigError(
+            f"the network fails on an image of {height}x{width} pixels ({reason}), but must take RGB images "
+            f"(B, 3, H, W) of any size; {remedy}"
+        ) from error
