@@ -148,3 +148,13 @@ def _read(name: str, given: float | str, parse: Callable[[str], Number]) -> Numb
 def _without_exponent(number: float) -> str:
     """The number as a text without an exponent, which amounts and durations never have."""
     return f"{number:.6f}".rstrip("0").rstrip(".")
+
+
+def tell_tenths(tell: Callable[[str], object]) -> Callable[[int, int], None]:
+    """A function of how much of a work is done, and of how much, which tells the share at each tenth, such as "30%"."""
+
+    def report(done: int, total: int) -> None:
+        if done * 10 // total > (done - 1) * 10 // total:
+            tell(f"{done / total:.0%}")
+
+    return report
