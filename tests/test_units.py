@@ -149,3 +149,7 @@ def test_tenths_are_told_once_each(total: int, told: int) -> None:
     for done in range(1, total + 1):
         tell(done, total)
     assert (len(said), said[-1]) == (told, "100%")
+    said.clear()
+    quick = tell_tenths(said.append, after=60)
+    quick(total, total)
+    assert said == []

@@ -206,8 +206,10 @@ def _shrinker(
     from autocompress import prune
     from autocompress.data.bank import PixelBank
     from autocompress.data.embedded import embedded
+    from autocompress.distill.distillation import QUICK
 
-    bank, importance = PixelBank.open(source), None
+    decoded = tell_tenths(lambda share: log(f"decoding the training images: {share}"), QUICK)
+    bank, importance = PixelBank.open(source, on_image=decoded), None
     if init == Init.DENSITY:
         settings = prune.default_settings(teacher.family, seed)
         valid = embedded("valid", teacher.scale)

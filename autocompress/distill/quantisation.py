@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import Batch, PatchSampler
 from autocompress.data.sources import ImageSource
+from autocompress.distill.distillation import QUICK
 from autocompress.distill.fake_quantisation import with_fake_quantisation, without_fake_quantisation
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
@@ -60,7 +62,9 @@ class Quantiser:
         valid = list(pairs(self.valid))
 
         def psnr(upscale: Callable[[Image], Image]) -> float:
-            return evaluate(upscale, valid, plain.scale, ["psnr_y"]).mean["psnr_y"]
+            tell, done = tell_tenths(lambda share: self.log(f"{name}: scoring, {share}"), QUICK), itertools.count(1)
+            scores = evaluate(upscale, valid, plain.scale, ["psnr_y"], lambda *_: tell(next(done), len(valid)))
+            return scores.mean["psnr_y"]
 
         patches = list(self.patches())
         whole = psnr(network_upscaler(plain))
