@@ -6,23 +6,30 @@
 DIR has published x2 weights: plainusrM.pth and PlainUSRS_Rep_x2.pth (PlainUSR-M and -S of icandle/PlainUSR, where the
 first is called PlainUSRM_Rep_x2.pth), SMFANet_DIV2K_100w_x2SR.pth and SMFANet_plus_DIV2K_100w_x2SR.pth
 (sunny2109/SMFANet, whose code is here in tests/helpers). Each row is one `autocompress distill` in a process of its
-own, printed as it is typed; one that was killed goes on, one that is done is only scored again. A row without training
-is a shipped student. `--steps` is for all rows, in place of their own. Controls, at the same steps: `share` is without
-the teacher's term, `scratch` from random weights, at the recipe's own learning rate. The validation images choose;
-Set5 and Set14 are reported.
+own, printed as it is typed; one that was killed goes on, one that is done is only scored again. A row without
+training is a shipped student. Some rows train on scaled copies of the photographs as well, which are made in DIR of
+--out first: photographs of half a megapixel or more at 0.75 and 0.5 of their size, smaller ones at 0.7, red, green
+and blue in a random order; JPEG's artefacts are less in them, and they have what photographs of many megapixels have.
+`--steps` is for all rows, in place of their own. Controls, at the same steps: `share` is without the teacher's term,
+`scratch` from random weights, at the recipe's own learning rate. The validation images choose; Set5 and Set14 are
+reported.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import shlex
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from PIL import Image
 
 from autocompress import api, load
 from autocompress.networks import family_of
@@ -50,9 +57,11 @@ class Row:
     steps: int = 0
     code: str = ""
     sizes: Sequence[str] = ()  # of the teacher, for its code
+    copies: bool = False  # trained on scaled copies of the photographs, too
 
 
 SMFANET = "sr_networks.py:SMFANet"
+LARGE_PHOTOGRAPH = 500_000  # pixels
 LARGE = ("patch_size=96", "batch_size=4")
 ROWS = {
     "3.2G": Row("ECBSR-M4C16", 0.0, "edsr-x2-3g"),
@@ -84,12 +93,32 @@ class Case:
         words += ["--set", f"learning_rate={row.rate}"] if self.control != "scratch" else []
         words += repeated("--set", row.patches)
         words += ["--target", str(target), "--target-code", str(CODE / SMFANET), *repeated("--target-set", TARGET)]
-        words += ["--train", str(options.train), "--train-pixels", "256M", "--val", str(options.valid)]
+        train = with_copies(options.train, options.out / "train") if row.copies else options.train
+        words += ["--train", str(train), "--train-pixels", "256M", "--val", str(options.valid)]
         return [*words, *CONTROLS[self.control], "--steps", str(self.steps), "--out", str(out)]
 
 
 def repeated(option: str, values: Sequence[str]) -> list[str]:
     return [word for value in values for word in (option, value)]
+
+
+def with_copies(photographs: Path, folder: Path) -> Path:
+    """The folder, with the photographs and their scaled copies in it; made unless it is there."""
+    if folder.exists():
+        return folder
+    made = folder.with_name(f"{folder.name}-unfinished")
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    orders = random.Random(0)
+    for file in sorted(photographs.iterdir()):
+        shutil.copy(file, made)
+        with Image.open(file) as opened:
+            image = opened.convert("RGB")
+        for scale in (0.75, 0.5) if image.width * image.height >= LARGE_PHOTOGRAPH else (0.7,):
+            size = round(image.width * scale), round(image.height * scale)
+            channels = image.resize(size, Image.Resampling.LANCZOS).split()
+            Image.merge("RGB", orders.sample(channels, 3)).save(made / f"{file.stem}-{scale}.png")
+    return made.rename(folder)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from autocompress.data.layouts import is_alone, refuse_alone
 from autocompress.errors import ConfigError
 from autocompress.io.outputs import check_weights_file
 from autocompress.shrink.init import Init
+from autocompress.units import tell_tenths
 
 if TYPE_CHECKING:
     from torch import nn
@@ -132,9 +133,9 @@ def distill(
     with step_display(plan.steps, quiet=not progress) as display:
         display.log(f"shrinking {networks.teacher_name} to {shape(family.name, student.to_dict())}")
         if init == Init.DENSITY:
-            display.log("pruning the teacher, for the densities; that takes minutes")
+            display.log("pruning the teacher, for the densities")
         display.log(f"reading {source.described}")
-        start = _shrinker(family, shrunk, source, init, seed, used)(student)
+        start = _shrinker(family, shrunk, source, init, seed, used, display.log)(student)
         task = TrainingTask(start, source, learnt_from, plan, described, valid)
         page = out.with_suffix(".html")
         curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.name}")
@@ -193,18 +194,28 @@ def _recipe(family: str, name: str, steps: int | None, seed: int, numbers: Mappi
 
 
 def _shrinker(
-    family: Family, teacher: SRNetwork, source: ImageSource, init: str, seed: int, used: Precision
+    family: Family,
+    teacher: SRNetwork,
+    source: ImageSource,
+    init: str,
+    seed: int,
+    used: Precision,
+    log: Callable[[str], None],
 ) -> Shrinker:
     """What makes the student's start; pruning is scored on the embedded photographs."""
     from autocompress import prune
     from autocompress.data.bank import PixelBank
     from autocompress.data.embedded import embedded
+    from autocompress.distill.distillation import QUICK
 
-    bank, importance = PixelBank.open(source), None
+    decoded = tell_tenths(lambda share: log(f"decoding the training images: {share}"), QUICK)
+    bank, importance = PixelBank.open(source, on_image=decoded), None
     if init == Init.DENSITY:
         settings = prune.default_settings(teacher.family, seed)
         valid = embedded("valid", teacher.scale)
-        importance = prune.densities_of(teacher, bank, valid, settings, used).importance
+        tell = tell_tenths(lambda share: log(f"pruning the teacher: {share}"))
+        pruned = prune.densities_of(teacher, bank, valid, settings, used, lambda step: tell(step, settings.steps))
+        importance = pruned.importance
     patches = prune.sample_patches(bank, seed, used).to(used.device)
     teacher = teacher.to(used.device)
     return prune.shrinker(teacher, patches, init, seed, cached=True, importance=importance, family=family)

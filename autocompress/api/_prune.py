@@ -12,6 +12,7 @@ from autocompress.api.choices import RecipeName, check_recipe
 from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
 from autocompress.io.outputs import check_folder
+from autocompress.units import tell_tenths
 
 if TYPE_CHECKING:
     from autocompress.data.sources import ImageSource
@@ -67,6 +68,7 @@ def prune(
 
     from autocompress.compute import probing
     from autocompress.data.bank import PixelBank
+    from autocompress.distill.distillation import QUICK
     from autocompress.evaluation.scores import check_teachers
     from autocompress.networks.teachers import load_teacher
     from autocompress.prune import densities_of
@@ -77,8 +79,10 @@ def prune(
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
     source, valid = _images(train, val, lr, network.scale, settings)
     check_teachers([(f"the teacher {teacher}", network)], valid, allow_weak=allow_weak_teacher)
-    bank, used = PixelBank.open(source), replace(probing.choose(), dtype="float32", graphs=False)
+    used = replace(probing.choose(), dtype="float32", graphs=False)
     with step_display(settings.steps, quiet=not progress) as display:
+        decoded = tell_tenths(lambda share: display.log(f"decoding the training images: {share}"), QUICK)
+        bank = PixelBank.open(source, on_image=decoded)
         display.log(f"pruning {teacher} on {len(bank)} images of {source.name}; {used}")
         pruned = densities_of(network, bank, valid, settings, used, display.step)
     images = {"train": f"{len(bank)} images of {source.name}", "valid": f"{len(valid)} images of {valid.name}"}

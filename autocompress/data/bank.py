@@ -9,6 +9,7 @@ it is needed.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,8 +42,17 @@ class PixelBank:
     widths: Tensor
 
     @classmethod
-    def open(cls, source: ImageSource, *, skip_bad_images: bool = False) -> "PixelBank":
+    def open(
+        cls,
+        source: ImageSource,
+        *,
+        skip_bad_images: bool = False,
+        on_image: Callable[[int, int], None] = lambda *_: None,
+    ) -> "PixelBank":
         """The bank of a source, from the cache or built now, which decodes every image.
+
+        `on_image` is told how many are decoded, of how many.
+
 
         Raises DataError, naming the file, for the first image that can't be decoded; with `skip_bad_images`
         it is left out and listed in `skipped`.
@@ -50,7 +60,7 @@ class PixelBank:
         key = f"{source.digest}-{FORMAT}"
 
         def build(folder: Path) -> None:
-            _build(folder, source, skip_bad_images=skip_bad_images)
+            _build(folder, source, on_image, skip_bad_images=skip_bad_images)
 
         folder = cache.entry(
             "pixels", key, build, about=f"{len(source)} images of {source.name}", size=_estimated_bytes(source)
@@ -93,13 +103,14 @@ class PixelBank:
         return rows.view(height * scale, width * scale, 3)
 
 
-def _build(folder: Path, source: ImageSource, *, skip_bad_images: bool) -> None:
+def _build(folder: Path, source: ImageSource, on_image: Callable[[int, int], None], *, skip_bad_images: bool) -> None:
     with (folder / "lr.u8").open("wb") as lr_file, (folder / "hr.u8").open("wb") as hr_file:
 
         def append(index: int) -> tuple[str, int, int]:
             pair = source.read(index)
             lr_file.write(pair.lr.data)
             hr_file.write(pair.hr.data)
+            on_image(index + 1, len(source))
             return pair.name, pair.lr.shape[0], pair.lr.shape[1]
 
         candidates = [(file.name, index) for index, file in enumerate(source.files)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,18 +23,19 @@ from autocompress.distill.targets import OnTile, teacher_targets
 from autocompress.distill.training import Training
 from autocompress.errors import InvalidInput
 from autocompress.evaluation.records import MOST_TO_TEACHER, Scores
-from autocompress.evaluation.scores import MIN_SIDE, check_finite, evaluate, network_upscaler, pairs
+from autocompress.evaluation.scores import MIN_SIDE, OnImage, check_finite, evaluate, network_upscaler, pairs
 from autocompress.io import atomic, checkpoints
 from autocompress.io.outputs import check_weights_file
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.weights import digest
-from autocompress.units import decibels, format_duration
+from autocompress.units import decibels, format_duration, tell_tenths
 
 REUSE = 4  # how often a training sees a pixel at least, where it takes windows of the images
 FEWEST_PIXELS, MOST_PIXELS = 100 * 10**6, 256 * 10**6  # HR, that a training takes of larger sets
 VALID_PIXELS = 4 * 10**6  # HR, that a learning curve is scored on
 LOG_EVERY = 10.0  # seconds
+QUICK = 5.0  # seconds: work that takes longer says how far it is
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def train_to_file(
     """
     pace = pace or Pace()
     check_weights_file(out)
-    recipe, bank, targets = task.recipe, PixelBank.open(task.source), {}
+    decoded = tell_tenths(lambda share: log(f"decoding the training images: {share}"), QUICK)
+    recipe, bank, targets = task.recipe, PixelBank.open(task.source, on_image=decoded), {}
     log(f"{task.source.described}; {precision}")
     room = precision.has_room(2 * bank.hr.numel() + bank.lr.numel())
     if task.target is not None:
@@ -142,7 +145,7 @@ def train_to_file(
     trained = training.student
     about: dict[str, Any] = {"metrics": {}}
     if task.valid is not None and curve is not None:
-        scores = _scores(task, trained, _pairs(task, task.valid))
+        scores = _scores(task, trained, _pairs(task, task.valid), _scored(task.valid, log))
         about = {"metrics": {task.valid.name: scores.mean}, "curve": curve.points}
         on_curve(curve.points)
         log(summary(curve.points))
@@ -164,9 +167,17 @@ def _pairs(task: TrainingTask, source: ImageSource) -> Iterator[ImagePair]:
     return pairs(source, hr_by=None if task.target is None else network_upscaler(task.target))
 
 
-def _scores(task: TrainingTask, network: SRNetwork, valid: Iterable[ImagePair]) -> Scores:
+def _scored(source: ImageSource, log: Callable[[str], None]) -> OnImage:
+    """What tells how many images of a source are scored, where that takes long."""
+    tell, done = tell_tenths(lambda share: log(f"scoring on {source.name}: {share}"), QUICK), itertools.count(1)
+    return lambda *_: tell(next(done), len(source))
+
+
+def _scores(
+    task: TrainingTask, network: SRNetwork, valid: Iterable[ImagePair], on_image: OnImage | None = None
+) -> Scores:
     most = MOST_TO_TEACHER if task.valid is not None and task.valid.lr_alone else math.inf
-    return evaluate(network_upscaler(network), valid, network.scale, ["psnr_y"], most=most)
+    return evaluate(network_upscaler(network), valid, network.scale, ["psnr_y"], on_image, most)
 
 
 def _curve(

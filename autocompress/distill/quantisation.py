@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import Batch, PatchSampler
 from autocompress.data.sources import ImageSource
+from autocompress.distill.distillation import QUICK
 from autocompress.distill.fake_quantisation import with_fake_quantisation, without_fake_quantisation
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
@@ -24,7 +26,7 @@ from autocompress.export.onnx_files import session_of
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import Image
-from autocompress.units import decibels, signed_decibels
+from autocompress.units import decibels, signed_decibels, tell_tenths
 
 CALIBRATED_ON = 64  # patches
 PATCH = 64  # LR pixels a side of these, or less where an image is smaller
@@ -60,7 +62,9 @@ class Quantiser:
         valid = list(pairs(self.valid))
 
         def psnr(upscale: Callable[[Image], Image]) -> float:
-            return evaluate(upscale, valid, plain.scale, ["psnr_y"]).mean["psnr_y"]
+            tell, done = tell_tenths(lambda share: self.log(f"{name}: scoring, {share}"), QUICK), itertools.count(1)
+            scores = evaluate(upscale, valid, plain.scale, ["psnr_y"], lambda *_: tell(next(done), len(valid)))
+            return scores.mean["psnr_y"]
 
         patches = list(self.patches())
         whole = psnr(network_upscaler(plain))
@@ -73,7 +77,7 @@ class Quantiser:
         if whole - score > WORTH_REFINING:
             if self.refine:
                 self.log(f"{name}: training to be rounded, {self.recipe.steps} steps")
-                refined = quantised(self.refined(plain), patches, opset)
+                refined = quantised(self.refined(plain, name), patches, opset)
                 after = psnr(onnx_upscaler(session_of(refined)))
                 self.log(f"{name}: int8 has {decibels(after)} dB, {signed_decibels(after - whole)}, after that")
                 if after > score:
@@ -102,8 +106,9 @@ class Quantiser:
                 top, left = (int(generator.integers(0, lr.shape[axis] - sides[axis] + 1)) for axis in (0, 1))
                 yield lr[top : top + sides[0], left : left + sides[1]]
 
-    def refined(self, network: SRNetwork) -> SRNetwork:
+    def refined(self, network: SRNetwork, name: str) -> SRNetwork:
         """The network with the weights that it has after a training in which it is rounded, in float32."""
+        tell = tell_tenths(lambda share: self.log(f"{name}: training to be rounded, {share}"))
         precision = replace(self.precision, dtype="float32")  # bf16 would round more than int8 does
         sampler = _SelfTaught(
             PixelBank.open(self.train),
@@ -116,7 +121,7 @@ class Quantiser:
         sampler.network = copy.deepcopy(network).requires_grad_(False)
         precision.place(sampler.network)
         training = Training(with_fake_quantisation(network), sampler, self.recipe, precision)
-        training.run_to(self.recipe.steps)
+        training.run_to(self.recipe.steps, lambda step: tell(step, self.recipe.steps))
         return without_fake_quantisation(training.student.cpu())
 
 

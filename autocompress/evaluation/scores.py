@@ -20,6 +20,7 @@ __all__ = [
     "METRICS",
     "MIN_SIDE",
     "Image",
+    "OnImage",
     "Upscaler",
     "bicubic_upscaler",
     "check_finite",

@@ -258,3 +258,11 @@ def test_bank_of_the_embedded_photographs() -> None:
     assert batch.targets["hr"].shape == (16, 3, 96, 96)
     smaller = torch.nn.functional.avg_pool2d(batch.targets["hr"], 2)
     assert (smaller - batch.lr).abs().mean() < 0.03
+
+
+def test_it_is_told_how_many_images_are_decoded(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTOCOMPRESS_CACHE", str(tmp_path))
+    told: list[tuple[int, int]] = []
+    for _ in range(2):  # the second time it is there
+        PixelBank.open(source_of(folder), on_image=lambda *done: told.append(done))
+    assert told == [(1, 3), (2, 3), (3, 3)]

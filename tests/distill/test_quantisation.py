@@ -113,6 +113,9 @@ def test_training_to_be_rounded_brings_back_what_is_lost(images: ImageSource, re
         return
     first = float(told[0].split(", ")[1].split()[0])
     assert about["refined_steps"] == 30
+    assert [line for line in told if line.endswith("%")][::9] == [
+        f"student: training to be rounded, {share}" for share in ("10%", "100%")
+    ]
     assert -lost > first + 0.05
 
 

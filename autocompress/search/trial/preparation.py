@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -29,10 +30,12 @@ from autocompress.search.task import Task
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.context import BY_TILES, PreparedSpace, TrialContext, best_space
 from autocompress.search.trial.quick_score import Estimate, estimate_by_tiles
+from autocompress.units import tell_tenths
 
 SCORES_FORMAT = 2  # goes into the cache key: raise it when metrics or networks compute something else
 
 OnStage = Callable[[str], None]
+OnDone = Callable[[int, int], None]  # how much is done, of how much
 
 
 def prepare(
@@ -59,8 +62,8 @@ def prepare(
         (only,) = targets.values()
         bank, valid, scorer = replace(bank, hr=only), by_teacher.pairs, by_teacher
     bank, targets = _place(bank, targets, precision)
-    with stages("scoring teacher and bicubic"):
-        bicubic = scorer.scores_of("bicubic", bicubic_upscaler(task.scale))
+    with stages("scoring bicubic"):
+        bicubic = scorer.scores_of("bicubic", bicubic_upscaler(task.scale), stages.tenths("scoring bicubic"))
         if by_teacher is not None:
             found = by_teacher.scores_of("bicubic", bicubic_upscaler(task.scale))
             bicubic |= {BY_TILES: found[BY_TILES]} if BY_TILES in found else {}
@@ -92,12 +95,7 @@ class _Stages:
 
     def tenths(self, what: str) -> Callable[[int, int], None]:
         """A function that reports the progress of a stage at each tenth of it."""
-
-        def report(done: int, total: int) -> None:
-            if done * 10 // total > (done - 1) * 10 // total:
-                self.on_stage(f"{what}: {done / total:.0%}")
-
-        return report
+        return tell_tenths(lambda share: self.on_stage(f"{what}: {share}"))
 
 
 @dataclass(frozen=True)
@@ -110,11 +108,19 @@ class _Scorer:
     estimate: Estimate | None
     most: float = math.inf  # dB: a teacher equals its own outputs
 
-    def scores_of(self, name: str, upscale: Upscaler) -> dict[str, float]:
-        """The mean scores, and the estimate by tiles; raises DataError if an image has no finite score."""
+    def scores_of(self, name: str, upscale: Upscaler, report: OnDone = lambda *_: None) -> dict[str, float]:
+        """The mean scores, and the estimate by tiles; raises DataError if an image has no finite score.
+
+        `report` is told how many images are scored, of how many.
+        """
 
         def build(folder: Path) -> None:
-            scores = evaluate(upscale, self.pairs, self.scale, most=self.most)
+            done = itertools.count(1)
+
+            def on_image(*_: object) -> None:
+                report(next(done), len(self.pairs))
+
+            scores = evaluate(upscale, self.pairs, self.scale, on_image=on_image, most=self.most)
             check_finite(scores)
             by_tiles = {} if self.estimate is None else {BY_TILES: min(self.estimate.psnr_y(upscale), self.most)}
             atomic.write_json(folder / "scores.json", scores.mean | by_tiles)
@@ -140,9 +146,9 @@ def _scorer_by_teacher(task: Task, valid_bank: PixelBank, precision: Precision, 
 
 def _decode(task: Task, stages: _Stages) -> tuple[PixelBank, PixelBank]:
     """Decode the images for training and for validation."""
-    skip = task.settings.skip_bad_images
-    with stages("decoding images"):
-        bank = PixelBank.open(task.train, skip_bad_images=skip)
+    skip, what = task.settings.skip_bad_images, "decoding images"
+    with stages(what):
+        bank = PixelBank.open(task.train, skip_bad_images=skip, on_image=stages.tenths(what))
         return bank, PixelBank.open(task.valid, skip_bad_images=skip)
 
 
@@ -186,8 +192,8 @@ def _prepare_space(
 ) -> PreparedSpace:
     """Score the teacher, prune it where that is asked for, and analyse it."""
     teacher, settings = _on_device(space.teacher, precision), task.settings
-    with stages("scoring teacher and bicubic"):
-        scores = scorer.scores_of(space.teacher_digest, network_upscaler(teacher))
+    with stages("scoring the teacher"):
+        scores = scorer.scores_of(space.teacher_digest, network_upscaler(teacher), stages.tenths("scoring the teacher"))
     pruned = _prune(task, teacher, bank, precision, stages) if settings.prune or settings.init == "density" else None
     importance = pruned.importance if pruned is not None and settings.init == "density" else None
     with stages("analysing the teacher"):
