@@ -57,7 +57,9 @@ class WindowAttention(nn.Module):
         self.last = conv(dim, 12)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.first(x)
+        whole = [2 * size for size in x.shape[-2:]]
+        right, below = (-size % 4 for size in (x.shape[-1], x.shape[-2]))
+        y = self.first(F.pad(x, (0, right, 0, below)) if right or below else x)
         batch, dim, height, width = y.shape
         windows = y.view(batch, dim, height // 4, 4, width // 4, 4).permute(0, 2, 4, 3, 5, 1).reshape(-1, 16, dim)
         parts = self.qkv(self.norm(windows)).view(-1, 16, 3, self.heads, self.each).permute(2, 0, 3, 1, 4)
@@ -66,7 +68,8 @@ class WindowAttention(nn.Module):
         mixed = (scores.softmax(-1) @ parts[2]).transpose(1, 2).reshape(windows.shape[0], 16, -1)
         windows = (windows + self.proj(mixed)).view(batch, height // 4, width // 4, 4, 4, dim)
         y = y + windows.permute(0, 5, 1, 3, 2, 4).reshape(batch, dim, height, width)
-        return F.pixel_shuffle(self.last(y), 2)
+        sr = F.pixel_shuffle(self.last(y), 2)
+        return sr[..., : whole[0], : whole[1]] if right or below else sr
 
 
 class TokenAttention(nn.Module):
