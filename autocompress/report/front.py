@@ -36,7 +36,7 @@ def front_figure(report: ReportData) -> go.Figure:
     if report.last_scores:
         _draw_stopped(figure, report)
     if not others.empty:
-        figure.add_scatter(mode="markers", name="dominated", opacity=0.5, **_students(others, axis, "other"))
+        figure.add_scatter(mode="markers", name="not on the front", opacity=0.5, **_students(others, axis, "other"))
     figure.add_scatter(mode="lines+markers", name="front", **_students(report.front, axis, "front"))
     up = report.front["plus_minus"].fillna(0).tolist()
     if any(up):
