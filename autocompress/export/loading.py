@@ -9,15 +9,15 @@ from autocompress.export.formats import OF_ONNX, Format, Wanted
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 
-_OURS = """With autocompress, which reads `{side_file}` beside it:
+_OURS = """With autocompress, which reads `{side_file}` beside it; `network(lr)` takes tensors, too, (B, 3, H, W)
+float32 RGB in [0, 1]:
 
 ```python
 import autocompress
-import torch
+from PIL import Image
 
 network = autocompress.load("{file}")
-with torch.inference_mode():
-    sr = network(lr)  # (B, 3, H, W) float32 RGB in [0, 1]
+network.upscale(Image.open("small.png")).save("large.png")
 ```"""
 
 _OFFICIAL = """With the architecture's official code:
@@ -52,11 +52,15 @@ _NOTES = {
 _PROGRAM = """With PyTorch alone (an exported program; images are {size}):
 
 ```python
+import numpy as np
 import torch
+from PIL import Image
 
 network = torch.export.load("{file}").module()
+lr = torch.from_numpy(np.array(Image.open("small.png").convert("RGB"))).permute(2, 0, 1)[None] / 255
 with torch.inference_mode():
     sr = network(lr)  # (B, 3, H, W) float32 RGB in [0, 1]
+Image.fromarray((sr[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()).save("large.png")
 ```"""
 
 _NCNN = """With ncnn, as `{file}` and `{weights}` (`data` and `output` are float32, of any size); in Upscayl and in

@@ -36,7 +36,7 @@ def front_figure(report: ReportData) -> go.Figure:
     if report.last_scores:
         _draw_stopped(figure, report)
     if not others.empty:
-        figure.add_scatter(mode="markers", name="dominated", opacity=0.5, **_students(others, axis, "other"))
+        figure.add_scatter(mode="markers", name="not on the front", opacity=0.5, **_students(others, axis, "other"))
     figure.add_scatter(mode="lines+markers", name="front", **_students(report.front, axis, "front"))
     up = report.front["plus_minus"].fillna(0).tolist()
     if any(up):
@@ -149,7 +149,8 @@ def _draw_limits(figure: go.Figure, report: ReportData, far: dict[str, TeacherRe
     if budget is not None:
         figure.add_vline(x=budget, line_dash="dash", **line)
         text = f"budget {axis.said(budget)}"
-        figure.add_annotation(x=math.log10(budget), y=1, yref="paper", text=text, **note)  # shapes are not in log10
+        # at the bottom: at the top are the buttons. Shapes are not in log10, but annotations are
+        figure.add_annotation(x=math.log10(budget), xanchor="right", y=0, yref="paper", text=text, **note)
 
 
 def _students(table: pd.DataFrame, axis: Axis, colour: str) -> dict[str, Any]:

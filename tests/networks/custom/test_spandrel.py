@@ -15,6 +15,7 @@ from helpers.command_line import Call
 from helpers.torchvision_stub import stand_in_for_torchvision
 from torch import nn
 
+from autocompress.api import export
 from autocompress.compute.flops import count_flops
 from autocompress.networks import FAMILIES, family_of, load
 from autocompress.networks.custom import CustomFamily
@@ -124,3 +125,14 @@ def test_distill_needs_no_code(call: Call, here: Path, photos: Path) -> None:
     assert ended.code == 0, ended.err
     FAMILIES.pop("SAFMN")  # as in a new process
     assert call("evaluate", "student.safetensors", "--data", str(photos)).code == 0
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")  # of spandrel's SwinIR
+def test_spandrel_loads_a_swinir_student(tmp_path: Path) -> None:
+    [file] = export("swinirmini-x2", tmp_path, format="pth")
+    known = importlib.import_module("spandrel").ModelLoader(device="cpu").load_from_file(file)
+    assert (known.architecture.name, known.scale) == ("SwinIR", 2)
+    lr = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = load("swinirmini-x2")(lr).clamp(0, 1)
+        torch.testing.assert_close(known(lr), expected, atol=1e-4, rtol=0)
