@@ -82,7 +82,7 @@ class CustomFamily(GraphFamily):
 
     @functools.cached_property
     def _scale(self) -> int:
-        return measured_scale(self.code.build(self.arguments))
+        return measured_scale(self.code.build(self.arguments), odd=self.code.checks_sizes)
 
     @property
     def counts(self) -> tuple[Count, ...]:  # type: ignore[override]

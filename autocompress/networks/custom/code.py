@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -30,6 +30,7 @@ class Builder(ABC):
     """What builds networks of one kind of its arguments: a callable with a name."""
 
     name: str
+    checks_sizes: ClassVar[bool] = True  # whether its networks must show that they take images of odd sizes
 
     @property
     @abstractmethod

@@ -110,13 +110,13 @@ class CustomNetwork(SRNetwork):
         return [self.network]
 
 
-def measured_scale(module: nn.Module, side: int = 32) -> int:
+def measured_scale(module: nn.Module, side: int = 32, odd: bool = True) -> int:
     """The factor by which a network enlarges; ConfigError where it maps no (B, 3, H, W) to (B, 3, sH, sW).
 
-    It is tried on an image of `side` pixels, and on one whose sides are odd.
+    It is tried on an image of `side` pixels, and, unless `odd` is False, on one whose sides are odd.
     """
     scale = 0
-    for height, width in ((side, side + 16), (side + 5, side + 15)):
+    for height, width in ((side, side + 16), *([(side + 5, side + 15)] if odd else [])):
         made = _made(module.eval(), torch.zeros(1, 3, height, width), scale > 0)
         shape = tuple(made.shape) if isinstance(made, Tensor) else None
         scale = scale or (0 if shape is None or len(shape) != 4 else shape[-1] // width)

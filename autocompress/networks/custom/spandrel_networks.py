@@ -25,6 +25,7 @@ class SpandrelClass(Builder):
     name: str
     module: str
     qualified: str
+    checks_sizes = False  # spandrel pads images for some of them (DRCT)
 
     @property
     @override
