@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -149,17 +148,3 @@ def _read(name: str, given: float | str, parse: Callable[[str], Number]) -> Numb
 def _without_exponent(number: float) -> str:
     """The number as a text without an exponent, which amounts and durations never have."""
     return f"{number:.6f}".rstrip("0").rstrip(".")
-
-
-def tell_tenths(tell: Callable[[str], object], after: float = 0.0) -> Callable[[int, int], None]:
-    """A function of how much of a work is done, and of how much, which tells the share at each tenth, such as "30%".
-
-    It tells nothing in the first seconds, `after` in number: what is over by then needs no progress.
-    """
-    start = time.monotonic()
-
-    def report(done: int, total: int) -> None:
-        if done * 10 // total > (done - 1) * 10 // total and time.monotonic() - start >= after:
-            tell(f"{done / total:.0%}")
-
-    return report

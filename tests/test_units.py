@@ -17,7 +17,6 @@ from autocompress.units import (
     parse_count,
     parse_duration,
     signed_decibels,
-    tell_tenths,
 )
 
 PACKAGE = Path(__file__).parents[1] / "autocompress"
@@ -140,16 +139,3 @@ def test_milliseconds(ms: float | None, text: str) -> None:
 )
 def test_short_counts(count: float, text: str) -> None:
     assert format_short(count) == text
-
-
-@pytest.mark.parametrize(("total", "told"), [(600, 10), (10, 10), (4, 4), (1, 1)])
-def test_tenths_are_told_once_each(total: int, told: int) -> None:
-    said: list[str] = []
-    tell = tell_tenths(said.append)
-    for done in range(1, total + 1):
-        tell(done, total)
-    assert (len(said), said[-1]) == (told, "100%")
-    said.clear()
-    quick = tell_tenths(said.append, after=60)
-    quick(total, total)
-    assert said == []

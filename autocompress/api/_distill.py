@@ -16,8 +16,8 @@ from autocompress.api.choices import RecipeName, check_recipe
 from autocompress.data.layouts import is_alone, refuse_alone
 from autocompress.errors import ConfigError
 from autocompress.io.outputs import check_weights_file
+from autocompress.progress import QUICK, tell_tenths
 from autocompress.shrink.init import Init
-from autocompress.units import tell_tenths
 
 if TYPE_CHECKING:
     from torch import nn
@@ -206,7 +206,6 @@ def _shrinker(
     from autocompress import prune
     from autocompress.data.bank import PixelBank
     from autocompress.data.embedded import embedded
-    from autocompress.distill.distillation import QUICK
 
     decoded = tell_tenths(lambda share: log(f"decoding the training images: {share}"), QUICK)
     bank, importance = PixelBank.open(source, on_image=decoded), None
@@ -218,4 +217,7 @@ def _shrinker(
         importance = pruned.importance
     patches = prune.sample_patches(bank, seed, used).to(used.device)
     teacher = teacher.to(used.device)
-    return prune.shrinker(teacher, patches, init, seed, cached=True, importance=importance, family=family)
+    analysed = tell_tenths(lambda share: log(f"analysing the teacher: {share}"), QUICK)
+    return prune.shrinker(
+        teacher, patches, init, seed, cached=True, importance=importance, family=family, report=analysed
+    )

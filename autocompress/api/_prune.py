@@ -12,7 +12,7 @@ from autocompress.api.choices import RecipeName, check_recipe
 from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
 from autocompress.io.outputs import check_folder
-from autocompress.units import tell_tenths
+from autocompress.progress import QUICK, tell_tenths
 
 if TYPE_CHECKING:
     from autocompress.data.sources import ImageSource
@@ -68,7 +68,6 @@ def prune(
 
     from autocompress.compute import probing
     from autocompress.data.bank import PixelBank
-    from autocompress.distill.distillation import QUICK
     from autocompress.evaluation.scores import check_teachers
     from autocompress.networks.teachers import load_teacher
     from autocompress.prune import densities_of

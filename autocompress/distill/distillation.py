@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,13 +28,13 @@ from autocompress.io.outputs import check_weights_file
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.weights import digest
-from autocompress.units import decibels, format_duration, tell_tenths
+from autocompress.progress import QUICK, one_by_one, tell_tenths
+from autocompress.units import decibels, format_duration
 
 REUSE = 4  # how often a training sees a pixel at least, where it takes windows of the images
 FEWEST_PIXELS, MOST_PIXELS = 100 * 10**6, 256 * 10**6  # HR, that a training takes of larger sets
 VALID_PIXELS = 4 * 10**6  # HR, that a learning curve is scored on
 LOG_EVERY = 10.0  # seconds
-QUICK = 5.0  # seconds: work that takes longer says how far it is
 
 
 @dataclass(frozen=True)
@@ -169,8 +168,7 @@ def _pairs(task: TrainingTask, source: ImageSource) -> Iterator[ImagePair]:
 
 def _scored(source: ImageSource, log: Callable[[str], None]) -> OnImage:
     """What tells how many images of a source are scored, where that takes long."""
-    tell, done = tell_tenths(lambda share: log(f"scoring on {source.name}: {share}"), QUICK), itertools.count(1)
-    return lambda *_: tell(next(done), len(source))
+    return one_by_one(tell_tenths(lambda share: log(f"scoring on {source.name}: {share}"), QUICK), len(source))
 
 
 def _scores(

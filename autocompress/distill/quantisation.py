@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +15,6 @@ from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.patches import Batch, PatchSampler
 from autocompress.data.sources import ImageSource
-from autocompress.distill.distillation import QUICK
 from autocompress.distill.fake_quantisation import with_fake_quantisation, without_fake_quantisation
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
@@ -26,7 +24,8 @@ from autocompress.export.onnx_files import session_of
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import Image
-from autocompress.units import decibels, signed_decibels, tell_tenths
+from autocompress.progress import QUICK, one_by_one, tell_tenths
+from autocompress.units import decibels, signed_decibels
 
 CALIBRATED_ON = 64  # patches
 PATCH = 64  # LR pixels a side of these, or less where an image is smaller
@@ -62,8 +61,8 @@ class Quantiser:
         valid = list(pairs(self.valid))
 
         def psnr(upscale: Callable[[Image], Image]) -> float:
-            tell, done = tell_tenths(lambda share: self.log(f"{name}: scoring, {share}"), QUICK), itertools.count(1)
-            scores = evaluate(upscale, valid, plain.scale, ["psnr_y"], lambda *_: tell(next(done), len(valid)))
+            tell = tell_tenths(lambda share: self.log(f"{name}: scoring, {share}"), QUICK)
+            scores = evaluate(upscale, valid, plain.scale, ["psnr_y"], one_by_one(tell, len(valid)))
             return scores.mean["psnr_y"]
 
         patches = list(self.patches())

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from autocompress.errors import ConfigError, shown
 from autocompress.io.package_files import Override
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
+from autocompress.progress import OnDone, untold
 from autocompress.shrink.axes import AxisTable, groups_of
 from autocompress.shrink.density import Densities
 from autocompress.shrink.importance import norm_importance, taylor_importance
@@ -253,14 +254,17 @@ class Family(ABC):
         weights = {name: weight.detach() for name, weight in network.cpu().state_dict().items()}
         return Selection(weights, scores, self.axes(network), self.parts)
 
-    def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
+    def analyse(
+        self, teacher: SRNetwork, lr: Tensor, init: str, seed: int, report: OnDone = untold
+    ) -> dict[str, Tensor]:
         """All that shrinking `teacher` by the rule `init` needs to know of it, seen on LR patches (B, 3, h, w).
 
         The patches are in [0, 1]. It is computed once and serves for students of any size.
+        `report` is told how far it is.
         """
         plain = self.shrinkable(teacher).to(lr.device)
         if init == Init.PROJECTION:
-            return self.analyse_for_projection(plain, lr, seed)
+            return self.analyse_for_projection(plain, lr, seed, report)
         names = self.scored(plain)
         return norm_importance(plain, names) if init == Init.COPY else taylor_importance(plain, plain.scale, names, lr)
 
@@ -273,7 +277,9 @@ class Family(ABC):
         return lambda config: self.selected(selection, config)
 
     @abstractmethod
-    def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
+    def analyse_for_projection(
+        self, teacher: SRNetwork, lr: Tensor, seed: int, report: OnDone = untold
+    ) -> dict[str, Tensor]:
         """`analyse` for the rule `projection`, of a teacher as `shrinkable` gives it."""
 
     @abstractmethod

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from autocompress.errors import ConfigError
 from autocompress.networks.base import Config, Family, Shrinker, SRNetwork, Weights
+from autocompress.progress import OnDone, untold
 from autocompress.shrink.axes import AxisTable
 from autocompress.shrink.density import Densities
 from autocompress.shrink.engine import Projection
@@ -48,10 +49,12 @@ class GraphFamily(Family):
         raise ConfigError(f"students of {self.name} start by {', '.join(self.inits)}; leave --init out")
 
     @override
-    def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
+    def analyse(
+        self, teacher: SRNetwork, lr: Tensor, init: str, seed: int, report: OnDone = untold
+    ) -> dict[str, Tensor]:
         """The same for students that are refitted and for those that copy channels."""
         self.check_init(init, teacher)
-        return self.analyse_for_projection(teacher, lr, seed)
+        return self.analyse_for_projection(teacher, lr, seed, report)
 
     @override
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
@@ -66,8 +69,10 @@ class GraphFamily(Family):
         return student
 
     @override
-    def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
-        return observe(self._observed(teacher, lr), self.images_for(teacher, lr), seed, self.varying_parts())
+    def analyse_for_projection(
+        self, teacher: SRNetwork, lr: Tensor, seed: int, report: OnDone = untold
+    ) -> dict[str, Tensor]:
+        return observe(self._observed(teacher, lr), self.images_for(teacher, lr), seed, self.varying_parts(), report)
 
     @override
     def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:

@@ -18,6 +18,7 @@ from autocompress.io import cache
 from autocompress.networks import family_of, in_words
 from autocompress.networks.base import Config, Family, Shrinker, SRNetwork
 from autocompress.networks.weights import digest, with_weights
+from autocompress.progress import OnDone, untold
 from autocompress.shrink.init import Init
 
 NUM_PATCHES = 96
@@ -25,7 +26,7 @@ PATCH_SIZE = 48  # LR pixels
 FORMAT = 7  # goes into the cache key: raise it when what a family finds in a teacher changes
 
 
-def shrinker(
+def shrinker(  # noqa: PLR0913 - what is beside the teacher and its patches is given by name
     teacher: SRNetwork,
     patches: Tensor,
     init: str = "projection",
@@ -34,6 +35,7 @@ def shrinker(
     cached: bool = False,
     importance: Mapping[str, Tensor] | None = None,
     family: Family | None = None,
+    report: OnDone = untold,
 ) -> Shrinker:
     """A function from a config to a student of `teacher`; what does not depend on the config is computed here, once.
 
@@ -44,7 +46,7 @@ def shrinker(
     `importance` (of each weight, by parameter name; see `Pruned.importance`), which no other takes; `copy` keeps the
     channels with the largest coupled weight norm; `taylor` those with the largest first-order effect on the output;
     `scratch` keeps nothing. Projected students of 8 features or more start above bicubic; narrower ones may not.
-    They are of the teacher's family, or of a `family` that takes any teacher.
+    They are of the teacher's family, or of a `family` that takes any teacher. `report` is told how far that is.
     """
     if init not in list(Init):
         raise InvalidInput(f"init is {init!r}, but must be one of {', '.join(Init)}")
@@ -55,18 +57,23 @@ def shrinker(
         raise InvalidInput(f"init is {init!r}, but an importance goes with density, and density with an importance")
     rule = "projection" if init == "density" else init
     find = _cached if cached else analyse
-    analysis = find(teacher, patches, rule, seed, family)
+    analysis = find(teacher, patches, rule, seed, family, report)
     if importance is not None:
         analysis = family.guided(teacher, analysis, importance)
     return shrinker_from(teacher, patches, rule, analysis, family)
 
 
 def analyse(
-    teacher: SRNetwork, patches: Tensor, rule: str = "projection", seed: int = 0, family: Family | None = None
+    teacher: SRNetwork,
+    patches: Tensor,
+    rule: str = "projection",
+    seed: int = 0,
+    family: Family | None = None,
+    report: OnDone = untold,
 ) -> dict[str, Tensor]:
     """What shrinking `teacher` by `rule` needs and any size of student shares; see `Family.analyse`."""
     with exact():
-        return (family or family_of(teacher)).analyse(_in_aligned_memory(teacher), aligned(patches), rule, seed)
+        return (family or family_of(teacher)).analyse(_in_aligned_memory(teacher), aligned(patches), rule, seed, report)
 
 
 def shrinker_from(
@@ -106,11 +113,13 @@ def from_scratch(family: Family, config: Config, seed: int) -> SRNetwork:
         return family.build(config).eval()
 
 
-def _cached(teacher: SRNetwork, patches: Tensor, init: str, seed: int, family: Family) -> dict[str, Tensor]:
+def _cached(
+    teacher: SRNetwork, patches: Tensor, init: str, seed: int, family: Family, report: OnDone
+) -> dict[str, Tensor]:
     seen = hashlib.blake2b(patches.cpu().numpy().tobytes(), digest_size=16).hexdigest()
 
     def build(folder: Path) -> None:
-        save_mappable(folder, analyse(teacher, patches, init, seed, family))
+        save_mappable(folder, analyse(teacher, patches, init, seed, family, report))
 
     rule = init if family.name == teacher.family else f"{init}-{family.name}"
     about = f"{in_words(teacher)}, by {rule}"

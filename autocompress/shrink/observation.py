@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor, fx
 
+from autocompress.progress import OnDone, one_by_one, untold
 from autocompress.shrink.channels import ChannelMap
 from autocompress.shrink.graph import Graph, Layer, Values, operation, shape
 from autocompress.shrink.parts import order_of_importance, repeated_parts
@@ -104,15 +105,25 @@ class Rows:
 
 
 @torch.no_grad()
-def observe(teacher: Teacher, images: Tensor, seed: int, varying: Container[str] | None = None) -> dict[str, Tensor]:
+def observe(
+    teacher: Teacher,
+    images: Tensor,
+    seed: int,
+    varying: Container[str] | None = None,
+    report: OnDone = untold,
+) -> dict[str, Tensor]:
     """What `Projection` needs to know of a teacher, by name.
 
     `covariance.N`, `sensitivity.N` and `importance.N` are of axis N, `heads.N` is the importance of attention N's
     heads; `rows.N` what operation N computes at the positions `positions.M` of its M; `order.PREFIX` the numbers of
     repeated parts by importance: of all, or of those with a prefix in `varying`, of which students may have fewer.
-    `images` are (B, 3, h, w), of the size at which the teacher was captured.
+    `images` are (B, 3, h, w), of the size at which the teacher was captured. `report` is told of each operation
+    that was seen on all images, each image that gradients were found for, and each kind of parts that was ranked.
     """
     rows, targets = Rows(len(images), seed), teacher.targets()
+    ranked = [each for each in repeated_parts(teacher.graph.shapes) if varying is None or each.prefix in varying]
+    sensed = min(len(images), SENSED_IMAGES)
+    done = one_by_one(report, len(teacher.graph.calls) + sensed + len(ranked))
     of_layer = {layer.input: layer for layer, _ in teacher.readers}
     channels = {layer.node: channel_dimension(layer) for layer in teacher.layers.values()}
     channels |= {
@@ -128,18 +139,20 @@ def observe(teacher: Teacher, images: Tensor, seed: int, varying: Container[str]
             seen[f"rows.{teacher.numbers[node]}"] = rows.take(values[node], channels[node])
         if node in of_layer:
             read[node] = rows.take(values[node], channel_dimension(of_layer[node]))
+        done()
 
     batch = [image[None] for image in images]
     teacher.graph.run(teacher.graph.state, batch, after=look)
-    seen |= _statistics(teacher, seen, read, _gradients(teacher, batch[:SENSED_IMAGES], seed))
-    for parts in repeated_parts(teacher.graph.shapes):
-        if varying is not None and parts.prefix not in varying:
-            continue
+    seen |= _statistics(teacher, seen, read, _gradients(teacher, batch[:sensed], seed, done))
+    for parts in ranked:
         seen[f"order.{parts.prefix}"] = order_of_importance(teacher.graph, parts, batch[:ORDERED_IMAGES])
+        done()
     return seen | {f"positions.{count}": chosen for count, chosen in rows.chosen.items()}
 
 
-def _gradients(teacher: Teacher, images: Sequence[Tensor], seed: int) -> dict[fx.Node, Tensor]:
+def _gradients(
+    teacher: Teacher, images: Sequence[Tensor], seed: int, done: Callable[[], None]
+) -> dict[fx.Node, Tensor]:
     """Of random probes of the output with respect to what layers read: rows (N, C) of all positions, by node."""
     wanted = {layer.input: channel_dimension(layer) for layer, _ in teacher.readers}
     generator = torch.Generator().manual_seed(seed)
@@ -158,6 +171,7 @@ def _gradients(teacher: Teacher, images: Sequence[Tensor], seed: int) -> dict[fx
         for (node, value), gradient in zip(values.items(), gradients, strict=True):
             rows = torch.zeros_like(value) if gradient is None else gradient
             found.setdefault(node, []).append(rows.detach().movedim(wanted[node], -1).flatten(0, -2))
+        done()
     return {node: torch.cat(rows) for node, rows in found.items()}
 
 

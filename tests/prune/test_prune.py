@@ -16,8 +16,9 @@ from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.folders import open_folder
 from autocompress.errors import ConfigError, InvalidInput, TrainingDiverged
-from autocompress.networks import family_of
+from autocompress.networks import family_of, find_family
 from autocompress.networks.base import SRNetwork
+from autocompress.networks.compact.network import CompactConfig
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.swinir import SwinIRFamily
@@ -249,6 +250,20 @@ def test_bad_input(arguments: list[str], message: str, tmp_path: Path, monkeypat
     with pytest.raises(InvalidInput, match=message):
         CliRunner().invoke(app, ["prune", *arguments], catch_exceptions=False)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("family", ["edsr", "swinir", "compact"])
+def test_an_analysis_tells_how_far_it_is(family: str, tiny_teacher: EDSR) -> None:
+    teachers: dict[str, SRNetwork] = {
+        "edsr": tiny_teacher,
+        "swinir": random_swinir(SwinIRConfig(2, 12, (2, 2), (2, 2), 4)),
+        "compact": find_family("compact").build(CompactConfig(2, num_feat=8, num_conv=2)),
+    }
+    teacher, told = teachers[family], list[tuple[int, int]]()
+    family_of(teacher).analyse(teacher, torch.rand(9, 3, 24, 24), "projection", 0, lambda *share: told.append(share))
+    total = len(told)
+    assert total > 2
+    assert told == [(done, total) for done in range(1, total + 1)]
 
 
 @pytest.mark.parametrize("family", ["edsr", "swinir"])

@@ -20,6 +20,7 @@ from autocompress.networks.compact import teaching
 from autocompress.networks.compact.network import SCALES, Compact, CompactConfig
 from autocompress.networks.graph_family import GraphFamily
 from autocompress.networks.weights import check_tensors, with_weights
+from autocompress.progress import OnDone, untold
 from autocompress.shrink.init import Init
 
 
@@ -89,11 +90,13 @@ class CompactFamily(GraphFamily):
         return network.body
 
     @override
-    def analyse(self, teacher: SRNetwork, lr: Tensor, init: str, seed: int) -> dict[str, Tensor]:
+    def analyse(
+        self, teacher: SRNetwork, lr: Tensor, init: str, seed: int, report: OnDone = untold
+    ) -> dict[str, Tensor]:
         if isinstance(teacher, Compact):
-            return super().analyse(teacher, lr, init, seed)
+            return super().analyse(teacher, lr, init, seed, report)
         self.check_init(init, teacher)
-        return teaching.analyse(teacher, lr, seed)
+        return teaching.analyse(teacher, lr, seed, report)
 
     @override
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.compact.network import Compact, CompactConfig, repeated_pixels
+from autocompress.progress import OnDone, untold
 from autocompress.shrink.least_squares import Pixels, refit, set_layer
 
 RIDGE = 1e-2
@@ -28,7 +29,7 @@ CHUNK = 16  # patches that the teacher computes at a time
 
 
 @torch.no_grad()
-def analyse(teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
+def analyse(teacher: SRNetwork, lr: Tensor, seed: int, report: OnDone = untold) -> dict[str, Tensor]:
     """What the start of a student needs of a teacher of any family, seen on LR patches (B, 3, h, w) in [0, 1].
 
     By name: `pixels`, those that are fitted, and there `missing` (N, 3 scale^2), what the teacher's sub-pixels have
@@ -41,6 +42,7 @@ def analyse(teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
         images = lr[first : first + CHUNK]
         beyond = nn.functional.pixel_unshuffle(teacher(images), teacher.scale) - repeated_pixels(images, teacher.scale)
         missing.append(at.within(first, first + CHUNK).of(beyond))
+        report(min(first + CHUNK, len(lr)), len(lr))
     return {"pixels": torch.stack([at.image, at.row, at.column]).to(lr.device), "missing": torch.cat(missing)}
 
 

@@ -37,6 +37,7 @@ from autocompress.networks.edsr.projection import Projection, analyse
 from autocompress.networks.folding import FoldedTail, fold
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.weights import with_weights
+from autocompress.progress import OnDone, untold
 from autocompress.shrink.axes import AxisTable
 from autocompress.shrink.density import Densities, channels, joined, kept, within
 from autocompress.shrink.selection import Selection
@@ -164,9 +165,11 @@ class EDSRFamily(Family):
         return [name for name in super().scored(network) if name.endswith(".weight")]
 
     @override
-    def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
+    def analyse_for_projection(
+        self, teacher: SRNetwork, lr: Tensor, seed: int, report: OnDone = untold
+    ) -> dict[str, Tensor]:
         assert isinstance(teacher, EDSR)
-        return analyse(teacher, lr, seed)
+        return analyse(teacher, lr, seed, report)
 
     @override
     def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:

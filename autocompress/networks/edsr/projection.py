@@ -12,7 +12,8 @@ one convolution to the teacher's output.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from autocompress.networks.edsr.network import EDSR, FOLDED, IMG_RANGE, EDSRConfig, ResidualBlock, shuffle_factors
 from autocompress.networks.folding import fold
+from autocompress.progress import OnDone, one_by_one, untold
 from autocompress.shrink.least_squares import Pixels, bias_of, refit, set_layer
 from autocompress.shrink.subspaces import Subspace, covariance, subspace
 
@@ -74,7 +76,7 @@ def trace(network: EDSR, lr: Tensor) -> Trace:
     return Trace(stream, inner, wide, hr, output, F.pixel_unshuffle(output, network.scale))
 
 
-def analyse(teacher: EDSR, lr: Tensor, seed: int) -> dict[str, Tensor]:
+def analyse(teacher: EDSR, lr: Tensor, seed: int, report: OnDone = untold) -> dict[str, Tensor]:
     """All that a projection needs and that depends on the teacher and the LR patches (B, 3, h, w) in [0, 1] alone.
 
     By name: `pixels.N`, those that are fitted at LR and after each PixelShuffle; `stream.N`, `inner.N`, `wide.N`,
@@ -86,9 +88,10 @@ def analyse(teacher: EDSR, lr: Tensor, seed: int) -> dict[str, Tensor]:
     lr = lr.contiguous(memory_format=torch.channels_last)
     count = FITTED_PIXELS * 64 // max(64, teacher.config.num_feat)  # wide ones would fill the memory
     pixels = _choose_pixels(lr, teacher.scale, count, generator)
+    done = one_by_one(report, math.ceil(len(lr) / CHUNK) + teacher.config.num_block)
     with torch.no_grad():
-        seen = _observe(teacher, lr, pixels)
-        order = _block_order(teacher, lr[:ORDERED_PATCHES])
+        seen = _observe(teacher, lr, pixels, done)
+        order = _block_order(teacher, lr[:ORDERED_PATCHES], done)
     main, *hr = _sensitivity(teacher, lr[:SENSED_PATCHES], generator)
     analysis = {"order": order, "main.sensitivity": main, "output": seen.output, "unshuffled": seen.unshuffled}
     tail = nn.Sequential(teacher.upsample, teacher.conv_last)
@@ -193,7 +196,7 @@ class Projection:
         return result
 
 
-def _observe(teacher: EDSR, lr: Tensor, pixels: Sequence[Pixels]) -> Trace:
+def _observe(teacher: EDSR, lr: Tensor, pixels: Sequence[Pixels], done: Callable[[], None]) -> Trace:
     """The teacher's trace at the pixels that are fitted."""
     chunks = []
     for first in range(0, len(lr), CHUNK):
@@ -209,6 +212,7 @@ def _observe(teacher: EDSR, lr: Tensor, pixels: Sequence[Pixels]) -> Trace:
                 at_lr.of(full.unshuffled),
             )
         )
+        done()
     return _concatenated(chunks)
 
 
@@ -238,7 +242,7 @@ def _sensitivity(teacher: EDSR, lr: Tensor, generator: torch.Generator) -> list[
     return [torch.stack(moments[:depths]).sum(0), *moments[depths:]]
 
 
-def _block_order(teacher: EDSR, lr: Tensor) -> Tensor:
+def _block_order(teacher: EDSR, lr: Tensor, done: Callable[[], None]) -> Tensor:
     """The blocks' numbers, first the one whose removal alone changes the output most."""
     full, blocks = trace(teacher, lr), _blocks(teacher)
     changes = []
@@ -248,6 +252,7 @@ def _block_order(teacher: EDSR, lr: Tensor) -> Tensor:
             x = block(x)
         x = teacher.upsample(teacher.conv_after_body(x) + full.stream[0])
         changes.append(F.mse_loss(teacher.conv_last(x), full.output).item())
+        done()
     return torch.tensor(changes).argsort(descending=True, stable=True)
 
 

@@ -26,6 +26,7 @@ from autocompress.networks.swinir.projection import Projection
 from autocompress.networks.swinir.selection import AXES, selected
 from autocompress.networks.swinir.windows import OFFICIAL_SEPARATED, edge_masks, position_index, shift_mask
 from autocompress.networks.weights import with_weights
+from autocompress.progress import OnDone, untold
 from autocompress.shrink.axes import AxisTable
 from autocompress.shrink.density import Densities, Density, channels, joined, kept, within
 from autocompress.shrink.selection import Selection
@@ -166,9 +167,11 @@ class SwinIRFamily(Family):
         return AxisTable.declared(AXES | direct, network.state_dict())
 
     @override
-    def analyse_for_projection(self, teacher: SRNetwork, lr: Tensor, seed: int) -> dict[str, Tensor]:
+    def analyse_for_projection(
+        self, teacher: SRNetwork, lr: Tensor, seed: int, report: OnDone = untold
+    ) -> dict[str, Tensor]:
         assert isinstance(teacher, SwinIR)
-        return analyse(teacher, lr, seed)
+        return analyse(teacher, lr, seed, report)
 
     @override
     def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:

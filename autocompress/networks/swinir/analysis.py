@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import fields
 
 import torch
@@ -21,6 +23,7 @@ from autocompress.networks.swinir.tracing import (
     trace,
 )
 from autocompress.networks.swinir.windows import padded
+from autocompress.progress import OnDone, one_by_one, untold
 from autocompress.shrink.least_squares import Pixels
 from autocompress.shrink.subspaces import covariance
 
@@ -31,7 +34,7 @@ CHUNK = 8  # patches that the teacher computes at a time
 SENSED_CHUNK = 2  # with the graph of all it computes: some 120 MB a patch for SwinIR-S
 
 
-def analyse(teacher: SwinIR, lr: Tensor, seed: int) -> dict[str, Tensor]:
+def analyse(teacher: SwinIR, lr: Tensor, seed: int, report: OnDone = untold) -> dict[str, Tensor]:
     """All that a projection needs and that depends on the teacher and the LR patches (B, 3, h, w) in [0, 1] alone.
 
     By name: `pixels`, those that are fitted; `first.0`, `stream.N`, `shallow.0` and `output.0`, the teacher's trace
@@ -43,9 +46,10 @@ def analyse(teacher: SwinIR, lr: Tensor, seed: int) -> dict[str, Tensor]:
     count = FITTED_PIXELS * 60 // max(60, teacher.config.embed_dim)  # wide ones would fill the memory
     pixels = Pixels.choose(len(lr), lr.shape[2], lr.shape[3], count, generator)
     pixels = Pixels(*(index.to(lr.device) for index in (pixels.image, pixels.row, pixels.column)))
+    done = one_by_one(report, math.ceil(len(lr) / CHUNK) + sum(teacher.config.depths))
     with torch.no_grad():
-        seen = _observe(teacher, lr, pixels)
-        removed = _removed(teacher, lr[:ORDERED_PATCHES])
+        seen = _observe(teacher, lr, pixels, done)
+        removed = _removed(teacher, lr[:ORDERED_PATCHES], done)
     analysis = {"pixels": torch.stack([pixels.image, pixels.row, pixels.column])} | removed
     for kind in ("first", "stream", "shallow", "output"):
         analysis |= {f"{kind}.{index}": rows for index, rows in enumerate(getattr(seen, kind))}
@@ -55,13 +59,14 @@ def analyse(teacher: SwinIR, lr: Tensor, seed: int) -> dict[str, Tensor]:
     return analysis
 
 
-def _observe(teacher: SwinIR, lr: Tensor, pixels: Pixels) -> Trace:
+def _observe(teacher: SwinIR, lr: Tensor, pixels: Pixels, done: Callable[[], None]) -> Trace:
     """The teacher's trace at the pixels that are fitted."""
     names = [field.name for field in fields(Trace)]
     chunks = []
     for start in range(0, len(lr), CHUNK):
         full, at = trace(teacher, lr[start : start + CHUNK]), pixels.within(start, start + CHUNK)
         chunks.append([[rows_of(at, x) for x in getattr(full, name)] for name in names])
+        done()
     return Trace(*([torch.cat(parts) for parts in zip(*kind, strict=True)] for kind in zip(*chunks, strict=True)))
 
 
@@ -79,7 +84,7 @@ def _sensitivity(teacher: SwinIR, lr: Tensor, generator: torch.Generator) -> Ten
     return total
 
 
-def _removed(teacher: SwinIR, lr: Tensor) -> dict[str, Tensor]:
+def _removed(teacher: SwinIR, lr: Tensor, done: Callable[[], None]) -> dict[str, Tensor]:
     """The mean square change of the output when a layer is left out, by block."""
     full = trace(teacher, lr)
     mask = mask_of(teacher, full.first[0])
@@ -101,5 +106,6 @@ def _removed(teacher: SwinIR, lr: Tensor) -> dict[str, Tensor]:
             for layer in inside[removed + 1 :]:
                 x = layer(x, mask)
             changes.append(change(full.stream[at[i]] + channels_last(block.conv, x), i + 1))
+            done()
         by_block[f"removed.{i}"] = torch.stack(changes)
     return by_block

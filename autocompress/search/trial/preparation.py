@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from autocompress.evaluation.records import MOST_TO_TEACHER, TO_TEACHER
 from autocompress.evaluation.scores import Upscaler, bicubic_upscaler, check_finite, evaluate, network_upscaler
 from autocompress.io import atomic, cache
 from autocompress.networks.base import SRNetwork
+from autocompress.progress import OnDone, one_by_one, tell_tenths, untold
 from autocompress.search.run.crops import Pieces, make_crops
 from autocompress.search.settings import Score
 from autocompress.search.space.joint_space import StudentSpace
@@ -30,12 +30,10 @@ from autocompress.search.task import Task
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.context import BY_TILES, PreparedSpace, TrialContext, best_space
 from autocompress.search.trial.quick_score import Estimate, estimate_by_tiles
-from autocompress.units import tell_tenths
 
 SCORES_FORMAT = 2  # goes into the cache key: raise it when metrics or networks compute something else
 
 OnStage = Callable[[str], None]
-OnDone = Callable[[int, int], None]  # how much is done, of how much
 
 
 def prepare(
@@ -93,7 +91,7 @@ class _Stages:
         with self.timer.during(what):
             yield
 
-    def tenths(self, what: str) -> Callable[[int, int], None]:
+    def tenths(self, what: str) -> OnDone:
         """A function that reports the progress of a stage at each tenth of it."""
         return tell_tenths(lambda share: self.on_stage(f"{what}: {share}"))
 
@@ -108,18 +106,14 @@ class _Scorer:
     estimate: Estimate | None
     most: float = math.inf  # dB: a teacher equals its own outputs
 
-    def scores_of(self, name: str, upscale: Upscaler, report: OnDone = lambda *_: None) -> dict[str, float]:
+    def scores_of(self, name: str, upscale: Upscaler, report: OnDone = untold) -> dict[str, float]:
         """The mean scores, and the estimate by tiles; raises DataError if an image has no finite score.
 
         `report` is told how many images are scored, of how many.
         """
 
         def build(folder: Path) -> None:
-            done = itertools.count(1)
-
-            def on_image(*_: object) -> None:
-                report(next(done), len(self.pairs))
-
+            on_image = one_by_one(report, len(self.pairs))
             scores = evaluate(upscale, self.pairs, self.scale, on_image=on_image, most=self.most)
             check_finite(scores)
             by_tiles = {} if self.estimate is None else {BY_TILES: min(self.estimate.psnr_y(upscale), self.most)}
@@ -199,7 +193,14 @@ def _prepare_space(
     with stages("analysing the teacher"):
         patches = prune.sample_patches(bank, settings.seed, precision)
         shrink = prune.shrinker(
-            teacher, patches, settings.init, settings.seed, cached=True, importance=importance, family=space.family
+            teacher,
+            patches,
+            settings.init,
+            settings.seed,
+            cached=True,
+            importance=importance,
+            family=space.family,
+            report=stages.tenths("analysing the teacher"),
         )
     theirs = space.teacher_family
     cost = {"flops": theirs.flops(teacher.config), "params": theirs.params(teacher.config)}

@@ -1,0 +1,35 @@
+"""How far a work is: functions that are told how much of it is done, and tell the user its share."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+
+QUICK = 5.0  # seconds: work that takes longer says how far it is
+
+OnDone = Callable[[int, int], None]  # told how much is done, of how much
+
+
+def untold(done: int, total: int) -> None:
+    """An `OnDone` that tells nobody."""
+
+
+def one_by_one(report: OnDone, total: int) -> Callable[..., None]:
+    """A function to be called, with anything, whenever one more of so many is done."""
+    done = itertools.count(1)
+    return lambda *_: report(next(done), total)
+
+
+def tell_tenths(tell: Callable[[str], object], after: float = 0.0) -> OnDone:
+    """A function of how much of a work is done, and of how much, which tells the share at each tenth, such as "30%".
+
+    It tells nothing in the first seconds, `after` in number: what is over by then needs no progress.
+    """
+    start = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        if done * 10 // total > (done - 1) * 10 // total and time.monotonic() - start >= after:
+            tell(f"{done / total:.0%}")
+
+    return report
