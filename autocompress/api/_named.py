@@ -27,7 +27,7 @@ def check_named(
     `networks` are names of shipped ones or files (modules are there), `codes` FILE.py:CALLABLE or programs, `lr` is as
     in `data.layouts`.
     """
-    from autocompress.data.layouts import ALONE, MADE, check_folder  # NumPy and Pillow come with it
+    from autocompress.data.layouts import MADE, check_folder, is_alone  # NumPy and Pillow come with it
 
     for network in networks:
         if isinstance(network, str | Path):
@@ -35,6 +35,7 @@ def check_named(
     for code in codes:
         if code is not None and not is_program(code):
             find_code(code)
-    for folder in (*folders, *(one for one in lr if str(one) not in (MADE, ALONE))):
+    of_lr = () if is_alone(lr) else (one for one in lr if str(one) != MADE)
+    for folder in (*folders, *of_lr):
         if folder is not None:
             check_folder(Path(folder))

@@ -41,6 +41,7 @@ def search(photos: Path, *more: str) -> tuple[str, ...]:
     return ("search", *network, "--budget-flops", "500M", *images, "--steps", "2", "--out", "run", *more)
 
 
+@pytest.mark.slow
 def test_what_varies_is_shown_and_given_back(call: Call, own: Path, photos: Path) -> None:
     network = (*OWN, "--set", "feat=12", "--input-range", "1")
     shown = json.loads(call("teacher", "show", "own.pth", *network).out)
@@ -84,6 +85,7 @@ def test_a_search_and_students_that_the_users_code_loads(call: Call, own: Path, 
 TARGET = ("--target", "own.pth", "--target-code", "own.py:OwnNetwork", "--target-set", "feat=12")
 
 
+@pytest.mark.slow
 def test_an_edsr_student_learns_from_a_network_of_own_code(
     call: Call, own: Path, photos: Path, search_words: list[object]
 ) -> None:
@@ -102,6 +104,7 @@ def test_an_edsr_student_learns_from_a_network_of_own_code(
     assert {entry.key for entry in cache.entries() if entry.kind == "targets"} == cached
 
 
+@pytest.mark.slow
 def test_distill_from_a_network_of_own_code(call: Call, own: Path, photos: Path, teacher_file: Path) -> None:
     student = ("distill", "edsr", "--set", "num_feat=4", "--set", "num_block=1", "--teacher", str(teacher_file))
     images = (

@@ -39,8 +39,9 @@ def plain(name: str, **arguments: object) -> CustomFamily:
         (family("SMFANet", dim=12, n_blocks=2, upscaling_factor=2),
          {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2),
           "ffn_scale": (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)}, {"dim": 8, "n_blocks": 1, "ffn_scale": 1.25}),
-        (plain("PlainUSR", feat=16, mid=8, few=4, attention=4),
-         {"feat": tuple(range(9, 17)), "mid": (5, 6, 7, 8)}, {"feat": 14, "mid": 5}),
+        pytest.param(
+            plain("PlainUSR", feat=16, mid=8, few=4, attention=4),
+            {"feat": tuple(range(9, 17)), "mid": (5, 6, 7, 8)}, {"feat": 14, "mid": 5}, marks=pytest.mark.slow),
         (plain("PlainUSRTiny", feat=16, few=6), {"feat": tuple(range(7, 17)), "few": (4, 5, 6)}, {"feat": 8, "few": 4}),
         (plain("ECBSR", feat=8, layers=3),
          {"feat": (4, 5, 6, 7, 8), "layers": (1, 2, 3)}, {"feat": 6, "layers": 2}),

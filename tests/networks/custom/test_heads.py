@@ -29,7 +29,14 @@ def test_heads_are_a_count_and_widths_are_multiples_of_them(family: CustomFamily
     }
 
 
-@pytest.mark.parametrize("counts", [{}, {"heads": 3}, {"heads": 1}, {"dim": 12, "heads": 2}, {"dim": 12, "heads": 3}])
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {},
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ({"heads": 3}, {"heads": 1}, {"dim": 12, "heads": 2})),
+        {"dim": 12, "heads": 3},
+    ],
+)
 def test_students_of_fewer_heads(family: CustomFamily, counts: dict[str, int]) -> None:
     torch.manual_seed(0)
     teacher = family.build(family.config()).eval().requires_grad_(False)

@@ -121,18 +121,22 @@ ALL, WIDTH, DEPTH = {"feat": 5, "blocks": 1}, {"feat": 5}, {"blocks": 1}
 @pytest.mark.parametrize(
     ("made", "step", "scale", "counts"),
     [
-        pytest.param(Network, nothing, 3, ALL, marks=pytest.mark.slow),
-        (Network, nothing, 4, ALL),
+        (Network, with_buffers, 4, ALL),
         (Deconvolution, nothing, 3, ALL),
-        pytest.param(Deconvolution, nothing, 4, ALL, marks=pytest.mark.slow),
-        (Dropping, nothing, 2, ALL),
-        pytest.param(Reading, nothing, 2, ALL, marks=pytest.mark.slow),
-        (Network, halved, 2, ALL),
-        (Network, with_buffers, 2, ALL),
-        (Network, tied, 2, WIDTH),
-        (Repeating, nothing, 2, ALL),
         (Network, each_layer(weight_norm), 2, DEPTH),
-        pytest.param(Network, each_layer(spectral_norm), 2, DEPTH, marks=pytest.mark.slow),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                (Network, nothing, 3, ALL),
+                (Deconvolution, nothing, 4, ALL),
+                (Dropping, nothing, 2, ALL),
+                (Reading, nothing, 2, ALL),
+                (Network, halved, 2, ALL),
+                (Network, tied, 2, WIDTH),
+                (Repeating, nothing, 2, ALL),
+                (Network, each_layer(spectral_norm), 2, DEPTH),
+            )
+        ),
     ],
 )
 def test_it_is_shrunk_and_counted(made: type[nn.Module], step: Step, scale: int, counts: Mapping[str, int]) -> None:
