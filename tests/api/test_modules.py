@@ -49,6 +49,7 @@ def test_a_search_makes_students_of_its_class(own: type[nn.Module], here: Path, 
     own(feat=arguments["feat"], blocks=arguments["blocks"]).load_state_dict(weights)
 
 
+@pytest.mark.slow
 def test_a_module_without_a_file_goes_as_a_program(here: Path, photos: Path) -> None:
     torch.manual_seed(0)
     teacher = OwnNetwork(feat=12)  # of no file: as in a notebook

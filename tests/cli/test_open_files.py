@@ -76,7 +76,8 @@ def test_a_verb(call: Call, here: Path, finished: FinishedSearch, photos: Path, 
     assert ended.code == 0, ended.err
 
 
-@pytest.mark.parametrize("more", ["", *(pytest.param(words, marks=pytest.mark.slow) for words in MORE)])
+@pytest.mark.slow
+@pytest.mark.parametrize("more", ["", *MORE])
 def test_a_search(call: Call, here: Path, search_words: list[object], more: str) -> None:
     if "tensorboard" in more:
         pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")

@@ -99,6 +99,7 @@ def test_the_time_is_used_where_it_gains_most(copied: RunFolder) -> None:
     check_refined(copied, before)
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_by_what_it_has_judged(settings: Callable[..., Settings], tmp_path: Path) -> None:
     """The same trials follow as if nobody had refined, and a study that is lost is made again with the same values."""
     runs = {}
@@ -197,6 +198,7 @@ def test_a_run_of_before_soap_is_refined_by_adam(copied: RunFolder) -> None:
     assert {p.learning_rate for s in copied.students() for p in s.provenance.refinements} == {1e-3}
 
 
+@pytest.mark.slow
 def test_two_workers_refine_two_students_at_once(copied: RunFolder) -> None:
     """No student is taken twice, and each worker's student is written as one worker would have."""
 

@@ -70,6 +70,7 @@ def killed_at(run: RunFolder, steps: int, write: int) -> bool:
     return os.WIFSIGNALED(status)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of Python, about forks
 def test_killed_at_every_write_it_ends_as_if_nothing_had_been(small_run: RunFolder, tmp_path: Path) -> None:
     before = psnr(small_run)

@@ -70,11 +70,12 @@ def with_size(graph: ProgramGraph, sizes: dict[int, int]) -> dict[int, int]:
     [
         (Forms(8), Forms(5), {8: 5}, {}),
         (RLFN(16, 2, 8, 3), RLFN(12, 2, 6, 2), {16: 12, 8: 6}, {"block_": 2}),
-        (
+        pytest.param(
             IMDN(nf=64, num_modules=2, upscale=2),
             IMDN(nf=32, num_modules=2, upscale=2),
             {64: 32, 48: 24, 16: 8, 4: 2},
             {},
+            marks=pytest.mark.slow,
         ),
         (Sequence(4), Sequence(2), {}, {"body.": 2}),
     ],
@@ -93,6 +94,7 @@ def test_a_student_is_what_the_code_builds(
     assert dict(made.named_parameters()).keys() == dict(student.named_parameters()).keys()
 
 
+@pytest.mark.slow
 def test_it_is_fitted_as_a_network_of_code_is(tmp_path: Path) -> None:
     torch.manual_seed(0)
     teacher = RLFN(16, 2, 8, 2).eval()
