@@ -1,10 +1,11 @@
 """What the default search gives, checked from outside: its files, an independent count of FLOPs, its wall time.
 
-    python benchmarks/default_search.py [--out DIR]
+    python benchmarks/default_search.py [--out DIR] [--space FILE] [--teacher FILE]
 
-Runs `autocompress search --budget-flops 20G` (or goes on with, or only looks at, the one in DIR), then prints how much
-of the teacher's gain over bicubic the best student keeps, how the front is spread, how well the score before training
-ranks the students that were trained to the end, how well their score on tiles does, and where the time went.
+Runs `autocompress search --budget-flops 20G` (or goes on with, or only looks at, the one in DIR), for controls in
+another space (edsr-adam.yaml beside this script) or of another teacher; then prints how much of the teacher's gain over
+bicubic the best student keeps, the front and its spread, how well the score before training ranks the students that
+were trained to the end, how well their score on tiles does, and where the time went.
 """
 
 from __future__ import annotations
@@ -35,9 +36,13 @@ SMALLEST = 1_177_804_800  # FLOPs of the smallest network of the space, 8 featur
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs", "benchmark-default"))
-    out = parser.parse_args().out
+    parser.add_argument("--space", default="edsr")
+    parser.add_argument("--teacher", default="edsr-baseline-x2")
+    options = parser.parse_args()
+    out: Path = options.out
     launched, start = time.time(), time.perf_counter()
-    command = ["search", "--budget-flops", "20G", "--out", str(out)]
+    command = ["search", "--budget-flops", "20G", "--space", options.space, "--teacher", options.teacher]
+    command += ["--out", str(out)]
     subprocess.run(
         [sys.executable, "-c", "from autocompress.cli import main; main()", *command],
         check=True,
@@ -64,6 +69,8 @@ def main() -> None:
     print(f"trials scored, to the end     {len(scored)}, {states.count('COMPLETE')}")
     print(f"bicubic, best, teacher        {bicubic:.2f}, {best:.2f}, {teacher:.2f} dB")
     print(f"share of the teacher's gain   {(best - bicubic) / (teacher - bicubic):.1%}")
+    for row in front:
+        print(f"                              {row['psnr_y']:.2f} dB at {row['flops'] / 1e9:.4g}G")
     print(f"students on the front         {len(front)}, over {spread:.0%} of the log range up to the budget")
     print(f"over budget by fvcore         {sum(count > BUDGET for count in counted)}")
     source = embedded("valid", 2)
@@ -91,7 +98,8 @@ def show_times(run: RunFolder, launched: float, seconds: float) -> None:
     print(f"| all | {sum(parts.values()):.2f} | {sum(parts.values()) / seconds:.1%} |")
     beside = 1 - sum(parts.get(part, 0) for part in ("training", "scoring")) / seconds
     print(f"\nbeside training and scoring   {beside:.1%}")
-    print(f"until the first training step {imports + session.before_training or 0:.2f} s, imports included\n")
+    if session.before_training is not None:  # a session that only looks trains nothing
+        print(f"until the first training step {imports + session.before_training:.2f} s, imports included\n")
 
 
 if __name__ == "__main__":
