@@ -163,6 +163,19 @@ def test_distill_makes_a_student_that_the_users_code_loads(call: Call, own: Path
     OwnNetwork(feat=6, blocks=1).load_state_dict(tensors)
 
 
+def test_what_the_code_prints_is_not_among_the_results(call: Call, here: Path, photos: Path) -> None:
+    """It prints when it is imported, builds and runs; stdout is JSON alone."""
+    printing = CODE.replace("        return F.pixel", "        print('runs')\n        return F.pixel")
+    printing = printing.replace("        super().__init__()", "        print('builds')\n        super().__init__()")
+    (here / "own.py").write_text(printing + "\nprint('is imported')\n")
+    torch.save({"params": OwnNetwork(feat=12).state_dict()}, here / "own.pth")
+    network = (*OWN, "--set", "feat=12", "--input-range", "1")
+    ended = call("evaluate", "own.pth", *network, "--data", str(photos), "--json", "--quiet")
+    assert ended.code == 0
+    assert json.loads(ended.out)
+    assert {"is imported", "builds", "runs"} <= set(ended.err.splitlines())
+
+
 def test_distill_of_a_known_file_in_the_place_of_a_family(
     call: Call, own: Path, photos: Path, teacher_file: Path
 ) -> None:

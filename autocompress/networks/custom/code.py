@@ -8,6 +8,7 @@ import inspect
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,11 @@ from autocompress.names import name_bytes
 
 IMAGE = (1, 3, 32, 48)
 LONG = 200  # characters of what the code says of its failure
+
+
+def printing_aside() -> AbstractContextManager[object]:
+    """What the user's code prints goes to stderr: stdout is for results, which programs read."""
+    return redirect_stdout(sys.stderr)
 
 
 class Builder(ABC):
@@ -45,7 +51,8 @@ class Builder(ABC):
         """The network of these arguments, in float32; raises InvalidInput where the code raises or gives no network."""
         build = self.callable()
         try:
-            network = build(**arguments)
+            with printing_aside():
+                network = build(**arguments)
         except (Exception, SystemExit) as error:
             given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
             raise InvalidInput(f"{self.name}({given}) failed with {_said(error)}; check --set and the code") from error
@@ -71,7 +78,7 @@ class Builder(ABC):
         for build in (self.skeleton, self.build):
             try:
                 network = build(arguments).eval()
-                with torch.no_grad():
+                with torch.no_grad(), printing_aside():
                     sr = network(torch.zeros(IMAGE, device=next(network.parameters()).device))
             except Exception as error:  # whatever the user's code may raise
                 if "meta" in str(error):  # some code computes with values of images, which then need memory
@@ -148,7 +155,8 @@ class Code(Builder):
         sys.modules[name] = module
         sys.path.append(str(self.file.parent))
         try:
-            spec.loader.exec_module(module)
+            with printing_aside():
+                spec.loader.exec_module(module)
         except Exception as error:
             del sys.modules[name]
             raise InvalidInput(f"{self.file}: running it failed with {_said(error)}; mend that") from error

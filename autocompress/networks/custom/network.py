@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from autocompress.errors import ConfigError
 from autocompress.networks.base import Config, Family, SRNetwork
+from autocompress.networks.custom.code import printing_aside
 
 MARGIN = 32  # LR pixels; what such a network sees around a pixel is not known
 
@@ -89,7 +90,8 @@ class CustomNetwork(SRNetwork):
     @override
     def features(self, lr: Tensor) -> Tensor:
         """The images: where such a network has features at LR is not known."""
-        sr: Tensor = self.network(lr * self.input_range)
+        with printing_aside():
+            sr: Tensor = self.network(lr * self.input_range)
         return sr / self.input_range
 
     @override
@@ -134,7 +136,8 @@ def _made(module: nn.Module, lr: Tensor, others: bool) -> object:
     """What a network makes of an image; ConfigError where it fails. `others` says that it takes other sizes."""
     height, width = lr.shape[-2:]
     try:
-        return module(lr)
+        with printing_aside():
+            return module(lr)
     except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         remedy = "pad images in its forward, and crop what it makes" if others else "check its forward"
