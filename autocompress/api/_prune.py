@@ -12,6 +12,7 @@ from autocompress.api.choices import RecipeName, check_recipe
 from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
 from autocompress.io.outputs import check_folder
+from autocompress.names import is_program
 from autocompress.progress import QUICK, tell_tenths
 
 if TYPE_CHECKING:
@@ -69,11 +70,17 @@ def prune(
     from autocompress.compute import probing
     from autocompress.data.bank import PixelBank
     from autocompress.evaluation.scores import check_teachers
+    from autocompress.networks import family_of
     from autocompress.networks.teachers import load_teacher
     from autocompress.prune import densities_of
     from autocompress.terminal import step_display
 
+    if is_program(Path(teacher)):
+        raise InvalidInput(
+            f"{teacher} is an exported program, and those cannot be pruned; `search` shrinks it as it is"
+        )
     network = load_teacher(str(teacher), **overrides)
+    family_of(network).check_prunable()
     settings = _settings(recipe, network.family, steps, seed)
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
     source, valid = _images(train, val, lr, network.scale, settings)

@@ -142,7 +142,8 @@ def _apart(job: _Job) -> Latency:
             return process.submit(_work, job).result()
         except BrokenProcessPool:
             raise AutocompressError(
-                f"the process that measured {job.config} was killed, as systems do that run out of memory; free some"
+                f"the process that measured {job.config} ended early, as where a system runs out of memory; free some "
+                "memory, and give the same command again"
             ) from None
 
 

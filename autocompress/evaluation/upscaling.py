@@ -77,6 +77,10 @@ def upscale_file(job: Job, upscale: Upscaler, scale: int) -> None:
     del picture  # frees memory for the encoder: that of WebP needs as much as all of this
     try:
         content = encoded(image, job.target.suffix)
+    except MemoryError as error:
+        raise DataError(
+            f"{job.target}: cannot be encoded (no memory is left); free some, or give smaller images"
+        ) from error
     # Pillow's encoders raise nearly any exception for what they cannot write: OSError, ValueError, struct.error...
     except Exception as error:
         raise DataError(f"{job.target}: cannot be encoded ({error}); write a .png file") from error

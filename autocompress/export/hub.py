@@ -40,8 +40,9 @@ def push(files: Sequence[Path], repository: str) -> str:
     except Exception as error:  # the library's own, and those of what it stands on
         reason = " ".join(str(error).split())[:LONG]
         raise AutocompressError(
-            f"{repository}: the Hub did not take it ({reason}); everything is in {files[0].parent}. "
-            "`hf auth login` logs in"
+            f"{repository}: the Hub did not take it ({reason}); everything is in {files[0].parent}, to be pushed by "
+            "the same command once that is mended: `hf auth login`, with a token that may write, where it asks who "
+            "you are"
         ) from error
     return str(page)
 

@@ -64,7 +64,8 @@ def room_for(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        full = DiskFull(f"{path}: cannot be written ({error.strerror}); make room, and the same command goes on")
+        remedy = "raise the limit of a file's size (ulimit -f)" if error.errno == errno.EFBIG else "make room"
+        full = DiskFull(f"{path}: cannot be written ({error.strerror}); {remedy}, and the same command goes on")
         full.errno, full.strerror = error.errno, error.strerror
         raise full from error
 

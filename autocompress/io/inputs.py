@@ -16,6 +16,12 @@ def find_network(name_or_file: str) -> Path:
     """The file of weights of a shipped network by its name, or the file itself; CheckpointError where neither is."""
     shipped = package_files.network_file(name_or_file)
     if shipped is None and not Path(name_or_file).is_file():
+        if Path(name_or_file).exists():
+            what = "a folder" if Path(name_or_file).is_dir() else "no regular file"
+            raise CheckpointError(
+                f"{name_or_file}: {what}, but a file of weights is needed; give one, "
+                "of a run such as trials/0007/student.safetensors in it"
+            )
         known = ", ".join(package_files.networks())
         raise CheckpointError(f"{name_or_file}: no such file, and no shipped network of that name; shipped: {known}")
     return shipped or Path(name_or_file)

@@ -188,6 +188,13 @@ class Family(ABC):
             known = ", ".join(self.inits)
             raise ConfigError(f"init is {init}, but students of {self.name} begin by one of {known}")
 
+    def check_prunable(self) -> None:
+        """Raise ConfigError where nothing can be read off the densities of its networks once these are pruned."""
+        if Init.DENSITY not in self.inits:
+            raise ConfigError(
+                f"networks of the family {self.name} cannot be pruned; `search` without --prune makes students of them"
+            )
+
     def build(self, config: Config) -> SRNetwork:
         """A network with random weights (from torch's global generator)."""
         return self.network_class(config)

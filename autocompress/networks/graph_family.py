@@ -85,7 +85,7 @@ class GraphFamily(Family):
 
     @override
     def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
-        raise ConfigError(f"no densities of a {self.name} are read; leave --prune out")
+        raise ConfigError(f"no densities of a {self.name} are read; `search` without --prune makes students of it")
 
     @torch.no_grad()
     def _observed(self, teacher: SRNetwork, lr: Tensor) -> Teacher:

@@ -38,7 +38,9 @@ def front_png(report: ReportData) -> bytes:
                 "--png needs Chrome or Chromium, which is not installed; install it, or run plotly_get_chrome"
             ) from error
         reason = next(iter(str(error).split("\n")), "")
-        raise AutocompressError(f"the browser that draws --png failed ({reason}); install it again") from error
+        raise AutocompressError(
+            f"the browser that draws --png failed ({reason}); see that it starts by itself here, or leave --png out"
+        ) from error
 
 
 def write_png(path: Path, picture: bytes) -> Path:

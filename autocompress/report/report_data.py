@@ -44,7 +44,10 @@ class ReportData:
         """Read a run; RunError if no trial has finished."""
         table = students(run)
         if table.empty:
-            raise RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
+            raise RunError(
+                f"{run.path}: no trial has finished yet, so there is no front; "
+                "let the search go on, or see by `autocompress status` why trials failed"
+            )
         recipes = {student.trial: student.provenance.recipe for student in run.students()}
         table["recipe"] = table["trial"].map(recipes)
         try:

@@ -215,4 +215,6 @@ def check_without_code(
     programs = any(is_program(file) for file in files)
     if arguments or (input_range is not None and not programs):
         code = arguments_flag.replace("set", "code") if "target" in arguments_flag else "--code"
-        raise InvalidInput(f"{arguments_flag} and {range_flag} are for your own code; add {code} FILE.py:CALLABLE")
+        raise InvalidInput(
+            f"{arguments_flag} and {range_flag} are for your own code; add {code} FILE.py:CALLABLE, or leave them out"
+        )

@@ -20,7 +20,6 @@ from autocompress.search.settings import OF_ONE_SPACE, Score, Settings
 from autocompress.search.space.derived import derived_space
 from autocompress.search.space.joint_space import JointSpace, StudentSpace
 from autocompress.search.space.search_space import SearchSpace, load_space, parse_space
-from autocompress.shrink.init import Init
 
 HELD_OUT = 0.1  # share of the training images that validate, if no folder is given for validation
 
@@ -113,7 +112,7 @@ def open_joint_space(settings: Settings) -> JointSpace:
         student_spaces.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, target_name, network))
         space.family.check_init(settings.init, teacher)
         if settings.prune:
-            space.family.check_init(Init.DENSITY, teacher)
+            space.family.check_prunable()
     _check_used(given, student_spaces)
     _check_scales(student_spaces, settings.scale)
     if len(spaces) > 1 and settings.sampler in OF_ONE_SPACE:

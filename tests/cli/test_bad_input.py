@@ -14,6 +14,8 @@ from helpers.small_search import SPACE
 from PIL import Image
 
 import autocompress
+from autocompress.io.checkpoints import save_pth
+from autocompress.networks.compact.network import Compact, CompactConfig
 
 
 def prepare(folder: Path) -> None:
@@ -31,6 +33,8 @@ def prepare(folder: Path) -> None:
         pickle.dump({"params": CodeRunningPickle(folder / "ran")}, file)
     torch.save({"params": CodeRunningPickle(folder / "ran")}, folder / "bomb.pt")
     torch.save({"params": {"layer.weight": torch.ones(3)}}, folder / "other.pth")
+    save_pth(folder / "compact.pth", Compact(CompactConfig(scale=2, num_feat=4, num_conv=1)).state_dict())
+    (folder / "program.pt2").touch()
     (folder / "small").mkdir()
     Image.new("RGB", (20, 20)).save(folder / "small" / "stamp.png")
     (folder / "broken").mkdir()
@@ -56,6 +60,10 @@ BAD_INPUT = {
     f"{SEARCH} --teacher bomb.pt": ("bomb.pt: holds more than tensors", "could run code", "refused"),
     f"{SEARCH} --teacher other.pth": ("other.pth: 1 tensors (layer.weight", "none of the families edsr"),
     f"{SEARCH} --teacher file": ("file: a text, but a file of weights is needed",),
+    f"{SEARCH} --teacher small": ("small: a folder, but a file of weights is needed", "student.safetensors in it"),
+    f"{SEARCH} --space small": ("small: no file, and no shipped search space", "edsr"),
+    "prune compact.pth --steps 1 --allow-weak-teacher": ("family compact cannot be pruned", "without --prune"),
+    "prune program.pt2": ("program.pt2 is an exported program, and those cannot be pruned",),
     f"{SEARCH} --space nowhere": ("nowhere: no such file, and no shipped search space", "edsr"),
     f"{SEARCH} --space typo.yaml": ("typo.yaml: parameters.num_blok is nothing", "did you mean num_block?"),
     f"{SEARCH} --space no.yaml": ("no.yaml: not readable as YAML",),
@@ -81,7 +89,7 @@ BAD_INPUT = {
     "pareto notes": ("notes", "no run of autocompress search"),
     "pareto listed --json": ("listed", "no run of autocompress search"),
     "report empty": ("empty: has no config.json, so it is no run",),
-    "report file": ("file: no such folder",),
+    "report file": ("file: a file, but a run is a folder", "autocompress search"),
     "distill edsrmini --out .": (".: a network is written as safetensors", "such as student.safetensors"),
     "export missing --out there": ("missing: no such folder or file", "a student's file, or one of edsr-baseline-x2,"),
     "export bomb.pth --out there": ("could run code",),

@@ -231,7 +231,7 @@ def test_a_joint_front_of_own_code_and_a_known_file(call: Call, own: Path, photo
         (("distill", "own.pth", "--code-set", "feat=1", "--out", "a.safetensors"), "add --code FILE.py:CALLABLE"),
         (("distill", "nothing", "--out", "a.safetensors"), "nothing is no file, no preset and no family; known: edsr"),
         ((*search(Path()), "--init", "density"), "students of OwnNetwork begin by one of projection, copy, scratch"),
-        ((*search(Path()), "--prune"), "students of OwnNetwork begin by one of projection, copy, scratch"),
+        ((*search(Path()), "--prune"), "networks of the family OwnNetwork cannot be pruned; `search` without --prune"),
         (("spaces", "show"), "give a space's name or file, or --teacher FILE"),
         (("spaces", "show", "--teacher", "edsr-baseline-x2"), "have a shipped space"),
         (("evaluate", "own.pth"), "give the code that builds the network, as --code"),

@@ -52,7 +52,9 @@ def test_what_the_hub_refuses_is_one_line(tmp_path: Path, hub: StandIn) -> None:
     ended = export(hub, tmp_path, "edsr-x2-1g", "--format", "pth", "--hub", "me/small")
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: me/small: the Hub did not take it (")
-    assert "everything is in models. `hf auth login` logs in" in ended.stderr
+    assert (
+        "everything is in models, to be pushed by the same command once that is mended: `hf auth login`" in ended.stderr
+    )
     assert (tmp_path / "models" / "edsr-x2-1g.pth").is_file()
 
 

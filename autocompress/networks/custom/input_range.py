@@ -27,7 +27,8 @@ def in_best_range(network: CustomNetwork) -> CustomNetwork:
     if found[best].weak:
         raise CheckpointError(
             f"the network upscales a photograph worse than bicubic in each range, at best in 0 to {best:g}: "
-            f"{found[best].explained}; --input-range 1 or 255 takes it all the same"
+            f"{found[best].explained}; --input-range 1 or 255 (a target's as --target-input-range) takes it all "
+            "the same"
         )
     assert isinstance(network.config, CustomConfig)
     network.config = replace(network.config, input_range=best)

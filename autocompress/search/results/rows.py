@@ -119,7 +119,10 @@ def _within_budget(run: RunFolder) -> list[Row]:
     """The students within the run's budget, dominated ones too; RunError where there are none."""
     found, limit = student_rows(run), budget(run)
     if not found:
-        raise RunError(f"{run.path}: no trial has finished yet, so there is no front; let the search run on")
+        raise RunError(
+            f"{run.path}: no trial has finished yet, so there is no front; "
+            "let the search go on, or see by `autocompress status` why trials failed"
+        )
     inside = [row for row in found if allows(limit, row)]
     if not inside:
         raise RunError(

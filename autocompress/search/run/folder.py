@@ -54,7 +54,9 @@ class RunFolder:
         """The run in a folder; RunError where there is none."""
         run = cls(path)
         if not run.exists():
-            what = "has no config.json, so it is no run of autocompress search" if path.is_dir() else "no such folder"
+            what = "has no config.json, so it is no run of autocompress search"
+            if not path.is_dir():
+                what = "a file, but a run is a folder" if path.exists() else "no such folder"
             raise RunError(f"{path}: {what}; give the folder that `autocompress search` printed")
         _ = run.config
         return run

@@ -17,7 +17,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalRedisBackend
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from autocompress.errors import InvalidInput, RunError, StorageError
 from autocompress.names import printable
@@ -77,8 +77,7 @@ class StudyStorage:
             if not isinstance(error, (*_connection_errors(), RuntimeError, ValueError, OSError)):
                 raise
             raise InvalidInput(
-                f"the storage {self.shown} cannot be used ({self._reason(error)}); "
-                "check its address, and that it is running"
+                f"the storage {self.shown} cannot be used ({self._reason(error)}); {_how_to_mend(self.url, error)}"
             ) from error
 
     def _checked(self, storage: RDBStorage) -> RDBStorage:
@@ -143,8 +142,11 @@ def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
         return StudyStorage(wanted or was, str(study))
     stored_in = "its own study.db" if was is None else was
     remedy = "leave --storage out" if was is None else f"give --storage {was}"
+    if was is not None and HIDDEN in was:
+        remedy += f" with the password for {HIDDEN}"
     raise RunError(
-        f"{run.path}: its study is in {stored_in}, not in {masked(wanted)}; {remedy}, or give another folder with --out"
+        f"{run.path}: its study is in {stored_in}, not in {masked(wanted)}; {remedy} "
+        "(another storage is for a search in another folder)"
     )
 
 
@@ -227,10 +229,29 @@ def _server(url: str) -> RDBStorage:
 
 
 def _how_to_install(url: str, error: ImportError) -> str:
-    """The remedy for a package that is not installed."""
-    if _parsed(url).drivername in ("postgresql", DRIVER, *REDIS):
+    """The remedy for a package that is not installed: pip's name of it may be another than Python's."""
+    parsed = _parsed(url)
+    if parsed.drivername in ("postgresql", DRIVER, *REDIS):
         return "pip install 'autocompress[storage]' has those for PostgreSQL and Redis"
-    return f"install {error.name or 'it'} with pip, or give the URL of another driver, as in mysql+pymysql://..."
+    match parsed.get_backend_name():
+        case "mysql" | "mariadb" if parsed.drivername.endswith("+pymysql"):
+            return "pip install PyMySQL does it"
+        case "mysql" | "mariadb":
+            return "write mysql+pymysql:// for its beginning, and pip install PyMySQL"
+        case "postgresql":
+            return "write postgresql:// for its beginning, and pip install 'autocompress[storage]'"
+    cause = _cause(error)
+    name = error.name or (cause.name if isinstance(cause, ImportError) else None)
+    return f"install {name or 'it'} with pip"
+
+
+def _how_to_mend(url: str, error: BaseException) -> str:
+    """The remedy for a storage that cannot be connected to: of a file, of a server, or of a kind that is not known."""
+    if isinstance(error, NoSuchModuleError):
+        return "give a URL that begins with sqlite:///, postgresql://, mysql+pymysql:// or redis://"
+    if url.startswith("sqlite"):
+        return "check that its folder is there and can be written to, and that a file there is a database of SQLite"
+    return "check its address, user and password, and that it is running"
 
 
 def _redis(url: str) -> JournalStorage:

@@ -65,7 +65,8 @@ def read_space(name_or_file: str) -> tuple[Path, str]:
     path = shipped.get(name_or_file, Path(name_or_file))
     if not path.is_file():
         raise SpaceError(
-            f"{name_or_file}: no such file, and no shipped search space of that name; shipped: {', '.join(shipped)}"
+            f"{name_or_file}: {'no file' if path.exists() else 'no such file'}, and no shipped search space of that "
+            f"name; shipped: {', '.join(shipped)}"
         )
     try:
         return path, path.read_text(encoding="utf-8")

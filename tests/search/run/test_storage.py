@@ -105,10 +105,11 @@ def test_a_run_does_not_move_to_a_storage(small: Make, tmp_path: Path) -> None:
     [
         ("nonsense", "--storage is no URL"),
         ("sqlite:///:memory:", "keeps nothing"),
-        ("sqlite:////nowhere/at/all.db", "check its address"),
-        ("magic://host/db", "check its address"),
+        ("sqlite:////nowhere/at/all.db", "check that its folder is there"),
+        ("magic://host/db", "give a URL that begins with sqlite:///, postgresql://"),
         ("postgresql://me:secret@127.0.0.1:1/db?password=secret", "me:***@127.0.0.1:1/db"),
         ("redis://:secret@127.0.0.1:1", "redis://:***@127.0.0.1:1"),
+        ("redis://:secret@127.0.0.1:1", "check its address, user and password, and that it is running"),
     ],
 )
 def test_what_cannot_be_reached_is_refused(small: Make, url: str, said: str) -> None:
@@ -119,6 +120,26 @@ def test_what_cannot_be_reached_is_refused(small: Make, url: str, said: str) -> 
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not wanted.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "driver", "remedy"),
+    [
+        ("postgresql://me@host/db", "psycopg", "pip install 'autocompress[storage]' has those"),
+        ("postgresql+psycopg2://me@host/db", "psycopg2", "write postgresql:// for its beginning"),
+        ("mysql://me@host/db", "MySQLdb", "write mysql+pymysql:// for its beginning, and pip install PyMySQL"),
+        ("mysql+pymysql://me@host/db", "pymysql", "pip install PyMySQL does it"),
+        ("oracle://me@host/db", "oracledb", "install oracledb with pip"),
+    ],
+)
+def test_a_missing_driver_is_named_as_pip_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, driver: str, remedy: str
+) -> None:
+    monkeypatch.setitem(sys.modules, driver, None)
+    with pytest.raises(InvalidInput) as caught:
+        StudyStorage(url, "study").open(RunFolder(tmp_path))
+    assert "that is not installed" in str(caught.value)
+    assert remedy in str(caught.value)
 
 
 @pytest.mark.parametrize(

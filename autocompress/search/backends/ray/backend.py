@@ -181,7 +181,8 @@ class RayBackend(Backend):
             self._not_ready += 1
             if self._not_ready >= MAX_NOT_READY + self._most - 1:  # a node that goes takes all with it
                 raise AutocompressError(
-                    f"{self._not_ready} workers on Ray ended before they could begin: {_last_line(why)}"
+                    f"{self._not_ready} workers on Ray ended before they could begin: {_last_line(why)}; "
+                    "Ray's logs on their nodes say more"
                 )
             self._add_workers()
         return [] if worker.job is None else [Failed(worker.job.number, reason, again=True)]
