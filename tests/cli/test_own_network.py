@@ -222,7 +222,7 @@ def test_a_joint_front_of_own_code_and_a_known_file(call: Call, own: Path, photo
         (("search", "--budget-flops", "1G", "--set", "feat=4"), "are for your own code; add --code FILE.py:CALLABLE"),
         (("search", "--budget-flops", "1G", *TARGET[2:4]), "needs the weights of its network; add --target FILE"),
         (("search", "--budget-flops", "1G", *TARGET[:2], *TARGET[4:]), "add --target-code FILE.py:CALLABLE"),
-        (("search", "--budget-flops", "1G", *TARGET[:2]), "(a target's as --target-code)"),
+        (("search", "--budget-flops", "1G", *TARGET[:2]), "(a target's as --target-code; `prune` takes none)"),
         (distilled(Path(), "--set", "feat=13", "--out", "a.safetensors"), "feat is 13, but OwnNetwork takes (4, 5"),
         (distilled(Path(), "--set", "width=3", "--out", "a.safetensors"), "these can: feat, blocks, teacher_loss"),
         (distilled(Path(), "--init", "density", "--out", "a.safetensors"), "begin by one of projection, copy"),
