@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from autocompress.errors import CheckpointError
+
 Run = Callable[[Tensor], Tensor]
 """A network on its device: (1, 3, h, w) in [0, 1], channels-last, to (1, 3, scale*h, scale*w)."""
 
@@ -66,6 +68,11 @@ class Tiling:
                 seen = lr[rows.seen, columns.seen][None].permute(0, 3, 1, 2)
                 sr = run(seen.contiguous(memory_format=torch.channels_last).float() / 255)
                 own = sr[0, :, rows.source(scale), columns.source(scale)].float()
+                if not own.isfinite().all():
+                    raise CheckpointError(
+                        "the network makes values of an image that are not finite (NaN or infinite); give the file of "
+                        "a trained network's weights, with the res_scale that it was trained with"
+                    )
                 eight_bits = (own.clamp(0, 1) * 255).round().to(torch.uint8)
                 whole[rows.target(scale), columns.target(scale)] = eight_bits.permute(1, 2, 0).cpu()
                 if on_tile is not None:

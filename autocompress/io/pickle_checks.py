@@ -11,19 +11,21 @@ from __future__ import annotations
 import io
 import pickle
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, ClassVar
 
 import torch
 
 from autocompress.errors import CheckpointError, cut
 
+LARGEST_KEY = 2**32  # numbers beyond may have equal hashes, and a dict of many such keys takes for ever
 LARGEST_TUPLE = 100_000  # values in a tuple and those within it
 HEADER = 3  # pickles before the content in a file of PyTorch before 1.6, and one behind it
 MAGIC_NUMBER = torch.serialization.MAGIC_NUMBER
 ZIP = b"PK\x03\x04"
 ENCODINGS = ("latin1", "latin-1")  # with which Python 3 writes bytes for Python 2
 WITHOUT_ARGUMENTS = ("Tensor", "Storage")  # how classes end of which torch.save never makes one by calling it
+CONTAINERS = ("set", "frozenset", "dict", "OrderedDict", "Counter", "defaultdict")  # that hash what they are given
 REFUSED = ("_rebuild_device_tensor_from_cpu_tensor", "_rebuild_device_tensor_from_numpy", "_rebuild_nested_tensor")
 
 
@@ -85,7 +87,9 @@ class _Name(_Made):
     def __call__(self, *arguments: object) -> _Made:
         """Refuse a call that costs more than the pickle has bytes."""
         name, first = self._name, arguments[0] if arguments else None
-        if name == "bytearray":
+        if name in CONTAINERS:
+            _check_keys(arguments)
+        elif name == "bytearray":
             self._allow(not isinstance(first, int))
         elif (self._module, name) == ("_codecs", "encode"):
             self._allow(isinstance(first, str) and arguments[1:] in [(encoding,) for encoding in ENCODINGS])
@@ -99,6 +103,22 @@ class _Name(_Made):
         if not good:
             raise CheckpointError(
                 f"asks for {cut(f'{self._module}.{self._name}')} with what torch.save never writes, so it is refused; "
+                "save its state dict alone with torch.save(model.state_dict(), ...)"
+            )
+
+
+def _check_keys(keys: Sequence[object]) -> None:
+    """Refuse large numbers as keys, or within what becomes keys."""
+    left, seen = list(keys), set[int]()  # a list may hold itself, and each of a few the next one twice
+    while left:
+        key = left.pop()
+        if isinstance(key, tuple | list):
+            if id(key) not in seen:
+                seen.add(id(key))
+                left += key
+        elif isinstance(key, complex) or (isinstance(key, int | float) and not abs(key) < LARGEST_KEY):
+            raise CheckpointError(
+                f"has the number {cut(repr(key))} as a key, but torch.save writes none beyond 32 bits; "
                 "save its state dict alone with torch.save(model.state_dict(), ...)"
             )
 
@@ -138,6 +158,22 @@ class _DryRun(_Reader):  # type: ignore[misc]
         arguments = self.stack.pop()
         self.stack[-1] = self.stack[-1](*arguments)
 
+    def _set_item(self) -> None:
+        _check_keys(self.stack[-2:-1])
+        _Reader.load_setitem(self)
+
+    def _set_items(self) -> None:
+        _check_keys(self.stack[::2])
+        _Reader.load_setitems(self)
+
+    def _dict(self) -> None:
+        _check_keys(self.stack[::2])
+        _Reader.load_dict(self)
+
+    def _add_items(self) -> None:
+        _check_keys(self.stack)
+        _Reader.load_additems(self)
+
     def _refuse(self) -> None:
         raise CheckpointError("a pickle of a kind that torch.save does not write; save it again with torch.save")
 
@@ -151,6 +187,8 @@ class _DryRun(_Reader):  # type: ignore[misc]
     dispatch[pickle.TUPLE2[0]] = lambda self: self._last(2)
     dispatch[pickle.TUPLE3[0]] = lambda self: self._last(3)
     dispatch[pickle.NEWOBJ[0]] = _call
+    dispatch[pickle.SETITEM[0]], dispatch[pickle.SETITEMS[0]] = _set_item, _set_items
+    dispatch[pickle.DICT[0]], dispatch[pickle.ADDITEMS[0]] = _dict, _add_items
     for _code in (pickle.NEWOBJ_EX, pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.FROZENSET, pickle.INST, pickle.OBJ):
         dispatch[_code[0]] = _refuse
     del _code

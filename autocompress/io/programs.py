@@ -22,7 +22,7 @@ from torch.export import ExportedProgram
 
 from autocompress.errors import CheckpointError, cut
 from autocompress.io.pickle_checks import load_weights_only
-from autocompress.io.tensor_checks import check_archive, check_values
+from autocompress.io.tensor_checks import check_archive, check_unpacked, check_values
 
 OPERATORS = "add|sub|mul|floordiv|truediv|mod|pow|neg|pos|eq|ne|lt|le|gt|ge|and_|or_|getitem"
 TARGET = re.compile(rf"torch\.ops\.aten\.\w+\.\w+|_operator\.(?:{OPERATORS})|torch\.sym_\w+|math\.(?:trunc|ceil|floor)")
@@ -97,7 +97,12 @@ def _check(path: Path, archive: zipfile.ZipFile) -> None:
                 if about.get("use_pickle") or about.get("tensor_meta") is None:
                     raise _refused(path, f"{cut(tensor)} is no plain tensor")
         elif re.fullmatch(r"data/sample_inputs/.*\.pt", name):
-            load_weights_only(io.BytesIO(archive.read(whole)))  # or else PyTorch reads it without a check
+            content = archive.read(whole)  # or else PyTorch reads it without a check
+            try:
+                check_unpacked(io.BytesIO(content), len(content))
+                load_weights_only(io.BytesIO(content))
+            except CheckpointError as error:
+                raise CheckpointError(f"{path}: {name}: {error}") from error
 
 
 def _check_graph(path: Path, model: Any) -> None:

@@ -19,6 +19,7 @@ from autocompress.io.pickles import StandIn
 
 DEEPEST = 8  # dicts in each other
 MOST_TENSORS, MOST_PARTS = 200_000, 40  # of a file; of a name
+MOST_NAMES = 300_000  # parts of the names of all tensors of a file
 FEWEST = 4  # tensors of a network that is not all that a file holds
 WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # parts of names, wherever they stand
 _AVERAGED = re.compile(r"(?:^|_)(?:ema|averaged?|swa)(?:_|$)", re.IGNORECASE)
@@ -64,6 +65,8 @@ def state_dicts(content: object) -> list[StateDict]:
     """
     folders: set[Path] = {()}
     found = dict(itertools.islice(_leaves(content, (), folders, set()), MOST_TENSORS))
+    if sum(map(len, found)) > MOST_NAMES:
+        return []
     groups: dict[Path, dict[Path, Tensor]] = {}
     for name, tensor in found.items():
         for length in range(len(name)):

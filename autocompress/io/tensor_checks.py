@@ -10,6 +10,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor
@@ -25,14 +26,21 @@ NUMBERED, A_TENSOR = 100, 4  # most layers that names may number: so many, and s
 def check_archive(path: Path) -> None:
     """Raise CheckpointError for a PyTorch file whose parts unpack to more than it has, before it is unpacked."""
     with path.open("rb") as file:
-        if file.read(len(ZIP)) != ZIP:
-            return
-    with zipfile.ZipFile(path) as archive:
+        try:
+            check_unpacked(file, path.stat().st_size)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+
+
+def check_unpacked(file: BinaryIO, size: int) -> None:
+    """As `check_archive`, of an open file of `size` bytes, without its name."""
+    if file.read(len(ZIP)) != ZIP:
+        return
+    with zipfile.ZipFile(file) as archive:
         unpacked = sum(part.file_size for part in archive.infolist())
-    size = path.stat().st_size
     if unpacked > size:
         raise CheckpointError(
-            f"{path}: its parts unpack to {format_count(unpacked)}B from {format_count(size)}B, but PyTorch's files "
+            f"its parts unpack to {format_count(unpacked)}B from {format_count(size)}B, but PyTorch's files "
             "are not compressed; save it again with torch.save"
         )
 

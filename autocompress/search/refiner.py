@@ -135,11 +135,15 @@ class Refiner:
                 self._students[student.trial] = student
                 recorded = student.provenance.recipe.get("steps")
                 self._own_steps[student.trial] = recorded or config.search.recipe["steps"]
-        for left in self._run.path.glob("trials/*/.*.tmp"):  # of a session that was killed
-            left.unlink()
         eligible = self._on_front()
-        for file in self._run.path.glob(f"trials/*/{self._run.refinement_state(0).name}"):
-            trial, begun = int(file.parent.name), begun_piece(file)
+        for folder in self._run.trial_folders():
+            trial = int(folder.name)
+            for left in folder.glob(".*.tmp"):  # of a session that was killed
+                if left.is_file() or left.is_symlink():
+                    left.unlink()
+            if not (file := self._run.refinement_state(trial)).is_file():
+                continue
+            begun = begun_piece(file)
             pieces = len(self._students[trial].provenance.refinements) if trial in eligible else None
             if begun is not None and begun[0] == pieces:
                 self._begun[trial] = begun[1]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autocompress.compute.tiling import Tiling
 from autocompress.data.embedded import embedded
-from autocompress.errors import InvalidInput
+from autocompress.errors import CheckpointError, InvalidInput
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
@@ -177,3 +177,13 @@ def identity(seen: Tensor) -> Tensor:
 def test_what_is_put_together_is_the_image() -> None:
     image = torch.from_numpy(photograph(77, 50).copy())
     assert torch.equal(Tiling(16, 5, 4).upscale(identity, image, 1), image)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_no_picture(value: float) -> None:
+    """Weights may be finite, and what they compute not."""
+    network = random_edsr(EDSRConfig(2, 4, 1))
+    with torch.no_grad():
+        network.conv_last.bias.fill_(value)
+    with pytest.raises(CheckpointError, match="makes values of an image that are not finite"):
+        network_upscaler(network)(photograph(16, 16))

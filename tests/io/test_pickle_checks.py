@@ -115,3 +115,21 @@ def test_what_torch_saves_is_read(zipped: bool) -> None:
 def test_objects_are_read_as_they_were_written(tmp_path: Path) -> None:
     save_objects(tmp_path / "state.pt", {"step": 3, "weights": torch.ones(2)})
     assert load_objects(tmp_path / "state.pt")["step"] == 3
+
+
+@pytest.mark.parametrize("large", [2**61 - 1, float(2**61), (1, 2**61 - 1)], ids=["int", "float", "in a tuple"])
+@pytest.mark.parametrize("kind", [dict.fromkeys, set], ids=["dict", "set"])
+def test_keys_that_may_have_one_hash_are_refused(large: object, kind: Callable[[list[object]], object]) -> None:
+    """Of n of them Python compares n^2 pairs: a megabyte of multiples of 2^61 - 1 took minutes."""
+    file = io.BytesIO()
+    torch.save({"params": kind([1, large])}, file)
+    file.seek(0)
+    with pytest.raises(CheckpointError, match=r"as a key, but torch.save writes none beyond 32 bits"):
+        load_weights_only(file)
+
+
+@pytest.mark.parametrize("within", [LIST, b"]q\x00(h\x00h\x00e"], ids=["shared", "itself"])
+def test_lists_that_become_keys_are_gone_through_once(within: bytes) -> None:
+    load = io.BytesIO(b"\x80\x02" + call("builtins", "set", within) + b".")
+    with pytest.raises(CheckpointError, match=r"no file of torch.save"):  # which is seen behind it
+        load_weights_only(load)

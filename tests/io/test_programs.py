@@ -95,3 +95,18 @@ def test_what_is_no_program_is_refused(tmp_path: Path) -> None:
     for name, message in (("nothing", "no such file"), ("text", "export it again"), ("weights", "no exported program")):
         with pytest.raises(CheckpointError, match=message):
             read_program(tmp_path / f"{name}.pt2")
+
+
+def test_an_archive_in_it_is_not_unpacked_beyond_its_size(program: Path, tmp_path: Path) -> None:
+    inner = tmp_path / "inner.zip"
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model/data.pkl", b"\x80\x02" + b"N0" * 10**6 + b"N.")
+    large = tmp_path / "large.pt2"
+    with zipfile.ZipFile(program) as old, zipfile.ZipFile(large, "w") as new:
+        folder = old.namelist()[0].partition("/")[0]
+        for name in old.namelist():
+            if "/data/sample_inputs/" not in name:
+                new.writestr(name, old.read(name))
+        new.write(inner, f"{folder}/data/sample_inputs/model.pt")
+    with pytest.raises(CheckpointError, match=r"large.pt2: data/sample_inputs/model.pt: its parts unpack to 2M"):
+        read_program(large)

@@ -222,3 +222,26 @@ def test_two_workers_refine_two_students_at_once(copied: RunFolder) -> None:
     check_refined(copied, before)
     assert most.most == 2
     assert most.failed == []
+
+
+def test_nothing_is_removed_or_written_through_links(copied: RunFolder, tmp_path: Path) -> None:
+    """What a link in a run leads to is somebody else's."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    names = {".mine.tmp", "refinement.pt", "state.pt"}
+    for name in names:
+        (outside / name).write_text("precious")
+    (copied.path / "trials" / "copy").symlink_to(outside)
+    (copied.path / "trials" / "0001.bak").mkdir()
+    (copied.path / "trials" / "0001.bak" / "refinement.pt").touch()
+    refine(copied, 2)
+    number = copied.path / "trials" / "0077"
+    number.symlink_to(outside)
+    with pytest.raises(RunError, match="0077: a link, but folders in a run are its own"):
+        refine(copied, 4)
+    assert {path.name for path in outside.iterdir()} == names
+    number.unlink()
+    (copied.path / "sessions").rename(tmp_path / "sessions")
+    (copied.path / "sessions").symlink_to(tmp_path / "sessions")
+    with pytest.raises(RunError, match="sessions: a link"):
+        refine(copied, 4)

@@ -190,6 +190,7 @@ class RunFolder:
         RunError if the folder cannot be written, holds something else, or another search is running in it (the lock of
         one that died is free).
         """
+        self.check_links()
         made = self._make()
         lock = FileLock(self.path / LOCK)
         try:
@@ -212,6 +213,7 @@ class RunFolder:
     @contextmanager
     def staying(self) -> Iterator[None]:
         """A context for work in a run: StorageError, whatever that led to, where somebody has removed its folder."""
+        self.check_links()
         try:
             yield
             self.check_there()
@@ -223,6 +225,14 @@ class RunFolder:
             except StorageError as gone:
                 raise gone from error
             raise
+
+    def check_links(self) -> None:
+        """Raise RunError where a folder in the run is a link, as what is written there would go elsewhere."""
+        trials = self.path / "trials"
+        inside = [path for path in (trials.iterdir() if trials.is_dir() else ()) if path.name.isdecimal()]
+        for path in (trials, self.artifacts, self.path / "sessions", self.path / "crops", *inside):
+            if path.is_symlink():
+                raise RunError(f"{path}: a link, but folders in a run are its own; put what it leads to in its place")
 
     def check_there(self) -> None:
         """Raise StorageError if there is no run in the folder any more."""
@@ -297,7 +307,7 @@ def _is_number(folder: Path) -> bool:
     """Whether a folder's name is one that a trial's folder gets."""
     name = folder.name
     plain = name.isascii() and name.isdecimal() and len(name) <= LONGEST_NUMBER
-    return plain and name == f"{int(name):04d}" and folder.is_dir()
+    return plain and name == f"{int(name):04d}" and folder.is_dir() and not folder.is_symlink()
 
 
 def _may_be_there(name: str) -> bool:

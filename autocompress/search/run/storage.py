@@ -180,6 +180,10 @@ def _parsed(url: str) -> URL:
         ) from None
     if url.count("@") > 1 and parsed.get_backend_name() != "sqlite":  # what follows the first would be taken for a host
         raise InvalidInput("--storage has more than one @; write one of a user or a password as %40, and / as %2F")
+    if any(sign in f"{parsed.username or ''}{parsed.host or ''}" for sign in "?=&/#"):  # a query that an @ has ended
+        raise InvalidInput(
+            "--storage has an @ behind its ?; write one of a user, a password or a query as %40, and ? as %3F"
+        )
     return parsed
 
 
