@@ -107,7 +107,7 @@ def paper_settings(family: str, seed: int = 0) -> SparsifySettings:
 def default_settings(family: str, seed: int = 0) -> SparsifySettings:
     """The default: three minutes on one CPU core for a shipped teacher; chosen by PSNR on parts of validation photos.
 
-    It takes many steps on few small patches, at a learning rate near the largest that is stable for the family, halved
+    It takes many steps on few small patches, at half the largest learning rate that is stable on some images, halved
     at the end so that the noise of such steps settles. Fewer steps on more pixels gave a lower PSNR. `pull` is 0.03 for
     all families.
 

@@ -62,7 +62,6 @@ class EDSRFamily(Family):
     overrides = package_files.overrides("edsr")
     # Pruning diverged at a rate of 2. Its whole pull, 0.03, is the paper's for this family.
     recipe = FamilyRecipe(
-        prune_learning_rate=0.2,
         prune_steps=1500,
         paper=PaperNumbers(patch_size=48, halve_at=(200_000,), prune_steps=100_000, prune_halve_at=(20_000,)),
     )
