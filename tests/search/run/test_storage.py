@@ -109,7 +109,7 @@ def test_a_run_does_not_move_to_a_storage(small: Make, tmp_path: Path) -> None:
         ("magic://host/db", "give a URL that begins with sqlite:///, postgresql://"),
         ("postgresql://me:secret@127.0.0.1:1/db?password=secret", "me:***@127.0.0.1:1/db"),
         ("redis://:secret@127.0.0.1:1", "redis://:***@127.0.0.1:1"),
-        ("redis://:secret@127.0.0.1:1", "check its address, user and password, and that it is running"),
+        ("redis://127.0.0.1?password=secret@host", "has an @ behind its ?; write one of a user, a password or a query"),
     ],
 )
 def test_what_cannot_be_reached_is_refused(small: Make, url: str, said: str) -> None:
@@ -120,6 +120,12 @@ def test_what_cannot_be_reached_is_refused(small: Make, url: str, said: str) -> 
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not wanted.folder.exists()
+
+
+def test_a_server_that_does_not_answer_is_named_with_what_to_look_at(small: Make) -> None:
+    pytest.importorskip("redis")
+    with pytest.raises(InvalidInput, match="check its address, user and password, and that it is running"):
+        fake_trials.run(small(storage="redis://127.0.0.1:1"), FakeSetup(), here=True)
 
 
 @pytest.mark.parametrize(
