@@ -9,7 +9,6 @@ it is needed.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from torch import Tensor
 from autocompress.data.sources import ImageSource, sift
 from autocompress.errors import DataError
 from autocompress.io import cache
+from autocompress.progress import OnDone, untold
 
 FORMAT = 1  # goes into the cache key: raise it when the files below or the bicubic that fills them change
 
@@ -47,7 +47,7 @@ class PixelBank:
         source: ImageSource,
         *,
         skip_bad_images: bool = False,
-        on_image: Callable[[int, int], None] = lambda *_: None,
+        on_image: OnDone = untold,
     ) -> "PixelBank":
         """The bank of a source, from the cache or built now, which decodes every image.
 
@@ -103,7 +103,7 @@ class PixelBank:
         return rows.view(height * scale, width * scale, 3)
 
 
-def _build(folder: Path, source: ImageSource, on_image: Callable[[int, int], None], *, skip_bad_images: bool) -> None:
+def _build(folder: Path, source: ImageSource, on_image: OnDone, *, skip_bad_images: bool) -> None:
     with (folder / "lr.u8").open("wb") as lr_file, (folder / "hr.u8").open("wb") as hr_file:
 
         def append(index: int) -> tuple[str, int, int]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from autocompress.errors import cut
+from autocompress.errors import CheckpointError, cut
 from autocompress.io.pickles import StandIn
 
 DEEPEST = 8  # dicts in each other
@@ -61,12 +61,16 @@ class StateDict:
 def state_dicts(content: object) -> list[StateDict]:
     """All that may be the weights of a network in what a file holds; the likeliest first, an outer before an inner.
 
+    Raises CheckpointError, without the file's name, for names of too many parts.
+
     Moving averages (`params_ema`) come before other weights, `params` before what has another name.
     """
     folders: set[Path] = {()}
     found = dict(itertools.islice(_leaves(content, (), folders, set()), MOST_TENSORS))
     if sum(map(len, found)) > MOST_NAMES:
-        return []
+        raise CheckpointError(
+            f"its names have more than {MOST_NAMES} parts in all; give a file of one network's weights"
+        )
     groups: dict[Path, dict[Path, Tensor]] = {}
     for name, tensor in found.items():
         for length in range(len(name)):

@@ -61,7 +61,7 @@ def load(
             raise InvalidInput(f"{path} is an exported program, which needs neither code nor numbers; leave them out")
         return know_program(path).teacher(input_range)
     content = checkpoints.read_content(path)
-    found = state_dicts(content)
+    found = _state_dicts(path, content)
     if not found:
         raise CheckpointError(
             f"{path}: holds {described(content)}, but a state dict (names to tensors) is needed; "
@@ -75,7 +75,14 @@ def load(
 
 def read_by_code(path: Path, family: CustomFamily, input_range: float | None) -> SRNetwork:
     """The network of a user's code with the weights of a file; raises CheckpointError."""
-    return _of_own_code(path, state_dicts(checkpoints.read_content(path)), family, input_range)
+    return _of_own_code(path, _state_dicts(path, checkpoints.read_content(path)), family, input_range)
+
+
+def _state_dicts(path: Path, content: object) -> list[StateDict]:
+    try:
+        return state_dicts(content)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _path(file: str | Path) -> Path:
