@@ -68,9 +68,7 @@ def state_dicts(content: object) -> list[StateDict]:
     folders: set[Path] = {()}
     found = dict(itertools.islice(_leaves(content, (), folders, set()), MOST_TENSORS))
     if sum(map(len, found)) > MOST_NAMES:
-        raise CheckpointError(
-            f"its names have more than {MOST_NAMES} parts in all; give a file of one network's weights"
-        )
+        raise CheckpointError(f"names of more than {MOST_NAMES} parts in all; give a file of one network's weights")
     groups: dict[Path, dict[Path, Tensor]] = {}
     for name, tensor in found.items():
         for length in range(len(name)):

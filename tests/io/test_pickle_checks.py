@@ -133,3 +133,10 @@ def test_lists_that_become_keys_are_gone_through_once(within: bytes) -> None:
     load = io.BytesIO(b"\x80\x02" + call("builtins", "set", within) + b".")
     with pytest.raises(CheckpointError, match=r"no file of torch.save"):  # which is seen behind it
         load_weights_only(load)
+
+
+def test_names_of_very_many_parts_are_refused_with_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "deep.pth"
+    torch.save({f"{'a.' * 39}b{number}": torch.zeros(1) for number in range(8_000)}, file)
+    with pytest.raises(CheckpointError, match=r"deep.pth: names of more than 300000 parts in all; give a file of one"):
+        autocompress.load(file)
