@@ -4,7 +4,7 @@
 
 Students of both families, from projection (CASES has the share of the teacher), from projection without the teacher's
 term, from projection on what stage one of the paper leaves most of instead of the best subspace (density), from the
-engine that makes students of networks of one's own code and sees the graph alone (engine), from copied channels, from
+engine that sees the graph alone (engine; EDSR's projection is the engine's anyway), from copied channels, from
 first-order Taylor importance and from scratch. Equal steps, batches and learning rates for all; the rates were chosen
 on projected students. Each number of steps is a training with a cosine of its own.
 Prints the mean and half the range over the seeds; the seconds are those of start and training. The first row of a start
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
 
 from laboratory import Laboratory, parser
 
@@ -46,14 +45,11 @@ CASES = {  # name: start, share of the teacher in the loss
 }
 
 
-CAN_GO: dict[str, Callable[[str], bool]] = {  # the repeated parts of which students have fewer
-    "edsr": lambda prefix: prefix == "body.",
-    "swinir": lambda prefix: prefix == "layers." or prefix.endswith("residual_group.blocks."),
-}
+BLOCKS = "residual_group.blocks."  # of SwinIR; they, and what holds them, are the repeated parts of which some can go
 
 
 class StartsLaboratory(Laboratory):
-    """Also with students by the engine, of families that have a projection of their own."""
+    """Also with students of SwinIR, which has a projection of its own, by the engine."""
 
     def _shrinker(self, family: str, init: str, seed: int) -> Shrinker:
         if init != "engine":
@@ -61,7 +57,8 @@ class StartsLaboratory(Laboratory):
         patches = prune.sample_patches(self.on_device, seed, self.used)
         found = find_family(family)
         captured = Teacher(Graph.capture(found.shrinkable(self.teacher(family)), patches[:1]))
-        varying = {parts.prefix for parts in repeated_parts(captured.graph.shapes) if CAN_GO[family](parts.prefix)}
+        prefixes = {parts.prefix for parts in repeated_parts(captured.graph.shapes)}
+        varying = {prefix for prefix in prefixes if prefix == "layers." or prefix.endswith(BLOCKS)}
         project = Projection(captured, patches, observe(captured, patches, seed, varying))
 
         def student(config: Config) -> SRNetwork:

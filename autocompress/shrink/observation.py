@@ -16,6 +16,7 @@ from autocompress.shrink.parts import order_of_importance, repeated_parts
 from autocompress.shrink.subspaces import covariance
 
 FITTED_ROWS = 30_000  # pixels of all images together, at which a layer is fitted; 20,000 start 0.1 to 0.2 dB lower
+FITTED_VALUES = 250_000_000  # of all layers together; of larger networks fewer pixels are looked at
 SENSED_IMAGES = 16  # for gradients
 ORDERED_IMAGES = 16  # for leaving out parts; of 8 the order is less certain
 
@@ -43,10 +44,10 @@ class Teacher:
         """Layers with the dimension of their weight that runs along what they read."""
         return [(layer, reading_dimension(layer)) for layer in self.layers.values()]
 
-    def targets(self) -> set[fx.Node]:
-        """The nodes whose values layers are fitted to."""
-        nodes = {layer.node for layer in self.layers.values()}
-        return nodes | {total.total for layer in self.layers.values() if (total := sum_of(self.graph, layer))}
+    def targets(self) -> dict[fx.Node, int]:
+        """The nodes whose values layers are fitted to, with the dimension of their channels."""
+        totals = {layer: sum_of(self.graph, layer) for layer in self.layers.values()}
+        return {total.total if total else layer.node: channel_dimension(layer) for layer, total in totals.items()}
 
 
 def reading_dimension(layer: Layer) -> int:
@@ -84,15 +85,15 @@ def sum_of(graph: Graph, layer: Layer) -> Sum | None:
 class Rows:
     """Which positions of a tensor are looked at: for each number of positions, a random choice for each image."""
 
-    def __init__(self, images: int, seed: int) -> None:
-        self._images = images
+    def __init__(self, images: int, count: int, seed: int) -> None:
+        self._images, self._count = images, count
         self._generator = torch.Generator().manual_seed(seed)
         self.chosen: dict[int, Tensor] = {}
 
     def of(self, positions: int) -> Tensor:
         """The positions (images, k) among so many."""
         if positions not in self.chosen:
-            each = min(positions, max(1, FITTED_ROWS // self._images))
+            each = min(positions, max(1, self._count // self._images))
             order = torch.rand(self._images, positions, generator=self._generator).argsort(1)
             self.chosen[positions] = order[:, :each].contiguous()
         return self.chosen[positions]
@@ -120,23 +121,19 @@ def observe(
     `images` are (B, 3, h, w), of the size at which the teacher was captured. `report` is told of each operation
     that was seen on all images, each image that gradients were found for, and each kind of parts that was ranked.
     """
-    rows, targets = Rows(len(images), seed), teacher.targets()
+    targets = teacher.targets()
+    width = sum(shape(node)[dimension] for node, dimension in targets.items())
+    rows = Rows(len(images), min(FITTED_ROWS, FITTED_VALUES // max(1, width)), seed)
     ranked = [each for each in repeated_parts(teacher.graph.shapes) if varying is None or each.prefix in varying]
     sensed = min(len(images), SENSED_IMAGES)
     done = one_by_one(report, len(teacher.graph.calls) + sensed + len(ranked))
     of_layer = {layer.input: layer for layer, _ in teacher.readers}
-    channels = {layer.node: channel_dimension(layer) for layer in teacher.layers.values()}
-    channels |= {
-        total.total: channel_dimension(layer)
-        for layer in teacher.layers.values()
-        if (total := sum_of(teacher.graph, layer))
-    }
     seen: dict[str, Tensor] = {}
     read: dict[fx.Node, Tensor] = {}  # rows of what layers read
 
     def look(node: fx.Node, values: Values) -> None:
         if node in targets:
-            seen[f"rows.{teacher.numbers[node]}"] = rows.take(values[node], channels[node])
+            seen[f"rows.{teacher.numbers[node]}"] = rows.take(values[node], targets[node])
         if node in of_layer:
             read[node] = rows.take(values[node], channel_dimension(of_layer[node]))
         done()

@@ -127,11 +127,23 @@ def test_a_norm_of_several_groups_keeps_as_many_channels_of_each() -> None:
     assert [(axis.size, axis.freedom) for axis in channels.axes] == [(2, SELECT)]
 
 
-def test_heads_of_attention_keep_as_many_channels_each() -> None:
+@pytest.mark.parametrize("mask", [None, "numbers", "yes and no"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_heads_of_attention_keep_as_many_channels_each(fused: bool, mask: str | None) -> None:
+    pixels = IMAGE.shape[2] * IMAGE.shape[3]
+    shut = torch.zeros(pixels, pixels, dtype=torch.bool)
+    shut[: pixels // 2, pixels // 2 :] = True
+    bias = torch.zeros(pixels, pixels).masked_fill(shut, -100)
+
     def attention(network: nn.Module, x: Tensor) -> Tensor:
         rows = network.qkv(x.flatten(2).transpose(1, 2))  # type: ignore[operator]
         q, k, v = rows.view(1, -1, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
-        made = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        if fused:
+            masks = {None: None, "numbers": bias, "yes and no": ~shut}
+            made = F.scaled_dot_product_attention(q, k, v, masks[mask])
+        else:
+            scores = q @ k.transpose(-2, -1)
+            made = (scores if mask is None else scores + bias).softmax(-1) @ v
         return made.transpose(1, 2).reshape(1, -1, 8).transpose(1, 2).view(x.shape)
 
     channels = channel_map(between(attention, qkv=nn.Linear(8, 24)))

@@ -1,8 +1,8 @@
 """The EDSR family: all that is particular to it stands in this folder, and only `registry` names it.
 
 `EDSRFamily` declares what networks.base.Family asks of a family; `network` is the config and the network, `reading`
-knows foreign files, `projection` shrinks. It may import `networks` (base, weights, recipes), `shrink` and what is
-below them, and no other family.
+knows foreign files. The engine makes students in the teacher's form, `forms` those in forms of our own. It may import
+`networks` (base, weights, recipes), `shrink` and what is below them, and no other family.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from autocompress.compute import flops
 from autocompress.errors import ConfigError
 from autocompress.io import package_files
 from autocompress.networks.base import Choice, Config, Count, Family, Shrinker, SRNetwork, Weights
-from autocompress.networks.edsr import reading
+from autocompress.networks.edsr import forms, reading
 from autocompress.networks.edsr.network import (
     EDSR,
     FOLDED,
@@ -29,20 +29,23 @@ from autocompress.networks.edsr.network import (
     PLAIN,
     TAILS,
     EDSRConfig,
-    ResidualBlock,
     conv_shapes,
     shuffle_factors,
 )
-from autocompress.networks.edsr.projection import Projection, analyse
-from autocompress.networks.folding import FoldedTail, fold
+from autocompress.networks.folding import FoldedTail
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.weights import with_weights
 from autocompress.progress import OnDone, untold
 from autocompress.shrink.axes import AxisTable
+from autocompress.shrink.channels import ChannelMap
 from autocompress.shrink.density import Densities, channels, joined, kept, within
+from autocompress.shrink.engine import Projection
+from autocompress.shrink.graph import Graph
+from autocompress.shrink.observation import Teacher, observe
 from autocompress.shrink.selection import Selection
 
-TAIL_LAYERS = ("upsample.", "conv_last.")
+BODY = ("body.",)  # the repeated parts of which students may have fewer
+SIDE = 24  # pixels of an image on which a graph is captured where none is given
 
 
 class EDSRFamily(Family):
@@ -104,7 +107,7 @@ class EDSRFamily(Family):
         if self.program_flops(plain.config) < self.flops(plain.config):
             assert isinstance(plain, EDSR)
             feat, factors = plain.config.num_feat, shuffle_factors(plain.scale)
-            plain.upsample = nn.Sequential(FoldedTail(_tail(plain), feat, factors))
+            plain.upsample = nn.Sequential(FoldedTail(forms.tail_of(plain), feat, factors))
             plain.conv_last = nn.Identity()
         return plain
 
@@ -169,25 +172,49 @@ class EDSRFamily(Family):
     def analyse_for_projection(
         self, teacher: SRNetwork, lr: Tensor, seed: int, report: OnDone = untold
     ) -> dict[str, Tensor]:
-        assert isinstance(teacher, EDSR)
-        return analyse(teacher, lr, seed, report)
+        """What the engine sees, and what a folded tail is fitted to."""
+        seen = observe(_captured(teacher, lr), lr, seed, BODY, report)
+        return seen | forms.seen_of_tail(_edsr_network(teacher), lr, seed)
 
     @override
     def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
-        assert isinstance(teacher, EDSR)
-        project = Projection(teacher, lr, analysis)
-        return lambda config: project(_edsr(config))
+        """By the engine, in the teacher's form; then in the student's own."""
+        project = Projection(_captured(teacher, lr), lr, analysis)
+
+        def student(config: Config) -> EDSR:
+            edsr = _edsr(config)
+            made = plain = EDSR(_official(edsr)).to(lr.device).eval()
+            project(plain)
+            if edsr.num_layer != OFFICIAL_LAYERS:
+                made = forms.with_layers(plain, edsr.num_layer).to(lr.device)
+            if edsr.num_layer == 1:
+                forms.fit_single_layers(made, plain, lr)
+            if edsr.tail == FOLDED:
+                made = forms.with_folded_tail(made).to(lr.device)
+                forms.fit_tail(made, lr, analysis)
+            return made
+
+        return student
 
     @override
     def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
-        selection = self.selection(self.shrinkable(teacher), importance)
-        guides = {"main": selection.channels["stream"]}
-        guides |= {axis: scores for axis, scores in selection.channels.items() if axis.startswith("hr.")}
-        # of a diagonal covariance the leading directions are the channels with the largest entries
-        changed = {f"{name}.covariance": torch.diag(scores.double()) for name, scores in guides.items()}
-        changed |= {f"{name}.sensitivity": torch.eye(len(scores)).double() for name, scores in guides.items()}
-        changed["order"] = selection.part_importance("body").argsort(descending=True, stable=True)
-        device = analysis["output"].device
+        plain = self.shrinkable(teacher)
+        selection = self.selection(plain, importance)
+        uses = ChannelMap.of(Graph.capture(plain, torch.zeros(1, 3, SIDE, SIDE))).uses
+        axes = {
+            use.axis: selection.channels[dimension.axis]
+            for name, dimensions in selection.axes.dimensions.items()
+            for index, dimension in enumerate(dimensions)
+            if dimension.axis
+            for use in uses[name, index]
+        }
+        changed = {f"order.{BODY[0]}": selection.part_importance("body").argsort(descending=True, stable=True)}
+        for axis, scores in axes.items():
+            # of a diagonal covariance the leading directions are the channels with the largest entries
+            changed[f"covariance.{axis}"] = torch.diag(scores.double())
+            changed[f"sensitivity.{axis}"] = torch.eye(len(scores)).double()
+            changed[f"importance.{axis}"] = scores.double()
+        device = analysis["tail.output"].device
         return {**analysis, **{name: tensor.to(device) for name, tensor in changed.items()}}
 
     @torch.no_grad()
@@ -199,20 +226,11 @@ class EDSRFamily(Family):
         folded tail computes what the plain one would.
         """
         edsr = _edsr(config)
-        if edsr.tail == FOLDED:
-            return _with_folded_tail(self.selected(selection, replace(edsr, tail=PLAIN)))
-        with torch.device("meta"):
-            shapes = EDSR(replace(edsr, num_layer=OFFICIAL_LAYERS)).state_dict()
-        student, last = EDSR(edsr).eval(), f".conv{edsr.num_layer}."
-        tensors = {name.replace(".conv2.", last): tensor for name, tensor in selection.student(shapes).items()}
-        student.load_state_dict(tensors, strict=edsr.num_layer < 3)  # of 3, the middle ones are not among the tensors
-        for block in student.body:
-            assert isinstance(block, ResidualBlock)
-            if edsr.num_layer == 1:
-                block.add_nothing()
-            elif edsr.num_layer == 3:
-                block.pass_through()
-        return student
+        student = super().selected(selection, _official(edsr))
+        assert isinstance(student, EDSR)
+        if edsr.num_layer != OFFICIAL_LAYERS:
+            student = forms.with_layers(student, edsr.num_layer)
+        return forms.with_folded_tail(student) if edsr.tail == FOLDED else student
 
     @override
     def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
@@ -228,18 +246,19 @@ def _edsr(config: Config) -> EDSRConfig:
     return config
 
 
+def _edsr_network(network: SRNetwork) -> EDSR:
+    assert isinstance(network, EDSR)
+    return network
+
+
+def _official(config: EDSRConfig) -> EDSRConfig:
+    """The same size in the official form."""
+    return replace(config, num_layer=OFFICIAL_LAYERS, tail=PLAIN)
+
+
+def _captured(teacher: SRNetwork, lr: Tensor) -> Teacher:
+    return Teacher(Graph.capture(teacher, lr[:1]))
+
+
 def _own_scaling(config: EDSRConfig) -> EDSRConfig:
     return replace(config, res_scale=1.0)
-
-
-def _tail(network: EDSR) -> nn.Module:
-    return nn.Sequential(network.upsample, network.conv_last)
-
-
-def _with_folded_tail(network: EDSR) -> EDSR:
-    """A network with a plain tail as one with a folded tail, in eval mode: equal but for the outermost pixels."""
-    folded = EDSR(replace(network.config, tail=FOLDED)).eval()
-    kept = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(TAIL_LAYERS)}
-    weight, bias = fold(_tail(network), network.config.num_feat, network.scale)
-    folded.load_state_dict(kept | {"upsample.0.weight": weight, "upsample.0.bias": bias})
-    return folded

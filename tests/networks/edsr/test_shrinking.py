@@ -17,7 +17,8 @@ from autocompress.data.embedded import embedded
 from autocompress.data.sources import ImagePair
 from autocompress.errors import ConfigError
 from autocompress.evaluation.metrics import psnr_y
-from autocompress.networks.edsr import EDSRFamily, _with_folded_tail
+from autocompress.networks.edsr import EDSRFamily
+from autocompress.networks.edsr.forms import with_folded_tail
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.teachers import load_teacher
 from autocompress.shrink.init import Init
@@ -158,7 +159,7 @@ def test_projection_fits_a_folded_tail_to_the_border_too(real_teacher: EDSR, rea
     lr = photo_patches(4, 32, seed=1)
     student = real_projection(config)
     with torch.no_grad():
-        plain = _with_folded_tail(real_projection(replace(config, tail="plain")))
+        plain = with_folded_tail(real_projection(replace(config, tail="plain")))
         target, found, alone = real_teacher(lr), student(lr), plain(lr)
     border = torch.ones_like(target, dtype=torch.bool)
     border[..., 1:-1, 1:-1] = False

@@ -1,0 +1,108 @@
+"""Students in forms that the teacher has not: other numbers of convolutions per block, and a folded tail.
+
+Each begins as an EDSR of the teacher's form, the plain student, and computes as nearly what that one does as its form
+allows. Where images and what the teacher makes of them are known, the layers that the plain student has no like of are
+fitted to that by least squares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autocompress.networks.base import Weights
+from autocompress.networks.edsr.network import EDSR, FOLDED, IMG_RANGE, ResidualBlock
+from autocompress.networks.folding import KERNEL, fold
+from autocompress.shrink.least_squares import Pixels, bias_of, refit, set_layer
+
+TAIL_LAYERS = ("upsample.", "conv_last.")
+TAIL_PATCHES = 32  # on which a folded tail is fitted
+FITTED_PIXELS = 30_000
+RIDGE = 1e-4
+
+
+def with_layers(plain: EDSR, num_layer: int) -> EDSR:
+    """The plain student with another number of convolutions in each block, in eval mode.
+
+    One of 3 computes what one of 2 does, with the identity in the middle; blocks of 1 add nothing.
+    """
+    student, last = EDSR(replace(plain.config, num_layer=num_layer)).eval(), f".conv{num_layer}."
+    tensors = {name.replace(".conv2.", last): tensor for name, tensor in plain.state_dict().items()}
+    student.load_state_dict(tensors, strict=num_layer < 3)  # of 3, the middle ones are not among the tensors
+    for block in blocks(student):
+        if num_layer == 1:
+            block.add_nothing()
+        else:
+            block.pass_through()
+    return student
+
+
+def with_folded_tail(plain: EDSR) -> EDSR:
+    """A network with a plain tail as one with a folded tail, in eval mode: equal but for the outermost pixels."""
+    folded = EDSR(replace(plain.config, tail=FOLDED)).eval()
+    kept = {name: tensor for name, tensor in plain.state_dict().items() if not name.startswith(TAIL_LAYERS)}
+    weight, bias = fold(tail_of(plain), plain.config.num_feat, plain.scale)
+    folded.load_state_dict(kept | {"upsample.0.weight": weight, "upsample.0.bias": bias})
+    return folded
+
+
+def tail_of(network: EDSR) -> nn.Module:
+    """What upsamples in a network with a plain tail: (B, num_feat, H, W) to (B, 3, scale*H, scale*W)."""
+    return nn.Sequential(network.upsample, network.conv_last)
+
+
+@torch.no_grad()
+def seen_of_tail(teacher: EDSR, lr: Tensor, seed: int) -> dict[str, Tensor]:
+    """What `fit_tail` needs to know of a teacher, from LR patches (B, 3, h, w) in [0, 1].
+
+    By name: `tail.pixels`, the image, row and column of some pixels, (3, N), and `tail.output`, what the teacher makes
+    there before the mean and the range are put back: (N, 3 scale^2).
+    """
+    images = lr[:TAIL_PATCHES]
+    at = _pixels(images, seed)
+    output = F.pixel_unshuffle((teacher(images) - teacher.mean) * IMG_RANGE, teacher.scale)
+    return {"tail.pixels": torch.stack([at.image, at.row, at.column]), "tail.output": at.of(output)}
+
+
+@torch.no_grad()
+def fit_tail(student: EDSR, lr: Tensor, seen: Weights) -> None:
+    """Refit a folded tail to the teacher's output, as `seen_of_tail` has it of the same patches.
+
+    The outermost pixels count as the others: they are what folding alone gets wrong.
+    """
+    conv, at = student.upsample[0], Pixels(*seen["tail.pixels"])
+    assert isinstance(conv, nn.Conv2d)
+    taps = at.taps(student.features(lr[:TAIL_PATCHES]), KERNEL)
+    set_layer(conv, *refit(conv.weight, bias_of(conv), taps, seen["tail.output"], RIDGE))
+
+
+@torch.no_grad()
+def fit_single_layers(student: EDSR, plain: EDSR, lr: Tensor) -> None:
+    """Fit blocks of one convolution to what those of the plain student write, one after the other."""
+    at = _pixels(lr, 0)
+    ours = theirs = plain.conv_first((lr - plain.mean) * IMG_RANGE)
+    for block, like in zip(blocks(student), blocks(plain), strict=True):
+        theirs = like(theirs)
+        target = at.of(theirs) - at.of(ours)
+        set_layer(block.last, *refit(block.last.weight, bias_of(block.last), at.taps(F.relu(ours)), target, RIDGE))
+        ours = block(ours)
+    conv = student.conv_after_body
+    target = at.of(plain.conv_after_body(theirs))
+    set_layer(conv, *refit(conv.weight, bias_of(conv), at.taps(ours), target, RIDGE))
+
+
+def blocks(network: EDSR) -> Iterator[ResidualBlock]:
+    """Of a network, in order."""
+    for block in network.body:
+        assert isinstance(block, ResidualBlock)
+        yield block
+
+
+def _pixels(images: Tensor, seed: int) -> Pixels:
+    generator = torch.Generator().manual_seed(seed)
+    at = Pixels.choose(len(images), images.shape[2], images.shape[3], FITTED_PIXELS, generator)
+    return Pixels(at.image.to(images.device), at.row.to(images.device), at.column.to(images.device))
