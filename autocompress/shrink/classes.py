@@ -17,8 +17,9 @@ class Freedom(IntEnum):
 
     FIXED = 0  # they stay
     SELECT = 1  # some are kept as they are
-    ROTATE = 2  # an orthonormal mixture of them is kept: their norm is used
-    MIX = 3  # any mixture of them is kept: they are only added to, and read by layers
+    CENTRE = 2  # a mixture of them is kept that has their mean: a LayerNorm reads them
+    ROTATE = 3  # an orthonormal mixture of them is kept: their norm is used
+    MIX = 4  # any mixture of them is kept: they are only added to, and read by layers
 
 
 class Classes:

@@ -7,6 +7,7 @@ teacher computes at the same place.
 from __future__ import annotations
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ from autocompress.shrink.graph import Graph, Layer, Values, shape
 from autocompress.shrink.least_squares import refit_linear, refit_without_bias
 from autocompress.shrink.observation import Teacher, channel_dimension, sum_of
 from autocompress.shrink.parts import ends_of_spans, kept_parts, repeated_parts, source_of
-from autocompress.shrink.subspaces import Subspace, subspace
+from autocompress.shrink.subspaces import Subspace, normed_subspace, subspace
 from autocompress.shrink.taps import Taps
 
 RIDGE = 1e-4
 EXPONENT = 0.5  # of the sensitivity, see `subspace`
+NORMED_EXPONENT = 1.0  # where a norm reads
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +98,24 @@ class _Fit:
         reading = -1 if layer is None or layer.groups > 1 else (0 if layer.kind == "conv_transpose2d" else 1)
         for dimension in range(weight.dim()):
             place = self._place(name, dimension, ours.shape[dimension], weight.shape[dimension])
-            if place is not None:
+            if place is not None and source in self._teacher.gains:
+                weight = self._gain(source, weight, place)
+            elif place is not None:
                 matrix = place.decoder.T if dimension == reading else place.encoder
                 weight = torch.tensordot(matrix.to(weight), weight.movedim(dimension, 0), 1).movedim(0, dimension)
         if weight.shape != ours.shape:
             raise ConfigError(f"{name} is {tuple(ours.shape)}, but no smaller network of this kind has that")
         return weight.contiguous()
+
+    def _gain(self, source: str, weight: Tensor, place: _Place) -> Tensor:
+        """Of a norm (C,): the nearest on the student's channels (n,), whose deviation is another where they are mixed.
+
+        Gains do not turn with the channels; what reads the norm is refitted to what the teacher's norm gives.
+        """
+        gain = torch.einsum("nc,c,cn->n", place.encoder.to(weight), weight, place.decoder.to(weight))
+        channels = self._teacher.channels
+        mixed = any(channels.axes[use.axis].freedom is Freedom.CENTRE for use in channels.uses[source, 0])
+        return gain * math.sqrt(len(weight) / len(gain)) if mixed and self._images else gain
 
     @functools.cache  # noqa: B019  (lives as long as the fit of one student)
     def _place(self, name: str, dimension: int, ours: int, theirs: int) -> _Place | None:
@@ -187,6 +201,8 @@ class _Fit:
             return Subspace(rows, rows.T)
         exponent = EXPONENT if whole.freedom is Freedom.MIX else 0.0  # only then the encoder is orthonormal, too
         covariance, sensitivity = (self._analysis[f"{name}.{axis}"].cpu() for name in ("covariance", "sensitivity"))
+        if whole.freedom is Freedom.CENTRE:
+            return normed_subspace(covariance, sensitivity, size, NORMED_EXPONENT)
         return subspace(covariance, sensitivity, size, exponent)
 
     def _before(self, node: fx.Node, values: Values) -> None:

@@ -141,6 +141,14 @@ class Graph:
                 uses.setdefault(self.calls[max(readers)], []).append(node)
         return uses
 
+    def norms(self) -> Iterator[Norm]:
+        """The LayerNorms over the last dimension, in order."""
+        for node in self.calls:
+            if operation(node) == "layer_norm" and len(node.args[1]) == 1:  # type: ignore[arg-type]
+                assert isinstance(node.args[0], fx.Node)
+                gain = argument(node, "weight", 2, None)
+                yield Norm(node, node.args[0], self.constants.get(gain) if gain is not None else None)
+
     def layers(self) -> Iterator[Layer]:
         """The convolutions and linear layers whose weight is a parameter, in order."""
         for node in self.calls:
@@ -155,6 +163,15 @@ class Graph:
                     self.constants[node.args[1]],
                     self.constants[bias] if isinstance(bias, fx.Node) else None,
                 )
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A LayerNorm over the last dimension; `gain` is the name of its weight, if it has one."""
+
+    node: fx.Node
+    input: fx.Node
+    gain: str | None
 
 
 def _attention(  # noqa: PLR0913 - as PyTorch has them

@@ -274,7 +274,7 @@ class Operation:
         if len(normalized) != 1:  # type: ignore[arg-type]
             return self._unknown()
         channels = self._classes.of_channels(x, dimension)
-        self._classes.limit(channels, Freedom.SELECT)
+        self._classes.limit(channels, Freedom.CENTRE if self._name == "layer_norm" else Freedom.SELECT)
         self._classes.tie(channels, groups)
         for argument in self._node.all_input_nodes[1:]:
             name = self._graph.constants.get(argument)

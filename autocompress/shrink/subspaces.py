@@ -45,6 +45,23 @@ def subspace(covariance: Tensor, sensitivity: Tensor, size: int, exponent: float
     return Subspace(encoder.float(), decoder.float())
 
 
+def normed_subspace(covariance: Tensor, sensitivity: Tensor, size: int, exponent: float) -> Subspace:
+    """Like `subspace`, but with the mean of all C features as the mean of all `size` numbers, up to a factor.
+
+    So what a LayerNorm makes of s = encoder @ h is what it makes of h, in the subspace, as far as that holds all of h.
+    """
+    channels = len(covariance)
+    mean = torch.full((channels, 1), channels**-0.5, dtype=torch.float64, device=covariance.device)
+    beside = torch.eye(channels, dtype=torch.float64, device=covariance.device) - mean @ mean.T
+    best = subspace(beside @ covariance @ beside, beside @ sensitivity @ beside, size - 1, exponent)
+    # a reflection of the student's space that takes its first axis to the mean of its channels
+    normal = torch.full((size, 1), -(size**-0.5), device=covariance.device)
+    normal[0] += 1
+    turn = torch.eye(size, device=covariance.device) - 2 * normal @ normal.T / normal.square().sum().clamp_min(1e-12)
+    encoder = turn @ torch.cat([mean.T.float(), best.encoder])
+    return Subspace(encoder, torch.cat([mean.float(), best.decoder], 1) @ turn.T)
+
+
 def covariance(rows: Tensor) -> Tensor:
     """Of features in rows (N, C): (C, C), in float64."""
     centred = rows - rows.mean(0)

@@ -14,7 +14,7 @@ from autocompress.shrink.channels import ChannelMap
 from autocompress.shrink.classes import Freedom
 from autocompress.shrink.graph import Graph
 
-FIXED, SELECT, ROTATE, MIX = Freedom
+FIXED, SELECT, CENTRE, ROTATE, MIX = Freedom
 IMAGE = torch.zeros(1, 3, 32, 32)
 
 
@@ -237,7 +237,7 @@ def test_linear_layers_and_layer_norms_of_a_transformer() -> None:
             rows = rows + self.down(F.gelu(self.up(self.norm(rows))))
             return rows.transpose(1, 2).reshape(x.shape)
 
-    assert axes(MLP()) == [(24, SELECT), (8, SELECT)]
+    assert axes(MLP()) == [(24, SELECT), (8, CENTRE)]
 
 
 def test_a_transposed_convolution() -> None:

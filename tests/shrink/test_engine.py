@@ -208,3 +208,49 @@ def test_a_transposed_convolution_on_each_channel_alone_shrinks() -> None:
     with torch.no_grad():
         assert (whole(lr) - teacher(lr)).abs().max() < 1e-4
     assert error(student, teacher, lr) < error(copied, teacher, lr)
+
+
+class Normed(nn.Module):
+    """A stream that a LayerNorm reads, as in a transformer."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.first, self.last = conv(3, dim), conv(dim, 12)
+        self.norm, self.up, self.down = nn.LayerNorm(dim), nn.Linear(dim, 24), nn.Linear(24, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.first(x)
+        rows = y.flatten(2).transpose(1, 2)
+        rows = rows + self.down(F.gelu(self.up(self.norm(rows))))
+        return F.pixel_shuffle(self.last(rows.transpose(1, 2).view(y.shape)), 2)
+
+
+@torch.no_grad()
+def turned(small: Normed, dim: int) -> Normed:
+    """A network of `dim` channels that computes the same: a turn of its stream that takes the mean to the mean."""
+    narrow = len(small.norm.weight)
+    bases = []
+    for size in (narrow, dim):
+        basis, triangle = torch.linalg.qr(torch.cat([torch.ones(size, 1), torch.randn(size, narrow - 1)], 1))
+        bases.append(basis * triangle[0, 0].sign())
+    turn = bases[1] @ bases[0].T
+    large = Normed(dim)
+    large.first.weight.copy_(torch.einsum("on,nixy->oixy", turn, small.first.weight))
+    large.first.bias.copy_(turn @ small.first.bias)
+    large.up.weight.copy_(small.up.weight @ turn.T * (narrow / dim) ** 0.5)  # the same norm over more channels
+    large.up.bias.copy_(small.up.bias)
+    large.down.weight.copy_(turn @ small.down.weight)
+    large.down.bias.copy_(turn @ small.down.bias)
+    large.last.weight.copy_(torch.einsum("oixy,ni->onxy", small.last.weight, turn))
+    large.last.bias.copy_(small.last.bias)
+    return large.eval()
+
+
+def test_a_stream_that_norms_read_is_mixed() -> None:
+    """Whole channels of a turned stream lose most of it; the directions that are used, with their mean, nothing."""
+    torch.manual_seed(0)
+    small, lr = Normed(6).eval(), images()
+    teacher, student = turned(small, 10), Normed(6).eval()
+    assert error(small, teacher, lr) < 1e-6
+    projection(teacher, lr)(student)
+    assert error(student, teacher, images(8)) < 1e-3

@@ -26,7 +26,7 @@ from autocompress.networks.swinir.network import ResidualBlock, SwinIR, SwinIRCo
 from autocompress.networks.swinir.tracing import blocks, channels_last, layers, mask_of, reader, rows_of, starts
 from autocompress.networks.swinir.windows import padded
 from autocompress.shrink.least_squares import Pixels, bias_of, refit, refit_linear, set_layer
-from autocompress.shrink.subspaces import Subspace, subspace
+from autocompress.shrink.subspaces import Subspace, normed_subspace
 
 RIDGE = 1e-4
 EXPONENT = 1.0  # of the sensitivity; see `subspace`. 0.5 starts 0.01 to 0.07 dB lower, 0 some 0.1 dB
@@ -172,23 +172,6 @@ class Projection:
         """Set `conv` to the given weights, refitted to `target`, and return what it makes of `x`."""
         set_layer(conv, *refit(weight, bias, self._at.taps(x.permute(0, 3, 1, 2)), target, RIDGE))
         return channels_last(conv, x)
-
-
-def normed_subspace(covariance: Tensor, sensitivity: Tensor, size: int, exponent: float) -> Subspace:
-    """Like `subspace`, but with the mean of all C features as the mean of all `size` numbers, up to a factor.
-
-    So what a LayerNorm makes of s = encoder @ h is what it makes of h, in the subspace, as far as that holds all of h.
-    """
-    channels = len(covariance)
-    mean = torch.full((channels, 1), channels**-0.5, dtype=torch.float64, device=covariance.device)
-    beside = torch.eye(channels, dtype=torch.float64, device=covariance.device) - mean @ mean.T
-    best = subspace(beside @ covariance @ beside, beside @ sensitivity @ beside, size - 1, exponent)
-    # a reflection of the student's space that takes its first axis to the mean of its channels
-    normal = torch.full((size, 1), -(size**-0.5), device=covariance.device)
-    normal[0] += 1
-    turn = torch.eye(size, device=covariance.device) - 2 * normal @ normal.T / normal.square().sum().clamp_min(1e-12)
-    encoder = turn @ torch.cat([mean.T.float(), best.encoder])
-    return Subspace(encoder, torch.cat([mean.float(), best.decoder], 1) @ turn.T)
 
 
 def kept_layers(changes: list[float], count: int) -> tuple[int, ...]:
