@@ -101,7 +101,7 @@ def test_a_training_that_ends_with_such_a_network_writes_nothing(photos: Path, t
     recipe = Recipe(steps=2, batch_size=2, patch_size=16, teacher_share=0.0)
     start: SRNetwork = Overflowing(EDSRConfig(2, 4, 1))
     task = TrainingTask(start, open_training_images(photos, 2, recipe), None, recipe)
-    with pytest.raises(TrainingDiverged, match="after 2 steps at learning rate .*; a lower one may help"):
+    with pytest.raises(TrainingDiverged, match=r"after 2 steps at learning rate .*; a lower one may help"):
         train_to_file(task, tmp_path / "net.safetensors", Precision(), lambda _: None, lambda _: None)
     assert not list(tmp_path.glob("net.safetensors"))
     assert not list(tmp_path.glob("net.json"))
