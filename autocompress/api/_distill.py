@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from autocompress.api._distilled import open_networks
 from autocompress.api._evaluate import Evaluation, evaluate
-from autocompress.api._named import check_named
-from autocompress.api.choices import RecipeName, check_recipe
+from autocompress.api._named import check_named, check_preset
+from autocompress.api.choices import RecipeName, check_init, check_recipe, check_steps
 from autocompress.data.layouts import is_alone, refuse_alone
 from autocompress.errors import ConfigError
 from autocompress.io.outputs import check_weights_file
@@ -87,9 +87,13 @@ def distill(
     out = Path(out)
     check_weights_file(out)
     check_recipe(recipe)
+    check_init(init)
+    check_steps(steps)
     named = network if Path(str(network)).suffix else None  # presets and families have none
     codes, folders = [code, target_code], [train, val, *data]
     check_named(networks=[named, teacher, target], codes=codes, folders=folders, lr=lr)
+    if isinstance(network, str) and code is None and target is None:
+        check_preset(network, teacher)
 
     from autocompress.compute import probing
     from autocompress.data.folders import open_folder

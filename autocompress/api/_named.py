@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autocompress.errors import InvalidInput
+from autocompress.io import package_files
 from autocompress.io.inputs import find_code, find_network
 from autocompress.names import is_program
 
@@ -39,3 +42,28 @@ def check_named(
     for folder in (*folders, *of_lr):
         if folder is not None:
             check_folder(Path(folder))
+
+
+def check_preset(name: str, teacher: Named | nn.Module) -> None:
+    """Raise InvalidInput for what is no file, no preset and no family, shrunk from this teacher (None: the default).
+
+    A file of a teacher may bring a family of its own, and so may a call from Python, which has imported PyTorch: there
+    it is left to those that look at networks.
+    """
+    shipped = teacher is None or (isinstance(teacher, str) and teacher in package_files.networks())
+    if not shipped or Path(name).is_file() or name in package_files.presets():
+        return
+    if not _may_be_family(name):
+        known = ", ".join([*package_files.presets(), *sorted(package_files.families())])
+        raise InvalidInput(f"{name} is no file, no preset and no family; known: {known}")
+
+
+def check_family(name: str) -> None:
+    """Raise InvalidInput for a family that there is not, unless a call from Python may have brought it."""
+    if not _may_be_family(name):
+        known = ", ".join(sorted(package_files.families()))
+        raise InvalidInput(f"no family is called {name!r}; known: {known}, and what --code FILE.py:{name} builds")
+
+
+def _may_be_family(name: str) -> bool:
+    return "autocompress.networks.registry" in sys.modules or name in package_files.families()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocompress.api._named import check_named
-from autocompress.api.choices import RecipeName, check_recipe
+from autocompress.api.choices import RecipeName, check_recipe, check_steps
 from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
 from autocompress.io.outputs import check_folder
@@ -64,6 +64,7 @@ def prune(
     if folder is not None:
         check_folder(folder, "--out")
     check_recipe(recipe)
+    check_steps(steps)
     refuse_alone(lr, "prunings")
     check_named(networks=[teacher], folders=[train, val], lr=lr)
 

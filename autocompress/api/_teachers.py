@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocompress.api._modules import as_files
-from autocompress.api._named import check_named
+from autocompress.api._named import check_family, check_named
+from autocompress.api.choices import check_steps
 from autocompress.errors import InvalidInput
 from autocompress.io.outputs import check_weights_file
 
@@ -114,6 +115,12 @@ def train_teacher(
     out = Path(out)
     check_weights_file(out)
     check_named(networks=[start, target], codes=[code, target_code], folders=[train, val], lr=lr)
+    check_steps(steps)
+    if (family is None) == (code is None):
+        given = "neither is given" if code is None else f"both {family} and {code} are given"
+        raise InvalidInput(f"a network is of a family, or of your own --code FILE.py:CALLABLE, but {given}")
+    if family is not None:
+        check_family(family)
 
     from autocompress.compute import probing
     from autocompress.distill.checkpointed_training import precision_to_go_on
@@ -143,7 +150,7 @@ def train_teacher(
     )
     if target is None:
         recipe = replace(recipe, teacher_share=0.0)
-    own = _own_family(family, code, input_range, config or {})
+    own = _own_family(code, input_range, config or {})
     teacher = load_target(target, target_code, target_set, target_input_range)
     described: dict[str, Any] = {"target": None if target is None else str(target)}
     if own is not None:
@@ -169,17 +176,12 @@ def train_teacher(
     return TrainedTeacher(out, trained.family, trained.config.to_dict())
 
 
-def _own_family(
-    family: str | None, code: str | None, input_range: float | None, arguments: Mapping[str, Any]
-) -> CustomFamily | None:
-    """That of the code, known from now on; None where a known family is named. InvalidInput for both, or neither."""
+def _own_family(code: str | None, input_range: float | None, arguments: Mapping[str, Any]) -> CustomFamily | None:
+    """That of the code, known from now on; None where a known family is named. InvalidInput for what needs code."""
     from autocompress.networks.custom import CustomFamily
     from autocompress.networks.custom.code import Code
     from autocompress.networks.registry import register
 
-    if (family is None) == (code is None):
-        given = "neither is given" if code is None else f"both {family} and {code} are given"
-        raise InvalidInput(f"a network is of a family, or of your own --code FILE.py:CALLABLE, but {given}")
     if code is None:
         if input_range is not None:
             raise InvalidInput(f"--input-range {input_range:g} is for networks of --code; leave it out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from autocompress.errors import InvalidInput
+from autocompress.shrink.init import Init
 
 
 class RecipeName(StrEnum):
@@ -12,6 +13,18 @@ class RecipeName(StrEnum):
 
     OURS = "ours"
     PAPER = "paper"
+
+
+def check_steps(steps: int | None) -> None:
+    """Raise InvalidInput for a training of no steps; None is the recipe's number."""
+    if steps is not None and steps < 1:
+        raise InvalidInput(f"steps is {steps}, but must be >= 1")
+
+
+def check_init(init: str) -> None:
+    """Raise InvalidInput for a way to begin that there is not."""
+    if init not in list(Init):
+        raise InvalidInput(f"init is {init!r}, but must be one of {', '.join(Init)}")
 
 
 def check_recipe(recipe: str) -> None:

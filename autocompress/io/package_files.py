@@ -1,4 +1,4 @@
-"""The files that ship with the package (networks, search spaces, overrides); this module does not import torch."""
+"""The files that ship with the package: networks, search spaces, overrides, presets. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from autocompress.errors import InvalidInput
+from autocompress.io.yaml_text import parse_yaml
 
 DEFAULT_MODEL = "edsr-x2-10g"  # what upscales where no network is named
 _PACKAGE = Path(__file__).parents[1]
@@ -26,6 +28,20 @@ def overrides(family: str = "*") -> tuple[Override, ...]:
     """What the family with this folder declares in its `overrides.json`, or all families together."""
     files = sorted((_PACKAGE / "networks").glob(f"{family}/overrides.json"))
     return tuple(Override(**declared) for file in files for declared in json.loads(file.read_text(encoding="utf-8")))
+
+
+@cache
+def presets(family: str = "*") -> dict[str, dict[str, Any]]:
+    """The fields of each config that the family with this folder names in its `presets.json`, or all families."""
+    files = sorted((_PACKAGE / "networks").glob(f"{family}/presets.json"))
+    return {name: fields for file in files for name, fields in json.loads(file.read_text(encoding="utf-8")).items()}
+
+
+def families() -> set[str]:
+    """The families of the networks and of the search spaces that ship."""
+    of_spaces = (parse_yaml(file.read_text(encoding="utf-8"))["family"] for file in spaces().values())
+    of_networks = (json.loads(file.with_suffix(".json").read_text(encoding="utf-8")) for file in networks().values())
+    return {*of_spaces, *(about["family"] for about in of_networks)}
 
 
 def teachers() -> dict[str, Path]:

@@ -132,9 +132,9 @@ class ReportData:
     def early(self) -> list[tuple[int, str, str]]:
         """Of each trial that ended early: its number, `stopped` or `failed`, and the reason."""
         return [
-            (trial.number, NAMES[trial.state], TrialRecord.of(trial).reason)
+            (trial.number, NAMES[trial.state.name], TrialRecord.of(trial).reason)
             for trial in sorted(ended(self.trials), key=lambda trial: trial.number)
-            if trial.state in NAMES
+            if trial.state.name in NAMES
         ]
 
     @property

@@ -32,7 +32,8 @@ def test_they_import_little(finished: FinishedSearch, of_run: bool) -> None:
     run = str(finished[0].path)
     commands = [["pareto", run], ["pareto", run, "--json"], ["status", run], ["status", run, "--json"]]
     commands = commands if of_run else LISTS
-    code = CODE.replace("COMMANDS", repr(commands)).replace("HEAVY", repr(HEAVY))
+    heavy = HEAVY | {"optuna"} if of_run else HEAVY  # a search space is made of Optuna's distributions
+    code = CODE.replace("COMMANDS", repr(commands)).replace("HEAVY", repr(heavy))
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stderr.splitlines() == [f"{words[0]} 0 []" for words in commands]
     assert ended.stdout
@@ -67,12 +68,17 @@ REFUSED = [
     ["distill", "edsrmini", "--target", "nowhere.pth", "--out", "out.safetensors"],
     ["distill", "edsrmini", "--train", "nowhere", "--out", "out.safetensors"],
     ["distill", "edsrmini", "--data", "nowhere", "--out", "out.safetensors"],
+    ["distill", "nowhere", "--out", "out.safetensors"],
+    ["distill", "nowhere", "--teacher", SHIPPED, "--out", "out.safetensors"],
+    ["distill", "edsrmini", "--init", "nowhere", "--out", "out.safetensors"],
+    ["distill", "edsrmini", "--recipe", "nowhere", "--out", "out.safetensors"],
     ["prune", "nowhere.pth"],
     ["prune", SHIPPED, "--lr", "nowhere"],
     ["models", "show", "nowhere"],
     ["teacher", "show", "nowhere.pth"],
     ["teacher", "train", "edsr", "--start", "nowhere.pth", "--out", "out.safetensors"],
     ["teacher", "train", "edsr", "--val", "nowhere", "--out", "out.safetensors"],
+    ["teacher", "train", "nowhere", "--out", "out.safetensors"],
     ["teacher", "train", "--code", "nowhere.py:Net", "--out", "out.safetensors"],
     ["spaces", "show", "nowhere"],
     ["spaces", "show", "--teacher", "nowhere.pth"],

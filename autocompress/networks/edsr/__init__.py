@@ -66,7 +66,9 @@ class EDSRFamily(Family):
         paper=PaperNumbers(patch_size=48, halve_at=(200_000,), prune_steps=100_000, prune_halve_at=(20_000,)),
     )
     # Of Jiang et al. 2024 (arXiv 2401.00523), as released: there it has a residual scaling of 2.
-    presets = MappingProxyType({"edsrmini": EDSRConfig(2, num_feat=16, num_block=8, res_scale=2.0)})
+    presets = MappingProxyType(
+        {name: EDSRConfig.from_dict(fields) for name, fields in package_files.presets("edsr").items()}
+    )
 
     @override
     def flops(self, config: Config) -> int:

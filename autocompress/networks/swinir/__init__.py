@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.compute import flops
+from autocompress.io import package_files
 from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
 from autocompress.networks.folding import KERNEL, FoldedTail
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
@@ -52,7 +53,9 @@ class SwinIRFamily(Family):
     # Pruning diverged at a rate of 0.5. Of the teacher's weights 0.1 % are larger than the paper's whole pull, 0.25.
     recipe = FamilyRecipe(paper=PaperNumbers(patch_size=64, halve_at=(250_000, 400_000, 450_000), prune_steps=500_000))
     # Of Jiang et al. 2024 (arXiv 2401.00523), as released.
-    presets = MappingProxyType({"swinirmini": SwinIRConfig(2, embed_dim=24, depths=(4, 4, 4), num_heads=(6, 6, 6))})
+    presets = MappingProxyType(
+        {name: SwinIRConfig.from_dict(fields) for name, fields in package_files.presets("swinir").items()}
+    )
 
     @override
     def flops(self, config: Config) -> int:

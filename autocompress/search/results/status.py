@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from optuna.trial import FrozenTrial, TrialState
+from typing import TYPE_CHECKING, Any
 
 from autocompress.evaluation.records import TO_TEACHER
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.record import TrialRecord
+from autocompress.search.run.record import TrialRecord, last_attempts
 from autocompress.search.run.sessions import is_held, locks
-from autocompress.search.run.study import ended
-from autocompress.search.run.study_file import outlines
+from autocompress.search.run.study_file import Outline, outlines
 from autocompress.search.space.cost import LATENCY_MS, allows
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+COMPLETE, STOPPED, FAILED, RUNNING = "COMPLETE", "PRUNED", "FAIL", "RUNNING"  # states, as Optuna names them
+NAMES = {STOPPED: "stopped", FAILED: "failed"}  # of trials that ended early
 
 
 def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
@@ -25,11 +28,11 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
     be read.
     """
     quick = outlines(run) if storage is None else None
-    trials = trials_of(run, storage) if quick is None else quick
+    trials = [Outline.of(trial) for trial in trials_of(run, storage)] if quick is None else quick
     alive = [path.stem for path in locks(run.path) if is_held(path)]
-    running = {t.number: TrialRecord.of(t) for t in trials if t.state == TrialState.RUNNING}
+    running = {t.number: TrialRecord.of(t) for t in trials if t.state == RUNNING}
     begun = {n: record for n, record in running.items() if record.session in alive and record.begun is not None}
-    over = ended(trials)
+    over = [trial for trial in last_attempts(trials) if trial.state in (COMPLETE, STOPPED, FAILED)]
     states = Counter(trial.state for trial in over)
     wanted = run.config.trials
     return {
@@ -37,9 +40,9 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
         "sessions": len(alive),
         "trials": {
             **({} if wanted is None else {"wanted": wanted}),
-            "finished": states[TrialState.COMPLETE],
-            "stopped": states[TrialState.PRUNED],
-            "failed": states[TrialState.FAIL],
+            "finished": states[COMPLETE],
+            "stopped": states[STOPPED],
+            "failed": states[FAILED],
             "running": len(begun),
             **({} if wanted is None else {"waiting": max(0, wanted - len(over) - len(begun))}),
         },
@@ -48,9 +51,6 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
         "ended_early": [_ended_early(run, trial) for trial in over if trial.state in NAMES],
         "times": _times(run, trials),
     }
-
-
-NAMES = {TrialState.PRUNED: "stopped", TrialState.FAIL: "failed"}
 
 
 def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTrial]:
@@ -71,10 +71,10 @@ def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTria
     return trials
 
 
-def _best(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any] | None:
+def _best(run: RunFolder, trials: Sequence[Outline]) -> dict[str, Any] | None:
     """The pick of the front so far; None if no trial within the budget has finished."""
     limit = run.config.search.budget
-    complete = [(trial, TrialRecord.of(trial)) for trial in trials if trial.state == TrialState.COMPLETE]
+    complete = [(trial, TrialRecord.of(trial)) for trial in trials if trial.state == COMPLETE]
     inside = [(trial, record) for trial, record in complete if allows(limit, record.to_attributes())]
     if not inside:
         return None
@@ -97,14 +97,14 @@ def _progress(run: RunFolder, number: int, record: TrialRecord) -> dict[str, Any
     return {"trial": number, "since": record.begun, "seconds": seconds, "step": step, _metric(run): psnr}
 
 
-def _ended_early(run: RunFolder, trial: FrozenTrial) -> dict[str, Any]:
+def _ended_early(run: RunFolder, trial: Outline) -> dict[str, Any]:
     """Why a trial was stopped or failed; for a failed one also the path of its log."""
     about = {"trial": trial.number, "state": NAMES[trial.state], "reason": TrialRecord.of(trial).reason}
     log = run.trial(trial.number) / "log.txt"
-    return about | {"log": str(log)} if trial.state == TrialState.FAIL and log.is_file() else about
+    return about | {"log": str(log)} if trial.state == FAILED and log.is_file() else about
 
 
-def _times(run: RunFolder, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
+def _times(run: RunFolder, trials: Sequence[Outline]) -> dict[str, Any]:
     """The times of all sessions, up to the last that they wrote, and those of the finished trials."""
     sessions = run.times
     return {

@@ -7,7 +7,7 @@ wrong backup. A front of what is left would be wrong without a word.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -21,7 +21,7 @@ from autocompress.search.run.recovery import aside
 from autocompress.search.run.sessions import is_held, locks
 from autocompress.search.run.storage import StudyStorage
 from autocompress.search.run.student import STUDENT, StoredStudent
-from autocompress.search.run.study_file import outlines
+from autocompress.search.run.study_file import Outline, outlines
 
 NEAR = 1e-3  # dB, and a part of a cost: versions of libraries may have rounded otherwise
 
@@ -29,7 +29,7 @@ NEAR = 1e-3  # dB, and a part of a cost: versions of libraries may have rounded 
 def check_run(run: RunFolder) -> None:
     """As `check_students`, and as `check_study` where the study is in the run's own file and can be read so."""
     check_students(run)
-    check_study(run, [trial for trial in outlines(run) or () if trial.state == TrialState.COMPLETE])
+    check_study(run, [trial for trial in outlines(run) or () if trial.state == TrialState.COMPLETE.name])
 
 
 def check_students(run: RunFolder) -> None:
@@ -64,7 +64,7 @@ def _contradiction(student: StoredStudent) -> str:
     return ""
 
 
-def check_study(run: RunFolder, trials: Iterable[FrozenTrial]) -> None:
+def check_study(run: RunFolder, trials: Sequence[Outline]) -> None:
     """RunError where a trial's folder has the student of another of these finished trials of the run's study, or one
     of other scores than its trial.
 
@@ -100,7 +100,7 @@ def check_study(run: RunFolder, trials: Iterable[FrozenTrial]) -> None:
 Known = tuple[int, str]
 
 
-def _of_trial(trial: FrozenTrial) -> Known | None:
+def _of_trial(trial: Outline) -> Known | None:
     record = TrialRecord.of(trial)
     return None if record.seed is None or record.config is None else (record.seed, record.config)
 
@@ -110,7 +110,7 @@ def _of_student(student: StoredStudent) -> Known | None:
     return None if seed is None or student.network is None else (seed, student.network)
 
 
-def _changed(trial: FrozenTrial, student: StoredStudent) -> str:
+def _changed(trial: Outline, student: StoredStudent) -> str:
     """Which number of a student is not that of its trial in the study; empty where all are."""
     record = TrialRecord.of(trial)
     here = {**student.judged, "flops": student.flops, "params": student.params}
@@ -133,7 +133,7 @@ def set_foreign_aside(run: RunFolder, place: StudyStorage) -> str | None:
         return None
     students = {student.trial: student for student in run.students()}
     finished, others = _finished(run, place)
-    check_study(run, finished)
+    check_study(run, [Outline.of(trial) for trial in finished])
     if others and place.url is None:
         renamed = aside(run, "study.db.other")
         made = f"; made again from {len(students)} students" if students else ""

@@ -1,19 +1,35 @@
-"""What a trial is stored with in its study: its attributes are declared, read and written here and nowhere else."""
+"""What a trial is stored with in its study: its attributes are declared, read and written here and nowhere else.
+
+Nothing here imports optuna when it runs, so that `status` answers at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
-
-import optuna
-from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from autocompress.evaluation.records import METRIC_NAMES, TO_TEACHER
 
+if TYPE_CHECKING:
+    import optuna
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
 AT_STEP = "psnr_y_at_step_"  # the attributes with a trial's scores at rungs begin so; the step follows
 QUEUED = "fixed_params"  # the system attribute in which Optuna keeps the parameters that a trial was queued with
+
+
+class Stored(Protocol):
+    """A trial as far as its number and its user attributes go: Optuna's, or one that was read without Optuna."""
+
+    @property
+    def number(self) -> int:
+        """Its number in the study."""
+
+    @property
+    def user_attrs(self) -> dict[str, Any]:
+        """What it is stored with."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class TrialRecord:
     reason: str = ""  # why it was stopped or failed
 
     @classmethod
-    def of(cls, trial: FrozenTrial | optuna.Trial) -> TrialRecord:
+    def of(cls, trial: Stored) -> TrialRecord:
         """What a trial is stored with; attributes of other programs are left out."""
         stored = trial.user_attrs
         known: dict[str, Any] = {name: stored[name] for name in _OWN_NAMES if name in stored}
@@ -84,6 +100,8 @@ class TrialRecord:
         }
 
 
+Kind = TypeVar("Kind", bound=Stored)
+
 _DEFAULTS = asdict(TrialRecord())
 _OWN_NAMES = tuple(name for name in _DEFAULTS if name not in ("at_step", "metrics"))
 
@@ -100,7 +118,7 @@ def update_stored(storage: BaseStorage, trial_id: int, record: TrialRecord) -> N
         storage.set_trial_user_attr(trial_id, name, value)
 
 
-def scores_at_rungs(trial: FrozenTrial | optuna.Trial) -> dict[int, float]:
+def scores_at_rungs(trial: Stored) -> dict[int, float]:
     """PSNR-Y in dB by step, of the rungs that a trial has come to."""
     return {
         int(name.removeprefix(AT_STEP)): float(psnr)
@@ -109,19 +127,25 @@ def scores_at_rungs(trial: FrozenTrial | optuna.Trial) -> dict[int, float]:
     }
 
 
-def retried(trials: Iterable[FrozenTrial]) -> set[int]:
+def retried(trials: Iterable[Stored]) -> set[int]:
     """The numbers of the trials that were retried by another of these trials."""
     return {trial.user_attrs["retry_of"] for trial in retries(trials)}
 
 
-def retries(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+def retries(trials: Iterable[Kind]) -> list[Kind]:
     """The trials that retry the config of another trial."""
     return [trial for trial in trials if "retry_of" in trial.user_attrs]
 
 
-def is_lost(trial: FrozenTrial) -> bool:
+def is_lost(trial: Stored) -> bool:
     """Whether the trial only stands for one of a lost study, of which nothing is known but its number."""
     return "lost" in trial.user_attrs
+
+
+def last_attempts(trials: Sequence[Kind]) -> list[Kind]:
+    """The trials that were neither retried nor stand for one of a lost study."""
+    again = retried(trials)
+    return [trial for trial in trials if trial.number not in again and not is_lost(trial)]
 
 
 def parameters_of(trial: FrozenTrial) -> dict[str, Any]:

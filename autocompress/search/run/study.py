@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.search.run.record import TrialRecord, is_lost, parameters_of, retried, retries
+from autocompress.search.run.record import TrialRecord, last_attempts, parameters_of, retried, retries
 
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)  # of PSNR-Y, and of what it is weighed against
 
@@ -75,9 +75,7 @@ def ordinal(trial: FrozenTrial | optuna.Trial, trials: Sequence[FrozenTrial]) ->
 
 def ended(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """The trials that have ended for good: complete, stopped, or failed and not retried."""
-    again = retried(trials)
-    over = [trial for trial in trials if trial.state.is_finished() and trial.number not in again]
-    return [trial for trial in over if not is_lost(trial)]
+    return [trial for trial in last_attempts(trials) if trial.state.is_finished()]
 
 
 def fail(

@@ -1,7 +1,8 @@
 """The trials of a run's own study.db, read by SQLite alone, so that `status` answers at once.
 
-Optuna's storage imports SQLAlchemy and Alembic, which takes longer than all else that `status` does. What is read here
-is only what a status says; where the tables are of another version than VERSION, Optuna has to read them.
+Optuna takes as long to import as all else that `status` does, and its storage, with SQLAlchemy and Alembic, longer.
+What is read here is only what a status says; where the tables are of another version than VERSION, Optuna has to read
+them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import os
 import sqlite3
 from collections import defaultdict
 from contextlib import closing
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from optuna.trial import FrozenTrial, TrialState
-
 from autocompress.search.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 VERSION = "v3.2.0.a"  # of Optuna's tables, as Alembic names it
 STUDY_NAME = "autocompress"  # of a run that does not record it, as those of the first versions
@@ -27,8 +30,23 @@ ATTRIBUTES = f"SELECT trial_id, key, value_json FROM trial_user_attributes JOIN 
 VALUES = f"SELECT trial_id, value FROM trial_values JOIN trials USING (trial_id) {_OF_STUDY} ORDER BY objective"
 
 
-def outlines(run: RunFolder) -> list[FrozenTrial] | None:
-    """The trials with their states, values and user attributes, but without parameters or times; in their order.
+@dataclass(frozen=True)
+class Outline:
+    """What a status says of one trial; `state` is the name of Optuna's TrialState."""
+
+    number: int
+    state: str
+    values: list[float]  # of its objectives; none before its end
+    user_attrs: dict[str, Any]
+
+    @classmethod
+    def of(cls, trial: FrozenTrial) -> Outline:
+        """That of a trial that Optuna has read."""
+        return cls(trial.number, trial.state.name, trial.values or [], trial.user_attrs)
+
+
+def outlines(run: RunFolder) -> list[Outline] | None:
+    """The trials of a run's own study, in their order.
 
     None where somebody else has to read the study: in another storage, of another version, or not readable so.
     """
@@ -43,7 +61,7 @@ def outlines(run: RunFolder) -> list[FrozenTrial] | None:
         return None
 
 
-def _read(database: sqlite3.Connection, study: str) -> list[FrozenTrial] | None:
+def _read(database: sqlite3.Connection, study: str) -> list[Outline] | None:
     if database.execute("SELECT version_num FROM alembic_version").fetchall() != [(VERSION,)]:
         return None
     attributes: dict[int, dict[str, Any]] = defaultdict(dict)
@@ -53,19 +71,6 @@ def _read(database: sqlite3.Connection, study: str) -> list[FrozenTrial] | None:
     for trial, value in database.execute(VALUES, [study]):
         values[trial].append(float(value))
     return [
-        FrozenTrial(
-            number,
-            TrialState[state],
-            value=None,
-            values=values.get(trial),
-            datetime_start=None,
-            datetime_complete=None,
-            params={},
-            distributions={},
-            user_attrs=attributes[trial],
-            system_attrs={},
-            intermediate_values={},
-            trial_id=trial,
-        )
+        Outline(number, state, values[trial], attributes[trial])
         for trial, number, state in database.execute(TRIALS, [study])
     ]

@@ -7,7 +7,7 @@ import pytest
 from helpers.small_search import FinishedSearch, trials_of
 
 from autocompress.search import RunFolder
-from autocompress.search.run.study_file import outlines
+from autocompress.search.run.study_file import Outline, outlines
 
 
 def changed(run: RunFolder, *statements: str) -> None:
@@ -20,8 +20,7 @@ def test_it_is_what_optuna_reads(finished: FinishedSearch) -> None:
     read = outlines(finished[0])
     assert read is not None
     for ours, theirs in zip(read, trials_of(finished[0]), strict=True):
-        assert (ours.number, ours.state, ours.values) == (theirs.number, theirs.state, theirs.values)
-        assert ours.user_attrs == theirs.user_attrs
+        assert ours == Outline.of(theirs)
     assert len(read) == 10
 
 
