@@ -14,7 +14,7 @@ from helpers.images import write_image
 from PIL import Image
 
 from autocompress.compute.tiling import luma
-from autocompress.data.images import read_size
+from autocompress.data.images import read_image, read_size
 from autocompress.data.pictures import upscaling_memory
 from autocompress.errors import DataError
 from autocompress.evaluation.upscaling import Job, plan, upscale_file
@@ -95,6 +95,26 @@ def test_no_memory_is_left_for_the_network(tmp_path: Path, error: Exception) -> 
     with pytest.raises(DataError, match=r"in\.png: cannot be upscaled \(no memory is left\); free some, or cut it"):
         upscale_file(job, upscale, 2)  # type: ignore[arg-type]
     assert not job.target.exists()
+
+
+def test_no_memory_is_left_for_the_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    job = Job(picture(tmp_path / "in.png"), tmp_path / "out.png", (60, 40))
+    monkeypatch.setattr(Image.Image, "save", save)
+    with pytest.raises(DataError, match=r"in\.png: cannot be upscaled \(no memory is left\); free some, or cut it"):
+        upscale_file(job, lambda lr: lr.repeat(2, 0).repeat(2, 1), 2)
+
+
+def test_no_memory_is_left_to_decode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def convert(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    source = picture(tmp_path / "in.png", "P")
+    monkeypatch.setattr(Image.Image, "convert", convert)
+    with pytest.raises(DataError, match=r"in\.png: cannot be read as an image \(too little memory is free\)"):
+        read_image(source)
 
 
 def test_another_error_of_the_network_stays_what_it_is(tmp_path: Path) -> None:
