@@ -236,6 +236,8 @@ def _is_in_use(path: Path) -> bool:
     """Whether a living process uses the entry; removes the files of dead ones. The entry's lock must be held."""
     users = folder() / ".users" / _lock_name(path)
     for user in users.glob("*") if _is_folder_of_ours(users) else ():
+        if not user.is_file():
+            continue
         try:
             with FileLock(user, blocking=False):
                 pass
@@ -249,9 +251,12 @@ def _is_in_use(path: Path) -> bool:
 def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold an entry's lock; without `wait`, raises Timeout if another process holds it."""
     locks = folder() / ".locks"
+    file = locks / _lock_name(path)
     try:
         locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(locks / _lock_name(path), blocking=wait)
+        if file.exists() and not file.is_file():
+            raise InvalidInput(f"{file}: no file, where the cache needs one of its own; remove it")
+        lock = FileLock(file, blocking=wait)
         lock.acquire()
     except Timeout:
         raise
@@ -280,7 +285,7 @@ def _named_in(part: str) -> Iterator[Path]:
     if not _is_folder_of_ours(folder() / part):
         return
     for file in (folder() / part).iterdir():
-        if file.is_symlink():
+        if file.is_symlink() or (part == ".locks" and not file.is_file()):
             continue
         match file.name.split("+"):
             case kind, key if NAME.fullmatch(kind) and NAME.fullmatch(key):

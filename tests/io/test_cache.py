@@ -338,6 +338,32 @@ def test_links_that_stand_for_locks_are_no_entries(folder: Path) -> None:
     assert (precious / "photo.jpg").stat().st_size == 100
 
 
+@pytest.mark.parametrize("name", ["kind+a", "kind+b", "other+c"])
+@pytest.mark.parametrize("what", ["folder", "pipe"])
+def test_what_stands_among_the_locks_is_passed_over_or_named(folder: Path, name: str, what: str) -> None:
+    put("a", 10)
+    forget()
+    (folder / "other/c").mkdir(parents=True)
+    lock = folder / ".locks" / name
+    lock.unlink(missing_ok=True)
+    {"folder": Path.mkdir, "pipe": os.mkfifo}[what](lock)
+    assert keys() == ([] if name == "kind+a" else ["a"])
+    assert cache.clear() == []
+    assert keys() == []
+    assert (folder / "other/c").is_dir()
+    if name == "kind+a":
+        with pytest.raises(InvalidInput, match=r"\.locks/kind\+a: no file, where the cache needs one .*; remove it$"):
+            put("a", 10)
+
+
+def test_what_stands_among_the_users_is_none_of_them(folder: Path) -> None:
+    put("a", 10)
+    forget()
+    (folder / ".users/kind+a/photos").mkdir()
+    assert cache.clear() == []
+    assert keys() == []
+
+
 def outside(folder: Path) -> Path:
     """A folder that is not the cache's, with a file."""
     precious = folder.parent / "precious"
