@@ -21,8 +21,9 @@ def write_densities(pruned: Pruned, name: str, path: Path) -> None:
     counts = (family.counts_of(config) for config in (pruned.teacher.config, pruned.suggested))
     before, after = (" ".join(f"{count}={value}" for count, value in shown_counts.items()) for shown_counts in counts)
     lead = (
-        "Each bar is a layer of the pruned teacher: its density, the share of its weights that are not zero. "
-        f"The two shades tell a residual block from the next; layers in none are grey. The teacher has {before}; suggested: {after}."
+        "Each bar is a layer of the pruned teacher: its density, the share of its weights that are not zero. The two "
+        "shades tell a residual block from the next; layers in none are grey. "
+        f"The teacher has {before}; suggested: {after}."
     )
     write_figure(path, densities_figure(pruned), f"Densities of {name}", lead)
 
