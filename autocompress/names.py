@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+EMBEDDED = "embedded-"  # so begin the names of sets of scikit-image's photographs
 _MARKDOWN = re.compile(r"[\\`*\[\]|]")  # what can begin a link, a picture, a code or another cell
 _FORMULA = re.compile(r"\A\s*[=+\-@\t\r]")  # what spreadsheets take for the beginning of a formula
 
@@ -40,6 +41,11 @@ def as_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     return f"'{printable(value)}" if _FORMULA.match(value) else printable(value)
+
+
+def images_in_words(number: int, name: str) -> str:
+    """How many images of a set, by the name that is stored of it."""
+    return f"{number} of scikit-image's photographs" if name.startswith(EMBEDDED) else f"{number} images of {name}"
 
 
 def is_program(file: object) -> bool:

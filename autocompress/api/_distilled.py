@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autocompress.api._modules import as_files
 from autocompress.errors import InvalidInput
+from autocompress.io.inputs import what_is
 from autocompress.search.options import check_without_code
 
 if TYPE_CHECKING:
@@ -107,4 +108,5 @@ def _unknown(network: str) -> InvalidInput:
     from autocompress.networks import FAMILIES, PRESETS
 
     known = ", ".join([*PRESETS, *FAMILIES])
-    return InvalidInput(f"{network} is no file, no preset and no family; known: {known}")
+    what = what_is(Path(network)) if Path(network).exists() else "is no file"
+    return InvalidInput(f"{network} {what}, no preset and no family; known: {known}")

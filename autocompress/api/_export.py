@@ -13,6 +13,7 @@ from autocompress.errors import InvalidInput
 from autocompress.export.formats import Format, Quantise, Wanted
 from autocompress.export.hub import check_repository, push
 from autocompress.io import package_files
+from autocompress.io.inputs import find_network
 from autocompress.io.outputs import check_file, check_folder
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ def _written(
             f"{source}: no such folder or file, and no shipped network of that name; give the folder that "
             f"`autocompress search` printed, a student's file, or one of {known}"
         )
+    if not Path(source).is_dir():
+        find_network(str(source))  # raises what it is
     run = RunFolder.existing(Path(source))
 
     from autocompress.networks import know_code

@@ -12,7 +12,7 @@ from autocompress.api.choices import RecipeName, check_recipe, check_steps
 from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
 from autocompress.io.outputs import check_folder
-from autocompress.names import is_program
+from autocompress.names import images_in_words, is_program
 from autocompress.progress import QUICK, tell_tenths
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def prune(
     with step_display(settings.steps, quiet=not progress) as display:
         decoded = tell_tenths(lambda share: display.log(f"decoding the training images: {share}"), QUICK)
         bank = PixelBank.open(source, on_image=decoded)
-        display.log(f"pruning {teacher} on {len(bank)} images of {source.name}; {used}")
+        display.log(f"pruning {teacher} on {images_in_words(len(bank), source.name)}; {used}")
         pruned = densities_of(network, bank, valid, settings, used, display.step)
-    images = {"train": f"{len(bank)} images of {source.name}", "valid": f"{len(valid)} images of {valid.name}"}
+    images = {name: images_in_words(len(of), of.name) for name, of in (("train", source), ("valid", valid))}
     result = PrunedTeacher(str(teacher), images, pruned)
     if folder is not None:
         _write(folder, result, valid.name)

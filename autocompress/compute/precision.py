@@ -68,7 +68,7 @@ class Precision:
             self.dtype,
             "channels-last" if self.channels_last else "",
             f"on {self.device}",
-            "with CUDA graphs" if self.graphs else f"with {self.threads} threads",
+            "with CUDA graphs" if self.graphs else f"with {self.threads} thread{'s' * (self.threads > 1)}",
         )
         return " ".join(part for part in parts if part)
 

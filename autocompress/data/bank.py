@@ -18,6 +18,7 @@ from torch import Tensor
 from autocompress.data.sources import ImageSource, sift
 from autocompress.errors import DataError
 from autocompress.io import cache
+from autocompress.names import images_in_words
 from autocompress.progress import OnDone, untold
 
 FORMAT = 1  # goes into the cache key: raise it when the files below or the bicubic that fills them change
@@ -63,7 +64,7 @@ class PixelBank:
             _build(folder, source, on_image, skip_bad_images=skip_bad_images)
 
         folder = cache.entry(
-            "pixels", key, build, about=f"{len(source)} images of {source.name}", size=_estimated_bytes(source)
+            "pixels", key, build, about=images_in_words(len(source), source.name), size=_estimated_bytes(source)
         )
         index = json.loads((folder / "index.json").read_text())
         if index["skipped"] and not skip_bad_images:

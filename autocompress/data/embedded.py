@@ -13,6 +13,7 @@ from typing import Literal
 
 from autocompress.data.sources import ImageFile, ImageSource
 from autocompress.errors import DataError
+from autocompress.names import EMBEDDED
 
 NAMES = {
     "train": (
@@ -40,7 +41,7 @@ def embedded(part: Literal["train", "valid"], scale: int) -> ImageSource:
                 f"{file.hr}: this embedded photograph is missing from the installed scikit-image; "
                 f"install scikit-image{SCIKIT_IMAGE} again, or give a folder of images"
             )
-    return ImageSource(f"embedded-{part}", scale, files)
+    return ImageSource(f"{EMBEDDED}{part}", scale, files)
 
 
 def _folder() -> Path:

@@ -21,7 +21,7 @@ from autocompress.data.bicubic import downscale, upscale
 from autocompress.data.images import read_image, read_size
 from autocompress.data.layouts import MADE
 from autocompress.errors import DataError
-from autocompress.names import name_bytes
+from autocompress.names import images_in_words, name_bytes
 
 BLOCK = 16  # LR pixels a side, in which an LR image is compared with its HR image
 MOST_APART = 25.0  # levels; degraded images are a few apart, other photographs 40 to 100
@@ -150,7 +150,7 @@ class ImageSource:
     def described(self) -> str:
         """How many images of which set, and how much of them."""
         share = "" if self.window is None else f" ({self.window.share:.1%} of their pixels, a window of each)"
-        return f"{len(self)} images of {self.name}{share}"
+        return images_in_words(len(self), self.name) + share
 
     @property
     def digests(self) -> dict[str, str]:

@@ -27,6 +27,7 @@ from autocompress.io import atomic, checkpoints
 from autocompress.io.outputs import check_weights_file
 from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
+from autocompress.networks.upscaling import has_finite_outputs
 from autocompress.networks.weights import digest
 from autocompress.progress import QUICK, one_by_one, tell_tenths
 from autocompress.units import decibels, format_duration
@@ -142,6 +143,8 @@ def train_to_file(
         log(f"going on after {training.step} of {recipe.steps} steps")
     stored.train(on_step, pace, log)
     trained = training.student
+    if not has_finite_outputs(trained):
+        training.check(math.nan)
     about: dict[str, Any] = {"metrics": {}}
     if task.valid is not None and curve is not None:
         scores = _scores(task, trained, _pairs(task, task.valid), _scored(task.valid, log))

@@ -84,10 +84,10 @@ class Training:
             self._optimizer.after_step()
             self.step += 1
             if self.step % CHECK_EVERY == 0 or self.step == step:
-                self._check(loss.item())
+                self.check(loss.item())
             yield self.step
         if not torch.stack([average.isfinite().all() for average in self._averages]).all():
-            self._check(math.nan)
+            self.check(math.nan)
 
     def compile(self, wanted: bool, backend: Compiler = "inductor") -> None:
         """From the next step on, run the student's repeated parts through torch.compile, or no longer.
@@ -161,7 +161,8 @@ class Training:
             loss = loss + (1 - share) * l1(sr, targets["hr"])
         return loss
 
-    def _check(self, loss: float) -> None:
+    def check(self, loss: float) -> None:
+        """Raise TrainingDiverged for a loss, or an output, that is not finite."""
         if not math.isfinite(loss):
             raise TrainingDiverged(
                 f"the loss is {loss} after {self.step} steps at learning rate {self.recipe.learning_rate}; "

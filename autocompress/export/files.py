@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from autocompress.errors import DiskFull, InvalidInput
+from autocompress.errors import CheckpointError, DiskFull, InvalidInput
 from autocompress.export.card import program_flops, write_card
 from autocompress.export.formats import OF_ONNX, Format, Wanted, all_parts
 from autocompress.export.ncnn_files import write_ncnn
@@ -18,6 +19,7 @@ from autocompress.export.programs import write_program
 from autocompress.io import atomic, checkpoints
 from autocompress.networks import describe, family_of, load
 from autocompress.networks.base import SRNetwork
+from autocompress.networks.upscaling import has_finite_outputs
 
 INT8 = "int8"  # in the side file of such a file: what `Wanted.quantise` tells of it
 
@@ -118,20 +120,52 @@ def int8_of(files: Sequence[Path]) -> Mapping[str, Any] | None:
 
 
 def export_file(
+    file: Path, name: str, out: Path, wanted: Wanted, overrides: Mapping[str, Any] | None = None
+) -> list[Path]:
+    """Export the network in a file (see `load`), with what its side file says of it."""
+    return read_exported(file, name, wanted, overrides).write(out, wanted)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A network that is read and can be exported; the rest is as for `export_formats`."""
+
+    network: SRNetwork
+    name: str
+    about: Mapping[str, Any]
+    picture: bytes | None
+
+    def write(self, out: Path, wanted: Wanted) -> list[Path]:
+        """Export it into the folder `out`; returns the files of weights."""
+        return export_formats(self.network, self.name, out, wanted, self.about, self.picture)
+
+
+def read_exported(
     file: Path,
     name: str,
-    out: Path,
     wanted: Wanted,
     overrides: Mapping[str, Any] | None = None,
     known: Mapping[str, Any] | None = None,
     picture: bytes | None = None,
-) -> list[Path]:
-    """Export the network in a file (see `load`), with what its side file says of it, and what else is `known`."""
+) -> Exported:
+    """The network in a file (see `load`), with what its side file says of it, and what else is `known`.
+
+    All that can be refused before anything is written is: CheckpointError for a file that is none, and for a network
+    whose outputs are not finite; InvalidInput for weights that a format cannot hold.
+    """
     network = load(file, **(overrides or {}))
+    if not has_finite_outputs(network):
+        raise CheckpointError(
+            f"{file}: the network makes values that are not finite (NaN or infinite) of an image; give the file of a "
+            "trained network's weights, with the res_scale that it was trained with"
+        )
+    if Format.SAFETENSORS_FP16 in wanted.formats:
+        family = family_of(network)
+        _check_half(family.official_tensors(family.for_export(network)), name)
     about, more = _about(file), dict(known or {})
     provenance = about.get("provenance", {}) | more.pop("provenance", {})
     about |= more | ({"provenance": provenance} if provenance else {})
-    return export_formats(network, name, out, wanted, about, picture)
+    return Exported(network, name, about, picture)
 
 
 def _about(file: Path) -> dict[str, Any]:

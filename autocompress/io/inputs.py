@@ -12,14 +12,22 @@ from autocompress.io.yaml_text import parse_yaml
 from autocompress.units import parse_number
 
 
+def what_is(path: Path) -> str:
+    """What there is at a path, for people."""
+    if path.is_file():
+        return "a file"
+    if path.is_dir():
+        return "a folder"
+    return "no regular file" if path.exists() else "no such file"
+
+
 def find_network(name_or_file: str) -> Path:
     """The file of weights of a shipped network by its name, or the file itself; CheckpointError where neither is."""
     shipped = package_files.network_file(name_or_file)
     if shipped is None and not Path(name_or_file).is_file():
         if Path(name_or_file).exists():
-            what = "a folder" if Path(name_or_file).is_dir() else "no regular file"
             raise CheckpointError(
-                f"{name_or_file}: {what}, but a file of weights is needed; give one, "
+                f"{name_or_file}: {what_is(Path(name_or_file))}, but a file of weights is needed; give one, "
                 "of a run such as trials/0007/student.safetensors in it"
             )
         known = ", ".join(package_files.networks())
@@ -33,7 +41,7 @@ def find_code(text: str) -> tuple[Path, str]:
     if not colon or not name.isidentifier():
         raise InvalidInput(f"{text!r} names no code; write FILE.py:CALLABLE, such as my_network.py:MyNetwork")
     if not Path(file).is_file():
-        raise InvalidInput(f"{file}: no such file; give the Python file that defines {name}")
+        raise InvalidInput(f"{file}: {what_is(Path(file))}; give the Python file that defines {name}")
     return Path(file), name
 
 

@@ -20,7 +20,9 @@ def check_file(path: Path, option: str, shorter: str = "") -> None:
     """
     try:
         if _is_there(path) and not path.is_file():
-            _fail(errno.EISDIR if path.is_dir() else errno.EINVAL)  # a pipe or a device would be replaced
+            if path.is_dir():
+                _fail(errno.EISDIR)
+            raise OSError(errno.EINVAL, "no regular file")  # a pipe or a device would be replaced
         if not path.name:
             _fail(errno.EISDIR)
         _try(path.parent)

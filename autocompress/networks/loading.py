@@ -231,16 +231,18 @@ def _read_description(path: Path, side_file: Path, tensors: Weights) -> tuple[Fa
             _know(side, tensors)
         family = find_family(side["family"], side["config"])
         known_weights = side.get("weights")
-        if known_weights and checkpoints.digest_of(path.read_bytes()) not in known_weights:
-            raise CheckpointError(
-                f"replaced or damaged: {side_file} was written for other weights; restore the file that belongs to it, "
-                "or remove `weights` from it"
-            )
-        return family, family.config_class.from_dict(side["config"])
+        replaced = known_weights and checkpoints.digest_of(path.read_bytes()) not in known_weights
+        described = family, family.config_class.from_dict(side["config"])
     except MALFORMED as error:
         raise CheckpointError(
             f"{side_file}: not the description of a network ({cut(str(error), 300)}); remove it"
         ) from error
+    if replaced:
+        raise CheckpointError(
+            f"replaced or damaged: {side_file} was written for other weights; restore the file that belongs to it, "
+            "or remove `weights` from it"
+        )
+    return described
 
 
 def _know(side: Mapping[str, Any], tensors: Weights) -> None:

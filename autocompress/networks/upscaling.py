@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from autocompress.compute.precision import exact
 from autocompress.compute.tiling import OnTile, Tiling
-from autocompress.errors import InvalidInput
+from autocompress.errors import CheckpointError, InvalidInput
 
 Image = NDArray[np.uint8]
 Upscaler = Callable[[Image], Image]
@@ -21,6 +21,7 @@ MIN_TILE = 32  # LR pixels a side: of smaller tiles nearly all that the network 
 # LR pixels a side, where none are asked for: the first for networks that see so little around a tile that tiles which
 # fit the processor's caches pay (benchmarks/upscale_memory.py). Convolutions of 64 channels then need some 750 MB.
 TILE, LARGE_TILE = 256, 512
+TRIED = 48  # LR pixels a side of the image on which a network is tried
 FEW = 24  # LR pixels of margin
 LARGE = 512**2  # LR pixels: larger images are tiled without being asked for
 
@@ -53,7 +54,7 @@ def tiling(network: TiledNetwork, tile: int) -> Tiling:
 
 
 def network_upscaler(network: TiledNetwork, tile: int | None = None, on_tile: OnTile | None = None) -> Upscaler:
-    """A network on its own device, in float32, for uint8 images (h, w, 3).
+    """A network on its own device, in float32, for uint8 images (h, w, 3), and grey ones (h, w, 1).
 
     It runs on tiles of `tile` LR pixels a side, which bounds its memory. By default only large images are tiled. That
     changes nothing that 8 bits show (see `SRNetwork.margin`). A tile too small is InvalidInput.
@@ -69,6 +70,16 @@ def network_upscaler(network: TiledNetwork, tile: int | None = None, on_tile: On
         return result
 
     return upscale
+
+
+def has_finite_outputs(network: TiledNetwork) -> bool:
+    """Whether what a network makes of noise, which has all values of pixels, are finite numbers."""
+    noise = np.random.default_rng(0).integers(0, 256, (TRIED, TRIED, 3), np.uint8)
+    try:
+        network_upscaler(network)(noise)
+    except CheckpointError:
+        return False
+    return True
 
 
 def check_tile(tile: int | None) -> None:

@@ -21,8 +21,22 @@ def with_weights(family: Family, config: Config, weights: Weights) -> SRNetwork:
     """
     _check_size(family, config, weights)
     network = family.build(config)
+    check_parameters(network, weights)
     network.load_state_dict({key: value.to(torch.float32) for key, value in weights.items()}, strict=True)
     return network.eval()
+
+
+def check_parameters(network: nn.Module, weights: Weights) -> None:
+    """Raise CheckpointError where whole numbers or truth values stand for a parameter of `network`; for buffers they
+    may, as for counts of batches."""
+    for name, value in network.state_dict(keep_vars=True).items():
+        given = weights.get(name)
+        if isinstance(value, nn.Parameter) and given is not None and not given.is_floating_point():
+            kind = str(given.dtype).removeprefix("torch.")
+            raise CheckpointError(
+                f"{name} is of {kind}, but trained weights are floating-point numbers; give the file from before they "
+                "were rounded"
+            )
 
 
 def _check_size(family: Family, config: Config, weights: Weights) -> None:

@@ -18,6 +18,7 @@ from autocompress.data.patches import PatchSampler
 from autocompress.errors import ConfigError, TrainingDiverged
 from autocompress.networks import find_family
 from autocompress.networks.base import SRNetwork
+from autocompress.networks.upscaling import has_finite_outputs
 from autocompress.prune.obproxsg import OBProxSG
 
 CHECK_EVERY = 10  # steps between checks of the loss: reading it waits for the GPU to finish its queue
@@ -155,7 +156,8 @@ def sparsify(
     descent = _descent(network, settings)
     with exact():
         _descend(network, sampler, descent, settings, on_step)
-    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
+    finite = all(bool(parameter.isfinite().all()) for parameter in network.parameters())
+    if not (finite and has_finite_outputs(network.eval())):
         _check(math.nan, settings.steps, settings)
     return network.eval()
 

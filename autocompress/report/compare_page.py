@@ -48,7 +48,7 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
     figure = fronts_figure(comparison)
     page = render(
         "compare.html",
-        ["compare.js"],
+        ["draw.js"],
         {"front": figure},
         {},
         still=Markup(still(figure)),

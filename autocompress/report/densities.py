@@ -2,46 +2,57 @@
 
 from __future__ import annotations
 
-from html import escape
+from itertools import cycle
 from pathlib import Path
 
 import plotly.graph_objects as go
 
-from autocompress.io import atomic
 from autocompress.networks import family_of
 from autocompress.prune import Pruned
-from autocompress.report.figures import figure_page
+from autocompress.report.figure_page import write_figure
+from autocompress.report.figures import LIGHT, lay_out
+
+OUTSIDE = "head and tail"  # the layers in no residual block
 
 
 def write_densities(pruned: Pruned, name: str, path: Path) -> None:
-    """Write the picture of a pruned teacher's densities, with Plotly's script inside; `name` is the teacher's."""
-    atomic.write_text(path, figure_page(densities_figure(pruned, name), f"autocompress: densities of {name}"))
+    """Write the page of a pruned teacher's densities; `name` is the teacher's."""
+    family = family_of(pruned.teacher)
+    counts = (family.counts_of(config) for config in (pruned.teacher.config, pruned.suggested))
+    before, after = (" ".join(f"{count}={value}" for count, value in shown_counts.items()) for shown_counts in counts)
+    lead = (
+        "Each bar is a layer of the pruned teacher: its density, the share of its weights that are not zero. The two "
+        "shades tell a residual block from the next; layers in none are grey. "
+        f"The teacher has {before}; suggested: {after}."
+    )
+    write_figure(path, densities_figure(pruned), f"Densities of {name}", lead)
 
 
-def densities_figure(pruned: Pruned, name: str) -> go.Figure:
+def densities_figure(pruned: Pruned) -> go.Figure:
     """A bar for each layer, in the network's order and the colour of the residual block that it is in."""
     family = family_of(pruned.teacher)
     groups: dict[str, list[str]] = {}
     for layer in pruned.layers:
-        groups.setdefault(next(iter(family.groups_of(layer)), "head and tail"), []).append(layer)
+        groups.setdefault(next(iter(family.groups_of(layer)), OUTSIDE), []).append(layer)
     figure = go.Figure()
+    shades = cycle(("front", "teacher"))
     for group, layers in groups.items():
+        colour = "other" if group == OUTSIDE else next(shades)
         densities = [pruned.layers[layer] for layer in layers]
         figure.add_bar(
             x=layers,
             y=[density.share for density in densities],
             name=group,
             hovertext=[
-                f"{layer}<br>{density.share:.1%} of {density.weights} weights"
+                f"{layer} ({group})<br>{density.share:.1%} of {density.weights} weights"
                 for layer, density in zip(layers, densities, strict=True)
             ],
             hoverinfo="text",
+            marker={"color": LIGHT[colour]},
+            meta={"colour": colour},
         )
-    counts = (family.counts_of(config) for config in (pruned.teacher.config, pruned.suggested))
-    before, after = (" ".join(f"{count}={value}" for count, value in shown_counts.items()) for shown_counts in counts)
-    figure.update_xaxes(categoryorder="array", categoryarray=list(pruned.layers), title="layer")
-    figure.update_yaxes(range=[0, 1], title="density: share of the weights that are not zero")
-    figure.update_layout(
-        title=f"{escape(name)}: {before}<br>suggested: {after}", template="plotly_white", barmode="overlay"
-    )
+    lay_out(figure, "", "density")
+    figure.update_xaxes(categoryorder="array", categoryarray=list(pruned.layers), automargin=True, showgrid=False)
+    figure.update_yaxes(range=[0, 1])
+    figure.update_layout(barmode="overlay")
     return figure

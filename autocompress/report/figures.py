@@ -1,10 +1,9 @@
-"""What all our figures have in common: colours, the axis of costs, the pages that they stand in."""
+"""What all our figures have in common: colours, the axis of costs, what their pages may do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
@@ -94,10 +93,3 @@ def lay_out(figure: go.Figure, x: str, y: str) -> None:
         margin={"l": 56, "r": 16, "t": 16, "b": 48},
         showlegend=False,
     )
-
-
-def figure_page(figure: go.Figure, title: str) -> str:
-    """One HTML page with a figure, and Plotly's script inside; `title` is the window's."""
-    html: str = figure.to_html(include_plotlyjs=True, full_html=True, config=CONFIG)
-    head = f'<head><meta http-equiv="Content-Security-Policy" content="{POLICY}"><title>{escape(title)}</title>'
-    return html.replace("<head>", head, 1)

@@ -22,6 +22,7 @@ from autocompress.units import decibels, format_count, format_milliseconds
 IMAGES_OF = {"Set5": 5, "Set14": 14}  # the sets that others publish scores on: their folders' names, and their sizes
 FAR = 3.0  # times as costly as all students and the budget: a teacher from there on is drawn as a line
 ROOM = 0.08  # of the width or height of the picture, beside what is in it
+ROOM_FOR_TEXT = 0.14  # of the height below the line of bicubic, where the budget is named
 
 
 def front_figure(report: ReportData) -> go.Figure:
@@ -135,7 +136,7 @@ def _draw_limits(figure: go.Figure, report: ReportData, far: dict[str, TeacherRe
     axis, bicubic = report.axis, report.references.bicubic.score
     budget = getattr(report.config.search.budget, axis.budget)
     best = scores(report.students).max() if report.by_teacher else report.references.teacher.psnr_y
-    room = ROOM * (best - bicubic)
+    room, below = ((best - bicubic) * share for share in (ROOM, ROOM if budget is None else ROOM_FOR_TEXT))
     line = {"line_width": 1.5, "line_color": LIGHT["muted"]}
     note = {"showarrow": False, "yanchor": "bottom"}
     levels = {f"bicubic {decibels(bicubic)} dB": bicubic}
@@ -145,7 +146,7 @@ def _draw_limits(figure: go.Figure, report: ReportData, far: dict[str, TeacherRe
     for text, level in levels.items():
         figure.add_hline(y=level, line_dash="dot", **line)
         figure.add_annotation(x=0.01, xref="paper", xanchor="left", y=level, text=text, **note)
-    figure.update_yaxes(autorangeoptions={"include": [bicubic - room, best + room]})
+    figure.update_yaxes(autorangeoptions={"include": [bicubic - below, best + room]})
     if budget is not None:
         figure.add_vline(x=budget, line_dash="dash", **line)
         text = f"budget {axis.said(budget)}"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from pathlib import Path
 
 import plotly.graph_objects as go
 
 from autocompress.evaluation.records import score_of
-from autocompress.io import atomic
-from autocompress.report.figures import LIGHT, figure_page, lay_out
+from autocompress.report.figure_page import write_figure
+from autocompress.report.figures import LIGHT, lay_out
 from autocompress.report.report_data import ReportData
 from autocompress.search.run.record import scores_at_rungs
 from autocompress.search.run.student import StoredStudent
@@ -63,18 +62,18 @@ def _stopped_curve(scores: dict[int, float]) -> Curve:
     return [(step, psnr, ", where it was stopped" * (step == points[-1][0])) for step, psnr in points]
 
 
-def curve_figure(points: Sequence[tuple[int, float]], title: str) -> go.Figure:
+def curve_figure(points: Sequence[tuple[int, float]]) -> go.Figure:
     """The learning curve of a single training: PSNR-Y in dB over steps."""
     figure = go.Figure()
     _draw(figure, [(step, psnr, "") for step, psnr in points], "", "front", 2)
     lay_out(figure, "training steps", "PSNR-Y in dB")
-    figure.update_layout(title=escape(title), margin={"t": 64})
     return figure
 
 
 def write_curve(path: Path, points: Sequence[tuple[int, float]], title: str) -> None:
     """Write a page with the learning curve of a single training that needs no network, complete or not at all."""
-    atomic.write_text(path, figure_page(curve_figure(points, title), f"autocompress: {title}"))
+    lead = "PSNR-Y (more is better) over the steps of the training so far; point at the line for its numbers."
+    write_figure(path, curve_figure(points), title, lead)
 
 
 def _draw(figure: go.Figure, curve: Curve, name: str, colour: str, width: int) -> None:

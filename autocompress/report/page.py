@@ -94,7 +94,7 @@ def _trials(report: ReportData) -> str:
     }
     said = ", ".join(f"{number} {what}" for what, number in counts.items() if number or what == "finished")
     going_on = "; the search was still running when this was written" if report.sessions else ""
-    return f"{len(report.over)}{'' if wanted is None else f' of {wanted}'}: {said}{going_on}"
+    return f"{said}{'' if wanted is None else f', of {wanted} wanted'}{going_on}"
 
 
 def _commands(report: ReportData) -> dict[str, str]:

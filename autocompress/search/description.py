@@ -13,6 +13,7 @@ import autocompress
 from autocompress.compute.precision import Precision
 from autocompress.evaluation import latency
 from autocompress.evaluation.records import TO_TEACHER
+from autocompress.names import images_in_words
 from autocompress.networks import in_words
 from autocompress.search.run.config import (
     ImageSet,
@@ -141,8 +142,8 @@ def facts(context: TrialContext) -> list[str]:
         to_teacher = context.references["bicubic"][TO_TEACHER]
         lines.append(f"chosen by   PSNR to {space.target_name}'s output, where bicubic has {decibels(to_teacher)} dB")
     lines += [
-        f"images      {len(context.bank)} of {task.train.name} to train on, "
-        f"{len(context.valid)} of {task.valid.name} to choose by",
+        f"images      {images_in_words(len(context.bank), task.train.name)} to train on, "
+        f"{images_in_words(len(context.valid), task.valid.name)} to choose by",
         *_lr_facts(task),
         *(
             [f"few images  all choices rest on {len(context.valid)}; give --val a folder of ten or more"]

@@ -28,7 +28,7 @@ from autocompress.search.repeater import Repeater
 from autocompress.search.results.rows import front_rows, has_front, objective
 from autocompress.search.run.crops import copy_crops, crops_of
 from autocompress.search.run.folder import RAY, RunFolder
-from autocompress.search.run.integrity import check_weights, set_foreign_aside
+from autocompress.search.run.integrity import check_run, check_students, set_foreign_aside
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.storage import StudyStorage, find_storage
@@ -152,6 +152,7 @@ def refine(
     if steps is None and settings.timeout is None:
         settings = replace(settings, timeout=DEFAULT_TIME)
     progress = _Progress(callback, PhaseTimer(), _deadline(settings.timeout, clock))
+    check_run(run)
     storage = find_storage(settings.storage, run)
     session = Session(run.path, storage)
     with _connected(settings, progress), storage.errors_explained(), run.staying(), session.entered():
@@ -246,7 +247,7 @@ def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[
     if storage.url is not None or (note is None and run.database.is_file()):
         note = note_of_lost(run, storage)
     if not joins:
-        check_weights(run)
+        check_students(run)
         note = set_foreign_aside(run, storage) or note
     ignored = run.other_folders()
     other = f"trials      ignored, as no trial's folder: {cut(', '.join(map(repr, ignored)))}" if ignored else None

@@ -61,7 +61,7 @@ BAD_INPUT = {
     f"{SEARCH} --teacher other.pth": ("other.pth: 1 tensors (layer.weight", "none of the families edsr"),
     f"{SEARCH} --teacher file": ("file: a text, but a file of weights is needed",),
     f"{SEARCH} --teacher small": ("small: a folder, but a file of weights is needed", "student.safetensors in it"),
-    f"{SEARCH} --space small": ("small: no file, and no shipped search space", "edsr"),
+    f"{SEARCH} --space small": ("small: a folder, and no shipped search space", "edsr"),
     "prune compact.pth --steps 1 --allow-weak-teacher": ("family compact cannot be pruned", "without --prune"),
     "prune program.pt2": ("program.pt2 is an exported program, and those cannot be pruned",),
     f"{SEARCH} --space nowhere": ("nowhere: no such file, and no shipped search space", "edsr"),

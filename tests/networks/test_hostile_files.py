@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.edsr_networks import weights
+from helpers.own_network import CODE, OwnNetwork
 from helpers.swinir_networks import random_swinir
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
@@ -77,6 +78,49 @@ def test_a_tensor_that_is_no_array_of_numbers(tmp_path: Path, kind: str) -> None
     tensor, message = TENSORS[kind]
     torch.save({"params": weights() | {"conv_first.weight": tensor}}, tmp_path / "bad.pth")
     assert_refused(tmp_path / "bad.pth", message)
+
+
+DTYPES = [torch.bool, torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("layout", ["ours", "BasicSR's"])
+def test_whole_numbers_in_the_place_of_weights(tmp_path: Path, dtype: torch.dtype, layout: str) -> None:
+    rounded = {name: (100 * value).to(dtype) for name, value in weights().items()}
+    if layout == "ours":
+        save_file(rounded, tmp_path / "bad.safetensors")
+        config = {"scale": 2, "num_feat": 6, "num_block": 2}
+        (tmp_path / "bad.json").write_text(json.dumps({"family": "edsr", "config": config}))
+    else:
+        torch.save({"params": weights() | {"conv_first.bias": rounded["conv_first.bias"]}}, tmp_path / "bad.pth")
+    file = tmp_path / ("bad.safetensors" if layout == "ours" else "bad.pth")
+    assert_refused(file, f"is of {str(dtype).removeprefix('torch.')}, but trained weights are floating-point numbers")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_weights_of_any_precision_are_read(tmp_path: Path, dtype: torch.dtype) -> None:
+    """Also beside whole numbers that are no parameters, as SwinIR's places in its tables of attention are."""
+    places = {"layers.0.residual_group.blocks.0.attn.relative_position_index": torch.zeros(16, 16, dtype=torch.int64)}
+    for name, own in {"edsr": weights(), "swinir": swinir_weights() | places}.items():
+        given = {key: value.to(dtype) if value.is_floating_point() else value for key, value in own.items()}
+        torch.save({"params": given}, tmp_path / f"{name}.pth")
+        assert autocompress.load(tmp_path / f"{name}.pth").family == name
+
+
+def test_whole_numbers_in_the_weights_of_a_users_own_network(tmp_path: Path) -> None:
+    """Its buffers, such as how many batches were seen, may be some."""
+    code = tmp_path / "counting.py"
+    code.write_text(
+        f"{CODE}\n\nclass Counting(OwnNetwork):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.register_buffer('seen', torch.tensor(7))\n"
+    )
+    good = OwnNetwork().state_dict() | {"seen": torch.tensor(12345)}
+    torch.save(good, tmp_path / "good.pth")
+    network = autocompress.load(tmp_path / "good.pth", code=f"{code}:Counting", input_range=1)
+    assert network.state_dict()["seen"] == 12345
+    torch.save(good | {"head.bias": good["head.bias"] > 0}, tmp_path / "bad.pth")
+    with pytest.raises(InvalidInput, match=r"head\.bias is of bool, but trained weights are"):
+        autocompress.load(tmp_path / "bad.pth", code=f"{code}:Counting", input_range=1)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])

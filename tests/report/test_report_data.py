@@ -150,7 +150,7 @@ def test_a_run_of_an_older_version_without_its_settings(copied: RunFolder, tmp_p
     content = json.loads((copied.path / "config.json").read_text())
     del content["settings"]
     (copied.path / "config.json").write_text(json.dumps(content))
-    assert re.search(r"<d[td]>\s*\d+: \d+ finished", page_of(copied))
+    assert re.search(r"<d[td]>\s*\d+ finished", page_of(copied))
     assert {"wanted", "waiting"}.isdisjoint(status(copied)["trials"])
     said = CliRunner().invoke(app, ["status", str(copied.path)])
     assert re.search(r"trials   \d+ finished", said.output)

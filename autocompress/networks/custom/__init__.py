@@ -29,6 +29,7 @@ from autocompress.networks.custom.input_range import in_best_range
 from autocompress.networks.custom.network import CustomConfig, CustomNetwork, measured_scale
 from autocompress.networks.custom.students import is_student, shares_heads
 from autocompress.networks.graph_family import GraphFamily
+from autocompress.networks.weights import check_parameters
 from autocompress.shrink.channels import ChannelMap, fixed_parameters
 from autocompress.shrink.graph import Graph
 from autocompress.shrink.parts import kept_parts, level_of
@@ -111,7 +112,9 @@ class CustomFamily(GraphFamily):
         """
         network = self.build(self.config(input_range or 1.0))
         own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-        network.load_state_dict(matching(tensors, own))
+        matched = matching(tensors, own)
+        check_parameters(network, matched)
+        network.load_state_dict(matched)
         network = network.float().eval()
         return network if input_range is not None else in_best_range(network)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from autocompress.errors import InvalidInput, RunError
 from autocompress.export.card import licence_of, table
-from autocompress.export.files import export_file, int8_of, writing_to
+from autocompress.export.files import Exported, int8_of, read_exported, writing_to
 from autocompress.export.formats import Wanted
 from autocompress.export.metadata import front_matter
 from autocompress.io import atomic
@@ -35,12 +35,14 @@ LISTED = tuple(key for key in KEYS if key not in NOT_LISTED)
 def export_front(run: RunFolder, out: Path, wanted: Wanted) -> list[Path]:
     """Export every student of the front, with index.json and README.md about them; returns the files of weights.
 
-    Raises RunError where there is no front.
+    All are read before the first is written. Raises RunError where there is no front, and CheckpointError where a
+    student's file is damaged or another's.
     """
     front, names = front_rows(run), file_names(run)
     best, exported, models = pick(front)["trial"], [], {}
-    for row in front:
-        files = _export(run, row, names, out, wanted)
+    students = [_read(run, row, names, wanted) for row in front]
+    for row, student in zip(front, students, strict=True):
+        files = student.write(out, wanted)
         listed = {key: row[key] for key in LISTED} | {"pick": row["trial"] == best}
         if (int8 := int8_of(files)) is not None:
             listed |= {"psnr_y_int8": int8["psnr_y"], "psnr_y_float32": int8["psnr_y_float32"]}
@@ -69,7 +71,7 @@ def export_front(run: RunFolder, out: Path, wanted: Wanted) -> list[Path]:
 def export_trial(run: RunFolder, trial: str, out: Path, wanted: Wanted) -> list[Path]:
     """Export the student of one trial, by its number or `pick`, on the front or not; RunError where it has none."""
     if trial == PICK:
-        return _export(run, pick(front_rows(run)), file_names(run), out, wanted)
+        return _read(run, pick(front_rows(run)), file_names(run), wanted).write(out, wanted)
     if not trial.isdecimal():
         raise InvalidInput(f"--trial is {trial!r}, but must be the number of a trial, or {PICK}")
     rows_by_trial = {row["trial"]: row for row in student_rows(run)}
@@ -78,7 +80,7 @@ def export_trial(run: RunFolder, trial: str, out: Path, wanted: Wanted) -> list[
             f"{run.path}: trial {int(trial)} has no student: there is no such trial, or it was not trained to its end; "
             f"these have: {', '.join(map(str, sorted(rows_by_trial))) or 'none yet'}"
         )
-    return _export(run, rows_by_trial[int(trial)], file_names(run), out, wanted)
+    return _read(run, rows_by_trial[int(trial)], file_names(run), wanted).write(out, wanted)
 
 
 def file_names(run: RunFolder) -> dict[int, str]:
@@ -104,7 +106,7 @@ def _teacher_config(config: RunConfig, student: StoredStudent) -> Mapping[str, A
     return teacher.config if teacher.family == student.family else None
 
 
-def _export(run: RunFolder, row: dict[str, Any], names: Mapping[int, str], out: Path, wanted: Wanted) -> list[Path]:
+def _read(run: RunFolder, row: dict[str, Any], names: Mapping[int, str], wanted: Wanted) -> Exported:
     config, settings = run.config, run.config.settings
     known: dict[str, Any] = (
         {} if settings is None else {"provenance": {"command": Settings.from_dict(settings).command}}
@@ -113,7 +115,7 @@ def _export(run: RunFolder, row: dict[str, Any], names: Mapping[int, str], out: 
     pieces = crops_of(run)
     picture = None if pieces is None else side_by_side(pieces, run.trial(row["trial"]), config.teacher.name)
     name = names[row["trial"]]
-    return export_file(Path(row["file"]), name, out, wanted, known=known, picture=picture)
+    return read_exported(Path(row["file"]), name, wanted, known=known, picture=picture)
 
 
 def _readme(index: dict[str, Any], teacher: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autocompress.compute.precision import Precision
 from autocompress.errors import cut
 from autocompress.evaluation.records import MOST_TO_TEACHER, score_of
+from autocompress.names import images_in_words
 from autocompress.search.space.budget import Budget
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ class ImageSet:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def __str__(self) -> str:
-        return f"{self.images} images of {self.name}"
+        return images_in_words(self.images, self.name)
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

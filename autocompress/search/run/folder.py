@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from autocompress.errors import DiskFull, RunError, StorageError
 from autocompress.evaluation.records import Latency
 from autocompress.io import atomic
+from autocompress.io.inputs import what_is
 from autocompress.io.typed import checked, reading
 from autocompress.search.run.config import RunConfig, SearchIdentity
 from autocompress.search.run.student import STUDENT, StoredStudent, StudentRecord, read_student
@@ -56,7 +57,7 @@ class RunFolder:
         if not run.exists():
             what = "has no config.json, so it is no run of autocompress search"
             if not path.is_dir():
-                what = "a file, but a run is a folder" if path.exists() else "no such folder"
+                what = f"{what_is(path)}, but a run is a folder" if path.exists() else "no such folder"
             raise RunError(f"{path}: {what}; give the folder that `autocompress search` printed")
         _ = run.config
         return run

@@ -17,7 +17,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalRedisBackend
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SAWarning, SQLAlchemyError
 
 from autocompress.errors import InvalidInput, RunError, StorageError
 from autocompress.names import printable
@@ -129,6 +129,8 @@ def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
     """The storage of a run's study: as recorded, or for a new run as given; RunError if the two are not the same."""
     wanted = None if url is None else _absolute(url)
     if not run.exists():
+        if wanted is not None:
+            _check_query(wanted)
         name = printable(run.path.absolute().name) or STUDY_NAME
         return StudyStorage(wanted, name if wanted is None else f"{name}-{secrets.token_hex(4)}")
     recorded = run.config.storage or StudyStorage(None, STUDY_NAME).record()
@@ -199,9 +201,26 @@ def _absolute(url: str) -> str:
     return parsed.render_as_string(hide_password=False)
 
 
+def _check_query(url: str) -> None:
+    """InvalidInput where SQLite would ignore what stands behind a URL's question mark, such as a password."""
+    if _parsed(url).drivername not in ("sqlite", "sqlite+pysqlite"):
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SAWarning)
+        try:
+            sqlalchemy.create_engine(url).dispose()
+        except SAWarning:
+            raise InvalidInput(
+                f"the storage {masked(url)} has a query that SQLite would ignore, as its files have no password and no "
+                "options; leave out what follows the ?"
+            ) from None
+
+
 def _sqlite(url: str) -> RDBStorage:
     """Write-ahead logging lets a dashboard read while a search writes; FULL loses nothing in a power cut."""
-    storage = RDBStorage(url, {"connect_args": {"timeout": WRITE_TIMEOUT}}, skip_compatibility_check=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # of a query that is ignored; new runs have none: see `_check_query`
+        storage = RDBStorage(url, {"connect_args": {"timeout": WRITE_TIMEOUT}}, skip_compatibility_check=True)
 
     def configure(connection: Any, _: Any) -> None:
         connection.execute("PRAGMA journal_mode=WAL")

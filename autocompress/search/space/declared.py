@@ -13,6 +13,7 @@ from typing import Any
 
 from autocompress.errors import InvalidInput, SpaceError, cut
 from autocompress.io import package_files
+from autocompress.io.inputs import what_is
 from autocompress.io.yaml_text import parse_yaml
 from autocompress.search.space.parameter import Parameter, parse_parameter
 
@@ -65,8 +66,7 @@ def read_space(name_or_file: str) -> tuple[Path, str]:
     path = shipped.get(name_or_file, Path(name_or_file))
     if not path.is_file():
         raise SpaceError(
-            f"{name_or_file}: {'no file' if path.exists() else 'no such file'}, and no shipped search space of that "
-            f"name; shipped: {', '.join(shipped)}"
+            f"{name_or_file}: {what_is(path)}, and no shipped search space of that name; shipped: {', '.join(shipped)}"
         )
     try:
         return path, path.read_text(encoding="utf-8")

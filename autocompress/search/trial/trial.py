@@ -15,6 +15,7 @@ from autocompress.errors import DiskFull
 from autocompress.evaluation.records import TO_TEACHER, Scores
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.io import atomic, checkpoints
+from autocompress.names import images_in_words
 from autocompress.networks import describe, in_words
 from autocompress.networks.base import SRNetwork
 from autocompress.prune import from_scratch
@@ -140,8 +141,8 @@ class _Trial(Attempt):
             scores=self.scores,
             psnr_y_before_training=self.scores[0],
             validation=context.references | {"teacher": context.teachers[space.name]},
-            trained_on=f"{len(context.bank)} images of {task.train.name}",
-            scored_on=f"{len(context.valid)} images of {task.valid.name}",
+            trained_on=images_in_words(len(context.bank), task.train.name),
+            scored_on=images_in_words(len(context.valid), task.valid.name),
             seconds={part: round(seconds, 2) for part, seconds in self.seconds.items()},
             arithmetic=context.precision.to_dict(),
             versions={"autocompress": autocompress.__version__, "torch": torch.__version__},

@@ -13,9 +13,11 @@ from helpers.small_search import Recorder, run_search, trials_of
 from optuna.trial import TrialState
 
 import autocompress
+from autocompress import search
 from autocompress.errors import CheckpointError, RunError
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import pareto
+from autocompress.search.run.integrity import check_run
 
 Make = Callable[..., Settings]
 
@@ -98,3 +100,100 @@ def test_a_study_in_a_storage_of_its_own_is_left_alone(settings: Make, tmp_path:
     shutil.rmtree(run.trial(2))
     with pytest.raises(RunError, match=r"all\.db, the students of trials 2 are gone; restore their folders, or give"):
         again(settings, storage=url)
+
+
+def change(run: RunFolder, number: int, change: Callable[[dict[str, Any]], object]) -> None:
+    file = run.trial(number) / "student.json"
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def set_scores(content: dict[str, Any], psnr: float) -> None:
+    """As somebody who knows that the mean is that of the images."""
+    content["metrics"]["psnr_y"] = psnr
+    content["psnr_y_by_image"] = dict.fromkeys(content["psnr_y_by_image"], psnr)
+
+
+CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "the mean": (lambda content: content["metrics"].update(psnr_y=99.0), "psnr_y is 99, but the mean over its images"),
+    "an image's": (
+        lambda content: content["psnr_y_by_image"].update({next(iter(content["psnr_y_by_image"])): 99.0}),
+        r"psnr_y is [\d.]*, but the mean over its images is ",
+    ),
+    "both": (lambda content: set_scores(content, 99.0), r"psnr_y is 99, but [\d.]* in the study"),
+    "another metric": (
+        lambda content: content["metrics"].update(ssim_y=0.999),
+        "ssim_y is 0.999, but .* in the study",
+    ),
+    "the FLOPs": (lambda content: content.update(flops=content["flops"] // 2), r"flops is .*, but .* in the study"),
+    "the parameters": (lambda content: content.update(params=7), "params is 7, but .* in the study"),
+}
+
+
+CHANGED = (
+    r"{:04d}/student\.json: changed after it was written, as its {}.*; restore it, or remove the folder .*{:04d}, and "
+    "the same command trains another in its place"
+)
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_scores_that_are_changed_by_hand_are_noticed(copied: RunFolder, what: str) -> None:
+    making, said = CHANGES[what]
+    check_run(copied)
+    number = copied.students()[2].trial
+    change(copied, number, making)
+    with pytest.raises(RunError, match=CHANGED.format(number, said, number)):
+        check_run(copied)
+
+
+def test_scores_of_a_refined_student_that_are_changed(copied: RunFolder) -> None:
+    search.refine(copied.path, Recorder(), 8)
+    check_run(copied)
+    refined = [student.trial for student in copied.students() if any(p.kept for p in student.provenance.refinements)]
+    change(copied, refined[0], lambda content: set_scores(content, 99.0))
+    with pytest.raises(RunError, match="changed after it was written, as its score is 99, but what it was trained to"):
+        check_run(copied)
+
+
+def swap(first: Path, second: Path) -> None:
+    first.rename(first.with_name("aside"))
+    second.rename(first)
+    first.with_name("aside").rename(second)
+
+
+@pytest.mark.parametrize("how", ["swapped", "copied over", "renamed"])
+def test_folders_of_other_trials_are_named(copied: RunFolder, how: str) -> None:
+    one, other = (copied.trial(student.trial) for student in copied.students()[1:3])
+    first, second = int(one.name), int(other.name)
+    said = f"{second:04d} has that of trial {first}"
+    if how == "swapped":
+        swap(one, other)
+        said = f"{first:04d} has that of trial {second}, {said}"
+    elif how == "copied over":
+        shutil.rmtree(other)
+        shutil.copytree(one, other)
+    else:
+        one.rename(copied.trial(12))
+        said = f"0012 has that of trial {first}"
+    with pytest.raises(
+        RunError, match=rf"students lie in folders of other trials \({said}\); give the folders their own"
+    ):
+        check_run(copied)
+
+
+def test_what_is_changed_or_swapped_stops_each_session(settings: Make, run: RunFolder) -> None:
+    """Nothing is written, and put right, all goes on."""
+    before = (run.trial(2) / "student.json").read_bytes()
+    change(run, 2, lambda content: set_scores(content, 99.0))
+    for call in (lambda: again(settings), lambda: search.refine(run.path, Recorder(), 8)):
+        with pytest.raises(RunError, match=CHANGED.format(2, r"psnr_y is 99, but [\d.]* in the study", 2)):
+            call()
+    (run.trial(2) / "student.json").write_bytes(before)
+    swap(run.trial(1), run.trial(3))
+    for call in (lambda: again(settings), lambda: search.refine(run.path, Recorder(), 8)):
+        with pytest.raises(RunError, match=r"\(0001 has that of trial 3, 0003 has that of trial 1\)"):
+            call()
+    assert not list(run.path.glob("study.db.*"))
+    swap(run.trial(1), run.trial(3))
+    assert again(settings) == ("all 4 trials are done", [])

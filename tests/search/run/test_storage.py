@@ -22,7 +22,7 @@ from autocompress.errors import InvalidInput, RunError, StorageError
 from autocompress.report import ReportData
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.status import status
-from autocompress.search.run.storage import StudyStorage, masked
+from autocompress.search.run.storage import StudyStorage, find_storage, masked
 
 __all__ = ["mariadb", "postgresql", "redis"]  # fixtures
 
@@ -238,6 +238,26 @@ def test_what_cannot_be_parsed_is_not_repeated(small: Make, url: str) -> None:
     assert "EC" not in str(caught.value)
     assert "RET" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("query", ["password=SECRET", "mode=ro", "check_same_thread=0&nonsense=1"])
+def test_what_sqlite_would_ignore_is_refused(small: Make, tmp_path: Path, query: str) -> None:
+    with pytest.raises(InvalidInput, match=r"SQLite would ignore, .* leave out what follows the \?") as caught:
+        fake_trials.run(small(storage=f"sqlite:///{tmp_path}/all.db?{query}"), FakeSetup(), here=True)
+    assert "SECRET" not in str(caught.value)
+    assert not (tmp_path / "all.db").exists()
+
+
+def test_a_run_that_was_begun_with_what_sqlite_ignores_goes_on(small: Make, tmp_path: Path) -> None:
+    wanted = small(storage=f"sqlite:///{tmp_path}/all.db", trials=1)
+    fake_trials.run(wanted, FakeSetup(), here=True)
+    run = RunFolder(wanted.folder)
+    content = json.loads((run.path / "config.json").read_text())
+    content["storage"]["url"] += "?password=***"
+    (run.path / "config.json").write_text(json.dumps(content))
+    storage = find_storage(f"sqlite:///{tmp_path}/all.db?password=SECRET", run)
+    with storage.errors_explained():  # warnings are errors here
+        assert storage.open(run).get_all_studies()
 
 
 def test_postgresql_means_the_driver_that_is_installed(small: Make) -> None:
