@@ -9,6 +9,9 @@ import reprlib
 from autocompress.names import printable
 
 SHOWN = 80  # characters of a value in an error
+# what PyTorch says where memory is short and its RuntimeError has no type of its own: of the CPU (of Windows, and of
+# C++ everywhere), and of GPUs and their libraries
+NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "out of memory", "ALLOC_FAILED")
 
 
 class AutocompressError(Exception):
@@ -59,6 +62,13 @@ class DiskFull(AutocompressError, OSError):
 
     def __str__(self) -> str:
         return printable(str(self.args[0]))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is too little memory, here or on the GPU."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in NO_MEMORY)
 
 
 def shown(value: object) -> str:

@@ -31,7 +31,7 @@ from autocompress.cli import (
 from autocompress.cli.interruptions import as_ctrl_c
 from autocompress.cli.printing import echo
 from autocompress.cli.streams import is_broken, open_null, unfailing
-from autocompress.errors import AutocompressError, InvalidInput, cut
+from autocompress.errors import AutocompressError, InvalidInput, cut, is_out_of_memory
 from autocompress.names import printable
 
 NAME = "autocompress"
@@ -124,6 +124,13 @@ def _run() -> int:
         name, other = cut(printable(str(error.filename))), "check that it is there, and who may read and write it"
         echo(f"error: {name}: {error.strerror or 'cannot be used'}; {remedy or other}", err=True)
         return 1 if remedy is None else 2
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = cut(" ".join(str(error).split()) or type(error).__name__)
+        remedy = "free some, or give smaller images or fewer workers"
+        echo(f"error: out of memory ({printable(reason)}); {remedy}", err=True)
+        return 1
     except typer.TyperException as error:  # what Typer itself refuses: an unknown option, a missing argument
         if message := error.format_message():  # none where it has shown a group's help
             echo(f"error: {_one_line(message)} (see --help)", err=True)

@@ -59,13 +59,17 @@ class Tiling:
         return len(self.spans(height)) * len(self.spans(width))
 
     def upscale(self, run: Run, lr: Tensor, scale: int, on_tile: OnTile | None = None) -> Tensor:
-        """Upscale uint8 (h, w, 3) on the device of `run` to uint8 (scale*h, scale*w, 3) on the CPU."""
-        whole = torch.empty(lr.shape[0] * scale, lr.shape[1] * scale, 3, dtype=torch.uint8)
+        """Upscale uint8 (h, w, 3) on the device of `run` to uint8 (scale*h, scale*w, 3) on the CPU.
+
+        Grey images (h, w, 1) are RGB for the network, tile by tile, and what it makes becomes grey again.
+        """
+        grey = lr.shape[2] == 1
+        whole = torch.empty(lr.shape[0] * scale, lr.shape[1] * scale, lr.shape[2], dtype=torch.uint8)
         for rows in self.spans(lr.shape[0]):
             for columns in self.spans(lr.shape[1]):
                 # The batch is added before channels are moved. After it, its stride would not be that of channels-last:
                 # convolutions would take another path, slower, and whose rounding depends on the size of the tile.
-                seen = lr[rows.seen, columns.seen][None].permute(0, 3, 1, 2)
+                seen = lr[rows.seen, columns.seen].expand(-1, -1, 3)[None].permute(0, 3, 1, 2)
                 sr = run(seen.contiguous(memory_format=torch.channels_last).float() / 255)
                 own = sr[0, :, rows.source(scale), columns.source(scale)].float()
                 if not own.isfinite().all():
@@ -74,7 +78,15 @@ class Tiling:
                         "a trained network's weights, with the res_scale that it was trained with"
                     )
                 eight_bits = (own.clamp(0, 1) * 255).round().to(torch.uint8)
-                whole[rows.target(scale), columns.target(scale)] = eight_bits.permute(1, 2, 0).cpu()
+                own_colours = luma(eight_bits) if grey else eight_bits
+                whole[rows.target(scale), columns.target(scale)] = own_colours.permute(1, 2, 0).cpu()
                 if on_tile is not None:
                     on_tile()
         return whole
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """Grey (1, h, w) of uint8 RGB (3, h, w): BT.601 in full range, to the same bit as Pillow's mode L."""
+    red, green, blue = rgb.to(torch.int32)
+    grey: Tensor = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+    return grey.to(torch.uint8)[None]

@@ -97,7 +97,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise DataError(f"{path}: no such file; check the path") from error
     # Pillow's decoders answer damaged files with nearly any exception: OSError, SyntaxError, struct.error...
     except Exception as error:
-        raise DataError(f"{path}: cannot be read as an image ({error}); replace or remove it") from error
+        reason = "too little memory is free" if isinstance(error, MemoryError) else error
+        raise DataError(f"{path}: cannot be read as an image ({reason}); replace or remove it") from error
 
 
 def refuse_what_is_read_wrongly(image: Image.Image) -> None:

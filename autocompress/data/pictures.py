@@ -4,7 +4,7 @@ A picture is first converted to 8 bits and to grey or RGB, with or without alpha
 samples keep their high byte, and an EXIF orientation is carried out. Then
 
 - RGB goes through the network;
-- grey goes through it as RGB, and is converted back to luma (BT.601);
+- grey goes through it as RGB, tile by tile, and is converted back to luma (BT.601);
 - alpha is upscaled by bicubic. The colour of fully transparent pixels is arbitrary, often black. It is replaced by
   that of the nearest visible pixel first, so that it does not bleed into visible ones.
 
@@ -33,7 +33,7 @@ from autocompress.errors import DataError
 
 Samples = NDArray[np.uint8]
 Upscaler = Callable[[Samples], Samples]
-"""uint8 RGB (h, w, 3) to (scale*h, scale*w, 3)."""
+"""uint8 RGB (h, w, 3) to (scale*h, scale*w, 3), and grey (h, w, 1) to (scale*h, scale*w, 1)."""
 
 Kind = TypeVar("Kind", Image.Image, Samples)
 
@@ -103,14 +103,9 @@ def upscaled(picture: Picture, upscale: Upscaler, scale: int) -> Picture:
     """The picture in `scale` times its size."""
     samples, alpha = picture.samples, picture.alpha
     colours = samples if alpha is None else samples[:, :, :-1]
-    grey = colours.shape[2] == 1
-    if grey:
-        colours = np.repeat(colours, 3, axis=2)
     if alpha is not None:
         colours = _with_colours_everywhere(colours, alpha)
     sr = upscale(np.require(colours, requirements=("C", "W")))  # torch warns of what cannot be written to
-    if grey:
-        sr = np.asarray(Image.fromarray(sr).convert("L"))[:, :, None]
     if alpha is not None:
         sr = np.concatenate([sr, bicubic.upscale(np.ascontiguousarray(alpha[:, :, None]), scale)], axis=2)
     return Picture(sr, picture.profile, picture.exif)
@@ -124,6 +119,20 @@ def _with_colours_everywhere(colours: Samples, alpha: Samples) -> Samples:
     rows, columns = distance_transform_edt(unseen, return_distances=False, return_indices=True)
     filled: Samples = colours[rows, columns]
     return filled
+
+
+def upscaling_memory(path: Path, scale: int) -> int:
+    """The most bytes that `read_picture`, `upscaled`, `to_image` and `encoded` take for a file; its header is read.
+
+    By pixel, of the file: decoded, converted and copied, and where nothing is seen the place of the nearest that is; of
+    what is made: that itself, its copy in Pillow (of four bytes, unless it is grey), and the encoded file. What the
+    network takes is not in it. Raises DataError.
+    """
+    with opened(path) as image:
+        pixels, transparent = image.width * image.height, image.has_transparency_data
+        grey = image.mode == "1" or image.mode.startswith(("L", "I;16"))
+    given, made = (24, 8) if transparent else (3, 2) if grey else (7, 7)
+    return pixels * (given + made * scale**2)
 
 
 def read_picture(path: Path) -> Picture:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from autocompress.data.images import IMAGE_SUFFIXES, read_size
 from autocompress.data.layouts import images_in
-from autocompress.data.pictures import check_holds, encoded, has_room, read_picture, to_image, upscaled
+from autocompress.data.pictures import (
+    check_holds,
+    encoded,
+    has_room,
+    read_picture,
+    to_image,
+    upscaled,
+    upscaling_memory,
+)
 from autocompress.data.sources import sift
-from autocompress.errors import DataError, DiskFull, InvalidInput
+from autocompress.errors import DataError, DiskFull, InvalidInput, is_out_of_memory
 from autocompress.io.atomic import write_bytes
+from autocompress.io.free_memory import free_memory
 from autocompress.io.outputs import check_file, check_folder
 from autocompress.networks.upscaling import Upscaler
+from autocompress.units import format_count
 
 
 @dataclass(frozen=True)
@@ -33,16 +44,25 @@ class Plan:
     skipped: list[str]
 
 
-def plan(source: Path, out: Path, scale: int, *, overwrite: bool, skip_bad_images: bool) -> Plan:
+def plan(
+    source: Path,
+    out: Path,
+    scale: int,
+    *,
+    overwrite: bool,
+    skip_bad_images: bool,
+    free: Callable[[], int | None] = free_memory,
+) -> Plan:
     """Plan to upscale the image `source` to the file or into the folder `out`, or a folder of images into a folder.
 
     In a folder, images in subfolders and hidden ones are not taken. Files keep their names; the suffix becomes .png if
     its format cannot be written, or cannot hold the larger picture. All headers are read.
     A file that exists already is not made again, unless `overwrite`; InvalidInput if it is the only one.
-    Raises DataError if there are no images to upscale, and for a bad one unless bad images are skipped.
+    An image that takes more than the `free` bytes of memory is a bad one. Raises DataError if there are no images to
+    upscale, and for a bad one unless bad images are skipped.
     """
     if not source.is_dir():
-        job = _job(source, _target_file(source, out), scale)
+        job = _job(source, _target_file(source, out), scale, free())
         if job.target.exists() and not overwrite:
             raise InvalidInput(f"{job.target} exists already; add --overwrite to replace it, or give another name")
         check_file(job.target, "OUT")
@@ -54,9 +74,10 @@ def plan(source: Path, out: Path, scale: int, *, overwrite: bool, skip_bad_image
     if not sources:
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
         raise DataError(f"{source}: no images in it (looked for {suffixes} files); subfolders are not searched")
+    memory = free()
     jobs, skipped = sift(
         [(path.name, path) for path in sources],
-        lambda path: _job(path, out / path.name, scale),
+        lambda path: _job(path, out / path.name, scale, memory),
         skip_bad_images=skip_bad_images,
     )
     if not jobs:
@@ -68,6 +89,17 @@ def plan(source: Path, out: Path, scale: int, *, overwrite: bool, skip_bad_image
 
 def upscale_file(job: Job, upscale: Upscaler, scale: int) -> None:
     """Make the file, complete or not at all, and its folder if need be; raises DataError, which names a file."""
+    try:
+        _upscale_file(job, upscale, scale)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DataError(
+            f"{job.source}: cannot be upscaled (no memory is left); free some, or cut it into pieces"
+        ) from error
+
+
+def _upscale_file(job: Job, upscale: Upscaler, scale: int) -> None:
     picture = read_picture(job.source)
     try:
         check_holds(job.target.suffix, picture, scale)
@@ -77,10 +109,8 @@ def upscale_file(job: Job, upscale: Upscaler, scale: int) -> None:
     del picture  # frees memory for the encoder: that of WebP needs as much as all of this
     try:
         content = encoded(image, job.target.suffix)
-    except MemoryError as error:
-        raise DataError(
-            f"{job.target}: cannot be encoded (no memory is left); free some, or give smaller images"
-        ) from error
+    except MemoryError:
+        raise
     # Pillow's encoders raise nearly any exception for what they cannot write: OSError, ValueError, struct.error...
     except Exception as error:
         raise DataError(f"{job.target}: cannot be encoded ({error}); write a .png file") from error
@@ -102,9 +132,17 @@ def _target_file(source: Path, out: Path) -> Path:
     return out
 
 
-def _job(source: Path, target: Path, scale: int) -> Job:
-    """The job, with a target whose format can hold the picture; InvalidInput if the target is the source itself."""
-    sides = read_size(source)
+def _job(source: Path, target: Path, scale: int, free: int | None) -> Job:
+    """The job, with a target whose format can hold the picture; InvalidInput if the target is the source itself.
+
+    DataError for a picture that takes more memory than is free.
+    """
+    sides, needed = read_size(source), upscaling_memory(source, scale)
+    if free is not None and needed > free:
+        raise DataError(
+            f"{source}: {sides[0]}x{sides[1]} pixels take up to {format_count(needed)}B of memory to be upscaled by "
+            f"{scale}, but {format_count(free)}B are free; cut it into pieces, or free some"
+        )
     if not has_room(target.suffix, sides[0] * scale):
         target = target.with_suffix(".png")
     if target.exists() and target.samefile(source):

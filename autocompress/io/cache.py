@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from autocompress.errors import InvalidInput
-from autocompress.io.atomic import sync_folder, write_text
+from autocompress.io.atomic import NO_ROOM, sync_folder, write_text
 from autocompress.io.checksums import is_whole, record
 from autocompress.names import printable
 from autocompress.units import format_count, parse_count
@@ -147,15 +147,23 @@ def _build(path: Path, build: Callable[[Path], None], about: str, size: int, res
         unfinished.rename(path)
         sync_folder(path.parent)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in NO_ROOM and error.filename is not None:  # of another file, which is named
             raise
         keep = False
-        raise InvalidInput(
-            f"{path}: the disk is full; free some space, or set {FOLDER_VARIABLE} to a folder on a larger one"
-        ) from error
+        raise InvalidInput(f"{path}: {_unwritable(error)}") from error
     finally:
         if not keep:
             _delete(unfinished)
+
+
+def _unwritable(error: OSError) -> str:
+    """Why an entry cannot be written, and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full; free some space, or set {FOLDER_VARIABLE} to a folder on a larger one"
+    remedy = f"set {FOLDER_VARIABLE} to another folder"
+    if error.errno == errno.EFBIG:
+        remedy = "raise the limit of a file's size (ulimit -f)"
+    return f"cannot be written ({error.strerror or error}); {remedy}"
 
 
 def _discard(path: Path) -> None:

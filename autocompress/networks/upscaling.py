@@ -54,7 +54,7 @@ def tiling(network: TiledNetwork, tile: int) -> Tiling:
 
 
 def network_upscaler(network: TiledNetwork, tile: int | None = None, on_tile: OnTile | None = None) -> Upscaler:
-    """A network on its own device, in float32, for uint8 images (h, w, 3).
+    """A network on its own device, in float32, for uint8 images (h, w, 3), and grey ones (h, w, 1).
 
     It runs on tiles of `tile` LR pixels a side, which bounds its memory. By default only large images are tiled. That
     changes nothing that 8 bits show (see `SRNetwork.margin`). A tile too small is InvalidInput.

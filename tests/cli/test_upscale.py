@@ -1,8 +1,6 @@
 """`autocompress upscale` and `network.upscale(picture)`: every kind of picture, files and folders, and bad input."""
 
 import itertools
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +15,12 @@ from PIL import ExifTags, Image, ImageCms
 import autocompress
 from autocompress.data import bicubic, pictures
 from autocompress.data.embedded import embedded
-from autocompress.data.images import read_image, read_size
+from autocompress.data.images import read_image
 from autocompress.errors import DataError
 from autocompress.evaluation import upscaling
 from autocompress.evaluation.scores import network_upscaler
-from autocompress.io import atomic, checkpoints
+from autocompress.io import atomic
 from autocompress.networks.base import SRNetwork
-from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.teachers import load_teacher
 from autocompress.search import Outcome, RunFolder
 from autocompress.search.results.rows import front_rows, pick
@@ -427,30 +424,3 @@ def test_planar_tiff_is_refused_in_one_line(run: Call) -> None:
 def test_a_plan_knows_sizes(folder: Path, tmp_path: Path) -> None:
     made = upscaling.plan(folder, tmp_path / "out", 2, overwrite=False, skip_bad_images=False)
     assert [job.sides for job in made.jobs] == [(50, 40), (50, 40)]
-
-
-# --- memory ---
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_24_megapixels_within_2_gigabytes(tmp_path: Path, suffix: str) -> None:
-    """The whole command, in a process of its own; the picture is smooth, which makes no difference to memory."""
-    student, source, target = tmp_path / "student.pth", tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
-    checkpoints.save_pth(student, EDSR(EDSRConfig(2, 16, 8)).state_dict())
-    Image.linear_gradient("L").resize((6000, 4000)).convert("RGB").save(source)
-    code = (
-        "import re, resource, sys\nfrom pathlib import Path\nfrom autocompress.cli import main\n"
-        "status = 0\ntry:\n    main()\nexcept SystemExit as end:\n    status = end.code or 0\n"
-        # what getrusage says of a process on Linux is not less than its parent's peak
-        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "own = Path('/proc/self/status')\n"
-        "print(status, re.search(r'VmHWM:\\s+(\\d+)', own.read_text())[1] if own.exists() else peak)"
-    )
-    command = [sys.executable, "-c", code, "upscale", str(student), str(source), str(target)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    status, peak = ended.stdout.split()[-2:]
-    assert status == "0", ended.stderr
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
-    assert int(peak) * unit < 2e9
-    assert read_size(target) == (12000, 8000)

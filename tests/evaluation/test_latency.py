@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 import sys
 from typing import Any
@@ -116,3 +117,17 @@ def test_machines_that_are_none(wanted: dict[str, Any], said: str, monkeypatch: 
     monkeypatch.setattr(latency.torch.cuda, "is_available", lambda: False)
     with pytest.raises(InvalidInput, match=re.escape(said)):
         this_machine(**wanted)
+
+
+class Ending:
+    """Ends the process that it is sent to, as a system does that runs out of memory."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os._exit, (9,)
+
+
+def test_a_process_that_ends_early_is_one_line() -> None:
+    family: Any = Ending()
+    said = "the process that measured .* ended early, as where a system runs out of memory; free some memory, and give"
+    with pytest.raises(AutocompressError, match=said):
+        latency._apart(latency._Job(family, EDSRConfig(2, 4, 1), MACHINE, 0.1))

@@ -252,6 +252,32 @@ def test_disk_too_small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list((folder / ".building").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EDQUOT, "the disk is full; free some space, or set AUTOCOMPRESS_CACHE to a folder on a larger one"),
+        (errno.EFBIG, r"cannot be written \(File too large\); raise the limit of a file's size \(ulimit -f\)"),
+        (errno.EIO, r"cannot be written \(Input/output error\); set AUTOCOMPRESS_CACHE to another folder"),
+    ],
+)
+def test_what_stops_a_build_is_one_line(folder: Path, number: int, remedy: str) -> None:
+    def build(_: Path) -> None:
+        raise OSError(number, os.strerror(number))  # as of a write to an open file, without its name
+
+    with pytest.raises(InvalidInput, match=f"kind/key: {remedy}$"):
+        cache.entry("kind", "key", build, resumable=True)
+    assert cache.entries() == []
+    assert not list((folder / ".building").iterdir())
+
+
+def test_another_file_that_cannot_be_read_is_named(folder: Path) -> None:
+    def build(_: Path) -> None:
+        Path("nowhere").read_bytes()
+
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        cache.entry("kind", "key", build)
+
+
 def test_other_things_in_the_folder_are_never_touched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "photos/holiday").mkdir(parents=True)
     (folder / "photos/holiday/1.jpg").write_bytes(bytes(5000))

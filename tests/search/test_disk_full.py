@@ -2,6 +2,9 @@
 
 import errno
 import os
+import re
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,44 @@ def test_it_is_said_in_one_line_and_nothing_is_left(tmp_path: Path, write: Any) 
         write(tmp_path / "file")
     assert caught.value.errno == errno.ENOSPC
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "make room"),
+        (errno.EDQUOT, "make room"),
+        (errno.EFBIG, r"raise the limit of a file's size \(ulimit -f\)"),
+    ],
+)
+def test_the_remedy_is_that_for_what_is_short(tmp_path: Path, number: int, remedy: str) -> None:
+    said = rf"file: cannot be written \({re.escape(os.strerror(number))}\); {remedy}, and the same command goes on$"
+    with pytest.raises(DiskFull, match=said) as caught, atomic.room_for(tmp_path / "file"):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.errno == number
+    with pytest.raises(PermissionError), atomic.room_for(tmp_path / "file"):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from autocompress.io import atomic
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+atomic.write_bytes(Path(sys.argv[1]) / "small", bytes(1000))
+try:
+    atomic.write_bytes(Path(sys.argv[1]) / "large", bytes(1001))
+except atomic.DiskFull as error:
+    print(error)
+"""
+
+
+def test_a_real_limit_of_a_files_size(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    ended = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert "large: cannot be written (File too large); raise the limit of a file's size (ulimit -f)" in ended.stdout
+    assert [file.name for file in tmp_path.iterdir()] == ["small"]
 
 
 @pytest.mark.usefixtures("full")

@@ -8,10 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from autocompress.distill.training import Training
-from autocompress.errors import AutocompressError
+from autocompress.errors import AutocompressError, is_out_of_memory
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.networks.base import SRNetwork
 from autocompress.search.trial.context import TrialContext
@@ -21,9 +19,6 @@ STEP_EVERY = 0.25  # seconds between messages StepDone: as often as a terminal d
 
 # what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix
 FAILURES = (AutocompressError, RuntimeError, MemoryError)
-# what PyTorch says where memory is short and its RuntimeError has no type of its own: of the CPU (of Windows, and of
-# C++ everywhere), and of CUDA and its libraries
-NO_MEMORY = ("can't allocate memory", "not enough memory", "bad_alloc", "CUDA error: out of memory", "ALLOC_FAILED")
 LONG = 200  # characters of a reason: PyTorch adds pages of advice
 
 
@@ -66,14 +61,7 @@ class Attempt:
 
 def failure(number: int, error: BaseException) -> Failed:
     """The message for a trial that this error has ended; it may be tried again if memory was short."""
-    if not _out_of_memory(error):
+    if not is_out_of_memory(error):
         return Failed(number, str(error))
     # whoever took the memory may have given it back by then
     return Failed(number, f"out of memory: {textwrap.shorten(str(error) or repr(error), LONG)}", again=True)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """Whether it says that there is too little memory, here or on the GPU."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in NO_MEMORY)

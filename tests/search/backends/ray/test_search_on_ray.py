@@ -121,7 +121,8 @@ def test_a_trial_that_kills_every_worker_is_given_up(settings: MakeSettings) -> 
 
 def test_workers_that_die_before_they_are_ready_end_the_search(settings: MakeSettings) -> None:
     wanted = settings(**TWO)
-    with pytest.raises(AutocompressError, match="4 workers on Ray ended before they could begin"):
+    said = "4 workers on Ray ended before they could begin: .*; Ray's logs on their nodes say more$"
+    with pytest.raises(AutocompressError, match=said):
         fake_trials.run(wanted, FakeSetup(dies_first=True))
     assert fake_trials.run(wanted, FakeSetup()).reason == "all 6 trials are done"
 
