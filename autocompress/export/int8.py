@@ -60,10 +60,17 @@ def quantised(network: SRNetwork, images: Iterable[Image], opset: int, rounding:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Images(CalibrationDataReader):  # type: ignore[misc] # the library is not typed
-        """Its `get_next` gives one input after the other, and None at the end."""
+        """Its `get_next` gives one input after the other of a range, and None at the end."""
 
         def __init__(self) -> None:
-            self._inputs = ({"lr": as_input(image)} for image in images)
+            self._all = list(images)
+            self.set_range(0, len(self))
+
+        def __len__(self) -> int:
+            return len(self._all)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            self._inputs = ({"lr": as_input(image)} for image in self._all[start_index:end_index])
 
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
             return next(self._inputs, None)
@@ -88,7 +95,8 @@ def quantised(network: SRNetwork, images: Iterable[Image], opset: int, rounding:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.Percentile,
-            extra_options={"CalibPercentile": rounding.percentile},
+            # one image at a time, or else what a network computes of all of them is in memory at once
+            extra_options={"CalibPercentile": rounding.percentile, "CalibStridedMinMax": 1},
         )
         model = load(result)
     del model.metadata_props[:]
