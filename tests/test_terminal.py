@@ -39,7 +39,7 @@ def test_time_left_is_of_the_trials_to_go(clock: Callable[[float], None]) -> Non
     """Twenty of 24 trials were an earlier session's; the preparation is no trial either."""
     shown, _ = plain(24)
     clock(60)
-    assert shown.time_left() == "1m00s gone, about ? left"
+    assert shown.time_left() == "1m00s gone"
     shown.on_trials_left(4)
     clock(10)
     shown.on_trial_complete(20, CANDIDATE, 30.0)

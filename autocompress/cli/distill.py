@@ -56,10 +56,13 @@ def distill(
     ] = None,
     init: Annotated[
         str,
-        typer.Option(help=f"How the student starts: {either(Init)}.", autocompletion=complete_init),
+        typer.Option(
+            help=f"How the student starts: {either(Init)}; docs/faq.md tells which is what.",
+            autocompletion=complete_init,
+        ),
     ] = Init.PROJECTION.value,
     recipe: Annotated[
-        str, typer.Option(help="ours, or paper: 800,000 steps of MultiLap.", autocompletion=complete_recipe)
+        str, typer.Option(help="ours, or paper: 800,000 steps with the paper's loss.", autocompletion=complete_recipe)
     ] = RecipeName.OURS.value,
     steps: Annotated[int | None, typer.Option(help="Training steps.", show_default="the recipe's; ours 3000")] = None,
     train: Annotated[

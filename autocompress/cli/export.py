@@ -70,7 +70,7 @@ def export(
     ] = None,
     qat: Annotated[
         bool,
-        typer.Option("--qat", help="Train networks to be rounded where int8 loses more than 0.1 dB; minutes each."),
+        typer.Option("--qat", help="Train a network for int8 where its file loses more than 0.1 dB; minutes each."),
     ] = False,
     hub: Annotated[
         str | None,

@@ -31,8 +31,8 @@ LRFolders = Annotated[
     typer.Option(
         "--lr",
         metavar="DIR",
-        help="Folder of LR images, of all sets given; bicubic: they are made; only: there are no HR images.",
-        show_default="those of the layout, or made",
+        help="Folder of LR images, for all sets given; or a word: bicubic (they are made), only (there is no HR).",
+        show_default="those beside the HR images, or made",
     ),
 ]
 

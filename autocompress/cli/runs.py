@@ -52,7 +52,9 @@ def report(
     ] = None,
     png: Annotated[
         Path | None,
-        typer.Option(help="Write the front as a PNG for slides, too; needs the extra png.", show_default=False),
+        typer.Option(
+            help="Write the front as a PNG for slides, too; needs pip install 'autocompress[png]'.", show_default=False
+        ),
     ] = None,
     storage: Annotated[
         str | None, typer.Option(help="The study's database, where its URL has a password.", show_default=False)
@@ -86,7 +88,9 @@ def report(
 def status(
     run: Run,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
-    all: Annotated[bool, typer.Option("--all", help="Say why each trial ended early, not the last few.")] = False,
+    all: Annotated[
+        bool, typer.Option("--all", help="Say of each trial why it ended early, not of the last few only.")
+    ] = False,
     storage: Annotated[
         str | None, typer.Option(help="The study's database, where its URL has a password.", show_default=False)
     ] = None,

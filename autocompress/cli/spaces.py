@@ -9,7 +9,7 @@ import typer
 from autocompress.cli.options import complete_space, with_network_options
 from autocompress.cli.printing import Table, echo, show
 
-commands = typer.Typer(help="Search spaces.", no_args_is_help=True)
+commands = typer.Typer(help="Search spaces: what may vary in students, and within which values.", no_args_is_help=True)
 
 NameOrFile = Annotated[
     str, typer.Argument(help="A shipped space's name, or a YAML file.", autocompletion=complete_space)

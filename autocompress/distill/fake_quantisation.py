@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from autocompress.export.int8 import stays_whole
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.weights import with_weights
@@ -48,9 +49,17 @@ class _RoundedConv2d(nn.Conv2d):
 
 
 def with_fake_quantisation(network: SRNetwork) -> SRNetwork:
-    """A copy of a network as `Family.for_export` makes it, all of whose convolutions but the first are rounded."""
-    rounded = family_of(network).for_export(network)
-    _, *others = (module for module in rounded.modules() if type(module) is nn.Conv2d)
+    """A copy of a network as `Family.for_export` makes it, whose convolutions are rounded as the int8 file's are.
+
+    The first one is not, nor those that are one at LR in the file, nor else the last if it computes at LR.
+    """
+    family = family_of(network)
+    rounded = family.for_export(network)
+    in_file = dict(family.for_programs(network).named_modules())
+    all_of_it = [(name, module) for name, module in rounded.named_modules() if type(module) is nn.Conv2d]
+    _, *others = (module for name, module in all_of_it if type(in_file.get(name)) is nn.Conv2d)
+    if len(others) + 1 == len(all_of_it) and stays_whole(others[-1].out_channels):
+        others.pop()
     for convolution in others:
         convolution.__class__ = _RoundedConv2d
         for name in RANGE:

@@ -25,7 +25,7 @@ from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import Image
 from autocompress.progress import QUICK, one_by_one, tell_tenths
-from autocompress.units import decibels, signed_decibels
+from autocompress.units import decibels
 
 CALIBRATED_ON = 64  # patches
 PATCH = 64  # LR pixels a side of these, or less where an image is smaller
@@ -69,20 +69,21 @@ class Quantiser:
         whole = psnr(network_upscaler(plain))
         model = quantised(plain, patches, opset)
         score, steps = psnr(onnx_upscaler(session_of(model))), 0
-        self.log(
-            f"{name}: int8 has {decibels(score)} dB, {signed_decibels(score - whole)} of {decibels(whole)} dB "
-            "in float32"
-        )
-        if whole - score > WORTH_REFINING:
-            if self.refine:
-                self.log(f"{name}: training to be rounded, {self.recipe.steps} steps")
-                refined = quantised(self.refined(plain, name), patches, opset)
-                after = psnr(onnx_upscaler(session_of(refined)))
-                self.log(f"{name}: int8 has {decibels(after)} dB, {signed_decibels(after - whole)}, after that")
-                if after > score:
-                    model, score, steps = refined, after, self.recipe.steps
-            else:
-                self.log(f"{name}: --qat trains it to be rounded, which may bring some of that back")
+        self.log(f"{name}: {_told(score, whole)}")
+        if whole - score > WORTH_REFINING and not self.refine:
+            self.log(
+                f"{name}: --qat trains the network for int8 before it is written, which may bring some of that back"
+            )
+        elif self.refine and whole - score <= WORTH_REFINING:
+            self.log(f"{name}: at most {WORTH_REFINING} dB is lost, so it is not trained for int8")
+        elif self.refine:
+            self.log(f"{name}: that is more than {WORTH_REFINING} dB: training it for int8, {self.recipe.steps} steps")
+            refined = quantised(self.refined(plain, name), patches, opset)
+            after = psnr(onnx_upscaler(session_of(refined)))
+            better = after > score
+            self.log(f"{name}: trained for int8, {_told(after, whole)}{'' if better else '; the untrained is written'}")
+            if better:
+                model, score, steps = refined, after, self.recipe.steps
         if shape is not None:
             model = of_one_size(model, plain.scale, shape)
         told = {
@@ -107,7 +108,7 @@ class Quantiser:
 
     def refined(self, network: SRNetwork, name: str) -> SRNetwork:
         """The network with the weights that it has after a training in which it is rounded, in float32."""
-        tell = tell_tenths(lambda share: self.log(f"{name}: training to be rounded, {share}"))
+        tell = tell_tenths(lambda share: self.log(f"{name}: training for int8, {share}"))
         precision = replace(self.precision, dtype="float32")  # bf16 would round more than int8 does
         sampler = _SelfTaught(
             PixelBank.open(self.train),
@@ -122,6 +123,13 @@ class Quantiser:
         training = Training(with_fake_quantisation(network), sampler, self.recipe, precision)
         training.run_to(self.recipe.steps, lambda step: tell(step, self.recipe.steps))
         return without_fake_quantisation(training.student.cpu())
+
+
+def _told(score: float, whole: float) -> str:
+    """What the int8 file has, beside the network in float32, in dB."""
+    lost = whole - score
+    apart = f"{decibels(abs(lost))} dB {'less' if lost > 0 else 'more'} than"
+    return f"the int8 file has {decibels(score)} dB on the validation images, {apart} the network's {decibels(whole)}"
 
 
 class _SelfTaught(PatchSampler):

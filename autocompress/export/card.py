@@ -19,7 +19,7 @@ from autocompress.names import Markdown, as_markdown, printable
 from autocompress.networks import describe, family_of, in_words
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.teachers import shipped
-from autocompress.units import decibels, format_count, format_milliseconds, signed_decibels
+from autocompress.units import decibels, format_count, format_milliseconds
 
 TO_TEACHER = "psnr_y_to_teacher"  # of a search by --score teacher
 METRICS = {
@@ -31,6 +31,19 @@ METRICS = {
     "psnr_y_edge": "PSNR-Y dB at the edge",
 }
 OPTIONAL = (TO_TEACHER, "psnr_y_edge")  # not in every file: students of before have no score of the edge
+
+# what the numbers of a training are called where their names alone would be riddles
+RECIPE = {
+    "patch_size": "side of a patch, in LR pixels",
+    "warmup": "warm-up, as a share of the steps",
+    "clip": "largest norm of the gradient",
+    "ema": "decay of the moving average of the weights",
+    "teacher_loss": "loss to the teacher's output",
+    "teacher_share": "share of that in the loss; the rest is L1 to the truth",
+    "feature_weight": "weight of the loss to the teacher's features",
+    "halve_at": "steps at which the learning rate is halved",
+}
+UNSAID = ("feature_weight", "halve_at")  # where there is none
 
 
 def write_card(
@@ -97,10 +110,9 @@ def _network(network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path]
         said = f"{format_count(folded)} ({folded:,}); its last convolutions are one there, with the same result"
         rows.append((f"FLOPs as {' and '.join(programs)}", said))
     if (int8 := about.get("int8")) is not None:
-        lost = signed_decibels(int8["psnr_y"] - int8["psnr_y_float32"])
-        trained = f", after {int8['refined_steps']} steps of training to be rounded" if int8["refined_steps"] else ""
-        said = f"{decibels(int8['psnr_y'])} PSNR-Y dB, {lost} of {decibels(int8['psnr_y_float32'])} in float32, on "
-        rows.append(("as int8", f"{said}{int8['scored_on']}{trained}; calibrated on {int8['calibrated_on']}"))
+        trained = f"trained for int8 for {int8['refined_steps']} steps; " if int8["refined_steps"] else ""
+        said = f"{decibels(int8['psnr_y'])} dB PSNR-Y, in float32 {decibels(int8['psnr_y_float32'])} dB, on "
+        rows.append(("as int8", f"{said}{int8['scored_on']}; {trained}calibrated on {int8['calibrated_on']}"))
     measured = [runtime for runtime in RUNTIMES.values() if runtime.column in about]
     if times := [f"{format_milliseconds(about[timed.column])} ms with {timed.name}" for timed in measured]:
         where = f", measured on {about['latency_on']}" if "latency_on" in about else ""
@@ -152,7 +164,11 @@ def _training(provenance: Mapping[str, Any]) -> str:
         "trained by": provenance.get("trained_by"),
     }
     rows = [(name, value) for name, value in known.items() if value is not None]
-    rows += [(name.replace("_", " "), value) for name, value in provenance.get("recipe", {}).items()]
+    recipe = {name: value for name, value in provenance.get("recipe", {}).items() if name not in UNSAID or value}
+    rows += [
+        (RECIPE.get(name, name.replace("_", " ")), f"{value:.4g}" if isinstance(value, float) else value)
+        for name, value in recipe.items()
+    ]
     parts = [table(["", ""], rows)] if rows else ["Nothing is recorded of how it was trained."]
     if "command" in provenance:
         command = printable(provenance["command"])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 OPSETS = range(13, 19)
 OPSET = 18  # ONNX Runtime has it since 1.14, TensorRT since 8.6
+LARGEST_SHAPE = 2**24  # LR pixels: half an 8K picture; each layer of 64 channels takes 4 GB for it
 _SHAPE = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 
 
@@ -105,4 +106,10 @@ def _parsed(shape: str | None) -> tuple[int, int] | None:
         return None
     if (sides := _SHAPE.fullmatch(shape)) is None:
         raise InvalidInput(f"--shape is {shape!r}, but must be height and width of LR images, such as 360x640")
-    return int(sides[1]), int(sides[2])
+    height, width = int(sides[1]), int(sides[2])
+    if height * width > LARGEST_SHAPE:
+        raise InvalidInput(
+            f"--shape is {shape}, but a file is tried on an image of its shape, of up to {LARGEST_SHAPE} pixels; leave "
+            "--shape out for images of any size"
+        )
+    return height, width

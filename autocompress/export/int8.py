@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Iterable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +16,71 @@ from numpy.typing import NDArray
 from autocompress.export.onnx_files import converted, quiet
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
+from autocompress.networks.folding import FoldedTail
 from autocompress.networks.upscaling import Image, Upscaler
 
-# What is quantised. The shift and scaling of images around a network, and its first convolution, stay in float32: they
+# What is quantised. The shift and scaling of images around a network and its first convolution stay in float32: they
 # cost next to nothing, and each 8-bit rounding of the image itself is lost in the result (benchmarks/int8.py).
 OPERATORS = ("Conv", "MatMul", "Relu", "PRelu", "LeakyRelu", "Add")
 LEVELS = 255
+COLOURS = 3
 
 
-def quantised(network: SRNetwork, images: Iterable[Image], opset: int) -> bytes:
+@dataclass(frozen=True)
+class Rounding:
+    """How a network is rounded; the defaults lose least for their time (benchmarks/int8.py).
+
+    `percentile` is how much of its values the range of an activation covers: without the last of them its steps are
+    finer. `tail` says whether what upsamples is rounded, too, and is not one convolution at LR (`Family.for_programs`).
+    """
+
+    percentile: float = 99.999
+    tail: bool = False
+
+
+OURS = Rounding()
+
+
+def quantised(network: SRNetwork, images: Iterable[Image], opset: int, rounding: Rounding = OURS) -> bytes:
     """The ONNX file of a network in int8, for images (1, 3, H, W) of any size, as in `write_onnx`.
 
     Weights are int8, with a scale for each channel; activations uint8, with the range that they have on `images`, each
     uint8 (h, w, 3) at LR. Both are written as QDQ: QuantizeLinear and DequantizeLinear around float operators, which
-    runtimes fuse to integer ones. It is of the network as `Family.for_export` makes it. Raises ExportFailed where
-    PyTorch cannot convert it.
+    runtimes fuse to integer ones. It computes as `Family.for_programs` says. Raises ExportFailed where PyTorch
+    cannot convert it.
     """
     from onnx import load, load_from_string
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Images(CalibrationDataReader):  # type: ignore[misc] # the library is not typed
-        """Its `get_next` gives one input after the other, and None at the end."""
+        """Its `get_next` gives one input after the other of a range, and None at the end."""
 
         def __init__(self) -> None:
-            self._inputs = ({"lr": as_input(image)} for image in images)
+            self._all = list(images)
+            self.set_range(0, len(self))
+
+        def __len__(self) -> int:
+            return len(self._all)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            self._inputs = ({"lr": as_input(image)} for image in self._all[start_index:end_index])
 
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
             return next(self._inputs, None)
 
-    whole = load_from_string(converted(network, family_of(network).for_export(network), opset))
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    family = family_of(network)
+    made = family.for_export(network) if rounding.tail else family.for_programs(network)
+    tails = tuple(f"{name}." for name, module in made.named_modules() if isinstance(module, FoldedTail))
+    whole = load_from_string(converted(network, made, opset))
+    # percentiles are found with prints of how far that is
+    with tempfile.TemporaryDirectory() as folder, quiet(), redirect_stdout(io.StringIO()):
         given, prepared, result = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "int8"))
         given.write_bytes(whole.SerializeToString())
         quant_pre_process(given, prepared, skip_symbolic_shape=True)
@@ -53,10 +90,13 @@ def quantised(network: SRNetwork, images: Iterable[Image], opset: int) -> bytes:
             Images(),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(OPERATORS),
-            nodes_to_exclude=_kept_whole(load(prepared).graph.node),
+            nodes_to_exclude=_kept_whole(load(prepared).graph, None if rounding.tail else tails),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.Percentile,
+            # one image at a time, or else what a network computes of all of them is in memory at once
+            extra_options={"CalibPercentile": rounding.percentile, "CalibStridedMinMax": 1},
         )
         model = load(result)
     del model.metadata_props[:]
@@ -96,7 +136,25 @@ def as_input(lr: Image) -> NDArray[np.float32]:
     return lr.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(LEVELS)
 
 
-def _kept_whole(nodes: Any) -> list[str]:
-    """The names of the first convolution, and of what is behind the last one."""
-    convolutions = [index for index, node in enumerate(nodes) if node.op_type == "Conv"]
-    return [node.name for node in (*nodes[: convolutions[0] + 1], *nodes[convolutions[-1] + 1 :])]
+def stays_whole(outputs: int) -> bool:
+    """Whether the last convolution of a network stays in float32, by its channels: those of pixels yet to be shuffled.
+
+    One that has only colours computes at HR, where float32 would cost a third of the time.
+    """
+    return outputs > COLOURS
+
+
+def _kept_whole(graph: Any, tails: tuple[str, ...] | None) -> list[str]:
+    """The names of the first convolution and what is before it, and of all behind the last one that is rounded.
+
+    The latter is that before what `tails` name, or else before the last if that `stays_whole`; None: the last.
+    """
+    nodes, outputs = graph.node, {tensor.name: tensor.dims[0] for tensor in graph.initializer if tensor.dims}
+    first, *others = (index for index, node in enumerate(nodes) if node.op_type == "Conv")
+    if tails is not None:
+        of_tail = [index for index in others if nodes[index].input[1].startswith(tails)]
+        if not of_tail and others and stays_whole(outputs.get(nodes[others[-1]].input[1], 0)):
+            of_tail = others[-1:]
+        others = [index for index in others if index < min(of_tail, default=len(nodes))]
+    last = max(others, default=first)
+    return [node.name for node in (*nodes[: first + 1], *nodes[last + 1 :])]

@@ -14,6 +14,7 @@ from typing import Any
 from autocompress.errors import DiskFull, RunError, cut
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LARGEST_JSON = 2**25  # bytes of a file of ours that are read: scores of some hundred thousand images
 LONGEST_STEM = 50  # characters, of up to 4 bytes, of a file's name in its temporary one; file systems take 255 bytes
 
 
@@ -109,7 +110,11 @@ def read_json(path: Path, remedy: str = "remove it or restore it") -> dict[str, 
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
             raise OSError(errno.EINVAL, "no regular file")
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refused)
+        with path.open("rb") as file:
+            text = file.read(LARGEST_JSON + 1)
+        if len(text) > LARGEST_JSON:
+            raise ValueError(f"more than {LARGEST_JSON} bytes")
+        content = json.loads(text.decode(), parse_constant=_refused)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: not readable as JSON ({cut(str(error))}); {remedy}") from error
     except OSError as error:

@@ -20,6 +20,7 @@ from autocompress.units import format_count
 
 ZIP = b"PK\x03\x04"  # how files of torch.save begin
 SHARED = 8  # times that values may be shared by several tensors, in all
+MOST_DIMENSIONS = 16  # of a tensor: those of video have 5, and PyTorch computes with up to 64
 NUMBERED, A_TENSOR = 100, 4  # most layers that names may number: so many, and so many more for each tensor
 
 
@@ -64,6 +65,8 @@ def check_values(room: int, tensors: Mapping[str, Tensor]) -> None:
 
 def _problem(value: Tensor) -> str:
     """What makes a tensor no plain array of numbers; empty where it is one."""
+    if value.dim() > MOST_DIMENSIONS:
+        return f"has {value.dim()} dimensions, but weights have up to {MOST_DIMENSIONS}"
     problems = {
         "is a sparse tensor, but a dense one is needed": value.layout != torch.strided or value.is_nested,
         "is a quantised tensor, but one of floating-point numbers is needed": value.is_quantized,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +56,13 @@ def load(
         if name not in known:
             raise TypeError(f"{name!r} is no number of a network that may be given; these are: {', '.join(known)}")
     path, given = _path(file), {name: value for name, value in overrides.items() if value is not None}
+    _check_range(input_range)
     custom = None if code is None else know_code(code, set or ())
+    if custom is None and (set or (input_range is not None and not is_program(path))):
+        raise InvalidInput(
+            f"{path}: arguments and an input range were given, which are for a network of your own code; add --code "
+            "FILE.py:CALLABLE, or leave them out"
+        )
     if is_program(path):
         if code is not None or given:
             raise InvalidInput(f"{path} is an exported program, which needs neither code nor numbers; leave them out")
@@ -71,6 +78,12 @@ def load(
         return _described_by_side_file(path, found, given) or _read(path, found, custom, input_range, given)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+
+
+def _check_range(input_range: float | None) -> None:
+    """InvalidInput for a largest value of images that is none."""
+    if input_range is not None and not (math.isfinite(input_range) and input_range > 0):
+        raise InvalidInput(f"input_range is {input_range}, but must be a number > 0, such as 1 or 255")
 
 
 def read_by_code(path: Path, family: CustomFamily, input_range: float | None) -> SRNetwork:

@@ -163,7 +163,7 @@ class Settings:
         CODE,
         "Your own code that builds --target, as FILE.py:CALLABLE; the file is run.",
         Panel.NETWORKS,
-        "as for --teacher",
+        "--code, where that is given",
     )
     target_arguments: tuple[str, ...] = option(
         (),
@@ -184,21 +184,29 @@ class Settings:
     lr: tuple[str, ...] = option(
         (),
         LR_FOLDER,
-        "Folder of LR images, of --train and --val alike; bicubic: they are made; only: there are no HR images.",
+        "Folder of LR images, for --train and --val alike; or a word: bicubic (they are made), only (there is no HR).",
         Panel.DATA,
-        "those of the layout, or made",
+        "those beside the HR images, or made",
         many=True,
     )
     scale: int | None = option(None, WHOLE, "Upscaling factor; it must be the teacher's.", Panel.NETWORKS)
     skip_bad_images: bool = option(False, FLAG, "Go on without images that cannot be used.", Panel.DATA)
-    init: Init = option(Init.PROJECTION, choice(Init), f"How students start: {either(Init)}.", Panel.NETWORKS)
+    init: Init = option(
+        Init.PROJECTION,
+        choice(Init),
+        f"How students start: {either(Init)}; docs/faq.md tells which is what.",
+        Panel.NETWORKS,
+    )
     prune: bool = option(
-        False, FLAG, "Prune the teacher first (see `prune`), and try what is next to its suggestion.", Panel.NETWORKS
+        False,
+        FLAG,
+        "Prune the teacher first (see `prune`), and try students like the one that it suggests.",
+        Panel.NETWORKS,
     )
     objective: Objective = option(
         Objective.FLOPS,
         choice(Objective),
-        "What PSNR is weighed against: flops, or latency, measured here, so that no seed gives it twice.",
+        "What PSNR is weighed against: flops, or latency, which is measured here and so never quite the same.",
         Panel.SEARCH,
     )
     score: Score = option(
@@ -282,7 +290,9 @@ class Settings:
         Panel.OUTPUT,
         on_join=OnJoin.ITS_OWN,
     )
-    extend: bool = option(False, FLAG, "Go on in a run folder of another budget.", Panel.OUTPUT, resumes=False)
+    extend: bool = option(
+        False, FLAG, "Go on in a run folder that was begun with another budget.", Panel.OUTPUT, resumes=False
+    )
     overrides: tuple[tuple[str, float], ...] = ()  # values of `OVERRIDES` that are given, by name
 
     def __post_init__(self) -> None:

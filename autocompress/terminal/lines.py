@@ -117,12 +117,17 @@ class Display(SearchCallback):
         self.log(f"{name_of(trial, candidate)}  FAILED when trained again: {reason}", "red")
 
     def time_left(self, done: float = 0.0) -> str:
-        """Estimate the time left from the pace of this session's trials; `done` is the share of running trials done."""
+        """The time so far, and what is left by the pace of this session's trials, once one has a share done.
+
+        `done` is the share of running trials done.
+        """
         now = time.monotonic()
         first, start = self._pace or (self.left, now)
         ended = first - self.left + done
-        left = format_duration((now - start) / ended * max(0.0, self.left - done)) if ended > 0 else "?"
-        return f"{format_duration(now - self.started)} gone, about {left} left"
+        gone = f"{format_duration(now - self.started)} gone"
+        if ended <= 0:
+            return gone
+        return f"{gone}, about {format_duration((now - start) / ended * max(0.0, self.left - done))} left"
 
 
 def name_of(trial: int, candidate: Candidate) -> str:

@@ -136,9 +136,9 @@ def test_int8_is_calibrated_on_a_runs_own_images_and_told(call: Call, searched: 
         assert told["psnr_y_float32"] == pytest.approx(student["psnr_y"], abs=1e-3)
         assert told["psnr_y"] == student["psnr_y_int8"]
         assert told["refined_steps"] == 0
-        said = f"{told['psnr_y']:.2f} PSNR-Y dB, {told['psnr_y'] - told['psnr_y_float32']:+.2f} of "
+        said = f"{told['psnr_y']:.2f} dB PSNR-Y, in float32 {told['psnr_y_float32']:.2f} dB"
         assert said in Path("models", student["card"]).read_text()
-        assert f"{student['card'].removesuffix('.md')}: int8 has {told['psnr_y']:.2f} dB" in result.err
+        assert f"{student['card'].removesuffix('.md')}: the int8 file has {told['psnr_y']:.2f} dB" in result.err
 
 
 def test_what_is_for_int8_alone(call: Call, here: Path, photos: Path) -> None:

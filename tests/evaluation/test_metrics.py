@@ -16,6 +16,7 @@ from skimage.color import rgb2ycbcr
 from autocompress.data.bicubic import upscale
 from autocompress.data.folders import open_folder
 from autocompress.errors import InvalidInput
+from autocompress.evaluation import metrics
 from autocompress.evaluation.metrics import psnr_rgb, psnr_y, psnr_y_edge, rgb_to_y, ssim_rgb, ssim_y
 
 reference: Any = skimage_metrics  # has no types
@@ -129,3 +130,25 @@ def test_the_edge_is_what_the_score_leaves_out() -> None:
     border, whole = 26 * 36, 30 * 40
     errors = [10 ** (-psnr / 10) for psnr in (psnr_y(sr, hr, 2), psnr_y_edge(sr, hr, 2), psnr_y(sr, hr, 0))]
     assert errors[0] * border + errors[1] * (whole - border) == pytest.approx(errors[2] * whole)
+
+
+@pytest.mark.parametrize("strip", [1, 100, 400, 1000, 2000])
+@pytest.mark.parametrize("metric", [*ALL, psnr_y_edge])
+def test_in_strips_it_is_the_same(metric: Metric, strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one row, of some, with a rest, and of all."""
+    for height, width, border in ((47, 40, 3), (48, 40, 2), (19, 40, 4)):
+        sr, hr = two_images(height, width, 1, 9.0)
+        whole = metric(sr, hr, border)
+        with monkeypatch.context() as patch:
+            patch.setattr(metrics, "STRIP", strip)
+            assert metric(sr, hr, border) == pytest.approx(whole, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_a_large_image_takes_little_memory() -> None:
+    """Of 16 megapixels, all that is computed takes 4.6 GB at once: in strips it is what four of them take."""
+    resource = pytest.importorskip("resource")
+    hr = np.zeros((4096, 4096, 3), np.uint8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ssim_rgb(hr, hr, 2)
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < 1.9e9

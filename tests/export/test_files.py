@@ -333,6 +333,8 @@ def test_what_cannot_be_exported_is_refused(
         refused(
             "must be height and width of LR images, such as 360x640", run, *out, "--format", "pt2", "--shape", shape
         )
+    for shape in ("4097x4096", "99999x99999"):
+        refused("of up to 16777216 pixels; leave --shape out", run, *out, "--format", "pt2", "--shape", shape)
     assert not (tmp_path / "there").exists()
 
 

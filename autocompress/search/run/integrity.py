@@ -33,14 +33,23 @@ def check_run(run: RunFolder) -> None:
 
 
 def check_students(run: RunFolder) -> None:
-    """RunError where the weights of a student are gone, or are others than its side file was written for, or where the
-    scores in that are not of one piece."""
+    """RunError where the weights of a student are gone, or are others than its side file was written for, and where
+    that has scores that contradict each other, or another teacher than the run."""
+    spaces = run.config.search.spaces if run.exists() else {}
     for student in run.students():
         again = _again(student)
         if not student.file.is_file():
             raise RunError(f"{student.file}: missing, but its student.json is there; {again}")
         if student.weights and digest_of(student.file.read_bytes()) not in student.weights:
             raise RunError(f"{student.file}: replaced or damaged, as its student.json was written for others; {again}")
+        made = student.provenance
+        theirs, ours = {"teacher": made.teacher_digest, "target": made.target_digest}, spaces.get(made.space or "", {})
+        for what, digest in theirs.items():
+            if digest is not None and ours.get(what) not in (None, digest):
+                raise RunError(
+                    f"{student.file.with_name(STUDENT)}: of another run, as its {what} ({getattr(made, what)}) is not "
+                    f"that of this one; {again}"
+                )
         if other := _contradiction(student):
             raise RunError(f"{student.file.with_name(STUDENT)}: changed after it was written, as {other}; {again}")
 

@@ -14,7 +14,7 @@ from typing import Any
 from autocompress.errors import InvalidInput, SpaceError, cut
 from autocompress.io import package_files
 from autocompress.io.inputs import what_is
-from autocompress.io.yaml_text import parse_yaml
+from autocompress.io.yaml_text import MOST_CHARACTERS, parse_yaml
 from autocompress.search.space.parameter import Parameter, parse_parameter
 
 
@@ -69,9 +69,13 @@ def read_space(name_or_file: str) -> tuple[Path, str]:
             f"{name_or_file}: {what_is(path)}, and no shipped search space of that name; shipped: {', '.join(shipped)}"
         )
     try:
-        return path, path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MOST_CHARACTERS + 1)
     except UnicodeDecodeError as error:
         raise SpaceError(f"{path}: not readable as YAML: {error}") from error
+    if len(text) > MOST_CHARACTERS:
+        raise SpaceError(f"{path}: more than {MOST_CHARACTERS} characters; leave some out")
+    return path, text
 
 
 def declared_space(name_or_file: str) -> DeclaredSpace:

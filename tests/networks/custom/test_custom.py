@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -252,3 +254,18 @@ def test_code_that_computes_with_values_while_it_builds(here: Path) -> None:
     made = CustomFamily(Code(here / "own.py", "OwnNetwork"), {})
     config = made.student_config(made.config(), {"feat": 5})
     assert made.params(config) == count_params(made.build(config))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.0, -1.0])
+def test_an_input_range_that_is_none(here: Path, value: float) -> None:
+    write_own_network(here / "own.py")
+    torch.save(OwnNetwork().state_dict(), "own.pth")
+    with pytest.raises(InvalidInput, match=r"input_range is .*, but must be a number > 0, such as 1 or 255"):
+        load("own.pth", code="own.py:OwnNetwork", input_range=value)
+
+
+@pytest.mark.parametrize("given", [{"input_range": 255.0}, {"set": ["feat=12"]}])
+def test_what_is_for_own_code_is_not_passed_over_for_other_networks(teacher_file: Path, given: dict[str, Any]) -> None:
+    for file in (teacher_file, "edsr-x2-1g"):
+        with pytest.raises(InvalidInput, match=r"for a network of your own code; add --code FILE\.py:CALLABLE"):
+            load(file, **given)

@@ -197,3 +197,24 @@ def test_what_is_changed_or_swapped_stops_each_session(settings: Make, run: RunF
     assert not list(run.path.glob("study.db.*"))
     swap(run.trial(1), run.trial(3))
     assert again(settings) == ("all 4 trials are done", [])
+
+
+@pytest.mark.parametrize("what", ["teacher", "target"])
+def test_a_student_of_another_teacher_is_of_another_run(copied: RunFolder, what: str) -> None:
+    number = copied.students()[1].trial
+
+    def taught_by_another(content: dict[str, Any]) -> None:
+        made = content["provenance"]
+        made[f"{what}_digest"] = (made[f"{what}_digest"] or made["teacher_digest"])[::-1]
+
+    if what == "target":
+        config = json.loads((copied.path / "config.json").read_text())
+        for space in config["search"]["spaces"].values():
+            space["target"] = space["teacher"]
+        (copied.path / "config.json").write_text(json.dumps(config))
+    check_run(copied)
+    change(copied, number, taught_by_another)
+    with pytest.raises(
+        RunError, match=rf"{number:04d}/student\.json: of another run, as its {what} \(.*\) is not that of"
+    ):
+        check_run(copied)
