@@ -17,6 +17,7 @@ from autocompress.search.pareto import Point, front
 from autocompress.search.results.intervals import Intervals
 from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.integrity import sound_students
 from autocompress.search.run.student import StoredStudent
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS, allows
@@ -57,9 +58,9 @@ def student_rows(run: RunFolder) -> list[Row]:
     difference to the front's pick, with its interval `plus_minus` (see `results.intervals`). `refined_steps` is how
     many more a student has trained in refinement, `psnr_y_before` its score before that. `latency_ms`, with PyTorch,
     `latency_onnx_ms`, with ONNX Runtime, and `latency_on`, the machine, are those of students that were measured.
-    What is not known is None.
+    What is not known is None. RunError as `sound_students`, which see.
     """
-    config, measured = run.config, run.students()
+    config, measured = run.config, sound_students(run)
     machine = None if config.search.machine is None else Machine(**config.search.machine)
     found = [
         _row(stored, config.references) | _latency(stored, run.latency(stored.trial), machine) for stored in measured
