@@ -22,6 +22,7 @@ from autocompress.search.run.sessions import is_held, locks
 from autocompress.search.run.storage import StudyStorage
 from autocompress.search.run.student import STUDENT, StoredStudent
 from autocompress.search.run.study_file import Outline, outlines
+from autocompress.units import quantity
 
 NEAR = 1e-3  # dB, and a part of a cost: versions of libraries may have rounded otherwise
 
@@ -145,7 +146,7 @@ def set_foreign_aside(run: RunFolder, place: StudyStorage) -> str | None:
     check_study(run, [Outline.of(trial) for trial in finished])
     if others and place.url is None:
         renamed = aside(run, "study.db.other")
-        made = f"; made again from {len(students)} students" if students else ""
+        made = f"; made again from {quantity(len(students), 'student')}" if students else ""
         return f"study       study.db was of another run ({others[0]}) and is now called {renamed.name}{made}"
     gone = [trial.number for trial in finished if trial.number not in students]
     other = [
@@ -160,7 +161,8 @@ def set_foreign_aside(run: RunFolder, place: StudyStorage) -> str | None:
             f"{run.path}: by its study in {place.shown}, {what}; restore their folders, or give another with --out"
         )
     renamed = aside(run, "study.db.other" if other else "study.db.before")
-    return f"study       {what}; study.db is now called {renamed.name}, and made again from {len(students)} students"
+    made = f"made again from {quantity(len(students), 'student')}"
+    return f"study       {what}; study.db is now called {renamed.name}, and {made}"
 
 
 def _finished(run: RunFolder, place: StudyStorage) -> tuple[list[FrozenTrial], list[str]]:
