@@ -31,20 +31,25 @@ LRFolders = Annotated[
     typer.Option(
         "--lr",
         metavar="DIR",
-        help="Folder of LR images, for all sets given; or a word: bicubic (they are made), only (there is no HR).",
+        help="Folder of LR (small) images, for all sets given; or bicubic (they are made), or only (there is no HR).",
         show_default="those beside the HR images, or made",
     ),
 ]
 
-TrainPixels = Annotated[
-    int | None,
-    typer.Option(
+_MOST_PIXELS = "256M or, for short trainings, fewer"
+
+
+def _train_pixels(default: str) -> Any:
+    return typer.Option(
         parser=parse_count,
         metavar="COUNT",
-        help="Most HR pixels to train on; of larger sets a window of each image is taken.",
-        show_default="256M or, for short trainings, fewer; all with --recipe paper",
-    ),
-]
+        help="Most HR pixels to train on, such as 100M; of larger sets a window of each image is taken.",
+        show_default=default,
+    )
+
+
+TrainPixels = Annotated[int | None, _train_pixels(_MOST_PIXELS)]
+TrainPixelsByRecipe = Annotated[int | None, _train_pixels(f"{_MOST_PIXELS}; all with --recipe paper")]
 
 
 def among(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -112,7 +117,9 @@ _CODE: dict[str, Any] = {
     "set": Annotated[list[str] | None, typer.Option(help="An argument of that code, as NAME=VALUE.")],
     "input_range": Annotated[
         float | None,
-        typer.Option(help="Largest value in its images: 1 or 255.", show_default="found by trying"),
+        typer.Option(
+            help="Largest value in the images that the network takes: 1 or 255.", show_default="found by trying"
+        ),
     ],
 }
 _TARGET: dict[str, Any] = {

@@ -153,8 +153,8 @@ def observe(
         done()
     if not all(tensor.isfinite().all() for tensor in seen.values()):
         raise ConfigError(
-            "the teacher's features or gradients have squares beyond what float32 holds, so they cannot be weighed; take "
-            "another teacher, or init scratch"
+            "the teacher's features or gradients have squares beyond what float32 holds, so they cannot be weighed; "
+            "take another teacher, or init scratch"
         )
     return seen | {f"positions.{count}": chosen for count, chosen in rows.chosen.items()}
 

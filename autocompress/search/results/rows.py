@@ -21,7 +21,7 @@ from autocompress.search.run.integrity import sound_students
 from autocompress.search.run.student import StoredStudent
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS, allows
-from autocompress.units import decibels, format_count, format_milliseconds, signed_decibels
+from autocompress.units import decibels, format_count, format_milliseconds, quantity, signed_decibels
 
 LATENCIES = {runtime.heading: runtime.column for runtime in RUNTIMES.values()}  # keys of a row by their titles
 KEYS = (
@@ -127,7 +127,7 @@ def _within_budget(run: RunFolder) -> list[Row]:
     inside = [row for row in found if allows(limit, row)]
     if not inside:
         raise RunError(
-            f"{run.path}: none of its {len(found)} students is within {limit}, so there is no front; "
+            f"{run.path}: none of its {quantity(len(found), 'student')} is within {limit}, so there is no front; "
             "let the search go on with more --trials, or give it a larger budget with --extend"
         )
     return inside

@@ -15,6 +15,7 @@ from autocompress.search.run.sessions import is_held, locks
 from autocompress.search.run.storage import StudyStorage
 from autocompress.search.run.student import StoredStudent
 from autocompress.search.run.study_file import Outline
+from autocompress.units import quantity
 
 
 def set_foreign_aside(run: RunFolder, place: StudyStorage) -> str | None:
@@ -31,7 +32,7 @@ def set_foreign_aside(run: RunFolder, place: StudyStorage) -> str | None:
     check_study(run, [*students.values()], [Outline.of(trial) for trial in finished])
     if others and place.url is None:
         renamed = aside(run, "study.db.other")
-        made = f"; made again from {len(students)} students" if students else ""
+        made = f"; made again from {quantity(len(students), 'student')}" if students else ""
         return f"study       study.db was of another run ({others[0]}) and is now called {renamed.name}{made}"
     gone = [trial.number for trial in finished if trial.number not in students]
     other = [
@@ -46,7 +47,8 @@ def set_foreign_aside(run: RunFolder, place: StudyStorage) -> str | None:
             f"{run.path}: by its study in {place.shown}, {what}; restore their folders, or give another with --out"
         )
     renamed = aside(run, "study.db.other" if other else "study.db.before")
-    return f"study       {what}; study.db is now called {renamed.name}, and made again from {len(students)} students"
+    made = f"made again from {quantity(len(students), 'student')}"
+    return f"study       {what}; study.db is now called {renamed.name}, and {made}"
 
 
 def _finished(run: RunFolder, place: StudyStorage) -> tuple[list[FrozenTrial], list[str]]:
