@@ -29,7 +29,7 @@ def compare(
         Path | None,
         typer.Option(help="Write a page with the fronts over each other, such as both.html.", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone, on stdout.")] = False,
 ) -> None:
     """Compare the fronts of runs: the best student of each within the same cost, and how far apart they are.
 

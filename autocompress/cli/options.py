@@ -99,8 +99,11 @@ def with_target_code(command: Any) -> Any:
 
 
 def with_network_and_target_code(command: Any) -> Any:
-    """As `with_target_code`, and with options for a network of a user's own code, whose arguments are the command's."""
-    return _with(command, {name: _CODE[name] for name in ("code", "input_range")} | _TARGET)
+    """As `with_target_code`, and with options for a network of a user's own code, whose arguments are the command's.
+
+    There may be no weights yet, so its range of images is not found by trying.
+    """
+    return _with(command, {"code": _CODE["code"], "input_range": _input_range("1")} | _TARGET)
 
 
 def with_student_options(command: Any) -> Any:
@@ -109,18 +112,18 @@ def with_student_options(command: Any) -> Any:
     return _with(command, {**code, **_TARGET, **_OVERRIDES})
 
 
+def _input_range(default: str) -> Any:
+    option = typer.Option(help="Largest value in the images that the network takes: 1 or 255.", show_default=default)
+    return Annotated[float | None, option]
+
+
 _CODE: dict[str, Any] = {
     "code": Annotated[
         str | None,
         typer.Option(help="Your own code that builds the network, as FILE.py:CALLABLE; the file is run."),
     ],
     "set": Annotated[list[str] | None, typer.Option(help="An argument of that code, as NAME=VALUE.")],
-    "input_range": Annotated[
-        float | None,
-        typer.Option(
-            help="Largest value in the images that the network takes: 1 or 255.", show_default="found by trying"
-        ),
-    ],
+    "input_range": _input_range("found by trying"),
 }
 _TARGET: dict[str, Any] = {
     each.keyword: annotated(replace(each, panel=None)) for each in OPTIONS if each.keyword.startswith("target_")

@@ -31,8 +31,7 @@ def refine(
 ) -> None:
     """Train the students of a run's front for longer; the same command again goes on where it stopped.
 
-    Students that are expected to make the front better soonest come first. Without --steps and --timeout it takes ten
-    minutes.
+    Students that should improve the front soonest come first. Without --steps and --timeout it takes ten minutes.
 
     Example: autocompress refine runs/edsr-20G-seed0 --timeout 30m
     """

@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
     app.command()(dashboard)
 
 
-def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False) -> None:
+def pareto(
+    run: Run, as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone, on stdout.")] = False
+) -> None:
     """Show the front of a run, also while it is still going on.
 
     Example: autocompress pareto runs/edsr-20G-seed0
@@ -87,7 +89,7 @@ def report(
 
 def status(
     run: Run,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone, on stdout.")] = False,
     all: Annotated[
         bool, typer.Option("--all", help="Say of each trial why it ended early, not of the last few only.")
     ] = False,
