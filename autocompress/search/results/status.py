@@ -12,7 +12,7 @@ from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.integrity import sound_students
 from autocompress.search.run.record import TrialRecord, last_attempts
 from autocompress.search.run.sessions import is_held, locks
-from autocompress.search.run.study_file import COMPLETE, Outline, outlines
+from autocompress.search.run.study_file import COMPLETE, Outline, outlines, reading_study
 from autocompress.search.space.cost import LATENCY_MS, allows
 
 if TYPE_CHECKING:
@@ -26,10 +26,14 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
     """A run's status as plain JSON types: numbers of trials by state, the best one, times, and sessions at work.
 
     Times are in seconds. `storage` is needed where its URL has a password; raises InvalidInput where the study cannot
-    be read, RunError as `sound_students`.
+    be read, RunError as `sound_students` and `reading_study`.
     """
     quick = outlines(run) if storage is None else None
-    trials = [Outline.of(trial) for trial in trials_of(run, storage)] if quick is None else quick
+    with reading_study(run):
+        return _status(run, [Outline.of(trial) for trial in trials_of(run, storage)] if quick is None else quick)
+
+
+def _status(run: RunFolder, trials: Sequence[Outline]) -> dict[str, Any]:
     alive = [path.stem for path in locks(run.path) if is_held(path)]
     running = {t.number: TrialRecord.of(t) for t in trials if t.state == RUNNING}
     begun = {n: record for n, record in running.items() if record.session in alive and record.begun is not None}
@@ -61,12 +65,14 @@ def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTria
     place = find_storage(storage, run)
     if place.url is None and not run.database.is_file():
         return []
-    with place.errors_explained():
+    with place.errors_explained(), reading_study(run):
         kept = place.open(run)
         try:
-            trials: list[FrozenTrial] = kept.get_all_trials(kept.get_study_id_from_name(place.study), deepcopy=False)
-        except KeyError:
-            return []
+            try:
+                study = kept.get_study_id_from_name(place.study)
+            except KeyError:
+                return []
+            trials: list[FrozenTrial] = kept.get_all_trials(study, deepcopy=False)
         finally:
             kept.remove_session()
     return trials

@@ -15,7 +15,7 @@ from autocompress.io.checksums import digest_of
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.student import STUDENT, StoredStudent
-from autocompress.search.run.study_file import COMPLETE, Outline, outlines
+from autocompress.search.run.study_file import COMPLETE, Outline, outlines, reading_study
 
 NEAR = 1e-3  # dB, and a part of a cost: versions of libraries may have rounded otherwise
 
@@ -29,14 +29,15 @@ def check_run(run: RunFolder) -> None:
 def sound_students(run: RunFolder) -> list[StoredStudent]:
     """The students of a run, by trial number; files of weights are not read.
 
-    RunError where one has scores that contradict each other, and as `check_study` where the study is in the run's own
-    file and can be read without Optuna.
+    RunError where one has scores that contradict each other, and as `check_study` and `reading_study` where the study
+    is in the run's own file and can be read without Optuna.
     """
     trials = outlines(run)  # before the students: one that finishes meanwhile has no trial here, and that is no fault
     students = run.students()
     check_scores(students)
     if trials is not None:
-        check_study(run, students, [trial for trial in trials if trial.state == COMPLETE])
+        with reading_study(run):
+            check_study(run, students, [trial for trial in trials if trial.state == COMPLETE])
     return students
 
 
@@ -128,12 +129,17 @@ Known = tuple[int, str]
 
 def _of_trial(trial: Outline) -> Known | None:
     record = TrialRecord.of(trial)
-    return None if record.seed is None or record.config is None else (record.seed, record.config)
+    return _known(record.seed, record.config)
 
 
 def _of_student(student: StoredStudent) -> Known | None:
     seed = student.provenance.recipe.get("seed")
-    return (seed, student.network) if isinstance(seed, int) and student.network is not None else None
+    return _known(seed, student.network)
+
+
+def _known(seed: object, network: object) -> Known | None:
+    """Of what files say, which may be anything."""
+    return (seed, network) if isinstance(seed, int) and isinstance(network, str) else None
 
 
 def _changed(trial: Outline, student: StoredStudent) -> str:
@@ -143,6 +149,8 @@ def _changed(trial: Outline, student: StoredStudent) -> str:
     there = {**record.metrics, "flops": record.flops, "params": record.params}
     for name in here.keys() & there.keys():
         was, now = there[name], here[name]
-        if was is not None and not math.isclose(was, now, rel_tol=0 if name in record.metrics else NEAR, abs_tol=NEAR):
+        if isinstance(was, int | float) and not math.isclose(
+            was, now, rel_tol=0 if name in record.metrics else NEAR, abs_tol=NEAR
+        ):
             return f"its {name} is {now:.6g}, but {was:.6g} in the study"
     return ""

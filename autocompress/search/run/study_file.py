@@ -11,11 +11,13 @@ import json
 import os
 import sqlite3
 from collections import defaultdict
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from autocompress.io.typed import reading
 from autocompress.search.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -46,6 +48,17 @@ class Outline:
         return cls(trial.number, trial.state.name, trial.values or [], trial.user_attrs)
 
 
+@contextmanager
+def reading_study(run: RunFolder) -> Iterator[None]:
+    """A context in which trials are read out of a run's study: RunError where it holds what no search stores."""
+    remedy = "restore it, or rename a study.db, and the search's own command makes it again from the students"
+    with reading(run.path, "its study holds what no search stores", remedy):
+        try:
+            yield
+        except (LookupError, AssertionError, RecursionError) as error:
+            raise ValueError(str(error) or type(error).__name__) from error
+
+
 def outlines(run: RunFolder) -> list[Outline] | None:
     """The trials of a run's own study, in their order.
 
@@ -58,7 +71,7 @@ def outlines(run: RunFolder) -> list[Outline] | None:
     try:
         with closing(sqlite3.connect(uri, uri=True)) as database:
             return _read(database, str(storage["study"]))
-    except (sqlite3.Error, ValueError, KeyError, TypeError):
+    except (sqlite3.Error, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

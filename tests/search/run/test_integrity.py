@@ -244,3 +244,28 @@ def test_a_student_of_another_teacher_is_of_another_run(copied: RunFolder, what:
         RunError, match=rf"{number:04d}/student\.json: of another run, as its {what} \(.*\) is not that of"
     ):
         check_run(copied)
+
+
+WRONG = {
+    "a seed": "UPDATE trial_user_attributes SET value_json = '[1]' WHERE key = 'seed'",
+    "FLOPs": "UPDATE trial_user_attributes SET value_json = '\"x\"' WHERE key = 'flops'",
+    "seconds": "UPDATE trial_user_attributes SET value_json = '[1]' WHERE key = 'seconds'",
+    "a nested value": f"UPDATE trial_user_attributes SET value_json = '{'[' * 100_000}' WHERE key = 'seconds'",
+    "a rung": "UPDATE trial_user_attributes SET key = 'psnr_y_at_step_x' WHERE key = 'ssim_y'",
+    "a score at a rung": "UPDATE trial_user_attributes SET value_json = '[]' WHERE key LIKE 'psnr_y_at_step%'",
+    "no value": "UPDATE trial_values SET value = NULL",
+    "no values": "DELETE FROM trial_values",
+    "no number": "UPDATE trials SET number = NULL",
+    "another state": "UPDATE trials SET state = 'ODD' WHERE number = 1",
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_study_with_anything_in_it_is_read_or_said_to_be_none(copied: RunFolder, what: str) -> None:
+    with closing(sqlite3.connect(copied.database)) as database, database:
+        database.execute(WRONG[what])
+    for reader in ("pareto", "status", "report"):
+        try:
+            READERS[reader](copied)
+        except RunError as error:
+            assert "its study holds what no search stores" in str(error)  # noqa: PT017
