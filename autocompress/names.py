@@ -43,11 +43,6 @@ def as_cell(value: object) -> object:
     return f"'{printable(value)}" if _FORMULA.match(value) else printable(value)
 
 
-def images_in_words(number: int, name: str) -> str:
-    """How many images of a set, by the name that is stored of it."""
-    return f"{number} of scikit-image's photographs" if name.startswith(EMBEDDED) else f"{number} images of {name}"
-
-
 def is_program(file: object) -> bool:
     """Whether a file's name is that of an exported program of torch.export."""
     return str(file).endswith(".pt2")

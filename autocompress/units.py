@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from autocompress.errors import InvalidInput
+from autocompress.names import EMBEDDED
 
 Amount = float | str  # 20e9 or "20G"
 Time = float | str  # 600, in seconds, or "10m"
@@ -63,6 +64,17 @@ def format_count(count: float) -> str:
             digits = 0 if not prefix else max(0, 3 - len(str(int(value))) + 1)
             return f"{value:.{digits}f}".rstrip("0").rstrip(".") + prefix if digits else f"{value:.0f}{prefix}"
     return f"{count:g}"
+
+
+def quantity(number: int, noun: str, written: Callable[[float], str] = str) -> str:
+    """A number of things in words, `1 image` or `12 images`; nouns are those whose plural ends in s."""
+    return f"{written(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def images_in_words(number: int, name: str) -> str:
+    """How many images of a set, by the name that is stored of it."""
+    of_ours = name.startswith(EMBEDDED)
+    return f"{number} of scikit-image's photographs" if of_ours else f"{quantity(number, 'image')} of {name}"
 
 
 def decibels(psnr: float) -> str:

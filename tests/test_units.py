@@ -14,8 +14,10 @@ from autocompress.units import (
     format_duration,
     format_milliseconds,
     format_short,
+    images_in_words,
     parse_count,
     parse_duration,
+    quantity,
     signed_decibels,
 )
 
@@ -29,6 +31,23 @@ def test_decibels(psnr: float, text: str) -> None:
 
 def test_differences_have_a_sign() -> None:
     assert (signed_decibels(0.125001), signed_decibels(-0.05), signed_decibels(0.0)) == ("+0.13", "-0.05", "+0.00")
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 images"), (1, "1 image"), (2, "2 images")])
+def test_quantities(number: int, text: str) -> None:
+    assert quantity(number, "image") == text
+    assert images_in_words(number, "Set5") == f"{text} of Set5"
+
+
+def test_large_quantities_are_short() -> None:
+    assert quantity(12_300, "config", format_count) == "12.3K configs"
+
+
+def test_quantities_are_written_in_one_place() -> None:
+    files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html")]
+    lines = [line for file in files for line in file.read_text().splitlines()]
+    by_themselves = re.compile(r"[^}]\} (images|students)\b(?!\{)|length \}\} (images|students|trials)\b")
+    assert [line for line in lines if by_themselves.search(line)] == []
 
 
 def test_decibels_are_rounded_in_one_place() -> None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from autocompress.api._distilled import open_networks
 from autocompress.api._evaluate import Evaluation, evaluate
-from autocompress.api._named import check_named, check_preset
+from autocompress.api._named import check_named, check_preset, check_settings
 from autocompress.api.choices import RecipeName, check_init, check_recipe, check_steps
 from autocompress.data.layouts import is_alone, refuse_alone
+from autocompress.distill import SETTABLE
 from autocompress.errors import ConfigError
 from autocompress.io.outputs import check_weights_file
 from autocompress.progress import QUICK, tell_tenths
@@ -94,6 +95,8 @@ def distill(
     check_named(networks=[named, teacher, target], codes=codes, folders=folders, lr=lr)
     if isinstance(network, str) and code is None and target is None:
         check_preset(network, teacher)
+    if isinstance(network, str) and code is None:
+        check_settings(network, config or {})
 
     from autocompress.compute import probing
     from autocompress.data.folders import open_folder
@@ -150,8 +153,6 @@ def distill(
 
 def _split(family: Family, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is set of the student's network, and of its training; ConfigError for what is neither, or no such value."""
-    from autocompress.distill.recipe import SETTABLE
-
     counts = {count.field: count for count in family.counts}
     choices = [choice.field for choice in family.choices]  # which the config itself checks
     numbers = {field: value for field, value in config.items() if field in SETTABLE and field not in family.varied}

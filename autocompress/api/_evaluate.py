@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autocompress.api._modules import as_files
 from autocompress.api._named import check_named
 from autocompress.api._result import Result, open_run
+from autocompress.api.choices import check_scale
 from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
 from autocompress.units import format_milliseconds
@@ -100,6 +101,8 @@ def evaluate(
         raise InvalidInput("--threads and --device are for measuring; add --latency")
     refuse_alone(lr, "scores")
     named = [] if model == BICUBIC else [model]
+    if not named:
+        check_scale(scale)
     check_named(networks=named, codes=[overrides.get("code")], folders=data, lr=lr)
 
     from autocompress.data.embedded import embedded
@@ -175,8 +178,6 @@ def _bicubic(scale: int | None, tile: int | None) -> tuple[int, Upscaler]:
     from autocompress.evaluation.scores import bicubic_upscaler
 
     scale = 2 if scale is None else scale
-    if scale not in (2, 3, 4):
-        raise InvalidInput(f"--scale is {scale}, but must be 2, 3 or 4")
     if tile is not None:
         raise InvalidInput("--tile is for networks, and bicubic is none; leave --tile out")
     return scale, bicubic_upscaler(scale)

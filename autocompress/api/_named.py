@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autocompress.errors import InvalidInput
+from autocompress.distill import SETTABLE
+from autocompress.errors import ConfigError, InvalidInput
 from autocompress.io import package_files
 from autocompress.io.inputs import find_code, find_network
 from autocompress.names import is_program
@@ -56,6 +57,21 @@ def check_preset(name: str, teacher: Named | nn.Module) -> None:
     if not _may_be_family(name):
         known = ", ".join([*package_files.presets(), *sorted(package_files.families())])
         raise InvalidInput(f"{name} is no file, no preset and no family; known: {known}")
+
+
+def check_settings(name: str, given: Iterable[str]) -> None:
+    """Raise ConfigError for what neither students of this preset or family nor their training have.
+
+    What varies in students is read off the search spaces that ship; a family that has none is left to those that look
+    at networks, and so is a file.
+    """
+    families = package_files.families()
+    family = next((each for each in families if name in package_files.presets(each)), name)
+    varied = [] if Path(name).is_file() else package_files.parameters(family)
+    known = [*(each for each in varied if each not in SETTABLE), *SETTABLE]
+    unknown = [field for field in given if field not in known]
+    if varied and unknown:
+        raise ConfigError(f"{unknown[0]} is nothing that can be set here; these can: {', '.join(known)}")
 
 
 def check_family(name: str) -> None:

@@ -12,8 +12,9 @@ from autocompress.api.choices import RecipeName, check_recipe, check_steps
 from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
 from autocompress.io.outputs import check_folder
-from autocompress.names import images_in_words, is_program
+from autocompress.names import is_program
 from autocompress.progress import QUICK, tell_tenths
+from autocompress.units import images_in_words
 
 if TYPE_CHECKING:
     from autocompress.data.sources import ImageSource

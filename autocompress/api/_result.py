@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocompress import units
+from autocompress.units import quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +113,7 @@ class Result:
         return front_figure(ReportData.of(self.run, self._storage))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.path}: {len(self.run.students())} students>"
+        return f"<{type(self).__name__} of {self.path}: {quantity(len(self.run.students()), 'student')}>"
 
     def _repr_html_(self) -> str | None:
         """The front as a table, which notebooks show; None where there is none yet, and they show the `repr`."""

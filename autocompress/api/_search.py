@@ -68,6 +68,10 @@ def _check_named(settings: Settings) -> None:
     )
     for space in settings.spaces:
         declared_space(space)
+    if settings.storage is not None:
+        from autocompress.search.run.storage import check_storage  # SQLAlchemy comes with it
+
+        check_storage(settings.storage)
 
 
 def join(run: str | Path, *, progress: bool = True, **given: Any) -> Result:

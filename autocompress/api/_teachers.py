@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from autocompress.api._modules import as_files
 from autocompress.api._named import check_family, check_named
-from autocompress.api.choices import check_steps
+from autocompress.api.choices import check_scale, check_steps
 from autocompress.errors import InvalidInput
 from autocompress.io.outputs import check_weights_file
 
@@ -116,6 +116,7 @@ def train_teacher(
     check_weights_file(out)
     check_named(networks=[start, target], codes=[code, target_code], folders=[train, val], lr=lr)
     check_steps(steps)
+    check_scale(scale)
     if (family is None) == (code is None):
         given = "neither is given" if code is None else f"both {family} and {code} are given"
         raise InvalidInput(f"a network is of a family, or of your own --code FILE.py:CALLABLE, but {given}")

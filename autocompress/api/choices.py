@@ -21,6 +21,12 @@ def check_steps(steps: int | None) -> None:
         raise InvalidInput(f"steps is {steps}, but must be >= 1")
 
 
+def check_scale(scale: int | None) -> None:
+    """Raise InvalidInput for a factor by which nothing here upscales; None is that of a network."""
+    if scale not in (None, 2, 3, 4):
+        raise InvalidInput(f"--scale is {scale}, but must be 2, 3 or 4")
+
+
 def check_init(init: str) -> None:
     """Raise InvalidInput for a way to begin that there is not."""
     if init not in list(Init):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autocompress.cli.printing import Table, echo, show
-from autocompress.units import decibels, format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds, quantity
 
 if TYPE_CHECKING:
     from autocompress.search.results.compare import Comparison
@@ -29,7 +29,7 @@ def compare(
         Path | None,
         typer.Option(help="Write a page with the fronts over each other, such as both.html.", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone, on stdout.")] = False,
 ) -> None:
     """Compare the fronts of runs: the best student of each within the same cost, and how far apart they are.
 
@@ -57,12 +57,12 @@ def _show(found: Comparison) -> None:
 
 def _runs_table(found: Comparison) -> Table:
     """What differs between the runs, and how good their fronts are."""
-    table = Table(title=f"{len(found.runs)} runs, scored on {found.images} validation images")
+    table = Table(title=f"{quantity(len(found.runs), 'run')}, scored on {quantity(found.images, 'validation image')}")
     table.add_column("")
     for compared in found.runs:
         table.add_column(compared.name)
     table.add_row("hypervolume", *(f"{volume:.3f}" for volume in found.hypervolumes), style="bold")
-    table.add_row("on the front", *(f"{len(compared.front)} students" for compared in found.runs))
+    table.add_row("on the front", *(quantity(len(compared.front), "student") for compared in found.runs))
     for what, values in found.settings.items():
         table.add_row(what, *values)
     return table

@@ -12,7 +12,7 @@ from autocompress.cli.options import (
     AllowWeakTeacher,
     LRFolders,
     Quiet,
-    TrainPixels,
+    TrainPixelsByRecipe,
     complete_init,
     complete_network,
     complete_recipe,
@@ -31,25 +31,32 @@ def register(app: typer.Typer) -> None:
 @with_student_options
 def distill(
     network: Annotated[
-        str, typer.Argument(help="A preset such as edsrmini, a family, as in `spaces list`, or the teacher's file.")
+        str,
+        typer.Argument(
+            help="The student: a preset (edsrmini, swinirmini), a family, as in `spaces list`, or the teacher's file."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="File to write, such as student.safetensors.")],
     config: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="A count of the student or a number of its training: num_feat=16.", show_default="none"
+            "--set",
+            help="A count of the student (num_feat=16) or a number of its training (learning_rate=1e-3).",
+            show_default="the preset's or the teacher's; the recipe's",
         ),
     ] = None,
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="Teacher to shrink: a name or a file.", show_default="the shipped one", autocompletion=complete_network
+            help="Teacher (a large trained network) to shrink: a name or a file.",
+            show_default="the shipped one",
+            autocompletion=complete_network,
         ),
     ] = None,
     target: Annotated[
         str | None,
         typer.Option(
-            help="Network to learn from: any of the same scale.",
+            help="Network whose outputs the student learns: a name or a file, of the same scale.",
             show_default="the teacher",
             autocompletion=complete_network,
         ),
@@ -62,13 +69,20 @@ def distill(
         ),
     ] = Init.PROJECTION.value,
     recipe: Annotated[
-        str, typer.Option(help="ours, or paper: 800,000 steps with the paper's loss.", autocompletion=complete_recipe)
+        str,
+        typer.Option(
+            help="How it is trained: ours, or paper (800,000 steps with the paper's loss).",
+            autocompletion=complete_recipe,
+        ),
     ] = RecipeName.OURS.value,
-    steps: Annotated[int | None, typer.Option(help="Training steps.", show_default="the recipe's; ours 3000")] = None,
-    train: Annotated[
-        Path | None, typer.Option(help="Folder of HR images to train on.", show_default="scikit-image's photographs")
+    steps: Annotated[
+        int | None, typer.Option(help="Training steps.", show_default="3000; by the recipe paper 800,000")
     ] = None,
-    train_pixels: TrainPixels = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(help="Folder of HR (full-size) images to train on.", show_default="scikit-image's photographs"),
+    ] = None,
+    train_pixels: TrainPixelsByRecipe = None,
     lr: LRFolders = None,
     val: Annotated[
         Path | None,
@@ -83,7 +97,9 @@ def distill(
     quiet: Quiet = False,
     **overrides: Any,
 ) -> None:
-    """Shrink and distill one given student. The same command again goes on where it stopped.
+    """Make one student: shrink a teacher to it, then train it to compute what the teacher does (distillation).
+
+    The same command again goes on where it stopped.
 
     Example: autocompress distill edsrmini --train DIV2K_train_HR --data Set5 --out edsrmini.safetensors
 

@@ -60,7 +60,7 @@ def evaluate(
     device: Annotated[
         str | None, typer.Option(help="Where to measure: cpu or cuda.", show_default="cuda, where there is a GPU")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone, on stdout.")] = False,
     quiet: Quiet = False,
     **overrides: Any,
 ) -> None:

@@ -31,20 +31,25 @@ LRFolders = Annotated[
     typer.Option(
         "--lr",
         metavar="DIR",
-        help="Folder of LR images, for all sets given; or a word: bicubic (they are made), only (there is no HR).",
+        help="Folder of LR (small) images, for all sets given; or bicubic (they are made), or only (there is no HR).",
         show_default="those beside the HR images, or made",
     ),
 ]
 
-TrainPixels = Annotated[
-    int | None,
-    typer.Option(
+_MOST_PIXELS = "256M or, for short trainings, fewer"
+
+
+def _train_pixels(default: str) -> Any:
+    return typer.Option(
         parser=parse_count,
         metavar="COUNT",
-        help="Most HR pixels to train on; of larger sets a window of each image is taken.",
-        show_default="256M or, for short trainings, fewer; all with --recipe paper",
-    ),
-]
+        help="Most HR pixels to train on, such as 100M; of larger sets a window of each image is taken.",
+        show_default=default,
+    )
+
+
+TrainPixels = Annotated[int | None, _train_pixels(_MOST_PIXELS)]
+TrainPixelsByRecipe = Annotated[int | None, _train_pixels(f"{_MOST_PIXELS}; all with --recipe paper")]
 
 
 def among(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -94,8 +99,11 @@ def with_target_code(command: Any) -> Any:
 
 
 def with_network_and_target_code(command: Any) -> Any:
-    """As `with_target_code`, and with options for a network of a user's own code, whose arguments are the command's."""
-    return _with(command, {name: _CODE[name] for name in ("code", "input_range")} | _TARGET)
+    """As `with_target_code`, and with options for a network of a user's own code, whose arguments are the command's.
+
+    There may be no weights yet, so its range of images is not found by trying.
+    """
+    return _with(command, {"code": _CODE["code"], "input_range": _input_range("1")} | _TARGET)
 
 
 def with_student_options(command: Any) -> Any:
@@ -104,16 +112,18 @@ def with_student_options(command: Any) -> Any:
     return _with(command, {**code, **_TARGET, **_OVERRIDES})
 
 
+def _input_range(default: str) -> Any:
+    option = typer.Option(help="Largest value in the images that the network takes: 1 or 255.", show_default=default)
+    return Annotated[float | None, option]
+
+
 _CODE: dict[str, Any] = {
     "code": Annotated[
         str | None,
         typer.Option(help="Your own code that builds the network, as FILE.py:CALLABLE; the file is run."),
     ],
     "set": Annotated[list[str] | None, typer.Option(help="An argument of that code, as NAME=VALUE.")],
-    "input_range": Annotated[
-        float | None,
-        typer.Option(help="Largest value in its images: 1 or 255.", show_default="found by trying"),
-    ],
+    "input_range": _input_range("found by trying"),
 }
 _TARGET: dict[str, Any] = {
     each.keyword: annotated(replace(each, panel=None)) for each in OPTIONS if each.keyword.startswith("target_")

@@ -28,7 +28,10 @@ def register(app: typer.Typer) -> None:
 @with_overrides
 def prune(
     teacher: Annotated[
-        str, typer.Argument(help="Teacher: a shipped one's name, or a file.", autocompletion=complete_network)
+        str,
+        typer.Argument(
+            help="The network to prune: a shipped teacher's name, or a file.", autocompletion=complete_network
+        ),
     ],
     train: Annotated[
         Path | None, typer.Option(help="Folder of HR images to train on.", show_default="scikit-image's photographs")
@@ -39,27 +42,38 @@ def prune(
     ] = None,
     recipe: Annotated[
         str,
-        typer.Option(help="ours, or paper: the paper's, of 100,000 steps or more.", autocompletion=complete_recipe),
+        typer.Option(help="How it is trained: ours, or paper (100,000 steps or more).", autocompletion=complete_recipe),
     ] = RecipeName.OURS.value,
     steps: Annotated[
         int | None,
-        typer.Option(help="Steps; lambda is scaled so that the whole pull stays.", show_default="the recipe's"),
+        typer.Option(
+            help="Training steps; the pull to zero (lambda) is scaled so that its sum over all steps stays.",
+            show_default="the recipe's",
+        ),
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(help="Of the first steps; lambda is scaled as for --steps.", show_default="the recipe's"),
+        typer.Option(
+            help="Learning rate of the first steps; the pull to zero is scaled as for --steps.",
+            show_default="the recipe's",
+        ),
     ] = None,
     allow_weak_teacher: AllowWeakTeacher = False,
     seed: Annotated[int, typer.Option(help="Seed of the patches.")] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for densities.json, .csv, .html and pruned.safetensors.", show_default="none"),
+        typer.Option(
+            help="Folder to write densities.json, .csv and .html, and pruned.safetensors into.",
+            show_default="none is written",
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone, on stdout.")] = False,
     quiet: Quiet = False,
     **overrides: Any,
 ) -> None:
-    """Retrain a teacher so that weights become zero, and read a student's counts off the densities that are left.
+    """Retrain a teacher so that many of its weights become zero, and suggest from that how large a student should be.
+
+    A layer's density is the share of its weights that are not zero at the end; from these follow a student's counts.
 
     Example: autocompress prune edsr-baseline-x2 --out densities
     """

@@ -21,14 +21,17 @@ def refine(
     run: Annotated[Path, typer.Argument(help="A run folder, as `search` printed it.", show_default=False)],
     steps: Annotated[
         int | None,
-        typer.Option(help="Most steps of each student, in all calls together.", show_default="no limit"),
+        typer.Option(
+            help="Stop when each student has had so many more steps, those of earlier calls included.",
+            show_default="no limit",
+        ),
     ] = None,
     quiet: Quiet = False,
     **given: Any,
 ) -> None:
-    """Train the students of a run's front on; the same command again goes on where it stopped.
+    """Train the students of a run's front for longer; the same command again goes on where it stopped.
 
-    Time goes where it is expected to enlarge the front most. Without --steps and --timeout it takes ten minutes.
+    Students that should improve the front soonest come first. Without --steps and --timeout it takes ten minutes.
 
     Example: autocompress refine runs/edsr-20G-seed0 --timeout 30m
     """

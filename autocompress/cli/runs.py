@@ -12,7 +12,7 @@ import typer
 
 from autocompress.cli.printing import echo
 from autocompress.errors import InvalidInput
-from autocompress.units import decibels, format_count, format_duration, format_milliseconds
+from autocompress.units import decibels, format_count, format_duration, format_milliseconds, quantity
 
 SEEN = 0.005  # of the time: the least that `status` shows
 FEW = 5  # trials of which `status` says why they ended early
@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
     app.command()(dashboard)
 
 
-def pareto(run: Run, as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False) -> None:
+def pareto(
+    run: Run, as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone, on stdout.")] = False
+) -> None:
     """Show the front of a run, also while it is still going on.
 
     Example: autocompress pareto runs/edsr-20G-seed0
@@ -87,7 +89,7 @@ def report(
 
 def status(
     run: Run,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone, on stdout.")] = False,
     all: Annotated[
         bool, typer.Option("--all", help="Say of each trial why it ended early, not of the last few only.")
     ] = False,
@@ -153,7 +155,7 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
         parts = ", ".join(f"{name} {share:.0%}" for name, share in shares if share >= SEEN)
         yield f"         of the finished trials, {format_duration(total)} in all: {parts}"
     for trial in about["running"]:
-        score = "" if trial["step"] is None else f", {_score(trial)} after {trial['step']} steps"
+        score = "" if trial["step"] is None else f", {_score(trial)} after {quantity(trial['step'], 'step')}"
         yield f"running  trial {trial['trial']}: for {format_duration(trial['seconds'])}{score}"
     early = about["ended_early"]
     shown = early if few is None else early[-few:]
@@ -167,7 +169,7 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
 def _state(sessions: int, trials: dict[str, int]) -> str:
     """Whether a run is going on, has ended, or was stopped before its end."""
     ended = sum(trials[name] for name in ("finished", "stopped", "failed"))
-    of_all = f"{ended} of {trials['wanted']} trials" if "wanted" in trials else f"{ended} trials"
+    of_all = f"{ended} of {quantity(trials['wanted'], 'trial')}" if "wanted" in trials else quantity(ended, "trial")
     if sessions:
         return f"running, {of_all} have ended; {sessions} session{'s' * (sessions > 1)} at work"
     if ended < trials.get("wanted", 0):

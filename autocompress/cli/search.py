@@ -92,7 +92,7 @@ def show_result(result: Result, quiet: bool, what: str = "search") -> None:
     if not students["on_front"].any():
         why = "No student was trained to the end"
         if not students.empty:
-            why = f"None of the {len(students)} students is within {budget(result.run)}"
+            why = f"No student of {len(students)} is within {budget(result.run)}"
         echo(f"{why}, so there is no front yet. Run folder: {result.path}", err=True)
         sys.exit(130 if result.interrupted else 1)
     best = result.best()

@@ -8,6 +8,7 @@ import typer
 
 from autocompress.cli.options import complete_space, with_network_options
 from autocompress.cli.printing import Table, echo, show
+from autocompress.units import quantity
 
 commands = typer.Typer(help="Search spaces: what may vary in students, and within which values.", no_args_is_help=True)
 
@@ -69,6 +70,6 @@ def check_space(space: NameOrFile) -> None:
     from autocompress.units import format_count
 
     checked = api.space(space)
-    echo(f"{space}: good, {format_count(checked.size)} configs of the family {checked.family.name}")
+    echo(f"{space}: good, {quantity(checked.size, 'config', format_count)} of the family {checked.family.name}")
     for parameter in checked.parameters:
         echo(f"  {parameter.name}: {', '.join(map(str, parameter.values))}")

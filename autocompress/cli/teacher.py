@@ -77,19 +77,22 @@ def train_teacher(
         list[str] | None,
         typer.Option(
             "--set",
-            help="A field of the config, such as embed_dim=48, or an argument of --code.",
+            help="A field of the family's config, such as embed_dim=48, or an argument of --code.",
             show_default="the usual network",
         ),
     ] = None,
-    scale: Annotated[int | None, typer.Option(help="Upscaling factor.", show_default="2, or that of --start")] = None,
+    scale: Annotated[
+        int | None, typer.Option(help="Upscaling factor: 2, 3 or 4.", show_default="2, or that of --start")
+    ] = None,
     train: Annotated[
-        Path | None, typer.Option(help="Folder of HR images.", show_default="scikit-image's photographs")
+        Path | None,
+        typer.Option(help="Folder of HR (full-size) images to train on.", show_default="scikit-image's photographs"),
     ] = None,
     train_pixels: TrainPixels = None,
     lr: LRFolders = None,
     val: Annotated[
         Path | None,
-        typer.Option(help="Folder of HR images to score on, on the way.", show_default="scikit-image's photographs"),
+        typer.Option(help="Folder of HR images for the learning curve.", show_default="scikit-image's photographs"),
     ] = None,
     start: Annotated[
         str | None,
@@ -100,25 +103,31 @@ def train_teacher(
     target: Annotated[
         str | None,
         typer.Option(
-            help="A teacher to learn from as well: a name or a file.",
+            help="A network to learn from, beside the images: a name or a file.",
             show_default="none",
             autocompletion=complete_network,
         ),
     ] = None,
     allow_weak_teacher: AllowWeakTeacher = False,
-    teacher_share: Annotated[float, typer.Option(help="Share of --target in the loss.")] = 0.5,
+    teacher_share: Annotated[
+        float, typer.Option(help="Share of the loss to --target; the rest is to the images.")
+    ] = 0.5,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 20_000,
-    batch_size: Annotated[int, typer.Option(help="Patches a step.")] = 16,
+    batch_size: Annotated[int, typer.Option(help="Patches (pieces of images) in a step.")] = 16,
     patch_size: Annotated[int, typer.Option(help="Side of a patch in LR pixels.")] = 48,
     learning_rate: Annotated[
         float | None,
-        typer.Option(help="After the warm-up; with --start take less.", show_default="by the network's size"),
+        typer.Option(
+            help="Learning rate after the warm-up; with --start take a lower one.", show_default="by the network's size"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights and the patches.")] = 0,
     quiet: Quiet = False,
     **code_options: Any,
 ) -> None:
-    """Train a network, to shrink it later: from scratch, or on from a file. The same command again goes on.
+    """Train a network, to shrink it later: from random weights, or on from those of a file (--start).
+
+    The same command again goes on where it stopped.
 
     Example: autocompress teacher train swinir --train DIV2K_train_HR --target edsr-baseline-x2 --out swinir.safetensors
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from autocompress.data.sources import ImageSource, sift
 from autocompress.errors import DataError
 from autocompress.io import cache
-from autocompress.names import images_in_words
 from autocompress.progress import OnDone, untold
+from autocompress.units import images_in_words, quantity
 
 FORMAT = 1  # goes into the cache key: raise it when the files below or the bicubic that fills them change
 
@@ -118,7 +118,7 @@ def _build(folder: Path, source: ImageSource, on_image: OnDone, *, skip_bad_imag
         images, skipped = sift(candidates, append, skip_bad_images=skip_bad_images)
     if not images:
         reason = f"; the first: {skipped[0][1]}" if skipped else ""
-        raise DataError(f"{source.name}: none of its {len(source)} images can be used{reason}")
+        raise DataError(f"{source.name}: none of its {quantity(len(source), 'image')} can be used{reason}")
     names, heights, widths = zip(*images, strict=True)
     index = {"names": names, "heights": heights, "widths": widths, "skipped": skipped}
     (folder / "index.json").write_text(json.dumps(index))

@@ -12,6 +12,7 @@ from autocompress.data.images import IMAGE_SUFFIXES, read_size
 from autocompress.data.layouts import check_folder, find_layout, images_in, is_alone, lr_files, lr_of, refuse_mixed
 from autocompress.data.sources import ImageFile, ImageSource, sift, wrong_size
 from autocompress.errors import DataError
+from autocompress.units import quantity
 
 
 def open_folder(
@@ -77,7 +78,9 @@ def _source(folder: Path, scale: int, files: Sequence[ImageFile], skipped: Seque
     """Of the good files of a folder; DataError where there is none."""
     name = Path(os.path.abspath(folder)).name  # noqa: PTH100 - resolve() would follow links, which lose their names
     if not files:
-        raise DataError(f"{folder}: none of its {len(skipped)} images can be used; the first: {skipped[0][1]}")
+        raise DataError(
+            f"{folder}: none of its {quantity(len(skipped), 'image')} can be used; the first: {skipped[0][1]}"
+        )
     return ImageSource(name, scale, tuple(files), tuple(skipped))
 
 

@@ -21,7 +21,8 @@ from autocompress.data.bicubic import downscale, upscale
 from autocompress.data.images import read_image, read_size
 from autocompress.data.layouts import MADE
 from autocompress.errors import DataError
-from autocompress.names import images_in_words, name_bytes
+from autocompress.names import name_bytes
+from autocompress.units import images_in_words
 
 BLOCK = 16  # LR pixels a side, in which an LR image is compared with its HR image
 MOST_APART = 25.0  # levels; degraded images are a few apart, other photographs 40 to 100

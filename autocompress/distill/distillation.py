@@ -30,7 +30,7 @@ from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import has_finite_outputs
 from autocompress.networks.weights import digest
 from autocompress.progress import QUICK, one_by_one, tell_tenths
-from autocompress.units import decibels, format_duration
+from autocompress.units import decibels, format_duration, quantity
 
 REUSE = 4  # how often a training sees a pixel at least, where it takes windows of the images
 FEWEST_PIXELS, MOST_PIXELS = 100 * 10**6, 256 * 10**6  # HR, that a training takes of larger sets
@@ -140,7 +140,7 @@ def train_to_file(
     stored = Checkpoints(state, training, identity, curve)
     stored.load()
     if training.step:
-        log(f"going on after {training.step} of {recipe.steps} steps")
+        log(f"going on after {training.step} of {quantity(recipe.steps, 'step')}")
     stored.train(on_step, pace, log)
     trained = training.student
     if not has_finite_outputs(trained):
@@ -197,7 +197,7 @@ def _curve(
         scores = _scores(task, training.student, valid)
         check_finite(scores)
         psnr = scores.mean["psnr_y"]
-        log(f"{decibels(psnr)} dB after {step} steps, on {used.described}")
+        log(f"{decibels(psnr)} dB after {quantity(step, 'step')}, on {used.described}")
         return psnr
 
     return LearningCurve(training.recipe.steps, score, on_curve, pace.scoring_share)

@@ -25,7 +25,7 @@ from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import Image
 from autocompress.progress import QUICK, one_by_one, tell_tenths
-from autocompress.units import decibels
+from autocompress.units import decibels, quantity
 
 CALIBRATED_ON = 64  # patches
 PATCH = 64  # LR pixels a side of these, or less where an image is smaller
@@ -77,7 +77,8 @@ class Quantiser:
         elif self.refine and whole - score <= WORTH_REFINING:
             self.log(f"{name}: at most {WORTH_REFINING} dB is lost, so it is not trained for int8")
         elif self.refine:
-            self.log(f"{name}: that is more than {WORTH_REFINING} dB: training it for int8, {self.recipe.steps} steps")
+            lasting = quantity(self.recipe.steps, "step")
+            self.log(f"{name}: that is more than {WORTH_REFINING} dB: training it for int8, {lasting}")
             refined = quantised(self.refined(plain, name), patches, opset)
             after = psnr(onnx_upscaler(session_of(refined)))
             better = after > score

@@ -12,10 +12,6 @@ from autocompress.distill.optimizers import OPTIMIZERS
 from autocompress.errors import ConfigError
 from autocompress.networks import find_family
 
-# what a search may vary, and a user may set
-VARIABLE = ("teacher_loss", "teacher_share", "feature_weight", "optimizer", "learning_rate", "warmup", "clip", "ema")
-# what a user may set of one training; in a search all trials have the same patches
-SETTABLE = (*VARIABLE, "batch_size", "patch_size")
 RATE_PARAMS = 50_000
 RATES = {"soap": 4e-3, "adam": 2e-3}  # learning rates of a student of RATE_PARAMS parameters
 LARGEST_RATE = 1.6e-2

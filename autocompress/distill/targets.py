@@ -17,6 +17,7 @@ from autocompress.networks import in_words
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import tiling
 from autocompress.networks.weights import digest
+from autocompress.units import quantity
 
 FILE = "teacher.u8"
 CHECKSUMS = "written"  # of the images that are in the file so far, one on a line
@@ -59,7 +60,7 @@ def teacher_targets(teacher: SRNetwork, bank: PixelBank, precision: Precision, o
                 log.flush()
         checked.unlink()
 
-    about = f"{in_words(teacher)}, on {len(bank)} images"
+    about = f"{in_words(teacher)}, on {quantity(len(bank), 'image')}"
     folder = cache.entry("targets", key, build, about=about, size=bank.hr.numel(), resumable=True)
     stored = torch.from_file(str(folder / FILE), shared=False, size=bank.hr.numel(), dtype=torch.uint8)
     return stored.view_as(bank.hr)

@@ -21,6 +21,7 @@ from autocompress.distill.optimizers import make_optimizer
 from autocompress.distill.recipe import Recipe
 from autocompress.errors import InvalidInput, TrainingDiverged
 from autocompress.networks.base import SRNetwork
+from autocompress.units import quantity
 
 CHECK_EVERY = 10  # steps between checks of the loss: reading it waits for the GPU to finish its queue
 EXACT_SHARE = 0.1  # share of the steps, the last ones, in float32, as students are scored (benchmarks/precision.py)
@@ -165,7 +166,7 @@ class Training:
         """Raise TrainingDiverged for a loss, or an output, that is not finite."""
         if not math.isfinite(loss):
             raise TrainingDiverged(
-                f"the loss is {loss} after {self.step} steps at learning rate {self.recipe.learning_rate}; "
+                f"the loss is {loss} after {quantity(self.step, 'step')} at learning rate {self.recipe.learning_rate}; "
                 "a lower one may help"
             )
 

@@ -23,7 +23,7 @@ from autocompress.io.atomic import write_bytes
 from autocompress.io.free_memory import free_memory
 from autocompress.io.outputs import check_file, check_folder
 from autocompress.networks.upscaling import Upscaler
-from autocompress.units import format_count
+from autocompress.units import format_count, quantity
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,9 @@ def plan(
         skip_bad_images=skip_bad_images,
     )
     if not jobs:
-        raise DataError(f"{source}: none of its {len(sources)} images can be used; the first: {skipped[0][1]}")
+        raise DataError(
+            f"{source}: none of its {quantity(len(sources), 'image')} can be used; the first: {skipped[0][1]}"
+        )
     _check_distinct(jobs)
     existing = [] if overwrite else [job.target for job in jobs if job.target.exists()]
     return Plan([job for job in jobs if job.target not in existing], existing, [reason for _, reason in skipped])

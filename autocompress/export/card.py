@@ -19,7 +19,7 @@ from autocompress.names import Markdown, as_markdown, printable
 from autocompress.networks import describe, family_of, in_words
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.teachers import shipped
-from autocompress.units import decibels, format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds, quantity
 
 TO_TEACHER = "psnr_y_to_teacher"  # of a search by --score teacher
 METRICS = {
@@ -110,7 +110,7 @@ def _network(network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path]
         said = f"{format_count(folded)} ({folded:,}); its last convolutions are one there, with the same result"
         rows.append((f"FLOPs as {' and '.join(programs)}", said))
     if (int8 := about.get("int8")) is not None:
-        trained = f"trained for int8 for {int8['refined_steps']} steps; " if int8["refined_steps"] else ""
+        trained = f"trained for int8 for {quantity(int8['refined_steps'], 'step')}; " if int8["refined_steps"] else ""
         said = f"{decibels(int8['psnr_y'])} dB PSNR-Y, in float32 {decibels(int8['psnr_y_float32'])} dB, on "
         rows.append(("as int8", f"{said}{int8['scored_on']}; {trained}calibrated on {int8['calibrated_on']}"))
     measured = [runtime for runtime in RUNTIMES.values() if runtime.column in about]

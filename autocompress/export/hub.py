@@ -9,6 +9,7 @@ from pathlib import Path
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.export.extras import require
 from autocompress.export.formats import Format
+from autocompress.units import quantity
 
 README, INDEX = "README.md", "index.json"
 _REPOSITORY = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
@@ -36,7 +37,9 @@ def push(files: Sequence[Path], repository: str) -> str:
     adding = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=path) for name, path in to_push(files).items()]
     try:
         page = api.create_repo(repository, private=True, exist_ok=True)
-        api.create_commit(repository, adding, commit_message=f"Export of {len(files)} files by autocompress")
+        api.create_commit(
+            repository, adding, commit_message=f"Export of {quantity(len(files), 'file')} by autocompress"
+        )
     except Exception as error:  # the library's own, and those of what it stands on
         reason = " ".join(str(error).split())[:LONG]
         raise AutocompressError(

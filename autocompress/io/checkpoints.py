@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from autocompress.errors import CheckpointError, cut
 from autocompress.io.atomic import NO_ROOM, read_json, room_for, write_atomically, write_bytes, write_json, write_text
+from autocompress.io.checksums import digest_of
 from autocompress.io.file_kinds import Kind, kind_of
 from autocompress.io.pickle_checks import load_weights_only
 from autocompress.io.pickles import read_pickled
@@ -45,11 +45,6 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype =
 def as_safetensors(tensors: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> bytes:
     """The content of that file."""
     return save({key: _plain(value, dtype) for key, value in tensors.items()})
-
-
-def digest_of(content: bytes) -> str:
-    """What a side file has of the content of the file of weights that it belongs to."""
-    return blake2b(content, digest_size=16).hexdigest()
 
 
 def save_pth(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""Whether the files of a folder are those that were written: their sizes and CRC-32 checksums, in a JSON file.
+"""Whether files are those that were written: the digest of one, and the sizes and CRC-32 checksums of a folder's.
 
 A file that nobody wrote to since (its time is the recorded one) is read in part: SAMPLES pieces of it, the first and
 the last among them, which finds what a power cut or a full disk does to files. Any other is read as a whole.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +16,11 @@ from autocompress.io.atomic import sync, sync_folder, write_json
 
 PIECE = 1 << 20  # bytes
 SAMPLES = 32
+
+
+def digest_of(content: bytes) -> str:
+    """What a side file has of the content of the file of weights that it belongs to."""
+    return blake2b(content, digest_size=16).hexdigest()
 
 
 def record(folder: Path, into: Path) -> None:

@@ -44,6 +44,12 @@ def families() -> set[str]:
     return {*of_spaces, *(about["family"] for about in of_networks)}
 
 
+def parameters(family: str) -> list[str]:
+    """The names of what varies in the search spaces that ship for a family."""
+    declared = [parse_yaml(file.read_text(encoding="utf-8")) for file in spaces().values()]
+    return list(dict.fromkeys(name for each in declared if each["family"] == family for name in each["parameters"]))
+
+
 def teachers() -> dict[str, Path]:
     """The file of weights of each shipped teacher."""
     return _weights("teachers")

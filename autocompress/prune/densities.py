@@ -26,6 +26,7 @@ from autocompress.networks.weights import digest, with_weights
 from autocompress.prune.shrinking import from_scratch
 from autocompress.prune.sparsify import SparsifySettings, sparsify, weighted_layers
 from autocompress.shrink.density import Density, joined
+from autocompress.units import quantity
 
 WEIGHTS, SCORES = "pruned.safetensors", "psnr.json"
 FORMAT = 1  # goes into the cache keys: raise it when what is computed from the same settings changes
@@ -119,7 +120,7 @@ def densities_of(
     no step. `on_step` is called with the number of steps done. Raises TrainingDiverged when the loss is not finite.
     """
     key = _key(digest(teacher), train.key, settings.to_dict())
-    about = f"{in_words(teacher)}, on {len(train)} images"
+    about = f"{in_words(teacher)}, on {quantity(len(train), 'image')}"
 
     def retrain(folder: Path) -> None:
         sparse = sparsify(teacher, train, settings, precision, on_step)

@@ -20,6 +20,7 @@ from autocompress.networks import find_family
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import has_finite_outputs
 from autocompress.prune.obproxsg import OBProxSG
+from autocompress.units import quantity
 
 CHECK_EVERY = 10  # steps between checks of the loss: reading it waits for the GPU to finish its queue
 CHARBONNIER_EPS = 1e-12
@@ -207,6 +208,6 @@ def _descent(network: SRNetwork, settings: SparsifySettings) -> OBProxSG:
 def _check(loss: float, step: int, settings: SparsifySettings) -> None:
     if not math.isfinite(loss):
         raise TrainingDiverged(
-            f"the loss is {loss} after {step} steps of pruning at learning rate {settings.learning_rate:g} "
+            f"the loss is {loss} after {quantity(step, 'step')} of pruning at learning rate {settings.learning_rate:g} "
             f"and lambda {settings.lambda_:g}; lower the learning rate (autocompress prune --learning-rate)"
         )

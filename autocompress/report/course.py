@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from autocompress.report.figures import LIGHT, lay_out
 from autocompress.report.report_data import ReportData
 from autocompress.search.pareto import Point, ReferencePoint, hypervolume
-from autocompress.units import format_duration
+from autocompress.units import format_duration, quantity
 
 UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 FEW = 3  # units of time: below this many, the next smaller unit is used
@@ -27,7 +27,7 @@ def growth_figures(report: ReportData) -> dict[str, go.Figure]:
         return {}
     volumes, seconds = _volumes(report, over), _seconds(report, over)
     texts = [
-        f"{volume:.3f} after {count} trials, {format_duration(second)}"
+        f"{volume:.3f} after {quantity(count, 'trial')}, {format_duration(second)}"
         for count, (volume, second) in enumerate(zip(volumes, seconds, strict=True))
     ]
     trials = _figure(list(range(len(volumes))), volumes, texts, "trials that ended")

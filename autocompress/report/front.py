@@ -17,7 +17,7 @@ from autocompress.report.report_data import ReportData
 from autocompress.search.results.front import rows, scores
 from autocompress.search.results.rows import LATENCIES, format_difference
 from autocompress.search.run.config import TeacherReference
-from autocompress.units import decibels, format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds, quantity
 
 IMAGES_OF = {"Set5": 5, "Set14": 14}  # the sets that others publish scores on: their folders' names, and their sizes
 FAR = 3.0  # times as costly as all students and the budget: a teacher from there on is drawn as a line
@@ -110,7 +110,7 @@ def _draw_stopped(figure: go.Figure, report: ReportData) -> None:
     _draw(figure, "stopped: last score", x, y, "other", marker)
     texts = [
         f"trial {point.trial}, stopped: {decibels(point.psnr)} dB "
-        + (f"after {step} steps" if step else "before training")
+        + (f"after {quantity(step, 'step')}" if step else "before training")
         + f"<br>{report.axis.said(point.cost)}"
         for step, point in report.last_scores
     ]
@@ -178,7 +178,9 @@ def _text(row: dict[str, Any]) -> str:
     if row[TO_TEACHER] is not None:
         lines.append(f"{decibels(row[TO_TEACHER])} dB to its teacher")
     if row["psnr_y_before"] is not None:
-        lines.append(f"{decibels(row['psnr_y_before'])} dB before it was refined by {row['refined_steps']} steps")
+        lines.append(
+            f"{decibels(row['psnr_y_before'])} dB before it was refined by {quantity(row['refined_steps'], 'step')}"
+        )
     if row["plus_minus"] is not None:
         lines.append(f"to the pick: {format_difference(row['to_pick'], row['plus_minus'])} dB")
     for heading in ("config", "recipe"):

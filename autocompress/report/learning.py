@@ -13,7 +13,7 @@ from autocompress.report.figures import LIGHT, lay_out
 from autocompress.report.report_data import ReportData
 from autocompress.search.run.record import scores_at_rungs
 from autocompress.search.run.student import StoredStudent
-from autocompress.units import decibels
+from autocompress.units import decibels, quantity
 
 Curve = Sequence[tuple[int, float, str]]  # steps in all, PSNR-Y in dB there, and for people what else is to say
 
@@ -83,7 +83,7 @@ def _draw(figure: go.Figure, curve: Curve, name: str, colour: str, width: int) -
         y=[psnr for _, psnr, _ in curve],
         mode="lines+markers",
         name=name,
-        hovertext=[f"{prefix}{decibels(psnr)} dB after {step} steps{what}" for step, psnr, what in curve],
+        hovertext=[f"{prefix}{decibels(psnr)} dB after {quantity(step, 'step')}{what}" for step, psnr, what in curve],
         hoverinfo="text",
         line={"color": LIGHT[colour], "width": width},
         marker={"size": 6, "color": LIGHT[colour]},

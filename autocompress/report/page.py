@@ -18,7 +18,7 @@ from autocompress.report.report_data import ReportData
 from autocompress.report.still import still
 from autocompress.search.results.columns import Column, Row, columns_of, reference_rows
 from autocompress.search.results.importances import MIN_TRIALS, importances
-from autocompress.units import decibels, format_count
+from autocompress.units import decibels, format_count, quantity
 
 SEEN = 0.02  # share of the time; phases with less are put together
 
@@ -71,7 +71,7 @@ def _facts(report: ReportData) -> dict[str, str]:
         "Budget": str(search.budget),
         "Trained on": str(config.train),
         "Scored on": f"{config.valid} (validation images), where bicubic has {bicubic} dB",
-        "Training": f"{search.recipe['steps']} steps, started by {search.init}",
+        "Training": f"{quantity(search.recipe['steps'], 'step')}, started by {search.init}",
         "Machine": config.machine or "not recorded by the version that made this run",
         "Precision": f"{config.precision}; scores are always computed in float32",
         "Sampler": f"{search.sampler}, seed {search.seed}",
@@ -137,9 +137,14 @@ def _importances(report: ReportData) -> list[dict[str, Any]]:
         unvaried = [name.rpartition(".")[2] for name in of_space.unvaried if name != "space"]
         stage = "trained to the end"
         if of_space.step is not None:
-            stage = f"after {of_space.step} steps, {of_space.stopped} of them stopped early"
+            stage = f"after {quantity(of_space.step, 'step')}, {of_space.stopped} of them stopped early"
         tables.append(
-            {"space": prefix, "students": f"{of_space.count} students {stage}", "shares": own, "unvaried": unvaried}
+            {
+                "space": prefix,
+                "students": f"{quantity(of_space.count, 'student')} {stage}",
+                "shares": own,
+                "unvaried": unvaried,
+            }
         )
     return tables
 

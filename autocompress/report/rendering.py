@@ -19,7 +19,14 @@ from autocompress.errors import DiskFull, InvalidInput
 from autocompress.io import atomic
 from autocompress.report.figures import CONFIG, DARK, LIGHT, POLICY, variables
 from autocompress.report.pictures import student_name
-from autocompress.units import decibels, format_count, format_duration, format_milliseconds, signed_decibels
+from autocompress.units import (
+    decibels,
+    format_count,
+    format_duration,
+    format_milliseconds,
+    quantity,
+    signed_decibels,
+)
 
 FOLDER = Path(__file__).parent
 
@@ -78,7 +85,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": format_count, "duration": format_duration, "shape": _shape}
+    environment.filters |= {"count": format_count, "quantity": quantity, "duration": format_duration, "shape": _shape}
     environment.filters |= {"db": decibels, "signed_db": signed_decibels}
     environment.filters |= {"ms": format_milliseconds, "student": student_name, "with_code": with_code}
     return environment

@@ -34,7 +34,7 @@ function filter() {
   const rows = [...body.rows];
   for (const row of rows) row.hidden = only && !row.classList.contains("on-front");
   const shown = rows.filter((row) => !row.hidden).length;
-  find("shown").textContent = `${shown} of ${rows.length} students; a heading sorts by its column.`;
+  find("shown").textContent = `${shown} of ${rows.length} ${rows.length === 1 ? "student" : "students"}; a heading sorts by its column.`;
 }
 
 headings.forEach((heading, column) => heading.firstElementChild.addEventListener("click", () => sort(column)));

@@ -27,6 +27,7 @@ from autocompress.search.space.search_space import Candidate, Values
 from autocompress.search.stopping import StoppingRule
 from autocompress.search.task import Task
 from autocompress.search.trial.messages import Job
+from autocompress.units import quantity
 
 MAX_ATTEMPTS = 3
 
@@ -76,7 +77,7 @@ class AskTell:
         """Tell a trial's PSNR-Y in dB at a rung; step 0 is before training."""
         trial = self.open_trials[number]
         update(trial.asked, TrialRecord(at_step={step: psnr}))
-        self._log(number, f"{psnr:.4f} dB after {step} steps")
+        self._log(number, f"{psnr:.4f} dB after {quantity(step, 'step')}")
         self.history.add_score(step, Point(number, psnr, trial.candidate.cost))
         if not self.session.alone():
             self.history.update(self._trials())

@@ -13,7 +13,6 @@ import autocompress
 from autocompress.compute.precision import Precision
 from autocompress.evaluation import latency
 from autocompress.evaluation.records import TO_TEACHER
-from autocompress.names import images_in_words
 from autocompress.networks import in_words
 from autocompress.search.run.config import (
     ImageSet,
@@ -33,7 +32,7 @@ from autocompress.search.space.cost import Costs
 from autocompress.search.space.joint_space import StudentSpace
 from autocompress.search.task import Task
 from autocompress.search.trial.context import TrialContext
-from autocompress.units import decibels, format_count
+from autocompress.units import decibels, format_count, images_in_words, quantity
 
 
 def identity(task: Task) -> SearchIdentity:
@@ -134,7 +133,8 @@ def facts(context: TrialContext) -> list[str]:
         teacher = context.teachers[space.name]
         taught = "" if space.target is space.teacher else f", students learn from {space.target_name}"
         lines += [
-            f"space       {space.name}: {format_count(space.space.size)} configs; budget {task.settings.budget}",
+            f"space       {space.name}: {quantity(space.space.size, 'config', format_count)}; "
+            f"budget {task.settings.budget}",
             f"teacher     {space.teacher_name}: x{task.scale}, {format_count(teacher['flops'])} FLOPs, "
             f"{decibels(teacher['psnr_y'])} dB (bicubic {bicubic} dB){taught}",
         ]

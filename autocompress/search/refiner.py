@@ -23,6 +23,7 @@ from autocompress.search.space.search_space import Candidate
 from autocompress.search.trial.messages import Failed, Finished, Message, PieceJob, RungReached, StepDone
 from autocompress.search.trial.piece import begun_piece
 from autocompress.search.tuner import POLL, TIME_IS_UP, TIMES_EVERY, Outcome
+from autocompress.units import quantity
 
 MAX_ATTEMPTS = 3  # at pieces of one student that fail, in a session
 SAVE_EVERY = 20.0  # seconds of a training that a kill may lose
@@ -123,7 +124,7 @@ class Refiner:
         if self._given_up and self._given_up >= self._on_front():
             return "every student of the front failed to train on"
         if self._extent.steps is not None and self._extent.seconds_left is None:
-            return f"every student of the front has trained for {self._extent.steps} steps more"
+            return f"every student of the front has trained for {quantity(self._extent.steps, 'step')} more"
         return "the time that is left is too short for another piece"
 
     def _read_students(self) -> None:
@@ -175,7 +176,7 @@ class Refiner:
         before = student.score
         self._open[plan.trial] = _Open(job, before)
         expected = f"{plan.gain:.3f} dB expected in {plan.seconds:.0f} s"
-        self._log(plan.trial, f"piece {job.ordinal + 1} of its refinement, {plan.steps} steps: {expected}")
+        self._log(plan.trial, f"piece {job.ordinal + 1} of its refinement, {quantity(plan.steps, 'step')}: {expected}")
         self._callback.on_piece_start(plan.trial, candidate, plan.steps, before)
         return job
 

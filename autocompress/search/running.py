@@ -28,7 +28,8 @@ from autocompress.search.repeater import Repeater
 from autocompress.search.results.rows import front_rows, has_front, objective
 from autocompress.search.run.crops import copy_crops, crops_of
 from autocompress.search.run.folder import RAY, RunFolder
-from autocompress.search.run.integrity import check_run, check_students, set_foreign_aside
+from autocompress.search.run.foreign_study import set_foreign_aside
+from autocompress.search.run.integrity import check_run, check_students, sound_students
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
 from autocompress.search.run.sessions import Session
 from autocompress.search.run.storage import StudyStorage, find_storage
@@ -246,7 +247,9 @@ def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[
     note = set_damaged_aside(run) if storage.url is None and not joins else None
     if storage.url is not None or (note is None and run.database.is_file()):
         note = note_of_lost(run, storage)
-    if not joins:
+    if joins:
+        sound_students(run)
+    else:
         check_students(run)
         note = set_foreign_aside(run, storage) or note
     ignored = run.other_folders()

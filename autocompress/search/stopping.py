@@ -8,7 +8,7 @@ from typing import Protocol
 from typing_extensions import override
 
 from autocompress.search.pareto import Point, ranked
-from autocompress.units import decibels
+from autocompress.units import decibels, quantity
 
 
 class StoppingRule(Protocol):
@@ -89,7 +89,7 @@ class MOASHARule(NoStopping):
 
 
 def _score(rung: int, point: Point) -> str:
-    when = f"after {rung} steps" if rung else "before training"
+    when = f"after {quantity(rung, 'step')}" if rung else "before training"
     return f"{decibels(point.psnr)} dB {when}"
 
 

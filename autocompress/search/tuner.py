@@ -82,7 +82,8 @@ class Tuner:
             raise
         self._study.clean_up()
         if self._study.room() <= 0:
-            return Outcome(f"all {self._study.task.settings.trials} trials are done")
+            wanted = self._study.task.settings.trials
+            return Outcome("the only trial is done" if wanted == 1 else f"all {wanted} trials are done")
         return Outcome("every config that fits the budget has been tried")
 
     def write_times(self) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, fx
 
+from autocompress.errors import ConfigError
 from autocompress.progress import OnDone, one_by_one, untold
 from autocompress.shrink.channels import ChannelMap
 from autocompress.shrink.graph import Graph, Layer, Values, operation, shape
@@ -125,6 +126,7 @@ def observe(
     repeated parts by importance: of all, or of those with a prefix in `varying`, of which students may have fewer.
     `images` are (B, 3, h, w), of the size at which the teacher was captured. `report` is told of each operation
     that was seen on all images, each image that gradients were found for, and each kind of parts that was ranked.
+    Raises ConfigError for a teacher whose statistics are not finite.
     """
     targets = teacher.targets()
     width = sum(shape(node)[dimension] for node, dimension in targets.items())
@@ -149,6 +151,11 @@ def observe(
     for parts in ranked:
         seen[f"order.{parts.prefix}"] = order_of_importance(teacher.graph, parts, batch[:ORDERED_IMAGES])
         done()
+    if not all(tensor.isfinite().all() for tensor in seen.values()):
+        raise ConfigError(
+            "the teacher's features or gradients have squares beyond what float32 holds, so they cannot be weighed; "
+            "take another teacher, or init scratch"
+        )
     return seen | {f"positions.{count}": chosen for count, chosen in rows.chosen.items()}
 
 

@@ -9,11 +9,11 @@ from typing import Self
 from rich.console import Console
 from typing_extensions import override
 
-from autocompress.distill.recipe import VARIABLE
+from autocompress.distill import VARIABLE
 from autocompress.names import printable
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.space.search_space import Candidate
-from autocompress.units import decibels, format_count, format_duration
+from autocompress.units import decibels, format_count, format_duration, quantity
 
 
 class Display(SearchCallback):
@@ -74,7 +74,9 @@ class Display(SearchCallback):
         self.left -= 1
         self.best = max(self.best, psnr)
         self.log(
-            f"{name_of(trial, candidate)}  {decibels(psnr):>6} dB after {self.steps} steps  {self.time_left()}", "bold"
+            f"{name_of(trial, candidate)}  {decibels(psnr):>6} dB after {quantity(self.steps, 'step')}  "
+            f"{self.time_left()}",
+            "bold",
         )
 
     @override
@@ -95,7 +97,9 @@ class Display(SearchCallback):
 
     @override
     def on_piece_start(self, trial: int, candidate: Candidate, steps: int, psnr: float) -> None:
-        self.log(f"{name_of(trial, candidate)}  {decibels(psnr):>6} dB, trains for {steps} steps more", "dim")
+        self.log(
+            f"{name_of(trial, candidate)}  {decibels(psnr):>6} dB, trains for {quantity(steps, 'step')} more", "dim"
+        )
 
     @override
     def on_piece_end(self, trial: int, candidate: Candidate, before: float, after: float) -> None:

@@ -132,7 +132,7 @@ def test_int8_is_calibrated_on_a_runs_own_images_and_told(call: Call, searched: 
         assert session.get_inputs()[0].shape == [1, 3, 20, 24]
         told = json.loads(Path("models", name).with_suffix(".json").read_text())["int8"]
         assert told["calibrated_on"] == "2 images of photos0-train"
-        assert told["scored_on"] == "1 images of photos0-valid"
+        assert told["scored_on"] == "1 image of photos0-valid"
         assert told["psnr_y_float32"] == pytest.approx(student["psnr_y"], abs=1e-3)
         assert told["psnr_y"] == student["psnr_y_int8"]
         assert told["refined_steps"] == 0

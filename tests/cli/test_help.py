@@ -115,3 +115,10 @@ def test_a_group_without_a_command_shows_its_help(call: Call) -> None:
     assert ended.code == 2
     assert "check" in ended.out + ended.err
     assert "error:" not in ended.err
+
+
+def test_options_speak_of_options_that_their_command_has() -> None:
+    for words, command in commands():
+        known = {flag for parameter in command.params for flag in parameter.opts}
+        said = [f"{getattr(each, 'help', '')} {getattr(each, 'show_default', '')}" for each in command.params]
+        assert set(re.findall(r"--[a-z][a-z-]*", " ".join(said))) - known == set(), words

@@ -121,7 +121,7 @@ def test_a_budget_that_no_student_is_within(
     result = call(*search_words, "--out", searched, "--budget-flops", largest.flops - 1, "--extend")
     assert result.code == (130 if interrupted else 1)
     [said] = [line for line in result.err.splitlines() if "no front" in line]
-    assert re.match(r"None of the 1 students is within .* FLOPs, so there is no front yet\. Run folder: run$", said)
+    assert re.match(r"No student of 1 is within .* FLOPs, so there is no front yet\. Run folder: run$", said)
     assert "Traceback" not in result.err
     assert not (searched / "pareto.csv").exists()
     assert not (searched / "pareto.json").exists()
@@ -136,7 +136,7 @@ def test_a_budget_that_no_student_is_within(
         "upscale run photo.png there.png",
         "evaluate run --latency",
     ):
-        assert_refused(call(*command.split()), "run: none of its 1 students is within", "--extend")
+        assert_refused(call(*command.split()), "run: none of its 1 student is within", "--extend")
     assert call("export", searched, "--out", "there", "--trial", largest.trial).code == 0
     assert call("status", searched).code == 0
 

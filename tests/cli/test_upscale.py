@@ -350,7 +350,7 @@ def test_a_folder_of_bad_images(run: Call, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     refused(run("in", "out"), "in: no images in it", "subfolders are not searched")
     (tmp_path / "in/a.png").write_text("")
-    refused(run("in", "out", "--skip-bad-images"), "in: none of its 1 images can be used; the first: in/a.png")
+    refused(run("in", "out", "--skip-bad-images"), "in: none of its 1 image can be used; the first: in/a.png")
 
 
 def test_what_a_format_cannot_hold_becomes_png(

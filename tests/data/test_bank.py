@@ -121,7 +121,7 @@ def test_truncated_image_is_skipped_on_request_only(folder: Path, tmp_path: Path
 
 def test_nothing_left_to_keep(folder: Path, tmp_path: Path) -> None:
     source = source_of(damaged_copy(folder, tmp_path)).subset([1])
-    with pytest.raises(DataError, match=r"none of its 1 images can be used; the first: .*image1\.png"):
+    with pytest.raises(DataError, match=r"none of its 1 image can be used; the first: .*image1\.png"):
         PixelBank.open(source, skip_bad_images=True)
 
 

@@ -128,7 +128,7 @@ def test_bad_images_are_named_or_skipped(tmp_path: Path) -> None:
 
 def test_nothing_left(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
-    with pytest.raises(DataError, match=r"none of its 1 images can be used; the first: .*empty\.png"):
+    with pytest.raises(DataError, match=r"none of its 1 image can be used; the first: .*empty\.png"):
         open_folder(tmp_path, 2, min_size=8, skip_bad_images=True)
 
 

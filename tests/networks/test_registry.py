@@ -12,6 +12,8 @@ import torch
 from helpers.own_network import CODE, OwnNetwork, write_own_network
 
 from autocompress import api
+from autocompress.distill import SETTABLE
+from autocompress.io import package_files
 from autocompress.networks import FAMILIES, family_of, file_name, find_family, in_words, know_code, load, shape
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.custom import CustomFamily
@@ -39,6 +41,13 @@ def arguments(network: SRNetwork) -> dict[str, object]:
     family = family_of(network)
     assert isinstance(family, CustomFamily)
     return family.arguments
+
+
+def test_shipped_spaces_name_all_that_varies() -> None:
+    """By them it is told, before a family is imported, what can be set of its students."""
+    for name in package_files.families():
+        varied = set(FAMILIES[name].varied) if name in FAMILIES else set()
+        assert varied == set(package_files.parameters(name)) - set(SETTABLE)
 
 
 def test_a_teachers_family_stays_its_own_when_another_is_read() -> None:

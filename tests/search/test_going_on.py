@@ -69,7 +69,7 @@ def test_the_same_teacher_from_another_file_is_the_same(
     bare = tmp_path / "bare.pt"
     torch.save({f"module.{key}": value for key, value in tiny_teacher.state_dict().items()}, bare)
     assert (
-        run_search(settings(trials=1, steps=1, teachers=(str(bare),)), Recorder())[1].reason == "all 1 trials are done"
+        run_search(settings(trials=1, steps=1, teachers=(str(bare),)), Recorder())[1].reason == "the only trial is done"
     )
 
 

@@ -66,7 +66,7 @@ def test_what_fails_is_tried_again_at_once(small: MakeSettings) -> None:
     """Where there was nothing to ask for just before: no time passes on this clock."""
     backend = Scripted(failed, slots=2)
     _, outcome = run_search(small(trials=1), backend=backend, clock=lambda: 1.0)
-    assert outcome.reason == "all 1 trials are done"
+    assert outcome.reason == "the only trial is done"
     assert backend.calls == ["start 0", "start 1", "start 2", "close"]
     assert counts(RunFolder(small().folder)) == {"FAIL": 3}
 

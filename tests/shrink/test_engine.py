@@ -254,3 +254,14 @@ def test_a_stream_that_norms_read_is_mixed() -> None:
     assert error(small, teacher, lr) < 1e-6
     projection(teacher, lr)(student)
     assert error(student, teacher, images(8)) < 1e-3
+
+
+def test_statistics_that_overflow_are_said() -> None:
+    """A teacher that computes finite images from features whose squares are not."""
+    teacher = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 3, 3, padding=1))
+    with torch.no_grad():
+        for layer, factor in zip(teacher, (1e25, 1e-25), strict=True):
+            layer.weight.mul_(factor)
+            layer.bias.mul_(factor)
+    with pytest.raises(ConfigError, match="squares beyond what float32 holds"):
+        projection(teacher, images(2, 8))

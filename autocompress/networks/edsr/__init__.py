@@ -200,7 +200,8 @@ class EDSRFamily(Family):
     def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
         plain = self.shrinkable(teacher)
         selection = self.selection(plain, importance)
-        uses = ChannelMap.of(Graph.capture(plain, torch.zeros(1, 3, SIDE, SIDE))).uses
+        image = torch.zeros(1, 3, SIDE, SIDE, device=plain.mean.device)
+        uses = ChannelMap.of(Graph.capture(plain, image)).uses
         axes = {
             use.axis: selection.channels[dimension.axis]
             for name, dimensions in selection.axes.dimensions.items()

@@ -17,10 +17,11 @@ from autocompress.search.pareto import Point, front
 from autocompress.search.results.intervals import Intervals
 from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.integrity import sound_students
 from autocompress.search.run.student import StoredStudent
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS, allows
-from autocompress.units import decibels, format_count, format_milliseconds, signed_decibels
+from autocompress.units import decibels, format_count, format_milliseconds, quantity, signed_decibels
 
 LATENCIES = {runtime.heading: runtime.column for runtime in RUNTIMES.values()}  # keys of a row by their titles
 KEYS = (
@@ -57,9 +58,9 @@ def student_rows(run: RunFolder) -> list[Row]:
     difference to the front's pick, with its interval `plus_minus` (see `results.intervals`). `refined_steps` is how
     many more a student has trained in refinement, `psnr_y_before` its score before that. `latency_ms`, with PyTorch,
     `latency_onnx_ms`, with ONNX Runtime, and `latency_on`, the machine, are those of students that were measured.
-    What is not known is None.
+    What is not known is None. RunError as `sound_students`, which see.
     """
-    config, measured = run.config, run.students()
+    config, measured = run.config, sound_students(run)
     machine = None if config.search.machine is None else Machine(**config.search.machine)
     found = [
         _row(stored, config.references) | _latency(stored, run.latency(stored.trial), machine) for stored in measured
@@ -126,7 +127,7 @@ def _within_budget(run: RunFolder) -> list[Row]:
     inside = [row for row in found if allows(limit, row)]
     if not inside:
         raise RunError(
-            f"{run.path}: none of its {len(found)} students is within {limit}, so there is no front; "
+            f"{run.path}: none of its {quantity(len(found), 'student')} is within {limit}, so there is no front; "
             "let the search go on with more --trials, or give it a larger budget with --extend"
         )
     return inside

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from autocompress.evaluation.records import TO_TEACHER
 from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.integrity import sound_students
 from autocompress.search.run.record import TrialRecord, last_attempts
 from autocompress.search.run.sessions import is_held, locks
-from autocompress.search.run.study_file import Outline, outlines
+from autocompress.search.run.study_file import COMPLETE, Outline, outlines
 from autocompress.search.space.cost import LATENCY_MS, allows
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-COMPLETE, STOPPED, FAILED, RUNNING = "COMPLETE", "PRUNED", "FAIL", "RUNNING"  # states, as Optuna names them
+STOPPED, FAILED, RUNNING = "PRUNED", "FAIL", "RUNNING"  # states, as Optuna names them, beside COMPLETE
 NAMES = {STOPPED: "stopped", FAILED: "failed"}  # of trials that ended early
 
 
@@ -25,7 +26,7 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
     """A run's status as plain JSON types: numbers of trials by state, the best one, times, and sessions at work.
 
     Times are in seconds. `storage` is needed where its URL has a password; raises InvalidInput where the study cannot
-    be read.
+    be read, RunError as `sound_students`.
     """
     quick = outlines(run) if storage is None else None
     trials = [Outline.of(trial) for trial in trials_of(run, storage)] if quick is None else quick
@@ -78,7 +79,7 @@ def _best(run: RunFolder, trials: Sequence[Outline]) -> dict[str, Any] | None:
     inside = [(trial, record) for trial, record in complete if allows(limit, record.to_attributes())]
     if not inside:
         return None
-    refined = {student.trial: student.score for student in run.students() if student.refined_steps}
+    refined = {student.trial: student.score for student in sound_students(run) if student.refined_steps}
     psnr = {trial.number: refined.get(trial.number, float(trial.values[0])) for trial, _ in inside}
     best, record = max(inside, key=lambda item: (psnr[item[0].number], -item[1].cost))
     latency = {} if record.latency_ms is None else {LATENCY_MS: record.latency_ms}

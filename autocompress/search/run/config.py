@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from autocompress.compute.precision import Precision
 from autocompress.errors import cut
 from autocompress.evaluation.records import MOST_TO_TEACHER, score_of
-from autocompress.names import images_in_words
 from autocompress.search.space.budget import Budget
+from autocompress.units import images_in_words
 
 if TYPE_CHECKING:
     from autocompress.data.sources import ImageSource

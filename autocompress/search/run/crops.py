@@ -25,6 +25,7 @@ from autocompress.io import atomic, cache
 from autocompress.io.typed import checked, reading
 from autocompress.names import name_bytes
 from autocompress.search.run.folder import RunFolder
+from autocompress.units import quantity
 
 SIDE = 192  # HR pixels, where the image has as many
 IMAGES = 4
@@ -199,7 +200,7 @@ def make_crops(
         Pieces(folder, tuple(crops), tuple(upscalers), psnr).write_index()
 
     names = hashlib.sha256(name_bytes("\n".join(teachers))).hexdigest()[:16]
-    about = f"pieces of {len(valid)} images"
+    about = f"pieces of {quantity(len(valid), 'image')}"
     pieces = Pieces.read(cache.entry("crops", f"{names}-{valid_key}-{FORMAT}", build, about=about))
     assert pieces is not None  # the entry is complete
     return pieces

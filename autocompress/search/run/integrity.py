@@ -1,7 +1,7 @@
 """Whether the parts of a run belong together: its study, its trials' folders, and the weights and scores in these.
 
-Folders are removed to save room or renamed, files are copied over others or changed, databases are restored from the
-wrong backup. A front of what is left would be wrong without a word.
+Folders are renamed, files are copied over others or changed. A front of what is left would be wrong without a word.
+Nothing here imports torch or optuna, so that a front is shown at once.
 """
 
 from __future__ import annotations
@@ -9,34 +9,50 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from optuna.trial import FrozenTrial, TrialState
-
 from autocompress.errors import RunError, cut
 from autocompress.evaluation.records import TO_TEACHER, score_of
-from autocompress.io.checkpoints import digest_of
-from autocompress.names import printable
+from autocompress.io.checksums import digest_of
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
-from autocompress.search.run.recovery import aside
-from autocompress.search.run.sessions import is_held, locks
-from autocompress.search.run.storage import StudyStorage
 from autocompress.search.run.student import STUDENT, StoredStudent
-from autocompress.search.run.study_file import Outline, outlines
+from autocompress.search.run.study_file import COMPLETE, Outline, outlines
 
 NEAR = 1e-3  # dB, and a part of a cost: versions of libraries may have rounded otherwise
 
 
 def check_run(run: RunFolder) -> None:
-    """As `check_students`, and as `check_study` where the study is in the run's own file and can be read so."""
+    """As `check_students`, and as `sound_students`."""
     check_students(run)
-    check_study(run, [trial for trial in outlines(run) or () if trial.state == TrialState.COMPLETE.name])
+    sound_students(run)
+
+
+def sound_students(run: RunFolder) -> list[StoredStudent]:
+    """The students of a run, by trial number; files of weights are not read.
+
+    RunError where one has scores that contradict each other, and as `check_study` where the study is in the run's own
+    file and can be read without Optuna.
+    """
+    trials = outlines(run)  # before the students: one that finishes meanwhile has no trial here, and that is no fault
+    students = run.students()
+    check_scores(students)
+    if trials is not None:
+        check_study(run, students, [trial for trial in trials if trial.state == COMPLETE])
+    return students
+
+
+def check_scores(students: Sequence[StoredStudent]) -> None:
+    """RunError where a student has scores that contradict each other."""
+    for student in students:
+        if other := _contradiction(student):
+            raise _changed_by_hand(student, other)
 
 
 def check_students(run: RunFolder) -> None:
     """RunError where the weights of a student are gone, or are others than its side file was written for, and where
     that has scores that contradict each other, or another teacher than the run."""
     spaces = run.config.search.spaces if run.exists() else {}
-    for student in run.students():
+    students = run.students()
+    for student in students:
         again = _again(student)
         if not student.file.is_file():
             raise RunError(f"{student.file}: missing, but its student.json is there; {again}")
@@ -50,12 +66,16 @@ def check_students(run: RunFolder) -> None:
                     f"{student.file.with_name(STUDENT)}: of another run, as its {what} ({getattr(made, what)}) is not "
                     f"that of this one; {again}"
                 )
-        if other := _contradiction(student):
-            raise RunError(f"{student.file.with_name(STUDENT)}: changed after it was written, as {other}; {again}")
+    check_scores(students)
 
 
 def _again(student: StoredStudent) -> str:
-    return f"restore it, or remove the folder {student.file.parent}, and the same command trains another in its place"
+    return f"restore it, or remove the folder {student.file.parent}, and the search's own command trains another"
+
+
+def _changed_by_hand(student: StoredStudent, how: str) -> RunError:
+    file = student.file.with_name(STUDENT)
+    return RunError(f"{file}: changed after it was written, as {how}; {_again(student)}")
 
 
 def _contradiction(student: StoredStudent) -> str:
@@ -73,14 +93,14 @@ def _contradiction(student: StoredStudent) -> str:
     return ""
 
 
-def check_study(run: RunFolder, trials: Sequence[Outline]) -> None:
+def check_study(run: RunFolder, stored: Sequence[StoredStudent], trials: Sequence[Outline]) -> None:
     """RunError where a trial's folder has the student of another of these finished trials of the run's study, or one
-    of other scores than its trial.
+    of other scores than its trial. `stored` are the students that the run has.
 
     A student is known by the seed of its training and its network; older ones, which do not say these, are not looked
     at.
     """
-    students = {student.trial: student for student in run.students()}
+    students = {student.trial: student for student in stored}
     known = {record: trial.number for trial in trials if (record := _of_trial(trial)) is not None}
     own = {number: _of_student(student) for number, student in students.items()}
     whose = {number: known.get(record) for number, record in own.items() if record is not None}
@@ -96,14 +116,11 @@ def check_study(run: RunFolder, trials: Sequence[Outline]) -> None:
         )
         raise RunError(
             f"{run.path / 'trials'}: students lie in folders of other trials ({listed}); give the folders their own "
-            "names again, or remove them, and the same command trains others in their place"
+            "names again, or remove them, and the search's own command trains others"
         )
     for trial in trials:
         if whose.get(trial.number) == trial.number and (changed := _changed(trial, students[trial.number])):
-            student = students[trial.number]
-            raise RunError(
-                f"{student.file.with_name(STUDENT)}: changed after it was written, as {changed}; {_again(student)}"
-            )
+            raise _changed_by_hand(students[trial.number], changed)
 
 
 Known = tuple[int, str]
@@ -116,7 +133,7 @@ def _of_trial(trial: Outline) -> Known | None:
 
 def _of_student(student: StoredStudent) -> Known | None:
     seed = student.provenance.recipe.get("seed")
-    return None if seed is None or student.network is None else (seed, student.network)
+    return (seed, student.network) if isinstance(seed, int) and student.network is not None else None
 
 
 def _changed(trial: Outline, student: StoredStudent) -> str:
@@ -129,54 +146,3 @@ def _changed(trial: Outline, student: StoredStudent) -> str:
         if was is not None and not math.isclose(was, now, rel_tol=0 if name in record.metrics else NEAR, abs_tol=NEAR):
             return f"its {name} is {now:.6g}, but {was:.6g} in the study"
     return ""
-
-
-def set_foreign_aside(run: RunFolder, place: StudyStorage) -> str | None:
-    """Rename a study.db that does not belong to the run's students; returns a line for the user.
-
-    That is one that holds another run's study alone, or one with a finished trial whose student is gone or another.
-    It is made again from the students that are there, and what is missing is trained anew. RunError where the study
-    lies in a storage of its own, and as `check_study`. Nothing is looked at while other sessions work on the run.
-    """
-    if (place.url is None and not run.database.is_file()) or any(is_held(lock) for lock in locks(run.path)):
-        return None
-    students = {student.trial: student for student in run.students()}
-    finished, others = _finished(run, place)
-    check_study(run, [Outline.of(trial) for trial in finished])
-    if others and place.url is None:
-        renamed = aside(run, "study.db.other")
-        made = f"; made again from {len(students)} students" if students else ""
-        return f"study       study.db was of another run ({others[0]}) and is now called {renamed.name}{made}"
-    gone = [trial.number for trial in finished if trial.number not in students]
-    other = [
-        trial.number for trial in finished if trial.number in students and not _is_of(trial, students[trial.number])
-    ]
-    if not (gone or other):
-        return None
-    listed = cut(", ".join(map(str, other or gone)))
-    what = f"trials {listed} are of another run" if other else f"the students of trials {listed} are gone"
-    if place.url is not None:
-        raise RunError(
-            f"{run.path}: by its study in {place.shown}, {what}; restore their folders, or give another with --out"
-        )
-    renamed = aside(run, "study.db.other" if other else "study.db.before")
-    return f"study       {what}; study.db is now called {renamed.name}, and made again from {len(students)} students"
-
-
-def _finished(run: RunFolder, place: StudyStorage) -> tuple[list[FrozenTrial], list[str]]:
-    """The finished trials of the run's study; where there is none, the names of the studies that are there."""
-    storage = place.open(run)
-    try:
-        study = storage.get_study_id_from_name(place.study)
-        return storage.get_all_trials(study, states=(TrialState.COMPLETE,)), []
-    except KeyError:
-        return [], [printable(study.study_name) for study in storage.get_all_studies()]
-    finally:
-        storage.remove_session()
-        if (engine := getattr(storage, "engine", None)) is not None:
-            engine.dispose()
-
-
-def _is_of(trial: FrozenTrial, student: StoredStudent) -> bool:
-    (psnr, cost), (own_psnr, own_cost) = trial.values, student.objectives
-    return abs(psnr - own_psnr) <= NEAR and math.isclose(cost, own_cost, rel_tol=NEAR)

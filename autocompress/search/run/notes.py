@@ -12,7 +12,7 @@ from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.student import StudentRecord
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.units import decibels, format_count, format_duration, format_milliseconds, signed_decibels
+from autocompress.units import decibels, format_count, format_duration, format_milliseconds, quantity, signed_decibels
 
 
 def finished_note(
@@ -46,7 +46,8 @@ def _refined(student: StudentRecord) -> str:
     """What refinement made of a student: the trial's own values stay those that the search judged it by."""
     before, after = score_of(student.judged), student.score
     return (
-        f"**Refined** by {student.refined_steps} steps: {decibels(before)} dB before, **{decibels(after)} dB** now "
+        f"**Refined** by {quantity(student.refined_steps, 'step')}: "
+        f"{decibels(before)} dB before, **{decibels(after)} dB** now "
         f"({signed_decibels(after - before)} dB), SSIM-Y {student.metrics['ssim_y']:.4f}. "
         "The trial's values and the table are those before, by which the search judges it."
     )
@@ -90,13 +91,15 @@ def _table(columns: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
         yield f"| {heading} | " + " | ".join(cells) + " |"
 
 
+def _extent(step: int) -> str:
+    return f"after {quantity(step, 'step')}" if step else "untrained"
+
+
 def _training(record: TrialRecord) -> Iterable[str]:
     """The scores at rungs, and where the time went."""
     if record.at_step:
         at_step = record.at_step.items()
-        scores = (
-            f"{decibels(psnr)} dB {f'after {step} steps' if step else 'untrained'}" for step, psnr in sorted(at_step)
-        )
+        scores = (f"{decibels(psnr)} dB {_extent(step)}" for step, psnr in sorted(at_step))
         yield f"Scores on the way: {', '.join(scores)}.  "
     if seconds := record.seconds:
         parts = ", ".join(f"{part} {format_duration(spent)}" for part, spent in seconds.items() if spent >= 1)
@@ -137,7 +140,7 @@ def study_note(run: RunFolder) -> str:
         *(f"- space `{name}`: {_ranges(space['parameters'])}" for name, space in search.spaces.items()),
         f"- {config.train} to train on, "
         f"{config.valid.images} of {config.valid.name} to choose by: all scores here are of these",
-        f"- {search.recipe['steps']} steps of training, sampler {search.sampler}, seed {search.seed}",
+        f"- {quantity(search.recipe['steps'], 'step')} of training, sampler {search.sampler}, seed {search.seed}",
         "",
         _READING.replace("RUN", str(run.path)),
     ]

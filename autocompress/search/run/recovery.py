@@ -19,6 +19,7 @@ from autocompress.search.run.storage import StudyStorage
 from autocompress.search.run.student import STUDENT, WEIGHTS, StoredStudent
 from autocompress.search.run.study import origin
 from autocompress.search.space.joint_space import JointSpace
+from autocompress.units import quantity
 
 
 def set_damaged_aside(run: RunFolder) -> str | None:
@@ -28,11 +29,12 @@ def set_damaged_aside(run: RunFolder) -> str | None:
     """
     students = len(run.students())
     if not run.database.is_file():
-        return f"study       study.db is gone; made again from {students} students" if students else None
+        return f"study       study.db is gone; made again from {quantity(students, 'student')}" if students else None
     if _is_whole(run):
         return None
     renamed = aside(run, "study.db.damaged")
-    return f"study       study.db is damaged and now called {renamed.name}; made again from {students} students"
+    made = f"made again from {quantity(students, 'student')}"
+    return f"study       study.db is damaged and now called {renamed.name}; {made}"
 
 
 def aside(run: RunFolder, name: str) -> Path:
@@ -54,7 +56,11 @@ def note_of_lost(run: RunFolder, place: StudyStorage) -> str | None:
         return None
     except KeyError:
         students = len(run.students())
-        return f"study       gone from {place.shown}; made again from {students} students" if students else None
+        return (
+            f"study       gone from {place.shown}; made again from {quantity(students, 'student')}"
+            if students
+            else None
+        )
     finally:
         kept.remove_session()
 

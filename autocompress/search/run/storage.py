@@ -152,6 +152,16 @@ def find_storage(url: str | None, run: RunFolder) -> StudyStorage:
     )
 
 
+def check_storage(url: str | None) -> None:
+    """Raise InvalidInput for what is no URL, or of a kind of database that there is not; nothing is connected to."""
+    if url is None or (parsed := _parsed(url)).drivername in REDIS:
+        return
+    try:
+        parsed.get_dialect()
+    except NoSuchModuleError as error:
+        raise InvalidInput(f"the storage {masked(url)} cannot be used ({error}); {_how_to_mend(url, error)}") from error
+
+
 def masked(url: str) -> str:
     """A URL with stars for its password, and for all of its query that may be a secret."""
     parsed = _parsed(url)

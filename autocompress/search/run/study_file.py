@@ -21,6 +21,7 @@ from autocompress.search.run.folder import RunFolder
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+COMPLETE = "COMPLETE"  # the state of a finished trial, as Optuna names it
 VERSION = "v3.2.0.a"  # of Optuna's tables, as Alembic names it
 STUDY_NAME = "autocompress"  # of a run that does not record it, as those of the first versions
 
@@ -57,7 +58,7 @@ def outlines(run: RunFolder) -> list[Outline] | None:
     try:
         with closing(sqlite3.connect(uri, uri=True)) as database:
             return _read(database, str(storage["study"]))
-    except (sqlite3.Error, ValueError, KeyError):
+    except (sqlite3.Error, ValueError, KeyError, TypeError):
         return None
 
 

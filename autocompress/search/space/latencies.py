@@ -25,7 +25,7 @@ from autocompress.search.space.cost import LATENCY_MS, Costs
 from autocompress.search.space.encoding import Encoding
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.joint_space import JointSpace, Network, StudentSpace
-from autocompress.units import parse_number
+from autocompress.units import parse_number, quantity
 
 FILE = "latencies.json"
 LIMIT = 1.0  # seconds of timed runs for each network
@@ -99,7 +99,7 @@ class Latencies(Costs):
     def facts(self) -> list[str]:
         teachers = ((s.teacher_name, self.latency(s.teacher_family, s.teacher.config)) for s in self._joint_space)
         listed = ", ".join(f"teacher {name} {ms:.1f} ms" for name, ms in teachers)
-        return [f"latency     on {self.machine}: {listed}; {len(self._measured)} networks measured so far"]
+        return [f"latency     on {self.machine}: {listed}; {quantity(len(self._measured), 'network')} measured so far"]
 
     def calibrate(self, on_measure: Callable[[str], None]) -> None:
         """Measure teachers, and networks of all sizes, the small ones first, to guess the others from.

@@ -1,4 +1,4 @@
-"""The parameters of a search space: each a finite list of values with an Optuna distribution around it.
+"""The parameters of a search space: each a finite list of values, and an Optuna distribution around it.
 
 Floats are quantised too (in even steps, or even steps of the logarithm), so that two configs are either
 the same or different, and a space can be counted.
@@ -8,37 +8,57 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from autocompress.errors import SpaceError, cut, shown
+
+if TYPE_CHECKING:  # spaces are listed without it
+    from optuna.distributions import BaseDistribution
 
 Value = int | float | str | bool
 
 MAX_VALUES = 10_000  # of one parameter: more are a typing error, and would fill the memory
 
 
+class Scale(Enum):
+    """How the values of a parameter are spaced: whole numbers or floats evenly, floats in the logarithm, or not."""
+
+    WHOLE = auto()
+    EVEN = auto()
+    LOG = auto()
+    CHOICES = auto()
+
+
 @dataclass(frozen=True)
 class Parameter:
-    """A name, the values it may take in order, and how Optuna samples it."""
+    """A name, the values it may take in order, and how they are spaced; `step` is that of even floats."""
 
     name: str
     values: tuple[Value, ...]
-    distribution: BaseDistribution
+    scale: Scale
+    step: float | None = None
+
+    @cached_property
+    def distribution(self) -> BaseDistribution:
+        """How Optuna samples it."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+        if self.scale is Scale.CHOICES:
+            return CategoricalDistribution(self.values)
+        low, high = self.values[0], self.values[-1]
+        if self.scale is Scale.WHOLE:
+            step = int(self.values[1]) - int(low) if len(self.values) > 1 else 1
+            return IntDistribution(int(low), int(high), step=step)
+        return FloatDistribution(float(low), float(high), log=self.scale is Scale.LOG, step=self.step)
 
     def nearest(self, value: Value) -> Value:
         """The value of the grid that is nearest to any value (in the logarithm, where the distribution is log)."""
         if value in self.values or isinstance(value, str) or isinstance(self.values[0], str):
             return value if value in self.values else self.values[0]
-        log = isinstance(self.distribution, FloatDistribution) and self.distribution.log
-        scale = math.log if log else float
+        scale = math.log if self.scale is Scale.LOG else float
         return min(self.values, key=lambda candidate: abs(scale(candidate) - scale(value)))  # type: ignore[arg-type]
 
 
@@ -50,12 +70,7 @@ def capped(parameter: Parameter, high: float) -> Parameter:
             f"{parameter.name} is at least {min(map(float, parameter.values)):g} in this space, "
             f"but the teacher has {high:g}"
         )
-    if isinstance(parameter.distribution, CategoricalDistribution):
-        return Parameter(parameter.name, values, CategoricalDistribution(values))
-    if isinstance(parameter.distribution, FloatDistribution):
-        log, step = parameter.distribution.log, parameter.distribution.step
-        return Parameter(parameter.name, values, FloatDistribution(float(values[0]), float(values[-1]), log, step))
-    return Parameter(parameter.name, values, _integers(values))
+    return replace(parameter, values=values)
 
 
 def parse_parameter(name: str, spec: object) -> Parameter:
@@ -65,7 +80,7 @@ def parse_parameter(name: str, spec: object) -> Parameter:
     `{type: categorical, choices}`. Raises SpaceError naming the key and the rule.
     """
     if isinstance(spec, int | float | str | bool):
-        return Parameter(name, (spec,), CategoricalDistribution((spec,)))
+        return Parameter(name, (spec,), Scale.CHOICES)
     if not isinstance(spec, dict):
         raise SpaceError(f"parameters.{name} is {shown(spec)}, but must be a mapping with `type`, or a constant")
     kind = spec.get("type")
@@ -83,12 +98,7 @@ def _parse_int(name: str, spec: Mapping[str, Any]) -> Parameter:
     _check_order(name, low, high)
     _check_number_of_values(name, (high - low) // step + 1)
     values = tuple(range(int(low), int(high) + 1, int(step)))
-    return Parameter(name, values, _integers(values))
-
-
-def _integers(values: tuple[Value, ...]) -> IntDistribution:
-    low, high = int(values[0]), int(values[-1])
-    return IntDistribution(low, high, step=int(values[1]) - low if len(values) > 1 else 1)
+    return Parameter(name, values, Scale.WHOLE)
 
 
 def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
@@ -105,7 +115,7 @@ def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
         _check_number_of_values(name, (high - low) / step + 1)
         count = math.floor((high - low) / step + 1e-9) + 1
         values = tuple(round(low + index * step, 12) for index in range(count))
-        return Parameter(name, values, FloatDistribution(low, values[-1], step=step))
+        return Parameter(name, values, Scale.EVEN, step)
     if low <= 0:
         raise SpaceError(f"parameters.{name}.low is {low:g}, but must be > 0 where log is true")
     num = int(_number(name, "num", spec["num"], int))
@@ -114,7 +124,7 @@ def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
     _check_number_of_values(name, num)
     ratio = (math.log(high) - math.log(low)) / (num - 1)
     values = tuple(float(f"{low * math.exp(index * ratio):.6g}") for index in range(num))
-    return Parameter(name, values, FloatDistribution(values[0], values[-1], log=True))
+    return Parameter(name, values, Scale.LOG)
 
 
 def _parse_categorical(name: str, spec: Mapping[str, Any]) -> Parameter:
@@ -124,7 +134,7 @@ def _parse_categorical(name: str, spec: Mapping[str, Any]) -> Parameter:
     if not plain or not choices or len(set(map(str, choices))) != len(choices):
         raise SpaceError(f"parameters.{name}.choices is {shown(choices)}, but must be a list of different values")
     _check_number_of_values(name, len(choices))
-    return Parameter(name, tuple(choices), CategoricalDistribution(choices))
+    return Parameter(name, tuple(choices), Scale.CHOICES)
 
 
 def _check_keys(name: str, spec: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...]) -> None:

@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from autocompress.distill.recipe import VARIABLE, Recipe
+from autocompress.distill import VARIABLE
+from autocompress.distill.recipe import Recipe
 from autocompress.errors import ConfigError, InvalidInput, SpaceError, cut, shown
 from autocompress.io.yaml_text import parse_yaml
 from autocompress.networks import find_family

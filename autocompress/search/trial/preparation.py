@@ -30,6 +30,7 @@ from autocompress.search.task import Task
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.context import BY_TILES, PreparedSpace, TrialContext, best_space
 from autocompress.search.trial.quick_score import Estimate, estimate_by_tiles
+from autocompress.units import quantity
 
 SCORES_FORMAT = 2  # goes into the cache key: raise it when metrics or networks compute something else
 
@@ -119,7 +120,7 @@ class _Scorer:
             by_tiles = {} if self.estimate is None else {BY_TILES: min(self.estimate.psnr_y(upscale), self.most)}
             atomic.write_json(folder / "scores.json", scores.mean | by_tiles)
 
-        about = f"PSNR and SSIM on {len(self.pairs)} images"
+        about = f"PSNR and SSIM on {quantity(len(self.pairs), 'image')}"
         folder = cache.entry("scores", f"{name}-{self.key}-{SCORES_FORMAT}", build, about=about)
         scores: dict[str, float] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
         return scores

@@ -15,7 +15,6 @@ from autocompress.errors import DiskFull
 from autocompress.evaluation.records import TO_TEACHER, Scores
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.io import atomic, checkpoints
-from autocompress.names import images_in_words
 from autocompress.networks import describe, in_words
 from autocompress.networks.base import SRNetwork
 from autocompress.prune import from_scratch
@@ -23,6 +22,7 @@ from autocompress.search.run.student import WEIGHTS, Provenance, StudentRecord, 
 from autocompress.search.trial.attempt import FAILURES, Attempt, failure
 from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.messages import Finished, Job, Message, RungReached
+from autocompress.units import images_in_words
 
 RUNG_RATIO = 3
 FIRST_RUNG = 20  # steps; the first ones make every student worse, large ones most, so there is no rung before

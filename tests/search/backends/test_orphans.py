@@ -51,8 +51,11 @@ def is_alive(process: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_no_worker_outlives_its_search(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize(
+    ("number", "stopped"), [(signal.SIGKILL, False), (signal.SIGTERM, False), (signal.SIGKILL, True)]
+)
+def test_no_worker_outlives_its_search(tmp_path: Path, number: int, stopped: bool) -> None:
+    """Not even one that is stopped, as from a terminal."""
     script = tmp_path / "search.py"
     script.write_text(SEARCH)
     search = subprocess.Popen([*PYTHON, str(script), str(tmp_path)], env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -62,6 +65,9 @@ def test_no_worker_outlives_its_search(tmp_path: Path, number: int) -> None:
         time.sleep(0.02)
     workers = descendants(search.pid)[1:]
     assert len(workers) >= len(KINDS)
+    for worker in workers if stopped else ():
+        if b"resource_tracker" not in Path(f"/proc/{worker}/cmdline").read_bytes():  # Python's own, which is no worker
+            os.kill(worker, signal.SIGSTOP)
     search.send_signal(number)
     search.wait()
     deadline = time.monotonic() + 2

@@ -82,7 +82,7 @@ def test_a_trial_that_kills_every_worker_is_given_up(settings: MakeSettings) -> 
     assert counts(run) == {"FAIL": 3}
     assert (
         fake_trials.run(settings(workers=1, trial_timeout=60.0, trials=1), FakeSetup()).reason
-        == "all 1 trials are done"
+        == "the only trial is done"
     )
 
 

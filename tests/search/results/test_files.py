@@ -76,7 +76,7 @@ def test_the_run_folder_holds_everything(finished: FinishedSearch) -> None:
     assert {"spaces", "train", "valid", "budget", "recipe", "seed"} <= config["search"].keys()
     assert config["references"]["teacher"]["flops"] == EDSRFamily().flops(EDSRConfig(2, 8, 2))
     assert config["train"]["images"] + config["valid"]["images"] == 3
-    assert any("2 images of photos" in fact and "1 images of photos" in fact for fact in progress.facts)
+    assert any("2 images of photos" in fact and "1 image of photos" in fact for fact in progress.facts)
 
 
 def test_student_json_describes_the_student(finished: FinishedSearch) -> None:

@@ -13,10 +13,12 @@ from helpers.small_search import Recorder, run_search, trials_of
 from optuna.trial import TrialState
 
 import autocompress
-from autocompress import search
+from autocompress import api, search
 from autocompress.errors import CheckpointError, RunError
+from autocompress.report import ReportData
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import pareto
+from autocompress.search.results.status import status
 from autocompress.search.run.integrity import check_run
 
 Make = Callable[..., Settings]
@@ -78,7 +80,7 @@ def test_replaced_weights_are_noticed(settings: Make, run: RunFolder) -> None:
     first.write_bytes(content)
     second.unlink()
     with pytest.raises(
-        RunError, match=r"0001/student\.safetensors: missing, .* remove the folder .*0001, and the same"
+        RunError, match=r"0001/student\.safetensors: missing, .* remove the folder .*0001, and the search's"
     ):
         again(settings)
     shutil.rmtree(second.parent)
@@ -133,7 +135,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 
 CHANGED = (
     r"{:04d}/student\.json: changed after it was written, as its {}.*; restore it, or remove the folder .*{:04d}, and "
-    "the same command trains another in its place"
+    "the search's own command trains another"
 )
 
 
@@ -145,6 +147,30 @@ def test_scores_that_are_changed_by_hand_are_noticed(copied: RunFolder, what: st
     change(copied, number, making)
     with pytest.raises(RunError, match=CHANGED.format(number, said, number)):
         check_run(copied)
+
+
+READERS: dict[str, Callable[[RunFolder], object]] = {
+    "pareto": pareto,
+    "status": status,
+    "report": ReportData.of,
+    "export": lambda run: api.export(run.path, run.path / "exported"),
+    "upscale": lambda run: api.upscale(run.path, run.path / "crops", run.path / "exported"),
+    "search --join": lambda run: search.join(run.path, Recorder()),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_readers_notice_them_too(copied: RunFolder, reader: str) -> None:
+    number = copied.students()[2].trial
+    change(copied, number, lambda content: set_scores(content, 99.0))
+    with pytest.raises(RunError, match=CHANGED.format(number, r"psnr_y is 99, but [\d.]* in the study", number)):
+        READERS[reader](copied)
+    assert not (copied.path / "exported").exists()
+
+
+def test_a_seed_of_no_number_is_nobodys(copied: RunFolder) -> None:
+    change(copied, copied.students()[2].trial, lambda content: content["provenance"]["recipe"].update(seed=[1]))
+    check_run(copied)
 
 
 def test_scores_of_a_refined_student_that_are_changed(copied: RunFolder) -> None:

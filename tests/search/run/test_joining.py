@@ -95,4 +95,4 @@ def test_paths_are_found_from_any_folder(
     assert found.train == tmp_path / "images"
     assert found.teachers == (f"edsr={tmp_path / 'tiny.pth'}",)
     assert found.budget.flops == BUDGET
-    assert fake_trials.join(small(), FakeSetup(), here=True).reason == "all 1 trials are done"
+    assert fake_trials.join(small(), FakeSetup(), here=True).reason == "the only trial is done"

@@ -22,7 +22,7 @@ from autocompress.errors import InvalidInput, RunError, StorageError
 from autocompress.report import ReportData
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.status import status
-from autocompress.search.run.storage import StudyStorage, find_storage, masked
+from autocompress.search.run.storage import StudyStorage, check_storage, find_storage, masked
 
 __all__ = ["mariadb", "postgresql", "redis"]  # fixtures
 
@@ -120,6 +120,15 @@ def test_what_cannot_be_reached_is_refused(small: Make, url: str, said: str) -> 
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not wanted.folder.exists()
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me@host/db", "mysql+pymysql://host/db", "redis://host", "sqlite:///a.db"]
+)
+def test_kinds_of_storage_are_checked_before_any_is_reached(url: str) -> None:
+    check_storage(url)
+    with pytest.raises(InvalidInput, match=r"magic://me:\*\*\*@host/db cannot be used .*; give a URL that begins with"):
+        check_storage("magic://me:secret@host/db")
 
 
 def test_a_server_that_does_not_answer_is_named_with_what_to_look_at(small: Make) -> None:

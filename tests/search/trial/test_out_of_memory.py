@@ -100,7 +100,7 @@ def test_a_search_tries_it_twice_more(
 
     monkeypatch.setattr(Training, "_update", short_of_memory)
     run, outcome = run_search(small(trials=1, steps=4))
-    assert outcome.reason == "all 1 trials are done"
+    assert outcome.reason == "the only trial is done"
     trials = trials_of(run)
     assert [trial.state.name for trial in trials] == states
     assert trials[0].user_attrs["reason"] == "out of memory: Unable to allocate 3 GiB"

@@ -31,7 +31,7 @@ from autocompress.search.backends.ray.worker import PROGRESS, Answer, Worker
 from autocompress.search.run.folder import RAY
 from autocompress.search.settings import OnRay
 from autocompress.search.trial.messages import Failed, Job, Message, RungReached, StepDone
-from autocompress.units import format_duration
+from autocompress.units import format_duration, quantity
 
 MAX_NOT_READY = 3  # workers one after the other that may end before they are ready, beside all that were there at once
 SHUTDOWN = 5.0  # seconds to wait for workers to be dead
@@ -181,7 +181,7 @@ class RayBackend(Backend):
             self._not_ready += 1
             if self._not_ready >= MAX_NOT_READY + self._most - 1:  # a node that goes takes all with it
                 raise AutocompressError(
-                    f"{self._not_ready} workers on Ray ended before they could begin: {_last_line(why)}; "
+                    f"{quantity(self._not_ready, 'worker')} on Ray ended before they could begin: {_last_line(why)}; "
                     "Ray's logs on their nodes say more"
                 )
             self._add_workers()
