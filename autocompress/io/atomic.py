@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 from autocompress.errors import DiskFull, RunError, cut
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+MOST_DIGITS = 40  # of a whole number in JSON
 LARGEST_JSON = 2**25  # bytes of a file of ours that are read: scores of some hundred thousand images
 LONGEST_STEM = 50  # characters, of up to 4 bytes, of a file's name in its temporary one; file systems take 255 bytes
 
@@ -114,7 +116,7 @@ def read_json(path: Path, remedy: str = "remove it or restore it") -> dict[str, 
             text = file.read(LARGEST_JSON + 1)
         if len(text) > LARGEST_JSON:
             raise ValueError(f"more than {LARGEST_JSON} bytes")
-        content = json.loads(text.decode(), parse_constant=_refused)
+        content = json.loads(text.decode(), parse_constant=_refused, parse_int=_whole, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: not readable as JSON ({cut(str(error))}); {remedy}") from error
     except OSError as error:
@@ -124,6 +126,19 @@ def read_json(path: Path, remedy: str = "remove it or restore it") -> dict[str, 
 
 def _refused(constant: str) -> float:
     raise ValueError(f"{constant} is no number")
+
+
+def _whole(digits: str) -> int:
+    """What a float can hold, too: sums and shares are made of numbers."""
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError(f"{cut(digits)} is no finite number")
+    return number
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -13,7 +13,13 @@ from typing import Any, TypeVar
 
 from autocompress.errors import AutocompressError, InvalidInput, RunError, cut, shown
 
-MALFORMED = (KeyError, TypeError, ValueError, AttributeError)  # what making a dataclass of any JSON raises
+MALFORMED = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+)  # what making a dataclass of any JSON raises
 Record = TypeVar("Record")
 
 

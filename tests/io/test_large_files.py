@@ -27,6 +27,16 @@ def test_json(tmp_path: Path, begin: bytes) -> None:
         atomic.read_json(sparse(tmp_path / "a.json", begin))
 
 
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [("1" * 4000, "a number of 4000 digits"), ("-1e400", "-1e400 is no finite number"), ("NaN", "NaN")],
+)
+def test_numbers_that_nothing_can_be_made_of(tmp_path: Path, number: str, said: str) -> None:
+    (tmp_path / "a.json").write_text(f'{{"total": {number}}}')
+    with pytest.raises(RunError, match=rf"a\.json: not readable as JSON \({said}"):
+        atomic.read_json(tmp_path / "a.json")
+
+
 def test_a_run(tmp_path: Path) -> None:
     (tmp_path / "0003").mkdir()
     sparse(tmp_path / "0003/student.json", b"{}")

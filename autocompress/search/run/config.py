@@ -100,8 +100,10 @@ class TeacherReference(Reference):
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TeacherReference:
-        """As config.json has it."""
+        """As config.json has it; ValueError for one without any FLOPs, of which no student can have a share."""
         scores = {name: score for name, score in content.items() if name not in COSTS}
+        if content["flops"] == 0:
+            raise ValueError("the teacher's flops are 0")
         return cls(scores, content["flops"], content["params"], content.get("latency_ms"))
 
     def to_dict(self) -> dict[str, Any]:

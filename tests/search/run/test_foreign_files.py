@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from autocompress.data.images import read_image
-from autocompress.errors import DataError, RunError
+from autocompress.errors import DataError, InvalidInput, RunError
 from autocompress.search import RunFolder
+from autocompress.search.results.rows import front_rows
+from autocompress.search.results.status import status
 from autocompress.search.run.crops import crops_of
 from autocompress.search.trial.trial import read_state
 
@@ -103,3 +107,29 @@ def test_pipes_and_devices_are_no_images(tmp_path: Path) -> None:
     for path in (tmp_path / "pipe.png", Path("/dev/zero"), tmp_path):
         with pytest.raises(DataError, match="no regular file"):
             read_image(path)
+
+
+def test_a_teacher_without_flops(copied: RunFolder) -> None:
+    """Students' shares of its FLOPs would be of nothing."""
+    content = json.loads((copied.path / "config.json").read_text())
+    content["references"]["teacher"]["flops"] = 0
+    (copied.path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(RunError, match=r"config\.json: describes no run .*the teacher's flops are 0"):
+        RunFolder.existing(copied.path)
+
+
+@pytest.mark.parametrize("digits", [400, 30])
+def test_numbers_of_any_size_are_read_or_refused(copied: RunFolder, digits: int) -> None:
+    """Of each file of a run that is read for its status and its front."""
+    for file in (
+        copied.path / "config.json",
+        copied.path / "times.json",
+        copied.students()[1].file.with_name("student.json"),
+    ):
+        before = file.read_text()
+        for old in sorted(set(re.findall(r": (\d+\.?\d*),?\n", before))):
+            file.write_text(before.replace(f": {old}", f": {10**digits}"))
+            for read in (status, front_rows):
+                with suppress(InvalidInput):
+                    read(RunFolder(copied.path))
+        file.write_text(before)
