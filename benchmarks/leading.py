@@ -74,7 +74,7 @@ ROWS = {
     ),
     "31G": Row(
         "PlainUSR-M", 0.1, "SMFANet_DIV2K_100w_x2SR.pth", ("dim=32",), 7e-4, LARGE, 2000,
-        SMFANET, ("dim=36", "n_blocks=8", "upscaling_factor=2"),
+        SMFANET, ("dim=36", "n_blocks=8", "upscaling_factor=2"), copies=True,
     ),
 }  # fmt: skip
 
