@@ -55,7 +55,7 @@ def report(
     png: Annotated[
         Path | None,
         typer.Option(
-            help="Write the front as a PNG for slides, too; needs pip install 'autocompress[png]'.", show_default=False
+            help="Write the front as a PNG for slides, too; needs the package's extra png.", show_default=False
         ),
     ] = None,
     storage: Annotated[
