@@ -90,6 +90,7 @@ def test_an_interrupt_gives_the_result_so_far(search: Search, monkeypatch: pytes
     assert len(search().students) == 3
 
 
+@pytest.mark.slow
 def test_a_resumed_search_tells_how_many_trials_are_to_go(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
     monkeypatch.setattr(Display, "on_trials_left", lambda _, trials: told.append(trials))

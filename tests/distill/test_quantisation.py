@@ -61,7 +61,7 @@ def test_the_file_is_of_integers_around_its_first_convolution(images: ImageSourc
     torch.testing.assert_close(torch.from_numpy(found), network(lr), atol=0.05, rtol=0)
 
 
-@pytest.mark.parametrize("tail", ["plain", "folded"])
+@pytest.mark.parametrize("tail", [pytest.param("plain", marks=pytest.mark.slow), "folded"])
 def test_what_upsamples_stays_as_it_is(images: ImageSource, tail: str) -> None:
     """In the file, where it is one convolution at LR and a few at the border, and in the training for that."""
     network = edsr(tail)
@@ -110,7 +110,7 @@ def test_what_is_rounded_has_the_levels_of_int8() -> None:
     assert plain.state_dict().keys() == network.state_dict().keys()
 
 
-@pytest.mark.parametrize("refine", [False, True])
+@pytest.mark.parametrize("refine", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_training_to_be_rounded_brings_back_what_is_lost(images: ImageSource, refine: bool) -> None:
     """Of a student that computes the same as a shipped one, but with features of very different ranges."""
     network = load("edsr-x2-1g")

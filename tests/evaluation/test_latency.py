@@ -32,6 +32,7 @@ def test_the_output_is_of_1280x720_or_just_above() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of a peak of memory")
+@pytest.mark.slow
 def test_each_runtime_is_measured_in_a_process_of_its_own() -> None:
     found = measure(EDSR(EDSRConfig(2, 4, 1)), this_machine(1, "cpu"), 0.1, on_failure=pytest.fail)
     assert set(found) == ({"pytorch", "onnx"} if is_here("onnx") else {"pytorch"})

@@ -59,7 +59,7 @@ def refused(message: str, *arguments: object) -> None:
     "network",
     [
         edsr(EDSRConfig(2, 6, 2, num_layer=1)),
-        edsr(EDSRConfig(3, 6, 2, res_scale=0.1)),
+        pytest.param(edsr(EDSRConfig(3, 6, 2, res_scale=0.1)), marks=pytest.mark.slow),
         pytest.param(edsr(EDSRConfig(4, 6, 1, num_layer=3)), marks=pytest.mark.slow),
         edsr(EDSRConfig(3, 4, 1, tail="folded")),
         pytest.param(random_swinir(SwinIRConfig(2, 12, (2,), (2,))), marks=pytest.mark.slow),

@@ -197,6 +197,7 @@ def test_the_residual_scaling_is_for_all_edsr_networks(settings: Callable[..., S
     assert taught["swinir"].target.config.res_scale == 0.5  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_the_order_of_the_spaces_says_nothing(settings: Callable[..., Settings]) -> None:
     wanted = settings(trials=3)
     run_search(wanted)
@@ -252,6 +253,7 @@ def test_what_pruning_suggests_is_among_the_first_trials(settings: Callable[...,
 
 
 @pytest.mark.usefixtures("short_pruning")
+@pytest.mark.slow
 def test_densities_can_be_the_guide(settings: Callable[..., Settings]) -> None:
     run, outcome = run_search(settings(init="density", trials=2, steps=1))
     assert outcome.reason == "all 2 trials are done"

@@ -67,6 +67,7 @@ def test_a_student_that_got_no_better_stays_as_it_was(copied: RunFolder) -> None
     assert len(students(copied)) > 1  # all others are overtaken by it, and get nothing
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_begun_anew(copied: RunFolder) -> None:
     class Stopping(Watching):
         def on_piece_score(self, trial: int, step: int, psnr: float) -> None:

@@ -95,6 +95,7 @@ def test_what_is_interrupted_goes_on_where_it_stopped(small: MakeSettings, done:
     assert third.repeats == []
 
 
+@pytest.mark.slow
 def test_a_repeat_goes_on_from_its_last_rung(settings: MakeSettings) -> None:
     """The same to the last bit as one that was not interrupted."""
     wanted = settings(trials=1, steps=60)

@@ -69,7 +69,7 @@ def with_size(graph: ProgramGraph, sizes: dict[int, int]) -> dict[int, int]:
     ("teacher", "student", "sizes", "counts"),
     [
         (Forms(8), Forms(5), {8: 5}, {}),
-        (RLFN(16, 2, 8, 3), RLFN(12, 2, 6, 2), {16: 12, 8: 6}, {"block_": 2}),
+        pytest.param(RLFN(16, 2, 8, 3), RLFN(12, 2, 6, 2), {16: 12, 8: 6}, {"block_": 2}, marks=pytest.mark.slow),
         pytest.param(
             IMDN(nf=64, num_modules=2, upscale=2),
             IMDN(nf=32, num_modules=2, upscale=2),
