@@ -134,7 +134,7 @@ def test_a_session_that_is_killed_loses_nothing(small: MakeSettings) -> None:
     killed.kill()
     killed.communicate()
     assert not any(run.repeats(trial) for trial in front_of(wanted))
-    assert "trained 2 times each" in finish(start(wanted, FakeSetup()))
+    assert "was trained 2 times" in finish(start(wanted, FakeSetup()))
     assert all(len(run.repeats(trial)) == 1 for trial in front_of(wanted))
     assert list(run.path.glob("trials/*/repeats/*/state.pt")) == []
 
