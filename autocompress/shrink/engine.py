@@ -98,7 +98,7 @@ class _Fit:
         reading = -1 if layer is None or layer.groups > 1 else (0 if layer.kind == "conv_transpose2d" else 1)
         for dimension in range(weight.dim()):
             place = self._place(name, dimension, ours.shape[dimension], weight.shape[dimension])
-            if place is not None and source in self._teacher.gains:
+            if place is not None and source in self._teacher.graph.gains:
                 weight = self._gain(source, weight, place)
             elif place is not None:
                 matrix = place.decoder.T if dimension == reading else place.encoder

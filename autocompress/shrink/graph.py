@@ -20,6 +20,7 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from autocompress.errors import ConfigError, cut
+from autocompress.shrink.decompositions import DECOMPOSED, stays
 
 Values = dict[fx.Node, list[Any]]  # what a node computes for each image of a batch, which are run one by one
 SAME = 1e-4  # of the largest value
@@ -141,13 +142,12 @@ class Graph:
                 uses.setdefault(self.calls[max(readers)], []).append(node)
         return uses
 
-    def norms(self) -> Iterator[Norm]:
-        """The LayerNorms over the last dimension, in order."""
-        for node in self.calls:
-            if operation(node) == "layer_norm" and len(node.args[1]) == 1:  # type: ignore[arg-type]
-                assert isinstance(node.args[0], fx.Node)
-                gain = argument(node, "weight", 2, None)
-                yield Norm(node, node.args[0], self.constants.get(gain) if gain is not None else None)
+    @cached_property
+    def gains(self) -> frozenset[str]:
+        """The names of the weights of LayerNorms over the last dimension."""
+        norms = [node for node in self.calls if operation(node) == "layer_norm" and len(node.args[1]) == 1]  # type: ignore[arg-type]
+        weights = (argument(node, "weight", 2, None) for node in norms)
+        return frozenset(self.constants[weight] for weight in weights if weight in self.constants)
 
     def layers(self) -> Iterator[Layer]:
         """The convolutions and linear layers whose weight is a parameter, in order."""
@@ -163,47 +163,6 @@ class Graph:
                     self.constants[node.args[1]],
                     self.constants[bias] if isinstance(bias, fx.Node) else None,
                 )
-
-
-@dataclass(frozen=True)
-class Norm:
-    """A LayerNorm over the last dimension; `gain` is the name of its weight, if it has one."""
-
-    node: fx.Node
-    input: fx.Node
-    gain: str | None
-
-
-def _attention(  # noqa: PLR0913 - as PyTorch has them
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    *,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
-    """`scaled_dot_product_attention` by the products that channels are followed through.
-
-    What language models have besides, and no image needs, is left to PyTorch.
-    """
-    if is_causal or enable_gqa:
-        in_parts = torch.ops.aten._scaled_dot_product_attention_math.default
-        made: Tensor = in_parts(query, key, value, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa)[0]
-        return made
-    if attn_mask is not None and attn_mask.dtype == torch.bool:
-        attn_mask = torch.where(attn_mask, 0.0, -torch.inf).to(query.dtype)
-    scores = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.transpose(-2, -1)
-    return (scores if attn_mask is None else scores + attn_mask).softmax(-1) @ value
-
-
-_EINSUM = torch.ops.aten.einsum.default
-DECOMPOSED: dict[Any, Callable[..., Any]] = {
-    _EINSUM: torch.export.default_decompositions()[_EINSUM],
-    torch.ops.aten.scaled_dot_product_attention.default: _attention,
-}
 
 
 def _stored(tensors: Mapping[str, Any], names: Iterable[str]) -> dict[str, Tensor]:
@@ -234,7 +193,7 @@ def _captured(network: nn.Module, image: Tensor) -> ExportedProgram:
         with _silence(), torch.no_grad():
             program: ExportedProgram = torch.export.export(network, (image,), strict=False)
             program.graph.eliminate_dead_code()
-            if not all(map(_stays, program.graph.nodes)):
+            if not all(map(stays, program.graph.nodes)):
                 # what works in place becomes functional, and nothing else is decomposed but what the table has
                 program = program.run_decompositions(DECOMPOSED)
     except Exception as error:  # anything that the network's code, or PyTorch's compiler, may raise
@@ -250,14 +209,6 @@ def _captured(network: nn.Module, image: Tensor) -> ExportedProgram:
                 "makes has a size that depends on the values of the image; write that without such sizes"
             )
     return program
-
-
-def _stays(node: fx.Node) -> bool:
-    """Whether no decomposition changes an operation: it takes longer than the capture, and plain networks need none."""
-    if isinstance(node.target, torch._ops.OpOverload):
-        is_view_or_in_place = any(argument.alias_info for argument in node.target._schema.arguments)
-        return node.target not in DECOMPOSED and not is_view_or_in_place
-    return node.op != "call_function"
 
 
 def _tensors(node: fx.Node) -> list[Tensor]:

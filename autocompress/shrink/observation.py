@@ -41,11 +41,6 @@ class Teacher:
         self.numbers = {node: index for index, node in enumerate(graph.calls)}
 
     @cached_property
-    def gains(self) -> frozenset[str]:
-        """The names of LayerNorms' weights."""
-        return frozenset(norm.gain for norm in self.graph.norms() if norm.gain is not None)
-
-    @cached_property
     def readers(self) -> list[tuple[Layer, int]]:
         """Layers with the dimension of their weight that runs along what they read."""
         return [(layer, reading_dimension(layer)) for layer in self.layers.values()]

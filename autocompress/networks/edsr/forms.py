@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from autocompress.networks.base import Weights
 from autocompress.networks.edsr.network import EDSR, FOLDED, IMG_RANGE, ResidualBlock
 from autocompress.networks.folding import KERNEL, fold
+from autocompress.shrink.engine import RIDGE
 from autocompress.shrink.least_squares import Pixels, bias_of, refit, set_layer
+from autocompress.shrink.observation import FITTED_ROWS
 
 TAIL_LAYERS = ("upsample.", "conv_last.")
 TAIL_PATCHES = 32  # on which a folded tail is fitted
-FITTED_PIXELS = 30_000
-RIDGE = 1e-4
 
 
 def with_layers(plain: EDSR, num_layer: int) -> EDSR:
@@ -104,5 +104,5 @@ def blocks(network: EDSR) -> Iterator[ResidualBlock]:
 
 def _pixels(images: Tensor, seed: int) -> Pixels:
     generator = torch.Generator().manual_seed(seed)
-    at = Pixels.choose(len(images), images.shape[2], images.shape[3], FITTED_PIXELS, generator)
+    at = Pixels.choose(len(images), images.shape[2], images.shape[3], FITTED_ROWS, generator)
     return Pixels(at.image.to(images.device), at.row.to(images.device), at.column.to(images.device))

@@ -1,0 +1,49 @@
+"""Which operations a captured graph has in other forms than the network's code: those that no rule is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+
+def _attention(  # noqa: PLR0913 - as PyTorch has them
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """`scaled_dot_product_attention` by the products that channels are followed through.
+
+    What language models have besides, and no image needs, is left to PyTorch.
+    """
+    if is_causal or enable_gqa:
+        in_parts = torch.ops.aten._scaled_dot_product_attention_math.default
+        made: Tensor = in_parts(query, key, value, attn_mask, 0.0, is_causal, scale=scale, enable_gqa=enable_gqa)[0]
+        return made
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = torch.where(attn_mask, 0.0, -torch.inf).to(query.dtype)
+    scores = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.transpose(-2, -1)
+    return (scores if attn_mask is None else scores + attn_mask).softmax(-1) @ value
+
+
+_EINSUM = torch.ops.aten.einsum.default
+DECOMPOSED: dict[Any, Callable[..., Any]] = {
+    _EINSUM: torch.export.default_decompositions()[_EINSUM],
+    torch.ops.aten.scaled_dot_product_attention.default: _attention,
+}
+
+
+def stays(node: fx.Node) -> bool:
+    """Whether no decomposition changes an operation: it takes longer than the capture, and plain networks need none."""
+    if isinstance(node.target, torch._ops.OpOverload):
+        is_view_or_in_place = any(argument.alias_info for argument in node.target._schema.arguments)
+        return node.target not in DECOMPOSED and not is_view_or_in_place
+    return node.op != "call_function"
