@@ -1,4 +1,4 @@
-"""Which operations a captured graph has in other forms than the network's code: those that no rule is for."""
+"""Operations of a captured graph that are replaced by others, as there are rules for these alone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ DECOMPOSED: dict[Any, Callable[..., Any]] = {
 
 
 def stays(node: fx.Node) -> bool:
-    """Whether no decomposition changes an operation: it takes longer than the capture, and plain networks need none."""
+    """Whether an operation is not decomposed: where all stay, that step, which takes longest, is left out."""
     if isinstance(node.target, torch._ops.OpOverload):
         is_view_or_in_place = any(argument.alias_info for argument in node.target._schema.arguments)
         return node.target not in DECOMPOSED and not is_view_or_in_place

@@ -108,9 +108,10 @@ class _Fit:
         return weight.contiguous()
 
     def _gain(self, source: str, weight: Tensor, place: _Place) -> Tensor:
-        """Of a norm (C,): the nearest on the student's channels (n,), whose deviation is another where they are mixed.
+        """A LayerNorm's weight (C,) for the student's n channels: the diagonal of encoder * weight * decoder.
 
-        Gains do not turn with the channels; what reads the norm is refitted to what the teacher's norm gives.
+        Mixtures have the squares of all C channels in n numbers: the norm divides them by a deviation that is
+        sqrt(C / n) as large, which the weight takes back.
         """
         gain = torch.einsum("nc,c,cn->n", place.encoder.to(weight), weight, place.decoder.to(weight))
         channels = self._teacher.channels

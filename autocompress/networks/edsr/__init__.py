@@ -174,7 +174,7 @@ class EDSRFamily(Family):
     ) -> dict[str, Tensor]:
         """What the engine sees, and what a folded tail is fitted to."""
         seen = observe(_captured(teacher, lr), lr, seed, BODY, report)
-        return seen | forms.seen_of_tail(_edsr_network(teacher), lr, seed)
+        return seen | forms.observe_tail(_edsr_network(teacher), lr, seed)
 
     @override
     def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:

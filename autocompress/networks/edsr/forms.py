@@ -1,8 +1,7 @@
 """Students in forms that the teacher has not: other numbers of convolutions per block, and a folded tail.
 
-Each begins as an EDSR of the teacher's form, the plain student, and computes as nearly what that one does as its form
-allows. Where images and what the teacher makes of them are known, the layers that the plain student has no like of are
-fitted to that by least squares.
+Each is made of the plain student, an EDSR in the teacher's form that the engine or a choice of channels has made, and
+computes nearly the same. Layers that the plain student has none of are fitted by least squares.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ def tail_of(network: EDSR) -> nn.Module:
 
 
 @torch.no_grad()
-def seen_of_tail(teacher: EDSR, lr: Tensor, seed: int) -> dict[str, Tensor]:
+def observe_tail(teacher: EDSR, lr: Tensor, seed: int) -> dict[str, Tensor]:
     """What `fit_tail` needs to know of a teacher, from LR patches (B, 3, h, w) in [0, 1].
 
     By name: `tail.pixels`, the image, row and column of some pixels, (3, N), and `tail.output`, what the teacher makes
@@ -70,7 +69,7 @@ def seen_of_tail(teacher: EDSR, lr: Tensor, seed: int) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def fit_tail(student: EDSR, lr: Tensor, seen: Weights) -> None:
-    """Refit a folded tail to the teacher's output, as `seen_of_tail` has it of the same patches.
+    """Refit a folded tail to the teacher's output, as `observe_tail` has it of the same patches.
 
     The outermost pixels count as the others: they are what folding alone gets wrong.
     """
