@@ -20,17 +20,20 @@ class Axis:
 
     size: int
     freedom: Freedom
+    heads: int = 1  # of which each keeps channels of its own, as many as the others
 
 
 @dataclass(frozen=True, eq=False)
 class Use:
     """An axis along a dimension of a parameter: `rows` (size, k) are the k rows that belong to each channel.
 
-    `left` (k,) says which of these are summed over in a product with others, and stand on its left, as queries do.
+    `heads` (k,) are the numbers of the heads that these are of, among those of the axis. `left` (k,) says which are
+    summed over in a product with others, and stand on its left, as queries do.
     """
 
     axis: int
     rows: Tensor
+    heads: Tensor
     left: Tensor
 
 
@@ -71,23 +74,29 @@ class ChannelMap:
         for root, signature in places.items():
             if freedom.get(root, Freedom.MIX) is not Freedom.FIXED:
                 signatures.setdefault(tuple(signature), []).append(root)
-        axis_of: dict[int, tuple[int, int]] = {}
-        axes = []
-        for number, members in enumerate(signatures.values()):
-            axis_of |= {root: (number, index) for index, root in enumerate(members)}
-            axes.append(Axis(len(members), min(freedom.get(root, Freedom.MIX) for root in members)))
-        uses = {}
+        groups = list(signatures.values())
+        axis_of = {root: (axis, index) for axis, members in enumerate(groups) for index, root in enumerate(members)}
+        found: list[dict[tuple[str, int], Tensor]] = [{} for _ in groups]  # of each axis: its rows (size, k) by place
         for place, members in roots.items():
             rows: dict[int, dict[int, list[int]]] = {}
             for row, root in enumerate(members):
                 if root in axis_of:
                     axis, index = axis_of[root]
                     rows.setdefault(axis, {}).setdefault(index, []).append(row)
-            left = torch.tensor([number in classes.left for number in classes.along[place]])
-            uses[place] = tuple(
-                Use(axis, own := torch.tensor([by_index[index] for index in range(axes[axis].size)]), left[own[0]])
-                for axis, by_index in rows.items()
-            )
+            for axis, by_index in rows.items():
+                found[axis][place] = torch.tensor([by_index[index] for index in range(len(groups[axis]))])
+        axes = []
+        uses: dict[tuple[str, int], tuple[Use, ...]] = dict.fromkeys(roots, ())
+        for axis, (members, along) in enumerate(zip(groups, found, strict=True)):
+            numbers = {place: torch.tensor(classes.along[place])[own] for place, own in along.items()}
+            heads = _heads_apart(torch.cat(list(numbers.values()), 1), classes)
+            most = min(freedom.get(root, Freedom.MIX) for root in members)
+            if most is Freedom.PAIR:
+                most = min(_sides(each, classes)[1] for each in numbers.values())
+            axes.append(Axis(len(members), most, 1 + max(heads.values())))
+            for place, own in along.items():
+                of_columns = torch.tensor([heads[column] for column in _columns(numbers[place], classes)])
+                uses[place] += (Use(axis, own, of_columns, _sides(numbers[place], classes)[0]),)
         factors = {
             place: torch.tensor([classes.factors.get(number, 1.0) for number in ids])
             for place, ids in classes.along.items()
@@ -98,6 +107,30 @@ class ChannelMap:
     def heads_along(self, place: tuple[str, int]) -> int | None:
         """The number of the attention whose heads run along a dimension of a parameter."""
         return next((number for number, heads in enumerate(self.heads) if place in heads.rows), None)
+
+
+def _columns(numbers: Tensor, classes: Classes) -> list[tuple[int, ...]]:
+    """The columns of classes (size, k), as they were before heads were tied."""
+    return [tuple(classes.apart[number] for number in column) for column in numbers.T.tolist()]
+
+
+def _heads_apart(numbers: Tensor, classes: Classes) -> dict[tuple[int, ...], int]:
+    """The number of the head that each column of classes (size, k) is; one for all where heads share some channels."""
+    different = dict.fromkeys(_columns(numbers, classes))
+    apart = all(len(set(row)) == len(different) for row in zip(*different, strict=True))
+    return {column: index if apart else 0 for index, column in enumerate(different)}
+
+
+def _sides(numbers: Tensor, classes: Classes) -> tuple[Tensor, Freedom]:
+    """Which columns of classes (size, k) products have on their left, and what may be done to those they sum over.
+
+    What stands on both sides can only be rotated; of what is on neither, as a bias that is added later, whole channels
+    stay, since nothing says whether it is mixed as what is on the left.
+    """
+    left, right = (torch.isin(numbers, torch.tensor(sorted(side))) for side in (classes.left, classes.right))
+    if (left & right).any():
+        return left[0], Freedom.ROTATE
+    return left[0], Freedom.PAIR if (left | right).all() else Freedom.SELECT
 
 
 def fixed_parameters(channels: ChannelMap, parameters: Iterable[str]) -> list[str]:

@@ -19,7 +19,8 @@ class Freedom(IntEnum):
     SELECT = 1  # some are kept as they are
     CENTRE = 2  # a mixture of them is kept that has their mean: a LayerNorm reads them
     ROTATE = 3  # an orthonormal mixture of them is kept: their norm is used
-    MIX = 4  # any mixture of them is kept: they are only added to, and read by layers
+    PAIR = 4  # any mixture of them is kept, and its inverse on the other side of the product that sums over them
+    MIX = 5  # any mixture of them is kept: they are only added to, and read by layers
 
 
 class Classes:
@@ -35,8 +36,12 @@ class Classes:
             int, float
         ] = {}  # of channels as a layer writes them: the number that they are multiplied by
         self.heads: list[list[int]] = []  # of each product of matrices, the class of each head
-        self.left: set[int] = set()  # those that are summed over in products of two tensors, of the left one
+        # those that are summed over in products of two tensors, of the left one and of the right one
+        self.left: set[int] = set()
+        self.right: set[int] = set()
         self.second: dict[fx.Node, Tensor] = {}  # and of those that belong to two channels each, the other one
+        self.apart: list[int] = []  # the root of each class, as it was before heads were tied
+        self._heads_alike: list[Tensor] = []
 
     @property
     def count(self) -> int:
@@ -116,6 +121,16 @@ class Classes:
             places = channels.view(groups, -1)
             self.join_all(places, places[:1])
             self.limit(channels, Freedom.SELECT)
+
+    def tie_heads(self, rows: Tensor) -> None:
+        """Rows (heads, k) keep as many channels each, but not the same ones: one class, once all else is known."""
+        self._heads_alike.append(rows)
+
+    def join_heads(self) -> None:
+        """Make one class of what was tied by `tie_heads`; `apart` says what was one without that."""
+        self.apart = [self.root(number) for number in range(self.count)]
+        for rows in self._heads_alike:
+            self.join_all(rows, rows[:1])
 
     def of_channels(self, ids: Tensor, dimension: int) -> Tensor:
         """The class (C,) of each channel, the rows of this dimension: all values of one are one class."""

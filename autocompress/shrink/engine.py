@@ -21,13 +21,14 @@ from autocompress.shrink.classes import Freedom
 from autocompress.shrink.graph import Graph, Layer, Values, shape
 from autocompress.shrink.least_squares import refit_linear, refit_without_bias
 from autocompress.shrink.observation import Teacher, channel_dimension, sum_of
+from autocompress.shrink.part_importance import most_important
 from autocompress.shrink.parts import ends_of_spans, kept_parts, repeated_parts, source_of
 from autocompress.shrink.subspaces import Subspace, normed_subspace, subspace
 from autocompress.shrink.taps import Taps
 
 RIDGE = 1e-4
-EXPONENT = 0.5  # of the sensitivity, see `subspace`
-NORMED_EXPONENT = 1.0  # where a norm reads
+# of the sensitivity, see `subspace`; only without it the encoder is orthonormal, too
+EXPONENTS = {Freedom.CENTRE: 1.0, Freedom.ROTATE: 0.0, Freedom.PAIR: 1.0, Freedom.MIX: 0.5}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +73,9 @@ class _Fit:
         layers = list(graph.layers())
         times = Counter(layer.weight for layer in layers)  # one weight in several places has no fit that is each's own
         self._layers = {layer.node: layer for layer in layers if times[layer.weight] == 1}
-        orders = {name.removeprefix("order."): t for name, t in analysis.items() if name.startswith("order.")}
-        self._sources = kept_parts(teacher.graph.shapes, graph.shapes, orders)
+        changes = {name.removeprefix("parts."): t for name, t in analysis.items() if name.startswith("parts.")}
+        choice = most_important(teacher.graph, graph, changes)
+        self._sources = kept_parts(teacher.graph.shapes, graph.shapes, choice)
         self._spans = ends_of_spans(teacher.graph, self._sources)
         self._state: dict[str, Tensor] = {}
 
@@ -131,7 +133,8 @@ class _Fit:
             chosen = torch.eye(theirs)[self._heads(number, ours)]
             return _Place(chosen, chosen.T)
         if ours == 1 and not our_uses:  # one value alone is not taken for a channel's
-            our_uses = tuple(Use(use.axis, torch.zeros(1, 1, dtype=torch.long), use.left[:1]) for use in their_uses)
+            row = torch.zeros(1, 1, dtype=torch.long)
+            our_uses = tuple(Use(use.axis, row, use.heads[:1], use.left[:1]) for use in their_uses)
         if len(our_uses) != len(their_uses):
             raise ConfigError(f"{name} has other channels than the teacher's; this is another kind of network")
         if ours > theirs:
@@ -139,9 +142,12 @@ class _Fit:
         encoder, decoder = torch.zeros(ours, theirs), torch.zeros(theirs, ours)
         stay = torch.ones(ours, dtype=torch.bool), torch.ones(theirs, dtype=torch.bool)
         for our_use, their_use in zip(our_uses, their_uses, strict=True):
-            space, whole = self._space(their_use.axis, len(our_use.rows)), len(their_use.rows)
-            their_columns = self._columns(our_use, their_use, (source, dimension))
-            for column, its, left in zip(our_use.rows.T, their_columns, our_use.left, strict=True):
+            whole, theirs_of = len(their_use.rows), self._columns(our_use, their_use, (source, dimension))
+            for column, number, left in zip(our_use.rows.T, theirs_of, our_use.left, strict=True):
+                its = their_use.rows[:, number]
+                space = self._space(their_use.axis, len(column), int(their_use.heads[number]))
+                if left:
+                    space = space.opposite()
                 encoder[column[:, None], its] = space.encoder
                 decoder[its[:, None], column] = space.decoder
                 if left:  # copies of queries would count twice in the scores: new ones begin as nothing
@@ -162,23 +168,23 @@ class _Fit:
             return torch.ones(len(encoder), 1)
         return theirs[encoder.abs().argmax(1)][:, None] / ours[:, None]
 
-    def _columns(self, ours: Use, theirs: Use, place: tuple[str, int]) -> list[Tensor]:
-        """The teacher's rows for each of our rows of a channel: where heads or parts are left out, there are fewer."""
+    def _columns(self, ours: Use, theirs: Use, place: tuple[str, int]) -> list[int]:
+        """Which of the teacher's rows of a channel ours are: where heads or parts are left out, there are fewer."""
         count, whole = ours.rows.shape[1], theirs.rows.shape[1]
         if count == whole:
-            return list(theirs.rows.T)
+            return list(range(whole))
         number = self._teacher.channels.heads_along(place)
         if number is not None:
             heads = self._teacher.channels.heads[number]
             of_columns = heads.of_rows(place)[theirs.rows[0]]
             stay = torch.isin(of_columns, self._heads(number, count * heads.count // whole))
-            return list(theirs.rows[:, stay].T)
+            return stay.nonzero().flatten().tolist()
         for parts in repeated_parts(self._teacher.graph.shapes):
             indices = [parts.index(source) for source in self._sources.values()]
             kept = sorted({index for index in indices if index is not None})
             if len(parts.units) == whole and len(kept) == count:
-                return [theirs.rows[:, index] for index in kept]
-        return list(theirs.rows.T[whole - count :])
+                return kept
+        return list(range(whole - count, whole))
 
     @functools.cache  # noqa: B019  (as above)
     def _heads(self, number: int, count: int) -> Tensor:
@@ -186,8 +192,8 @@ class _Fit:
         return self._analysis[f"heads.{number}"].cpu().topk(count).indices.sort().values
 
     @functools.cache  # noqa: B019  (as above)
-    def _space(self, axis: int, size: int) -> Subspace:
-        """What a student of `size` channels keeps of an axis; on the CPU, where places are put together.
+    def _space(self, axis: int, size: int, head: int) -> Subspace:
+        """What a student of `size` channels keeps of a head of an axis; on the CPU, where places are put together.
 
         An axis may grow at the expense of another, as where a block reads fewer of the channels: further channels are
         copies, which nothing reads until it is refitted or trained.
@@ -197,14 +203,15 @@ class _Fit:
             copies = torch.eye(whole.size)[torch.arange(size) % whole.size]
             return Subspace(copies, torch.eye(whole.size, size))
         if whole.freedom is Freedom.SELECT or not self._images:
-            chosen = self._analysis[f"importance.{axis}"].cpu().topk(size).indices.sort().values
+            chosen = self._analysis[f"importance.{axis}"][head].cpu().topk(size).indices.sort().values
             rows = torch.eye(whole.size)[chosen]
             return Subspace(rows, rows.T)
-        exponent = EXPONENT if whole.freedom is Freedom.MIX else 0.0  # only then the encoder is orthonormal, too
-        covariance, sensitivity = (self._analysis[f"{name}.{axis}"].cpu() for name in ("covariance", "sensitivity"))
+        covariance, sensitivity = (
+            self._analysis[f"{name}.{axis}"][head].cpu() for name in ("covariance", "sensitivity")
+        )
         if whole.freedom is Freedom.CENTRE:
-            return normed_subspace(covariance, sensitivity, size, NORMED_EXPONENT)
-        return subspace(covariance, sensitivity, size, exponent)
+            return normed_subspace(covariance, sensitivity, size, EXPONENTS[Freedom.CENTRE])
+        return subspace(covariance, sensitivity, size, EXPONENTS[whole.freedom])
 
     def _before(self, node: fx.Node, values: Values) -> None:
         """Refit a layer on what the student computes up to it."""

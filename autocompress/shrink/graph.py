@@ -44,6 +44,7 @@ class Graph:
     output: fx.Node
 
     @classmethod
+    @torch.no_grad()  # some networks take other operations where gradients are on
     def capture(cls, network: nn.Module, image: Tensor) -> Graph:
         """The graph of a network in eval mode on an image (1, 3, h, w); ConfigError where PyTorch cannot capture it.
 
@@ -77,6 +78,15 @@ class Graph:
     def used(self) -> frozenset[str]:
         """The parameters and buffers that an operation reads: not those that are computed of others."""
         return frozenset(name for node, name in self.constants.items() if node.users)
+
+    @cached_property
+    def from_image(self) -> frozenset[fx.Node]:
+        """The image, and all that is computed of it: masks and tables of positions are not."""
+        found = {self.image}
+        for node in self.calls:
+            if not found.isdisjoint(node.all_input_nodes):
+                found.add(node)
+        return frozenset(found)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -114,7 +124,10 @@ class Graph:
         for node in calls:
             if before is not None:
                 before(node, values)
-            values[node] = [self._call(node, state, values, index) for index in range(count)]
+            if node in self.from_image:
+                values[node] = [self._call(node, state, values, index) for index in range(count)]
+            else:  # the same for all
+                values[node] = [self._call(node, state, values, 0)] * count
             if after is not None:
                 after(node, values)
             for done in self._last_uses.get(node, ()):

@@ -6,6 +6,7 @@ queries, keys and values, what reads them, and its column in a table of position
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -50,11 +51,13 @@ def heads_of(graph: Graph) -> tuple[Heads, ...]:
             rows = roots.movedim(dimension, 0).flatten(1) if ids.dim() > 1 else roots[:, None]
             if (rows == rows[:, :1]).all():
                 along[(name, dimension)] = rows[:, 0].tolist()
-    found = dict.fromkeys(tuple(classes.root(number) for number in heads) for heads in classes.heads)
+    counts = [Counter(classes.root(number) for number in heads) for heads in classes.heads]
+    # each as often as the others, as where windows stand beside heads in one dimension
+    found = dict.fromkeys(tuple(count) for count in counts if len(count) > 1 and len(set(count.values())) == 1)
     fixed = classes.root(FIXED)
     made = []
     for roots_ in found:
-        if len(set(roots_)) == len(roots_) and fixed not in roots_:
+        if fixed not in roots_:
             rows_of = {place: [_where(ids, root) for root in roots_] for place, ids in along.items()}
             rows_of = {place: rows for place, rows in rows_of.items() if any(rows)}
             if all(len(set(map(len, rows))) == 1 for rows in rows_of.values()):

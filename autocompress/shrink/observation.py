@@ -11,15 +11,15 @@ from torch import Tensor, fx
 
 from autocompress.errors import ConfigError
 from autocompress.progress import OnDone, one_by_one, untold
-from autocompress.shrink.channels import ChannelMap
+from autocompress.shrink.channels import ChannelMap, Use
 from autocompress.shrink.graph import Graph, Layer, Values, operation, shape
-from autocompress.shrink.parts import order_of_importance, repeated_parts
+from autocompress.shrink.part_importance import importance_of_parts
+from autocompress.shrink.parts import repeated_parts
 from autocompress.shrink.subspaces import covariance
 
 FITTED_ROWS = 30_000  # pixels of all images together, at which a layer is fitted; 20,000 start 0.1 to 0.2 dB lower
 FITTED_VALUES = 250_000_000  # of all layers together; of larger networks fewer pixels are looked at
 SENSED_IMAGES = 16  # for gradients
-ORDERED_IMAGES = 16  # for leaving out parts; of 8 the order is less certain
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,9 @@ def observe(
 ) -> dict[str, Tensor]:
     """What `Projection` needs to know of a teacher, by name.
 
-    `covariance.N`, `sensitivity.N` and `importance.N` are of axis N, `heads.N` is the importance of attention N's
-    heads; `rows.N` what operation N computes at the positions `positions.M` of its M; `order.PREFIX` the numbers of
-    repeated parts by importance: of all, or of those with a prefix in `varying`, of which students may have fewer.
+    `covariance.N`, `sensitivity.N` and `importance.N` are of each head of axis N, `heads.N` is the importance of
+    attention N's heads; `rows.N` what operation N computes at the positions `positions.M` of its M; `parts.PREFIX` the
+    importance of repeated parts: of all, or of those with a prefix in `varying`, of which students may have fewer.
     `images` are (B, 3, h, w), of the size at which the teacher was captured. `report` is told of each operation
     that was seen on all images, each image that gradients were found for, and each kind of parts that was ranked.
     Raises ConfigError for a teacher whose statistics are not finite.
@@ -143,9 +143,8 @@ def observe(
     batch = [image[None] for image in images]
     teacher.graph.run(teacher.graph.state, batch, after=look)
     seen |= _statistics(teacher, seen, read, _gradients(teacher, batch[:sensed], seed, done))
-    for parts in ranked:
-        seen[f"order.{parts.prefix}"] = order_of_importance(teacher.graph, parts, batch[:ORDERED_IMAGES])
-        done()
+    importance = importance_of_parts(teacher.graph, ranked, batch, done)
+    seen |= {f"parts.{prefix}": changes for prefix, changes in importance.items()}
     if not all(tensor.isfinite().all() for tensor in seen.values()):
         raise ConfigError(
             "the teacher's features or gradients have squares beyond what float32 holds, so they cannot be weighed; "
@@ -157,10 +156,10 @@ def observe(
 def _gradients(
     teacher: Teacher, images: Sequence[Tensor], seed: int, done: Callable[[], None]
 ) -> dict[fx.Node, Tensor]:
-    """Of random probes of the output with respect to what layers read: rows (N, C) of all positions, by node."""
+    """Of random probes of the output with respect to what layers read, by node: the sum of g g^T, (C, C) in float64."""
     wanted = {layer.input: channel_dimension(layer) for layer, _ in teacher.readers}
     generator = torch.Generator().manual_seed(seed)
-    found: dict[fx.Node, list[Tensor]] = {}
+    found: dict[fx.Node, Tensor] = {}
     for image in images:
         values: dict[fx.Node, Tensor] = {}
 
@@ -173,71 +172,83 @@ def _gradients(
             probe = torch.randn(output.shape, generator=generator).to(output.device)
             gradients = torch.autograd.grad(output, list(values.values()), probe, allow_unused=True)
         for (node, value), gradient in zip(values.items(), gradients, strict=True):
-            rows = torch.zeros_like(value) if gradient is None else gradient
-            found.setdefault(node, []).append(rows.detach().movedim(wanted[node], -1).flatten(0, -2))
+            slopes = torch.zeros_like(value) if gradient is None else gradient
+            rows = slopes.movedim(wanted[node], -1).flatten(0, -2)
+            found[node] = found.get(node, 0) + (rows.T @ rows).double()
         done()
-    return {node: torch.cat(rows) for node, rows in found.items()}
+    return found
 
 
 def _statistics(
     teacher: Teacher, seen: Mapping[str, Tensor], read: dict[fx.Node, Tensor], gradients: dict[fx.Node, Tensor]
 ) -> dict[str, Tensor]:
-    """Covariance, sensitivity and importance of each axis, summed over the places where layers read it."""
+    """Covariance, sensitivity and importance of each head of each axis, summed over the places where layers read it."""
     total: dict[str, Tensor] = {}
     for layer, dimension in teacher.readers:
         if layer.input not in read or layer.input not in gradients:
             continue
         values, slopes = read[layer.input], gradients[layer.input]
         for use in teacher.channels.uses.get((layer.weight, dimension), ()):
-            places = _first_rows(use.rows, layer)
-            for column in places.T:
-                a, g = values[:, column], slopes[:, column]
+            for head, column in zip(*_channels_read(use, layer), strict=True):
+                a, g = values[:, column], slopes[column[:, None], column]
                 found = {
                     "covariance": covariance(a),
-                    "sensitivity": (g.T @ g).double() / SENSED_IMAGES,
-                    "importance": (a.square().mean(0) * g.square().sum(0)).double(),
+                    "sensitivity": g / SENSED_IMAGES,
+                    "importance": a.square().mean(0) * g.diagonal(),
                 }
                 for kind, tensor in found.items():
-                    name = f"{kind}.{use.axis}"
-                    total[name] = total[name] + tensor if name in total else tensor
+                    empty = tensor.new_zeros(teacher.channels.axes[use.axis].heads, *tensor.shape)
+                    total.setdefault(f"{kind}.{use.axis}", empty)[head] += tensor
         number = teacher.channels.heads_along((layer.weight, dimension))
         if number is not None and layer.groups == 1:
-            matters = (values.square().mean(0) * slopes.square().sum(0)).double()
+            matters = values.square().mean(0) * slopes.diagonal()
             of_heads = matters[teacher.channels.heads[number].rows[layer.weight, dimension]].sum(1)
             total[f"heads.{number}"] = total.get(f"heads.{number}", 0) + of_heads
-    for number, axis in enumerate(teacher.channels.axes):
+    for number in range(len(teacher.channels.axes)):
         if f"covariance.{number}" not in total:  # no layer reads it
-            eye = torch.eye(axis.size).double()
-            total |= {f"covariance.{number}": eye, f"sensitivity.{number}": eye}
-            total[f"importance.{number}"] = _share_of_scores(teacher, number, seen, axis.size)
+            total |= {f"{kind}.{number}": tensor for kind, tensor in _of_scores(teacher, number, seen).items()}
     for number, heads in enumerate(teacher.channels.heads):
         total.setdefault(f"heads.{number}", torch.ones(heads.count).double())
     return total
 
 
-def _share_of_scores(teacher: Teacher, number: int, seen: Mapping[str, Tensor], size: int) -> Tensor:
-    """How much of the scores of attention each channel (size,) makes up, which queries and keys have.
+def _of_scores(teacher: Teacher, number: int, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of the channels that queries and keys have: the covariance of keys, and how much scores depend on them.
 
-    A constant that is added to all keys does not count: shares of a sum do not change by it. All ones for other axes.
+    A constant that is added to all keys does not count: shares of a sum do not change by it. Where products are not all
+    that reads an axis, all channels matter alike.
     """
-    queries, keys = list[Tensor](), list[Tensor]()  # of each head
+    axis = teacher.channels.axes[number]
+    eye = torch.eye(axis.size).double()
+    sides = torch.zeros(2, axis.heads, axis.size, axis.size, dtype=torch.float64)
+    found = torch.zeros(2, axis.heads)
     for layer in teacher.layers.values():
         rows = seen.get(f"rows.{teacher.numbers[layer.node]}")
         for use in teacher.channels.uses.get((layer.weight, 0), ()):
             if use.axis == number and rows is not None and layer.kind != "conv_transpose2d":
-                queries += [rows[:, column].square().mean(0) for column in use.rows.T[use.left]]
-                keys += [rows[:, column].var(0) for column in use.rows.T[~use.left]]
-    if not queries or len(queries) != len(keys):
-        return torch.ones(size).double()
-    return (torch.stack(queries) * torch.stack(keys)).sum(0).double()
+                for column, head, left in zip(use.rows.T, use.heads, use.left, strict=True):
+                    values = rows[:, column].cpu()
+                    second_moment = (values.T @ values).double() / len(values)
+                    sides[int(left), head] += second_moment if left else covariance(values)
+                    found[int(left), head] += 1
+    if found.min() < 1 or found[0].ne(found[1]).any():
+        sides[:] = eye
+    keys, queries = sides
+    share = keys.diagonal(dim1=1, dim2=2) * queries.diagonal(dim1=1, dim2=2)
+    return {"covariance": keys, "sensitivity": queries, "importance": share}
 
 
-def _first_rows(rows: Tensor, layer: Layer) -> Tensor:
-    """For a layer on each channel alone, whose weight has several rows for each channel that it reads: the channels."""
-    if layer.groups == 1 or layer.kind == "conv_transpose2d":
-        return rows
-    if reading_dimension(layer) == 1:  # the same places of each group
-        begins = torch.arange(layer.groups) * (shape(layer.input)[-3] // layer.groups)
-        return (rows[:, :, None] + begins).flatten(1)
-    each = shape(layer.node)[-3] // shape(layer.input)[-3]
-    return rows[:, ::each] // each
+def _channels_read(use: Use, layer: Layer) -> tuple[list[int], list[Tensor]]:
+    """The channels (size,) that a layer reads as each column of an axis along its weight, with the heads they are of.
+
+    A layer on each channel alone, or of several groups, has other rows than channels.
+    """
+    heads, rows = use.heads, use.rows
+    if layer.groups > 1 and layer.kind != "conv_transpose2d":
+        if reading_dimension(layer) == 1:  # the same places of each group
+            begins = torch.arange(layer.groups) * (shape(layer.input)[-3] // layer.groups)
+            heads, rows = heads.repeat_interleave(layer.groups), (rows[:, :, None] + begins).flatten(1)
+        else:  # several rows for each channel
+            each = shape(layer.node)[-3] // shape(layer.input)[-3]
+            heads, rows = heads[::each], rows[:, ::each] // each
+    return heads.tolist(), list(rows.T)

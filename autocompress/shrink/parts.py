@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, fx
+from torch import fx
 
-from autocompress.shrink.graph import Graph, Values, module_path, operation, shape
+from autocompress.shrink.graph import Graph, module_path, operation, shape
 
 MOST_IN_A_PART = 4  # modules of a sequence that repeat together
 
@@ -33,6 +31,11 @@ class Parts:
     def paths(self, index: int) -> list[str]:
         """The module paths of one part."""
         return [f"{self.prefix}{number}" for number in self.units[index]]
+
+    def is_inside(self, others: Parts, index: int | None = None) -> bool:
+        """Whether these are inside of one of some others, or of that with this index."""
+        units = others.units if index is None else others.units[index : index + 1]
+        return any(self.prefix.startswith(f"{others.prefix}{number}.") for unit in units for number in unit)
 
     def index(self, source: str) -> int | None:
         """Which part this prefix of parameters' names belongs to, such as `body.3.`; None for no part."""
@@ -77,11 +80,19 @@ def _units(modules: Sequence[Sequence[object]], first: int) -> tuple[tuple[int, 
     return best
 
 
-def kept_parts(teacher: Shapes, student: Shapes, orders: Mapping[str, Tensor] | None = None) -> dict[str, str]:
+Choice = Callable[[Parts, str, int], Sequence[int]]
+"""Which of a teacher's parts stay, in ascending order: of those, under the student's prefix, and how many."""
+
+
+def first_ones(parts: Parts, prefix: str, count: int) -> Sequence[int]:
+    """The choice where nothing is known of them."""
+    return range(count)
+
+
+def kept_parts(teacher: Shapes, student: Shapes, choose: Choice = first_ones) -> dict[str, str]:
     """The teacher's modules that a student's come from, where it has fewer parts: by prefixes of parameters' names.
 
-    `orders` are the parts' indices by importance, by their prefix; the first of those that have none stay. What follows
-    the parts in a sequence moves up.
+    What follows the parts in a sequence moves up.
     """
     sources: dict[str, str] = {}
     for parts in repeated_parts(teacher):
@@ -94,8 +105,7 @@ def kept_parts(teacher: Shapes, student: Shapes, orders: Mapping[str, Tensor] | 
         if gone == 0 or gone % each:
             continue
         count = len(parts.units) - gone // each
-        order = (orders or {}).get(prefix)
-        chosen = list(range(count)) if order is None else sorted(order.tolist()[:count])
+        chosen = choose(parts, ours_prefix, count)
         ours = [number for unit in parts.units[:count] for number in unit]
         theirs = [number for index in chosen for number in parts.units[index]]
         behind = range(parts.units[-1][-1] + 1, parts.last + 1)
@@ -147,9 +157,9 @@ def entry_and_exit(graph: Graph, paths: Sequence[str]) -> tuple[fx.Node, fx.Node
 
 
 def _entries(graph: Graph, paths: Sequence[str]) -> tuple[set[fx.Node], set[fx.Node]]:
-    """The operations of some modules, and what they read that others make."""
-    inside = {node for node in graph.calls if any(_is_within(module_path(node), path) for path in paths)}
-    return inside, {n for node in inside for n in node.all_input_nodes if n not in inside and n not in graph.constants}
+    """The operations of some modules, and what they read that others make of the image: masks are made of nothing."""
+    inside = {node for node in graph.calls if any(is_within(module_path(node), path) for path in paths)}
+    return inside, {n for node in inside for n in node.all_input_nodes if n not in inside and n in graph.from_image}
 
 
 def spans(graph: Graph, parts: Parts) -> tuple[fx.Node, ...] | None:
@@ -177,36 +187,9 @@ def spans(graph: Graph, parts: Parts) -> tuple[fx.Node, ...] | None:
     return tuple(nodes[bound] for bound in bounds) if shape(nodes[bounds[0]]) == shape(nodes[bounds[-1]]) else None
 
 
-def _is_within(path: str, module: str) -> bool:
+def is_within(path: str, module: str) -> bool:
+    """Whether a module path is that of a module or of one inside of it."""
     return path == module or path.startswith(f"{module}.")
-
-
-def order_of_importance(graph: Graph, parts: Parts, images: Sequence[Tensor]) -> Tensor:
-    """The parts' indices, first the one without which the output changes most; as they come where none can be left out.
-
-    Left out is a part by passing on what it reads.
-    """
-    ends = [entry_and_exit(graph, parts.paths(index)) for index in range(len(parts.units))]
-    bounds = [end for end in ends if end is not None]
-    if len(bounds) < len(ends):
-        return torch.arange(len(parts.units))
-    read: dict[fx.Node, list[Tensor]] = {}  # what each part begins with
-    without: dict[fx.Node, list[Tensor]] = {}  # the outputs without the part that ends there
-
-    def before(node: fx.Node, values: Values) -> None:
-        ahead = {entry for entry, end in bounds if end not in without}
-        for entry in read.keys() - ahead:
-            del read[entry]
-        read.update({entry: values[entry] for entry in ahead - read.keys() if entry in values})
-
-    def after(node: fx.Node, values: Values) -> None:
-        for entry, end in bounds:
-            if end is node:
-                without[end] = graph.rest(graph.state, {**values, end: read[entry]}, end)
-
-    whole = graph.run(graph.state, images, before, after)
-    changes = [sum(F.mse_loss(a, b).item() for a, b in zip(without[end], whole, strict=True)) for _, end in bounds]
-    return torch.tensor(changes).argsort(descending=True, stable=True)
 
 
 def ends_of_spans(graph: Graph, sources: Mapping[str, str]) -> dict[fx.Node, fx.Node]:

@@ -72,7 +72,7 @@ def _sum(a: Tensor, b: Tensor, classes: Classes) -> None:
     """Sum over channels: a (..., n, k) and b (..., k, m); a channel that meets no channel stays."""
     of_a, of_b = a[..., :1, :].transpose(-2, -1), b[..., :, :1]  # (..., k, 1)
     for ids in (of_a, of_b):
-        classes.limit(ids, Freedom.SELECT)
+        classes.limit(ids, Freedom.PAIR)
     if (of_a == NOTHING).all() or (of_b == NOTHING).all():
         classes.fix(torch.maximum(of_a, of_b))
         return
@@ -80,9 +80,9 @@ def _sum(a: Tensor, b: Tensor, classes: Classes) -> None:
         _tie_heads(ids[..., 0], classes)
     classes.join_all(of_a, of_b)
     classes.left.update(of_a.flatten().tolist())
+    classes.right.update(of_b.flatten().tolist())
 
 
 def _tie_heads(ids: Tensor, classes: Classes) -> None:
-    """Make one class of what has the same place in each head: ids are (..., k)."""
-    rows = ids.reshape(-1, ids.shape[-1])
-    classes.join_all(rows, rows[:1])
+    """Heads keep as many channels each: ids are (..., k)."""
+    classes.tie_heads(ids.reshape(-1, ids.shape[-1]))

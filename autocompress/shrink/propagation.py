@@ -23,6 +23,7 @@ def propagate(graph: Graph) -> Classes:
         for dimension in range(tensor.dim()):
             if bool((tensor != tensor.narrow(dimension, 0, 1)).any()):
                 classes.put_along(name, dimension, classes.of_channels(tensor, dimension))
+    classes.join_heads()
     return classes
 
 

@@ -19,6 +19,10 @@ class Subspace:
     encoder: Tensor
     decoder: Tensor
 
+    def opposite(self) -> Subspace:
+        """Of what is multiplied by h: products h @ g are (encoder @ h) @ (decoder.T @ g), as far as the space has h."""
+        return Subspace(self.decoder.T, self.encoder.T)
+
     def read_by(self, weight: Tensor) -> Tensor:
         """The weight (outputs, C, kh, kw) of a convolution on the features, for one that reads the space instead."""
         return torch.einsum("oixy,in->onxy", weight, self.decoder)

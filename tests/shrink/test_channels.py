@@ -14,7 +14,7 @@ from autocompress.shrink.channels import ChannelMap
 from autocompress.shrink.classes import Freedom
 from autocompress.shrink.graph import Graph
 
-FIXED, SELECT, CENTRE, ROTATE, MIX = Freedom
+FIXED, SELECT, CENTRE, ROTATE, PAIR, MIX = Freedom
 IMAGE = torch.zeros(1, 3, 32, 32)
 
 
@@ -147,7 +147,7 @@ def test_heads_of_attention_keep_as_many_channels_each(fused: bool, mask: str | 
         return made.transpose(1, 2).reshape(1, -1, 8).transpose(1, 2).view(x.shape)
 
     channels = channel_map(between(attention, qkv=nn.Linear(8, 24)))
-    assert sorted((axis.size, axis.freedom) for axis in channels.axes) == [(4, SELECT), (4, MIX), (8, MIX)]
+    assert sorted((axis.size, axis.freedom) for axis in channels.axes) == [(4, PAIR), (4, MIX), (8, MIX)]
     by_size = {axis: use.rows.tolist() for use in channels.uses["qkv.weight", 0] for axis in [use.rows.shape[1]]}
     assert by_size == {
         4: [[row + head for head in (0, 4, 8, 12)] for row in range(4)],  # of queries and keys
@@ -166,7 +166,7 @@ def test_attention_over_channels(by_einsum: bool) -> None:
 
 
 def test_pixels_that_are_looked_up_keep_their_channels_where_all_are_looked_up_at_the_same_places() -> None:
-    assert axes(TokenAttention()) == [(8, MIX), (4, SELECT)]
+    assert axes(TokenAttention()) == [(8, MIX), (4, PAIR)]
     assert axes(TokenAttention(together=False)) == [(4, SELECT)]
 
 
@@ -309,3 +309,38 @@ def test_a_network_of_two_images_is_refused() -> None:
 
     with pytest.raises(ConfigError, match="1 inputs and 2 outputs"):
         channel_map(Pair())
+
+
+def test_channels_of_heads_are_each_heads_own() -> None:
+    """As many in each, but others: what is read of queries and keys is paired, of values mixed."""
+
+    class Heads(Between):
+        shift = False
+
+        def between(self) -> None:
+            self.qkv, self.proj, self.bias = nn.Linear(8, 24), nn.Linear(8, 8), nn.Parameter(torch.zeros(8))
+
+        def apply_between(self, x: Tensor) -> Tensor:
+            q, k, v = self.qkv(x.flatten(2).transpose(1, 2)).chunk(3, -1)
+            q, k, v = (
+                each.unflatten(-1, (2, 4)).transpose(1, 2) for each in (q + self.bias if self.shift else q, k, v)
+            )
+            mixed = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+            return x + self.proj(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).reshape(x.shape)
+
+    class Shifted(Heads):
+        shift = True
+
+    channels = channel_map(Heads())
+    found = {channels.axes[use.axis].freedom: use for use in channels.uses["qkv.weight", 0]}
+    assert found.keys() == {PAIR, MIX}
+    assert found[PAIR].rows.tolist() == [[each + head for head in (0, 4, 8, 12)] for each in range(4)]
+    assert found[PAIR].heads.tolist() == [0, 1, 0, 1]
+    assert found[PAIR].left.tolist() == [True, True, False, False]
+    assert found[MIX].heads.tolist() == [0, 1]
+    (read,) = channels.uses["proj.weight", 1]
+    assert (read.axis, read.heads.tolist()) == (found[MIX].axis, [0, 1])
+    assert channels.axes[read.axis].heads == 2
+    shifted = channel_map(Shifted())
+    # of a bias that is added later nothing says on which side of the product it is
+    assert {shifted.axes[use.axis].freedom for use in shifted.uses["qkv.weight", 0]} == {SELECT, MIX}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -99,6 +101,37 @@ def test_narrower_heads_keep_their_scores() -> None:
         rows[2, :, 2:] = 0
     student = WindowAttention(heads=3, each=2)
     assert (shrunk(teacher, student) - teacher(LR)).abs().max() < 1e-4
+
+
+def test_each_head_keeps_directions_of_its_own() -> None:
+    """Scores made of 2 of 4 directions, and values of 2, others in each head, fit into heads half as wide."""
+    teacher = made()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        rows, bias = teacher.qkv.weight.view(3, 3, 4, 12), teacher.qkv.bias.view(3, 3, 4)
+        for part, head in itertools.product((0, 2), range(3)):  # queries and values
+            some = torch.linalg.qr(torch.randn(4, 2, generator=generator))[0]
+            rows[part, head] = some @ some.T @ rows[part, head]
+            bias[part, head] = some @ some.T @ bias[part, head]
+    student = WindowAttention(heads=3, each=2)
+    assert (shrunk(teacher, student) - teacher(LR)).abs().max() < 1e-3
+
+
+def test_heads_beside_windows_in_one_dimension() -> None:
+    """As in attention by one operation, where masks differ from window to window."""
+
+    class Folded(WindowAttention):
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.first(x)
+            rows = self.qkv(y.flatten(2).transpose(1, 2)).view(4, -1, 3, 3, 4).permute(2, 0, 3, 1, 4)
+            q, k, v = rows.flatten(1, 2)[:, None]  # (1, windows * heads, pixels, channels)
+            mixed = F.scaled_dot_product_attention(q, k, v).view(4, 3, -1, 4).transpose(1, 2)
+            y = y + self.proj(mixed.reshape(1, -1, 12)).transpose(1, 2).view(y.shape)
+            return F.pixel_shuffle(self.last(y), 2)
+
+    (heads,) = heads_of(Graph.capture(Folded().eval(), LR[:1]))
+    assert heads.count == 3
+    assert tuple(heads.rows["proj.weight", 1].shape) == (3, 4)
 
 
 def test_fewer_heads_are_nearer_than_fresh_ones() -> None:

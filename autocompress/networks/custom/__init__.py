@@ -208,7 +208,7 @@ class CustomFamily(GraphFamily):
         return lr * network.input_range
 
     @override
-    def varying_parts(self) -> frozenset[str]:
+    def varying_parts(self, network: SRNetwork) -> frozenset[str]:
         """Those that are gone in the students with the fewest of each count."""
         whole = self.code.shapes(self.arguments)
         fewest = {count.field: values[0] for count, values in self.values.items() if count.what == "parts"}

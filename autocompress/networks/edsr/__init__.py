@@ -19,7 +19,7 @@ from typing_extensions import override
 from autocompress.compute import flops
 from autocompress.errors import ConfigError
 from autocompress.io import package_files
-from autocompress.networks.base import Choice, Config, Count, Family, Shrinker, SRNetwork, Weights
+from autocompress.networks.base import Choice, Config, Count, Shrinker, SRNetwork, Weights
 from autocompress.networks.edsr import forms, reading
 from autocompress.networks.edsr.network import (
     EDSR,
@@ -32,23 +32,17 @@ from autocompress.networks.edsr.network import (
     conv_shapes,
     shuffle_factors,
 )
+from autocompress.networks.engine_family import EngineFamily
 from autocompress.networks.folding import FoldedTail
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.weights import with_weights
 from autocompress.progress import OnDone, untold
 from autocompress.shrink.axes import AxisTable
-from autocompress.shrink.channels import ChannelMap
 from autocompress.shrink.density import Densities, channels, joined, kept, within
-from autocompress.shrink.engine import Projection
-from autocompress.shrink.graph import Graph
-from autocompress.shrink.observation import Teacher, observe
 from autocompress.shrink.selection import Selection
 
-BODY = ("body.",)  # the repeated parts of which students may have fewer
-SIDE = 24  # pixels of an image on which a graph is captured where none is given
 
-
-class EDSRFamily(Family):
+class EDSRFamily(EngineFamily):
     """Residual blocks of convolutions on one stream that is only added to."""
 
     name = "edsr"
@@ -173,18 +167,17 @@ class EDSRFamily(Family):
         self, teacher: SRNetwork, lr: Tensor, seed: int, report: OnDone = untold
     ) -> dict[str, Tensor]:
         """What the engine sees, and what a folded tail is fitted to."""
-        seen = observe(_captured(teacher, lr), lr, seed, BODY, report)
+        seen = super().analyse_for_projection(teacher, lr, seed, report)
         return seen | forms.observe_tail(_edsr_network(teacher), lr, seed)
 
     @override
-    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
+    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights, refit: bool = True) -> Shrinker:
         """By the engine, in the teacher's form; then in the student's own."""
-        project = Projection(_captured(teacher, lr), lr, analysis)
+        project = super().projection(teacher, lr, analysis, refit)
 
         def student(config: Config) -> EDSR:
             edsr = _edsr(config)
-            made = plain = EDSR(_official(edsr)).to(lr.device).eval()
-            project(plain)
+            made = plain = _edsr_network(project(_official(edsr)))
             if edsr.num_layer != OFFICIAL_LAYERS:
                 made = forms.with_layers(plain, edsr.num_layer).to(lr.device)
             if edsr.num_layer == 1:
@@ -195,28 +188,6 @@ class EDSRFamily(Family):
             return made
 
         return student
-
-    @override
-    def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
-        plain = self.shrinkable(teacher)
-        selection = self.selection(plain, importance)
-        image = torch.zeros(1, 3, SIDE, SIDE, device=plain.mean.device)
-        uses = ChannelMap.of(Graph.capture(plain, image)).uses
-        axes = {
-            use.axis: selection.channels[dimension.axis]
-            for name, dimensions in selection.axes.dimensions.items()
-            for index, dimension in enumerate(dimensions)
-            if dimension.axis
-            for use in uses[name, index]
-        }
-        changed = {f"order.{BODY[0]}": selection.part_importance("body").argsort(descending=True, stable=True)}
-        for axis, scores in axes.items():
-            # of a diagonal covariance the leading directions are the channels with the largest entries
-            changed[f"covariance.{axis}"] = torch.diag(scores.double())
-            changed[f"sensitivity.{axis}"] = torch.eye(len(scores)).double()
-            changed[f"importance.{axis}"] = scores.double()
-        device = analysis["tail.output"].device
-        return {**analysis, **{name: tensor.to(device) for name, tensor in changed.items()}}
 
     @torch.no_grad()
     @override
@@ -255,10 +226,6 @@ def _edsr_network(network: SRNetwork) -> EDSR:
 def _official(config: EDSRConfig) -> EDSRConfig:
     """The same size in the official form."""
     return replace(config, num_layer=OFFICIAL_LAYERS, tail=PLAIN)
-
-
-def _captured(teacher: SRNetwork, lr: Tensor) -> Teacher:
-    return Teacher(Graph.capture(teacher, lr[:1]))
 
 
 def _own_scaling(config: EDSRConfig) -> EDSRConfig:

@@ -11,23 +11,20 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.compute import flops
 from autocompress.io import package_files
-from autocompress.networks.base import Config, Count, Family, Shrinker, SRNetwork, Weights
+from autocompress.networks.base import Config, Count, SRNetwork, Weights
+from autocompress.networks.engine_family import EngineFamily
 from autocompress.networks.folding import KERNEL, FoldedTail
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.swinir import reading
-from autocompress.networks.swinir.analysis import analyse
 from autocompress.networks.swinir.network import NUM_FEAT, SwinIR, SwinIRConfig, conv_shapes, linear_shapes
-from autocompress.networks.swinir.projection import Projection
 from autocompress.networks.swinir.selection import AXES, selected
 from autocompress.networks.swinir.windows import OFFICIAL_SEPARATED, edge_masks, position_index, shift_mask
 from autocompress.networks.weights import with_weights
-from autocompress.progress import OnDone, untold
 from autocompress.shrink.axes import AxisTable
 from autocompress.shrink.density import Densities, Density, channels, joined, kept, within
 from autocompress.shrink.selection import Selection
@@ -35,7 +32,7 @@ from autocompress.shrink.selection import Selection
 OFFICIAL_WINDOWS = {"pixelshuffledirect": 8, "pixelshuffle": 6}  # a side of the training patches: img_size 64 and 48
 
 
-class SwinIRFamily(Family):
+class SwinIRFamily(EngineFamily):
     """Residual blocks of transformer layers, which attend within windows, on one stream that is only added to."""
 
     name = "swinir"
@@ -168,31 +165,6 @@ class SwinIRFamily(Family):
         config = _swinir(network.config)
         direct = {"upsample.0": ("", "stream")} if config.direct else {}
         return AxisTable.declared(AXES | direct, network.state_dict())
-
-    @override
-    def analyse_for_projection(
-        self, teacher: SRNetwork, lr: Tensor, seed: int, report: OnDone = untold
-    ) -> dict[str, Tensor]:
-        assert isinstance(teacher, SwinIR)
-        return analyse(teacher, lr, seed, report)
-
-    @override
-    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
-        assert isinstance(teacher, SwinIR)
-        project = Projection(teacher, lr, analysis)
-        return lambda config: project(_swinir(config))
-
-    @override
-    def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
-        """The norms need the mean of all channels, so that is kept beside the densest ones."""
-        selection = self.selection(self.shrinkable(teacher), importance)
-        # of a diagonal covariance the leading directions are the channels with the largest entries
-        stream = selection.channels["stream"].double()
-        changed = {"covariance": torch.diag(stream), "sensitivity": torch.eye(len(stream)).double()}
-        for block in range(len(_swinir(teacher.config).depths)):
-            changed[f"removed.{block}"] = selection.part_importance(f"layers.{block}.residual_group.blocks")
-        device = analysis["covariance"].device
-        return {**analysis, **{name: tensor.to(device) for name, tensor in changed.items()}}
 
     @override
     def selected(self, selection: Selection, config: Config) -> SwinIR:

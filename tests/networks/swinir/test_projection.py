@@ -15,12 +15,11 @@ from autocompress.data.embedded import embedded
 from autocompress.data.sources import ImagePair
 from autocompress.evaluation.metrics import psnr_y
 from autocompress.networks.swinir import SwinIRFamily
-from autocompress.networks.swinir.heads import choose_heads
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
-from autocompress.networks.swinir.projection import kept_layers, normed_subspace
 from autocompress.networks.teachers import load_teacher
 from autocompress.networks.weights import digest
 from autocompress.shrink.least_squares import refit_linear
+from autocompress.shrink.subspaces import normed_subspace
 
 FAMILY = SwinIRFamily()
 TINY = SwinIRConfig(2, 12, (2, 3), (2, 3), window_size=4)
@@ -105,34 +104,6 @@ def test_a_linear_layer_is_refitted_to_what_is_exact() -> None:
     fitted = refit_linear(torch.zeros(3, 5), torch.zeros(3), rows, rows @ weight.T + bias, 1e-9)
     for found, wanted in zip(fitted, (weight, bias), strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("changes", "count", "kept"),
-    [
-        ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 6, (0, 1, 2, 3, 4, 5)),
-        ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 2, (4, 5)),
-        ([1.0, 9.0, 3.0, 4.0, 5.0, 6.0], 4, (0, 1, 4, 5)),
-        ([1.0, 9.0, 3.0], 1, (2,)),
-    ],
-)
-def test_plain_and_shifted_layers_keep_their_turns(changes: list[float], count: int, kept: tuple[int, ...]) -> None:
-    assert kept_layers(changes, count) == kept
-
-
-def test_narrower_heads_lose_what_scores_do_not_need() -> None:
-    """Scores made of 3 of 6 directions, and values of which 3 are read, are the same in heads half as wide."""
-    generator = torch.Generator().manual_seed(0)
-    qkv = torch.randn(500, 3, 2, 6, generator=generator)
-    qkv[:, 0, :, ::2] = 0  # no query asks for these, whatever the keys
-    written = torch.randn(6, 2, 6, generator=generator)
-    written[:, :, 1::2] = 0
-    heads = choose_heads(qkv.flatten(1), torch.eye(12).double(), written.flatten(1), (2, 2), 6)
-    reduced = (qkv.flatten(1) @ heads.encoder.T).view(500, 3, 2, 3)
-    ours, theirs = ((x[:, 0] * x[:, 1]).sum(-1) / x.shape[-1] ** 0.5 for x in (reduced, qkv))
-    torch.testing.assert_close(ours, theirs, atol=1e-3, rtol=1e-3)
-    values = reduced[:, 2].flatten(1) @ (written.flatten(1) @ heads.decoder).T
-    torch.testing.assert_close(values, qkv[:, 2].flatten(1) @ written.flatten(1).T, atol=1e-2, rtol=1e-2)
 
 
 # --- students ---
