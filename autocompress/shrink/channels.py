@@ -91,12 +91,13 @@ class ChannelMap:
             numbers = {place: torch.tensor(classes.along[place])[own] for place, own in along.items()}
             heads = _heads_apart(torch.cat(list(numbers.values()), 1), classes)
             most = min(freedom.get(root, Freedom.MIX) for root in members)
+            sides = {place: _sides(place, own, classes) for place, own in along.items()}
             if most is Freedom.PAIR:
-                most = min(_sides(each, classes)[1] for each in numbers.values())
+                most = min(allowed for _, allowed in sides.values())
             axes.append(Axis(len(members), most, 1 + max(heads.values())))
             for place, own in along.items():
                 of_columns = torch.tensor([heads[column] for column in _columns(numbers[place], classes)])
-                uses[place] += (Use(axis, own, of_columns, _sides(numbers[place], classes)[0]),)
+                uses[place] += (Use(axis, own, of_columns, sides[place][0]),)
         factors = {
             place: torch.tensor([classes.factors.get(number, 1.0) for number in ids])
             for place, ids in classes.along.items()
@@ -121,16 +122,18 @@ def _heads_apart(numbers: Tensor, classes: Classes) -> dict[tuple[int, ...], int
     return {column: index if apart else 0 for index, column in enumerate(different)}
 
 
-def _sides(numbers: Tensor, classes: Classes) -> tuple[Tensor, Freedom]:
-    """Which columns of classes (size, k) products have on their left, and what may be done to those they sum over.
+def _sides(place: tuple[str, int], rows: Tensor, classes: Classes) -> tuple[Tensor, Freedom]:
+    """Which columns of rows (size, k) products have on their left, and what may be done to those they sum over.
 
     What stands on both sides can only be rotated; of what is on neither, as a bias that is added later, whole channels
     stay, since nothing says whether it is mixed as what is on the left.
     """
+    numbers = torch.tensor([classes.along[place], *classes.again.get(place, [])])[:, rows]  # (uses, size, k)
     left, right = (torch.isin(numbers, torch.tensor(sorted(side))) for side in (classes.left, classes.right))
-    if (left & right).any():
-        return left[0], Freedom.ROTATE
-    return left[0], Freedom.PAIR if (left | right).all() else Freedom.SELECT
+    if not (left | right).all():
+        return left[0, 0], Freedom.SELECT
+    left, right = left.any(0), right.any(0)
+    return left[0], Freedom.ROTATE if (left & right).any() else Freedom.PAIR
 
 
 def fixed_parameters(channels: ChannelMap, parameters: Iterable[str]) -> list[str]:

@@ -30,6 +30,7 @@ class Classes:
         self._parent = [NOTHING, FIXED]
         self._limits: list[tuple[int, Freedom]] = [(FIXED, Freedom.FIXED)]
         self.along: dict[tuple[str, int], list[int]] = {}  # the classes of a parameter's rows, by dimension
+        self.again: dict[tuple[str, int], list[list[int]]] = {}  # those of further uses of the same rows
         self.reasons: dict[str, str] = {}
         self.of_nodes: Mapping[fx.Node, Tensor | list[Tensor]] = {}  # of each value that an operation makes
         self.factors: dict[
@@ -113,7 +114,9 @@ class Classes:
         place = (parameter, dimension)
         if place in self.along:
             self.join_all(torch.tensor(self.along[place]), ids)
-        self.along[place] = ids.tolist()
+            self.again.setdefault(place, []).append(ids.tolist())
+        else:
+            self.along[place] = ids.tolist()
 
     def tie(self, channels: Tensor, groups: int) -> None:
         """Make one class of what has the same place in each of some equal groups of channels (C,), chosen whole."""

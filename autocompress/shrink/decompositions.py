@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import DispatchKey, Tensor, fx
 
 
 def _attention(  # noqa: PLR0913 - as PyTorch has them
@@ -44,6 +44,8 @@ DECOMPOSED: dict[Any, Callable[..., Any]] = {
 def stays(node: fx.Node) -> bool:
     """Whether an operation is not decomposed: where all stay, that step, which takes longest, is left out."""
     if isinstance(node.target, torch._ops.OpOverload):
-        is_view_or_in_place = any(argument.alias_info for argument in node.target._schema.arguments)
-        return node.target not in DECOMPOSED and not is_view_or_in_place
+        aliases = [alias for argument in node.target._schema.arguments if (alias := argument.alias_info) is not None]
+        in_place = any(alias.is_write for alias in aliases)
+        of_views = bool(aliases) and node.target.has_kernel_for_dispatch_key(DispatchKey.CompositeImplicitAutograd)
+        return node.target not in DECOMPOSED and not in_place and not of_views
     return node.op != "call_function"

@@ -44,7 +44,6 @@ class Graph:
     output: fx.Node
 
     @classmethod
-    @torch.no_grad()  # some networks take other operations where gradients are on
     def capture(cls, network: nn.Module, image: Tensor) -> Graph:
         """The graph of a network in eval mode on an image (1, 3, h, w); ConfigError where PyTorch cannot capture it.
 
@@ -203,7 +202,8 @@ def _exported(network: nn.Module, image: Tensor) -> ExportedProgram:
 
 def _captured(network: nn.Module, image: Tensor) -> ExportedProgram:
     try:
-        with _silence(), torch.no_grad():
+        # with gradients: without them networks take operations that do more at once, which say less of their channels
+        with _silence(), torch.enable_grad():
             program: ExportedProgram = torch.export.export(network, (image,), strict=False)
             program.graph.eliminate_dead_code()
             if not all(map(stays, program.graph.nodes)):

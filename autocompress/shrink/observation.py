@@ -12,6 +12,7 @@ from torch import Tensor, fx
 from autocompress.errors import ConfigError
 from autocompress.progress import OnDone, one_by_one, untold
 from autocompress.shrink.channels import ChannelMap, Use
+from autocompress.shrink.classes import Freedom
 from autocompress.shrink.graph import Graph, Layer, Values, operation, shape
 from autocompress.shrink.part_importance import importance_of_parts
 from autocompress.shrink.parts import repeated_parts
@@ -215,8 +216,8 @@ def _statistics(
 def _of_scores(teacher: Teacher, number: int, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Of the channels that queries and keys have: the covariance of keys, and how much scores depend on them.
 
-    A constant that is added to all keys does not count: shares of a sum do not change by it. Where products are not all
-    that reads an axis, all channels matter alike.
+    A constant that is added to all keys does not count: shares of a sum do not change by it. What one layer writes for
+    both is both. Where products are not all that reads an axis, all channels matter alike.
     """
     axis = teacher.channels.axes[number]
     eye = torch.eye(axis.size).double()
@@ -228,10 +229,12 @@ def _of_scores(teacher: Teacher, number: int, seen: Mapping[str, Tensor]) -> dic
             if use.axis == number and rows is not None and layer.kind != "conv_transpose2d":
                 for column, head, left in zip(use.rows.T, use.heads, use.left, strict=True):
                     values = rows[:, column].cpu()
-                    second_moment = (values.T @ values).double() / len(values)
-                    sides[int(left), head] += second_moment if left else covariance(values)
+                    if left:
+                        sides[1, head] += (values.T @ values).double() / len(values)
+                    if not left or axis.freedom is Freedom.ROTATE:
+                        sides[0, head] += covariance(values)
                     found[int(left), head] += 1
-    if found.min() < 1 or found[0].ne(found[1]).any():
+    if axis.freedom is not Freedom.ROTATE and (found.min() < 1 or found[0].ne(found[1]).any()):
         sides[:] = eye
     keys, queries = sides
     share = keys.diagonal(dim1=1, dim2=2) * queries.diagonal(dim1=1, dim2=2)

@@ -47,11 +47,13 @@ def multiplied(
 def _along(labels: Sequence[Tensor]) -> tuple[Tensor | None, Tensor | None] | None:
     """The classes that differ from row to row, and those that differ from column to column; None where one does both.
 
-    Also None where two do the same.
+    Also None where two do the same. What is alone in its row or column stands for those that would differ.
     """
     found: list[Tensor | None] = [None, None]
     for ids in labels:
         by_row, by_column = bool((ids != ids[..., :1, :]).any()), bool((ids != ids[..., :, :1]).any())
+        if not by_row and not by_column and (ids != NOTHING).all() and ids.shape[-2:].count(1) == 1:
+            by_row, by_column = ids.shape[-2] == 1, ids.shape[-1] == 1  # a head of one channel
         if by_row and by_column:
             return None
         if by_row or by_column:

@@ -166,8 +166,8 @@ def test_attention_over_channels(by_einsum: bool) -> None:
 
 
 def test_pixels_that_are_looked_up_keep_their_channels_where_all_are_looked_up_at_the_same_places() -> None:
-    assert axes(TokenAttention()) == [(8, MIX), (4, PAIR)]
-    assert axes(TokenAttention(together=False)) == [(4, SELECT)]
+    assert axes(TokenAttention()) == [(8, MIX), (4, ROTATE)]
+    assert axes(TokenAttention(together=False)) == [(4, ROTATE)]
 
 
 class Unfolded(nn.Module):

@@ -110,7 +110,10 @@ def test_a_student_is_the_same_code_with_smaller_arguments(family: CustomFamily)
 
 
 def test_parts_that_can_go_are_ranked(family: CustomFamily) -> None:
-    assert family.varying_parts() == {"groups.", *(f"groups.{index}.blocks." for index in range(3))}
+    assert family.varying_parts(family.build(family.config())) == {
+        "groups.",
+        *(f"groups.{index}.blocks." for index in range(3)),
+    }
 
 
 def test_values_between_are_taken_and_others_refused(family: CustomFamily) -> None:
