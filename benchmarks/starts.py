@@ -3,9 +3,8 @@
     python benchmarks/starts.py --train DIR --valid DIR --test Set5=DIR --log FILE [--student edsr-16x8] [--steps 0 100]
 
 Students of both families, from projection (CASES has the share of the teacher), from projection without the teacher's
-term, from projection on what stage one of the paper leaves most of instead of the best subspace (density), from the
-engine that sees the graph alone (engine; EDSR's projection is the engine's anyway), from copied channels, from
-first-order Taylor importance and from scratch. Equal steps, batches and learning rates for all; the rates were chosen
+term, from projection on what stage one of the paper leaves most of instead of the best subspace (density), from copied
+channels, from first-order Taylor importance and from scratch. Equal steps, batches and learning rates for all; the rates were chosen
 on projected students. Each number of steps is a training with a cosine of its own.
 Prints the mean and half the range over the seeds; the seconds are those of start and training. The first row of a start
 and a seed has in its seconds what the start needs to know of the teacher: the analysis, or the pruning.
@@ -18,14 +17,9 @@ import itertools
 
 from laboratory import Laboratory, parser
 
-from autocompress import prune
 from autocompress.distill.recipe import our_recipe
 from autocompress.networks import find_family
-from autocompress.networks.base import Config, Shrinker, SRNetwork
-from autocompress.shrink.engine import Projection
-from autocompress.shrink.graph import Graph
-from autocompress.shrink.observation import Teacher, observe
-from autocompress.shrink.parts import repeated_parts
+from autocompress.networks.base import SRNetwork
 
 STUDENTS = {
     "edsr-8x4": ("edsr", {"num_feat": 8, "num_block": 4}),
@@ -38,35 +32,10 @@ CASES = {  # name: start, share of the teacher in the loss
     "projection": ("projection", 0.5),
     "projection, truth only": ("projection", 0.0),
     "density": ("density", 0.5),
-    "engine": ("engine", 0.5),
     "copy": ("copy", 0.5),
     "taylor": ("taylor", 0.5),
     "scratch": ("scratch", 0.5),
 }
-
-
-BLOCKS = "residual_group.blocks."  # of SwinIR; they, and what holds them, are the repeated parts of which some can go
-
-
-class StartsLaboratory(Laboratory):
-    """Also with students of SwinIR, which has a projection of its own, by the engine."""
-
-    def _shrinker(self, family: str, init: str, seed: int) -> Shrinker:
-        if init != "engine":
-            return super()._shrinker(family, init, seed)
-        patches = prune.sample_patches(self.on_device, seed, self.used)
-        found = find_family(family)
-        captured = Teacher(Graph.capture(found.shrinkable(self.teacher(family)), patches[:1]))
-        prefixes = {parts.prefix for parts in repeated_parts(captured.graph.shapes)}
-        varying = {prefix for prefix in prefixes if prefix == "layers." or prefix.endswith(BLOCKS)}
-        project = Projection(captured, patches, observe(captured, patches, seed, varying))
-
-        def student(config: Config) -> SRNetwork:
-            network = found.build(config).to(self.used.device).eval()
-            project(network)
-            return network
-
-        return student
 
 
 def main() -> None:
@@ -75,7 +44,7 @@ def main() -> None:
     made.add_argument("--steps", nargs="+", type=int, default=[0, 100, 300, 600])
     made.add_argument("--start", nargs="+", choices=CASES, default=list(CASES))
     options = made.parse_args()
-    laboratory = StartsLaboratory(options)
+    laboratory = Laboratory(options)
     for name, case, steps, seed in itertools.product(
         options.student, options.start, options.steps, range(options.seeds)
     ):
@@ -84,7 +53,7 @@ def main() -> None:
     laboratory.show(["student", "start", "steps"])
 
 
-def compute(laboratory: StartsLaboratory, student: str, start: str, steps: int, seed: int) -> SRNetwork:
+def compute(laboratory: Laboratory, student: str, start: str, steps: int, seed: int) -> SRNetwork:
     """A student after so many steps from this start."""
     (family, counts), (init, share) = STUDENTS[student], CASES[start]
     config = find_family(family).student_config(laboratory.teacher(family).config, counts)

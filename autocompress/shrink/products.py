@@ -25,21 +25,21 @@ def multiplied(
     if of_a is None or of_b is None:
         return None
     (rows, summed), (summed_too, columns) = of_a, of_b
+    alike = [_uniform(each, along) for each, along in ((a, of_a), (b, of_b))]
     if summed is not None or summed_too is not None:
-        _sum(_uniform(a) if summed is None else summed, _uniform(b) if summed_too is None else summed_too, classes)
+        _sum(alike[0] if summed is None else summed, alike[1] if summed_too is None else summed_too, classes)
     left = [] if rows is None else [rows[..., :, :1]]
     left += [] if columns is None else [columns[..., :1, :]]
     for ids, dimension in ((rows, -2), (columns, -1)):
         if ids is not None:
             _tie_heads(ids.select(-1 if dimension == -2 else -2, 0), classes)
     if not left:
-        of_neither = [_uniform(each) for each in (a, b)]
-        classes.join_all(*of_neither)
-        left = [torch.where(of_neither[1] == NOTHING, of_neither[0], of_neither[1])]
+        classes.join_all(*alike)
+        left = [torch.where(alike[1] == NOTHING, alike[0], alike[1])]
         if summed is not None or summed_too is not None:
             left = [torch.full((1, 1), NOTHING)]
     elif summed is None and summed_too is None:
-        for ids in (_uniform(a), _uniform(b)):
+        for ids in alike:
             classes.fix(ids)  # of one value for each head, whose channels are not followed here
     return tuple(ids.expand(tuple(size)) for ids in left)
 
@@ -64,9 +64,10 @@ def _along(labels: Sequence[Tensor]) -> tuple[Tensor | None, Tensor | None] | No
     return found[0], found[1]
 
 
-def _uniform(labels: Sequence[Tensor]) -> Tensor:
-    """The class of all elements of a matrix (..., 1, 1), where one class has all."""
-    same = [ids[..., :1, :1] for ids in labels if not (ids != ids[..., :1, :1]).any()]
+def _uniform(labels: Sequence[Tensor], along: Sequence[Tensor | None]) -> Tensor:
+    """The class of all elements of a matrix (..., 1, 1), where one class that is along no dimension has all."""
+    others = [ids for ids in labels if not any(ids is each for each in along)]
+    same = [ids[..., :1, :1] for ids in others if not (ids != ids[..., :1, :1]).any()]
     return same[0] if same else torch.full((1, 1), NOTHING)
 
 
