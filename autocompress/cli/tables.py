@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autocompress.cli.printing import Table, echo, show
+from autocompress.cli.printing import Table, say, show
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.evaluation.records import Latency, Scores
 from autocompress.search.results.columns import columns_of, reference_rows
@@ -30,6 +30,7 @@ def spare_of_front(run: RunFolder) -> tuple[str, ...]:
         "ONNX ms",
         "SSIM-Y",
         "under teacher",
+        "params",
         "to the pick",
     )
     return spare if objective(run) == "latency" else (*spare, "PyTorch ms")
@@ -45,7 +46,7 @@ def show_front(run: RunFolder, front: Rows, pick_line: str = "") -> None:
     if (note := note_of_pick(front)) is not None:
         lines.append(f"As good as the pick: {note}")
     lines.append(Intervals.of(run, run.students()).note)
-    echo("\n" + "\n".join(lines))
+    say("\n" + "\n".join(lines))
 
 
 def front_table(run: RunFolder, front: Rows) -> Table:
