@@ -30,6 +30,8 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
     """
     quick = outlines(run) if storage is None else None
     with reading_study(run):
+        for trial in quick or ():
+            TrialRecord.sound(trial)
         return _status(run, [Outline.of(trial) for trial in trials_of(run, storage)] if quick is None else quick)
 
 
@@ -73,6 +75,8 @@ def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTria
             except KeyError:
                 return []
             trials: list[FrozenTrial] = kept.get_all_trials(study, deepcopy=False)
+            for trial in trials:
+                TrialRecord.sound(trial)
         finally:
             kept.remove_session()
     return trials
@@ -85,7 +89,7 @@ def _best(run: RunFolder, trials: Sequence[Outline]) -> dict[str, Any] | None:
     inside = [(trial, record) for trial, record in complete if allows(limit, record.to_attributes())]
     if not inside:
         return None
-    refined = {student.trial: student.score for student in sound_students(run) if student.refined_steps}
+    refined = {student.trial: student.score for student in sound_students(run, trials) if student.refined_steps}
     psnr = {trial.number: refined.get(trial.number, float(trial.values[0])) for trial, _ in inside}
     best, record = max(inside, key=lambda item: (psnr[item[0].number], -item[1].cost))
     latency = {} if record.latency_ms is None else {LATENCY_MS: record.latency_ms}
