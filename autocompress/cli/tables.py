@@ -11,7 +11,7 @@ from autocompress.search.results.columns import columns_of, reference_rows
 from autocompress.search.results.intervals import Intervals
 from autocompress.search.results.rows import Rows, note_of_pick, objective, pick
 from autocompress.search.run.folder import RunFolder
-from autocompress.units import decibels, format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds, images_in_words
 
 if TYPE_CHECKING:
     from autocompress.api import Evaluation
@@ -97,7 +97,8 @@ def latency_table(flops: int, params: int, measured: list[Latency]) -> Table:
 def show_scores(evaluation: Evaluation) -> None:
     """The scores on each data set, and, where they were measured, how long the network takes."""
     for name, scores in evaluation.scores.items():
-        title = f"{evaluation.model} on {name}, x{evaluation.scale}; {evaluation.lr[name]}"
+        images = images_in_words(len(scores.images), name)
+        title = f"{evaluation.model} on {images}, x{evaluation.scale}; {evaluation.lr[name]}"
         show(scores_table(title, scores, evaluation.bicubic.get(name)), SPARE_OF_SCORES)
     if evaluation.cost is not None:
         cost = evaluation.cost
