@@ -15,7 +15,7 @@ from autocompress.networks import find_family
 RATE_PARAMS = 50_000
 RATES = {"soap": 4e-3, "adam": 2e-3}  # learning rates of a student of RATE_PARAMS parameters
 LARGEST_RATE = 1.6e-2
-LARGEST_NUMBER = 1e30  # that float32 can compute with
+LARGEST_NUMBER = 1e38  # that float32 holds
 UNCLIPPED = 1e9  # as a limit of the gradient's norm: never reached, so nothing is clipped
 
 
@@ -59,7 +59,9 @@ class Recipe:
             if value is not None and not 0 < value <= LARGEST_NUMBER:
                 raise ConfigError(f"{name} is {value}, but must be > 0, and at most {LARGEST_NUMBER:g}")
         if not 0 <= self.feature_weight <= LARGEST_NUMBER:
-            raise ConfigError(f"feature_weight is {self.feature_weight}, but must be >= 0, and at most 1e30")
+            raise ConfigError(
+                f"feature_weight is {self.feature_weight}, but must be >= 0, and at most {LARGEST_NUMBER:g}"
+            )
         for name in ("teacher_share", "warmup", "ema"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be from 0 to 1")
