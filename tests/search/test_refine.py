@@ -32,8 +32,11 @@ def test_weights_of_an_older_run_that_are_damaged(copied: RunFolder) -> None:
             json.dumps({key: value for key, value in json.loads(side.read_text()).items() if key != "weights"})
         )
         student.file.write_bytes(b"no weights")
-    with pytest.raises(RunError, match=r"student\.safetensors: not the weights that its student\.json"):
-        refine(copied, 4)
+    recorder = Recorder()
+    assert refine(copied, 4, recorder) == "every student of the front failed to train on"
+    said = "student.safetensors: not the weights that its student.json describes"
+    assert recorder.events
+    assert all(said in event and "; restore it, or remove the folder" in event for event in recorder.events)
 
 
 def test_every_student_of_the_front_gets_its_steps(copied: RunFolder) -> None:
