@@ -6,7 +6,7 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from helpers.small_search import FinishedSearch
 from rich.table import Table
 
 from autocompress import __version__
+from autocompress.cli.models import list_models
 from autocompress.cli.printing import say
 from autocompress.cli.printing import show as show_table
 from autocompress.cli.tables import front_table, spare_of_front
+from autocompress.cli.teacher import list_teachers
 from autocompress.search.results.rows import front_rows
 
 FOLDER = Path(__file__).parents[2]
@@ -177,3 +179,13 @@ def test_sentences_fit_a_terminal_and_a_pipe_gets_them_in_one_line(
     assert screen.getvalue().splitlines() == [sentence[:42].rstrip(), f"    {sentence[42:].strip()}"]
     say(sentence)
     assert capsys.readouterr().out == f"{sentence}\n"
+
+
+@pytest.mark.parametrize(("listing", "name"), [(list_models, "plainusr-x2-10g"), (list_teachers, "edsr-baseline-x2")])
+def test_names_that_are_typed_are_whole_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, listing: Callable[[], None], name: str
+) -> None:
+    with terminal(monkeypatch, 60) as screen:
+        listing()
+    assert name in screen.getvalue()
+    assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue()).splitlines())) <= 60

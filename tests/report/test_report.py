@@ -288,6 +288,13 @@ def test_without_scripts_there_is_a_picture_and_a_table(browser: Browser, varied
     context = browser.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.goto((varied.path / "report.html").absolute().as_uri())
+    drawn = page.locator("#figure-front .still").bounding_box()
+    for text in page.locator("#figure-front .still text").all():  # none is cut off
+        box = text.bounding_box()
+        assert drawn is not None
+        assert box is not None
+        assert drawn["x"] <= box["x"]
+        assert box["x"] + box["width"] <= drawn["x"] + drawn["width"]
     points = page.locator("#figure-front .still circle")
     assert points.count() > len(varied.students())
     assert page.locator(".strip").is_visible()
