@@ -53,6 +53,7 @@ FORMS: dict[str, tuple[int, dict[str, Any]]] = {  # blocks at 3G, and arguments 
     "compact, identity": (8, {"block": "identity"}),
     "compact, residual": (4, {"block": "residual"}),
     "compact, deep residual": (8, {"block": "residual"}),
+    "compact, ends of edsr-folded": (8, {"tail": 5, "skip": "features"}),
     "compact, gate": (8, {"block": "gate"}),
     "attention": (4, {"block": "attention"}),
     "partial": (8, {"block": "partial"}),
