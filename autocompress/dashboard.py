@@ -11,12 +11,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from optuna.artifacts import FileSystemArtifactStore
 from optuna_dashboard import wsgi
 
 from autocompress.errors import InvalidInput, RunError
+from autocompress.search.run.dashboard_writer import AtomicArtifactStore
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.storage import find_storage
+from autocompress.search.run.study_file import is_another_database, sqlite_file
 
 HIGHEST_PORT = 65535
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -65,8 +66,11 @@ class Guard:
         if environ["REQUEST_METHOD"] not in READING and not _is_from(origin, host):
             return _refuse(start_response, f"What changes the study must come from its own pages, not {origin!r}.")
 
+        # an artifact is of any kind that its study says, which somebody else may have written: a page runs nothing then
+        policy = "sandbox" if environ.get("PATH_INFO", "").startswith("/artifacts/") else "frame-ancestors 'self'"
+
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-            return start_response(status, [*headers, ("Content-Security-Policy", "frame-ancestors 'self'")], *more)
+            return start_response(status, [*headers, ("Content-Security-Policy", policy)], *more)
 
         answer: Iterable[bytes] = self._app(environ, start)
         return answer
@@ -123,15 +127,19 @@ def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Ca
     place = find_storage(storage, run)
     if place.url is None and not run.database.is_file():
         raise RunError(f"{run.path}: has no study.db yet; wait until its search has begun its first trial")
+    absent = RunError(f"{run.path}: its study is not in {place.shown} yet; let its search go on")
+    file = sqlite_file(run, place.url)
+    if file is not None and (not file.is_file() or is_another_database(file)):
+        raise absent
     with place.errors_explained():
         kept = place.open(run)
         try:
             study = kept.get_study_id_from_name(place.study)
         except KeyError:
-            raise RunError(f"{run.path}: its study is not in {place.shown} yet; let its search go on") from None
+            raise absent from None
         finally:
             kept.remove_session()
-        app = wsgi(kept, artifact_store=FileSystemArtifactStore(run.artifacts))
+        app = wsgi(kept, artifact_store=AtomicArtifactStore(run.artifacts))
         with _listening(host, port, app) as server:
             shown = f"[{host}]" if ":" in host else host
             listens(f"http://{shown}:{server.server_port}/dashboard/studies/{study}")

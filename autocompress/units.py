@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -160,3 +161,17 @@ def _read(name: str, given: float | str, parse: Callable[[str], Number]) -> Numb
 def _without_exponent(number: float) -> str:
     """The number as a text without an exponent, which amounts and durations never have."""
     return f"{number:.6f}".rstrip("0").rstrip(".")
+
+
+def wrapped(text: str, width: int, indent: int = 4) -> str:
+    """A line as lines of at most `width` characters, broken between words; those after the first are indented.
+
+    A longer word, such as a path, stays whole, so that it can be copied.
+    """
+    if len(text) <= width:
+        return text
+    return "\n".join(
+        textwrap.wrap(
+            text, max(width, 2 * indent), subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        )
+    )

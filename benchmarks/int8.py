@@ -32,10 +32,15 @@ from autocompress.networks import family_of
 from autocompress.networks.upscaling import Image
 
 MODELS = ("edsr-x2-3g", "edsr-x2-10g", "edsrmini-x2")
-CONTROLS = {
+ROWS = {
+    "int8": OURS,
     "int8, ranges by smallest and largest": Rounding(percentile=100),
     "int8, what upsamples rounded too": Rounding(tail=True),
     "int8, both": Rounding(percentile=100, tail=True),
+    "int8, first 2 convolutions in float32": Rounding(whole=2),
+    "int8, first 4 convolutions in float32": Rounding(whole=4),
+    "int8, all of a transformer rounded": Rounding(throughout=True),
+    "int8 after --qat": OURS,
 }
 CALLS = 7
 
@@ -58,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, action="append", default=[], help="folder of HR images")
     parser.add_argument("--models", nargs="+", default=MODELS)
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="ROW")
     arguments = parser.parse_args()
     train, valid = embedded("train", 2), embedded("valid", 2)
     sets = {"4 validation photographs": valid}
@@ -78,7 +84,8 @@ def main() -> None:
             f"| {name} | float32 | {cells} | {milliseconds(converted(plain, family.for_programs(plain), 18)):.1f} |",
             flush=True,
         )
-        for what, rounding in {"int8": OURS, **CONTROLS, "int8 after --qat": OURS}.items():
+        for what in arguments.rows:
+            rounding = ROWS[what]
             made = quantiser.refined(plain, name) if what.endswith("--qat") else plain
             model = quantised(made, patches, 18, rounding)
             found = scores(onnx_upscaler(session_of(model)))

@@ -19,6 +19,7 @@ from autocompress.units import (
     parse_duration,
     quantity,
     signed_decibels,
+    wrapped,
 )
 
 PACKAGE = Path(__file__).parents[1] / "autocompress"
@@ -158,3 +159,11 @@ def test_milliseconds(ms: float | None, text: str) -> None:
 )
 def test_short_counts(count: float, text: str) -> None:
     assert format_short(count) == text
+
+
+def test_a_line_is_broken_between_words_and_a_path_is_not() -> None:
+    line = "Pick: trial 10, 34.66 dB: runs/a-folder/trials/0010/student.safetensors"
+    assert wrapped(line, 80) == line
+    lines = wrapped(line, 50).split("\n")
+    assert lines == ["Pick: trial 10, 34.66 dB:", "    runs/a-folder/trials/0010/student.safetensors"]
+    assert wrapped(line, 1).split("\n")[-1].endswith("runs/a-folder/trials/0010/student.safetensors")

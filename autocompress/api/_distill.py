@@ -145,7 +145,7 @@ def distill(
         start = _shrinker(family, shrunk, source, init, seed, used, display.log)(student)
         task = TrainingTask(start, source, learnt_from, plan, described, valid)
         page = out.with_suffix(".html")
-        curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.name}")
+        curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.described}")
         train_to_file(task, out, used, display.log, display.step, curve)
         display.log(f"learning curve: {page}")
     return Distilled(out, evaluate(out, data, progress=progress))

@@ -15,6 +15,7 @@ from autocompress.export.hub import check_repository, push
 from autocompress.io import package_files
 from autocompress.io.inputs import find_network
 from autocompress.io.outputs import check_file, check_folder
+from autocompress.progress import QUICK, tell_tenths
 
 if TYPE_CHECKING:
     from autocompress.data.sources import ImageSource
@@ -141,7 +142,8 @@ def _written(
     if Format.ONNX_INT8 in wanted.formats:
         wanted = replace(wanted, quantise=images.of_run(run))
     if trial is None:
-        return export_front(run, out, wanted)
+        tell = tell_tenths(lambda share: print(f"exporting the front: {share}", file=sys.stderr), QUICK)
+        return export_front(run, out, wanted, tell)
     return export_trial(run, trial, out, wanted)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autocompress.errors import ConfigError, InvalidInput
+from autocompress.errors import CheckpointError, ConfigError, InvalidInput, shown
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,6 +46,10 @@ def as_files(given: Mapping[str, Any], keyword: str, prefix: str = "") -> dict[s
     """
     value = given.get(keyword)
     several = list(value) if isinstance(value, list | tuple) else [value]
+    for one in several:
+        if not (one is None or isinstance(one, str | Path) or is_module(one)):
+            remedy = "give a file, a shipped network's name or a torch.nn.Module"
+            raise InvalidInput(f"{keyword} is {shown(one)}, which is no network; {remedy}")
     if not any(map(is_module, several)):
         return dict(given)
     from autocompress.networks.base import SRNetwork
@@ -54,9 +58,9 @@ def as_files(given: Mapping[str, Any], keyword: str, prefix: str = "") -> dict[s
     code, arguments, input_range = (f"{prefix}{name}" for name in ("code", "set", "input_range"))
     for index, module in enumerate(several):
         if is_module(module):
-            own, module_range, known = _unwrapped(module)
+            own, module_range, known = _unwrapped(_sound(module))
             if isinstance(own, SRNetwork):
-                several[index] = str(_weights_file(own))
+                several[index] = str(_weights_file(_plain(own)))
                 continue
             found = None if call.get(code) is not None else known or _code_of(own, call.get(arguments))
             if found is not None:
@@ -68,6 +72,29 @@ def as_files(given: Mapping[str, Any], keyword: str, prefix: str = "") -> dict[s
                 call[input_range] = module_range
     call[keyword] = several if isinstance(value, list | tuple) else several[0]
     return call
+
+
+def _sound(module: Any) -> nn.Module:
+    """The module itself, or what torch.compile or a training on several GPUs was given.
+
+    CheckpointError where its weights are none to compute with: on the meta device, not finite...
+    """
+    from torch.nn.parallel import DataParallel, DistributedDataParallel
+    from torch.nn.parameter import is_lazy
+
+    from autocompress.io.tensor_checks import check_values
+
+    while isinstance(module, DataParallel | DistributedDataParallel) or hasattr(module, "_orig_mod"):
+        module = module.module if isinstance(module, DataParallel | DistributedDataParallel) else module._orig_mod
+    name, weights = type(module).__name__, module.state_dict(keep_vars=True)
+    if any(map(is_lazy, weights.values())):
+        raise CheckpointError(f"{name} has lazy layers without weights; call it on an image once")
+    try:
+        check_values(sum(value.numel() * value.element_size() for value in weights.values()), weights)
+    except CheckpointError as error:
+        raise CheckpointError(f"{name}: {error}") from error
+    network: nn.Module = module
+    return network
 
 
 def _unwrapped(module: Any) -> tuple[nn.Module, float | None, tuple[str, list[str]] | None]:
@@ -95,7 +122,7 @@ def _as_words(arguments: Mapping[str, Any]) -> list[str]:
 
 
 def _plain(module: nn.Module) -> nn.Module:
-    """A copy for computing here."""
+    """A copy for computing here, in float32."""
     return copy.deepcopy(module).cpu().float().eval()
 
 
@@ -192,7 +219,9 @@ def _computed(module: nn.Module, shape: Sequence[int] = COMPARED) -> Tensor:
         raise InvalidInput(f"{type(module).__name__} fails on an image of {tuple(shape)}: {reason}") from error
     if not isinstance(sr, Tensor):
         raise InvalidInput(f"{type(module).__name__} makes a {type(sr).__name__} of an image, but must make a tensor")
-    return sr
+    if not sr.is_floating_point():
+        raise InvalidInput(f"{type(module).__name__} makes {sr.dtype} of an image, but must make floats")
+    return sr.float()
 
 
 def _export(module: nn.Module, file: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autocompress.api._result import Result
-from autocompress.api._search import LOG, declare, written
+from autocompress.api._search import LOG, check_url, declare, written
 from autocompress.search.options import OnJoin, Panel
 from autocompress.search.settings import OPTIONS
 
@@ -37,6 +37,7 @@ def refine(run: str | Path, steps: int | None = None, *, progress: bool = True, 
     from autocompress.search import RunFolder
 
     log, folder = LOG.checked(where.pop("log")), RunFolder.existing(Path(run)).path
+    check_url(where["storage"])
 
     from autocompress.event_log import logged
     from autocompress.search import refine as run_refine

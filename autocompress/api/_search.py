@@ -68,10 +68,15 @@ def _check_named(settings: Settings) -> None:
     )
     for space in settings.spaces:
         declared_space(space)
-    if settings.storage is not None:
+    check_url(settings.storage)
+
+
+def check_url(storage: str | None) -> None:
+    """Raise InvalidInput for a database that cannot be, before PyTorch is imported; None is no other than the run's."""
+    if storage is not None:
         from autocompress.search.run.storage import check_storage  # SQLAlchemy comes with it
 
-        check_storage(settings.storage)
+        check_storage(storage)
 
 
 def join(run: str | Path, *, progress: bool = True, **given: Any) -> Result:
@@ -88,6 +93,7 @@ def join(run: str | Path, *, progress: bool = True, **given: Any) -> Result:
     from autocompress.search import RunFolder
 
     log, folder = LOG.checked(own.pop("log")), RunFolder.existing(Path(run))
+    check_url(own["storage"])
 
     from autocompress.event_log import logged
     from autocompress.search import join as join_search

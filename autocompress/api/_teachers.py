@@ -171,7 +171,7 @@ def train_teacher(
     used = precision_to_go_on(state_file(out)) or probing.choose()
     with step_display(steps, quiet=not progress) as display:
         page = out.with_suffix(".html")
-        curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.name}")
+        curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.described}")
         trained = train_to_file(task, out, used, display.log, display.step, curve)
         display.log(f"learning curve: {page}")
     return TrainedTeacher(out, trained.family, trained.config.to_dict())

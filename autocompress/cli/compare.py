@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autocompress.cli.printing import Table, echo, show
+from autocompress.cli.printing import Table, echo, say, show
 from autocompress.units import decibels, format_count, format_milliseconds, quantity
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _show(found: Comparison) -> None:
 
     show(_runs_table(found))
     show(_levels_table(found))
-    echo(f"\n{found.note}")
+    say(f"\n{found.note}")
 
 
 def _runs_table(found: Comparison) -> Table:

@@ -12,7 +12,7 @@ from autocompress.cli.printing import Table, echo, show
 from autocompress.units import decibels
 
 commands = typer.Typer(help="Students that ship with the package, ready to upscale with.", no_args_is_help=True)
-SPARE = ("official code", "params", "family")
+SPARE = ("official code", "params", "family", "scale")
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +33,8 @@ def list_models() -> None:
     models = api.models()
     sets = list(dict.fromkeys(data for model in models for data in model.about["metrics"]))
     table = Table()
-    for heading in ("name", "family", "scale"):
+    table.add_column("name", no_wrap=True)  # it is what one types
+    for heading in ("family", "scale"):
         table.add_column(heading)
     for heading in ("FLOPs", "params", *sets):
         table.add_column(heading, justify="right")

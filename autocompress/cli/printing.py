@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from rich.table import Table as RichTable
 from typing_extensions import override
 
 from autocompress.names import printable
+from autocompress.units import wrapped
 
 
 def echo(message: object = "", err: bool = False, nl: bool = True) -> None:
@@ -21,6 +23,15 @@ def echo(message: object = "", err: bool = False, nl: bool = True) -> None:
     if err or sys.stdout.isatty():
         text = "\n".join(map(printable, text.split("\n")))
     typer.echo(text, err=err, nl=nl, color=True)  # what looks like a colour is part of a name
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print sentences; on a terminal no line is longer than that is wide, and none is broken within a word."""
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty():
+        width = shutil.get_terminal_size().columns
+        text = "\n".join(wrapped(line, width) for line in text.split("\n"))
+    echo(text, err=err)
 
 
 class Table(RichTable):
@@ -46,16 +57,25 @@ class Table(RichTable):
 def show(table: Table, spare: Sequence[str] = ()) -> None:
     """Print a table on stdout; in a pipe or a file it has its full width.
 
-    On a terminal that is too narrow, the columns of `spare` are left out, in this order, until the table fits.
+    On a terminal that is too narrow, its lines are left out, and then the columns of `spare`, in this order, until it
+    fits.
     """
     console = Console()
     unbounded = console.options.update(width=1000)
     if not console.is_terminal:
         console = Console(width=max(console.width, 180))
+
+    def fits() -> bool:
+        return console.measure(table, options=unbounded).maximum <= console.width
+
+    if not fits():
+        table.box, table.pad_edge = None, False
     for heading in spare:
-        if console.measure(table, options=unbounded).maximum <= console.width:
+        if fits():
             break
         table.columns = [column for column in table.columns if column.header != heading]
+        for index, column in enumerate(table.columns):
+            column._index = index  # by which rich knows which has no padding at an edge
     console.print(table)
 
 

@@ -99,3 +99,5 @@ def prune(
         return
     show(densities_table(about))
     show(suggestion_table(about))
+    if out is not None:
+        echo(out / "densities.html")

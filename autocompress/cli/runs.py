@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.printing import echo
+from autocompress.cli.printing import echo, say
 from autocompress.errors import InvalidInput
 from autocompress.units import decibels, format_count, format_duration, format_milliseconds, quantity
 
@@ -109,7 +109,7 @@ def status(
         echo(json.dumps(about, indent=2))
         return
     for line in _lines(about, None if all else FEW):
-        echo(line)
+        say(line)
 
 
 def dashboard(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from autocompress.cli.options import Quiet, annotated
-from autocompress.cli.printing import echo
+from autocompress.cli.printing import echo, say
 from autocompress.errors import InvalidInput
 from autocompress.search.options import OnJoin, Option, Panel
 from autocompress.search.settings import OPTIONS
@@ -87,13 +88,13 @@ def show_result(result: Result, quiet: bool, what: str = "search") -> None:
     from autocompress.search.results.rows import budget, front_rows
 
     if not quiet:
-        echo(f"The {what} ended: {result.reason}.", err=True)
+        say(f"The {what} ended: {result.reason}.", err=True)
     students = result.students
     if not students["on_front"].any():
         why = "No student was trained to the end"
         if not students.empty:
             why = f"No student of {len(students)} is within {budget(result.run)}"
-        echo(f"{why}, so there is no front yet. Run folder: {result.path}", err=True)
+        say(f"{why}, so there is no front yet. Run folder: {result.path}", err=True)
         sys.exit(130 if result.interrupted else 1)
     best = result.best()
     latency = "" if best.latency_ms is None else f" and {format_milliseconds(best.latency_ms)} ms"
@@ -101,22 +102,24 @@ def show_result(result: Result, quiet: bool, what: str = "search") -> None:
     scored = f"{decibels(best.psnr_y)} dB{nearness} at {format_count(best.flops)} FLOPs{latency}"
     named = f"Pick: trial {best.trial}, {scored}: {best.file}"
     show_front(result.run, front_rows(result.run), named)
-    echo(f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}")
+    say(f"The front: {result.path / 'pareto.csv'}, the report: {result.path / 'report.html'}")
     if not quiet and not result.interrupted:
         echo(next_commands(result.path), err=True)
     if result.interrupted:
-        echo("Interrupted; the same command goes on from here.", err=True)
+        say("Interrupted; the same command goes on from here.", err=True)
         sys.exit(130)
 
 
 def next_commands(run: Path) -> str:
     """What people do next with a run, as commands that can be copied."""
     folder = shlex.quote(str(run))
-    return "\n".join(
-        [
-            "Next:",
-            f"  autocompress upscale {folder} photo.jpg photo-x2.png     # by the pick",
-            f"  autocompress export {folder} --out models                # the front as files, with model cards",
-            f"  autocompress refine {folder} --timeout 30m               # train the front's students on",
-        ]
-    )
+    commands = {
+        f"autocompress upscale {folder} photo.jpg photo-x2.png": "by the pick",
+        f"autocompress export {folder} --out models": "the front as files, with model cards",
+        f"autocompress refine {folder} --timeout 30m": "train the front's students on",
+    }
+    longest = max(map(len, commands))
+    lines = [f"  {command:{longest}}  # {what}" for command, what in commands.items()]
+    if sys.stderr.isatty() and max(map(len, lines)) > shutil.get_terminal_size().columns:
+        lines = [f"  {command}" for command in commands]  # rather than a command that is broken
+    return "\n".join(["Next:", *lines])

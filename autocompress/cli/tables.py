@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autocompress.cli.printing import Table, echo, show
+from autocompress.cli.printing import Table, say, show
 from autocompress.compute.runtimes import RUNTIMES
 from autocompress.evaluation.records import Latency, Scores
 from autocompress.search.results.columns import columns_of, reference_rows
 from autocompress.search.results.intervals import Intervals
 from autocompress.search.results.rows import Rows, note_of_pick, objective, pick
 from autocompress.search.run.folder import RunFolder
-from autocompress.units import decibels, format_count, format_milliseconds
+from autocompress.units import decibels, format_count, format_milliseconds, images_in_words
 
 if TYPE_CHECKING:
     from autocompress.api import Evaluation
@@ -30,6 +30,7 @@ def spare_of_front(run: RunFolder) -> tuple[str, ...]:
         "ONNX ms",
         "SSIM-Y",
         "under teacher",
+        "params",
         "to the pick",
     )
     return spare if objective(run) == "latency" else (*spare, "PyTorch ms")
@@ -45,7 +46,7 @@ def show_front(run: RunFolder, front: Rows, pick_line: str = "") -> None:
     if (note := note_of_pick(front)) is not None:
         lines.append(f"As good as the pick: {note}")
     lines.append(Intervals.of(run, run.students()).note)
-    echo("\n" + "\n".join(lines))
+    say("\n" + "\n".join(lines))
 
 
 def front_table(run: RunFolder, front: Rows) -> Table:
@@ -96,7 +97,8 @@ def latency_table(flops: int, params: int, measured: list[Latency]) -> Table:
 def show_scores(evaluation: Evaluation) -> None:
     """The scores on each data set, and, where they were measured, how long the network takes."""
     for name, scores in evaluation.scores.items():
-        title = f"{evaluation.model} on {name}, x{evaluation.scale}; {evaluation.lr[name]}"
+        images = images_in_words(len(scores.images), name)
+        title = f"{evaluation.model} on {images}, x{evaluation.scale}; {evaluation.lr[name]}"
         show(scores_table(title, scores, evaluation.bicubic.get(name)), SPARE_OF_SCORES)
     if evaluation.cost is not None:
         cost = evaluation.cost

@@ -39,7 +39,8 @@ def list_teachers() -> None:
     from autocompress.units import format_count
 
     table = Table()
-    for heading in ("name", "family", "scale", "FLOPs", "params", "PSNR-Y dB"):
+    table.add_column("name", no_wrap=True)  # it is what one types
+    for heading in ("family", "scale", "FLOPs", "params", "PSNR-Y dB"):
         table.add_column(heading)
     for teacher in api.teachers():
         about = teacher.about

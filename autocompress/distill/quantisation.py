@@ -19,7 +19,7 @@ from autocompress.distill.fake_quantisation import with_fake_quantisation, witho
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
 from autocompress.evaluation.scores import evaluate, network_upscaler, pairs
-from autocompress.export.int8 import of_one_size, onnx_upscaler, quantised
+from autocompress.export.int8 import OURS, Rounding, of_one_size, onnx_upscaler, quantised
 from autocompress.export.onnx_files import session_of
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
@@ -30,6 +30,7 @@ from autocompress.units import decibels, quantity
 CALIBRATED_ON = 64  # patches
 PATCH = 64  # LR pixels a side of these, or less where an image is smaller
 WORTH_REFINING = 0.1  # dB that are lost
+WHOLE = (2, 4)  # convolutions at the start that stay in float32, too, where so much is lost
 # Of the refinement: enough for the weights to find their places, at a rate that does not forget what they have learnt.
 RECIPE = Recipe(steps=600, optimizer="adam", learning_rate=4e-4, teacher_share=0.5)
 
@@ -66,10 +67,24 @@ class Quantiser:
             return scores.mean["psnr_y"]
 
         patches = list(self.patches())
+
+        def rounded(network: SRNetwork, rounding: Rounding) -> bytes:
+            tell = tell_tenths(lambda share: self.log(f"{name}: calibrating, {share}"), QUICK)
+            return quantised(network, patches, opset, rounding, tell)
+
         whole = psnr(network_upscaler(plain))
-        model = quantised(plain, patches, opset)
+        rounding, model = OURS, rounded(plain, OURS)
         score, steps = psnr(onnx_upscaler(session_of(model))), 0
         self.log(f"{name}: {_told(score, whole)}")
+        for start in WHOLE:
+            if whole - score <= WORTH_REFINING:
+                break
+            wider = replace(OURS, whole=start)
+            again = rounded(plain, wider)
+            after = psnr(onnx_upscaler(session_of(again)))
+            self.log(f"{name}: with its first {start} convolutions in float32, {_told(after, whole)}")
+            if after > score:
+                rounding, model, score = wider, again, after
         if whole - score > WORTH_REFINING and not self.refine:
             self.log(
                 f"{name}: --qat trains the network for int8 before it is written, which may bring some of that back"
@@ -79,7 +94,7 @@ class Quantiser:
         elif self.refine:
             lasting = quantity(self.recipe.steps, "step")
             self.log(f"{name}: that is more than {WORTH_REFINING} dB: training it for int8, {lasting}")
-            refined = quantised(self.refined(plain, name), patches, opset)
+            refined = rounded(self.refined(plain, name, rounding), rounding)
             after = psnr(onnx_upscaler(session_of(refined)))
             better = after > score
             self.log(f"{name}: trained for int8, {_told(after, whole)}{'' if better else '; the untrained is written'}")
@@ -93,6 +108,7 @@ class Quantiser:
             "scored_on": self.valid.described,
             "calibrated_on": self.train.described,
             "refined_steps": steps,
+            "float32_convolutions": rounding.whole,  # of the first ones
         }
         return model, told
 
@@ -107,7 +123,7 @@ class Quantiser:
                 top, left = (int(generator.integers(0, lr.shape[axis] - sides[axis] + 1)) for axis in (0, 1))
                 yield lr[top : top + sides[0], left : left + sides[1]]
 
-    def refined(self, network: SRNetwork, name: str) -> SRNetwork:
+    def refined(self, network: SRNetwork, name: str, rounding: Rounding = OURS) -> SRNetwork:
         """The network with the weights that it has after a training in which it is rounded, in float32."""
         tell = tell_tenths(lambda share: self.log(f"{name}: training for int8, {share}"))
         precision = replace(self.precision, dtype="float32")  # bf16 would round more than int8 does
@@ -121,7 +137,7 @@ class Quantiser:
         )
         sampler.network = copy.deepcopy(network).requires_grad_(False)
         precision.place(sampler.network)
-        training = Training(with_fake_quantisation(network), sampler, self.recipe, precision)
+        training = Training(with_fake_quantisation(network, rounding.whole), sampler, self.recipe, precision)
         training.run_to(self.recipe.steps, lambda step: tell(step, self.recipe.steps))
         return without_fake_quantisation(training.student.cpu())
 

@@ -15,6 +15,7 @@ from autocompress.networks import find_family
 RATE_PARAMS = 50_000
 RATES = {"soap": 4e-3, "adam": 2e-3}  # learning rates of a student of RATE_PARAMS parameters
 LARGEST_RATE = 1.6e-2
+LARGEST_NUMBER = 1e38  # that float32 holds
 UNCLIPPED = 1e9  # as a limit of the gradient's norm: never reached, so nothing is clipped
 
 
@@ -44,6 +45,9 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for item in fields(self):
+            if isinstance(getattr(self, item.name), bool):
+                raise ConfigError(f"{item.name} is {getattr(self, item.name)}, but must be a number or a word")
         for name in ("steps", "batch_size", "patch_size"):
             value = getattr(self, name)
             if value < 1:
@@ -52,10 +56,12 @@ class Recipe:
                 raise ConfigError(f"{name} is {value}, but must be a whole number")
         for name in ("learning_rate", "clip"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ConfigError(f"{name} is {value}, but must be > 0, and finite")
-        if not 0 <= self.feature_weight < math.inf:
-            raise ConfigError(f"feature_weight is {self.feature_weight}, but must be >= 0")
+            if value is not None and not 0 < value <= LARGEST_NUMBER:
+                raise ConfigError(f"{name} is {value}, but must be > 0, and at most {LARGEST_NUMBER:g}")
+        if not 0 <= self.feature_weight <= LARGEST_NUMBER:
+            raise ConfigError(
+                f"feature_weight is {self.feature_weight}, but must be >= 0, and at most {LARGEST_NUMBER:g}"
+            )
         for name in ("teacher_share", "warmup", "ema"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, but must be from 0 to 1")

@@ -139,14 +139,15 @@ def _job(source: Path, target: Path, scale: int, free: int | None) -> Job:
 
     DataError for a picture that takes more memory than is free.
     """
-    sides, needed = read_size(source), upscaling_memory(source, scale)
+    sides = read_size(source)
+    if not has_room(target.suffix, sides[0] * scale):
+        target = target.with_suffix(".png")
+    needed = upscaling_memory(source, scale, target.suffix)
     if free is not None and needed > free:
         raise DataError(
             f"{source}: {sides[0]}x{sides[1]} pixels take up to {format_count(needed)}B of memory to be upscaled by "
             f"{scale}, but {format_count(free)}B are free; cut it into pieces, or free some"
         )
-    if not has_room(target.suffix, sides[0] * scale):
-        target = target.with_suffix(".png")
     if target.exists() and target.samefile(source):
         raise InvalidInput(f"{source} would be replaced by what is made of it; write to another file or folder")
     return Job(source, target, sides)

@@ -18,10 +18,15 @@ from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.folding import FoldedTail
 from autocompress.networks.upscaling import Image, Upscaler
+from autocompress.progress import OnDone, one_by_one, untold
 
 # What is quantised. The shift and scaling of images around a network and its first convolution stay in float32: they
 # cost next to nothing, and each 8-bit rounding of the image itself is lost in the result (benchmarks/int8.py).
 OPERATORS = ("Conv", "MatMul", "Relu", "PRelu", "LeakyRelu", "Add")
+# Of a transformer: its products with weights are nearly all of its work, and those of attention are slower in int8.
+# What its blocks add to has values in a few channels that are far larger than all others, and 256 levels for all
+# channels would leave few for the others.
+OF_TRANSFORMERS = ("MatMul",)
 LEVELS = 255
 COLOURS = 3
 
@@ -32,22 +37,29 @@ class Rounding:
 
     `percentile` is how much of its values the range of an activation covers: without the last of them its steps are
     finer. `tail` says whether what upsamples is rounded, too, and is not one convolution at LR (`Family.for_programs`).
+    `whole` is how many convolutions stay in float32, from the first on, and all before the last of them. Of a network
+    with more matrix products than convolutions, a transformer, nothing but its products with weights is rounded, unless
+    it is `throughout`.
     """
 
     percentile: float = 99.999
     tail: bool = False
+    whole: int = 1
+    throughout: bool = False
 
 
 OURS = Rounding()
 
 
-def quantised(network: SRNetwork, images: Iterable[Image], opset: int, rounding: Rounding = OURS) -> bytes:
+def quantised(
+    network: SRNetwork, images: Iterable[Image], opset: int, rounding: Rounding = OURS, report: OnDone = untold
+) -> bytes:
     """The ONNX file of a network in int8, for images (1, 3, H, W) of any size, as in `write_onnx`.
 
     Weights are int8, with a scale for each channel; activations uint8, with the range that they have on `images`, each
-    uint8 (h, w, 3) at LR. Both are written as QDQ: QuantizeLinear and DequantizeLinear around float operators, which
-    runtimes fuse to integer ones. It computes as `Family.for_programs` says. Raises ExportFailed where PyTorch
-    cannot convert it.
+    uint8 (h, w, 3) at LR; `report` is told on how many of these it was run, of how many. Both are written as QDQ:
+    QuantizeLinear and DequantizeLinear around float operators, which runtimes fuse to integer ones. It computes as
+    `Family.for_programs` says. Raises ExportFailed where PyTorch cannot convert it.
     """
     from onnx import load, load_from_string
     from onnxruntime.quantization import (
@@ -64,16 +76,21 @@ def quantised(network: SRNetwork, images: Iterable[Image], opset: int, rounding:
 
         def __init__(self) -> None:
             self._all = list(images)
+            self._told = one_by_one(report, len(self))
             self.set_range(0, len(self))
 
         def __len__(self) -> int:
             return len(self._all)
 
         def set_range(self, start_index: int, end_index: int) -> None:
-            self._inputs = ({"lr": as_input(image)} for image in self._all[start_index:end_index])
+            self._inputs = iter(self._all[start_index:end_index])
 
         def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-            return next(self._inputs, None)
+            image = next(self._inputs, None)
+            if image is None:
+                return None
+            self._told()
+            return {"lr": as_input(image)}
 
     family = family_of(network)
     made = family.for_export(network) if rounding.tail else family.for_programs(network)
@@ -84,13 +101,18 @@ def quantised(network: SRNetwork, images: Iterable[Image], opset: int, rounding:
         given, prepared, result = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "int8"))
         given.write_bytes(whole.SerializeToString())
         quant_pre_process(given, prepared, skip_symbolic_shape=True)
+        graph = load(prepared).graph
+        operators: tuple[str, ...] = OPERATORS
+        kept = _kept_whole(graph, None if rounding.tail else tails, rounding.whole)
+        if not rounding.throughout and _is_transformer(graph):
+            operators, kept = OF_TRANSFORMERS, kept + _without_weights(graph)
         quantize_static(
             prepared,
             result,
             Images(),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(OPERATORS),
-            nodes_to_exclude=_kept_whole(load(prepared).graph, None if rounding.tail else tails),
+            op_types_to_quantize=list(operators),
+            nodes_to_exclude=kept,
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -144,13 +166,25 @@ def stays_whole(outputs: int) -> bool:
     return outputs > COLOURS
 
 
-def _kept_whole(graph: Any, tails: tuple[str, ...] | None) -> list[str]:
-    """The names of the first convolution and what is before it, and of all behind the last one that is rounded.
+def _is_transformer(graph: Any) -> bool:
+    kinds = [node.op_type for node in graph.node]
+    return kinds.count("MatMul") > kinds.count("Conv")
+
+
+def _without_weights(graph: Any) -> list[str]:
+    """The names of the products of two tensors that are both computed, as those of attention."""
+    stored = {tensor.name for tensor in graph.initializer}
+    return [node.name for node in graph.node if node.op_type == "MatMul" and stored.isdisjoint(node.input)]
+
+
+def _kept_whole(graph: Any, tails: tuple[str, ...] | None, whole: int) -> list[str]:
+    """The names of the `whole` first convolutions and what is before, and of all behind the last one that is rounded.
 
     The latter is that before what `tails` name, or else before the last if that `stays_whole`; None: the last.
     """
     nodes, outputs = graph.node, {tensor.name: tensor.dims[0] for tensor in graph.initializer if tensor.dims}
-    first, *others = (index for index, node in enumerate(nodes) if node.op_type == "Conv")
+    convolutions = [index for index, node in enumerate(nodes) if node.op_type == "Conv"]
+    first, others = convolutions[:whole][-1], convolutions[whole:]
     if tails is not None:
         of_tail = [index for index in others if nodes[index].input[1].startswith(tails)]
         if not of_tail and others and stays_whole(outputs.get(nodes[others[-1]].input[1], 0)):

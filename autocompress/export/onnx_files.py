@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import logging
@@ -41,9 +42,10 @@ def write_onnx(
     Raises InvalidInput where ONNX is not installed, ExportFailed, leaving no file, where the results differ.
     """
     require("onnx")
-    model = converted(network, family_of(network).for_programs(network), opset, shape)
     if half:
         _check_range(network)
+    model = converted(network, family_of(network).for_programs(network), opset, shape)
+    if half:
         model = _halved(model)
         _check(network, model, _checked(shape), HALF_TOLERANCE)
     atomic.write_bytes(path, model)
@@ -208,10 +210,11 @@ def session_of(model: bytes) -> Any:
 
 
 def _check_range(network: SRNetwork) -> None:
-    """Raise ExportFailed if a module's output is too large for float16.
+    """Raise ExportFailed if a module's output is too large for float16, or what is computed within a module.
 
     ONNX Runtime would not notice: on processors without float16 it computes in float32.
     """
+    lr = torch.rand(CHECKED[0], generator=torch.Generator().manual_seed(0))
     largest = [0.0]
 
     def note(module: torch.nn.Module, inputs: object, output: object) -> None:
@@ -221,7 +224,7 @@ def _check_range(network: SRNetwork) -> None:
     hooks = [module.register_forward_hook(note) for module in network.modules()]
     try:
         with torch.inference_mode():
-            network(torch.rand(CHECKED[0], generator=torch.Generator().manual_seed(0)))
+            network(lr)
     finally:
         for hook in hooks:
             hook.remove()
@@ -229,3 +232,17 @@ def _check_range(network: SRNetwork) -> None:
         raise ExportFailed(
             f"this network has values of {max(largest):.1e} inside, but float16 ends at 6.6e+04; take --format onnx"
         )
+    if not _is_finite_in_half(network, lr):
+        raise ExportFailed(
+            "in float16 this network makes values that are not finite: some inside are beyond 6.6e+04, where float16 "
+            "ends; take --format onnx"
+        )
+
+
+def _is_finite_in_half(network: SRNetwork, lr: torch.Tensor) -> bool:
+    """Whether PyTorch computes finite values in float16; True where it cannot compute an operator so on this device."""
+    try:
+        with torch.inference_mode():
+            return bool(copy.deepcopy(network).half()(lr.half()).isfinite().all())
+    except RuntimeError:
+        return True

@@ -53,7 +53,7 @@ def read_program(path: Path) -> ExportedProgram:
     try:
         check_archive(path)
         with zipfile.ZipFile(path) as archive:
-            _check(path, archive)
+            stored = _check(path, archive)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = _loaded(path)
@@ -65,8 +65,12 @@ def read_program(path: Path) -> ExportedProgram:
             f"{path}: no exported program that PyTorch {torch.__version__} reads ({reason}); export it again with this "
             f"version: {EXPORT}"
         ) from error
+    tensors = {**program.state_dict, **program.constants}
+    for name, value in tensors.items():  # of an empty part PyTorch takes whatever lies in memory
+        if value.numel() * value.element_size() > stored.get(name, path.stat().st_size):
+            raise CheckpointError(f"{path}: cut, as {cut(name)} is not whole in it; copy it again, or export it again")
     try:
-        check_values(path.stat().st_size, {**program.state_dict, **program.constants})
+        check_values(path.stat().st_size, tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     return program
@@ -81,8 +85,12 @@ def _loaded(path: Path) -> ExportedProgram:
         logging.disable(before)
 
 
-def _check(path: Path, archive: zipfile.ZipFile) -> None:
-    """Raise CheckpointError for what is no archive of one program, or would run more than its operations."""
+def _check(path: Path, archive: zipfile.ZipFile) -> dict[str, int]:
+    """How many bytes are stored of each tensor, by its name.
+
+    Raises CheckpointError for what is no archive of one program, or would run more than its operations.
+    """
+    stored: dict[str, int] = {}
     names = {name.partition("/")[2]: name for name in archive.namelist()}
     if "archive_format" not in names or "models/model.json" not in names:
         raise CheckpointError(
@@ -92,10 +100,12 @@ def _check(path: Path, archive: zipfile.ZipFile) -> None:
     model = json.loads(archive.read(names["models/model.json"]))
     _check_graph(path, model)
     for name, whole in names.items():
-        if re.fullmatch(r"data/(weights|constants)/model_\w+_config\.json", name):
+        if kind := re.fullmatch(r"data/(weights|constants)/model_\w+_config\.json", name):
             for tensor, about in json.loads(archive.read(whole))["config"].items():
                 if about.get("use_pickle") or about.get("tensor_meta") is None:
                     raise _refused(path, f"{cut(tensor)} is no plain tensor")
+                held = names.get(f"data/{kind[1]}/{about['path_name']}")
+                stored[tensor] = 0 if held is None else archive.getinfo(held).file_size
         elif re.fullmatch(r"data/sample_inputs/.*\.pt", name):
             content = archive.read(whole)  # or else PyTorch reads it without a check
             try:
@@ -103,6 +113,7 @@ def _check(path: Path, archive: zipfile.ZipFile) -> None:
                 load_weights_only(io.BytesIO(content))
             except CheckpointError as error:
                 raise CheckpointError(f"{path}: {name}: {error}") from error
+    return stored
 
 
 def _check_graph(path: Path, model: Any) -> None:
@@ -121,7 +132,7 @@ def _is_plain(formula: str) -> bool:
         return False
     exponents: list[ast.expr] = []
     for node in ast.walk(ast.parse(formula.strip(), mode="eval")):
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow | ast.LShift):
             exponents.append(node.right)
         elif isinstance(node, ast.Constant) and isinstance(node.value, float) and not node.value < LARGEST_NUMBER:
             return False

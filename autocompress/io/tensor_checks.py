@@ -18,6 +18,8 @@ from torch import Tensor
 from autocompress.errors import CheckpointError, cut
 from autocompress.units import format_count
 
+# the kinds of numbers that PyTorch converts; of 4 bits and fewer it only keeps the bytes
+CONVERTED = re.compile(r"torch\.(bool|bfloat16|float(16|32|64)|float8_\w+|u?int(8|16|32|64)|complex\d+)")
 ZIP = b"PK\x03\x04"  # how files of torch.save begin
 SHARED = 8  # times that values may be shared by several tensors, in all
 MOST_DIMENSIONS = 16  # of a tensor: those of video have 5, and PyTorch computes with up to 64
@@ -72,6 +74,7 @@ def _problem(value: Tensor) -> str:
         "is a quantised tensor, but one of floating-point numbers is needed": value.is_quantized,
         "is a tensor without values (of the device meta)": value.is_meta,
         "is a tensor of complex numbers": value.is_complex(),
+        f"is of {value.dtype}, which cannot become float32": not CONVERTED.fullmatch(str(value.dtype)),
         f"is {tuple(value.shape)}, which has no values": value.numel() == 0,
     }
     for problem, found in problems.items():

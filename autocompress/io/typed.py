@@ -73,7 +73,7 @@ def _check(value: Any, kind: Any, name: str) -> None:
     elif kind is float:
         good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     elif kind is int:
-        good = isinstance(value, int) and not isinstance(value, bool)
+        good = isinstance(value, int) and not isinstance(value, bool) and math.isfinite(value)
     else:
         good = kind is Any or (value is None and kind is types.NoneType) or isinstance(value, kind)
     if not good:

@@ -24,14 +24,19 @@ from autocompress.networks.custom.network import CustomConfig
 
 WINDOW, STRIDE = 7, 3  # of the pooling in the attention
 SLOPE = 0.05
+LARGEST = 75.0  # its exponential and that of -75, times a window of values, are far from the ends of float32
 
 
 class _SoftPool(nn.Module):
-    """The mean over windows in which large values weigh more, by their exponential; at least a window of pixels."""
+    """The mean over windows in which large values weigh more, by their exponential; at least a window of pixels.
+
+    Values beyond LARGEST, on either side, which noise makes and photographs hardly, weigh alike: the authors' code
+    makes NaN of those beyond 88.
+    """
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        weight = x.exp()
+        weight = x.clamp(-LARGEST, LARGEST).exp()
         return F.avg_pool2d(x * weight, WINDOW, STRIDE) / F.avg_pool2d(weight, WINDOW, STRIDE)
 
 

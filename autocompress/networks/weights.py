@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import nn
@@ -12,6 +12,8 @@ from torch import nn
 from autocompress.errors import CheckpointError
 from autocompress.names import name_bytes
 from autocompress.networks.base import Config, Family, SRNetwork, Weights
+
+LARGEST_ARGUMENT = 2**17  # of a user's own code, in a file; it may be a seed, or a number of blocks
 
 
 def with_weights(family: Family, config: Config, weights: Weights) -> SRNetwork:
@@ -42,12 +44,22 @@ def check_parameters(network: nn.Module, weights: Weights) -> None:
 def _check_size(family: Family, config: Config, weights: Weights) -> None:
     held = sum(value.numel() for value in weights.values())
     for name, given in config.to_dict().items():
-        for count in given if isinstance(given, list) else [given]:
-            if isinstance(count, int) and count > held:
+        most = max(held, LARGEST_ARGUMENT) if isinstance(given, Mapping) else held
+        for count in _whole_numbers(given):
+            if count > most:
                 raise CheckpointError(f"{name} is {given}, but the file holds {held} parameters in all")
     params = family.params(config)
     if params > held:
         raise CheckpointError(f"the config is that of {params} parameters, but the file holds {held}")
+
+
+def _whole_numbers(value: object) -> Iterator[int]:
+    """All in a value from JSON."""
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _whole_numbers(one)
 
 
 def check_tensors(build: Callable[[], nn.Module], weights: Weights, described: str) -> None:

@@ -53,6 +53,7 @@ def densities_figure(pruned: Pruned) -> go.Figure:
         )
     lay_out(figure, "", "density")
     figure.update_xaxes(categoryorder="array", categoryarray=list(pruned.layers), automargin=True, showgrid=False)
-    figure.update_yaxes(range=[0, 1])
+    figure.update_xaxes(tickangle=90)  # slanted, the names of many layers lie over each other
+    figure.update_yaxes(range=[0, 1], tickformat=".0%")
     figure.update_layout(barmode="overlay")
     return figure

@@ -86,7 +86,8 @@ AXES = {
 def lay_out(figure: go.Figure, x: str, y: str) -> None:
     """Give a figure its titles, and our look."""
     figure.update_xaxes(title=x, gridcolor=LIGHT["line"], zeroline=False)
-    figure.update_yaxes(title=y, gridcolor=LIGHT["line"], zeroline=False)
+    # room for numbers of any length between the title and the axis
+    figure.update_yaxes(title={"text": y, "standoff": 8}, automargin=True, gridcolor=LIGHT["line"], zeroline=False)
     figure.update_layout(
         template="none",
         font={"color": LIGHT["text"]},

@@ -20,10 +20,12 @@ from autocompress.search.results.status import NAMES, trials_of
 from autocompress.search.run.config import References, RunConfig, TeacherReference
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.history import points_at_rungs
+from autocompress.search.run.integrity import check_study
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.sessions import is_held, locks
 from autocompress.search.run.student import StoredStudent
 from autocompress.search.run.study import ended
+from autocompress.search.run.study_file import Outline
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class ReportData:
             trials, reason = [], str(error)
         if not trials and reason is None:
             reason = f"{run.path}: its study is not there"
+        check_study(run, run.students(), [Outline.of(trial) for trial in trials if trial.state == TrialState.COMPLETE])
         return cls(run, run.config, table, trials, reason)
 
     @cached_property

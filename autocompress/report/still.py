@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 WIDTH, HEIGHT = 640, 460
 LEFT, RIGHT, TOP, BOTTOM = 56, 16, 32, 48
 ROOM = 0.05  # of the width, beside the points
+ANCHORS = {"left": "start", "center": "middle", "right": "end"}  # of Plotly and of SVG
 TICKS = 6  # at most, along the height
 
 Place = Callable[[float], float]
@@ -81,7 +82,7 @@ def _line(shape: dict[str, Any], x_at: Place, y_at: Place) -> str:
 def _note(note: dict[str, Any], x_at: Place, y_at: Place) -> str:
     if note.get("xref") == "paper":
         return _text(LEFT + 6, y_at(note["y"]) - 5, note["text"], "start", "muted")
-    return _text(x_at(note["x"]), TOP - 5, note["text"], "middle", "muted")
+    return _text(x_at(note["x"]), TOP - 5, note["text"], ANCHORS[note.get("xanchor", "center")], "muted")
 
 
 def _trace(trace: dict[str, Any], x_at: Place, y_at: Place) -> Iterator[str]:

@@ -32,12 +32,14 @@ from autocompress.search.run.foreign_study import set_foreign_aside
 from autocompress.search.run.integrity import check_run, check_students, sound_students
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
 from autocompress.search.run.sessions import Session
+from autocompress.search.run.soundness import check_sound
 from autocompress.search.run.storage import StudyStorage, find_storage
 from autocompress.search.sampling.initial import MAX_INITIAL, first_points
 from autocompress.search.settings import Settings
 from autocompress.search.space.budget import Objective
 from autocompress.search.space.cost import COUNTED, Costs
 from autocompress.search.space.feasible import FeasibleSet
+from autocompress.search.space.joint_space import JointSpace
 from autocompress.search.stopping import MOASHARule, StoppingRule
 from autocompress.search.task import Task, check_teachers, open_task
 from autocompress.search.timer import PhaseTimer
@@ -210,7 +212,7 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
     session = Session(run.path, storage)
     with storage.errors_explained():
         with timer.during("opening the study"):
-            notes = _notes_of_study(run, storage, joins)
+            notes = _notes_of_study(run, storage, task.joint_space, joins)
         precision = own.precision or recorded_precision(run)
         context = prepare(task, progress.callback.on_stage, precision=precision, timer=timer, crops=crops_of(run))
         costs = _find_costs(task, run, progress)
@@ -242,9 +244,13 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
             return outcome
 
 
-def _notes_of_study(run: RunFolder, storage: StudyStorage, joins: bool) -> list[str]:
+def _notes_of_study(run: RunFolder, storage: StudyStorage, joint_space: JointSpace, joins: bool) -> list[str]:
     """Lines for the user about the study, before anything is written; raises if its storage cannot be reached."""
-    note = set_damaged_aside(run) if storage.url is None and not joins else None
+    note = None
+    if storage.url is None and not joins:
+        note = set_damaged_aside(run, storage, joint_space)
+    else:
+        check_sound(run, storage, joint_space)
     if storage.url is not None or (note is None and run.database.is_file()):
         note = note_of_lost(run, storage)
     if joins:

@@ -171,7 +171,8 @@ def _gradients(
         with torch.enable_grad():
             (output,) = teacher.graph.run(teacher.graph.state, [image.clone().requires_grad_()], after=keep)
             probe = torch.randn(output.shape, generator=generator).to(output.device)
-            gradients = torch.autograd.grad(output, list(values.values()), probe, allow_unused=True)
+            inputs = list(values.values())  # none where all layers read the image itself
+            gradients = torch.autograd.grad(output, inputs, probe, allow_unused=True) if inputs else ()
         for (node, value), gradient in zip(values.items(), gradients, strict=True):
             slopes = torch.zeros_like(value) if gradient is None else gradient
             rows = slopes.movedim(wanted[node], -1).flatten(0, -2)

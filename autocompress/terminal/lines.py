@@ -10,9 +10,9 @@ from rich.console import Console
 from typing_extensions import override
 
 from autocompress.distill import VARIABLE
-from autocompress.names import printable
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.space.search_space import Candidate
+from autocompress.terminal.steps import write_line
 from autocompress.units import decibels, format_count, format_duration, quantity
 
 
@@ -39,8 +39,8 @@ class Display(SearchCallback):
         return None
 
     def log(self, text: str, style: str | None = None) -> None:
-        """Write one line, never wrapped: a log file has no width."""
-        self.console.print(printable(text), style=style, soft_wrap=True, markup=False)
+        """Write one line; see `write_line`."""
+        write_line(self.console, text, style)
 
     @override
     def on_stage(self, what: str) -> None:
@@ -73,11 +73,7 @@ class Display(SearchCallback):
     def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.left -= 1
         self.best = max(self.best, psnr)
-        self.log(
-            f"{name_of(trial, candidate)}  {decibels(psnr):>6} dB after {quantity(self.steps, 'step')}  "
-            f"{self.time_left()}",
-            "bold",
-        )
+        self.log(f"{name_of(trial, candidate)}  {decibels(psnr):>6} dB{self._when()}", "bold")
 
     @override
     def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
@@ -119,6 +115,10 @@ class Display(SearchCallback):
     @override
     def on_repeat_fail(self, trial: int, candidate: Candidate, reason: str) -> None:
         self.log(f"{name_of(trial, candidate)}  FAILED when trained again: {reason}", "red")
+
+    def _when(self) -> str:
+        """After how many steps a trial has ended, and the time."""
+        return f" after {quantity(self.steps, 'step')}  {self.time_left()}"
 
     def time_left(self, done: float = 0.0) -> str:
         """The time so far, and what is left by the pace of this session's trials, once one has a share done.

@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 from typing_extensions import override
 
@@ -18,6 +18,8 @@ from autocompress.search.space.search_space import Candidate
 from autocompress.terminal.lines import Display, name_of, recipe_of
 from autocompress.terminal.steps import can_draw, new_console
 from autocompress.units import decibels, format_duration, signed_decibels
+
+SHORTEST, LONGEST = 4, 30  # characters of a bar
 
 
 def make_display(trials: int, steps: int, quiet: bool = False) -> Display:
@@ -100,6 +102,10 @@ class LiveDisplay(Display):
         super().on_trial_complete(trial, candidate, psnr)
 
     @override
+    def _when(self) -> str:
+        return ""  # the bars tell both
+
+    @override
     def on_trial_pruned(self, trial: int, candidate: Candidate, reason: str) -> None:
         self._running.pop(trial, None)
         super().on_trial_pruned(trial, candidate, reason)
@@ -133,7 +139,7 @@ class LiveDisplay(Display):
         if not now and self.left > 0:
             lines.append(Text(self._stage, overflow="ellipsis", no_wrap=True))
         for _, running in now:
-            bar = _bar(running.steps, running.step, f"step {running.step}/{running.steps}", running.so_far)
+            bar = self._bar(running.steps, running.step, f"step {running.step}/{running.steps} {running.so_far}")
             lines += [Text(running.text, overflow="ellipsis", no_wrap=True), bar]
         return Group(*lines, self._refined() if self._refines else self._searched())
 
@@ -143,18 +149,18 @@ class LiveDisplay(Display):
         overall = f"trial {self.trials - self.left}/{self.trials}, {self.time_left(shares)}"
         if self.best > 0:
             overall += f", best {decibels(self.best)} dB"
-        return _bar(self.trials, self.trials - self.left + shares, Text(overall, style="cyan"))
+        return self._bar(self.trials, self.trials - self.left + shares, overall, "cyan")
 
     def _refined(self) -> RenderableType:
         overall = f"refining, {signed_decibels(self.gained)} dB in all"
         overall += f", {format_duration(time.monotonic() - self.started)} gone"
         if self.refining_ends is not None:
             overall += f", {format_duration(max(0.0, self.refining_ends - time.monotonic()))} left"
-        return Text(overall, style="cyan")
+        return Text(overall, style="cyan", overflow="ellipsis", no_wrap=True)
 
-
-def _bar(total: float, done: float, *words: RenderableType) -> RenderableType:
-    """A bar with words behind it, in one line."""
-    line = Table.grid(padding=(0, 1))
-    line.add_row(ProgressBar(total, done, width=30), *words)
-    return line
+    def _bar(self, total: float, done: float, words: str, style: str = "") -> RenderableType:
+        """A bar with words behind it, in one line: it is short where the terminal is narrow."""
+        width = max(SHORTEST, min(LONGEST, self.console.width - len(words) - 1))
+        line = Table.grid(Column(width=width), Column(overflow="ellipsis", no_wrap=True), padding=(0, 1))
+        line.add_row(ProgressBar(total, done), Text(words, style=style))
+        return line

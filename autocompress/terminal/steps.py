@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextCol
 from rich.progress import Progress as Bars
 
 from autocompress.names import printable
-from autocompress.units import format_duration
+from autocompress.units import format_duration, wrapped
 
 Item = TypeVar("Item")
 LINE_EVERY = 10  # seconds
@@ -34,7 +34,7 @@ def counted(items: Iterable[Item], total: int, what: str, quiet: bool = False) -
             bar.update(task, completed=index + 1)
             if not can_draw(console) and time.monotonic() - told > LINE_EVERY:
                 told = time.monotonic()
-                console.print(f"{what}: {index + 1}/{total}", soft_wrap=True, markup=False)
+                write_line(console, f"{what}: {index + 1}/{total}")
 
 
 def new_console(quiet: bool = False) -> Console:
@@ -56,6 +56,14 @@ def new_bars(console: Console, *first: ProgressColumn) -> Bars:
     """Bars that are drawn where lines can be redrawn, and that vanish at their end."""
     columns = (*first, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Bars(*columns, console=console, transient=True, disable=not can_draw(console))
+
+
+def write_line(console: Console, text: str, style: str | None = None) -> None:
+    """Write one line: in a log file, which has no width, as it is, and on a terminal broken between words."""
+    text = printable(text)
+    if can_draw(console):
+        text = wrapped(text, console.width)
+    console.print(text, style=style, soft_wrap=True, markup=False)
 
 
 class StepDisplay:
@@ -80,7 +88,7 @@ class StepDisplay:
 
     def log(self, text: str) -> None:
         """Write one line."""
-        self._console.print(printable(text), soft_wrap=True, markup=False)
+        write_line(self._console, text)
 
     def step(self, step: int) -> None:
         """Show that so many steps are done."""

@@ -92,6 +92,93 @@ def test_a_loaded_network_is_a_teacher_and_a_target(here: Path, photos: Path) ->
     assert api.evaluate(teacher, [photos], progress=False).scores.keys() == made.evaluation.scores.keys()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda network: network.bfloat16(),
+        lambda network: network.half(),
+        lambda network: network.double(),
+        lambda network: torch.compile(network, backend="eager"),
+        nn.DataParallel,
+    ],
+)
+def test_a_module_of_any_precision_and_wrapper_is_taken(photos: Path, change: Any) -> None:
+    """In float32, and as what it wraps."""
+    torch.manual_seed(0)
+    for make, call in ((tiny_edsr, {}), (OwnNetwork, {"input_range": 1})):
+        network = make()
+        for parameter in network.parameters():
+            parameter.data = parameter.data.bfloat16().float()
+        expected = api.evaluate(network, [photos], progress=False, **call).scores[photos.name].mean["psnr_y"]
+        given = change(network)
+        scored = api.evaluate(given, [photos], progress=False, **call).scores[photos.name].mean["psnr_y"]
+        assert abs(scored - expected) < (0.05 if change is not nn.DataParallel else 1e-6)
+
+
+class InHalves(OwnNetwork):
+    """Makes bfloat16 of an image."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = super().forward(x).bfloat16()
+        return made
+
+
+def test_a_module_may_make_bfloat16(photos: Path) -> None:
+    torch.manual_seed(0)
+    assert api.evaluate(InHalves(), [photos], progress=False, input_range=1).scores
+
+
+class Integers(OwnNetwork):
+    """Makes 8-bit images."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (255 * super().forward(x)).to(torch.uint8)
+
+
+def not_finite() -> nn.Module:
+    network = tiny_edsr()
+    network.conv_first.weight.data[0] = torch.nan
+    return network
+
+
+def one_layer() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), nn.PixelShuffle(2))
+
+
+def test_a_network_without_widths_is_distilled_as_it_is(here: Path, photos: Path) -> None:
+    made = api.distill(one_layer(), "a.safetensors", input_range=1, data=[photos], **images(photos))
+    assert made.evaluation.scale == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: tiny_edsr().to("meta"), r"EDSR: conv_first\.weight is a tensor without values \(of the device meta\)"),
+        (not_finite, r"EDSR: conv_first\.weight has values that are not finite"),
+        (
+            lambda: nn.Sequential(nn.LazyConv2d(12, 3)),
+            "Sequential has lazy layers without weights; call",
+        ),
+        (Integers, r"Integers makes torch\.uint8 of an image, but must make floats"),
+        (lambda: OwnNetwork, "is <class .*, which is no network; give a file, a shipped network's name or a torch"),
+        (lambda: OwnNetwork().state_dict(), "which is no network; give a file, a shipped network's name or a torch"),
+        (lambda: 5, "is 5, which is no network; give a file, a shipped network's name or a torch"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["evaluate", "describe", "distill", "search"])
+def test_what_is_no_network_to_compute_with_is_one_line(here: Path, verb: str, make: Any, message: str) -> None:
+    verbs: dict[str, Any] = {
+        "evaluate": lambda given: api.evaluate(given, progress=False),
+        "describe": api.describe_teacher,
+        "distill": lambda given: api.distill(given, "a.safetensors", progress=False),
+        "search": lambda given: api.search(teacher=given, budget_flops="1G", out="run", progress=False),
+    }
+    with pytest.raises(InvalidInput, match=message) as raised:
+        verbs[verb](make())
+    assert "\n" not in str(raised.value)
+    assert not list(here.iterdir())
+
+
 class Branching(nn.Module):
     """A network that looks at the values of an image, which no graph can."""
 

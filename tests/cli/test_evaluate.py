@@ -42,8 +42,8 @@ def test_evaluate_on_two_sets_in_one_call(call: Call, here: Path) -> None:
         assert scores["images"] == {f"{name}-image": scores["mean"]}
         assert scores["mean"].keys() == {"psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "psnr_y_edge"}
     table = call("evaluate", "bicubic", "--data", "first", "--data", "second").out
-    assert "bicubic on first, x2" in table
-    assert "bicubic on second, x2" in table
+    assert "bicubic on 1 image of first, x2" in table
+    assert "bicubic on 1 image of second, x2" in table
 
 
 def evaluated(call: Call, network: SRNetwork, *model: object) -> dict[str, Any]:

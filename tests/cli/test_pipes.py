@@ -6,7 +6,7 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from helpers.small_search import FinishedSearch
 from rich.table import Table
 
 from autocompress import __version__
+from autocompress.cli.models import list_models
+from autocompress.cli.printing import say
 from autocompress.cli.printing import show as show_table
 from autocompress.cli.tables import front_table, spare_of_front
+from autocompress.cli.teacher import list_teachers
 from autocompress.search.results.rows import front_rows
 
 FOLDER = Path(__file__).parents[2]
@@ -136,9 +139,10 @@ def terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> Iterator[io.StringI
 @pytest.mark.parametrize(
     ("width", "there", "absent"),
     [
-        (60, ["trial", "student", "PSNR-Y dB", "FLOPs", "params"], ["SSIM-Y", "of teacher"]),
-        (80, ["trial", "student", "PSNR-Y dB", "FLOPs", "params"], ["of teacher", "over bicubic"]),
-        (120, ["SSIM-Y", "under teacher", "to the pick"], ["over bicubic", "of teacher"]),
+        (60, ["trial", "student", "PSNR-Y dB", "FLOPs"], ["params", "SSIM-Y", "of teacher"]),
+        (80, ["trial", "student", "PSNR-Y dB", "FLOPs", "to the pick"], ["params", "of teacher", "over bicubic"]),
+        (100, ["params", "under teacher", "to the pick"], ["SSIM-Y", "of teacher", "over bicubic"]),
+        (120, ["SSIM-Y", "of teacher", "under teacher", "to the pick"], ["over bicubic"]),
         (150, ["SSIM-Y", "of teacher", "over bicubic", "under teacher", "to the pick"], []),
     ],
 )
@@ -164,3 +168,24 @@ def test_a_pipe_gets_every_column(capsys: pytest.CaptureFixture[str], monkeypatc
     monkeypatch.setenv("COLUMNS", "40")
     show_table(Table(*(f"a long heading {index}" for index in range(6))), ["a long heading 0"])
     assert "a long heading 0" in capsys.readouterr().out
+
+
+def test_sentences_fit_a_terminal_and_a_pipe_gets_them_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "Pick: trial 10, 34.66 dB at 19.08G FLOPs: runs/edsr-20G-seed0/trials/0010/student.safetensors"
+    with terminal(monkeypatch, 60) as screen:
+        say(sentence)
+    assert screen.getvalue().splitlines() == [sentence[:42].rstrip(), f"    {sentence[42:].strip()}"]
+    say(sentence)
+    assert capsys.readouterr().out == f"{sentence}\n"
+
+
+@pytest.mark.parametrize(("listing", "name"), [(list_models, "plainusr-x2-10g"), (list_teachers, "edsr-baseline-x2")])
+def test_names_that_are_typed_are_whole_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, listing: Callable[[], None], name: str
+) -> None:
+    with terminal(monkeypatch, 60) as screen:
+        listing()
+    assert name in screen.getvalue()
+    assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue()).splitlines())) <= 60

@@ -107,6 +107,16 @@ def test_what_is_not_there_is_said_at_once(here: Path) -> None:
     assert list(here.iterdir()) == []
 
 
+def test_the_database_of_a_session_is_checked_before_pytorch(finished: FinishedSearch) -> None:
+    run, storage = str(finished[0].path), ["--storage", "nowhere://host/studies"]
+    commands = [["search", "--join", run, *storage], ["refine", run, *storage]]
+    code = CODE.replace("COMMANDS", repr(commands)).replace("HEAVY", "{'torch', 'ray', 'plotly'}")
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    errors, ends = ended.stderr.splitlines()[::2], ended.stderr.splitlines()[1::2]
+    assert ends == [f"{words[0]} 2 []" for words in commands]
+    assert all(error.startswith("error: ") and "nowhere" in error for error in errors)
+
+
 def test_a_run_of_an_older_version_looks_the_same(copied: RunFolder, call: Call) -> None:
     shown = [call("pareto", str(copied.path), *options).out for options in ((), ("--json",))]
     assert "student" in shown[0]

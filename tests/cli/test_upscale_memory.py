@@ -57,9 +57,54 @@ def test_in_a_folder_it_is_left_out_where_that_is_asked_for(tmp_path: Path) -> N
     assert "b.png: 60x40 pixels take up to" in made.skipped[0]
 
 
-@pytest.mark.parametrize(("mode", "bytes_"), [("1", 11), ("L", 11), ("RGB", 35), ("P", 35), ("LA", 56), ("RGBA", 56)])
+@pytest.mark.parametrize(("mode", "bytes_"), [("1", 11), ("L", 11), ("RGB", 35), ("P", 35), ("LA", 32), ("RGBA", 56)])
 def test_what_a_pixel_takes_is_known_by_the_header(tmp_path: Path, mode: str, bytes_: int) -> None:
-    assert upscaling_memory(picture(tmp_path / "in.png", mode), 2) == 60 * 40 * bytes_
+    source = picture(tmp_path / "in.png", mode)
+    assert upscaling_memory(source, 2, ".png") == 60 * 40 * bytes_
+    assert upscaling_memory(source, 2, ".webp") == 60 * 40 * 4 * 36
+
+
+MEASURED = """
+import re, sys
+from pathlib import Path
+import torch
+from autocompress.compute.tiling import Tiling
+from autocompress.data.pictures import upscaling_memory
+from autocompress.evaluation.upscaling import Job, upscale_file
+
+def kilobytes(what):
+    return int(re.search(what + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+def twice(samples):
+    nearest = lambda lr: torch.nn.functional.interpolate(lr, scale_factor=2)
+    return Tiling(256).upscale(nearest, torch.from_numpy(samples), 2).numpy()
+
+small, source, target = map(Path, sys.argv[1:])
+upscale_file(Job(small, target, (60, 40)), twice, 2)  # what is loaded for the first one
+Path("/proc/self/clear_refs").write_text("5")
+before = kilobytes("VmRSS")
+upscale_file(Job(source, target, (60, 40)), twice, 2)
+print(1024 * (kilobytes("VmHWM") - before), upscaling_memory(source, 2, target.suffix))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the most that was resident")
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_that_is_what_it_takes(tmp_path: Path, mode: str, suffix: str) -> None:
+    """Of noise, within a third, without what a network takes."""
+    if "A" in mode and suffix == ".jpg":
+        pytest.skip("JPEG has no transparency")
+    samples = np.random.default_rng(0).integers(0, 256, (2000, 3000, 4), np.uint8)
+    samples[:, ::2, 3] = 0
+    bands = Image.fromarray(samples).split()
+    image = Image.merge(mode, (bands[0], bands[3])) if mode == "LA" else Image.merge(mode, bands[: len(mode)])
+    image.save(tmp_path / "in.png", compress_level=1)
+    words = [str(picture(tmp_path / "small.png", mode)), str(tmp_path / "in.png"), str(tmp_path / f"out{suffix}")]
+    ended = subprocess.run([sys.executable, "-c", MEASURED, *words], capture_output=True, text=True, check=True)
+    took, expected = map(int, ended.stdout.split())
+    assert expected * 2 / 3 < took < expected * 4 / 3
 
 
 def test_free_memory(tmp_path: Path) -> None:

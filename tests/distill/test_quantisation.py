@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from helpers.swinir_networks import TINY, random_swinir
 
 from autocompress.compute.precision import Precision
 from autocompress.data.folders import open_folder
@@ -146,3 +147,32 @@ def test_a_network_that_loses_little_is_not_trained(images: ImageSource) -> None
     about = Quantiser(images, images, True, told.append, Precision())(network, "student", 18, None)[1]
     assert about["refined_steps"] == 0
     assert told[1:] == ["student: at most 0.1 dB is lost, so it is not trained for int8"]
+
+
+def test_of_a_transformer_its_products_with_weights_are_rounded(images: ImageSource) -> None:
+    """In the file and in the training for it; attention and convolutions stay in float32."""
+    network = random_swinir(TINY)
+    patches = [images.read(0).lr[:32, :40]]
+    graph = onnx.load_from_string(quantised(network, patches, 13)).graph
+    made_by = {name: node.op_type for node in graph.node for name in node.output}
+    products = [node for node in graph.node if node.op_type == "MatMul"]
+    rounded = [node for node in products if made_by.get(node.input[1]) == "DequantizeLinear"]
+    linear = [name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)]
+    assert 0 < len(rounded) == len(linear) < len(products)
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert "DequantizeLinear" not in {made_by.get(name) for node in convolutions for name in node.input}
+    trained = with_fake_quantisation(network).train()
+    assert [name for name, module in trained.named_modules() if hasattr(module, "low")] == linear
+    lr = torch.rand(1, 3, 16, 16)
+    trained(lr).sum().backward()
+    assert torch.equal(without_fake_quantisation(trained)(lr), network(lr))
+
+
+def test_more_convolutions_at_the_start_stay_whole_where_much_is_lost(images: ImageSource) -> None:
+    network = edsr()
+    patches = [images.read(0).lr[:32, :40]]
+    whole = weights_of(onnx.load_from_string(quantised(network, patches, 13, replace(OURS, whole=3))))
+    assert len(whole - weights_of(onnx.load_from_string(quantised(network, patches, 13)))) == 2
+    assert "body.0.conv1.weight" in whole
+    rounded = [name for name, module in with_fake_quantisation(network, 3).named_modules() if hasattr(module, "low")]
+    assert rounded == ["body.1.conv1", "body.1.conv2", "conv_after_body"]

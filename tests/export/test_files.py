@@ -208,6 +208,13 @@ def test_a_network_that_float16_cannot_hold_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_network_whose_exponentials_are_too_large_for_float16_is_refused(tmp_path: Path) -> None:
+    """No module's output is; ONNX Runtime computes the file in float32 here, and would not notice."""
+    with pytest.raises(ExportFailed, match="in float16 this network makes values that are not finite"):
+        write_onnx(autocompress.load("plainusr-x2-10g"), tmp_path / "half.onnx", half=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["edsr-baseline-x2", "swinir-s-x2"])
 def test_halves_score_the_same(tmp_path: Path, name: str) -> None:
     network = autocompress.load(shipped()[name].file)

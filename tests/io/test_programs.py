@@ -74,6 +74,7 @@ def of_another_version(model: Any) -> None:
         ("models/model.json", of_size("(9**16)**16**16"), "it has the size"),
         ("models/model.json", of_size("Pow(Integer(9), Pow(Integer(99), Integer(99)))"), "it has the size Pow"),
         ("models/model.json", of_size("LShift(Integer(1), Integer(9999999999))"), "it has the size LShift"),
+        ("models/model.json", of_size("1<<10**10"), "it has the size 1<<"),
         ("models/model.json", of_size("FloorToInt(1e999999999)"), "it has the size FloorToInt"),
         ("models/model.json", of_size("Product(1, 2)"), "it has the size Product"),
         ("model_weights_config.json", unpickle_a_weight, "is no plain tensor, but only programs"),
@@ -87,6 +88,19 @@ def test_what_is_more_than_a_network_is_refused(
     with pytest.raises(CheckpointError, match=message) as raised:
         read_program(tmp_path / "other.pt2")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("left", [0, 4, 100])
+@pytest.mark.parametrize("number", [0, 1, 7])
+def test_a_weight_that_is_cut_is_refused(program: Path, tmp_path: Path, number: int, left: int) -> None:
+    """Of an empty one PyTorch takes what lies in memory."""
+    with zipfile.ZipFile(program) as old, zipfile.ZipFile(tmp_path / "cut.pt2", "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            whole = not name.endswith(f"data/weights/weight_{number}")
+            new.writestr(name, content if whole else content[: min(left, len(content) - 4)])
+    with pytest.raises(CheckpointError, match=r"cut\.pt2: (cut, as .* is not whole in it|no exported program)"):
+        read_program(tmp_path / "cut.pt2")
 
 
 def test_what_is_no_program_is_refused(tmp_path: Path) -> None:

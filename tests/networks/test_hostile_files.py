@@ -124,6 +124,26 @@ def test_whole_numbers_in_the_weights_of_a_users_own_network(tmp_path: Path) -> 
         autocompress.load(tmp_path / "bad.pth", code=f"{code}:Counting", input_range=1)
 
 
+def test_numbers_of_four_bits(tmp_path: Path) -> None:
+    """PyTorch keeps them, and computes nothing of them."""
+    header = b'{"conv_first.weight": {"dtype": "F4", "shape": [2], "data_offsets": [0, 1]}}'
+    (tmp_path / "bad.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\0")
+    assert_refused(
+        tmp_path / "bad.safetensors", r"conv_first\.weight is of torch\.float4\w*, which cannot become float32"
+    )
+
+
+@pytest.mark.parametrize("arguments", [{"blocks": 10**6}, {"feat": 10**9}, {"feat": [8, [10**9]]}])
+def test_a_side_file_with_arguments_of_a_larger_network(tmp_path: Path, arguments: dict[str, Any]) -> None:
+    """Building a million blocks of a user's own code takes gigabytes, also without memory for their weights."""
+    (tmp_path / "own.py").write_text(CODE)
+    save_file(OwnNetwork().state_dict(), tmp_path / "own.safetensors")
+    side = {"family": "OwnNetwork", "scale": 2, "config": {"scale": 2, "arguments": arguments}}
+    (tmp_path / "own.json").write_text(json.dumps(side))
+    with bounded(), pytest.raises(InvalidInput, match=r"arguments is .*, but the file holds \d+ parameters in all"):
+        autocompress.load(tmp_path / "own.safetensors", code=f"{tmp_path / 'own.py'}:OwnNetwork", input_range=1)
+
+
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 def test_safetensors_that_are_not_finite(tmp_path: Path, value: float) -> None:
     bad = weights()

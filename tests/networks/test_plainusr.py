@@ -15,7 +15,7 @@ import autocompress
 from autocompress import prune
 from autocompress.compute.flops import count_flops, count_params
 from autocompress.errors import CheckpointError
-from autocompress.io import atomic, checkpoints
+from autocompress.io import atomic, checkpoints, package_files
 from autocompress.networks import describe, family_of, find_family
 from autocompress.networks.plainusr import PlainUSR, PlainUSRFamily
 
@@ -50,6 +50,22 @@ def test_it_computes_what_other_code_for_the_same_files_does() -> None:
     other.load_state_dict(ours.state_dict())
     with torch.no_grad():
         torch.testing.assert_close(ours(x), other(x))
+
+
+def test_values_whose_exponential_is_infinite_are_none() -> None:
+    network, x = random_plainusr(), torch.rand(1, 3, 24, 31)
+    with torch.no_grad():
+        for block in (network.block1, network.block3):
+            block.body[3].body[0].weight.mul_(1e4)  # type: ignore[union-attr, index]
+        assert network(x).isfinite().all()
+
+
+def test_shipped_networks_make_no_nan_of_noise() -> None:
+    noise = torch.rand(2, 3, 64, 41, generator=torch.Generator().manual_seed(0))
+    for name in package_files.networks():
+        if name.startswith("plainusr"):
+            with torch.no_grad():
+                assert autocompress.load(name)(noise).isfinite().all()
 
 
 def test_its_sizes_are_read_off_its_tensors() -> None:

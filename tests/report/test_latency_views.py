@@ -149,7 +149,9 @@ def test_its_column_sorts_with_what_was_not_measured_last(measured: RunFolder, b
 
 
 def test_the_index_and_the_cards_tell_of_milliseconds(run: RunFolder, tmp_path: Path) -> None:
-    export_front(run, tmp_path, Wanted((Format.PTH,)))
+    told: list[tuple[int, int]] = []
+    export_front(run, tmp_path, Wanted((Format.PTH,)), lambda done, total: told.append((done, total)))
+    assert told == [(done + 1, len(front_rows(run))) for done in range(len(front_rows(run)))]
     index, readme = json.loads((tmp_path / "index.json").read_text()), (tmp_path / "README.md").read_text()
     assert (index["objective"], index["budget"]["latency"]) == ("latency", LIMIT)
     assert index["references"]["teacher"][LATENCY_MS] == TEACHER

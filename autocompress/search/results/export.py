@@ -16,6 +16,7 @@ from autocompress.export.metadata import front_matter
 from autocompress.io import atomic
 from autocompress.names import Markdown, as_markdown
 from autocompress.networks import file_name, in_official_code
+from autocompress.progress import OnDone, untold
 from autocompress.search.results.columns import NETWORK
 from autocompress.search.results.rows import KEYS, LATENCIES, front_rows, objective, pick, student_rows
 from autocompress.search.run.config import RunConfig
@@ -32,11 +33,11 @@ NOT_LISTED = ("gain_over_bicubic", "loss_to_teacher", "to_pick", "plus_minus", "
 LISTED = tuple(key for key in KEYS if key not in NOT_LISTED)
 
 
-def export_front(run: RunFolder, out: Path, wanted: Wanted) -> list[Path]:
+def export_front(run: RunFolder, out: Path, wanted: Wanted, report: OnDone = untold) -> list[Path]:
     """Export every student of the front, with index.json and README.md about them; returns the files of weights.
 
-    All are read before the first is written. Raises RunError where there is no front, and CheckpointError where a
-    student's file is damaged or another's.
+    All are read before the first is written; `report` is told how many are written, of how many. Raises RunError where
+    there is no front, and CheckpointError where a student's file is damaged or another's.
     """
     front, names = front_rows(run), file_names(run)
     best, exported, models = pick(front)["trial"], [], {}
@@ -49,6 +50,7 @@ def export_front(run: RunFolder, out: Path, wanted: Wanted) -> list[Path]:
         models[names[row["trial"]]] = atomic.read_json(files[0].with_suffix(".json"))
         listed["official_code"] = in_official_code(row["family"], row["config"])
         exported.append(listed | {"files": [file.name for file in files], "card": f"{names[row['trial']]}.md"})
+        report(len(exported), len(students))
     config = run.config
     index = {
         "run": run.path.resolve().name,

@@ -12,7 +12,14 @@ from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.integrity import sound_students
 from autocompress.search.run.record import TrialRecord, last_attempts
 from autocompress.search.run.sessions import is_held, locks
-from autocompress.search.run.study_file import COMPLETE, Outline, outlines, reading_study
+from autocompress.search.run.study_file import (
+    COMPLETE,
+    Outline,
+    is_another_database,
+    outlines,
+    reading_study,
+    sqlite_file,
+)
 from autocompress.search.space.cost import LATENCY_MS, allows
 
 if TYPE_CHECKING:
@@ -30,6 +37,8 @@ def status(run: RunFolder, storage: str | None = None) -> dict[str, Any]:
     """
     quick = outlines(run) if storage is None else None
     with reading_study(run):
+        for trial in quick or ():
+            TrialRecord.sound(trial)
         return _status(run, [Outline.of(trial) for trial in trials_of(run, storage)] if quick is None else quick)
 
 
@@ -63,7 +72,8 @@ def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTria
     from autocompress.search.run.storage import find_storage
 
     place = find_storage(storage, run)
-    if place.url is None and not run.database.is_file():
+    file = sqlite_file(run, place.url)
+    if file is not None and (not file.is_file() or is_another_database(file)):
         return []
     with place.errors_explained(), reading_study(run):
         kept = place.open(run)
@@ -73,6 +83,8 @@ def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTria
             except KeyError:
                 return []
             trials: list[FrozenTrial] = kept.get_all_trials(study, deepcopy=False)
+            for trial in trials:
+                TrialRecord.sound(trial)
         finally:
             kept.remove_session()
     return trials
@@ -85,7 +97,7 @@ def _best(run: RunFolder, trials: Sequence[Outline]) -> dict[str, Any] | None:
     inside = [(trial, record) for trial, record in complete if allows(limit, record.to_attributes())]
     if not inside:
         return None
-    refined = {student.trial: student.score for student in sound_students(run) if student.refined_steps}
+    refined = {student.trial: student.score for student in sound_students(run, trials) if student.refined_steps}
     psnr = {trial.number: refined.get(trial.number, float(trial.values[0])) for trial, _ in inside}
     best, record = max(inside, key=lambda item: (psnr[item[0].number], -item[1].cost))
     latency = {} if record.latency_ms is None else {LATENCY_MS: record.latency_ms}

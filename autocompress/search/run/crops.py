@@ -24,6 +24,7 @@ from autocompress.evaluation.scores import Image, Upscaler
 from autocompress.io import atomic, cache
 from autocompress.io.typed import checked, reading
 from autocompress.names import name_bytes
+from autocompress.progress import OnDone, untold
 from autocompress.search.run.folder import RunFolder
 from autocompress.units import quantity
 
@@ -179,9 +180,17 @@ def side_by_side(pieces: Pieces, trial: Path, teacher: str) -> bytes | None:
 
 
 def make_crops(
-    valid: Sequence[ImagePair], valid_key: str, scale: int, bicubic: Upscaler, teachers: Mapping[str, Upscaler]
+    valid: Sequence[ImagePair],
+    valid_key: str,
+    scale: int,
+    bicubic: Upscaler,
+    teachers: Mapping[str, Upscaler],
+    report: OnDone = untold,
 ) -> Pieces:
-    """For each of the first IMAGES images the piece that the first teacher improves most over bicubic; cached."""
+    """For each of the first IMAGES images the piece that the first teacher improves most over bicubic; cached.
+
+    `report` is told how many images are done, of how many.
+    """
 
     def build(folder: Path) -> None:
         upscalers = {"bicubic": bicubic, **teachers}
@@ -197,6 +206,7 @@ def make_crops(
                 _write(pieces.file(crop, name), crop, image)
                 psnr[name].append(min(psnr_y(image, pair.hr, border=scale), MOST_TO_TEACHER))
             crops.append(crop)
+            report(len(crops), min(IMAGES, len(valid)))
         Pieces(folder, tuple(crops), tuple(upscalers), psnr).write_index()
 
     names = hashlib.sha256(name_bytes("\n".join(teachers))).hexdigest()[:16]

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
+from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 from typing_extensions import override
@@ -36,11 +37,17 @@ NOTE_HASH = "autocompress:note"  # the study's system attribute with the hash of
 
 
 class AtomicArtifactStore(FileSystemArtifactStore):
-    """Optuna's artifact store in a folder, whose files are whole or not there."""
+    """Optuna's artifact store in a folder, whose files are whole or not there; a link, out of the folder, is none."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._folder = folder
+
+    @override
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        if (self._folder / artifact_id).is_symlink():
+            raise ArtifactNotFound(f"{artifact_id} is a link")
+        return super().open_reader(artifact_id)
 
     @override
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:

@@ -26,13 +26,15 @@ def check_run(run: RunFolder) -> None:
     sound_students(run)
 
 
-def sound_students(run: RunFolder) -> list[StoredStudent]:
+def sound_students(run: RunFolder, trials: Sequence[Outline] | None = None) -> list[StoredStudent]:
     """The students of a run, by trial number; files of weights are not read.
 
-    RunError where one has scores that contradict each other, and as `check_study` and `reading_study` where the study
-    is in the run's own file and can be read without Optuna.
+    RunError where one has scores that contradict each other, and as `check_study` and `reading_study`. `trials` are
+    those of the study, if they are known: else nothing is compared with a study on a server, which takes long to read.
     """
-    trials = outlines(run)  # before the students: one that finishes meanwhile has no trial here, and that is no fault
+    trials = (
+        outlines(run) if trials is None else trials
+    )  # before the students: one that finishes meanwhile has no trial here, and that is no fault
     students = run.students()
     check_scores(students)
     if trials is not None:

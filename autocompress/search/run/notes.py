@@ -12,7 +12,15 @@ from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
 from autocompress.search.run.student import StudentRecord
 from autocompress.search.space.cost import LATENCY_MS
-from autocompress.units import decibels, format_count, format_duration, format_milliseconds, quantity, signed_decibels
+from autocompress.units import (
+    decibels,
+    format_count,
+    format_duration,
+    format_milliseconds,
+    images_in_words,
+    quantity,
+    signed_decibels,
+)
 
 
 def finished_note(
@@ -118,9 +126,14 @@ def study_attributes(run: RunFolder) -> dict[str, Any]:
             for space in config.taught_spaces.values()
         ),
         "bicubic": f"{decibels(config.references.bicubic.psnr_y)} dB",
-        "images": f"{config.train.name} to train on, {config.valid.name} to choose by",
+        "images": f"{config.train} to train on, {_valid(run)} to choose by",
         "seed": config.search.seed,
     }
+
+
+def _valid(run: RunFolder) -> str:
+    """The validation images, in words."""
+    return images_in_words(run.config.valid.images, run.config.valid.name)
 
 
 def study_note(run: RunFolder) -> str:
@@ -138,8 +151,7 @@ def study_note(run: RunFolder) -> str:
         ),
         f"- bicubic: {decibels(config.references.bicubic.psnr_y)} dB",
         *(f"- space `{name}`: {_ranges(space['parameters'])}" for name, space in search.spaces.items()),
-        f"- {config.train} to train on, "
-        f"{config.valid.images} of {config.valid.name} to choose by: all scores here are of these",
+        f"- {config.train} to train on, {_valid(run)} to choose by: all scores here are of these",
         f"- {quantity(search.recipe['steps'], 'step')} of training, sampler {search.sampler}, seed {search.seed}",
         "",
         _READING.replace("RUN", str(run.path)),
@@ -161,10 +173,10 @@ _READING = """### How to read it
 
 - "Pareto Front" is on the first page; the trials of the front are listed there as best. PSNR-Y is on the luma channel
   in dB, more is better; FLOPs are fused multiply-adds for an output of 1280x720 (5B is 5G), and latency is how long
-  one takes PyTorch on the machine of the search; fewer are better.
-- *Complete*: trained to the end. *Pruned*: stopped at a rung, where it was not among the best of those that had come so
-  far; it has no point in the plot, but its scores are among its attributes.
-  *Fail*: broke off; its note says why, and whether its config was tried again.
+  PyTorch takes for one on the machine of the search: less is better.
+- *Complete*: trained to the end. *Pruned*: stopped at a rung (a step at which trials are scored), since it was not
+  among the better half of those that had come so far; it has no point in the plot, but its scores are among its
+  attributes. *Fail*: broke off; its note says why, and whether its config was tried again.
 - A trial's attributes: `config`, `flops`, `flops_share` (of the teacher's), `params` (parameters), `latency_ms`
   (where it counts), `psnr_y`, `ssim_y`, `psnr_y_at_step_N` (at rungs; 0 is before training), `steps` (trained),
   `seconds`, `seed`, `reason` (for its end).

@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from autocompress.evaluation.records import METRIC_NAMES, TO_TEACHER
+from autocompress.io.typed import checked
 
 if TYPE_CHECKING:
     import optuna
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
+LONGEST_TEXT = 100_000  # characters of the words that a trial is stored with
 AT_STEP = "psnr_y_at_step_"  # the attributes with a trial's scores at rungs begin so; the step follows
 QUEUED = "fixed_params"  # the system attribute in which Optuna keeps the parameters that a trial was queued with
 
@@ -82,6 +84,21 @@ class TrialRecord:
         """
         share = round(known["flops"] / teacher_flops, 4)
         return cls(config=network, flops_share=share, **known)
+
+    @classmethod
+    def sound(cls, trial: Stored) -> TrialRecord:
+        """As `of`; TypeError, ValueError or OverflowError where the trial is stored with what no search stores."""
+        record = checked(cls.of(trial))
+        for name in ("retry_of", "origin"):
+            other = getattr(record, name)
+            if other is not None and not 0 <= other < trial.number:
+                raise ValueError(f"{name} of trial {trial.number} is {other}")
+        costs = [cost for cost in (record.flops, record.latency_ms) if cost is not None]
+        if min(costs, default=1) <= 0 or (record.at_step and not costs):
+            raise ValueError(f"trial {trial.number} has no costs")
+        if len(record.reason) + len(record.config or "") > LONGEST_TEXT:
+            raise ValueError(f"trial {trial.number} has texts of more than {LONGEST_TEXT} characters")
+        return record
 
     @property
     def cost(self) -> float:

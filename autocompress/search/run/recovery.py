@@ -15,6 +15,7 @@ from autocompress.errors import RunError
 from autocompress.search.run.crops import CROPS
 from autocompress.search.run.folder import OLD, TIMES, RunFolder
 from autocompress.search.run.record import TrialRecord
+from autocompress.search.run.soundness import problem_of_study
 from autocompress.search.run.storage import StudyStorage
 from autocompress.search.run.student import STUDENT, WEIGHTS, StoredStudent
 from autocompress.search.run.study import origin
@@ -22,19 +23,22 @@ from autocompress.search.space.joint_space import JointSpace
 from autocompress.units import quantity
 
 
-def set_damaged_aside(run: RunFolder) -> str | None:
-    """Rename a study.db that is damaged; returns a line for the user if there is then no study to continue.
+def set_damaged_aside(run: RunFolder, place: StudyStorage, joint_space: JointSpace) -> str | None:
+    """Rename a study.db that is damaged, or holds what no search stores; returns a line for the user if there is then
+    no study to continue.
 
-    To be called while no other session works on the run.
+    To be called while no other session works on the run. `place` is where the run's own study.db is.
     """
     students = len(run.students())
-    if not run.database.is_file():
-        return f"study       study.db is gone; made again from {quantity(students, 'student')}" if students else None
-    if _is_whole(run):
-        return None
-    renamed = aside(run, "study.db.damaged")
     made = f"made again from {quantity(students, 'student')}"
-    return f"study       study.db is damaged and now called {renamed.name}; {made}"
+    if not run.database.is_file():
+        return f"study       study.db is gone; {made}" if students else None
+    if not _is_whole(run):
+        return f"study       study.db is damaged and now called {aside(run, 'study.db.damaged').name}; {made}"
+    if problem := problem_of_study(run, place, joint_space):
+        renamed = aside(run, "study.db.damaged")
+        return f"study       study.db held what no search stores ({problem}) and is now called {renamed.name}; {made}"
+    return None
 
 
 def aside(run: RunFolder, name: str) -> Path:

@@ -100,8 +100,11 @@ class Session:
         return all(path.stem == self.id for path in locks(self._folder))
 
     def alive(self, other: str | None) -> bool:
-        """Whether a session still works. None does not: its process was killed before it stored its id in a trial."""
-        return other is not None and (other == self.id or is_held(lock_of(self._folder, other)))
+        """Whether a session still works. None does not: its process was killed before it stored its id in a trial.
+
+        Nor does what is no session's id, as a study may have it, such as a path that leads out of the run.
+        """
+        return other is not None and other.isalnum() and (other == self.id or is_held(lock_of(self._folder, other)))
 
     def remove_stale_locks(self) -> None:
         """Remove the lock files of sessions that have ended; to be called while asking."""
@@ -123,10 +126,10 @@ def locks(folder: Path) -> list[Path]:
 def is_held(path: Path) -> bool:
     """Whether a session holds this lock.
 
-    Looked at twice: to find that out, another process may hold it for a moment.
+    Looked at twice: to find that out, another process may hold it for a moment. Nobody's lock is a link.
     """
     for pause in (PROBE_PAUSE, 0.0):
-        if not path.is_file():
+        if path.is_symlink() or not path.is_file():
             return False
         lock = FileLock(path)
         try:

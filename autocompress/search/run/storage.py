@@ -85,13 +85,13 @@ class StudyStorage:
         try:
             made, ours = storage.get_current_version(), storage.get_head_version()
         except BaseException:  # of a server that goes away just now; who asked never has it, and cannot close it
-            _disconnect(storage)
+            disconnect(storage)
             raise
         if made == ours:
             return storage
         older = made in storage.get_all_versions()
         url = self.shown if self.url is not None else storage.url
-        _disconnect(storage)
+        disconnect(storage)
         upgrade = f"make a copy, then upgrade it: optuna storage upgrade --storage {url!r}"
         raise RunError(
             f"the study in {self.shown} has the tables of {'an older' if older else 'a newer'} Optuna ({made}; "
@@ -113,7 +113,7 @@ class StudyStorage:
             ) from error
         finally:
             while self._opened:
-                _disconnect(self._opened.pop())
+                disconnect(self._opened.pop())
 
     def _reason(self, error: BaseException) -> str:
         """The first line of the error that an error was first caused by; drivers repeat what they were given."""
@@ -241,7 +241,8 @@ def _sqlite(url: str) -> RDBStorage:
     return storage
 
 
-def _disconnect(storage: BaseStorage) -> None:
+def disconnect(storage: BaseStorage) -> None:
+    """Close the connections of a storage; what is still used after it connects anew."""
     with suppress(*_connection_errors()):  # of a server that is gone
         storage.remove_session()
     if isinstance(storage, RDBStorage):

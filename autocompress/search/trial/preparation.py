@@ -72,7 +72,8 @@ def prepare(
         for space in task.joint_space
     }
     with stages("cutting out crops"):
-        crops = crops or _cut_crops(task, scorer, best_space(task, spaces), precision)
+        report = stages.tenths("cutting out crops")
+        crops = crops or _cut_crops(task, scorer, best_space(task, spaces), precision, report)
     skipped = dict((*bank.skipped, *valid_bank.skipped))
     estimate = scorer.estimate if by_teacher is None else by_teacher.estimate
     outputs = None if by_teacher is None else {pair.name: pair.hr for pair in by_teacher.pairs}
@@ -225,8 +226,8 @@ def _prune(task: Task, teacher: SRNetwork, bank: PixelBank, precision: Precision
         )
 
 
-def _cut_crops(task: Task, scorer: _Scorer, best: StudentSpace, precision: Precision) -> Pieces:
+def _cut_crops(task: Task, scorer: _Scorer, best: StudentSpace, precision: Precision, report: OnDone) -> Pieces:
     """Crops of the validation images, by the best teacher first."""
     ordered = sorted(task.joint_space, key=lambda space: space is not best)
     upscalers = {space.teacher_digest: network_upscaler(_on_device(space.teacher, precision)) for space in ordered}
-    return make_crops(scorer.pairs, scorer.key, task.scale, bicubic_upscaler(task.scale), upscalers)
+    return make_crops(scorer.pairs, scorer.key, task.scale, bicubic_upscaler(task.scale), upscalers, report)

@@ -17,6 +17,7 @@ from autocompress.data.images import read_image
 from autocompress.data.sources import ImagePair
 from autocompress.errors import RunError
 from autocompress.evaluation.scores import bicubic_upscaler, network_upscaler
+from autocompress.progress import OnDone, untold
 from autocompress.search import Outcome, RunFolder, Settings
 from autocompress.search.run import crops
 from autocompress.search.run.crops import Pieces, copy_crops, crops_of, make_crops, side_by_side, student_crop
@@ -36,8 +37,8 @@ def upscaled(image: Pixels) -> Pixels:
     return image.repeat(2, axis=0).repeat(2, axis=1)
 
 
-def made(images: list[ImagePair], key: str) -> Pieces:
-    return make_crops(images, key, 2, bicubic_upscaler(2), {"0123": upscaled})
+def made(images: list[ImagePair], key: str, report: OnDone = untold) -> Pieces:
+    return make_crops(images, key, 2, bicubic_upscaler(2), {"0123": upscaled}, report)
 
 
 def test_a_crop_is_where_there_is_something_to_see() -> None:
@@ -50,7 +51,9 @@ def test_a_crop_is_where_there_is_something_to_see() -> None:
 
 def test_files_are_what_their_names_say() -> None:
     images = [pair(2 * crops.SIDE, crops.SIDE + 10, f"image {n}", n) for n in range(crops.IMAGES + 2)]
-    pieces = made(images, "many")
+    told: list[tuple[int, int]] = []
+    pieces = made(images, "many", lambda done, total: told.append((done, total)))
+    assert told == [(done + 1, crops.IMAGES) for done in range(crops.IMAGES)]
     assert [crop.image for crop in pieces.crops] == [f"image {n}" for n in range(crops.IMAGES)]
     for crop, image in zip(pieces.crops, images, strict=False):
         assert np.array_equal(read_image(pieces.truth(crop)), crop.of(image.hr))

@@ -24,12 +24,15 @@ def test_it_is_what_optuna_reads(finished: FinishedSearch) -> None:
     assert len(read) == 10
 
 
-@pytest.mark.parametrize(
-    "statement", ["UPDATE alembic_version SET version_num = 'v9'", "DROP TABLE alembic_version", "DELETE FROM studies"]
-)
+@pytest.mark.parametrize("statement", ["UPDATE alembic_version SET version_num = 'v9'", "DROP TABLE alembic_version"])
 def test_what_is_of_another_version_is_left_to_optuna(copied: RunFolder, statement: str) -> None:
     changed(copied, statement)
-    assert outlines(copied) == ([] if "DELETE" in statement else None)
+    assert outlines(copied) is None
+
+
+def test_a_study_of_another_name_has_none_of_its_trials(copied: RunFolder) -> None:
+    changed(copied, "UPDATE studies SET study_name = 'other'")
+    assert outlines(copied) == []
 
 
 def test_a_file_that_is_no_database(copied: RunFolder) -> None:
