@@ -1,8 +1,9 @@
 """The SwinIR family: all that is particular to it stands in this folder, and only `registry` names it.
 
 `SwinIRFamily` declares what networks.base.Family asks of a family; `network` is the config and the network, `reading`
-knows foreign files, `analysis`, `projection` and `selection` shrink, and `windows` has the attention pattern. It may
-import `networks` (base, weights, recipes), `shrink` and what is below them, and no other family.
+knows foreign files, `selection` keeps whole channels and heads, and `windows` has the attention pattern; students that
+are refitted are the engine's. It may import `networks` (base, engine_family, weights, recipes), `shrink` and what is
+below them, and no other family.
 """
 
 from __future__ import annotations
