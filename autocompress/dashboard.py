@@ -17,6 +17,7 @@ from autocompress.errors import InvalidInput, RunError
 from autocompress.search.run.dashboard_writer import AtomicArtifactStore
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.storage import find_storage
+from autocompress.search.run.study_file import is_another_database, sqlite_file
 
 HIGHEST_PORT = 65535
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -126,12 +127,16 @@ def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Ca
     place = find_storage(storage, run)
     if place.url is None and not run.database.is_file():
         raise RunError(f"{run.path}: has no study.db yet; wait until its search has begun its first trial")
+    absent = RunError(f"{run.path}: its study is not in {place.shown} yet; let its search go on")
+    file = sqlite_file(run, place.url)
+    if file is not None and (not file.is_file() or is_another_database(file)):
+        raise absent
     with place.errors_explained():
         kept = place.open(run)
         try:
             study = kept.get_study_id_from_name(place.study)
         except KeyError:
-            raise RunError(f"{run.path}: its study is not in {place.shown} yet; let its search go on") from None
+            raise absent from None
         finally:
             kept.remove_session()
         app = wsgi(kept, artifact_store=AtomicArtifactStore(run.artifacts))

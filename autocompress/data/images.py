@@ -97,7 +97,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise DataError(f"{path}: no such file; check the path") from error
     # Pillow's decoders answer damaged files with nearly any exception: OSError, SyntaxError, struct.error...
     except Exception as error:
-        reason = "too little memory is free" if isinstance(error, MemoryError) else error
+        said = str(error) or type(error).__name__
+        reason = "too little memory is free" if isinstance(error, MemoryError) else said
         raise DataError(f"{path}: cannot be read as an image ({reason}); replace or remove it") from error
 
 

@@ -7,9 +7,12 @@ None of that is taken. PyYAML's safe loader runs no code, but raises nearly anyt
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Hashable
 from typing import Any
 
 import yaml
+from typing_extensions import override
 
 from autocompress.errors import InvalidInput, cut, shown
 
@@ -28,7 +31,7 @@ def parse_yaml(text: str) -> Any:
         raise InvalidInput(f"{len(text)} characters, but at most {MOST_CHARACTERS} are read; leave some out")
     try:
         _check_events(text)
-        value = yaml.safe_load(text)
+        value = yaml.load(text, Loader=_Loader)
     except InvalidInput:
         raise
     # for malformed values also ValueError, TypeError, AttributeError, KeyError, RecursionError...
@@ -36,6 +39,18 @@ def parse_yaml(text: str) -> Any:
         raise InvalidInput(f"not readable as YAML: {cut(' '.join(str(error).split()), 300)}") from error
     _check_plain(value)
     return value
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's own, but a key that is there twice is an error: it would take the last, without a word."""
+
+    @override
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for key, times in keys.items():
+            if times > 1:
+                raise InvalidInput(f"{cut(key)} is there twice; leave one out")
+        return super().construct_mapping(node, deep)
 
 
 def _check_events(text: str) -> None:

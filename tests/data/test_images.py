@@ -65,6 +65,14 @@ def test_alpha_is_dropped_not_composited(tmp_path: Path, rgb: NDArray[np.uint8])
     np.testing.assert_array_equal(read_image(tmp_path / "la.png"), np.repeat(rgb[:, :, :1], 3, axis=2))
 
 
+def test_a_reason_that_pillow_does_not_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It raises some errors without a text."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image.Image, "convert", lambda *_: (_ for _ in ()).throw(AssertionError))
+    with pytest.raises(DataError, match=r"cannot be read as an image \(AssertionError\)"):
+        read_image(tmp_path / "a.png")
+
+
 def test_palette_and_transparent_colour(tmp_path: Path) -> None:
     indices = np.arange(256, dtype=np.uint8).reshape(16, 16)
     colours = np.random.default_rng(1).integers(0, 256, (256, 3), dtype=np.uint8)

@@ -24,6 +24,21 @@ def refine(run: RunFolder, steps: int | None = None, callback: SearchCallback | 
     return search.refine(run.path, callback or SearchCallback(), steps, **own)[1].reason
 
 
+def test_weights_of_an_older_run_that_are_damaged(copied: RunFolder) -> None:
+    """Its student.json has no digest of them."""
+    for student in copied.students():
+        side = student.file.with_suffix(".json")
+        side.write_text(
+            json.dumps({key: value for key, value in json.loads(side.read_text()).items() if key != "weights"})
+        )
+        student.file.write_bytes(b"no weights")
+    recorder = Recorder()
+    assert refine(copied, 4, recorder) == "every student of the front failed to train on"
+    said = "student.safetensors: not the weights that its student.json describes"
+    assert recorder.events
+    assert all(said in event and "; restore it, or remove the folder" in event for event in recorder.events)
+
+
 def test_every_student_of_the_front_gets_its_steps(copied: RunFolder) -> None:
     before, values = psnr(copied), [trial.values for trial in trials_of(copied)]
     first = set(pareto(copied)["trial"])

@@ -12,7 +12,14 @@ from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.integrity import sound_students
 from autocompress.search.run.record import TrialRecord, last_attempts
 from autocompress.search.run.sessions import is_held, locks
-from autocompress.search.run.study_file import COMPLETE, Outline, outlines, reading_study
+from autocompress.search.run.study_file import (
+    COMPLETE,
+    Outline,
+    is_another_database,
+    outlines,
+    reading_study,
+    sqlite_file,
+)
 from autocompress.search.space.cost import LATENCY_MS, allows
 
 if TYPE_CHECKING:
@@ -65,7 +72,8 @@ def trials_of(run: RunFolder, storage: str | None = None) -> Sequence[FrozenTria
     from autocompress.search.run.storage import find_storage
 
     place = find_storage(storage, run)
-    if place.url is None and not run.database.is_file():
+    file = sqlite_file(run, place.url)
+    if file is not None and (not file.is_file() or is_another_database(file)):
         return []
     with place.errors_explained(), reading_study(run):
         kept = place.open(run)

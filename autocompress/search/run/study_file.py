@@ -99,6 +99,13 @@ def sqlite_file(run: RunFolder, url: str | None) -> Path | None:
     return Path(unquote(url.removeprefix(SQLITE).partition("?")[0])) if url.startswith(SQLITE) else None
 
 
+def is_another_database(file: Path) -> bool:
+    """Whether a file is a database of SQLite without a study in it, to which nothing is to be written by a reader."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(_read_only(file), uri=True)) as database:
+        return database.execute("SELECT 1 FROM sqlite_master WHERE name = 'studies'").fetchone() is None
+    return False
+
+
 def outlines(run: RunFolder) -> list[Outline] | None:
     """The trials of a run's study, in their order; RunError as `reading_study`.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # spaces are listed without it
 
 Value = int | float | str | bool
 
+WIDEST = 1e100  # of a range in the logarithm: high over low
 MAX_VALUES = 10_000  # of one parameter: more are a typing error, and would fill the memory
 
 
@@ -122,6 +123,8 @@ def _parse_float(name: str, spec: Mapping[str, Any]) -> Parameter:
     if num < 2:
         raise SpaceError(f"parameters.{name}.num is {num}, but must be >= 2 values from low to high")
     _check_number_of_values(name, num)
+    if high / low > WIDEST:
+        raise SpaceError(f"parameters.{name}.high is {high:g}, but must be at most {WIDEST:g} times low, {low:g}")
     ratio = (math.log(high) - math.log(low)) / (num - 1)
     values = tuple(float(f"{low * math.exp(index * ratio):.6g}") for index in range(num))
     return Parameter(name, values, Scale.LOG)
@@ -159,7 +162,7 @@ def _number(name: str, key: str, value: object, kind: type[int] | type[float]) -
 def _check_number_of_values(name: str, number: float) -> None:
     if number > MAX_VALUES:
         raise SpaceError(
-            f"parameters.{name} has {number:.0f} values, but may have at most {MAX_VALUES}; widen its steps"
+            f"parameters.{name} has {number:.15g} values, but may have at most {MAX_VALUES}; widen its steps"
         )
 
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import safetensors.torch
+from safetensors import SafetensorError
 
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
-from autocompress.errors import DiskFull
+from autocompress.errors import DiskFull, RunError, cut
 from autocompress.evaluation.records import score_of
 from autocompress.evaluation.scores import Image, network_upscaler
 from autocompress.io import atomic, checkpoints
@@ -103,7 +104,14 @@ class _Piece(Attempt):
     def _begin(self) -> Training:
         candidate = self._candidate
         student = from_scratch(self.context.family(candidate), candidate.config, 0)
-        student.load_state_dict(safetensors.torch.load(self._job.weights))
+        try:
+            student.load_state_dict(safetensors.torch.load(self._job.weights))
+        except (SafetensorError, RuntimeError) as error:  # of an older run, whose student.json has no digest of them
+            file = self._job.folder / WEIGHTS
+            raise RunError(
+                f"{file}: not the weights that its student.json describes ({cut(' '.join(str(error).split()))}); "
+                f"restore it, or remove the folder {file.parent}, and the search's own command trains another"
+            ) from error
         self.context.precision.place(student)
         return self.context.training(student, candidate)
 

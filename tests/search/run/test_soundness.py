@@ -13,6 +13,7 @@ from helpers.fake_trials import FakeSetup
 from helpers.programs import trials_in
 from helpers.small_search import run_search
 
+from autocompress.dashboard import serve
 from autocompress.errors import RunError
 from autocompress.report import ReportData
 from autocompress.search import RunFolder, SearchCallback, Settings
@@ -151,6 +152,23 @@ def test_a_study_in_a_storage_of_its_own_is_refused(settings: Make, tmp_path: Pa
             reader(run)
     with pytest.raises(RunError, match=r"its study in sqlite:///.*\.db holds what no search stores \(it has a view"):
         run_search(wanted)
+
+
+def test_readers_write_nothing_into_a_database_that_config_names(run: RunFolder, tmp_path: Path) -> None:
+    """Somebody else's run may name any."""
+    bookmarks = tmp_path / "bookmarks.db"
+    harm(bookmarks, "CREATE TABLE bookmarks (url TEXT)")
+    before = bookmarks.read_bytes()
+    config = json.loads((run.path / "config.json").read_text())
+    for named in (bookmarks, tmp_path / "nothing.db"):
+        config["storage"] = {"url": f"sqlite:///{named}", "study": "x"}
+        (run.path / "config.json").write_text(json.dumps(config))
+        assert status(run)["trials"]["finished"] == 0
+        assert ReportData.of(run).without_study == f"{run.path}: its study is not there"
+        with pytest.raises(RunError, match=r"its study is not in sqlite:.* yet"):
+            serve(run, "127.0.0.1", 0, None, lambda _: None)
+    assert bookmarks.read_bytes() == before
+    assert not (tmp_path / "nothing.db").exists()
 
 
 def test_a_session_is_no_path_and_its_lock_no_link(run: RunFolder, tmp_path: Path) -> None:
