@@ -5,7 +5,8 @@
 Students of both families, from projection (CASES has the share of the teacher), from projection without the teacher's
 term, from projection on what stage one of the paper leaves most of instead of the best subspace (density), from copied
 channels, from first-order Taylor importance and from scratch. Equal steps, batches and learning rates for all; the
-rates were chosen on projected students. Each number of steps is a training with a cosine of its own. Prints the mean and half the range over the seeds; the seconds are those of start and training. The first row of a start
+rates were chosen on projected students. Each number of steps is a training with a cosine of its own.
+Prints the mean and half the range over the seeds; the seconds are those of start and training. The first row of a start
 and a seed has in its seconds what the start needs to know of the teacher: the analysis, or the pruning.
 """
 
