@@ -23,6 +23,7 @@ HIGHEST_PORT = 65535
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 EVERYWHERE = ("0.0.0.0", "::")  # addresses that stand for all of this machine
 READING = ("GET", "HEAD", "OPTIONS")
+PAGES = ("/dashboard/", "/static/")  # where the dashboard has its own pages, and what these load
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -66,8 +67,10 @@ class Guard:
         if environ["REQUEST_METHOD"] not in READING and not _is_from(origin, host):
             return _refuse(start_response, f"What changes the study must come from its own pages, not {origin!r}.")
 
-        # an artifact is of any kind that its study says, which somebody else may have written: a page runs nothing then
-        policy = "sandbox" if environ.get("PATH_INFO", "").startswith("/artifacts/") else "frame-ancestors 'self'"
+        # An artifact is of any kind that its study says, which somebody else may have written: a page of it runs nothing.
+        # The application leaves bytes that are no UTF-8 out of paths, so many lead there: its own pages are told instead.
+        own = f"{environ.get('PATH_INFO', '')}/".startswith(PAGES)
+        policy = "frame-ancestors 'self'" if own else "sandbox"
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
             return start_response(status, [*headers, ("Content-Security-Policy", policy)], *more)
@@ -84,11 +87,19 @@ class Guard:
 
 
 def _name_of(host: str) -> str:
-    """The name or address in a Host header, without port and brackets; "" for what is none."""
+    """The name or address in a Host header, without port and brackets; "" for what is none, or has more than these."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        parts = urlsplit(f"//{host}")
+        return _plain(parts.hostname or "") if parts.netloc == host and "@" not in host else ""
     except ValueError:
         return ""
+
+
+def _plain(name: str) -> str:
+    """A name or address as browsers send it: they write addresses of IPv6 in one way."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(name).compressed
+    return name.lower()
 
 
 def _is_from(origin: str, host: str) -> bool:
@@ -106,7 +117,7 @@ def _refuse(start_response: Callable[..., Any], why: str) -> list[bytes]:
 
 def guarded(app: Any, host: str, bound: str) -> Guard:
     """Around an application on a server that was told to listen on `host`, which is the address `bound`."""
-    names = LOCAL | {host.lower()}
+    names = LOCAL | {_plain(host)}
     if bound not in EVERYWHERE:
         return Guard(app, names)
     return Guard(app, names | {socket.gethostname().lower(), socket.getfqdn().lower()}, addresses=True)

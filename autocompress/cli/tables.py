@@ -11,7 +11,7 @@ from autocompress.search.results.columns import columns_of, reference_rows
 from autocompress.search.results.intervals import Intervals
 from autocompress.search.results.rows import Rows, note_of_pick, objective, pick
 from autocompress.search.run.folder import RunFolder
-from autocompress.units import decibels, format_count, format_milliseconds, images_in_words
+from autocompress.units import decibels, format_count, format_milliseconds, images_in_words, quantity
 
 if TYPE_CHECKING:
     from autocompress.api import Evaluation
@@ -52,7 +52,7 @@ def show_front(run: RunFolder, front: Rows, pick_line: str = "") -> None:
 def front_table(run: RunFolder, front: Rows) -> Table:
     """The front between bicubic and the (best) teacher; the pick is marked with a star."""
     config = run.config
-    table = Table(title=f"Pareto front on {config.valid.images} validation images")
+    table = Table(title=f"Pareto front on {quantity(config.valid.images, 'validation image')}")
     table.add_column("trial")
     columns = columns_of(front, config)
     for column in columns:

@@ -16,12 +16,14 @@ from autocompress.units import decibels
 
 SIDE = 64  # LR pixels a side of the middle of an image that is tried
 BORDER = 4  # LR pixels that are left out at each side of it: what a network pads with is seen there
-ERROR_FLOOR = 1e-9  # mean squared error in levels, so that images of one colour have a finite PSNR
+# mean squared error, in levels, below which errors are alike: rounding makes as much. Of a place of one colour, which
+# bicubic reproduces without any, the mean over images would say nothing else.
+ERROR_FLOOR = 1.0
 
 
 @dataclass(frozen=True)
 class VersusBicubic:
-    """Mean PSNR in dB, on RGB, of a network and of bicubic, in the middle of some images."""
+    """Mean PSNR in dB, on RGB, of a network and of bicubic, in the middle of some images; up to 48.13 for each."""
 
     network: float
     bicubic: float

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.command_line import Call, assert_refused
 from helpers.edsr_networks import tiny_edsr, weights
+from PIL import Image
 from torch import Tensor
 
 import autocompress
@@ -77,6 +78,26 @@ def test_evaluate_shows_bicubic_beside(call: Call, photos: Path, teacher_file: P
     alone = json.loads(call("evaluate", "bicubic", "--data", photos, "--json", "-q").out)["data"]
     assert data[photos.name]["bicubic"] == alone[photos.name]["mean"]
     assert "bicubic" not in alone[photos.name]
+
+
+@pytest.mark.parametrize("flat", [1, 3])
+def test_images_with_a_middle_of_one_colour_refuse_no_good_teacher(
+    call: Call, here: Path, photos: Path, teacher_file: Path, flat: int
+) -> None:
+    """Such as products before a white ground: bicubic makes no error at all there, and a network some of rounding."""
+    Path("own").mkdir()
+    for number, file in enumerate(sorted(photos.iterdir())):
+        with Image.open(file) as photograph:
+            image = photograph.resize((400, 400))
+        if number < flat:
+            image.paste((255, 255, 255), (100, 100, 300, 300))
+        image.save(Path("own") / file.name)
+    words = (*COMMANDS["distill"], "--train", photos, "--val", "own", "--data", photos, "-q", "--teacher")
+    ended = call(*words, teacher_file)
+    assert ended.code == 0, ended.err
+    torch.save(weights(2, 8, 2), "wrong.pth")
+    Path("made.safetensors").unlink()
+    assert_refused(call(*words, "wrong.pth"), "the teacher wrong.pth upscales worse than bicubic")
 
 
 def test_small_images_and_outputs_that_are_no_numbers(photos: Path) -> None:

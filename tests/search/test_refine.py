@@ -255,7 +255,7 @@ def test_nothing_is_removed_or_written_through_links(copied: RunFolder, tmp_path
     refine(copied, 2)
     number = copied.path / "trials" / "0077"
     number.symlink_to(outside)
-    with pytest.raises(RunError, match="0077: a link, but folders in a run are its own"):
+    with pytest.raises(RunError, match="0077: a link, but this part of a run is its own"):
         refine(copied, 4)
     assert {path.name for path in outside.iterdir()} == names
     number.unlink()
@@ -263,3 +263,20 @@ def test_nothing_is_removed_or_written_through_links(copied: RunFolder, tmp_path
     (copied.path / "sessions").symlink_to(tmp_path / "sessions")
     with pytest.raises(RunError, match="sessions: a link"):
         refine(copied, 4)
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("name", ["trials/0001/log.txt", "study.db", ".lock", ".asking.lock", "trials/0001/repeats/1"])
+def test_no_file_that_grows_in_its_place_is_a_link(copied: RunFolder, tmp_path: Path, name: str, there: bool) -> None:
+    """A log or a database that is one would be written into a file of somebody else, or make one."""
+    precious = tmp_path / "precious"
+    if there:
+        precious.write_text("precious")
+    part = copied.path / name
+    part.unlink(missing_ok=True)
+    part.parent.mkdir(exist_ok=True)
+    part.symlink_to(precious)
+    with pytest.raises(RunError, match=f"{name}: a link, but this part of a run is its own"):
+        refine(copied, 2)
+    assert precious.exists() == there
+    assert not there or precious.read_text() == "precious"

@@ -19,6 +19,7 @@ from autocompress.io import atomic
 from autocompress.io.inputs import what_is
 from autocompress.io.typed import checked, reading
 from autocompress.search.run.config import RunConfig, SearchIdentity
+from autocompress.search.run.sessions import ASKING, REFINING
 from autocompress.search.run.student import STUDENT, StoredStudent, StudentRecord, read_student
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ LATENCY = "latency.json"
 LOG = "log.txt"
 REPEATS = "repeats"
 RAY = ".ray"  # the folder of a file by which workers on Ray see that they have this run before them
+WRITTEN_IN_PLACE = (LOCK, ASKING, REFINING, "sessions", "crops", RAY)
 THREADS = "machine.threads"  # the key, in the identity of a search for latency, of the number of threads
 FARTHEST = 4  # times as many trials as are known may there have been, at most
 LONGEST_NUMBER = 9  # digits
@@ -228,12 +230,18 @@ class RunFolder:
             raise
 
     def check_links(self) -> None:
-        """Raise RunError where a folder in the run is a link, as what is written there would go elsewhere."""
+        """Raise RunError where what is written in its place is a link, as it would be written elsewhere.
+
+        So are the run's folders, its study and its locks, and the logs of trials; other files are renamed into place.
+        """
         trials = self.path / "trials"
         inside = [path for path in (trials.iterdir() if trials.is_dir() else ()) if path.name.isdecimal()]
-        for path in (trials, self.artifacts, self.path / "sessions", self.path / "crops", *inside):
+        own = [trials, self.artifacts, self.database, *(self.path / name for name in WRITTEN_IN_PLACE), *inside]
+        for folder in inside:
+            own += [folder / LOG, folder / REPEATS, *(folder / REPEATS).glob("*")]
+        for path in own:
             if path.is_symlink():
-                raise RunError(f"{path}: a link, but folders in a run are its own; put what it leads to in its place")
+                raise RunError(f"{path}: a link, but this part of a run is its own; put what it leads to in its place")
 
     def check_there(self) -> None:
         """Raise StorageError if there is no run in the folder any more."""
