@@ -67,8 +67,8 @@ class Guard:
         if environ["REQUEST_METHOD"] not in READING and not _is_from(origin, host):
             return _refuse(start_response, f"What changes the study must come from its own pages, not {origin!r}.")
 
-        # An artifact is of any kind that its study says, which somebody else may have written: a page of it runs nothing.
-        # The application leaves bytes that are no UTF-8 out of paths, so many lead there: its own pages are told instead.
+        # An artifact is of any kind that its study says, and others may have written that: none of them runs anything.
+        # The application drops bytes that are no UTF-8 from paths, so many lead there: its own pages are told instead.
         own = f"{environ.get('PATH_INFO', '')}/".startswith(PAGES)
         policy = "frame-ancestors 'self'" if own else "sandbox"
 
