@@ -21,6 +21,16 @@ def one_by_one(report: OnDone, total: int) -> Callable[..., None]:
     return lambda *_: report(next(done), total)
 
 
+def several(done: Callable[..., object], count: int) -> Callable[[], None]:
+    """A function that counts as so many calls of another: for what takes as long as so many of the others."""
+
+    def work() -> None:
+        for _ in range(count):
+            done()
+
+    return work
+
+
 def tell_tenths(tell: Callable[[str], object], after: float = 0.0) -> OnDone:
     """A function of how much of a work is done, and of how much, which tells the share at each tenth, such as "30%".
 

@@ -59,6 +59,7 @@ FORMS: dict[str, tuple[int, dict[str, Any]]] = {  # blocks at 3G, and arguments 
     "partial": (8, {"block": "partial"}),
     "product": (6, {"block": "product"}),
     "smfa": (3, {"block": "smfa"}),
+    "smfa, ends of edsr-folded": (3, {"block": "smfa", "tail": 5, "skip": "features"}),
 }
 DEEPER = {3: 1.0, 12: 1.5}  # as many times the blocks at so many G
 

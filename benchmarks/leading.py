@@ -66,14 +66,14 @@ LARGE = ("patch_size=96", "batch_size=4")
 ROWS = {
     "3.2G": Row("ECBSR-M4C16", 0.0, "edsr-x2-3g"),
     "10G": Row("ECBSR-M4C32", 0.05, "PlainUSRS_Rep_x2.pth", ("feat=28", "mid=15"), 1e-3, LARGE, 2000),
-    "12.2G": Row("PlainUSR-S", 0.0, "PlainUSRS_Rep_x2.pth", (), 2e-4, LARGE, 400),
+    "12.2G": Row("PlainUSR-S", 0.0, "PlainUSRS_Rep_x2.pth", (), 5e-5, LARGE, 400),
     "21.2G": Row("PlainUSR-S", 0.1, "plainusrM.pth", ("feat=36", "mid=30"), 1e-3, (), 4000, copies=True),
     "39G": Row(
-        "SMFANet", 0.0, "SMFANet_DIV2K_100w_x2SR.pth", (), 1e-4, LARGE, 200,
+        "SMFANet", 0.0, "SMFANet_DIV2K_100w_x2SR.pth", (), 2e-5, LARGE, 100,
         SMFANET, ("dim=36", "n_blocks=8", "upscaling_factor=2"), copies=True,
     ),
     "31G": Row(
-        "PlainUSR-M", 0.1, "SMFANet_DIV2K_100w_x2SR.pth", ("dim=32",), 7e-4, LARGE, 2000,
+        "PlainUSR-M", 0.1, "SMFANet_DIV2K_100w_x2SR.pth", ("dim=32",), 7e-4, LARGE, 4000,
         SMFANET, ("dim=36", "n_blocks=8", "upscaling_factor=2"), copies=True,
     ),
 }  # fmt: skip

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from autocompress.errors import ConfigError
-from autocompress.progress import OnDone, one_by_one, untold
+from autocompress.progress import OnDone, one_by_one, several, untold
 from autocompress.shrink.channels import ChannelMap, Use
 from autocompress.shrink.classes import Freedom
 from autocompress.shrink.graph import Graph, Layer, Values, operation, shape
@@ -21,6 +21,8 @@ from autocompress.shrink.subspaces import covariance
 FITTED_ROWS = 30_000  # pixels of all images together, at which a layer is fitted; 20,000 start 0.1 to 0.2 dB lower
 FITTED_VALUES = 250_000_000  # of all layers together; of larger networks fewer pixels are looked at
 SENSED_IMAGES = 16  # for gradients
+# passes of an image through the teacher that take about as long as its gradients, and as ranking a kind of parts
+GRADIENT_PASSES, KIND_PASSES = 2, 12
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def observe(
     attention N's heads; `rows.N` what operation N computes at the positions `positions.M` of its M; `parts.PREFIX` the
     importance of repeated parts: of all, or of those with a prefix in `varying`, of which students may have fewer.
     `images` are (B, 3, h, w), of the size at which the teacher was captured. `report` is told of each operation
-    that was seen on all images, each image that gradients were found for, and each kind of parts that was ranked.
+    that was seen on all images; gradients, and kinds of parts that are ranked, count as several.
     Raises ConfigError for a teacher whose statistics are not finite.
     """
     targets = teacher.targets()
@@ -129,7 +131,9 @@ def observe(
     rows = Rows(len(images), min(FITTED_ROWS, FITTED_VALUES // max(1, width)), seed)
     ranked = [each for each in repeated_parts(teacher.graph.shapes) if varying is None or each.prefix in varying]
     sensed = min(len(images), SENSED_IMAGES)
-    done = one_by_one(report, len(teacher.graph.calls) + sensed + len(ranked))
+    calls = len(teacher.graph.calls)
+    per_gradient, per_kind = (max(1, passes * calls // len(images)) for passes in (GRADIENT_PASSES, KIND_PASSES))
+    done = one_by_one(report, calls + sensed * per_gradient + len(ranked) * per_kind)
     of_layer = {layer.input: layer for layer, _ in teacher.readers}
     seen: dict[str, Tensor] = {}
     read: dict[fx.Node, Tensor] = {}  # rows of what layers read
@@ -143,8 +147,8 @@ def observe(
 
     batch = [image[None] for image in images]
     teacher.graph.run(teacher.graph.state, batch, after=look)
-    seen |= _statistics(teacher, seen, read, _gradients(teacher, batch[:sensed], seed, done))
-    importance = importance_of_parts(teacher.graph, ranked, batch, done)
+    seen |= _statistics(teacher, seen, read, _gradients(teacher, batch[:sensed], seed, several(done, per_gradient)))
+    importance = importance_of_parts(teacher.graph, ranked, batch, several(done, per_kind))
     seen |= {f"parts.{prefix}": changes for prefix, changes in importance.items()}
     if not all(tensor.isfinite().all() for tensor in seen.values()):
         raise ConfigError(
@@ -155,7 +159,7 @@ def observe(
 
 
 def _gradients(
-    teacher: Teacher, images: Sequence[Tensor], seed: int, done: Callable[[], None]
+    teacher: Teacher, images: Sequence[Tensor], seed: int, done: Callable[[], object]
 ) -> dict[fx.Node, Tensor]:
     """Of random probes of the output with respect to what layers read, by node: the sum of g g^T, (C, C) in float64."""
     wanted = {layer.input: channel_dimension(layer) for layer, _ in teacher.readers}
