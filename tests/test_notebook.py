@@ -78,6 +78,10 @@ def test_a_search_in_a_notebook(here: Path, photos: Path, search_words: list[obj
         content["layout"] for kind, content in figure["data"].items() if kind.startswith("application/vnd.plot")
     ]
     assert "width" not in layout  # as wide as the notebook is
+    [config] = [
+        content["config"] for kind, content in figure["data"].items() if kind.startswith("application/vnd.plot")
+    ]
+    assert config["showSendToCloud"] is False  # Plotly's button that uploads
     assert again[0]["data"]["text/plain"] == "3"
 
 

@@ -109,8 +109,9 @@ class Result:
     def plot(self) -> go.Figure:
         """PSNR-Y over cost: the front, the other students, bicubic and teacher."""
         from autocompress.report import ReportData, front_figure
+        from autocompress.report.figures import LocalFigure
 
-        return front_figure(ReportData.of(self.run, self._storage))
+        return LocalFigure(front_figure(ReportData.of(self.run, self._storage)))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.path}: {quantity(len(self.run.students()), 'student')}>"

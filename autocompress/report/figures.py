@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
+from typing_extensions import override
 
 from autocompress.search.space.cost import LATENCY_MS
 from autocompress.units import format_count, format_milliseconds
@@ -81,6 +82,29 @@ AXES = {
         LATENCY_MS, "latency", "latency", "ms", "ms for a 1280x720 output", format_milliseconds, range(-2, 7)
     ),
 }
+
+
+class LocalFigure(go.Figure):  # type: ignore[misc]
+    """A figure that is shown, and written, without Plotly's button that sends it to a server."""
+
+    @override
+    def show(self, *args: Any, **options: Any) -> Any:
+        return super().show(*args, **{"config": CONFIG} | options)
+
+    @override
+    def to_html(self, *args: Any, **options: Any) -> Any:
+        return super().to_html(*args, **{"config": CONFIG} | options)
+
+    @override
+    def write_html(self, *args: Any, **options: Any) -> Any:
+        return super().write_html(*args, **{"config": CONFIG} | options)
+
+    def _repr_mimebundle_(self, *args: Any, **options: Any) -> Any:
+        return super()._repr_mimebundle_(*args, **{"config": CONFIG} | options)
+
+    def _ipython_display_(self) -> None:
+        """What a notebook calls: Plotly's own would show it without what is said above."""
+        self.show()
 
 
 def lay_out(figure: go.Figure, x: str, y: str) -> None:

@@ -193,6 +193,8 @@ def test_a_result_says_what_it_is_and_plots(result: Result) -> None:
     figure = result.plot()
     assert isinstance(figure, go.Figure)
     assert "front" in {trace.name for trace in figure.data}
+    for shown in (figure.to_html(), figure._repr_html_()):
+        assert '"showSendToCloud": false' in shown  # Plotly's button that uploads
 
 
 def test_a_picture_is_from_the_storage_that_was_given(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
