@@ -14,7 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from optuna_dashboard import wsgi
 
 from autocompress.errors import InvalidInput, RunError
-from autocompress.search.run.dashboard_writer import AtomicArtifactStore
+from autocompress.search.run.artifact_store import AtomicArtifactStore
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study_file import is_another_database, sqlite_file

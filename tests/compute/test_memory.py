@@ -87,6 +87,7 @@ def fitted_shapes(family: Family, teacher: Config) -> Iterator[Config]:
             yield config
 
 
+SLOW = pytest.mark.slow
 CASES: list[tuple[str, SRNetwork, int, list[Config]]] = [
     ("tiny EDSR", EDSR_FAMILY.build(EDSRConfig(2, 8, 2)).eval(), 16, [EDSRConfig(2, 4, 1), EDSRConfig(2, 6, 2)]),
     ("tiny SwinIR", SWINIR_FAMILY.build(TINY).eval(), 16, [SWINIR_FAMILY.student_config(TINY, {"embed_dim": 6})]),
@@ -96,8 +97,11 @@ for family in (EDSR_FAMILY, SWINIR_FAMILY):
     CASES.append((f"shipped {family.name}", shipped, 16, list(fitted_shapes(family, shipped.config))))
 
 
-@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["in turn", "every"])
-@pytest.mark.parametrize(("teacher", "size", "configs"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=SLOW)], ids=["in turn", "every"])
+@pytest.mark.parametrize(
+    ("teacher", "size", "configs"),
+    [pytest.param(*case, id=name, marks=SLOW if name == "shipped swinir" else ()) for name, *case in CASES],
+)
 def test_students_are_the_same_wherever_the_analysis_lies(
     teacher: SRNetwork, size: int, configs: list[Config], every: bool, tmp_path: Path
 ) -> None:

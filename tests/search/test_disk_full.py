@@ -18,7 +18,7 @@ from helpers.programs import check_whole, trials_in
 from autocompress.errors import DiskFull
 from autocompress.io import atomic, checkpoints
 from autocompress.search import RunFolder
-from autocompress.search.run.dashboard_writer import AtomicArtifactStore
+from autocompress.search.run.artifact_store import AtomicArtifactStore
 from autocompress.search.run.folder import TrialLog
 from autocompress.search.run.recovery import sweep
 

@@ -12,17 +12,14 @@ from contextlib import suppress
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import optuna
-from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta, upload_artifact
-from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.artifacts import get_all_artifact_meta, upload_artifact
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
-from typing_extensions import override
 
-from autocompress.io import atomic
 from autocompress.names import name_bytes
+from autocompress.search.run.artifact_store import AtomicArtifactStore
 from autocompress.search.run.config import References, shape_of
 from autocompress.search.run.crops import crops_of, side_by_side
 from autocompress.search.run.folder import RunFolder
@@ -34,24 +31,6 @@ from autocompress.search.space.search_space import Candidate
 
 CUT_OFF = "the search was cut off"
 NOTE_HASH = "autocompress:note"  # the study's system attribute with the hash of the note that it got from a search
-
-
-class AtomicArtifactStore(FileSystemArtifactStore):
-    """Optuna's artifact store in a folder, whose files are whole or not there; a link, out of the folder, is none."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self._folder = folder
-
-    @override
-    def open_reader(self, artifact_id: str) -> BinaryIO:
-        if (self._folder / artifact_id).is_symlink():
-            raise ArtifactNotFound(f"{artifact_id} is a link")
-        return super().open_reader(artifact_id)
-
-    @override
-    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        atomic.write_bytes(self._folder / artifact_id, content_body.read())
 
 
 class DashboardWriter:
