@@ -1,4 +1,4 @@
-"""Families whose students the engine makes of what it sees in a graph, beside a table of axes for the plain ways."""
+"""Families whose students the engine projects from a captured graph; the other starts are by a table of axes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing_extensions import override
 
 from autocompress.networks.base import Config, Family, Shrinker, SRNetwork, Weights
 from autocompress.progress import OnDone, untold
-from autocompress.shrink.axes import groups_of
 from autocompress.shrink.channels import ChannelMap
 from autocompress.shrink.engine import Projection
 from autocompress.shrink.graph import Graph
@@ -35,7 +34,7 @@ class EngineFamily(Family):
 
         None where that is not known: then all are ranked, those inside of others too, which takes long.
         """
-        groups = (group for name in network.state_dict() for group in groups_of(name, self.parts))
+        groups = (group for name in network.state_dict() for group in self.groups_of(name))
         return {group.rpartition(".")[0] + "." for group in groups}
 
     @override

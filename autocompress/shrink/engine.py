@@ -83,7 +83,7 @@ class _Fit:
         """Set the student's parameters and buffers."""
         used, state = self._graph.used, self._graph.state
         self._state = {name: self._projected(name, own) if name in used else own for name, own in state.items()}
-        if self._images and self._graph.shapes != self._teacher.graph.shapes:  # what has the full size is fitted
+        if self._images and self._graph.shapes != self._teacher.graph.shapes:  # a copy needs no fit
             self._graph.run(self._state, self._images, before=self._before)
         stored = student.state_dict()
         student.load_state_dict({name: self._state.get(name, tensor) for name, tensor in stored.items()})

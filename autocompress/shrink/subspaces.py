@@ -23,14 +23,6 @@ class Subspace:
         """Of what is multiplied by h: products h @ g are (encoder @ h) @ (decoder.T @ g), as far as the space has h."""
         return Subspace(self.decoder.T, self.encoder.T)
 
-    def read_by(self, weight: Tensor) -> Tensor:
-        """The weight (outputs, C, kh, kw) of a convolution on the features, for one that reads the space instead."""
-        return torch.einsum("oixy,in->onxy", weight, self.decoder)
-
-    def written_by(self, weight: Tensor) -> Tensor:
-        """The weight (C, inputs, kh, kw) of a convolution to the features, for one that writes to the space instead."""
-        return torch.einsum("no,oixy->nixy", self.encoder, weight)
-
 
 def subspace(covariance: Tensor, sensitivity: Tensor, size: int, exponent: float) -> Subspace:
     """The `size` directions of a stream that matter most to the output.
