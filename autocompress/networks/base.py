@@ -22,7 +22,6 @@ from autocompress.io.package_files import Override
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.progress import OnDone, untold
 from autocompress.shrink.density import Densities
-from autocompress.shrink.init import Init
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,21 +175,10 @@ class Family(ABC):
     recipe: ClassVar[FamilyRecipe] = FamilyRecipe()
     presets: ClassVar[Mapping[str, Config]] = MappingProxyType({})  # networks that people know by a name
     derives_space: ClassVar[bool] = False  # what varies follows from a teacher, so no search space ships
-    inits: ClassVar[tuple[Init, ...]] = tuple(Init)  # the ways in which its students may begin
     any_teacher: ClassVar[bool] = False  # whether its students may be of a teacher of another family, too
 
-    def check_init(self, init: str, teacher: SRNetwork) -> None:
-        """Raise ConfigError where its students cannot begin in this way, or not of this teacher."""
-        if init in list(Init) and init not in self.inits:
-            known = ", ".join(self.inits)
-            raise ConfigError(f"init is {init}, but students of {self.name} begin by one of {known}")
-
-    def check_prunable(self) -> None:
-        """Raise ConfigError where nothing can be read off the densities of its networks once these are pruned."""
-        if Init.DENSITY not in self.inits:
-            raise ConfigError(
-                f"networks of the family {self.name} cannot be pruned; `search` without --prune makes students of them"
-            )
+    def check_init(self, init: str, teacher: SRNetwork) -> None:  # noqa: B027 - most families take all
+        """Raise ConfigError where its students cannot begin in this way from this teacher."""
 
     def build(self, config: Config) -> SRNetwork:
         """A network with random weights (from torch's global generator)."""

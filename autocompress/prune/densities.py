@@ -26,7 +26,7 @@ from autocompress.networks.effects import varying_parts
 from autocompress.networks.weights import digest, with_weights
 from autocompress.prune.shrinking import from_scratch
 from autocompress.prune.sparsify import SparsifySettings, sparsify, weighted_layers
-from autocompress.shrink.density import Density, joined
+from autocompress.shrink.density import Density, joined, within
 from autocompress.shrink.parts import is_within, repeated_parts
 from autocompress.units import quantity
 
@@ -71,8 +71,9 @@ class Pruned:
         varying = varying_parts(family, config)
         kinds = [parts for parts in repeated_parts(family.shapes(config)) if parts.prefix in varying]
         units = [parts.paths(index) for parts in kinds for index in range(len(parts.units))]
+        units = [[path for path in unit if within(self.layers, path)] for unit in units]  # activations are in none
         return {
-            layer: tuple(paths[0] for paths in units if any(is_within(layer, path) for path in paths))
+            layer: tuple(unit[0] for unit in units if any(is_within(layer, path) for path in unit))
             for layer in self.layers
         }
 

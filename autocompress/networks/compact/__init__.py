@@ -35,7 +35,6 @@ class CompactFamily(EngineFamily):
 
     @override
     def check_init(self, init: str, teacher: SRNetwork) -> None:
-        super().check_init(init, teacher)
         if init not in (Init.PROJECTION, Init.SCRATCH) and not isinstance(teacher, Compact):
             raise ConfigError(
                 f"init {init} takes channels of a Compact, but the teacher is {teacher.family}; leave --init out"

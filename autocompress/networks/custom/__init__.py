@@ -29,6 +29,7 @@ from autocompress.networks.custom.input_range import in_best_range
 from autocompress.networks.custom.network import CustomConfig, CustomNetwork, measured_scale
 from autocompress.networks.custom.students import is_student, shares_heads
 from autocompress.networks.engine_family import EngineFamily
+from autocompress.networks.recipes import FamilyRecipe
 from autocompress.networks.weights import check_parameters
 from autocompress.shrink.channels import ChannelMap, fixed_parameters
 from autocompress.shrink.graph import Graph
@@ -42,6 +43,7 @@ class CustomFamily(EngineFamily):
     config_class = CustomConfig
     network_class = CustomNetwork
     derives_space = True
+    recipe = FamilyRecipe(prune_learning_rate=0.03)  # at 0.1 the published RLFN diverges
 
     def __init__(self, code: Builder, arguments: Mapping[str, Any]) -> None:
         self.name = code.name
