@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autocompress.api._modules import as_files
 from autocompress.api._named import check_named
 from autocompress.api.choices import RecipeName, check_recipe, check_steps
 from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
 from autocompress.io.outputs import check_folder
-from autocompress.names import is_program
 from autocompress.progress import QUICK, tell_tenths
 from autocompress.units import images_in_words
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from autocompress.data.sources import ImageSource
     from autocompress.prune import Pruned, SparsifySettings
 
@@ -35,7 +37,7 @@ class PrunedTeacher:
 
 
 def prune(
-    teacher: str | Path,
+    teacher: str | Path | nn.Module,
     *,
     train: str | Path | None = None,
     val: str | Path | None = None,
@@ -47,11 +49,11 @@ def prune(
     seed: int = 0,
     out: str | Path | None = None,
     progress: bool = True,
-    **overrides: float | None,
+    **overrides: Any,
 ) -> PrunedTeacher:
     """Retrain a teacher so that weights become zero, and read a student's counts off the densities that are left.
 
-    teacher: a shipped one's name, or a file.
+    teacher: a shipped one's name, a file, or a torch.nn.Module; how a file is read is said as for `load`.
     train, val: folders of HR images to train on and to score on. None: scikit-image's photographs.
     lr: folders of LR images of all these sets, or ("bicubic",) to have them made. None: see `data.layouts`.
     allow_weak_teacher: take a teacher that upscales worse than bicubic.
@@ -67,22 +69,18 @@ def prune(
     check_recipe(recipe)
     check_steps(steps)
     refuse_alone(lr, "prunings")
-    check_named(networks=[teacher], folders=[train, val], lr=lr)
+    check_named(networks=[teacher], codes=[overrides.get("code")], folders=[train, val], lr=lr)
 
     from autocompress.compute import probing
     from autocompress.data.bank import PixelBank
     from autocompress.evaluation.scores import check_teachers
-    from autocompress.networks import family_of
     from autocompress.networks.teachers import load_teacher
     from autocompress.prune import densities_of
     from autocompress.terminal import step_display
 
-    if is_program(Path(teacher)):
-        raise InvalidInput(
-            f"{teacher} is an exported program, and those cannot be pruned; `search` shrinks it as it is"
-        )
-    network = load_teacher(str(teacher), **overrides)
-    family_of(network).check_prunable()
+    given = as_files({**overrides, "teacher": teacher}, "teacher")
+    teacher = str(given.pop("teacher"))
+    network = load_teacher(teacher, **given)
     settings = _settings(recipe, network.family, steps, seed)
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
     source, valid = _images(train, val, lr, network.scale, settings)
@@ -94,7 +92,7 @@ def prune(
         display.log(f"pruning {teacher} on {images_in_words(len(bank), source.name)}; {used}")
         pruned = densities_of(network, bank, valid, settings, used, display.step)
     images = {name: images_in_words(len(of), of.name) for name, of in (("train", source), ("valid", valid))}
-    result = PrunedTeacher(str(teacher), images, pruned)
+    result = PrunedTeacher(teacher, images, pruned)
     if folder is not None:
         _write(folder, result, valid.name)
     return result

@@ -15,7 +15,7 @@ from autocompress.cli.options import (
     Quiet,
     complete_network,
     complete_recipe,
-    with_overrides,
+    with_network_options,
 )
 from autocompress.cli.printing import echo, show
 
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command()(prune)
 
 
-@with_overrides
+@with_network_options
 def prune(
     teacher: Annotated[
         str,
@@ -76,6 +76,8 @@ def prune(
     A layer's density is the share of its weights that are not zero at the end; from these follow a student's counts.
 
     Example: autocompress prune edsr-baseline-x2 --out densities
+
+    Of your own code: autocompress prune net.pth --code net.py:Net --set scale=2
     """
     from autocompress import api
     from autocompress.cli.tables import densities_table, suggestion_table

@@ -14,17 +14,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from autocompress.errors import ConfigError, shown
 from autocompress.io.package_files import Override
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.progress import OnDone, untold
-from autocompress.shrink.axes import AxisTable, groups_of
 from autocompress.shrink.density import Densities
-from autocompress.shrink.importance import norm_importance, taylor_importance
-from autocompress.shrink.init import Init
-from autocompress.shrink.selection import Selection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,7 +168,6 @@ class Family(ABC):
     name: str
     config_class: ClassVar[type[Config]]
     network_class: ClassVar[type[SRNetwork]]
-    parts: ClassVar[tuple[str, ...]]  # module paths of what holds repeated parts; see `shrink.axes.groups_of`
     counts: ClassVar[tuple[Count, ...]]
     choices: ClassVar[tuple[Choice, ...]] = ()
     # Fields of the config that no file of weights holds, so that a user may have to give them: see `load`.
@@ -179,25 +175,19 @@ class Family(ABC):
     recipe: ClassVar[FamilyRecipe] = FamilyRecipe()
     presets: ClassVar[Mapping[str, Config]] = MappingProxyType({})  # networks that people know by a name
     derives_space: ClassVar[bool] = False  # what varies follows from a teacher, so no search space ships
-    inits: ClassVar[tuple[Init, ...]] = tuple(Init)  # the ways in which its students may begin
     any_teacher: ClassVar[bool] = False  # whether its students may be of a teacher of another family, too
 
-    def check_init(self, init: str, teacher: SRNetwork) -> None:
-        """Raise ConfigError where its students cannot begin in this way, or not of this teacher."""
-        if init in list(Init) and init not in self.inits:
-            known = ", ".join(self.inits)
-            raise ConfigError(f"init is {init}, but students of {self.name} begin by one of {known}")
-
-    def check_prunable(self) -> None:
-        """Raise ConfigError where nothing can be read off the densities of its networks once these are pruned."""
-        if Init.DENSITY not in self.inits:
-            raise ConfigError(
-                f"networks of the family {self.name} cannot be pruned; `search` without --prune makes students of them"
-            )
+    def check_init(self, init: str, teacher: SRNetwork) -> None:  # noqa: B027 - most families take all
+        """Raise ConfigError where its students cannot begin in this way from this teacher."""
 
     def build(self, config: Config) -> SRNetwork:
         """A network with random weights (from torch's global generator)."""
         return self.network_class(config)
+
+    def shapes(self, config: Config) -> Mapping[str, tuple[int, ...]]:
+        """Of the parameters and buffers of a network, by their names in its state dict."""
+        with torch.device("meta"):
+            return {name: tuple(tensor.shape) for name, tensor in self.build(config).state_dict().items()}
 
     @abstractmethod
     def flops(self, config: Config) -> int:
@@ -243,24 +233,7 @@ class Family(ABC):
         """
         return None
 
-    def shrinkable(self, teacher: SRNetwork) -> SRNetwork:
-        """The teacher as `for_export` makes it, on its device, frozen; ConfigError where it cannot be shrunk."""
-        return self.for_export(teacher).to(next(teacher.parameters()).device).requires_grad_(False)
-
     @abstractmethod
-    def axes(self, network: SRNetwork) -> AxisTable:
-        """Which channels of the network live or die together, where whole ones are kept."""
-
-    def scored(self, network: SRNetwork) -> list[str]:
-        """The parameters by which channels and parts are chosen, where whole ones are kept: all of them."""
-        return [name for name, _ in network.named_parameters()]
-
-    def selection(self, network: SRNetwork, importance: Weights) -> Selection:
-        """What is kept of a network as `shrinkable` gives it, by the importance of each weight."""
-        scores = {name: importance[name].cpu() for name in self.scored(network)}
-        weights = {name: weight.detach() for name, weight in network.cpu().state_dict().items()}
-        return Selection(weights, scores, self.axes(network), self.parts)
-
     def analyse(
         self, teacher: SRNetwork, lr: Tensor, init: str, seed: int, report: OnDone = untold
     ) -> dict[str, Tensor]:
@@ -269,47 +242,18 @@ class Family(ABC):
         The patches are in [0, 1]. It is computed once and serves for students of any size.
         `report` is told how far it is.
         """
-        plain = self.shrinkable(teacher).to(lr.device)
-        if init == Init.PROJECTION:
-            return self.analyse_for_projection(plain, lr, seed, report)
-        names = self.scored(plain)
-        return norm_importance(plain, names) if init == Init.COPY else taylor_importance(plain, plain.scale, names, lr)
 
+    @abstractmethod
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
         """What makes students of `teacher` by the rule `init`, from the patches and what `analyse` found."""
-        plain = self.shrinkable(teacher)
-        if init == Init.PROJECTION:
-            return self.projection(plain.to(lr.device), lr, analysis)
-        selection = self.selection(plain, analysis)
-        return lambda config: self.selected(selection, config)
-
-    @abstractmethod
-    def analyse_for_projection(
-        self, teacher: SRNetwork, lr: Tensor, seed: int, report: OnDone = untold
-    ) -> dict[str, Tensor]:
-        """`analyse` for the rule `projection`, of a teacher as `shrinkable` gives it."""
-
-    @abstractmethod
-    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights) -> Shrinker:
-        """`shrinker` for the rule `projection`, of a teacher as `shrinkable` gives it."""
 
     @abstractmethod
     def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
         """What `analyse` found for projection, but with an importance of each weight to say what is kept.
 
-        The channels and blocks with the largest sums stay, instead of the subspaces and blocks that matter most to the
-        output; layers are fitted by least squares as ever. `importance` is by parameter name.
+        The channels, heads and parts with the largest sums stay, instead of the subspaces and parts that matter most to
+        the output; layers are fitted by least squares as ever. `importance` is by names of the teacher's state dict.
         """
-
-    def selected(self, selection: Selection, config: Config) -> SRNetwork:
-        """The student of this configuration that keeps whole channels and parts, in eval mode."""
-        student = self.build(config).eval()
-        student.load_state_dict(selection.student(student.state_dict()))
-        return student
-
-    def groups_of(self, layer: str) -> tuple[str, ...]:
-        """The repeated parts that a layer (a module path) is in, outermost first; none for the head and the tail."""
-        return groups_of(layer, self.parts)
 
     def suggest(self, teacher: Config, layers: Densities) -> Config:
         """The student's config that the densities of a pruned teacher's layers suggest: see `shrink.density`."""

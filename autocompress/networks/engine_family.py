@@ -1,53 +1,61 @@
-"""Families whose students the engine projects from a captured graph; the other starts are by a table of axes."""
+"""How the students of a family are made: by the engine, from the graph of its networks alone."""
 
 from __future__ import annotations
-
-from collections.abc import Container
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.networks.base import Config, Family, Shrinker, SRNetwork, Weights
+from autocompress.networks.effects import varying_parts
+from autocompress.networks.suggestions import suggested_counts
+from autocompress.networks.weights import digest
 from autocompress.progress import OnDone, untold
-from autocompress.shrink.channels import ChannelMap
+from autocompress.shrink.density import Densities
 from autocompress.shrink.engine import Projection
 from autocompress.shrink.graph import Graph
+from autocompress.shrink.importance import norm_importance, summed, taylor_importance
+from autocompress.shrink.init import Init
 from autocompress.shrink.observation import Teacher, observe
 
 SIDE = 24  # pixels of an image on which a graph is captured where none is given
 
+_LATEST: dict[
+    tuple[object, ...], Teacher
+] = {}  # the one that was captured last: it takes seconds where there is attention
+
 
 class EngineFamily(Family):
-    """Students start by projection from a graph; a family says what is captured, where that is not the network."""
+    """A family says what is captured, where that is not the network itself."""
 
     def captured(self, network: SRNetwork) -> nn.Module:
-        """The module of a network that has all its weights, and maps images (B, 3, h, w)."""
+        """The module that maps images (B, 3, h, w), with all weights, under the names of the network's state dict."""
         return network
 
     def images_for(self, network: SRNetwork, lr: Tensor) -> Tensor:
         """What that module takes for LR images (B, 3, h, w) in [0, 1]."""
         return lr
 
-    def varying_parts(self, network: SRNetwork) -> Container[str] | None:
-        """The prefixes of the repeated parts of which students may have fewer, as `shrink.parts` names them: `parts`.
-
-        None where that is not known: then all are ranked, those inside of others too, which takes long.
-        """
-        groups = (group for name in network.state_dict() for group in self.groups_of(name))
-        return {group.rpartition(".")[0] + "." for group in groups}
+    def shrinkable(self, teacher: SRNetwork) -> SRNetwork:
+        """The teacher as `for_export` makes it, on its device, frozen; ConfigError where it cannot be shrunk."""
+        return self.for_export(teacher).to(next(teacher.parameters()).device).requires_grad_(False)
 
     @override
-    def analyse_for_projection(
-        self, teacher: SRNetwork, lr: Tensor, seed: int, report: OnDone = untold
+    def analyse(
+        self, teacher: SRNetwork, lr: Tensor, init: str, seed: int, report: OnDone = untold
     ) -> dict[str, Tensor]:
-        images = self.images_for(teacher, lr)
-        return observe(self.observed(teacher, lr), images, seed, self.varying_parts(teacher), report)
+        plain = self.shrinkable(teacher)
+        seen, images = self._seen(plain, lr), self.images_for(plain, lr)
+        if init == Init.PROJECTION:
+            return observe(seen, images, seed, varying_parts(self, plain.config), report)
+        scores = norm_importance(plain) if init == Init.COPY else taylor_importance(plain, plain.scale, lr)
+        return summed(seen, scores)
 
     @override
-    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights, refit: bool = True) -> Shrinker:
-        """Without `refit` students keep whole channels, as they are."""
-        project = Projection(self.observed(teacher, lr), self.images_for(teacher, lr), analysis, refit)
+    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
+        plain = self.shrinkable(teacher)
+        refit = init == Init.PROJECTION  # the others keep whole channels, as they are
+        project = Projection(self._seen(plain, lr), self.images_for(plain, lr), analysis, refit)
 
         def student(config: Config) -> SRNetwork:
             network = self.build(config).to(lr.device).eval()
@@ -59,26 +67,25 @@ class EngineFamily(Family):
     @override
     def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:
         plain = self.shrinkable(teacher)
-        selection = self.selection(plain, importance)
-        graph = Graph.capture(plain, torch.zeros(1, 3, SIDE, SIDE, device=next(plain.parameters()).device))
-        uses = ChannelMap.of(graph).uses
-        axes = {
-            use.axis: selection.channels[dimension.axis]
-            for name, dimensions in selection.axes.dimensions.items()
-            for index, dimension in enumerate(dimensions)
-            if dimension.axis
-            for use in uses[name, index]
-        }
-        holders = [name.removeprefix("parts.") for name in analysis if name.startswith("parts.")]
-        changed = {f"parts.{holder}": selection.part_importance(holder.rstrip(".")) for holder in holders}
-        for axis, scores in axes.items():
-            # of a diagonal covariance the leading directions are the channels with the largest entries
-            changed[f"covariance.{axis}"] = torch.diag(scores.double())[None]
-            changed[f"sensitivity.{axis}"] = torch.eye(len(scores)).double()[None]
-            changed[f"importance.{axis}"] = scores.double()[None]
-        return {name: changed.get(name, tensor).to(tensor.device) for name, tensor in analysis.items()}
+        image = torch.zeros(1, 3, SIDE, SIDE, device=next(plain.parameters()).device)
+        found = summed(self._seen(plain, image), importance)
+        for name, score in list(found.items()):
+            kind, _, axis = name.partition(".")
+            if kind == "importance":
+                # of a diagonal covariance the leading directions are the channels with the largest entries
+                found[f"covariance.{axis}"] = torch.diag_embed(score)
+                found[f"sensitivity.{axis}"] = torch.eye(score.shape[1]).double().expand(len(score), -1, -1)
+        return {name: found.get(name, tensor).to(tensor.device) for name, tensor in analysis.items()}
 
-    def observed(self, teacher: SRNetwork, lr: Tensor) -> Teacher:
-        """What is captured of a teacher on LR images, with its axes."""
-        module = self.captured(teacher).to(lr.device).eval()
-        return Teacher(Graph.capture(module, self.images_for(teacher, lr)[:1]))
+    @override
+    def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
+        return suggested_counts(self, teacher, layers)
+
+    def _seen(self, teacher: SRNetwork, lr: Tensor) -> Teacher:
+        """What is captured of a teacher on LR images, with its axes: once for `analyse` and `shrinker` in turn."""
+        key = (self, digest(teacher), lr.shape[-2:], lr.device)
+        if key not in _LATEST:
+            module = self.captured(teacher).to(lr.device).eval()
+            _LATEST.clear()
+            _LATEST[key] = Teacher(Graph.capture(module, self.images_for(teacher, lr)[:1]))
+        return _LATEST[key]

@@ -164,8 +164,7 @@ def _read(
     raise CheckpointError(
         f"{len(names)} tensors ({cut(', '.join(names[:4]), 200)}, ...) that belong to none of the families "
         f"{', '.join([*FAMILIES, *DERIVED])}{'' if known is None else f'; it seems to be {known}'}; "
-        "give the code that builds the network, as --code FILE.py:CALLABLE (a target's as --target-code; `prune` takes "
-        "none)"
+        "give the code that builds the network, as --code FILE.py:CALLABLE (a target's as --target-code)"
         + ("" if has_spandrel() else ", or install spandrel, which knows many (pip install 'autocompress[spandrel]')")
     )
 

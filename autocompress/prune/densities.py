@@ -22,10 +22,12 @@ from autocompress.evaluation.scores import check_finite, evaluate, network_upsca
 from autocompress.io import cache
 from autocompress.networks import describe, family_of, in_words
 from autocompress.networks.base import Config, SRNetwork
+from autocompress.networks.effects import varying_parts
 from autocompress.networks.weights import digest, with_weights
 from autocompress.prune.shrinking import from_scratch
 from autocompress.prune.sparsify import SparsifySettings, sparsify, weighted_layers
-from autocompress.shrink.density import Density, joined
+from autocompress.shrink.density import Density, joined, within
+from autocompress.shrink.parts import is_within, repeated_parts
 from autocompress.units import quantity
 
 WEIGHTS, SCORES = "pruned.safetensors", "psnr.json"
@@ -63,12 +65,24 @@ class Pruned:
         return {name: Density(weight.numel(), int(torch.count_nonzero(weight))) for name, weight in weights.items()}
 
     @cached_property
-    def groups(self) -> dict[str, Density]:
-        """The density of each repeated part, such as a residual block, and of each part that is repeated within one."""
-        groups_of = family_of(self.teacher).groups_of
-        names = dict.fromkeys(group for layer in self.layers for group in groups_of(layer))
+    def groups_of(self) -> dict[str, tuple[str, ...]]:
+        """The repeated parts that each layer is in, such as a residual block, outermost first."""
+        family, config = family_of(self.teacher), self.teacher.config
+        varying = varying_parts(family, config)
+        kinds = [parts for parts in repeated_parts(family.shapes(config)) if parts.prefix in varying]
+        units = [parts.paths(index) for parts in kinds for index in range(len(parts.units))]
+        units = [[path for path in unit if within(self.layers, path)] for unit in units]  # activations are in none
         return {
-            name: joined(density for layer, density in self.layers.items() if name in groups_of(layer))
+            layer: tuple(unit[0] for unit in units if any(is_within(layer, path) for path in unit))
+            for layer in self.layers
+        }
+
+    @cached_property
+    def groups(self) -> dict[str, Density]:
+        """The density of each repeated part, and of each part that is repeated within one."""
+        names = dict.fromkeys(group for groups in self.groups_of.values() for group in groups)
+        return {
+            name: joined(density for layer, density in self.layers.items() if name in self.groups_of[layer])
             for name in names
         }
 
@@ -86,7 +100,7 @@ class Pruned:
         """All fields but the weights, as plain JSON types."""
         family = family_of(self.teacher)
         layers = [
-            {"name": name, "groups": list(family.groups_of(name)), **_counted(density)}
+            {"name": name, "groups": list(self.groups_of[name]), **_counted(density)}
             for name, density in self.layers.items()
         ]
         return {

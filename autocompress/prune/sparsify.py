@@ -185,10 +185,13 @@ def _descend(
 
 
 def weighted_layers(network: nn.Module) -> dict[str, Tensor]:
-    """The weights of all convolutions and linear maps, by module path, in the network's order."""
-    return {
-        name: module.weight for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)
-    }
+    """The weights of all convolutions and linear maps, in the network's order, by module path as in its state dict.
+
+    Those that are computed of other parameters, as under weight_norm, are not among them.
+    """
+    names = {id(weight): name for name, weight in network.state_dict(keep_vars=True).items()}
+    weights = [module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    return {names[id(weight)].removesuffix(".weight"): weight for weight in weights if id(weight) in names}
 
 
 def _descent(network: SRNetwork, settings: SparsifySettings) -> OBProxSG:

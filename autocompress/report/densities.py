@@ -30,10 +30,9 @@ def write_densities(pruned: Pruned, name: str, path: Path) -> None:
 
 def densities_figure(pruned: Pruned) -> go.Figure:
     """A bar for each layer, in the network's order and the colour of the residual block that it is in."""
-    family = family_of(pruned.teacher)
     groups: dict[str, list[str]] = {}
     for layer in pruned.layers:
-        groups.setdefault(next(iter(family.groups_of(layer)), OUTSIDE), []).append(layer)
+        groups.setdefault(next(iter(pruned.groups_of[layer]), OUTSIDE), []).append(layer)
     figure = go.Figure()
     shades = cycle(("front", "teacher"))
     for group, layers in groups.items():

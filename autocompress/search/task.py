@@ -111,8 +111,6 @@ def open_joint_space(settings: Settings) -> JointSpace:
         target_name, network = (name, teacher) if target is None else (str(settings.target), target)
         student_spaces.append(StudentSpace(space.for_teacher(teacher.config), name, teacher, target_name, network))
         space.family.check_init(settings.init, teacher)
-        if settings.prune:
-            space.family.check_prunable()
     _check_used(given, student_spaces)
     _check_scales(student_spaces, settings.scale)
     if len(spaces) > 1 and settings.sampler in OF_ONE_SPACE:

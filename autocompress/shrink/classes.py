@@ -71,11 +71,7 @@ class Classes:
 
     def join_all(self, a: Tensor, b: Tensor) -> None:
         """Make one class of each two that meet; a and b broadcast."""
-        a, b = broadcast(a, b)
-        for dimension in range(a.dim()):
-            rows = [ids.narrow(dimension, 0, 1) for ids in (a, b)] if a.shape[dimension] else [a, b]
-            if all((ids == row).all() for ids, row in zip((a, b), rows, strict=True)):
-                a, b = rows
+        a, b = shortened(*broadcast(a, b))
         different = a != b
         pairs = set((a[different] * len(self._parent) + b[different]).tolist())
         for one, other in (divmod(pair, len(self._parent)) for pair in pairs):
@@ -149,3 +145,13 @@ def broadcast(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Both with the size that they have together."""
     size = torch.broadcast_shapes(a.shape, b.shape)  # type: ignore[no-untyped-call]
     return a.expand(size), b.expand(size)
+
+
+def shortened(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Two of one size, with 1 for the size of each dimension along which neither changes: most are large and repeat."""
+    for dimension in range(a.dim()):
+        if a.shape[dimension] > 1:
+            rows = [ids.narrow(dimension, 0, 1) for ids in (a, b)]
+            if all((ids == row).all() for ids, row in zip((a, b), rows, strict=True)):
+                a, b = rows
+    return a, b

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import DispatchKey, Tensor, fx
+
+from autocompress.shrink.operations import MOVES
 
 
 def _attention(  # noqa: PLR0913 - as PyTorch has them
@@ -42,10 +45,16 @@ DECOMPOSED: dict[Any, Callable[..., Any]] = {
 
 
 def stays(node: fx.Node) -> bool:
-    """Whether an operation is not decomposed: where all stay, that step, which takes longest, is left out."""
-    if isinstance(node.target, torch._ops.OpOverload):
-        aliases = [alias for argument in node.target._schema.arguments if (alias := argument.alias_info) is not None]
-        in_place = any(alias.is_write for alias in aliases)
-        of_views = bool(aliases) and node.target.has_kernel_for_dispatch_key(DispatchKey.CompositeImplicitAutograd)
-        return node.target not in DECOMPOSED and not in_place and not of_views
-    return node.op != "call_function"
+    """Whether an operation is not decomposed: where all stay, that step, which takes longest, is left out.
+
+    So do operations on views that only move values, for which there is a rule whether they are decomposed or not.
+    """
+    if node.op != "call_function" or node.target is operator.getitem:
+        return True
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return False
+    aliases = [alias for argument in node.target._schema.arguments if (alias := argument.alias_info) is not None]
+    in_place = any(alias.is_write for alias in aliases)
+    of_views = bool(aliases) and node.target.has_kernel_for_dispatch_key(DispatchKey.CompositeImplicitAutograd)
+    has_rule = str(node.target.overloadpacket.__name__) in MOVES | {"to"}
+    return node.target not in DECOMPOSED and not in_place and (has_rule or not of_views)

@@ -15,8 +15,10 @@ kind is the plain mean.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from autocompress.shrink.parts import is_within
 
 NEGLIGIBLE = 1 / 4
 
@@ -43,18 +45,18 @@ def joined(densities: Iterable[Density]) -> Density:
     return Density(sum(density.weights for density in listed), sum(density.nonzero for density in listed))
 
 
-def within(part: str, layers: Densities) -> list[Density]:
-    """The densities of the layers in the part with this module path."""
-    return [density for name, density in layers.items() if name.startswith(f"{part}.")]
+def within(layers: Densities, *paths: str) -> list[Density]:
+    """The densities of the layers that are these modules or in them."""
+    return [density for name, density in layers.items() if any(is_within(name, path) for path in paths)]
 
 
-def kept(parts: Iterable[str], layers: Densities) -> list[str]:
-    """The parts that are not negligible, of `parts` of one kind; at least one."""
-    shares = {part: joined(within(part, layers)).share for part in parts}
-    least = NEGLIGIBLE * sum(shares.values()) / len(shares)
-    return [part for part, share in shares.items() if share >= least]
+def kept(parts: Sequence[Iterable[Density]]) -> list[int]:
+    """The indices of the parts that are not negligible, of parts of one kind with these layers; at least one."""
+    shares = [joined(layers).share for layers in parts]
+    least = NEGLIGIBLE * sum(shares) / len(shares)
+    return [index for index, share in enumerate(shares) if share >= least]
 
 
-def channels(teacher: int, stays: Density) -> float:
+def channels(teacher: float, stays: Density) -> float:
     """The number of channels of a network with as many weights as `stays` has nonzero ones; not rounded."""
     return teacher * math.sqrt(stays.share)

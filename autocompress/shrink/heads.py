@@ -55,18 +55,18 @@ def heads_of(graph: Graph) -> tuple[Heads, ...]:
     # each as often as the others, as where windows stand beside heads in one dimension
     found = dict.fromkeys(tuple(count) for count in counts if len(count) > 1 and len(set(count.values())) == 1)
     fixed = classes.root(FIXED)
+    where: dict[int, dict[Place, list[int]]] = {}  # the rows of each place that are of a class
+    for place, numbers in along.items():
+        for row, root in enumerate(numbers):
+            where.setdefault(root, {}).setdefault(place, []).append(row)
     made = []
     for roots_ in found:
         if fixed not in roots_:
-            rows_of = {place: [_where(ids, root) for root in roots_] for place, ids in along.items()}
-            rows_of = {place: rows for place, rows in rows_of.items() if any(rows)}
+            places = dict.fromkeys(place for root in roots_ for place in where.get(root, ()))
+            rows_of = {place: [where.get(root, {}).get(place, []) for root in roots_] for place in places}
             if all(len(set(map(len, rows))) == 1 for rows in rows_of.values()):
                 made.append(Heads(len(roots_), {place: torch.tensor(rows) for place, rows in rows_of.items()}))
     return tuple(made)
-
-
-def _where(ids: list[int], root: int) -> list[int]:
-    return [row for row, number in enumerate(ids) if number == root]
 
 
 def _of_constant(tensor: Tensor, learned: bool, classes: Classes) -> Tensor:

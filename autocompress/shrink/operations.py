@@ -5,7 +5,7 @@ from __future__ import annotations
 # They only move values, so a tensor that says which channel each value belongs to can be moved by the operation itself.
 MOVES = {
     "alias", "broadcast_to", "cat", "channel_shuffle", "chunk", "clone", "contiguous", "copy", "detach", "expand",
-    "expand_as", "flatten", "flip", "getitem", "lift_fresh_copy", "movedim", "narrow", "permute",
+    "expand_as", "flatten", "flip", "getitem", "lift_fresh_copy", "movedim", "narrow", "numpy_T", "permute",
     "pixel_shuffle", "pixel_unshuffle", "repeat", "repeat_interleave", "reshape", "roll", "select", "select_scatter",
     "slice", "slice_scatter", "split", "split_with_sizes", "squeeze", "stack", "t", "transpose", "type_as", "unbind",
     "unflatten", "unsqueeze", "view", "view_as", "_unsafe_view",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx
 
 from autocompress.shrink import operations
-from autocompress.shrink.classes import FIXED, NOTHING, Classes, Freedom, broadcast
+from autocompress.shrink.classes import FIXED, NOTHING, Classes, Freedom, broadcast, shortened
 from autocompress.shrink.graph import LAYERS, Graph, module_path, operation, shape
 from autocompress.shrink.lookups import gathered, unfolded
 from autocompress.shrink.products import multiplied
@@ -146,6 +146,8 @@ class Operation:
         assert isinstance(b, Tensor)
         a, b = self._without_gates(a, b), self._without_gates(b, a)
         a, b = broadcast(a, b)
+        made = a.shape
+        a, b = shortened(a, b)
         self._classes.join_all(a, b)
         met = torch.where(a == NOTHING, b, a)
         alone = (a == NOTHING) | (b == NOTHING)
@@ -157,7 +159,7 @@ class Operation:
             self._classes.limit(b, Freedom.SELECT)
         else:
             self._classes.limit(met, Freedom.SELECT)
-        return met
+        return met.expand(made)
 
     def _written_by_a_layer(self) -> bool:
         """Whether what is read is what one layer wrote, moved at most."""

@@ -62,8 +62,6 @@ BAD_INPUT = {
     f"{SEARCH} --teacher file": ("file: a text, but a file of weights is needed",),
     f"{SEARCH} --teacher small": ("small: a folder, but a file of weights is needed", "student.safetensors in it"),
     f"{SEARCH} --space small": ("small: a folder, and no shipped search space", "edsr"),
-    "prune compact.pth --steps 1 --allow-weak-teacher": ("family compact cannot be pruned", "without --prune"),
-    "prune program.pt2": ("program.pt2 is an exported program, and those cannot be pruned",),
     f"{SEARCH} --space nowhere": ("nowhere: no such file, and no shipped search space", "edsr"),
     f"{SEARCH} --space typo.yaml": ("typo.yaml: parameters.num_blok is nothing", "did you mean num_block?"),
     f"{SEARCH} --space no.yaml": ("no.yaml: not readable as YAML",),

@@ -82,6 +82,30 @@ def test_a_search_and_students_that_the_users_code_loads(call: Call, own: Path, 
         assert scored.code == 0, scored.err
 
 
+def test_densities_of_an_own_network(call: Call, own: Path, photos: Path) -> None:
+    """It is pruned as the shipped families are, and what that suggests is a student of its code."""
+    network = ("own.pth", *OWN, "--set", "feat=12", "--input-range", "1", "--allow-weak-teacher")
+    pruned = call(
+        "prune", *network, "--train", str(photos), "--val", str(photos), "--steps", "3", "--json", "--out", "d"
+    )
+    assert pruned.code == 0, pruned.err
+    about = json.loads(pruned.out)
+    assert about == json.loads((own / "d" / "densities.json").read_text())
+    groups = {layer["name"]: layer["groups"] for layer in about["layers"]}
+    assert groups["head"] == []
+    assert groups["body.1"] == ["body.1"]
+    OwnNetwork(**about["suggested"]["config"]["arguments"])
+    assert load(own / "d" / "pruned.safetensors", code="own.py:OwnNetwork").scale == 2
+
+
+@pytest.mark.slow
+def test_a_search_by_densities_of_an_own_network(call: Call, own: Path, photos: Path) -> None:
+    ended = call(*search(photos, "--prune", "--init", "density", "--trials", "2"))
+    assert ended.code == 0, ended.err
+    assert "pruning the teacher" in ended.err
+    assert len(RunFolder.existing(own / "run").students()) == 2
+
+
 TARGET = ("--target", "own.pth", "--target-code", "own.py:OwnNetwork", "--target-set", "feat=12")
 
 
@@ -222,16 +246,13 @@ def test_a_joint_front_of_own_code_and_a_known_file(call: Call, own: Path, photo
         (("search", "--budget-flops", "1G", "--set", "feat=4"), "are for your own code; add --code FILE.py:CALLABLE"),
         (("search", "--budget-flops", "1G", *TARGET[2:4]), "needs the weights of its network; add --target FILE"),
         (("search", "--budget-flops", "1G", *TARGET[:2], *TARGET[4:]), "add --target-code FILE.py:CALLABLE"),
-        (("search", "--budget-flops", "1G", *TARGET[:2]), "(a target's as --target-code; `prune` takes none)"),
+        (("search", "--budget-flops", "1G", *TARGET[:2]), "(a target's as --target-code)"),
         (distilled(Path(), "--set", "feat=13", "--out", "a.safetensors"), "feat is 13, but OwnNetwork takes (4, 5"),
         (distilled(Path(), "--set", "width=3", "--out", "a.safetensors"), "these can: feat, blocks, teacher_loss"),
-        (distilled(Path(), "--init", "density", "--out", "a.safetensors"), "begin by one of projection, copy"),
         (distilled(Path(), "--teacher", "own.pth", "--out", "a.safetensors"), "both files of a teacher"),
         (("distill", "Own", *OWN, "--out", "a.safetensors"), "needs the weights of its network; add --teacher FILE"),
         (("distill", "own.pth", "--code-set", "feat=1", "--out", "a.safetensors"), "add --code FILE.py:CALLABLE"),
         (("distill", "nothing", "--out", "a.safetensors"), "nothing is no file, no preset and no family; known: edsr"),
-        ((*search(Path()), "--init", "density"), "students of OwnNetwork begin by one of projection, copy, scratch"),
-        ((*search(Path()), "--prune"), "networks of the family OwnNetwork cannot be pruned; `search` without --prune"),
         (("spaces", "show"), "give a space's name or file, or --teacher FILE"),
         (("spaces", "show", "--teacher", "edsr-baseline-x2"), "have a shipped space"),
         (("evaluate", "own.pth"), "give the code that builds the network, as --code"),

@@ -134,13 +134,15 @@ def test_swinir_counts_from_densities() -> None:
 
 
 def test_the_parts_that_layers_are_in() -> None:
-    edsr, swinir = EDSRFamily(), SwinIRFamily()
-    assert edsr.groups_of("body.11.conv2") == ("body.11",)
-    assert edsr.groups_of("upsample.0") == ()
-    layer = "layers.0.residual_group.blocks.2"
-    assert swinir.groups_of(f"{layer}.attn.qkv") == ("layers.0", layer)
-    assert swinir.groups_of("layers.1.conv") == ("layers.1",)
-    assert swinir.groups_of("conv_first") == ()
+    settings, layer = default_settings("edsr"), "layers.0.residual_group.blocks.2"
+    swinir = random_swinir(SwinIRConfig(2, 12, (3, 3), (2, 2), 4))
+    groups = Pruned(swinir, settings, dict(swinir.state_dict()), 0.0, 0.0).groups_of
+    assert groups[f"{layer}.attn.qkv"] == ("layers.0", layer)
+    assert groups["layers.1.conv"] == ("layers.1",)
+    assert groups["conv_first"] == ()
+    compact = find_family("compact").build(CompactConfig(2, num_feat=8, num_conv=3))
+    groups = Pruned(compact, settings, dict(compact.state_dict()), 0.0, 0.0).groups_of
+    assert groups == {"body.0": (), **{f"body.{i}": (f"body.{i}",) for i in (2, 4, 6)}, "body.8": ()}
 
 
 def prune(teacher: SRNetwork, bank: PixelBank, photos: Path, steps: list[int]) -> Pruned:

@@ -1,8 +1,8 @@
 """The Compact family: all that is particular to it stands in this folder, and only `registry` names it.
 
-`CompactFamily` declares what networks.graph_family asks of a family; `network` is the config and the network,
+`CompactFamily` declares what networks.engine_family asks of a family; `network` is the config and the network,
 `teaching` makes students of teachers of other families. Students of a Compact teacher are the engine's. It may import
-`networks` (base, graph_family, weights, recipes), `shrink` and what is below them, and no other family.
+`networks` (base, engine_family, weights, recipes), `shrink` and what is below them, and no other family.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
 from autocompress.compute import flops
@@ -18,13 +18,13 @@ from autocompress.errors import CheckpointError, ConfigError
 from autocompress.networks.base import Config, Count, Shrinker, SRNetwork, Weights
 from autocompress.networks.compact import teaching
 from autocompress.networks.compact.network import SCALES, Compact, CompactConfig
-from autocompress.networks.graph_family import GraphFamily
+from autocompress.networks.engine_family import EngineFamily
 from autocompress.networks.weights import check_tensors, with_weights
 from autocompress.progress import OnDone, untold
 from autocompress.shrink.init import Init
 
 
-class CompactFamily(GraphFamily):
+class CompactFamily(EngineFamily):
     """A row of convolutions with PReLU, of which a network of any family can be the teacher."""
 
     name = "compact"
@@ -35,8 +35,7 @@ class CompactFamily(GraphFamily):
 
     @override
     def check_init(self, init: str, teacher: SRNetwork) -> None:
-        super().check_init(init, teacher)
-        if init == Init.COPY and not isinstance(teacher, Compact):
+        if init not in (Init.PROJECTION, Init.SCRATCH) and not isinstance(teacher, Compact):
             raise ConfigError(
                 f"init {init} takes channels of a Compact, but the teacher is {teacher.family}; leave --init out"
             )
@@ -82,12 +81,6 @@ class CompactFamily(GraphFamily):
         fields = f"num_feat={compact.num_feat}, num_conv={compact.num_conv}, upscale={compact.scale}"
         build = f'network = SRVGGNetCompact(num_in_ch=3, num_out_ch=3, {fields}, act_type="prelu")'
         return "from realesrgan.archs.srvgg_arch import SRVGGNetCompact", build
-
-    @override
-    def captured(self, network: SRNetwork) -> nn.Module:
-        """Its body: the image that is added to what that computes has no weights."""
-        assert isinstance(network, Compact)
-        return network.body
 
     @override
     def analyse(

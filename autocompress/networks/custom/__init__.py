@@ -2,7 +2,7 @@
 
 `code` runs the user's file and builds its networks, `counts` finds the arguments that a search may vary, `cost` counts
 FLOPs by formula, `network` is the config and the network. All shrinking is the engine's, by the network's graph. It may
-import `networks` (base, graph_family, weights, recipes), `shrink`, `compute` and what is below them, and no other
+import `networks` (base, engine_family, weights, recipes), `shrink`, `compute` and what is below them, and no other
 family.
 """
 
@@ -28,21 +28,22 @@ from autocompress.networks.custom.counts import counts
 from autocompress.networks.custom.input_range import in_best_range
 from autocompress.networks.custom.network import CustomConfig, CustomNetwork, measured_scale
 from autocompress.networks.custom.students import is_student, shares_heads
-from autocompress.networks.graph_family import GraphFamily
+from autocompress.networks.engine_family import EngineFamily
+from autocompress.networks.recipes import FamilyRecipe
 from autocompress.networks.weights import check_parameters
 from autocompress.shrink.channels import ChannelMap, fixed_parameters
 from autocompress.shrink.graph import Graph
-from autocompress.shrink.parts import kept_parts, level_of
 
 COUNTED_SIDE = 48  # LR pixels of the image on which fvcore counts, as `flops.count_flops` does
 
 
-class CustomFamily(GraphFamily):
+class CustomFamily(EngineFamily):
     """The networks that a user's code builds of `arguments`, and of smaller ones; its name is the callable's."""
 
     config_class = CustomConfig
     network_class = CustomNetwork
     derives_space = True
+    recipe = FamilyRecipe(prune_learning_rate=0.03)  # at 0.1 the published RLFN diverges
 
     def __init__(self, code: Builder, arguments: Mapping[str, Any]) -> None:
         self.name = code.name
@@ -118,7 +119,8 @@ class CustomFamily(GraphFamily):
         network = network.float().eval()
         return network if input_range is not None else in_best_range(network)
 
-    def _shapes(self, config: Config) -> Mapping[str, tuple[int, ...]]:
+    @override
+    def shapes(self, config: Config) -> Mapping[str, tuple[int, ...]]:
         return self._shapes_of(_custom(config).arguments)
 
     @functools.lru_cache(maxsize=100_000)  # noqa: B019  (a family lives as long as the process)
@@ -153,7 +155,7 @@ class CustomFamily(GraphFamily):
 
     @override
     def flops(self, config: Config) -> int:
-        per_pixel = self._costs.flops(self._shapes(config))
+        per_pixel = self._costs.flops(self.shapes(config))
         if not self._costs.explained and self.values:
             per_pixel += self._left(self.counts_of(config))
         return flops.at_720p(per_pixel, config.scale)
@@ -179,7 +181,7 @@ class CustomFamily(GraphFamily):
 
     @override
     def params(self, config: Config) -> int:
-        sizes = self._shapes(config).items()
+        sizes = self.shapes(config).items()
         return sum(torch.Size(size).numel() for name, size in sizes if name not in self._buffers)
 
     @override
@@ -208,12 +210,9 @@ class CustomFamily(GraphFamily):
         return lr * network.input_range
 
     @override
-    def varying_parts(self, network: SRNetwork) -> frozenset[str]:
-        """Those that are gone in the students with the fewest of each count."""
-        whole = self.code.shapes(self.arguments)
-        fewest = {count.field: values[0] for count, values in self.values.items() if count.what == "parts"}
-        students = (self.code.shapes(changed(self.arguments, {each: fewest[each]}, self._known)) for each in fewest)
-        return frozenset(level_of(ours) for shapes in students for ours in kept_parts(whole, shapes))
+    def shrinkable(self, teacher: SRNetwork) -> SRNetwork:
+        """Itself: it may be a module of the user's, whose parameters stay as they are."""
+        return teacher
 
     @override
     def counts_of(self, config: Config) -> dict[str, float]:
@@ -257,7 +256,7 @@ class CustomFamily(GraphFamily):
 
     def _shares_heads(self, config: CustomConfig) -> bool:
         try:
-            return shares_heads(self._shapes(config), self.code.shapes(self.arguments), self._channels)
+            return shares_heads(self.shapes(config), self.code.shapes(self.arguments), self._channels)
         except InvalidInput:  # the code itself says so
             return False
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -37,9 +36,7 @@ from autocompress.networks.folding import FoldedTail
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.weights import with_weights
 from autocompress.progress import OnDone, untold
-from autocompress.shrink.axes import AxisTable
-from autocompress.shrink.density import Densities, channels, joined, kept, within
-from autocompress.shrink.selection import Selection
+from autocompress.shrink.init import Init
 
 
 class EDSRFamily(EngineFamily):
@@ -48,7 +45,6 @@ class EDSRFamily(EngineFamily):
     name = "edsr"
     config_class = EDSRConfig
     network_class = EDSR
-    parts = ("body",)
     counts = (
         Count("num_feat", 1, "features"),
         Count("num_block", 1, "blocks"),
@@ -137,80 +133,41 @@ class EDSRFamily(EngineFamily):
                 f"this teacher has a {config.tail} tail, but only teachers with a plain one can be shrunk; take "
                 "another teacher, or init scratch"
             )
-        plain = super().shrinkable(teacher)
-        assert isinstance(plain, EDSR)
-        return plain
+        return _edsr_network(super().shrinkable(teacher))
 
     @override
-    def axes(self, network: SRNetwork) -> AxisTable:
-        """The residual stream, what is inside each block, and what is behind each PixelShuffle."""
-        layers: dict[str, tuple[str, ...]] = {
-            "conv_first": ("stream", ""),
-            "body.*.conv1": ("inner.*", "stream"),
-            "body.*.conv2": ("stream", "inner.*"),
-            "conv_after_body": ("stream", "stream"),
-        }
-        read = "stream"
-        for stage, factor in enumerate(shuffle_factors(network.scale)):
-            layers[f"upsample.{2 * stage}"] = (f"hr.{stage}:{factor**2}", read)
-            read = f"hr.{stage}"
-        layers["conv_last"] = ("", read)
-        return AxisTable.declared(layers, network.state_dict())
-
-    @override
-    def scored(self, network: SRNetwork) -> list[str]:
-        """The weights of the convolutions."""
-        return [name for name in super().scored(network) if name.endswith(".weight")]
-
-    @override
-    def analyse_for_projection(
-        self, teacher: SRNetwork, lr: Tensor, seed: int, report: OnDone = untold
+    def analyse(
+        self, teacher: SRNetwork, lr: Tensor, init: str, seed: int, report: OnDone = untold
     ) -> dict[str, Tensor]:
         """What the engine sees, and what a folded tail is fitted to."""
-        seen = super().analyse_for_projection(teacher, lr, seed, report)
-        return seen | forms.observe_tail(_edsr_network(teacher), lr, seed)
+        seen = super().analyse(teacher, lr, init, seed, report)
+        if init != Init.PROJECTION:
+            return seen
+        return seen | forms.observe_tail(self.shrinkable(teacher).to(lr.device), lr, seed)
 
     @override
-    def projection(self, teacher: SRNetwork, lr: Tensor, analysis: Weights, refit: bool = True) -> Shrinker:
-        """By the engine, in the teacher's form; then in the student's own."""
-        project = super().projection(teacher, lr, analysis, refit)
+    def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
+        """By the engine, in the teacher's form; then in the student's own.
+
+        One of 3 convolutions per block computes what one of 2 does, with the identity in the middle; one of 1 starts as
+        nothing, at zero, and a folded tail computes what the plain one would, unless they are refitted.
+        """
+        shrink, refit = super().shrinker(teacher, lr, init, analysis), init == Init.PROJECTION
 
         def student(config: Config) -> EDSR:
             edsr = _edsr(config)
-            made = plain = _edsr_network(project(_official(edsr)))
+            made = plain = _edsr_network(shrink(_official(edsr)))
             if edsr.num_layer != OFFICIAL_LAYERS:
                 made = forms.with_layers(plain, edsr.num_layer).to(lr.device)
-            if edsr.num_layer == 1:
+            if edsr.num_layer == 1 and refit:
                 forms.fit_single_layers(made, plain, lr)
             if edsr.tail == FOLDED:
                 made = forms.with_folded_tail(made).to(lr.device)
-                forms.fit_tail(made, lr, analysis)
+                if refit:
+                    forms.fit_tail(made, lr, analysis)
             return made
 
         return student
-
-    @torch.no_grad()
-    @override
-    def selected(self, selection: Selection, config: Config) -> EDSR:
-        """Blocks of another number of convolutions than the teacher's keep what they can.
-
-        One of 3 computes what one of 2 does, with the identity in the middle; one of 1 starts as nothing, at zero. A
-        folded tail computes what the plain one would.
-        """
-        edsr = _edsr(config)
-        student = super().selected(selection, _official(edsr))
-        assert isinstance(student, EDSR)
-        if edsr.num_layer != OFFICIAL_LAYERS:
-            student = forms.with_layers(student, edsr.num_layer)
-        return forms.with_folded_tail(student) if edsr.tail == FOLDED else student
-
-    @override
-    def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
-        """`num_block`: the residual blocks that are not negligible; `num_feat` by the density of these, rounded."""
-        edsr = _edsr(teacher)
-        blocks = kept([f"body.{block}" for block in range(edsr.num_block)], layers)
-        stays = joined(density for block in blocks for density in within(block, layers))
-        return {"num_feat": max(1, round(channels(edsr.num_feat, stays))), "num_block": len(blocks)}
 
 
 def _edsr(config: Config) -> EDSRConfig:

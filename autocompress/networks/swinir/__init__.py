@@ -1,9 +1,8 @@
 """The SwinIR family: all that is particular to it stands in this folder, and only `registry` names it.
 
 `SwinIRFamily` declares what networks.base.Family asks of a family; `network` is the config and the network, `reading`
-knows foreign files, `selection` keeps whole channels and heads, and `windows` has the attention pattern; students that
-are refitted are the engine's. It may import `networks` (base, engine_family, weights, recipes), `shrink` and what is
-below them, and no other family.
+knows foreign files, and `windows` has the attention pattern; students are the engine's. It may import `networks` (base,
+engine_family, weights, recipes), `shrink` and what is below them, and no other family.
 """
 
 from __future__ import annotations
@@ -23,13 +22,11 @@ from autocompress.networks.folding import KERNEL, FoldedTail
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.swinir import reading
 from autocompress.networks.swinir.network import NUM_FEAT, SwinIR, SwinIRConfig, conv_shapes, linear_shapes
-from autocompress.networks.swinir.selection import AXES, selected
 from autocompress.networks.swinir.windows import OFFICIAL_SEPARATED, edge_masks, position_index, shift_mask
 from autocompress.networks.weights import with_weights
-from autocompress.shrink.axes import AxisTable
-from autocompress.shrink.density import Densities, Density, channels, joined, kept, within
-from autocompress.shrink.selection import Selection
+from autocompress.shrink.density import Densities, channels, joined, kept, within
 
+LAYERS = "residual_group.blocks"  # of transformer layers, in each residual block
 OFFICIAL_WINDOWS = {"pixelshuffledirect": 8, "pixelshuffle": 6}  # a side of the training patches: img_size 64 and 48
 
 
@@ -39,7 +36,6 @@ class SwinIRFamily(EngineFamily):
     name = "swinir"
     config_class = SwinIRConfig
     network_class = SwinIR
-    parts = ("layers", "residual_group.blocks")
     counts = (
         Count("embed_dim", 1, "channels"),
         Count("num_block", 1, "residual blocks"),
@@ -161,18 +157,6 @@ class SwinIRFamily(EngineFamily):
         return super().student_config(teacher, given)
 
     @override
-    def axes(self, network: SRNetwork) -> AxisTable:
-        """Where the upsampling is direct, its one convolution reads the stream."""
-        config = _swinir(network.config)
-        direct = {"upsample.0": ("", "stream")} if config.direct else {}
-        return AxisTable.declared(AXES | direct, network.state_dict())
-
-    @override
-    def selected(self, selection: Selection, config: Config) -> SwinIR:
-        """Heads are chosen, too."""
-        return selected(selection, _swinir(config))
-
-    @override
     def suggested_counts(self, teacher: Config, layers: Densities) -> dict[str, float]:
         """`num_block`: the residual blocks that are not negligible; `depth`: the mean number of transformer layers in
         them that are not; `embed_dim` by the density of these layers and the blocks' convolutions.
@@ -181,14 +165,14 @@ class SwinIRFamily(EngineFamily):
         is the nearest multiple of the number of heads, which stays; at least one channel a head.
         """
         config = _swinir(teacher)
-        blocks = kept([f"layers.{block}" for block in range(len(config.depths))], layers)
-        parts = {
-            f"layers.{block}": [f"layers.{block}.residual_group.blocks.{layer}" for layer in range(depth)]
-            for block, depth in enumerate(config.depths)
-        }
-        needed = kept([part for layer_parts in parts.values() for part in layer_parts], layers)
-        staying = [part for block in blocks for part in parts[block] if part in needed]
-        stays = joined(density for part in staying + [f"{b}.conv" for b in blocks] for density in _of(part, layers))
+        paths = [
+            [f"layers.{block}.{LAYERS}.{layer}" for layer in range(depth)] for block, depth in enumerate(config.depths)
+        ]
+        blocks = kept([within(layers, f"layers.{block}") for block in range(len(paths))])
+        flat = [path for inner in paths for path in inner]
+        needed = {flat[index] for index in kept([within(layers, path) for path in flat])}
+        staying = [path for block in blocks for path in paths[block] if path in needed]
+        stays = joined(within(layers, *staying, *(f"layers.{block}.conv" for block in blocks)))
         heads = min(config.num_heads)
         return {
             "embed_dim": heads * max(1, round(channels(config.embed_dim, stays) / heads)),
@@ -201,7 +185,3 @@ class SwinIRFamily(EngineFamily):
 def _swinir(config: Config) -> SwinIRConfig:
     assert isinstance(config, SwinIRConfig)
     return config
-
-
-def _of(part: str, layers: Densities) -> list[Density]:
-    return [layers[part]] if part in layers else within(part, layers)

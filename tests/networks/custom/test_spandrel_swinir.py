@@ -43,6 +43,7 @@ LR = F.interpolate(torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_see
 def teacher() -> CustomNetwork:
     """Random weights, in which attention has a part."""
     stand_in_for_torchvision()
+    importlib.import_module("spandrel")  # first: its architectures import each other through it
     torch.manual_seed(0)
     network: nn.Module = importlib.import_module("spandrel.architectures.SwinIR").SwinIR(**ARGUMENTS).eval()
     for name, parameter in network.named_parameters():

@@ -1,0 +1,51 @@
+"""The counts of a student that the densities of its pruned teacher's layers suggest, for any family: see
+`shrink.density` for the rules."""
+
+from __future__ import annotations
+
+from autocompress.networks.base import Config, Count, Family
+from autocompress.networks.effects import effects
+from autocompress.shrink.density import Densities, channels, joined, kept, within
+from autocompress.shrink.parts import Parts, is_within, repeated_parts
+
+
+def suggested_counts(family: Family, teacher: Config, layers: Densities) -> dict[str, float]:
+    """What the densities of a teacher's layers, by module path, suggest for each of its counts.
+
+    A count of parts becomes that of the parts that are not negligible; one of channels goes by the density of the
+    layers that get smaller with it, in the parts that stay, or, where it has none there, of all that stay. What is not
+    known to do anything, and what a space may leave out, stays.
+    """
+    counts, found = family.counts_of(teacher), effects(family, teacher)
+    prefixes = {prefix for effect in found.values() for prefix in effect.fewer}
+    kinds = {parts.prefix: parts for parts in repeated_parts(family.shapes(teacher)) if parts.prefix in prefixes}
+    staying = {prefix: _staying(parts, layers) for prefix, parts in kinds.items()}
+    inside = {path for prefix, parts in kinds.items() for index in staying[prefix] for path in parts.paths(index)}
+    gone = {path for parts in kinds.values() for index in range(len(parts.units)) for path in parts.paths(index)}
+    gone -= inside
+    for count, effect in found.items():
+        value = counts[count.field]
+        smaller = [layer for layer in layers if f"{layer}.weight" in effect.smaller]
+        if effect.fewer:
+            value *= sum(len(staying[prefix]) for prefix in effect.fewer)
+            value /= sum(len(kinds[prefix].units) for prefix in effect.fewer)
+        elif smaller:
+            left = [layer for layer in smaller if not any(is_within(layer, path) for path in gone)]
+            of_parts = [layer for layer in left if any(is_within(layer, path) for path in inside)]
+            value = channels(value, joined(layers[layer] for layer in of_parts or left or smaller))
+        counts[count.field] = _nearest(family, count, value)
+    return counts
+
+
+def _staying(parts: Parts, layers: Densities) -> list[int]:
+    """The parts that are not negligible; all, where one has no layer."""
+    densities = [within(layers, *parts.paths(index)) for index in range(len(parts.units))]
+    return kept(densities) if all(densities) else list(range(len(parts.units)))
+
+
+def _nearest(family: Family, count: Count, value: float) -> float:
+    """The value that its networks have, or the whole number, next to this one."""
+    values = family.values_of(count)
+    if values is not None:
+        return min(values, key=lambda each: abs(each - value))
+    return max(count.low, round(value) if count.whole else value)
