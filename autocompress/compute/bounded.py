@@ -43,9 +43,9 @@ def bounded(most: int) -> Iterator[None]:
         yield
 
 
-class _Bounded(TorchDispatchMode):
+class _Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, most: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._most, self._made, self._operations = most, 0, 0
 
     @override
