@@ -16,6 +16,7 @@ from autocompress.compute.precision import Precision
 from autocompress.errors import InvalidInput, RunError, cut
 from autocompress.evaluation import latency
 from autocompress.io.outputs import check_folder
+from autocompress.io.typed import checked, reading
 from autocompress.search.ask_tell import open_ask_tell
 from autocompress.search.backends.base import Backend
 from autocompress.search.backends.processes import ProcessBackend, TaskSetup
@@ -27,7 +28,7 @@ from autocompress.search.refining import DEFAULT_TIME, RefiningSession, check_sa
 from autocompress.search.repeater import Repeater
 from autocompress.search.results.rows import front_rows, has_front, objective
 from autocompress.search.run.crops import copy_crops, crops_of
-from autocompress.search.run.folder import RAY, RunFolder
+from autocompress.search.run.folder import CONFIG, RAY, RunFolder
 from autocompress.search.run.foreign_study import set_foreign_aside
 from autocompress.search.run.integrity import check_run, check_students, sound_students
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
@@ -125,7 +126,10 @@ def recorded_settings(run: RunFolder) -> Settings:
     config = run.config
     if config.settings is None or config.started_in is None:
         raise RunError(f"{run.path}: an older version made it; let its own command go on once first")
-    asked = Settings.from_dict(config.settings).for_joining(Path(config.started_in))
+    with reading(
+        run.path / CONFIG, "its settings are not those of a search", "let the search's own command go on once"
+    ):
+        asked = checked(Settings.from_dict(config.settings)).for_joining(Path(config.started_in))
     return replace(asked, out=run.path)
 
 
