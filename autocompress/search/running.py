@@ -16,7 +16,6 @@ from autocompress.compute.precision import Precision
 from autocompress.errors import InvalidInput, RunError, cut
 from autocompress.evaluation import latency
 from autocompress.io.outputs import check_folder
-from autocompress.io.typed import checked, reading
 from autocompress.search.ask_tell import open_ask_tell
 from autocompress.search.backends.base import Backend
 from autocompress.search.backends.processes import ProcessBackend, TaskSetup
@@ -126,10 +125,7 @@ def recorded_settings(run: RunFolder) -> Settings:
     config = run.config
     if config.settings is None or config.started_in is None:
         raise RunError(f"{run.path}: an older version made it; let its own command go on once first")
-    with reading(
-        run.path / CONFIG, "its settings are not those of a search", "let the search's own command go on once"
-    ):
-        asked = checked(Settings.from_dict(config.settings)).for_joining(Path(config.started_in))
+    asked = Settings.of_config(run.path / CONFIG, config.settings).for_joining(Path(config.started_in))
     return replace(asked, out=run.path)
 
 
