@@ -58,25 +58,37 @@ def write_card(
 
     A `picture` beside it is shown.
     """
+    atomic.write_text(path, card(path.stem, network, about, [file.name for file in files], wanted, picture))
+
+
+def card(
+    name: str,
+    network: SRNetwork,
+    about: Mapping[str, Any],
+    files: Sequence[str],
+    wanted: Wanted,
+    picture: Path | None = None,
+) -> str:
+    """The content of that card, of the names of files; nearly any exception where `about` is of another shape."""
     provenance = about.get("provenance", {})
     licence, licence_note = licence_of(provenance)
     plain = family_of(network).for_export(network)
     described = {**about, "family": network.family, "scale": network.scale}
     shown = [] if picture is None else [f"![A piece of a validation image, beside others]({picture.name})"]
     sections = [
-        front_matter({path.stem: described}, licence, [file.suffix for file in files]),
-        f"# {as_markdown(path.stem)}\n\n"
+        front_matter({name: described}, licence, [Path(file).suffix for file in files]),
+        f"# {as_markdown(name)}\n\n"
         f"Upscales photographs by {network.scale}: {in_words(network)}. "
         "Exported by autocompress, which prunes and distills super-resolution networks.",
         *shown,
         "## Network\n\n" + _network(plain, about, files),
         "## Scores\n\n" + _scores(about.get("metrics", {}), provenance, network.scale),
         "## Training\n\n" + _training(provenance),
-        "## Use\n\n" + loading.instructions(plain, [file.name for file in files], wanted),
+        "## Use\n\n" + loading.instructions(plain, list(files), wanted),
         "## Licence\n\n" + licence_note,
         f"## Versions\n\n{_versions(provenance)}",
     ]
-    atomic.write_text(path, "\n\n".join(sections) + "\n")
+    return "\n\n".join(sections) + "\n"
 
 
 def program_flops(network: SRNetwork) -> int | None:
@@ -97,14 +109,14 @@ def _cell(content: object) -> str:
     return content if isinstance(content, Markdown) else as_markdown(str(content))
 
 
-def _network(network: SRNetwork, about: Mapping[str, Any], files: Sequence[Path]) -> str:
+def _network(network: SRNetwork, about: Mapping[str, Any], files: Sequence[str]) -> str:
     described = describe(network)
     rows = [("family", described["family"]), *described["config"].items()]
     rows += [
         ("FLOPs", f"{format_count(described['flops'])} ({described['flops']:,}) for an output of 1280x720"),
         ("parameters", f"{described['params']:,}"),
     ]
-    endings = list(dict.fromkeys(file.suffix[1:] for file in files))
+    endings = list(dict.fromkeys(Path(file).suffix[1:] for file in files))
     folded, programs = program_flops(network), [ending for ending in endings if ending in PROGRAMS]
     if folded is not None and programs:
         said = f"{format_count(folded)} ({folded:,}); its last convolutions are one there, with the same result"

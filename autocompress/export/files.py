@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from autocompress.errors import CheckpointError, DiskFull, InvalidInput
-from autocompress.export.card import program_flops, write_card
+from autocompress.export.card import card, program_flops, write_card
 from autocompress.export.formats import OF_ONNX, Format, Wanted, all_parts
 from autocompress.export.ncnn_files import write_ncnn
 from autocompress.export.onnx_files import write_onnx
 from autocompress.export.programs import write_program
 from autocompress.io import atomic, checkpoints
+from autocompress.io.typed import reading
 from autocompress.networks import describe, family_of, load
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import has_finite_outputs
@@ -162,14 +163,18 @@ def read_exported(
     if Format.SAFETENSORS_FP16 in wanted.formats:
         family = family_of(network)
         _check_half(family.official_tensors(family.for_export(network)), name)
-    about, more = _about(file), dict(known or {})
-    provenance = about.get("provenance", {}) | more.pop("provenance", {})
-    about |= more | ({"provenance": provenance} if provenance else {})
+    side_file = file.with_suffix(".json")
+    # found out now, not when the card is written
+    what = "what it tells of the network is of another shape than what autocompress writes"
+    with reading(side_file, what, raises=CheckpointError):
+        about, more = _about(side_file), dict(known or {})
+        provenance = about.get("provenance", {}) | more.pop("provenance", {})
+        about |= more | ({"provenance": provenance} if provenance else {})
+        card(name, network, about, [Format(format).file_name(name) for format in wanted.formats], wanted)
     return Exported(network, name, about, picture)
 
 
-def _about(file: Path) -> dict[str, Any]:
+def _about(side_file: Path) -> dict[str, Any]:
     """The content of our own JSON side file; empty if there is none."""
-    side_file = file.with_suffix(".json")
     about = atomic.read_json(side_file) if side_file.is_file() else None
     return about if isinstance(about, dict) and {"family", "config"} <= about.keys() else {}

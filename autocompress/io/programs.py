@@ -1,7 +1,9 @@
 """Exported programs, the `.pt2` files of torch.export, checked before PyTorch reads them.
 
-PyTorch's reader unpickles what such a file asks it to, takes any function of PyTorch's or Python's that it names, and
-evaluates the formulas for sizes in it. So only plain tensors, ATen operations and formulas of numbers are let through.
+PyTorch's reader unpickles what such a file asks it to, loads the machine code in it, takes any function of PyTorch's
+or Python's that it names, and evaluates the formulas for sizes in it. So only the parts of one program are let through,
+and in these plain tensors, ATen operations and formulas of numbers. PyTorch is given a copy of what was checked: two
+readers of archives may see two different files in one.
 """
 
 from __future__ import annotations
@@ -10,12 +12,14 @@ import ast
 import io
 import json
 import logging
+import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch.export import ExportedProgram
@@ -25,6 +29,14 @@ from autocompress.io.pickle_checks import load_weights_only
 from autocompress.io.tensor_checks import check_archive, check_unpacked, check_values
 
 OPERATORS = "add|sub|mul|floordiv|truediv|mod|pow|neg|pos|eq|ne|lt|le|gt|ge|and_|or_|getitem"
+# what torch.export.save writes of one program, in one folder; PyTorch before 2.9 wrote all its tensors into model.pt
+PARTS = re.compile(
+    r"archive_format|archive_version|byteorder|version|\.data/\w+|models/model\.json|extra/.+"
+    r"|data/weights/(?:weight_\d+|model_weights_config\.json)|data/constants/(?:tensor_\d+|model_constants_config\.json)"
+    r"|data/(?:weights|constants|sample_inputs)/model\.pt"
+)
+TENSOR = re.compile(r"(?:weight|tensor)_\d+")  # the parts that are plain numbers; others are unpickled
+FILES = re.compile(r"\.(?:from_file|save)\.")  # operations of PyTorch's that read or write files
 TARGET = re.compile(rf"torch\.ops\.aten\.\w+\.\w+|_operator\.(?:{OPERATORS})|torch\.sym_\w+|math\.(?:trunc|ceil|floor)")
 NUMERAL = r"\d{1,30}(?:\.\d{1,30})?(?:e[-+]?\d{1,2})?"
 # sympy computes powers of numbers, of any size
@@ -53,10 +65,11 @@ def read_program(path: Path) -> ExportedProgram:
     try:
         check_archive(path)
         with zipfile.ZipFile(path) as archive:
-            stored = _check(path, archive)
+            parts = _parts(path, archive)
+        stored = _check(path, parts)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            program = _loaded(path)
+            program = _loaded(_archived(parts))
     except CheckpointError:
         raise
     except Exception as error:  # zipfile, json and PyTorch raise nearly any exception for damaged and other files
@@ -68,7 +81,7 @@ def read_program(path: Path) -> ExportedProgram:
     tensors = {**program.state_dict, **program.constants}
     for name, value in tensors.items():  # of an empty part PyTorch takes whatever lies in memory
         if value.numel() * value.element_size() > stored.get(name, path.stat().st_size):
-            raise CheckpointError(f"{path}: cut, as {cut(name)} is not whole in it; copy it again, or export it again")
+            raise CheckpointError(f"{path}: {_is_cut(name)}")
     try:
         check_values(path.stat().st_size, tensors)
     except CheckpointError as error:
@@ -76,54 +89,89 @@ def read_program(path: Path) -> ExportedProgram:
     return program
 
 
-def _loaded(path: Path) -> ExportedProgram:
+def _loaded(archive: BinaryIO) -> ExportedProgram:
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # PyTorch logs what it raises, and pages of it
     try:
-        return torch.export.load(path)
+        return torch.export.load(archive)
     finally:
         logging.disable(before)
 
 
-def _check(path: Path, archive: zipfile.ZipFile) -> dict[str, int]:
-    """How many bytes are stored of each tensor, by its name.
+def _parts(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """The parts of an archive by name, without the folder that they share.
 
-    Raises CheckpointError for what is no archive of one program, or would run more than its operations.
+    Raises CheckpointError for what is no archive of one program, or has parts beside it.
     """
-    stored: dict[str, int] = {}
-    names = {name.partition("/")[2]: name for name in archive.namelist()}
-    if "archive_format" not in names or "models/model.json" not in names:
+    names = archive.namelist()
+    folders = {name.partition("/")[0] for name in names}
+    parts = [name.partition("/")[2] for name in names]
+    if not {"archive_format", "models/model.json"} <= set(parts):
         raise CheckpointError(
             f"{path}: no exported program, or of a PyTorch before 2.8; export it again with {torch.__version__}: "
             f"{EXPORT}"
         )
-    model = json.loads(archive.read(names["models/model.json"]))
-    _check_graph(path, model)
-    for name, whole in names.items():
+    if len(folders) > 1:
+        raise _refused(path, f"it has the folders {cut(', '.join(sorted(folders)))}")
+    for part, times in Counter(parts).items():
+        if times > 1 or not PARTS.fullmatch(part):
+            raise _refused(path, f"it has the part {cut(part)}{' twice' if times > 1 else ''}")
+    return {part: archive.read(name) for part, name in zip(parts, names, strict=True)}
+
+
+def _archived(parts: Mapping[str, bytes]) -> BinaryIO:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(f"program/{name}", content)
+    file.seek(0)
+    return file
+
+
+def _check(path: Path, parts: Mapping[str, bytes]) -> dict[str, int]:
+    """How many bytes are stored of each tensor, by its name.
+
+    Raises CheckpointError for what would run more than its operations.
+    """
+    stored: dict[str, int] = {}
+    _check_graph(path, json.loads(parts["models/model.json"].decode()))
+    for name, content in parts.items():
         if kind := re.fullmatch(r"data/(weights|constants)/model_\w+_config\.json", name):
-            for tensor, about in json.loads(archive.read(whole))["config"].items():
-                if about.get("use_pickle") or about.get("tensor_meta") is None:
+            for tensor, about in json.loads(content.decode())["config"].items():
+                held = about["path_name"]
+                if about.get("use_pickle") or about.get("tensor_meta") is None or not TENSOR.fullmatch(held):
                     raise _refused(path, f"{cut(tensor)} is no plain tensor")
-                held = names.get(f"data/{kind[1]}/{about['path_name']}")
-                stored[tensor] = 0 if held is None else archive.getinfo(held).file_size
-        elif re.fullmatch(r"data/sample_inputs/.*\.pt", name):
-            content = archive.read(whole)  # or else PyTorch reads it without a check
-            try:
+                stored[tensor] = len(parts.get(f"data/{kind[1]}/{held}", b""))
+                if not stored[tensor]:  # PyTorch would make one of any size
+                    raise CheckpointError(f"{path}: {_is_cut(tensor)}")
+        elif name.endswith("/model.pt"):
+            try:  # or else PyTorch reads it without a check
                 check_unpacked(io.BytesIO(content), len(content))
                 load_weights_only(io.BytesIO(content))
             except CheckpointError as error:
                 raise CheckpointError(f"{path}: {name}: {error}") from error
+            except pickle.UnpicklingError as error:
+                raise _refused(path, f"{name} holds more than tensors") from error
     return stored
+
+
+def _is_cut(tensor: str) -> str:
+    return f"cut, as {cut(tensor)} is not whole in it; copy it again, or export it again"
 
 
 def _check_graph(path: Path, model: Any) -> None:
     if model["graph_module"].get("treespec_namedtuple_fields"):
         raise _refused(path, "it takes or gives named tuples")
     for key, value in _entries(model):
-        if key == "target" and isinstance(value, str) and not TARGET.fullmatch(value):
-            raise _refused(path, f"it calls {cut(value)}")
+        if key in ("target", "as_operator") and not _computes(value):
+            raise _refused(path, f"it calls {cut(str(value))}")
         if key == "expr_str" and not _is_plain(str(value)):
             raise _refused(path, f"it has the size {cut(str(value))}")
+
+
+def _computes(target: object) -> bool:
+    """Whether what a program calls is an operation on numbers alone."""
+    return isinstance(target, str) and bool(TARGET.fullmatch(target)) and not FILES.search(target)
 
 
 def _is_plain(formula: str) -> bool:

@@ -17,7 +17,7 @@ from typing_extensions import override
 from autocompress.errors import InvalidInput, cut, shown
 
 MOST_CHARACTERS = 256 * 1024
-MOST_VALUES = 50_000
+MOST_VALUES = 20_000
 DEEPEST = 20  # levels of lists and mappings
 LARGEST = 2**63  # of whole numbers
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from autocompress.compute.bounded import bounded, worth
 from autocompress.errors import CheckpointError, InvalidInput, cut
 from autocompress.io import checkpoints
 from autocompress.io.atomic import read_json
@@ -120,7 +121,7 @@ def _described_by_side_file(path: Path, found: Sequence[StateDict], given: Mappi
             continue
         try:
             check_values(path.stat().st_size, state_dict.everything)
-            network = with_weights(family, config, state_dict.everything)
+            network = _built(family, config, state_dict.everything)
         except (CheckpointError, RuntimeError) as error:
             reason = f" ({error})" if isinstance(error, CheckpointError) else reason
         else:
@@ -130,6 +131,14 @@ def _described_by_side_file(path: Path, found: Sequence[StateDict], given: Mappi
         f"its tensors are not the network that {side_file} describes{reason}; "
         "restore the file that belongs to it, or remove it"
     )
+
+
+def _built(family: Family, config: Config, weights: Weights) -> SRNetwork:
+    """`with_weights`, in memory that these weights are worth: a config may give sizes that no parameter has."""
+    if isinstance(family, ProgramFamily):  # its networks are no larger than the program, which is read within that
+        return with_weights(family, config, weights)
+    with bounded(worth(weights)):
+        return with_weights(family, config, weights)
 
 
 def _read(
@@ -151,7 +160,7 @@ def _read(
                     f"holds several networks of different weights ({_place(state_dict)}; {_place(place)}); save the "
                     "state dict of the one that is meant alone with torch.save"
                 )
-        network = with_weights(family, _overridden(family, config, given), weights)
+        network = _built(family, _overridden(family, config, given), weights)
         network.layout = ", ".join(filter(None, (family.naming(state_dict.tensors), state_dict.place)))
         return network
     if (by_shapes := _by_shapes(path, found)) is not None:

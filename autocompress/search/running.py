@@ -27,7 +27,7 @@ from autocompress.search.refining import DEFAULT_TIME, RefiningSession, check_sa
 from autocompress.search.repeater import Repeater
 from autocompress.search.results.rows import front_rows, has_front, objective
 from autocompress.search.run.crops import copy_crops, crops_of
-from autocompress.search.run.folder import RAY, RunFolder
+from autocompress.search.run.folder import CONFIG, RAY, RunFolder
 from autocompress.search.run.foreign_study import set_foreign_aside
 from autocompress.search.run.integrity import check_run, check_students, sound_students
 from autocompress.search.run.recovery import note_of_lost, set_damaged_aside
@@ -125,7 +125,7 @@ def recorded_settings(run: RunFolder) -> Settings:
     config = run.config
     if config.settings is None or config.started_in is None:
         raise RunError(f"{run.path}: an older version made it; let its own command go on once first")
-    asked = Settings.from_dict(config.settings).for_joining(Path(config.started_in))
+    asked = Settings.of_config(run.path / CONFIG, config.settings).for_joining(Path(config.started_in))
     return replace(asked, out=run.path)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from autocompress.errors import InvalidInput
 from autocompress.io import package_files
+from autocompress.io.typed import checked, reading
 from autocompress.search.options import (
     CODE,
     COUNT,
@@ -355,6 +356,12 @@ class Settings:
         """From what `to_dict` made, or the settings in a config.json of 0.1."""
         content = _without_groups(recorded)
         return cls._of({each.field: each.from_json(content[each.field]) for each in OPTIONS if each.field in content})
+
+    @classmethod
+    def of_config(cls, file: Path, recorded: Mapping[str, Any]) -> Settings:
+        """As `from_dict`, of the config.json `file`; RunError where these are no settings."""
+        with reading(file, "its settings are not those of a search", "let the search's own command go on once"):
+            return checked(cls.from_dict(recorded))
 
     @classmethod
     def _of(cls, values: Mapping[str, Any]) -> Settings:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import warnings
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,3 +21,15 @@ def write_pt2(network: nn.Module, file: Path, free: bool = True, side: int = 40)
         image = torch.zeros(2, 3, side, side + 8)
         program = torch.export.export(network.eval(), (image,), dynamic_shapes=(sizes,) if free else None)
         torch.export.save(program, file)
+
+
+def changed(source: Path, into: Path, part: str, change: Callable[[Any], None]) -> None:
+    """A copy of an archive with a changed JSON part."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(into, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith(part):
+                value = json.loads(content)
+                change(value)
+                content = json.dumps(value).encode()
+            new.writestr(name, content)

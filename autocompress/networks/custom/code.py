@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from typing_extensions import override
 
+from autocompress.compute.bounded import TooLarge
 from autocompress.errors import CheckpointError, InvalidInput
 from autocompress.io.inputs import find_code
 from autocompress.names import name_bytes
@@ -53,6 +54,8 @@ class Builder(ABC):
         try:
             with printing_aside():
                 network = build(**arguments)
+        except TooLarge:
+            raise
         except (Exception, SystemExit) as error:
             given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
             raise InvalidInput(f"{self.name}({given}) failed with {_said(error)}; check --set and the code") from error

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from typing_extensions import override
 
-from autocompress.errors import CheckpointError, ConfigError, InvalidInput
+from autocompress.errors import CheckpointError, ConfigError, InvalidInput, cut, is_out_of_memory
 from autocompress.io.programs import read_program
 from autocompress.networks.base import Config, Count, SRNetwork
 from autocompress.networks.custom import CustomFamily
@@ -111,10 +111,19 @@ def _digest(file: Path) -> str:
 def _graph(file: Path, digest: str) -> ProgramGraph:
     if _digest(file) != digest:
         raise CheckpointError(f"{file} is not the program any more that it was; give that one")
+    program = read_program(file)
     try:
-        return ProgramGraph(read_program(file))
+        return ProgramGraph(program)
     except ConfigError as error:
         raise CheckpointError(f"{file}: {error}") from error
+    except Exception as error:  # PyTorch raises nearly any for operations that do not fit together
+        if is_out_of_memory(error):
+            raise
+        reason = cut(" ".join(str(error).split()) or type(error).__name__)
+        raise CheckpointError(
+            f"{file}: its operations cannot be run one after the other ({reason}); export it again with "
+            f"PyTorch {torch.__version__}"
+        ) from error
 
 
 class ProgramFamily(CustomFamily):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 from typing_extensions import override
 
+from autocompress.compute.bounded import bounded, worth
 from autocompress.errors import InvalidInput
 from autocompress.networks.base import Weights
 from autocompress.networks.custom import CustomFamily
@@ -31,6 +34,12 @@ class SpandrelClass(Builder):
     @override
     def importing(self) -> str:
         return f"from {self.module} import {self.qualified}"
+
+    @override
+    def build(self, arguments: Mapping[str, Any]) -> nn.Module:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about PyTorch's functions that its code calls
+            return super().build(arguments)
 
     @override
     def callable(self) -> Callable[..., nn.Module]:
@@ -55,7 +64,9 @@ def spandrel_family(tensors: Weights) -> CustomFamily | None:
     except ImportError:  # of spandrel, or of torchvision, which it needs
         return None
     try:
-        found = MAIN_REGISTRY.load(dict(tensors))
+        with bounded(worth(tensors)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about PyTorch's functions that its code calls
+            found = MAIN_REGISTRY.load(dict(tensors))
     except Exception:  # UnsupportedModelError, or what an architecture raises that only seemed to be the one
         return None
     arguments = getattr(found.model, "hyperparameters", None)

@@ -15,9 +15,10 @@ OFFICIAL_SEPARATED = -100.0
 
 def position_index(window: int) -> Tensor:
     """(N, N) for N = window^2 pixels: the row of the bias table that belongs to two pixels' relative position."""
-    pixels = torch.cartesian_prod(torch.arange(window), torch.arange(window))
-    offset = pixels[:, None] - pixels[None] + window - 1
-    return offset[..., 0] * (2 * window - 1) + offset[..., 1]
+    side = torch.arange(window)
+    offset = side[:, None] - side + window - 1  # (window, window): along one side
+    rows, columns = offset[:, None, :, None] * (2 * window - 1), offset[None, :, None, :]
+    return (rows + columns).reshape(window**2, window**2)
 
 
 def edge_masks(window: int, separated: float = SEPARATED) -> Tensor:

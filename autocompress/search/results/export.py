@@ -21,7 +21,7 @@ from autocompress.search.results.columns import NETWORK
 from autocompress.search.results.rows import KEYS, LATENCIES, front_rows, objective, pick, student_rows
 from autocompress.search.run.config import RunConfig
 from autocompress.search.run.crops import crops_of, side_by_side
-from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.folder import CONFIG, RunFolder
 from autocompress.search.run.student import StoredStudent
 from autocompress.search.settings import Settings
 from autocompress.units import decibels, format_count, format_milliseconds
@@ -111,7 +111,7 @@ def _teacher_config(config: RunConfig, student: StoredStudent) -> Mapping[str, A
 def _read(run: RunFolder, row: dict[str, Any], names: Mapping[int, str], wanted: Wanted) -> Exported:
     config, settings = run.config, run.config.settings
     known: dict[str, Any] = (
-        {} if settings is None else {"provenance": {"command": Settings.from_dict(settings).command}}
+        {} if settings is None else {"provenance": {"command": Settings.of_config(run.path / CONFIG, settings).command}}
     )
     known |= {key: row[key] for key in TIMED if row[key] is not None}
     pieces = crops_of(run)

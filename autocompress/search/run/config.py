@@ -101,7 +101,7 @@ class TeacherReference(Reference):
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TeacherReference:
         """As config.json has it; ValueError for one without any FLOPs, of which no student can have a share."""
-        scores = {name: score for name, score in content.items() if name not in COSTS}
+        scores = _scores({name: score for name, score in content.items() if name not in COSTS})
         if content["flops"] == 0:
             raise ValueError("the teacher's flops are 0")
         return cls(scores, content["flops"], content["params"], content.get("latency_ms"))
@@ -122,6 +122,12 @@ class References:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"bicubic": self.bicubic.to_dict(), "teacher": self.teacher.to_dict()}
+
+
+def _scores(content: Mapping[str, float]) -> Mapping[str, float]:
+    """Those of a config.json; KeyError where there is no PSNR-Y among them, which everything is compared by."""
+    content["psnr_y"]
+    return content
 
 
 def shape_of(family: str, config: Mapping[str, Any]) -> str:
@@ -279,7 +285,9 @@ class RunConfig:
             train=ImageSet(**content["train"]),
             valid=ImageSet(**content["valid"]),
             skipped_images=content["skipped_images"],
-            references=References(Reference(references["bicubic"]), TeacherReference.from_dict(references["teacher"])),
+            references=References(
+                Reference(_scores(references["bicubic"])), TeacherReference.from_dict(references["teacher"])
+            ),
             precision=Precision(**content["arithmetic"]),
             versions=content["versions"],
             machine=content.get("machine"),
