@@ -17,7 +17,7 @@ from autocompress.data.layouts import is_alone, refuse_alone
 from autocompress.distill import SETTABLE
 from autocompress.errors import ConfigError
 from autocompress.io.outputs import check_weights_file
-from autocompress.progress import QUICK, tell_tenths
+from autocompress.progress import tell_if_long, tell_tenths
 from autocompress.shrink.init import Init
 
 if TYPE_CHECKING:
@@ -98,7 +98,6 @@ def distill(
     if isinstance(network, str) and code is None:
         check_settings(network, config or {})
 
-    from autocompress.compute import probing
     from autocompress.data.folders import open_folder
     from autocompress.distill.checkpointed_training import precision_to_go_on
     from autocompress.distill.distillation import (
@@ -135,9 +134,9 @@ def distill(
     valid = open_validation_images(None if val is None else Path(val), shrunk.scale, lr)
     taught = [(f"the {kind} {name}", network) for kind, (name, network) in networks.named.items()]
     check_teachers(taught, valid, allow_weak=allow_weak_teacher)
-    used = precision_to_go_on(state_file(out)) or probing.choose()
     described = networks.described | {"init": str(init)}
     with step_display(plan.steps, quiet=not progress) as display:
+        used = precision_to_go_on(state_file(out)) or _choose(display.log)
         display.log(f"shrinking {networks.teacher_name} to {shape(family.name, student.to_dict())}")
         if init == Init.DENSITY:
             display.log("pruning the teacher, for the densities")
@@ -149,6 +148,12 @@ def distill(
         train_to_file(task, out, used, display.log, display.step, curve)
         display.log(f"learning curve: {page}")
     return Distilled(out, evaluate(out, data, progress=progress))
+
+
+def _choose(log: Callable[[str], None]) -> Precision:
+    from autocompress.compute import probing
+
+    return probing.choose(tell_if_long(log, "choosing the arithmetic"))
 
 
 def _split(family: Family, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -212,7 +217,7 @@ def _shrinker(
     from autocompress.data.bank import PixelBank
     from autocompress.data.embedded import embedded
 
-    decoded = tell_tenths(lambda share: log(f"decoding the training images: {share}"), QUICK)
+    decoded = tell_if_long(log, "decoding the training images")
     bank, importance = PixelBank.open(source, on_image=decoded), None
     if init == Init.DENSITY:
         settings = prune.default_settings(teacher.family, seed)
@@ -222,7 +227,7 @@ def _shrinker(
         importance = pruned.importance
     patches = prune.sample_patches(bank, seed, used).to(used.device)
     teacher = teacher.to(used.device)
-    analysed = tell_tenths(lambda share: log(f"analysing the teacher: {share}"), QUICK)
+    analysed = tell_if_long(log, "analysing the teacher")
     return prune.shrinker(
         teacher, patches, init, seed, cached=True, importance=importance, family=family, report=analysed
     )
