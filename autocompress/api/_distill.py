@@ -95,8 +95,8 @@ def distill(
     check_named(networks=[named, teacher, target], codes=codes, folders=folders, lr=lr)
     if isinstance(network, str) and code is None and target is None:
         check_preset(network, teacher)
-    if isinstance(network, str) and code is None:
-        check_settings(network, config or {})
+    if isinstance(network, str):
+        check_settings(network, config or {}, code)
 
     from autocompress.data.folders import open_folder
     from autocompress.distill.checkpointed_training import precision_to_go_on
@@ -158,6 +158,9 @@ def _choose(log: Callable[[str], None]) -> Precision:
 
 def _split(family: Family, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is set of the student's network, and of its training; ConfigError for what is neither, or no such value."""
+    unknown = [field for field in config if field not in (*family.perhaps_varied, *SETTABLE)]
+    if unknown:
+        raise _unsettable(unknown[0], family.perhaps_varied)
     counts = {count.field: count for count in family.counts}
     choices = [choice.field for choice in family.choices]  # which the config itself checks
     numbers = {field: value for field, value in config.items() if field in SETTABLE and field not in family.varied}
@@ -166,12 +169,15 @@ def _split(family: Family, config: Mapping[str, Any]) -> tuple[dict[str, Any], d
         if field in choices:
             continue
         if field not in counts:
-            known = ", ".join([*counts, *choices, *SETTABLE])
-            raise ConfigError(f"{field} is nothing that can be set here; these can: {known}")
+            raise _unsettable(field, family.varied)
         whole = counts[field].whole
         if not isinstance(value, int if whole else int | float) or isinstance(value, bool):
             raise ConfigError(f"{field} is {value!r}, but must be a {'whole ' if whole else ''}number")
     return given, numbers
+
+
+def _unsettable(field: str, varied: Sequence[str]) -> ConfigError:
+    return ConfigError(f"{field} is nothing that can be set here; these can: {', '.join([*varied, *SETTABLE])}")
 
 
 def _student_config(
