@@ -12,7 +12,7 @@ from autocompress.evaluation.records import score_of
 from autocompress.search.ask_tell import AskTell
 from autocompress.search.backends.base import Backend
 from autocompress.search.callbacks import SearchCallback
-from autocompress.search.run.folder import SessionTimes
+from autocompress.search.run.logs import SessionTimes
 from autocompress.search.timer import PhaseTimer
 from autocompress.search.trial.messages import Failed, Finished, Job, Message, PartDone, RungReached, StepDone
 
