@@ -80,7 +80,7 @@ def check_settings(name: str, given: Mapping[str, Any], code: str | None = None)
         known = [*(each for each in varied or () if each not in SETTABLE), *SETTABLE]
         if varied is not None and (argument if own else field) not in known:
             raise ConfigError(f"{field} is nothing that can be set here; these can: {', '.join(known)}")
-        number = argument in counts or (field in SETTABLE and field not in WORDS and field not in (varied or ()))
+        number = value is not None and (argument in counts or (field in SETTABLE and field not in WORDS))
         if number and (not isinstance(value, int | float) or isinstance(value, bool)):
             raise ConfigError(f"{field} is {value!r}, but must be a number")
 
