@@ -115,6 +115,19 @@ def _refuse(start_response: Callable[..., Any], why: str) -> list[bytes]:
     return [f"{why}\n".encode()]
 
 
+def with_encodings(app: Any) -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
+    """Around an application that takes it for granted that requests name the encodings they accept, as browsers do.
+
+    optuna-dashboard's answers 500 where they do not (curl, wget, health checks).
+    """
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        answered: Iterable[bytes] = app({"HTTP_ACCEPT_ENCODING": "identity", **environ}, start_response)
+        return answered
+
+    return answer
+
+
 def guarded(app: Any, host: str, bound: str) -> Guard:
     """Around an application on a server that was told to listen on `host`, which is the address `bound`."""
     names = LOCAL | {_plain(host)}
@@ -150,7 +163,7 @@ def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Ca
             raise absent from None
         finally:
             kept.remove_session()
-        app = wsgi(kept, artifact_store=AtomicArtifactStore(run.artifacts))
+        app = with_encodings(wsgi(kept, artifact_store=AtomicArtifactStore(run.artifacts)))
         with _listening(host, port, app) as server:
             shown = f"[{host}]" if ":" in host else host
             listens(f"http://{shown}:{server.server_port}/dashboard/studies/{study}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 QUICK = 5.0  # seconds: work that takes longer says how far it is
 
+Item = TypeVar("Item")
 OnDone = Callable[[int, int], None]  # told how much is done, of how much
 
 
@@ -43,3 +45,15 @@ def tell_tenths(tell: Callable[[str], object], after: float = 0.0) -> OnDone:
             tell(f"{done / total:.0%}")
 
     return report
+
+
+def tell_if_long(tell: Callable[[str], object], what: str) -> OnDone:
+    """As `tell_tenths`, for work that may be quick: after QUICK seconds it tells what is done, and its share."""
+    return tell_tenths(lambda share: tell(f"{what}: {share}"), QUICK)
+
+
+def watched(items: Iterable[Item], total: int, report: OnDone) -> Iterator[Item]:
+    """The items; `report` is told after each one how many are done, of how many."""
+    for done, item in enumerate(items, 1):
+        yield item
+        report(done, total)

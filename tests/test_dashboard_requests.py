@@ -30,7 +30,7 @@ def ask(address: str, method: str, path: str, **headers: str) -> int:
     assert place.hostname
     connection = HTTPConnection(place.hostname, place.port, timeout=30)
     with closing(connection):
-        connection.putrequest(method, path, skip_host=True)
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in headers.items():
             connection.putheader(name.replace("_", "-"), value)
         connection.endheaders()
@@ -59,6 +59,13 @@ def ask(address: str, method: str, path: str, **headers: str) -> int:
 def test_only_its_own_names_are_answered(address: str, host: str, status: int) -> None:
     named = host.replace("PORT", str(urlsplit(address).port))
     assert ask(address, "GET", "/api/studies", Host=named) == status
+
+
+@pytest.mark.parametrize("path", ["/static/bundle.js", "/static/bundle.js.LICENSE.txt", "/favicon.ico", "/dashboard"])
+@pytest.mark.parametrize("encoding", [None, "identity", "gzip"])
+def test_files_are_sent_whatever_encodings_a_request_names(address: str, path: str, encoding: str | None) -> None:
+    accepted = {} if encoding is None else {"Accept-Encoding": encoding}
+    assert ask(address, "GET", path, Host=urlsplit(address).netloc, **accepted) == 200
 
 
 @pytest.mark.parametrize(

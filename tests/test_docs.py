@@ -49,9 +49,10 @@ FEW = {  # option: what it is given, and the commands that are given it also whe
     "--patch-size": ("16", ("teacher train",)),
     "--refine": ("1s", ()),
 }
-# By how they begin: a SwinIR is trained or shrunk, many networks are timed, one is trained to be rounded, or a graph is
-# followed as in another command that is run.
+# By how they begin: a SwinIR is trained or shrunk, many networks are timed, one is trained to be rounded or rounded on
+# whole photographs, or a graph is followed as in another command that is run.
 SLOW = (
+    "autocompress export edsr-x2-3g --out models --format onnx-int8",
     "autocompress search --objective latency",
     "autocompress distill swinirmini",
     "autocompress prune swinir",

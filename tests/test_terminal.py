@@ -85,6 +85,31 @@ def test_the_live_display_has_a_line_for_each_running_trial() -> None:
         assert "best 36.00 dB" in text
 
 
+def test_the_live_display_shows_what_is_done_for_a_trial_beside_its_training(clock: Callable[[float], None]) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with LiveDisplay(console, trials=8, steps=100) as live:
+        live.on_part(3, CANDIDATE, "making the student", 0.0)
+        clock(6)
+        assert "trial   3  edsr" in drawn(live)
+        assert "making the student, 6s gone" in drawn(live)
+        live.on_trial_start(3, CANDIDATE, 30.0)
+        assert "making" not in drawn(live)
+        live.on_step(3, 100)
+        live.on_part(3, CANDIDATE, "scoring", 0.4)
+        assert "scoring, 40%" in drawn(live)
+        live.on_trial_complete(3, CANDIDATE, 31.0)
+        assert "scoring" not in drawn(live)
+
+
+def test_plain_lines_tell_how_far_a_long_scoring_is(clock: Callable[[float], None]) -> None:
+    paper = io.StringIO()
+    shown = Display(Console(file=paper, width=200), trials=8, steps=100)
+    for image in range(20):
+        shown.on_part(3, CANDIDATE, "scoring", image / 20)
+        clock(1.0)
+    assert re.findall(r"scoring: (\d+)%", paper.getvalue()) == ["30", "60", "90"]
+
+
 def drawn(live: LiveDisplay, width: int = 120) -> str:
     paper = Console(file=io.StringIO(), width=width)
     with paper.capture() as captured:
@@ -157,6 +182,22 @@ def test_many_images_in_a_pipe_are_a_line_every_ten_seconds(
         clock(0.3)
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["scoring Urban100: 34/100", "scoring Urban100: 68/100"]
+
+
+def test_one_large_image_in_a_pipe_tells_its_tiles(
+    clock: Callable[[float], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = counted(range(2), 2, "scoring large")
+    for _ in images:
+        for tile in range(20):
+            clock(1.0)
+            images.part(tile + 1, 20)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "scoring large: 0/2, 55% of the next",
+        "scoring large: 1/2, 10% of the next",
+        "scoring large: 1/2, 65% of the next",
+    ]
 
 
 def test_the_live_display_shows_trial_step_psnr_flops_and_time() -> None:

@@ -17,7 +17,7 @@ from autocompress.data.layouts import is_alone, refuse_alone
 from autocompress.distill import SETTABLE
 from autocompress.errors import ConfigError
 from autocompress.io.outputs import check_weights_file
-from autocompress.progress import QUICK, tell_tenths
+from autocompress.progress import tell_if_long, tell_tenths
 from autocompress.shrink.init import Init
 
 if TYPE_CHECKING:
@@ -95,10 +95,9 @@ def distill(
     check_named(networks=[named, teacher, target], codes=codes, folders=folders, lr=lr)
     if isinstance(network, str) and code is None and target is None:
         check_preset(network, teacher)
-    if isinstance(network, str) and code is None:
-        check_settings(network, config or {})
+    if isinstance(network, str):
+        check_settings(network, config or {}, code)
 
-    from autocompress.compute import probing
     from autocompress.data.folders import open_folder
     from autocompress.distill.checkpointed_training import precision_to_go_on
     from autocompress.distill.distillation import (
@@ -135,9 +134,9 @@ def distill(
     valid = open_validation_images(None if val is None else Path(val), shrunk.scale, lr)
     taught = [(f"the {kind} {name}", network) for kind, (name, network) in networks.named.items()]
     check_teachers(taught, valid, allow_weak=allow_weak_teacher)
-    used = precision_to_go_on(state_file(out)) or probing.choose()
     described = networks.described | {"init": str(init)}
     with step_display(plan.steps, quiet=not progress) as display:
+        used = precision_to_go_on(state_file(out)) or _choose(display.log)
         display.log(f"shrinking {networks.teacher_name} to {shape(family.name, student.to_dict())}")
         if init == Init.DENSITY:
             display.log("pruning the teacher, for the densities")
@@ -151,8 +150,17 @@ def distill(
     return Distilled(out, evaluate(out, data, progress=progress))
 
 
+def _choose(log: Callable[[str], None]) -> Precision:
+    from autocompress.compute import probing
+
+    return probing.choose(tell_if_long(log, "choosing the arithmetic"))
+
+
 def _split(family: Family, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is set of the student's network, and of its training; ConfigError for what is neither, or no such value."""
+    unknown = [field for field in config if field not in (*family.perhaps_varied, *SETTABLE)]
+    if unknown:
+        raise _unsettable(unknown[0], family.perhaps_varied)
     counts = {count.field: count for count in family.counts}
     choices = [choice.field for choice in family.choices]  # which the config itself checks
     numbers = {field: value for field, value in config.items() if field in SETTABLE and field not in family.varied}
@@ -161,12 +169,15 @@ def _split(family: Family, config: Mapping[str, Any]) -> tuple[dict[str, Any], d
         if field in choices:
             continue
         if field not in counts:
-            known = ", ".join([*counts, *choices, *SETTABLE])
-            raise ConfigError(f"{field} is nothing that can be set here; these can: {known}")
+            raise _unsettable(field, family.varied)
         whole = counts[field].whole
         if not isinstance(value, int if whole else int | float) or isinstance(value, bool):
             raise ConfigError(f"{field} is {value!r}, but must be a {'whole ' if whole else ''}number")
     return given, numbers
+
+
+def _unsettable(field: str, varied: Sequence[str]) -> ConfigError:
+    return ConfigError(f"{field} is nothing that can be set here; these can: {', '.join([*varied, *SETTABLE])}")
 
 
 def _student_config(
@@ -212,7 +223,7 @@ def _shrinker(
     from autocompress.data.bank import PixelBank
     from autocompress.data.embedded import embedded
 
-    decoded = tell_tenths(lambda share: log(f"decoding the training images: {share}"), QUICK)
+    decoded = tell_if_long(log, "decoding the training images")
     bank, importance = PixelBank.open(source, on_image=decoded), None
     if init == Init.DENSITY:
         settings = prune.default_settings(teacher.family, seed)
@@ -222,7 +233,7 @@ def _shrinker(
         importance = pruned.importance
     patches = prune.sample_patches(bank, seed, used).to(used.device)
     teacher = teacher.to(used.device)
-    analysed = tell_tenths(lambda share: log(f"analysing the teacher: {share}"), QUICK)
+    analysed = tell_if_long(log, "analysing the teacher")
     return prune.shrinker(
         teacher, patches, init, seed, cached=True, importance=importance, family=family, report=analysed
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,14 @@ from autocompress.api._result import Result, open_run
 from autocompress.api.choices import check_scale
 from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
+from autocompress.progress import OnDone, one_by_one
 from autocompress.units import format_milliseconds
 
 if TYPE_CHECKING:
     from torch import nn
 
     from autocompress.evaluation.records import Latency, Scores
-    from autocompress.evaluation.scores import Upscaler
+    from autocompress.evaluation.scores import Image, Upscaler
     from autocompress.networks.base import SRNetwork
     from autocompress.search import RunFolder
 
@@ -108,9 +109,10 @@ def evaluate(
     from autocompress.data.embedded import embedded
     from autocompress.data.folders import open_folder
     from autocompress.evaluation.records import Scores
-    from autocompress.evaluation.scores import MIN_SIDE, bicubic_upscaler, network_upscaler, pairs
+    from autocompress.evaluation.scores import MIN_SIDE, bicubic_upscaler, pairs
     from autocompress.evaluation.scores import evaluate as score
     from autocompress.networks.teachers import load_teacher
+    from autocompress.networks.upscaling import check_tile
     from autocompress.terminal import counted
 
     overrides = as_files({**overrides, "model": model}, "model")
@@ -118,12 +120,13 @@ def evaluate(
     if model == BICUBIC:
         if latency:
             raise InvalidInput("--latency is for networks, and bicubic is none; leave --latency out")
-        scale, upscale = _bicubic(scale, tile)
+        scale = _scale_of_bicubic(scale, tile)
     else:
         network = load_teacher(model, **overrides)
         if scale not in (None, network.scale):
             raise InvalidInput(f"--scale is {scale}, but {model} upscales by {network.scale}; leave --scale out")
-        scale, upscale = network.scale, network_upscaler(network, tile)
+        scale = network.scale
+        check_tile(tile)
     sources = [
         open_folder(Path(folder), scale, min_size=MIN_SIDE, skip_bad_images=skip_bad_images, lr=lr) for folder in data
     ]
@@ -134,6 +137,7 @@ def evaluate(
         images = counted(pairs(source, skip_bad_images), len(source), f"scoring {source.name}", not progress)
         name = source.name if source.name not in results else str(source.files[0].hr.parent)
         of_model, of_bicubic = Scores({}), Scores({})
+        upscale = bicubic_upscaler(scale) if network is None else _by_tiles(network, tile, images.part)
         for pair in images:
             of_model.images.update(score(upscale, [pair], scale).images)
             if network is not None:
@@ -163,10 +167,9 @@ def measure_latency(
     front, machine = front_rows(folder), this_machine(threads, device)
     folder.check_writable(row["trial"] for row in front)
     for number, row in enumerate(front, 1):
-        if progress:
-            _tell(f"measuring trial {row['trial']} ({number} of {len(front)})...")
+        what = f"measuring trial {row['trial']} ({number} of {len(front)})"
         network = load(folder.trial(row["trial"]) / "student.safetensors")
-        measured = measure(network, machine, on_failure=_tell)
+        measured = measure(network, machine, on_failure=_tell, on_runtime=_measuring(what, progress))
         _tell_unsteady(measured)
         folder.write_latency(row["trial"], measured)
     write_pareto(folder)
@@ -174,13 +177,21 @@ def measure_latency(
     return result
 
 
-def _bicubic(scale: int | None, tile: int | None) -> tuple[int, Upscaler]:
-    from autocompress.evaluation.scores import bicubic_upscaler
-
-    scale = 2 if scale is None else scale
+def _scale_of_bicubic(scale: int | None, tile: int | None) -> int:
     if tile is not None:
         raise InvalidInput("--tile is for networks, and bicubic is none; leave --tile out")
-    return scale, bicubic_upscaler(scale)
+    return 2 if scale is None else scale
+
+
+def _by_tiles(network: SRNetwork, tile: int | None, report: OnDone) -> Upscaler:
+    """The network as a function of images, which tells how many tiles of one are done, of how many."""
+    from autocompress.networks.upscaling import network_upscaler, used_tiling
+
+    def upscale(lr: Image) -> Image:
+        count = used_tiling(network, lr.shape[0], lr.shape[1], tile).count(lr.shape[0], lr.shape[1])
+        return network_upscaler(network, tile, one_by_one(report, count))(lr)
+
+    return upscale
 
 
 def _finite(row: dict[str, float]) -> dict[str, float | None]:
@@ -192,12 +203,20 @@ def _measured(network: SRNetwork, threads: int | None, device: str | None, progr
     from autocompress.networks import describe
 
     machine = this_machine(threads, device)
-    if progress:
-        _tell("measuring...")
     described = describe(network)
-    measured = measure(network, machine, on_failure=_tell)
+    measured = measure(network, machine, on_failure=_tell, on_runtime=_measuring("measuring", progress))
     _tell_unsteady(measured)
     return NetworkCost(described["flops"], described["params"], measured)
+
+
+def _measuring(what: str, progress: bool) -> Callable[[str, int, int], None]:
+    """What tells with which runtime a network is measured now, the how many-th of how many."""
+
+    def tell(runtime: str, number: int, of: int) -> None:
+        if progress:
+            _tell(f"{what} with {runtime}, {number} of {of}...")
+
+    return tell
 
 
 def _write_report_again(run: RunFolder) -> None:

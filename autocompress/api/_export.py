@@ -15,7 +15,7 @@ from autocompress.export.hub import check_repository, push
 from autocompress.io import package_files
 from autocompress.io.inputs import find_network
 from autocompress.io.outputs import check_file, check_folder
-from autocompress.progress import QUICK, tell_tenths
+from autocompress.progress import tell_if_long
 
 if TYPE_CHECKING:
     from autocompress.data.sources import ImageSource
@@ -58,7 +58,8 @@ class _Images:
         from autocompress.compute.probing import choose
         from autocompress.distill.quantisation import Quantiser
 
-        return Quantiser(train, valid, self.qat, lambda line: print(line, file=sys.stderr), choose())
+        used = choose(tell_if_long(_tell, "choosing the arithmetic"))
+        return Quantiser(train, valid, self.qat, _tell, used)
 
 
 def export(
@@ -142,9 +143,8 @@ def _written(
     if Format.ONNX_INT8 in wanted.formats:
         wanted = replace(wanted, quantise=images.of_run(run))
     if trial is None:
-        tell = tell_tenths(lambda share: print(f"exporting the front: {share}", file=sys.stderr), QUICK)
-        return export_front(run, out, wanted, tell)
-    return export_trial(run, trial, out, wanted)
+        return export_front(run, out, wanted, tell_if_long(_tell, "exporting the front"))
+    return export_trial(run, trial, out, wanted, tell_if_long(_tell, "exporting"))
 
 
 def _export_file(file: Path, out: Path, wanted: Wanted, images: _Images, overrides: Mapping[str, Any]) -> list[Path]:
@@ -161,4 +161,8 @@ def _export_file(file: Path, out: Path, wanted: Wanted, images: _Images, overrid
         check_file(out / ending, "--out", "the file a shorter name")
     if Format.ONNX_INT8 in wanted.formats:
         wanted = replace(wanted, quantise=images.of_file(load(file, **overrides).scale))
-    return export_file(file, name, out, wanted, overrides)
+    return export_file(file, name, out, wanted, overrides, tell_if_long(_tell, "exporting"))
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)

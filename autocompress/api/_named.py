@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from autocompress.distill import SETTABLE
+from autocompress.distill import SETTABLE, WORDS
 from autocompress.errors import ConfigError, InvalidInput
 from autocompress.io import package_files
-from autocompress.io.inputs import find_code, find_network
+from autocompress.io.inputs import arguments_of, find_code, find_network
 from autocompress.names import is_program
 
 if TYPE_CHECKING:
@@ -59,19 +59,30 @@ def check_preset(name: str, teacher: Named | nn.Module) -> None:
         raise InvalidInput(f"{name} is no file, no preset and no family; known: {known}")
 
 
-def check_settings(name: str, given: Iterable[str]) -> None:
+def check_settings(name: str, given: Mapping[str, Any], code: str | None = None) -> None:
     """Raise ConfigError for what neither students of this preset or family nor their training have.
 
-    What varies in students is read off the search spaces that ship; a family that has none is left to those that look
-    at networks, and so is a file.
+    Also for a word or a list in the place of a number. What varies in students is read off the search spaces that ship,
+    or off the `code` of the user's own that builds them, which is not run; a family that has no such space is left to
+    those that look at networks, and so are a file and code that does not say its arguments.
     """
-    families = package_files.families()
-    family = next((each for each in families if name in package_files.presets(each)), name)
-    varied = [] if Path(name).is_file() else package_files.parameters(family)
-    known = [*(each for each in varied if each not in SETTABLE), *SETTABLE]
-    unknown = [field for field in given if field not in known]
-    if varied and unknown:
-        raise ConfigError(f"{unknown[0]} is nothing that can be set here; these can: {', '.join(known)}")
+    own = code is not None and (Path(name).is_file() or code.endswith(f":{name}"))  # else it builds the teacher alone
+    if code is not None and own:
+        varied = None if is_program(code) else arguments_of(code)
+        counts = varied or []
+    else:
+        families = package_files.families()
+        family = next((each for each in families if name in package_files.presets(each)), name)
+        varied = (None if Path(name).is_file() else package_files.parameters(family)) or None
+        counts = []  # a family says itself which are numbers
+    for field, value in given.items():
+        argument = field.partition(".")[0]  # of a list its entries vary, too, and its length
+        known = [*(each for each in varied or () if each not in SETTABLE), *SETTABLE]
+        if varied is not None and (argument if own else field) not in known:
+            raise ConfigError(f"{field} is nothing that can be set here; these can: {', '.join(known)}")
+        number = value is not None and (argument in counts or (field in SETTABLE and field not in WORDS))
+        if number and (not isinstance(value, int | float) or isinstance(value, bool)):
+            raise ConfigError(f"{field} is {value!r}, but must be a number")
 
 
 def check_family(name: str) -> None:

@@ -13,7 +13,7 @@ from autocompress.api.choices import RecipeName, check_recipe, check_steps
 from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
 from autocompress.io.outputs import check_folder
-from autocompress.progress import QUICK, tell_tenths
+from autocompress.progress import tell_if_long
 from autocompress.units import images_in_words
 
 if TYPE_CHECKING:
@@ -85,10 +85,10 @@ def prune(
     settings = settings if learning_rate is None else settings.at_rate(learning_rate)
     source, valid = _images(train, val, lr, network.scale, settings)
     check_teachers([(f"the teacher {teacher}", network)], valid, allow_weak=allow_weak_teacher)
-    used = replace(probing.choose(), dtype="float32", graphs=False)
     with step_display(settings.steps, quiet=not progress) as display:
-        decoded = tell_tenths(lambda share: display.log(f"decoding the training images: {share}"), QUICK)
-        bank = PixelBank.open(source, on_image=decoded)
+        chosen = probing.choose(tell_if_long(display.log, "choosing the arithmetic"))
+        used = replace(chosen, dtype="float32", graphs=False)
+        bank = PixelBank.open(source, on_image=tell_if_long(display.log, "decoding the training images"))
         display.log(f"pruning {teacher} on {images_in_words(len(bank), source.name)}; {used}")
         pruned = densities_of(network, bank, valid, settings, used, display.step)
     images = {name: images_in_words(len(of), of.name) for name, of in (("train", source), ("valid", valid))}

@@ -14,6 +14,7 @@ from autocompress.api._named import check_family, check_named
 from autocompress.api.choices import check_scale, check_steps
 from autocompress.errors import InvalidInput
 from autocompress.io.outputs import check_weights_file
+from autocompress.progress import tell_if_long
 
 if TYPE_CHECKING:
     from torch import nn
@@ -168,8 +169,9 @@ def train_teacher(
         check_scales(teacher.scale, network.scale)
         check_teachers([(f"the target {target}", teacher)], valid, allow_weak=allow_weak_teacher)
     task = TrainingTask(network, source, teacher, recipe, described, valid)
-    used = precision_to_go_on(state_file(out)) or probing.choose()
     with step_display(steps, quiet=not progress) as display:
+        choosing = tell_if_long(display.log, "choosing the arithmetic")
+        used = precision_to_go_on(state_file(out)) or probing.choose(choosing)
         page = out.with_suffix(".html")
         curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.described}")
         trained = train_to_file(task, out, used, display.log, display.step, curve)

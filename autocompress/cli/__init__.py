@@ -45,8 +45,8 @@ EXIT_CODES = (
 app = typer.Typer(
     name=NAME,
     help="Find small super-resolution networks: prune, distill and search, down to a FLOPs budget.\n\n"
-    "A student is a small network made from a trained one, its teacher; the front are the students that no other beats "
-    "at the same or a lower cost.",
+    "A student is a small network made from a trained one, its teacher; the front is all the students that no other "
+    "beats at the same or a lower cost.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -26,7 +26,7 @@ def list_entries() -> None:
     from autocompress.io import cache
     from autocompress.units import format_count
 
-    table = Table("kind", "of", "size", "last used")
+    table = Table("kind", "made of", "size", "last used")
     entries = api.cache_entries()
     for entry in entries:
         used = datetime.datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M")

@@ -116,7 +116,7 @@ def next_commands(run: Path) -> str:
     commands = {
         f"autocompress upscale {folder} photo.jpg photo-x2.png": "by the pick",
         f"autocompress export {folder} --out models": "the front as files, with model cards",
-        f"autocompress refine {folder} --timeout 30m": "train the front's students on",
+        f"autocompress refine {folder} --timeout 30m": "train the front's students further",
     }
     longest = max(map(len, commands))
     lines = [f"  {command:{longest}}  # {what}" for command, what in commands.items()]

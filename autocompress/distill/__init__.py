@@ -10,3 +10,4 @@ outputs. This room may import `evaluation` and all rooms below it, but neither `
 VARIABLE = ("teacher_loss", "teacher_share", "feature_weight", "optimizer", "learning_rate", "warmup", "clip", "ema")
 # What a user may set of one training; in a search all trials have the same patches:
 SETTABLE = (*VARIABLE, "batch_size", "patch_size")
+WORDS = ("teacher_loss", "optimizer")  # all others are numbers

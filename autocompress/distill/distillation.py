@@ -29,7 +29,7 @@ from autocompress.networks import describe
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import has_finite_outputs
 from autocompress.networks.weights import digest
-from autocompress.progress import QUICK, one_by_one, tell_tenths
+from autocompress.progress import one_by_one, tell_if_long, watched
 from autocompress.units import decibels, format_duration, quantity
 
 REUSE = 4  # how often a training sees a pixel at least, where it takes windows of the images
@@ -113,7 +113,7 @@ def train_to_file(
     """
     pace = pace or Pace()
     check_weights_file(out)
-    decoded = tell_tenths(lambda share: log(f"decoding the training images: {share}"), QUICK)
+    decoded = tell_if_long(log, "decoding the training images")
     recipe, bank, targets = task.recipe, PixelBank.open(task.source, on_image=decoded), {}
     log(f"{task.source.described}; {precision}")
     room = precision.has_room(2 * bank.hr.numel() + bank.lr.numel())
@@ -171,7 +171,7 @@ def _pairs(task: TrainingTask, source: ImageSource) -> Iterator[ImagePair]:
 
 def _scored(source: ImageSource, log: Callable[[str], None]) -> OnImage:
     """What tells how many images of a source are scored, where that takes long."""
-    return one_by_one(tell_tenths(lambda share: log(f"scoring on {source.name}: {share}"), QUICK), len(source))
+    return one_by_one(tell_if_long(log, f"scoring on {source.name}"), len(source))
 
 
 def _scores(
@@ -191,10 +191,10 @@ def _curve(
 ) -> LearningCurve:
     """The curve of a training, on some or all pixels of a source, which are decoded now."""
     used = source.within(VALID_PIXELS, MIN_SIDE)
-    valid = list(_pairs(task, used))
+    valid = list(watched(_pairs(task, used), len(used), tell_if_long(log, f"decoding {used.name}")))
 
     def score(step: int) -> float:
-        scores = _scores(task, training.student, valid)
+        scores = _scores(task, training.student, valid, _scored(used, log))
         check_finite(scores)
         psnr = scores.mean["psnr_y"]
         log(f"{decibels(psnr)} dB after {quantity(step, 'step')}, on {used.described}")

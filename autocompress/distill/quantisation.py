@@ -24,7 +24,7 @@ from autocompress.export.onnx_files import session_of
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import Image
-from autocompress.progress import QUICK, one_by_one, tell_tenths
+from autocompress.progress import one_by_one, tell_if_long, tell_tenths, watched
 from autocompress.units import decibels, quantity
 
 CALIBRATED_ON = 64  # patches
@@ -59,18 +59,19 @@ class Quantiser:
         It is told on stderr, too, what is lost. Raises ExportFailed where a network cannot be converted.
         """
         plain = family_of(network).for_export(network)
-        valid = list(pairs(self.valid))
+        decoding = tell_if_long(self.log, f"{name}: decoding images to score on")
+        valid = list(watched(pairs(self.valid), len(self.valid), decoding))
 
         def psnr(upscale: Callable[[Image], Image]) -> float:
-            tell = tell_tenths(lambda share: self.log(f"{name}: scoring, {share}"), QUICK)
-            scores = evaluate(upscale, valid, plain.scale, ["psnr_y"], one_by_one(tell, len(valid)))
+            scored = one_by_one(tell_if_long(self.log, f"{name}: scoring"), len(valid))
+            scores = evaluate(upscale, valid, plain.scale, ["psnr_y"], scored)
             return scores.mean["psnr_y"]
 
-        patches = list(self.patches())
+        cutting = tell_if_long(self.log, f"{name}: decoding images to calibrate on")
+        patches = list(watched(self.patches(), self.count_of_patches(), cutting))
 
         def rounded(network: SRNetwork, rounding: Rounding) -> bytes:
-            tell = tell_tenths(lambda share: self.log(f"{name}: calibrating, {share}"), QUICK)
-            return quantised(network, patches, opset, rounding, tell)
+            return quantised(network, patches, opset, rounding, tell_if_long(self.log, f"{name}: calibrating"))
 
         whole = psnr(network_upscaler(plain))
         rounding, model = OURS, rounded(plain, OURS)
@@ -115,7 +116,7 @@ class Quantiser:
     def patches(self) -> Iterator[Image]:
         """Patches of the training images at LR, as many of each."""
         generator = np.random.default_rng(0)
-        count = max(1, CALIBRATED_ON // len(self.train))
+        count = self._of_each()
         for index in generator.permutation(len(self.train))[:CALIBRATED_ON]:
             lr = self.train.read(int(index)).lr
             sides = [min(PATCH, side) for side in lr.shape[:2]]
@@ -123,12 +124,20 @@ class Quantiser:
                 top, left = (int(generator.integers(0, lr.shape[axis] - sides[axis] + 1)) for axis in (0, 1))
                 yield lr[top : top + sides[0], left : left + sides[1]]
 
+    def count_of_patches(self) -> int:
+        """How many patches there are of the training images."""
+        return min(len(self.train), CALIBRATED_ON) * self._of_each()
+
+    def _of_each(self) -> int:
+        """How many there are of an image."""
+        return max(1, CALIBRATED_ON // len(self.train))
+
     def refined(self, network: SRNetwork, name: str, rounding: Rounding = OURS) -> SRNetwork:
         """The network with the weights that it has after a training in which it is rounded, in float32."""
-        tell = tell_tenths(lambda share: self.log(f"{name}: training for int8, {share}"))
+        tell = tell_tenths(lambda share: self.log(f"{name}: training for int8: {share}"))
         precision = replace(self.precision, dtype="float32")  # bf16 would round more than int8 does
         sampler = _SelfTaught(
-            PixelBank.open(self.train),
+            PixelBank.open(self.train, on_image=tell_if_long(self.log, f"{name}: decoding the training images")),
             patch_size=self.recipe.patch_size,
             batch_size=self.recipe.batch_size,
             seed=self.recipe.seed,

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from autocompress.compute.precision import exact
+from autocompress.compute.runtimes import RUNTIMES
 from autocompress.errors import AutocompressError, InvalidInput
 from autocompress.evaluation.records import Latency, Machine
 from autocompress.export.extras import is_here
@@ -60,20 +61,27 @@ def this_machine(threads: int | None = None, device: str | None = None) -> Machi
 
 
 def measure(
-    network: SRNetwork, machine: Machine, limit: float = LIMIT, *, on_failure: Callable[[str], None]
+    network: SRNetwork,
+    machine: Machine,
+    limit: float = LIMIT,
+    *,
+    on_failure: Callable[[str], None],
+    on_runtime: Callable[[str, int, int], None] = lambda *_: None,
 ) -> dict[str, Latency]:
     """Measure a network with each runtime: in float32, the whole image at once, each runtime in a process of its own.
 
     The runtimes are PyTorch, and ONNX Runtime if it is installed, which always runs on the processor. A network's time
     depends on its config alone, so random weights are measured. If one runtime fails, for example for want of memory,
-    `on_failure` is called with the reason; AutocompressError if all fail.
+    `on_failure` is called with the reason; AutocompressError if all fail. `on_runtime` is told the name of each runtime
+    as it begins, the how many-th that is, and of how many.
     """
     job = _Job(family_of(network), network.config, machine, limit)
     ways: dict[str, Callable[[], Latency]] = {"pytorch": lambda: _apart(job)}
     if is_here("onnx"):
         ways["onnx"] = lambda: _as_onnx(network, job)
     latencies, failed = dict[str, Latency](), dict[str, AutocompressError]()
-    for runtime, way in ways.items():
+    for number, (runtime, way) in enumerate(ways.items(), 1):
+        on_runtime(RUNTIMES[runtime].name, number, len(ways))
         try:
             latencies[runtime] = way()
         except AutocompressError as error:

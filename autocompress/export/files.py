@@ -21,6 +21,7 @@ from autocompress.io.typed import reading
 from autocompress.networks import describe, family_of, load
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import has_finite_outputs
+from autocompress.progress import OnDone, untold, watched
 
 INT8 = "int8"  # in the side file of such a file: what `Wanted.quantise` tells of it
 
@@ -98,12 +99,15 @@ def export_formats(
     wanted: Wanted,
     about: Mapping[str, Any],
     picture: bytes | None = None,
+    report: OnDone = untold,
 ) -> list[Path]:
     """`export_network` in each format, and one card beside them, NAME.md; returns the files of weights.
 
-    A `picture`, the content of a PNG file, becomes NAME.png, which the card shows.
+    A `picture`, the content of a PNG file, becomes NAME.png, which the card shows. `report` is told how many formats
+    are written, of how many.
     """
-    files = [export_network(network, name, out, format, about, wanted) for format in wanted.formats]
+    written = (export_network(network, name, out, format, about, wanted) for format in wanted.formats)
+    files = list(watched(written, len(wanted.formats), report))
     about = {**about, INT8: int8_of(files)}
     with writing_to(out):
         shown = None if picture is None else out / f"{name}.png"
@@ -121,10 +125,15 @@ def int8_of(files: Sequence[Path]) -> Mapping[str, Any] | None:
 
 
 def export_file(
-    file: Path, name: str, out: Path, wanted: Wanted, overrides: Mapping[str, Any] | None = None
+    file: Path,
+    name: str,
+    out: Path,
+    wanted: Wanted,
+    overrides: Mapping[str, Any] | None = None,
+    report: OnDone = untold,
 ) -> list[Path]:
     """Export the network in a file (see `load`), with what its side file says of it."""
-    return read_exported(file, name, wanted, overrides).write(out, wanted)
+    return read_exported(file, name, wanted, overrides).write(out, wanted, report)
 
 
 @dataclass(frozen=True)
@@ -136,9 +145,9 @@ class Exported:
     about: Mapping[str, Any]
     picture: bytes | None
 
-    def write(self, out: Path, wanted: Wanted) -> list[Path]:
-        """Export it into the folder `out`; returns the files of weights."""
-        return export_formats(self.network, self.name, out, wanted, self.about, self.picture)
+    def write(self, out: Path, wanted: Wanted, report: OnDone = untold) -> list[Path]:
+        """Export it into the folder `out`; returns the files of weights. `report` is as for `export_formats`."""
+        return export_formats(self.network, self.name, out, wanted, self.about, self.picture, report)
 
 
 def read_exported(

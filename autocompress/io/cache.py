@@ -6,40 +6,46 @@ its files are synced and their checksums written. A process that opens it compar
 damaged. Entries that a living process uses are never removed; of the others, the least recently used go first when
 the limit is reached.
 
-Beside the entries the folder has `.building` (unfinished entries), `.checksums`, `.locks` (held while an entry is
-built, opened or removed) and `.users` (one file for each process and entry, locked while the process lives). The locks
-are the operating system's: they are released when a process ends, however it ends.
-
-What is found there is not trusted: names that we do not give and links are no entries, and nothing outside is removed.
+Where all that lies on the disk, and what there is ours, is told by `cache_folder`.
 """
 
 import errno
 import os
-import re
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
-from platformdirs import user_cache_dir
 
 from autocompress.errors import InvalidInput
 from autocompress.io.atomic import NO_ROOM, sync_folder, write_text
+from autocompress.io.cache_folder import (
+    FOLDER_VARIABLE,
+    PARTS,
+    bytes_in,
+    check_folders,
+    delete,
+    folder,
+    free_bytes,
+    is_folder_of_ours,
+    lock_name,
+    locked,
+    named_in,
+    recorded,
+)
 from autocompress.io.checksums import is_whole, record
 from autocompress.names import printable
 from autocompress.units import format_count, parse_count
 
-FOLDER_VARIABLE = "AUTOCOMPRESS_CACHE"
+__all__ = ["FOLDER_VARIABLE", "LIMIT_VARIABLE", "CacheEntry", "clear", "entries", "entry", "folder", "limit"]
+
 LIMIT_VARIABLE = "AUTOCOMPRESS_CACHE_LIMIT"
 DEFAULT_LIMIT = "20G"
 ABOUT = "about.txt"  # in an entry, for people: what it was made of
 LONGEST_ABOUT = 200  # characters that are shown
-PARTS = (".building", ".checksums", ".locks", ".users")
-NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")  # of a kind, and of a key
 
 _in_use: dict[Path, FileLock] = {}  # the entries that this process has opened
 
@@ -58,11 +64,6 @@ class CacheEntry:
     def path(self) -> Path:
         """The entry's folder."""
         return folder() / self.kind / self.key
-
-
-def folder() -> Path:
-    """The cache folder: $AUTOCOMPRESS_CACHE, or the platform's place for a user's caches."""
-    return Path(os.environ.get(FOLDER_VARIABLE) or user_cache_dir("autocompress")).absolute()
 
 
 def limit() -> int:
@@ -84,11 +85,11 @@ def entry(
     folder cannot be written, or has no room within its limit or on the disk; what `build` raises is passed on.
     """
     path = folder() / kind / key
-    _check_folders(*PARTS, kind)
-    with _locked(path):
-        if path not in _in_use and not is_whole(path, _recorded(path)):
+    check_folders(*PARTS, kind)
+    with locked(path):
+        if path not in _in_use and not is_whole(path, recorded(path)):
             _discard(path)  # nothing, or what a power cut, a full disk or a person has left of it
-        if not _is_folder_of_ours(path):
+        if not is_folder_of_ours(path):
             _build(path, build, about, size, resumable)
         os.utime(path)
         _mark_as_in_use(path)
@@ -99,13 +100,11 @@ def entries() -> list[CacheEntry]:
     """All entries, the least recently used first."""
     existing = []
     # Only folders with a lock file are entries: the user may have chosen a folder that holds other things as well.
-    for path in _named_in(".locks"):
-        if not _is_folder_of_ours(path):
+    for path in named_in(".locks"):
+        if not is_folder_of_ours(path):
             continue
         with suppress(OSError):  # removed just now
-            existing.append(
-                CacheEntry(path.parent.name, path.name, _bytes_in(path), path.stat().st_mtime, _about(path))
-            )
+            existing.append(CacheEntry(path.parent.name, path.name, bytes_in(path), path.stat().st_mtime, _about(path)))
     return sorted(existing, key=lambda item: item.last_used)
 
 
@@ -128,11 +127,11 @@ def _about(path: Path) -> str:
 
 def _build(path: Path, build: Callable[[Path], None], about: str, size: int, resumable: bool) -> None:
     """Build an entry whose lock is held; first remove what killed processes have left unfinished."""
-    unfinished = folder() / ".building" / _lock_name(path)
+    unfinished = folder() / ".building" / lock_name(path)
     _remove_leftovers()
-    if not resumable or not _is_folder_of_ours(unfinished):
-        _delete(unfinished)
-    begun = _bytes_in(unfinished)
+    if not resumable or not is_folder_of_ours(unfinished):
+        delete(unfinished)
+    begun = bytes_in(unfinished)
     _make_room(path, size, max(0, size - begun))
     unfinished.mkdir(parents=True, exist_ok=True)
     keep = resumable
@@ -140,10 +139,10 @@ def _build(path: Path, build: Callable[[Path], None], about: str, size: int, res
         build(unfinished)
         if about:
             write_text(unfinished / ABOUT, about)
-        _make_room(path, _bytes_in(unfinished), 0)
+        _make_room(path, bytes_in(unfinished), 0)
         path.parent.mkdir(exist_ok=True)
-        record(unfinished, _recorded(path))
-        _delete(path)  # a link or a file in its place
+        record(unfinished, recorded(path))
+        delete(path)  # a link or a file in its place
         unfinished.rename(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -153,7 +152,7 @@ def _build(path: Path, build: Callable[[Path], None], about: str, size: int, res
         raise InvalidInput(f"{path}: {_unwritable(error)}") from error
     finally:
         if not keep:
-            _delete(unfinished)
+            delete(unfinished)
 
 
 def _unwritable(error: OSError) -> str:
@@ -168,9 +167,9 @@ def _unwritable(error: OSError) -> str:
 
 def _discard(path: Path) -> None:
     """Remove an entry that is not whole, wherever it is damaged; its lock must be held."""
-    _delete(_recorded(path))
-    _delete(path)
-    if _is_folder_of_ours(path):
+    delete(recorded(path))
+    delete(path)
+    if is_folder_of_ours(path):
         raise InvalidInput(f"{path}: damaged, and cannot be removed; remove it by hand")
 
 
@@ -179,7 +178,7 @@ def _make_room(path: Path, more: int, more_on_disk: int) -> None:
     known = entries()
     used = sum(item.bytes for item in known)
     for item in known:
-        if used + more <= limit() and more_on_disk <= _free():
+        if used + more <= limit() and more_on_disk <= free_bytes():
             return
         if _remove(item.path):
             used -= item.bytes
@@ -189,9 +188,9 @@ def _make_room(path: Path, more: int, more_on_disk: int) -> None:
             f"its limit is {_readable(limit())}: "
             f"set {LIMIT_VARIABLE} to at least {ceil((used + more) / 10**6)}M"
         )
-    if more_on_disk > _free():
+    if more_on_disk > free_bytes():
         raise InvalidInput(
-            f"{path}: {_readable(more_on_disk)} do not fit on the disk, which has {_readable(_free())} free; "
+            f"{path}: {_readable(more_on_disk)} do not fit on the disk, which has {_readable(free_bytes())} free; "
             f"free some space, or set {FOLDER_VARIABLE} to a folder on a larger disk"
         )
 
@@ -199,19 +198,19 @@ def _make_room(path: Path, more: int, more_on_disk: int) -> None:
 def _remove(path: Path) -> bool:
     """Remove an entry unless a living process builds, opens or uses it; says whether it is gone."""
     try:
-        with _locked(path, wait=False):
+        with locked(path, wait=False):
             if _is_in_use(path):
                 return False
             # Renamed first, so that it disappears in one step; if a kill interrupts the deletion, the rest lies among
             # the unfinished entries and is removed with them.
-            doomed = folder() / ".building" / _lock_name(path)
+            doomed = folder() / ".building" / lock_name(path)
             doomed.parent.mkdir(exist_ok=True)
-            if not _is_folder_of_ours(doomed.parent):
+            if not is_folder_of_ours(doomed.parent):
                 return False
-            _delete(doomed)
-            _delete(_recorded(path))
+            delete(doomed)
+            delete(recorded(path))
             path.rename(doomed)
-            _delete(doomed)
+            delete(doomed)
             return True
     except Timeout:
         return False
@@ -221,19 +220,19 @@ def _remove(path: Path) -> bool:
 
 def _remove_leftovers() -> None:
     """Remove unfinished entries whose lock is free: the process that built them was killed."""
-    for path in _named_in(".building"):
+    for path in named_in(".building"):
         try:
-            with _locked(path, wait=False):
-                _delete(folder() / ".building" / _lock_name(path))
+            with locked(path, wait=False):
+                delete(folder() / ".building" / lock_name(path))
         except Timeout:
             continue
 
 
 def _mark_as_in_use(path: Path) -> None:
     if path not in _in_use:
-        users = folder() / ".users" / _lock_name(path)
-        if not _is_folder_of_ours(users):
-            _delete(users)
+        users = folder() / ".users" / lock_name(path)
+        if not is_folder_of_ours(users):
+            delete(users)
         users.mkdir(parents=True, exist_ok=True)
         lock = FileLock(users / uuid4().hex)
         lock.acquire()
@@ -242,8 +241,8 @@ def _mark_as_in_use(path: Path) -> None:
 
 def _is_in_use(path: Path) -> bool:
     """Whether a living process uses the entry; removes the files of dead ones. The entry's lock must be held."""
-    users = folder() / ".users" / _lock_name(path)
-    for user in users.glob("*") if _is_folder_of_ours(users) else ():
+    users = folder() / ".users" / lock_name(path)
+    for user in users.glob("*") if is_folder_of_ours(users) else ():
         if not user.is_file():
             continue
         try:
@@ -253,85 +252,6 @@ def _is_in_use(path: Path) -> bool:
             return True
         user.unlink(missing_ok=True)
     return False
-
-
-@contextmanager
-def _locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold an entry's lock; without `wait`, raises Timeout if another process holds it."""
-    locks = folder() / ".locks"
-    file = locks / _lock_name(path)
-    try:
-        locks.mkdir(parents=True, exist_ok=True)
-        if file.exists() and not file.is_file():
-            raise InvalidInput(f"{file}: no file, where the cache needs one of its own; remove it")
-        lock = FileLock(file, blocking=wait)
-        lock.acquire()
-    except Timeout:
-        raise
-    except OSError as error:
-        raise InvalidInput(
-            f"{folder()}: the cache folder cannot be written ({error.strerror}); "
-            f"set {FOLDER_VARIABLE} to a folder that can"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _recorded(path: Path) -> Path:
-    """The file with the sizes and checksums of an entry's files."""
-    return folder() / ".checksums" / f"{_lock_name(path)}.json"
-
-
-def _lock_name(path: Path) -> str:
-    return f"{path.parent.name}+{path.name}"
-
-
-def _named_in(part: str) -> Iterator[Path]:
-    """The paths of the entries that the names in `.locks` or `.building` stand for; other names are not ours."""
-    if not _is_folder_of_ours(folder() / part):
-        return
-    for file in (folder() / part).iterdir():
-        if file.is_symlink() or (part == ".locks" and not file.is_file()):
-            continue
-        match file.name.split("+"):
-            case kind, key if NAME.fullmatch(kind) and NAME.fullmatch(key):
-                yield folder() / kind / key
-
-
-def _check_folders(*names: str) -> None:
-    """Raise InvalidInput for a link or a file where the cache has a folder: it may be somebody's, and leads outside."""
-    for path in (folder() / name for name in names):
-        if (path.is_symlink() or path.exists()) and not _is_folder_of_ours(path):
-            what = "a link" if path.is_symlink() else "no folder"
-            raise InvalidInput(
-                f"{path}: {what}, where the cache needs a folder of its own; remove it, or set {FOLDER_VARIABLE} to "
-                "another folder"
-            )
-
-
-def _is_folder_of_ours(path: Path) -> bool:
-    """Whether there is a folder, and no link on the way to it from the cache folder."""
-    return path.is_dir() and path.resolve() == folder().resolve() / path.relative_to(folder())
-
-
-def _delete(path: Path) -> None:
-    """Remove what is there, as far as that can be done: a link itself, never what it leads to."""
-    if path.is_symlink() or (path.exists() and not path.is_dir()):
-        if _is_folder_of_ours(path.parent):
-            with suppress(OSError):
-                path.unlink()
-    elif _is_folder_of_ours(path):
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _bytes_in(path: Path) -> int:
-    return sum(file.lstat().st_size for file in path.rglob("*") if file.is_file())
-
-
-def _free() -> int:
-    return shutil.disk_usage(folder()).free
 
 
 def _readable(size: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,30 @@ def find_code(text: str) -> tuple[Path, str]:
     if not Path(file).is_file():
         raise InvalidInput(f"{file}: {what_is(Path(file))}; give the Python file that defines {name}")
     return Path(file), name
+
+
+def arguments_of(text: str) -> list[str] | None:
+    """The names of the arguments that `FILE.py:CALLABLE` takes, as they are written there; the file is not run.
+
+    None where that does not say them: it takes any, inherits them, is made by other code, or is no Python.
+    """
+    file, name = find_code(text)
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):  # what the parser raises
+        return None
+    found = [each for each in body if getattr(each, "name", None) == name]
+    if len(found) == 1 and isinstance(found[0], ast.ClassDef) and not found[0].decorator_list:
+        found = [each for each in found[0].body if getattr(each, "name", None) == "__init__"]
+        given_itself = 1
+    else:
+        given_itself = 0
+    if len(found) != 1 or not isinstance(found[0], ast.FunctionDef) or found[0].decorator_list:
+        return None
+    taken = found[0].args
+    if taken.vararg is not None or taken.kwarg is not None:
+        return None
+    return [each.arg for each in [*taken.posonlyargs, *taken.args][given_itself:] + taken.kwonlyargs]
 
 
 def parse_fields(changes: Iterable[str]) -> dict[str, Any]:

@@ -278,6 +278,11 @@ class Family(ABC):
         """The names of the fields that a search space may vary: `counts`, then `choices`."""
         return [*(count.field for count in self.counts), *(choice.field for choice in self.choices)]
 
+    @property
+    def perhaps_varied(self) -> list[str]:
+        """Names that `varied` is among, where it takes long to find: what else is asked for can be refused at once."""
+        return self.varied
+
     def fields_of(self, config: Config) -> dict[str, float | str]:
         """The `counts` and `choices` of a config by name."""
         return {**self.counts_of(config), **{choice.field: getattr(config, choice.field) for choice in self.choices}}

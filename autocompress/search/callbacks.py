@@ -15,7 +15,7 @@ class SearchCallback:
     """
 
     def on_stage(self, what: str) -> None:
-        """A stage of the preparation begins."""
+        """A stage of the preparation begins, or of it so much is done as `what` says."""
 
     def on_prepared(self, facts: list[str]) -> None:
         """The preparation is done, with these facts worth knowing."""
@@ -25,6 +25,9 @@ class SearchCallback:
 
     def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
         """A student has been made, and has this PSNR-Y in dB before any training."""
+
+    def on_part(self, trial: int, candidate: Candidate, part: str, share: float) -> None:
+        """Something else than training is done for a student, from 0 to 1: it is made or scored, as `part` says."""
 
     def on_training_start(self, trial: int, candidate: Candidate) -> None:
         """A student begins to train."""

@@ -20,7 +20,7 @@ from autocompress.search.sampling.allocation import Limits, Plan, next_piece
 from autocompress.search.space.cost import LATENCY_MS, allows
 from autocompress.search.space.joint_space import JointSpace
 from autocompress.search.space.search_space import Candidate
-from autocompress.search.trial.messages import Failed, Finished, Message, PieceJob, RungReached, StepDone
+from autocompress.search.trial.messages import Failed, Finished, Message, PartDone, PieceJob, RungReached, StepDone
 from autocompress.search.trial.piece import begun_piece
 from autocompress.search.tuner import POLL, TIME_IS_UP, TIMES_EVERY, Outcome
 from autocompress.units import quantity
@@ -193,6 +193,8 @@ class Refiner:
         if message.number not in self._open:  # it was stopped just now: late messages are ignored
             return
         match message:
+            case PartDone(number, part, share):
+                self._callback.on_part(number, self._open[number].job.candidate, part, share)
             case StepDone(number, step):
                 self._callback.on_step(number, step)
             case RungReached(number, step, psnr):

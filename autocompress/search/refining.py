@@ -12,7 +12,8 @@ from autocompress.search.backends.base import Backend
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.refiner import Extent, Refiner
 from autocompress.search.run.dashboard_writer import DashboardWriter
-from autocompress.search.run.folder import RunFolder, SessionTimes
+from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.logs import SessionTimes
 from autocompress.search.run.sessions import Session
 from autocompress.search.task import Task
 from autocompress.search.timer import PhaseTimer

@@ -21,7 +21,7 @@ from autocompress.search.run.student import StoredStudent
 from autocompress.search.settings import MAX_SEED
 from autocompress.search.space.search_space import Candidate
 from autocompress.search.task import Task
-from autocompress.search.trial.messages import Failed, Finished, Job, Message, RungReached, StepDone
+from autocompress.search.trial.messages import Failed, Finished, Job, Message, PartDone, RungReached, StepDone
 from autocompress.search.tuner import POLL, TIME_IS_UP, Outcome
 
 MAX_ATTEMPTS = 3  # at one repeat, in a session
@@ -120,6 +120,9 @@ class Repeater:
 
     def _handle(self, message: Message, backend: Backend) -> None:
         match message:
+            case PartDone(number, part, share):
+                repeat = self._open[number]
+                self._callback.on_part(repeat.trial, repeat.candidate, part, share)
             case StepDone(number, step):
                 self._callback.on_step(self._open[number].trial, step)
             case RungReached(number):

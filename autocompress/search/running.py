@@ -228,6 +228,8 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
             with timer.during("opening the study"):
                 rule = own.stopping or default_stopping(settings.steps)
                 study = open_ask_tell(task, feasible, run, session, first, rule)
+            if study.room() > 0:
+                progress.callback.on_stage(_first_work(settings))
             tuner = Tuner(study, progress.callback, timer, progress.deadline, own.clock)
             try:
                 outcome = tuner.run(own.backend or make_backend(settings, context))
@@ -242,6 +244,13 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
                 refined = refining.refine_rest(lambda: own.backend or make_backend(untimed, context), extent)
                 outcome = outcome.then("refining", refined)
             return outcome
+
+
+def _first_work(settings: Settings) -> str:
+    """What goes on until the first trial tells how far it is, in words."""
+    making = "making students and scoring them before training"
+    workers = settings.processes if settings.ray is None else 0
+    return making if workers < 2 else f"starting {workers} workers, then {making}"
 
 
 def _notes_of_study(run: RunFolder, storage: StudyStorage, joint_space: JointSpace, joins: bool) -> list[str]:

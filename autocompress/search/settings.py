@@ -181,7 +181,9 @@ class Settings:
     train: Path | None = option(
         None, PATH, "Folder of HR images to train on.", Panel.DATA, "scikit-image's photographs"
     )
-    val: Path | None = option(None, PATH, "Folder of HR images to choose by.", Panel.DATA, "a tenth of --train")
+    val: Path | None = option(
+        None, PATH, "Folder of HR images to choose students by.", Panel.DATA, "a tenth of --train"
+    )
     lr: tuple[str, ...] = option(
         (),
         LR_FOLDER,
@@ -213,7 +215,7 @@ class Settings:
     score: Score = option(
         Score.TRUTH,
         choice(Score),
-        "What chooses: PSNR to the truth (HR images), or to the teacher (to --target, if given).",
+        "What students are chosen by: PSNR to the truth (HR images), or to the teacher (or --target).",
         Panel.SEARCH,
     )
     sampler: SamplerName = option(
@@ -222,7 +224,7 @@ class Settings:
         "What proposes students: cost-aware, or Optuna's tpe, random, or (in one space) nsga2 or gp.",
         Panel.SEARCH,
     )
-    trials: int = option(24, WHOLE, "Number of students to look at.", Panel.SEARCH)
+    trials: int = option(24, WHOLE, "Number of students to try.", Panel.SEARCH)
     steps: int = option(300, WHOLE, "Training steps of a student that is trained to the end.", Panel.SEARCH)
     repeats: int = option(
         1,
@@ -237,7 +239,7 @@ class Settings:
     refine: float | None = option(
         None,
         DURATION,
-        "Then train the front's students on, for this time in all sessions, such as 30m (see `refine`).",
+        "Then train the front's students further, for this long in all sessions together, such as 30m (see `refine`).",
         Panel.RUNNING,
         on_join=OnJoin.DEFAULT,
     )

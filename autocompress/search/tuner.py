@@ -12,9 +12,9 @@ from autocompress.evaluation.records import score_of
 from autocompress.search.ask_tell import AskTell
 from autocompress.search.backends.base import Backend
 from autocompress.search.callbacks import SearchCallback
-from autocompress.search.run.folder import SessionTimes
+from autocompress.search.run.logs import SessionTimes
 from autocompress.search.timer import PhaseTimer
-from autocompress.search.trial.messages import Failed, Finished, Job, Message, RungReached, StepDone
+from autocompress.search.trial.messages import Failed, Finished, Job, Message, PartDone, RungReached, StepDone
 
 POLL = 0.5  # seconds to wait for messages before the clock is looked at
 LOOK_EVERY = 1.0  # seconds between looks whether there is anything to do again, where there was nothing
@@ -131,6 +131,8 @@ class Tuner:
         if message.number not in self._study.open_trials:  # it was stopped just now: late messages are ignored
             return
         match message:
+            case PartDone(number, part, share):
+                self._callback.on_part(number, self._study.open_trials[number].candidate, part, share)
             case StepDone(number, step):
                 self._callback.on_step(number, step)
             case RungReached():

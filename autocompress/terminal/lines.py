@@ -10,6 +10,7 @@ from rich.console import Console
 from typing_extensions import override
 
 from autocompress.distill import VARIABLE
+from autocompress.progress import QUICK
 from autocompress.search.callbacks import SearchCallback
 from autocompress.search.space.search_space import Candidate
 from autocompress.terminal.steps import write_line
@@ -29,6 +30,7 @@ class Display(SearchCallback):
         self._pace: tuple[int, float] | None = None  # trials left at this session's first, and the time then
         self.refining_ends: float | None = None  # when the time for refining is used up, if that is limited
         self.gained = 0.0  # dB by refining, of all students together
+        self._parts: dict[int, tuple[str, float]] = {}  # by trial: what is done for it, and when that was told last
 
     def __enter__(self) -> Self:
         return self
@@ -60,6 +62,15 @@ class Display(SearchCallback):
     @override
     def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.log(f"{name_of(trial, candidate)}  {decibels(psnr):>6} dB before training", "dim")
+
+    @override
+    def on_part(self, trial: int, candidate: Candidate, part: str, share: float) -> None:
+        now, (before, told) = time.monotonic(), self._parts.get(trial, ("", 0.0))
+        if part != before or not share:
+            self._parts[trial] = part, now
+        elif now - told > QUICK:
+            self._parts[trial] = part, now
+            self.log(f"{name_of(trial, candidate)}  {part}: {share:.0%}", "dim")
 
     @override
     def on_training_start(self, trial: int, candidate: Candidate) -> None:

@@ -36,6 +36,26 @@ class _Running:
     so_far: str
     steps: int
     step: int = 0
+    part: _Part | None = None  # what is done for it now, if that is no training
+
+    def now(self) -> tuple[float, str]:
+        """The share that is done of what is done now, and that in words."""
+        if self.part is not None:
+            return self.part.share, self.part.words()
+        return self.step / self.steps, f"step {self.step}/{self.steps} {self.so_far}"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of the work on a trial, of which this share is done, and when it began."""
+
+    what: str
+    share: float
+    began: float
+
+    def words(self) -> str:
+        how_far = f"{self.share:.0%}" if self.share else f"{format_duration(time.monotonic() - self.began)} gone"
+        return f"{self.what}, {how_far}"
 
 
 class LiveDisplay(Display):
@@ -62,13 +82,15 @@ class LiveDisplay(Display):
         self._stage = what
 
     @override
-    def on_prepared(self, facts: list[str]) -> None:
-        super().on_prepared(facts)
-        self._stage = "making students and scoring them before training"
-
-    @override
     def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self._running[trial] = _Running(name_of(trial, candidate), f"{decibels(psnr)} dB before training", self.steps)
+
+    @override
+    def on_part(self, trial: int, candidate: Candidate, part: str, share: float) -> None:
+        running = self._running.setdefault(trial, _Running(name_of(trial, candidate), "", self.steps))
+        before = running.part
+        began = time.monotonic() if before is None or before.what != part else before.began
+        running.part = _Part(part, share, began)
 
     @override
     def on_training_start(self, trial: int, candidate: Candidate) -> None:
@@ -76,7 +98,8 @@ class LiveDisplay(Display):
 
     @override
     def on_step(self, trial: int, step: int) -> None:
-        self._at_work(trial).step = step
+        running = self._at_work(trial)
+        running.step, running.part = step, None
 
     @override
     def on_rung(self, trial: int, step: int, psnr: float) -> None:
@@ -139,7 +162,7 @@ class LiveDisplay(Display):
         if not now and self.left > 0:
             lines.append(Text(self._stage, overflow="ellipsis", no_wrap=True))
         for _, running in now:
-            bar = self._bar(running.steps, running.step, f"step {running.step}/{running.steps} {running.so_far}")
+            bar = self._bar(1.0, *running.now())
             lines += [Text(running.text, overflow="ellipsis", no_wrap=True), bar]
         return Group(*lines, self._refined() if self._refines else self._searched())
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
@@ -24,17 +24,40 @@ def step_display(steps: int, what: str = "step", quiet: bool = False) -> StepDis
     return StepDisplay(new_console(quiet), steps, what)
 
 
-def counted(items: Iterable[Item], total: int, what: str, quiet: bool = False) -> Iterator[Item]:
+def counted(items: Iterable[Item], total: int, what: str, quiet: bool = False) -> Counted[Item]:
     """Iterate over the items and show how many are done: a bar on a terminal, else a line at most every ten seconds."""
-    console, told = new_console(quiet), time.monotonic()
-    with new_bars(console, TextColumn("{task.description}")) as bar:
-        task = bar.add_task(what, total=total)
-        for index, item in enumerate(items):
-            yield item
-            bar.update(task, completed=index + 1)
-            if not can_draw(console) and time.monotonic() - told > LINE_EVERY:
-                told = time.monotonic()
-                write_line(console, f"{what}: {index + 1}/{total}")
+    return Counted(new_console(quiet), items, total, what)
+
+
+class Counted(Generic[Item]):
+    """What `counted` returns; `part` shows how far the item is that is worked on, where one takes long."""
+
+    def __init__(self, console: Console, items: Iterable[Item], total: int, what: str) -> None:
+        self._console, self._items, self._total, self._what = console, items, total, what
+        self._bar = new_bars(console, TextColumn("{task.description}"))
+        self._task = self._bar.add_task(what, total=total)
+        self._done = 0
+        self._told = 0.0
+
+    def __iter__(self) -> Iterator[Item]:
+        self._told = time.monotonic()
+        with self._bar:
+            for item in self._items:
+                yield item
+                self._done += 1
+                self._show(0.0)
+
+    def part(self, done: int, total: int) -> None:
+        """Show that so much of the item is done, of so much."""
+        if done < total:  # else what is left of it follows, and then the next one
+            self._show(done / total)
+
+    def _show(self, share: float) -> None:
+        self._bar.update(self._task, completed=self._done + share)
+        if not can_draw(self._console) and time.monotonic() - self._told > LINE_EVERY:
+            self._told = time.monotonic()
+            further = f", {share:.0%} of the next" if share else ""
+            write_line(self._console, f"{self._what}: {self._done}/{self._total}{further}")
 
 
 def new_console(quiet: bool = False) -> Console:

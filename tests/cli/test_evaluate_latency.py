@@ -91,7 +91,7 @@ def test_the_report_has_what_was_measured(call: Call, copied: RunFolder) -> None
 
 
 def test_a_runtime_that_fails_is_named(call: Call, copied: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def half(*given: Any, on_failure: Callable[[str], None]) -> dict[str, Latency]:
+    def half(*given: Any, on_failure: Callable[[str], None], **_: object) -> dict[str, Latency]:
         on_failure("not measured with onnx: no")
         return {"pytorch": invent_latencies(*given)["pytorch"]}
 
@@ -108,7 +108,7 @@ def test_a_runtime_that_fails_is_named(call: Call, copied: RunFolder, monkeypatc
 def test_times_that_vary_are_told_of(
     call: Call, copied: RunFolder, monkeypatch: pytest.MonkeyPatch, half: float, told: bool
 ) -> None:
-    def varying(*given: Any, on_failure: Callable[[str], None]) -> dict[str, Latency]:
+    def varying(*given: Any, on_failure: Callable[[str], None], **_: object) -> dict[str, Latency]:
         one = invent_latencies(*given)["pytorch"]
         return {"pytorch": replace(one, median=100.0, quartiles=(100 * (1 - half), 100 * (1 + half)))}
 

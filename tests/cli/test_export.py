@@ -141,6 +141,14 @@ def test_int8_is_calibrated_on_a_runs_own_images_and_told(call: Call, searched: 
         assert f"{student['card'].removesuffix('.md')}: the int8 file has {told['psnr_y']:.2f} dB" in result.err
 
 
+def test_int8_of_a_file_is_calibrated_on_given_images(call: Call, here: Path, photos: Path, teacher_file: Path) -> None:
+    images = ("--train", photos, "--val", photos)
+    assert call("export", teacher_file, "--out", "models", "--format", "onnx-int8", *images).code == 0
+    (side_file,) = Path("models").glob("*-int8.json")
+    told = json.loads(side_file.read_text())["int8"]
+    assert told["calibrated_on"] == told["scored_on"] == f"3 images of {photos.name}"
+
+
 def test_what_is_for_int8_alone(call: Call, here: Path, photos: Path) -> None:
     for words in (["--qat"], ["--train", photos], ["--val", photos]):
         refused = call("export", "edsrmini-x2", "--out", "models", "--format", "pth", *words)

@@ -60,10 +60,10 @@ def test_what_varies_is_shown_and_given_back(call: Call, own: Path, photos: Path
 
 
 def test_a_search_and_students_that_the_users_code_loads(call: Call, own: Path, photos: Path) -> None:
-    ended = call(*search(photos, "--trials", "3"))
+    ended = call(*search(photos, "--trials", "1"))
     assert ended.code == 0, ended.err
     assert "OwnNetwork" in ended.out
-    assert call(*search(photos, "--trials", "4")).code == 0  # goes on
+    assert call(*search(photos, "--trials", "2")).code == 0  # goes on
     assert call("refine", "run", "--steps", "2").code == 0
     for views in (("pareto", "run"), ("status", "run"), ("report", "run")):
         assert call(*views).code == 0

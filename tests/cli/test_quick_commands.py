@@ -11,6 +11,7 @@ from helpers.small_search import FinishedSearch
 
 from autocompress import api
 from autocompress.cli import app
+from autocompress.io.inputs import arguments_of
 from autocompress.search import RunFolder
 
 HEAVY = {"torch", "ray", "pandas", "plotly", "sqlalchemy", "alembic", "sklearn", "skimage", "fvcore", "scipy", "optuna"}
@@ -76,6 +77,7 @@ REFUSED = [
     ["distill", "nowhere", "--out", "out.safetensors"],
     ["distill", "nowhere", "--teacher", SHIPPED, "--out", "out.safetensors"],
     ["distill", "edsrmini", "--set", "nowhere=3", "--out", "out.safetensors"],
+    ["distill", "edsrmini", "--set", "patch_size=nowhere", "--out", "out.safetensors"],
     ["distill", "compact", "--set", "nowhere=3", "--target", SHIPPED, "--out", "out.safetensors"],
     ["distill", "edsrmini", "--init", "nowhere", "--out", "out.safetensors"],
     ["distill", "edsrmini", "--recipe", "nowhere", "--out", "out.safetensors"],
@@ -105,6 +107,44 @@ def test_what_is_not_there_is_said_at_once(here: Path) -> None:
     assert all(error.startswith("error: ") for error in errors)
     assert all("nowhere" in error for error in errors[len(VALUES) :])
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("net.pth --code net.py:Net --set nowhere=3", "nowhere is nothing that can be set here; these can: width"),
+        ("net.pth --code net.py:Net --set width=many", "width is 'many', but must be a number"),
+        ("net.pth --code net.py:Net --set patch_size=[3,4]", "patch_size is [3, 4], but must be a number"),
+        ("net.pth --code net.py:build --set width.0=true", "width.0 is True, but must be a number"),
+        ("net.pth --set batch_size=many", "batch_size is 'many', but must be a number"),
+    ],
+)
+def test_what_is_set_of_own_code_is_checked_before_it_runs(here: Path, call: Call, given: str, said: str) -> None:
+    code = "raise SystemExit('it was run')\nclass Net:\n    def __init__(self, width, *, scale=2): ...\n"
+    Path("net.py").write_text(code + "def build(width): ...\n")
+    Path("net.pth").touch()
+    ended = call("distill", *given.split(), "--out", "out.safetensors")
+    assert ended.code == 2
+    assert ended.err.startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        ("class Net(Base):\n    def __init__(self, width=8, /, deep=2, *, scale): ...", ["width", "deep", "scale"]),
+        ("def Net(width): ...", ["width"]),
+        ("class Net(Base): ...", None),
+        ("def Net(**arguments): ...", None),
+        ("@wrapped\ndef Net(width): ...", None),
+        ("Net = partial(Other, width=8)", None),
+        ("if torch:\n    class Net: ...", None),
+        ("no Python", None),
+        ("\0", None),
+    ],
+)
+def test_arguments_of_code_are_read_where_it_says_them(here: Path, code: str, arguments: list[str] | None) -> None:
+    Path("net.py").write_text(code)
+    assert arguments_of("net.py:Net") == arguments
 
 
 def test_the_database_of_a_session_is_checked_before_pytorch(finished: FinishedSearch) -> None:

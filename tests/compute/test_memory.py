@@ -105,8 +105,14 @@ for family in (EDSR_FAMILY, SWINIR_FAMILY):
 def test_students_are_the_same_wherever_the_analysis_lies(
     teacher: SRNetwork, size: int, configs: list[Config], every: bool, tmp_path: Path
 ) -> None:
-    """Of each width somewhere and of one width in turn everywhere; or of every width everywhere."""
-    share = len(configs) if every else -(-len(configs) // len(ELSEWHERE))
+    """Of each width somewhere and of one width in turn everywhere; or of every width everywhere.
+
+    The graph of a SwinIR takes long to capture: of a single one two places stand for all, unless all are asked for.
+    """
+    places = list(zip(NAMES, ELSEWHERE, strict=True))
+    if not every and teacher.family == "swinir":
+        places = [places[0], places[-1]]
+    share = len(configs) if every else -(-len(configs) // len(places))
     patches = lr_patches(1, size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -114,7 +120,7 @@ def test_students_are_the_same_wherever_the_analysis_lies(
     expected = list(map(digest, map(prune.shrinker_from(teacher, patches, "projection", analysis), configs)))
     assert len(set(expected)) == len(configs) > 0
     compared = set()
-    for place, (name, move) in enumerate(zip(NAMES, ELSEWHERE, strict=True)):
+    for place, (name, move) in enumerate(places):
         folder = tmp_path / name
         folder.mkdir()
         shrink = prune.shrinker_from(teacher, patches, "projection", move(analysis, folder))

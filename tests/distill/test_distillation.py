@@ -6,11 +6,9 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from click.testing import Result
 from helpers.own_network import write_own_network
 from PIL import Image
 from typer.testing import CliRunner
@@ -18,24 +16,20 @@ from typer.testing import CliRunner
 from autocompress import load, prune
 from autocompress.cli import app
 from autocompress.compute.precision import Precision
-from autocompress.data.bank import PixelBank
 from autocompress.data.folders import open_folder
-from autocompress.data.patches import PatchSampler
-from autocompress.distill import checkpointed_training
 from autocompress.distill.checkpointed_training import Pace, precision_to_go_on
 from autocompress.distill.distillation import TrainingTask, open_training_images, state_file, train_to_file
 from autocompress.distill.learning_curve import Points
 from autocompress.distill.recipe import Recipe, paper_recipe
-from autocompress.distill.training import Training
 from autocompress.errors import CheckpointError, ConfigError, DataError, InvalidInput, RunError
 from autocompress.evaluation.scores import bicubic_upscaler, check_finite, evaluate, network_upscaler, pairs
 from autocompress.io import checkpoints
 from autocompress.networks import parse_config
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr import EDSRFamily
-from autocompress.networks.edsr.network import EDSR, EDSRConfig
+from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.networks.loading import know_code
-from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
+from autocompress.networks.swinir.network import SwinIRConfig
 from autocompress.networks.weights import digest
 
 SMALLEST = EDSRConfig(2, 4, 1)
@@ -237,109 +231,6 @@ def test_lists_are_written_as_lists() -> None:
         parse_config("swinir", 2, ["depths=[2"])
 
 
-@pytest.mark.parametrize("network", [EDSR(EDSRConfig(2, 4, 1)), SwinIR(SwinIRConfig(2, 4, (1,), (1,), 4))])
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # the compiler's own
-@pytest.mark.parametrize("faster", [True, False])
-def test_compiling_is_kept_only_where_it_is_faster(network: SRNetwork, faster: bool, photos: Path) -> None:
-    training, runs = a_training(network, photos), []
-
-    def backend(graph: torch.fx.GraphModule, _inputs: object) -> Callable[..., Any]:
-        def run(*inputs: Any) -> Any:
-            runs.append(training.step)
-            return graph.forward(*inputs)
-
-        return run
-
-    clock = iter([0.0, 2.0, 2.0, 3.0] if faster else [0.0, 1.0, 1.0, 3.0])
-    checkpointed_training.compile_if_faster(training, quiet, quiet, backend, lambda: next(clock))
-    assert runs
-    runs.clear()
-    training.run_to(training.step + 2)
-    assert bool(runs) == faster
-
-
-def test_a_compiler_that_fails_is_done_without(photos: Path) -> None:
-    training = a_training(EDSR(EDSRConfig(2, 4, 1)), photos)
-
-    def fail(*_: object) -> Callable[..., Any]:
-        raise OSError("no compiler")
-
-    said: list[str] = []
-    checkpointed_training.compile_if_faster(training, quiet, said.append, fail)
-    (line,) = said
-    assert line.startswith("torch.compile failed, so the training goes on without it (")
-    assert "no compiler" in line
-    assert "\n" not in line
-    before = training.step
-    training.run_to(before + 1)
-    assert training.step == before + 1
-
-
-def a_training(network: SRNetwork, photos: Path) -> Training:
-    bank = PixelBank.open(open_folder(photos, 2, min_size=32))
-    recipe = Recipe(steps=100, batch_size=1, patch_size=16, teacher_share=0.0)
-    return Training(network, PatchSampler(bank, patch_size=16, batch_size=1, seed=0), recipe, Precision())
-
-
-def distill(photos: Path, out: Path, *more: str) -> Result:
-    options = ["--train", str(photos), "--data", str(photos), "--steps", "4", "--out", str(out), *more]
-    return CliRunner().invoke(app, ["distill", *options])
-
-
-@pytest.mark.parametrize("init", ["projection", "density", "copy", "scratch"])
-def test_one_student(
-    photos: Path, teacher_file: Path, tmp_path: Path, init: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    few = prune.SparsifySettings(steps=4, batch_size=2, patch_size=16, learning_rate=0.01, lambda_=0.1)
-    monkeypatch.setattr(prune, "default_settings", lambda family, seed: few)
-    out = tmp_path / "student.safetensors"
-    counts = ("--set", "num_feat=4", "--set", "num_block=1")
-    result = distill(photos, out, "edsr", "--teacher", str(teacher_file), "--init", init, *counts)
-    assert result.exit_code == 0, result.output
-    assert load(out).config == EDSRConfig(2, 4, 1)
-    about = json.loads(out.with_suffix(".json").read_text())
-    assert about["provenance"]["init"] == init
-    assert about["provenance"]["recipe"]["steps"] == 4
-    assert "PSNR-Y" in result.stdout
-    assert [step for step, _ in about["curve"]][:: len(about["curve"]) - 1] == [0, 4]
-    assert "learning curve: " in result.stderr
-    assert "Plotly" in out.with_suffix(".html").read_text(encoding="utf-8")
-
-
-def test_numbers_of_the_training_can_be_set(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
-    out = tmp_path / "student.safetensors"
-    numbers = [
-        f"--set={text}" for text in ("num_feat=4", "teacher_loss=charbonnier", "learning_rate=1e-4", "batch_size=2")
-    ]
-    result = distill(photos, out, "edsr", "--teacher", str(teacher_file), *numbers, "--set", "feature_weight=0.1")
-    assert result.exit_code == 0, result.output
-    used = json.loads(out.with_suffix(".json").read_text())["provenance"]["recipe"]
-    assert (used["teacher_loss"], used["learning_rate"], used["batch_size"]) == ("charbonnier", 1e-4, 2)
-    assert used["feature_weight"] == 0.1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["edsr", "--set", "seed=3"], "seed is nothing that can be set here; these can: num_feat"),
-        (["edsr", "--set", "num_feat=wide"], "num_feat is 'wide', but must be a whole number"),
-        (["swinir", "--set", "num_block=2.5"], "num_block is 2.5, but must be a whole number"),
-        (["edsr", "--set", "learning_rate=abc"], "--set learning_rate=abc: not all of these are numbers"),
-        (["edsr", "--set", "patch_size=1.5"], "patch_size is 1.5, but must be a whole number"),
-        (["rdn"], "rdn is no file, no preset and no family; known: edsrmini, swinirmini, edsr, swinir"),
-        (["edsr", "--data", "nowhere"], "nowhere"),
-        (["edsr", "--val", "nowhere"], "nowhere"),
-    ],
-)
-def test_what_cannot_be_distilled_is_named_first(
-    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidInput, match=re.escape(message)):
-        CliRunner().invoke(app, ["distill", *arguments, "--out", "a.safetensors"], catch_exceptions=False)
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_state_with_more_to_it_is_another_training(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.safetensors"
     with pytest.raises(Killed):
@@ -353,48 +244,6 @@ def test_an_image_without_any_error_is_named(photos: Path, tmp_path: Path) -> No
     flat = open_folder(tmp_path, 2, min_size=32)
     with pytest.raises(DataError, match="flat"):
         check_finite(evaluate(bicubic_upscaler(2), pairs(flat), 2))
-
-
-def test_the_papers_student_from_scratch_by_the_papers_recipe(photos: Path, tmp_path: Path) -> None:
-    out = tmp_path / "edsrmini.safetensors"
-    recipe = ("--recipe", "paper", "--init", "scratch", "--target", "edsr-baseline-x2")
-    result = distill(photos, out, "edsrmini", *recipe)
-    assert result.exit_code == 0, result.output
-    assert load(out).config == EDSRConfig(2, 16, 8, res_scale=2.0)
-    used = json.loads(out.with_suffix(".json").read_text())["provenance"]["recipe"]
-    assert (used["teacher_loss"], used["learning_rate"], used["halve_at"]) == ("multilap", 1e-4, [1])
-
-
-def test_a_target_of_another_family(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
-    """A SwinIR student, shrunk from a SwinIR, learns from an EDSR."""
-    out, teacher = tmp_path / "student.safetensors", tmp_path / "swinir.safetensors"
-    network = SwinIR(SwinIRConfig(2, 12, (2, 2), (2, 2), 4))
-    checkpoints.save_tensors(teacher, network.state_dict())
-    counts = ("--set", "embed_dim=6", "--set", "depth=1")
-    result = distill(
-        photos,
-        out,
-        "swinir",
-        "--teacher",
-        str(teacher),
-        "--target",
-        str(teacher_file),
-        "--init",
-        "copy",
-        "--allow-weak-teacher",
-        *counts,
-    )
-    assert result.exit_code == 0, result.output
-    assert load(out).config == SwinIRConfig(2, 6, (1, 1), (2, 2), 4)
-
-
-def test_a_teacher_of_another_family_is_refused(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="the teacher is edsr, but the student swinirmini is swinir"):
-        CliRunner().invoke(
-            app,
-            ["distill", "swinirmini", "--teacher", str(teacher_file), "--out", str(tmp_path / "a.safetensors")],
-            catch_exceptions=False,
-        )
 
 
 def test_the_papers_learning_rate_halves() -> None:

@@ -132,11 +132,12 @@ def test_training_to_be_rounded_brings_back_what_is_lost(images: ImageSource, re
         assert about["refined_steps"] == 0
         assert told[-1].startswith("student: --qat trains the network for int8")
         return
-    assert told[0].startswith("student: the int8 file has ")
-    first = float(told[0].split(", ")[1].split()[0])  # less than the network
+    plain = [line for line in told if not line.endswith("%")]
+    assert plain[0].startswith("student: the int8 file has ")
+    first = float(plain[0].split(", ")[1].split()[0])  # less than the network
     assert about["refined_steps"] == 30
-    assert [line for line in told if line.endswith("%")][::9] == [
-        f"student: training for int8, {share}" for share in ("10%", "100%")
+    assert [line for line in told if "training for int8: " in line][::9] == [
+        f"student: training for int8: {share}" for share in ("10%", "100%")
     ]
     assert lost < first - 0.05
 
@@ -146,7 +147,8 @@ def test_a_network_that_loses_little_is_not_trained(images: ImageSource) -> None
     told: list[str] = []
     about = Quantiser(images, images, True, told.append, Precision())(network, "student", 18, None)[1]
     assert about["refined_steps"] == 0
-    assert told[1:] == ["student: at most 0.1 dB is lost, so it is not trained for int8"]
+    plain = [line for line in told if not line.endswith("%")]
+    assert plain[1:] == ["student: at most 0.1 dB is lost, so it is not trained for int8"]
 
 
 def test_of_a_transformer_its_products_with_weights_are_rounded(images: ImageSource) -> None:

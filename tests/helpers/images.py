@@ -38,3 +38,10 @@ def write_16_bit_png(path: Path, samples: NDArray[np.uint16], colour_type: int) 
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
     body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+
+
+def disc(photo: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """A photograph within a disc, and nothing but black around it; and its alpha."""
+    y, x = np.mgrid[: photo.shape[0], : photo.shape[1]]
+    alpha = (255 * (np.hypot(y - 20, x - 25) < 15)).astype(np.uint8)
+    return np.where(alpha[:, :, None] > 0, photo, 0).astype(np.uint8), alpha

@@ -30,9 +30,13 @@ class Recorder(SearchCallback):
     def __init__(self) -> None:
         self.events: list[str] = []
         self.facts: list[str] = []
+        self.parts: dict[int, list[tuple[str, float]]] = {}  # by trial
 
     def on_prepared(self, facts: list[str]) -> None:
         self.facts = facts
+
+    def on_part(self, trial: int, candidate: Candidate, part: str, share: float) -> None:
+        self.parts.setdefault(trial, []).append((part, share))
 
     def on_trial_complete(self, trial: int, candidate: Candidate, psnr: float) -> None:
         self.events.append(f"{trial} finished")

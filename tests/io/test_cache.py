@@ -1,101 +1,24 @@
-"""The cache folder: built once, by one of many processes; whole or not at all; bounded."""
+"""Entries of the cache: built once, by one of many processes; whole or not at all; bounded."""
 
 import errno
 import os
-import re
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from helpers.cache_entries import fail, file_of, forget, keys, never, opener, put, wait_for
 
 from autocompress.errors import InvalidInput
 from autocompress.io import cache
 
-OPEN = """
-import sys, time
-from pathlib import Path
-from autocompress.io import cache
-
-def build(folder):
-    log = Path(sys.argv[1])
-    (folder / "half").write_bytes(bytes(1000))
-    with log.open("a") as file:
-        file.write("start\\n")
-    time.sleep(float(sys.argv[2]))
-    (folder / "whole").write_bytes(bytes(500))
-    with log.open("a") as file:
-        file.write("end\\n")
-
-print(cache.entry("kind", "key", build), flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("AUTOCOMPRESS_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
-
-
-def opener(log: Path, seconds: float) -> subprocess.Popen[str]:
-    """A process that opens the entry (building takes `seconds`), prints its path and lives until ended."""
-    command = [sys.executable, "-c", OPEN, str(log), str(seconds)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def file_of(size: int) -> Callable[[Path], None]:
-
-    def build(path: Path) -> None:
-        (path / "data").write_bytes(bytes(size))
-
-    return build
-
-
-def fail(path: Path) -> None:
-    (path / "data").write_bytes(b"half")
-    raise RuntimeError("no luck")
-
-
-def never(path: Path) -> None:
-    raise AssertionError("built again")
-
-
-def forget() -> None:
-    """As if the process that opened the entries had ended."""
-    for lock in cache._in_use.values():
-        lock.release()
-    cache._in_use.clear()
-
-
-def put(key: str, size: int, age: float = 0) -> Path:
-    """An entry nobody uses, last used `age` seconds ago."""
-    path = cache.entry("kind", key, file_of(size))
-    os.utime(path, (time.time() - age,) * 2)
-    forget()
-    return path
-
-
-def keys() -> list[str]:
-    return [item.key for item in cache.entries()]
 
 
 def test_built_once(folder: Path) -> None:
@@ -278,20 +201,6 @@ def test_another_file_that_cannot_be_read_is_named(folder: Path) -> None:
         cache.entry("kind", "key", build)
 
 
-def test_other_things_in_the_folder_are_never_touched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "photos/holiday").mkdir(parents=True)
-    (folder / "photos/holiday/1.jpg").write_bytes(bytes(5000))
-    (folder / "kind").mkdir()
-    (folder / "kind/notes").write_text("mine")
-    monkeypatch.setenv("AUTOCOMPRESS_CACHE_LIMIT", "2K")
-    put("a", 1500)
-    put("b", 1500)
-    assert keys() == ["b"]
-    cache.clear()
-    assert (folder / "photos/holiday/1.jpg").exists()
-    assert (folder / "kind/notes").exists()
-
-
 @pytest.mark.parametrize(
     ("text", "size"),
     [("20G", 20 * 10**9), ("1.5t", 15 * 10**11), ("300 M", 3 * 10**8), ("7", 7), ("", 20 * 10**9)],
@@ -308,140 +217,7 @@ def test_unreadable_limit(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         cache.entry("kind", "key", never)
 
 
-def test_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("AUTOCOMPRESS_CACHE", str(tmp_path / "file"))
-    with pytest.raises(InvalidInput, match=r"file: the cache folder cannot be written .*; set AUTOCOMPRESS_CACHE to"):
-        cache.entry("kind", "key", never)
-
-
 def test_empty_cache(folder: Path) -> None:
     assert cache.entries() == []
     assert cache.clear() == []
     assert not folder.exists()
-
-
-def test_default_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AUTOCOMPRESS_CACHE")
-    assert cache.folder().name == "autocompress"
-
-
-@pytest.mark.parametrize("place", [".locks", ".building", ".checksums", ".users", "kind"])
-@pytest.mark.parametrize("what", ["link", "file"])
-def test_what_stands_where_the_cache_needs_a_folder_is_named(folder: Path, place: str, what: str) -> None:
-    precious = outside(folder)
-    (precious / "kind+a.json").touch()
-    folder.mkdir(exist_ok=True)
-    if what == "link":
-        (folder / place).symlink_to(precious)
-    else:
-        (folder / place).touch()
-    with pytest.raises(InvalidInput, match=rf"{re.escape(place)}: .* remove it, or set AUTOCOMPRESS_CACHE"):
-        put("a", 10)
-    cache.clear()
-    assert {file.name for file in precious.iterdir()} == {"photo.jpg", "kind+a.json"}
-
-
-@pytest.mark.parametrize("place", [".checksums/kind+a.json", ".users/kind+a"])
-@pytest.mark.parametrize("what", ["folder", "file", "pipe"])
-def test_what_stands_where_the_cache_writes_goes(folder: Path, place: str, what: str) -> None:
-    (folder / place).parent.mkdir(parents=True)
-    make = {"folder": Path.mkdir, "file": Path.touch, "pipe": os.mkfifo}[what]
-    make(folder / place)
-    put("a", 10)
-    forget()
-    put("a", 10)
-    assert keys() == ["a"]
-
-
-def test_links_that_stand_for_locks_are_no_entries(folder: Path) -> None:
-    precious = outside(folder)
-    put("a", 10)
-    (folder / "kind/b").mkdir()
-    (folder / ".locks/kind+b").symlink_to(precious / "photo.jpg")
-    cache.clear()
-    assert (folder / "kind/b").is_dir()
-    assert (precious / "photo.jpg").stat().st_size == 100
-
-
-@pytest.mark.parametrize("name", ["kind+a", "kind+b", "other+c"])
-@pytest.mark.parametrize("what", ["folder", "pipe"])
-def test_what_stands_among_the_locks_is_passed_over_or_named(folder: Path, name: str, what: str) -> None:
-    put("a", 10)
-    forget()
-    (folder / "other/c").mkdir(parents=True)
-    lock = folder / ".locks" / name
-    lock.unlink(missing_ok=True)
-    {"folder": Path.mkdir, "pipe": os.mkfifo}[what](lock)
-    assert keys() == ([] if name == "kind+a" else ["a"])
-    assert cache.clear() == []
-    assert keys() == []
-    assert (folder / "other/c").is_dir()
-    if name == "kind+a":
-        with pytest.raises(InvalidInput, match=r"\.locks/kind\+a: no file, where the cache needs one .*; remove it$"):
-            put("a", 10)
-
-
-def test_what_stands_among_the_users_is_none_of_them(folder: Path) -> None:
-    put("a", 10)
-    forget()
-    (folder / ".users/kind+a/photos").mkdir()
-    assert cache.clear() == []
-    assert keys() == []
-
-
-def outside(folder: Path) -> Path:
-    """A folder that is not the cache's, with a file."""
-    precious = folder.parent / "precious"
-    precious.mkdir()
-    (precious / "photo.jpg").write_bytes(bytes(100))
-    return precious
-
-
-@pytest.mark.parametrize("place", [".locks", ".building"])
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    name=st.text(st.sampled_from("+.ab~ \n\\*é"), min_size=1, max_size=8).filter(lambda name: name not in {".", ".."})
-)
-@example(name="..+precious")
-@example(name="a+b+c")
-@example(name="a")
-@example(name="..+..")
-@example(name=".+kind")
-def test_names_that_are_not_ours_are_no_entries(folder: Path, place: str, name: str) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    precious = folder.parent / "precious"
-    if not precious.exists():
-        outside(folder)
-    put("a", 10)
-    (folder / place).mkdir(exist_ok=True)
-    (folder / place / name).touch()
-    cache.entries()
-    put("b", 10)
-    cache.clear()
-    assert [file.name for file in precious.iterdir()] == ["photo.jpg"]
-    assert keys() == []
-
-
-@pytest.mark.parametrize("place", ["kind/a", "kind", ".building", ".building/kind+a", ".users/kind+a"])
-@pytest.mark.parametrize("leads", ["outside", "nowhere", "itself"])
-def test_links_are_never_followed_when_something_is_removed(folder: Path, place: str, leads: str) -> None:
-    precious = outside(folder)
-    (precious / "a").mkdir()
-    (precious / "kind+a").mkdir()
-    (precious / "a/notes").touch()
-    (precious / "kind+a/notes").touch()
-    put("a", 10)
-    link = folder / place
-    if link.is_dir():
-        shutil.rmtree(link)
-    link.parent.mkdir(exist_ok=True)
-    link.symlink_to({"outside": precious, "nowhere": folder / "none", "itself": link}[leads])
-    before = sorted(precious.rglob("*"))
-    cache.clear()
-    assert sorted(precious.rglob("*")) == before
-    if place in ("kind/a", ".building/kind+a"):  # and what is there is built as if there were no link
-        assert (put("a", 20) / "data").stat().st_size == 20
-        assert keys() == ["a"]
-        cache.clear()
-        assert sorted(precious.rglob("*")) == before

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.cache_entries import forget
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -16,10 +17,7 @@ from autocompress.io import cache, checksums
 CONTENT = {"pixels.u8": bytes(range(256)) * 20, "index.json": b'{"a": 1}', "deep/er.npy": b"\x93NUMPY"}
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("AUTOCOMPRESS_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 def build(path: Path) -> None:
@@ -30,9 +28,7 @@ def build(path: Path) -> None:
 
 def opened() -> Path:
     """The entry, as a process opens it that has not opened it yet."""
-    for lock in cache._in_use.values():
-        lock.release()
-    cache._in_use.clear()
+    forget()
     return cache.entry("kind", "key", build)
 
 

@@ -107,3 +107,9 @@ def test_students_and_their_files(file: Path, tmp_path: Path) -> None:
     importing, build = find_family("plainusr").official_code(config) or ("", "")
     assert importing == "from archs.PlainUSR_inference_arch import PlainUSR_general_inference"
     assert build.endswith("(n_feat=9, im_feat=[9, 7, 5], attn_feat=4, scale=2)")
+
+
+def test_what_perhaps_varies_is_known_before_it_is_tried() -> None:
+    family = PlainUSRFamily(SIZES)
+    assert set(family.perhaps_varied) > {"feat", "attention"}
+    assert "values" not in vars(family)  # which tries all of them

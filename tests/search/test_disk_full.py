@@ -19,7 +19,7 @@ from autocompress.errors import DiskFull
 from autocompress.io import atomic, checkpoints
 from autocompress.search import RunFolder
 from autocompress.search.run.artifact_store import AtomicArtifactStore
-from autocompress.search.run.folder import TrialLog
+from autocompress.search.run.logs import TrialLog
 from autocompress.search.run.recovery import sweep
 
 

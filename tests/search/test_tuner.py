@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from helpers.small_search import MakeSettings, Recorder, counts, run_search
+from helpers.small_search import FinishedSearch, MakeSettings, Recorder, counts, run_search
 from typing_extensions import override
 
 from autocompress.errors import DiskFull
@@ -13,7 +13,7 @@ from autocompress.search.backends.base import Backend
 from autocompress.search.backends.in_memory import InMemoryBackend
 from autocompress.search.results.front import pareto
 from autocompress.search.stopping import NoStopping
-from autocompress.search.trial.messages import Failed, Finished, Job, Message, RungReached
+from autocompress.search.trial.messages import Failed, Finished, Job, Message, Part, RungReached
 
 
 def score(job: Job, step: int) -> float:
@@ -86,6 +86,16 @@ def test_the_answer_at_a_rung_is_the_rules(small: MakeSettings) -> None:
     run_search(small(trials=2), recorder, backend=backend, stopping=OddOnes())
     assert backend.calls == ["start 0", "resume 0", "resume 0", "start 1", "resume 1", "stop 1", "close"]
     assert recorder.events == ["0 finished", "1 stopped: odd"]
+
+
+def test_what_is_done_for_a_student_beside_its_training_is_told(finished: FinishedSearch) -> None:
+    recorder = finished[2]
+    assert set(recorder.parts) == set(range(10))
+    for trial, parts in recorder.parts.items():
+        assert parts[0] == (Part.MAKING, 0.0)
+        scored = [share for part, share in parts if part == Part.SCORING]
+        assert scored[:1] == ([0.0] if f"{trial} finished" in recorder.events else [])
+        assert scored == sorted(scored)
 
 
 def test_a_full_disk_ends_the_search_and_the_backend(small: MakeSettings) -> None:

@@ -87,6 +87,11 @@ class CustomFamily(EngineFamily):
         return measured_scale(self.code.build(self.arguments), odd=self.code.checks_sizes)
 
     @property
+    @override
+    def perhaps_varied(self) -> list[str]:
+        return list(self._known)
+
+    @property
     def counts(self) -> tuple[Count, ...]:  # type: ignore[override]
         """The arguments that change a network's size, found by trying."""
         return tuple(self.values)

@@ -16,7 +16,7 @@ from autocompress.export.metadata import front_matter
 from autocompress.io import atomic
 from autocompress.names import Markdown, as_markdown
 from autocompress.networks import file_name, in_official_code
-from autocompress.progress import OnDone, untold
+from autocompress.progress import OnDone, one_by_one, untold
 from autocompress.search.results.columns import NETWORK
 from autocompress.search.results.rows import KEYS, LATENCIES, front_rows, objective, pick, student_rows
 from autocompress.search.run.config import RunConfig
@@ -36,21 +36,21 @@ LISTED = tuple(key for key in KEYS if key not in NOT_LISTED)
 def export_front(run: RunFolder, out: Path, wanted: Wanted, report: OnDone = untold) -> list[Path]:
     """Export every student of the front, with index.json and README.md about them; returns the files of weights.
 
-    All are read before the first is written; `report` is told how many are written, of how many. Raises RunError where
-    there is no front, and CheckpointError where a student's file is damaged or another's.
+    All are read before the first is written; `report` is told how many files are written, of how many. Raises RunError
+    where there is no front, and CheckpointError where a student's file is damaged or another's.
     """
     front, names = front_rows(run), file_names(run)
     best, exported, models = pick(front)["trial"], [], {}
     students = [_read(run, row, names, wanted) for row in front]
+    on_file = one_by_one(report, len(students) * len(wanted.formats))
     for row, student in zip(front, students, strict=True):
-        files = student.write(out, wanted)
+        files = student.write(out, wanted, lambda *_: on_file())
         listed = {key: row[key] for key in LISTED} | {"pick": row["trial"] == best}
         if (int8 := int8_of(files)) is not None:
             listed |= {"psnr_y_int8": int8["psnr_y"], "psnr_y_float32": int8["psnr_y_float32"]}
         models[names[row["trial"]]] = atomic.read_json(files[0].with_suffix(".json"))
         listed["official_code"] = in_official_code(row["family"], row["config"])
         exported.append(listed | {"files": [file.name for file in files], "card": f"{names[row['trial']]}.md"})
-        report(len(exported), len(students))
     config = run.config
     index = {
         "run": run.path.resolve().name,
@@ -70,10 +70,10 @@ def export_front(run: RunFolder, out: Path, wanted: Wanted, report: OnDone = unt
     return [out / file for row in exported for file in row["files"]]
 
 
-def export_trial(run: RunFolder, trial: str, out: Path, wanted: Wanted) -> list[Path]:
+def export_trial(run: RunFolder, trial: str, out: Path, wanted: Wanted, report: OnDone = untold) -> list[Path]:
     """Export the student of one trial, by its number or `pick`, on the front or not; RunError where it has none."""
     if trial == PICK:
-        return _read(run, pick(front_rows(run)), file_names(run), wanted).write(out, wanted)
+        return _read(run, pick(front_rows(run)), file_names(run), wanted).write(out, wanted, report)
     if not trial.isdecimal():
         raise InvalidInput(f"--trial is {trial!r}, but must be the number of a trial, or {PICK}")
     rows_by_trial = {row["trial"]: row for row in student_rows(run)}
@@ -82,7 +82,7 @@ def export_trial(run: RunFolder, trial: str, out: Path, wanted: Wanted) -> list[
             f"{run.path}: trial {int(trial)} has no student: there is no such trial, or it was not trained to its end; "
             f"these have: {', '.join(map(str, sorted(rows_by_trial))) or 'none yet'}"
         )
-    return _read(run, rows_by_trial[int(trial)], file_names(run), wanted).write(out, wanted)
+    return _read(run, rows_by_trial[int(trial)], file_names(run), wanted).write(out, wanted, report)
 
 
 def file_names(run: RunFolder) -> dict[int, str]:

@@ -6,10 +6,10 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -19,6 +19,8 @@ from autocompress.io import atomic
 from autocompress.io.inputs import what_is
 from autocompress.io.typed import checked, reading
 from autocompress.search.run.config import RunConfig, SearchIdentity
+from autocompress.search.run.logs import SessionTimes, TrialLog
+from autocompress.search.run.same_search import check_same_search
 from autocompress.search.run.sessions import ASKING, REFINING
 from autocompress.search.run.student import STUDENT, StoredStudent, StudentRecord, read_student
 
@@ -33,7 +35,6 @@ LOG = "log.txt"
 REPEATS = "repeats"
 RAY = ".ray"  # the folder of a file by which workers on Ray see that they have this run before them
 WRITTEN_IN_PLACE = (LOCK, ASKING, REFINING, "sessions", "crops", RAY)
-THREADS = "machine.threads"  # the key, in the identity of a search for latency, of the number of threads
 FARTHEST = 4  # times as many trials as are known may there have been, at most
 LONGEST_NUMBER = 9  # digits
 OLD = 60  # seconds; a temporary file that is older belongs to no process that still writes it
@@ -281,26 +282,8 @@ class RunFolder:
 
         images: those of `train` and `valid`, to name which of them differ.
         """
-        if not self.exists():
-            return
-        before, now = _flat(self.config.search.to_dict()), _flat(search.to_dict())
-        other = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
-        only_budget = all(key.startswith("budget.") for key in other)
-        if other and not (only_budget and extend):
-            remedy = "give another folder with --out"
-            if only_budget:
-                remedy += ", or go on within the new budget with --extend"
-            if other == [THREADS]:
-                remedy = f"set OMP_NUM_THREADS={before[THREADS]}, as it was, or {remedy}"
-            recorded = {"train": self.config.train, "valid": self.config.valid}
-            told = {key: recorded[key].changes(images[key]) for key in other if key in images}
-            listed = (
-                f"{key}: {told[key]}"
-                if told.get(key)
-                else f"{key} was {before.get(key, 'absent')} and is now {now.get(key, 'absent')}"
-                for key in other
-            )
-            raise RunError(f"{self.path}: holds a search of other settings ({'; '.join(listed)}); {remedy}")
+        if self.exists():
+            check_same_search(self.path, self.config, search, extend, images)
 
     def write_config(self, config: RunConfig) -> None:
         """Write config.json; if an earlier session has written it, only its settings are replaced."""
@@ -322,46 +305,3 @@ def _is_number(folder: Path) -> bool:
 def _may_be_there(name: str) -> bool:
     """Whether a search that was killed during its preparation may have left a file of this name."""
     return name == LOCK or (name.startswith(f".{CONFIG}.") and name.endswith(".tmp"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionTimes:
-    """Where the time of a session went, in seconds by phase; `started` is its begin, in seconds since 1970.
-
-    `refining` is how long it refined the front, a part of the `total` beside the phases.
-    """
-
-    session: str | None = None
-    started: float
-    total: float
-    before_training: float | None
-    parts: Mapping[str, float]
-    refining: float = 0.0
-
-
-@dataclass(frozen=True)
-class TrialLog:
-    """The log of one trial: a line of text, with the time (UTC), for each event."""
-
-    path: Path
-
-    def write(self, text: str) -> None:
-        """Append a line; it is flushed to the operating system at once."""
-        with atomic.room_for(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._append(text)
-
-    def _append(self, text: str) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}  {text}\n")
-
-
-def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots."""
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

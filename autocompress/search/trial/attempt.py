@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError, is_out_of_memory
-from autocompress.evaluation.scores import network_upscaler
+from autocompress.evaluation.records import Scores
+from autocompress.evaluation.scores import OnImage, network_upscaler
 from autocompress.networks.base import SRNetwork
 from autocompress.search.trial.context import TrialContext
-from autocompress.search.trial.messages import Failed, StepDone
+from autocompress.search.trial.messages import Failed, Part, PartDone, StepDone
 
-STEP_EVERY = 0.25  # seconds between messages StepDone: as often as a terminal draws
+STEP_EVERY = 0.25  # seconds between messages StepDone or PartDone: as often as a terminal draws
 
 # what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix
 FAILURES = (AutocompressError, RuntimeError, MemoryError)
@@ -49,6 +50,17 @@ class Attempt:
         """Note the PSNR-Y that a student has after so many steps."""
         with self.timed("scoring"):
             self.scores[step] = self.context.psnr_y(network_upscaler(student))
+
+    def score_whole(self, student: SRNetwork, on_image: OnImage) -> Generator[PartDone, None, Scores]:
+        """Score a student by all metrics on all validation images, which takes long on many; returns the scores."""
+        upscale, scores, told = network_upscaler(student), Scores({}), -math.inf
+        with self.timed("scoring"):
+            for pair in self.context.valid:
+                if (now := time.monotonic()) - told >= STEP_EVERY:
+                    told = now
+                    yield PartDone(self.number, Part.SCORING, len(scores.images) / len(self.context.valid))
+                scores.images.update(self.context.score(upscale, on_image=on_image, pairs=[pair]).images)
+        return scores
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:

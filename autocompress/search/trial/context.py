@@ -116,19 +116,27 @@ class TrialContext:
         return bicubic["psnr_y"] + span * (self.estimate.psnr_y(upscale) - bicubic[BY_TILES])
 
     def score(
-        self, upscale: Upscaler, metrics: Iterable[str] = tuple(METRICS), on_image: OnImage | None = None
+        self,
+        upscale: Upscaler,
+        metrics: Iterable[str] = tuple(METRICS),
+        on_image: OnImage | None = None,
+        pairs: Iterable[ImagePair] | None = None,
     ) -> Scores:
-        """Score on the validation images, and where the teacher's images choose, by TO_TEACHER too."""
+        """Score on the validation images, and where the teacher's images choose, by TO_TEACHER too.
+
+        `pairs` are those of these images that are scored; None: all.
+        """
         outputs, scale, near = self.outputs, self.task.scale, dict[str, float]()
+        pairs = self.valid if pairs is None else pairs
         if outputs is None:
-            return evaluate(upscale, self.valid, scale, metrics, on_image)
+            return evaluate(upscale, pairs, scale, metrics, on_image)
 
         def compare(image: str, sr: Image) -> None:
             near[image] = min(psnr_y(sr, outputs[image], border=scale), MOST_TO_TEACHER)
             if on_image is not None:
                 on_image(image, sr)
 
-        scores = evaluate(upscale, self.valid, scale, metrics, compare, MOST_TO_TEACHER)
+        scores = evaluate(upscale, pairs, scale, metrics, compare, MOST_TO_TEACHER)
         return Scores({image: row | {TO_TEACHER: near[image]} for image, row in scores.images.items()})
 
 

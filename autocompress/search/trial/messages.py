@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from autocompress.search.run.student import StudentRecord
@@ -37,6 +38,22 @@ class PieceJob(Job):
     def ordinal(self) -> int:
         """How many pieces the student has had before."""
         return len(self.student.provenance.refinements)
+
+
+class Part(StrEnum):
+    """What is done for a student beside its training, in words for people."""
+
+    MAKING = "making the student"
+    SCORING = "scoring on all validation images"
+
+
+@dataclass(frozen=True)
+class PartDone:
+    """So much of a part of the work is done, from 0, when it begins, to 1. Sent now and then, to be shown."""
+
+    number: int
+    part: Part
+    share: float
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,8 @@ class Failed:
     ends_search: bool = False
 
 
-Message = StepDone | RungReached | Finished | Failed
+Shown = PartDone | StepDone  # what a trial does not wait for
+Message = Shown | RungReached | Finished | Failed
 
 # The work on a job: yields its messages in order, the last one Finished or Failed. Taking the next one continues the
 # work; closing the iterator at a rung stops the trial.

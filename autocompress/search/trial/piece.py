@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
 from autocompress.errors import DiskFull, RunError, cut
 from autocompress.evaluation.records import score_of
-from autocompress.evaluation.scores import Image, network_upscaler
+from autocompress.evaluation.scores import Image
 from autocompress.io import atomic, checkpoints
 from autocompress.prune import from_scratch
 from autocompress.search.run.student import WEIGHTS, Piece, write_student
 from autocompress.search.settings import MAX_SEED
 from autocompress.search.trial.attempt import FAILURES, Attempt, failure
 from autocompress.search.trial.context import TrialContext
-from autocompress.search.trial.messages import Finished, Job, Message, PieceJob, RungReached
+from autocompress.search.trial.messages import Finished, Job, Message, PartDone, PieceJob, RungReached
 from autocompress.search.trial.trial import read_state, run_trial
 
 SAVING_SHARE = 0.05  # of the time, at most, that scores on the way and states may take
@@ -86,7 +86,8 @@ class _Piece(Attempt):
             if training.step < steps:
                 self._pause = max(self._job.save_every, (time.monotonic() - start) / SAVING_SHARE)
                 yield RungReached(self.number, training.step, self.scores[training.step])
-        yield Finished(self.number, self._finish(training), self.seconds)
+        metrics = yield from self._finish(training)
+        yield Finished(self.number, metrics, self.seconds)
 
     def _open(self) -> Training:
         """The training, at its first step or where its state was written last, if that can be read."""
@@ -126,7 +127,7 @@ class _Piece(Attempt):
             }
             checkpoints.save_objects(self._job.state_file, state)
 
-    def _finish(self, training: Training) -> dict[str, float]:
+    def _finish(self, training: Training) -> Generator[PartDone, None, dict[str, float]]:
         """Score on all metrics, replace the weights if they are better now, and write the record; returns its metrics.
 
         The record is written last, so that it never promises more than the weights hold.
@@ -139,8 +140,7 @@ class _Piece(Attempt):
             if image in shown:
                 upscaled[image] = sr
 
-        with self.timed("scoring"):
-            scores = self.context.score(network_upscaler(training.student), on_image=keep)
+        scores = yield from self.score_whole(training.student, keep)
         psnr = score_of(scores.mean)
         better = psnr > job.student.score
         with self.timed("writing"):

@@ -16,7 +16,7 @@ from autocompress import prune
 from autocompress.compute import probing
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
-from autocompress.data.sources import ImagePair
+from autocompress.data.sources import ImagePair, ImageSource
 from autocompress.distill.targets import teacher_targets
 from autocompress.evaluation.records import MOST_TO_TEACHER, TO_TEACHER
 from autocompress.evaluation.scores import Upscaler, bicubic_upscaler, check_finite, evaluate, network_upscaler
@@ -56,7 +56,7 @@ def prepare(
     targets = {space.target_digest: _run_target(space, bank, precision, stages) for space in task.joint_space}
     by_teacher = _scorer_by_teacher(task, valid_bank, precision, stages)
     valid: Sequence[ImagePair] = _pairs(valid_bank)
-    scorer = _Scorer(task.scale, valid, valid_bank.key, estimate_by_tiles(valid, task.scale))
+    scorer = _Scorer(task.scale, valid, valid_bank.key, _estimate(valid, task.scale, stages))
     if task.settings.lr_alone and by_teacher is not None:  # the only target's outputs stand for HR
         (only,) = targets.values()
         bank, valid, scorer = replace(bank, hr=only), by_teacher.pairs, by_teacher
@@ -64,7 +64,8 @@ def prepare(
     with stages("scoring bicubic"):
         bicubic = scorer.scores_of("bicubic", bicubic_upscaler(task.scale), stages.tenths("scoring bicubic"))
         if by_teacher is not None:
-            found = by_teacher.scores_of("bicubic", bicubic_upscaler(task.scale))
+            report = stages.tenths("scoring bicubic by the teacher's images")
+            found = by_teacher.scores_of("bicubic", bicubic_upscaler(task.scale), report)
             bicubic |= {BY_TILES: found[BY_TILES]} if BY_TILES in found else {}
             bicubic[TO_TEACHER] = found["psnr_y"]
     spaces = {
@@ -111,14 +112,17 @@ class _Scorer:
     def scores_of(self, name: str, upscale: Upscaler, report: OnDone = untold) -> dict[str, float]:
         """The mean scores, and the estimate by tiles; raises DataError if an image has no finite score.
 
-        `report` is told how many images are scored, of how many.
+        `report` is told how many images are scored, of how many; the estimate counts as one.
         """
 
         def build(folder: Path) -> None:
-            on_image = one_by_one(report, len(self.pairs))
-            scores = evaluate(upscale, self.pairs, self.scale, on_image=on_image, most=self.most)
+            by_tiles = dict[str, float]()
+            done = one_by_one(report, len(self.pairs) + (self.estimate is not None))
+            scores = evaluate(upscale, self.pairs, self.scale, on_image=done, most=self.most)
             check_finite(scores)
-            by_tiles = {} if self.estimate is None else {BY_TILES: min(self.estimate.psnr_y(upscale), self.most)}
+            if self.estimate is not None:
+                by_tiles[BY_TILES] = min(self.estimate.psnr_y(upscale), self.most)
+                done()
             atomic.write_json(folder / "scores.json", scores.mean | by_tiles)
 
         about = f"PSNR and SSIM on {quantity(len(self.pairs), 'image')}"
@@ -137,15 +141,23 @@ def _scorer_by_teacher(task: Task, valid_bank: PixelBank, precision: Precision, 
         outputs = teacher_targets(target, valid_bank, replace(precision, dtype="float32"), stages.tenths(what))
     pairs = _pairs(replace(valid_bank, hr=outputs))
     key = f"{space.target_digest}-{valid_bank.key}"
-    return _Scorer(task.scale, pairs, key, estimate_by_tiles(pairs, task.scale), MOST_TO_TEACHER)
+    return _Scorer(task.scale, pairs, key, _estimate(pairs, task.scale, stages), MOST_TO_TEACHER)
 
 
 def _decode(task: Task, stages: _Stages) -> tuple[PixelBank, PixelBank]:
     """Decode the images for training and for validation."""
-    skip, what = task.settings.skip_bad_images, "decoding images"
+
+    def decode(source: ImageSource, what: str) -> PixelBank:
+        with stages(what):
+            return PixelBank.open(source, skip_bad_images=task.settings.skip_bad_images, on_image=stages.tenths(what))
+
+    return decode(task.train, "decoding images"), decode(task.valid, "decoding validation images")
+
+
+def _estimate(pairs: Sequence[ImagePair], scale: int, stages: _Stages) -> Estimate | None:
+    what = "choosing tiles to score on the way"
     with stages(what):
-        bank = PixelBank.open(task.train, skip_bad_images=skip, on_image=stages.tenths(what))
-        return bank, PixelBank.open(task.valid, skip_bad_images=skip)
+        return estimate_by_tiles(pairs, scale, stages.tenths(what))
 
 
 def _pairs(bank: PixelBank) -> list[ImagePair]:
@@ -154,7 +166,7 @@ def _pairs(bank: PixelBank) -> list[ImagePair]:
 
 def _use_precision(precision: Precision | None, stages: _Stages) -> Precision:
     with stages("choosing the arithmetic"):
-        precision = precision or probing.choose()
+        precision = precision or probing.choose(stages.tenths("choosing the arithmetic"))
         torch.set_num_threads(precision.threads)
         return precision
 

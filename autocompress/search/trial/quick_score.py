@@ -16,6 +16,7 @@ from autocompress.data import bicubic
 from autocompress.data.sources import ImagePair
 from autocompress.evaluation.metrics import rgb_to_y
 from autocompress.evaluation.scores import Image, Upscaler
+from autocompress.progress import OnDone, untold
 
 TILE = 64  # LR pixels a side
 NUM_TILES = 16
@@ -38,17 +39,22 @@ class Estimate:
         return 10 * math.log10(255**2 / mse) if mse else math.inf
 
 
-def estimate_by_tiles(pairs: Sequence[ImagePair], scale: int) -> Estimate | None:
+def estimate_by_tiles(pairs: Sequence[ImagePair], scale: int, report: OnDone = untold) -> Estimate | None:
     """Choose tiles evenly over how hard they are for bicubic; None if the images are hardly larger than all tiles.
 
-    If there are more images than tiles, evenly spaced images have one tile each.
+    If there are more images than tiles, evenly spaced images have one tile each. `report` is told of how many images
+    they are chosen, of how many.
     """
     if sum(pair.lr.shape[0] * pair.lr.shape[1] for pair in pairs) < WORTH_IT * NUM_TILES * TILE**2:
         return None
     count = min(len(pairs), NUM_TILES)
     chosen = [pairs[index * len(pairs) // count] for index in range(count)]
     shares = [NUM_TILES * (index + 1) // count - NUM_TILES * index // count for index in range(count)]
-    return Estimate([_tiles(pair, scale, share) for pair, share in zip(chosen, shares, strict=True)], scale)
+    images = []
+    for pair, share in zip(chosen, shares, strict=True):
+        images.append(_tiles(pair, scale, share))
+        report(len(images), count)
+    return Estimate(images, scale)
 
 
 def _tiles(pair: ImagePair, scale: int, count: int) -> list[ImagePair]:

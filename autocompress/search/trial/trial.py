@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import autocompress
 from autocompress.distill.training import Training
 from autocompress.errors import DiskFull
 from autocompress.evaluation.records import TO_TEACHER, Scores
-from autocompress.evaluation.scores import network_upscaler
 from autocompress.io import atomic, checkpoints
 from autocompress.networks import describe, in_words
 from autocompress.networks.base import SRNetwork
@@ -21,7 +20,7 @@ from autocompress.prune import from_scratch
 from autocompress.search.run.student import WEIGHTS, Provenance, StudentRecord, write_student
 from autocompress.search.trial.attempt import FAILURES, Attempt, failure
 from autocompress.search.trial.context import TrialContext
-from autocompress.search.trial.messages import Finished, Job, Message, RungReached
+from autocompress.search.trial.messages import Finished, Job, Message, Part, PartDone, RungReached
 from autocompress.units import images_in_words
 
 RUNG_RATIO = 3
@@ -68,7 +67,10 @@ class _Trial(Attempt):
     def messages(self) -> Iterator[Message]:
         """The messages of the trial. Rungs that an earlier attempt has reached are reported again."""
         number, steps = self.number, self._job.candidate.recipe.steps
-        training = self._resume() or self._begin()
+        training = self._resume()
+        if training is None:
+            yield PartDone(number, Part.MAKING, 0.0)
+            training = self._begin()
         for step, psnr in list(self.scores.items()):
             yield RungReached(number, step, psnr)
         for rung in rung_steps(steps):
@@ -79,7 +81,7 @@ class _Trial(Attempt):
                 self.score(training.student, rung)
                 self._write_state(training)
                 yield RungReached(number, rung, self.scores[rung])
-        metrics = self._finish(training.student)
+        metrics = yield from self._finish(training.student)
         yield Finished(number, metrics, self.seconds)
 
     def _begin(self) -> Training:
@@ -112,13 +114,10 @@ class _Trial(Attempt):
             state = {"training": training.state_dict(), "scores": self.scores, "seconds": self.seconds}
             checkpoints.save_objects(self._job.state_file, state)
 
-    def _finish(self, student: SRNetwork) -> dict[str, float]:
+    def _finish(self, student: SRNetwork) -> Generator[PartDone, None, dict[str, float]]:
         """Score on all metrics, write the student, and return its mean scores."""
         folder, crops = self._job.folder, self.context.crops
-        with self.timed("scoring"):
-            scores = self.context.score(
-                network_upscaler(student), on_image=lambda image, sr: crops.keep(image, sr, folder)
-            )
+        scores = yield from self.score_whole(student, lambda image, sr: crops.keep(image, sr, folder))
         with self.timed("writing"):
             weights = checkpoints.as_safetensors(student.state_dict())
             atomic.write_bytes(folder / WEIGHTS, weights)

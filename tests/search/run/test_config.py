@@ -9,7 +9,8 @@ from helpers.small_search import FinishedSearch
 
 from autocompress.errors import RunError
 from autocompress.search.run.config import ImageSet, RunConfig
-from autocompress.search.run.folder import RunFolder, SessionTimes
+from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.logs import SessionTimes
 from autocompress.search.run.student import StudentRecord, read_student, write_student
 
 

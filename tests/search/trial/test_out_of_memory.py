@@ -54,7 +54,7 @@ def failure(fault: Callable[[], Any]) -> Failed:
     context: Any = SimpleNamespace(shrink=lambda _: fault(), timer=PhaseTimer())
     candidate: Any = SimpleNamespace(recipe=Recipe(steps=1))
     job = Job(7, candidate, Path(), Path("absent"))
-    [failed] = run_trial(job, context)
+    *_, failed = run_trial(job, context)
     assert isinstance(failed, Failed)
     assert failed.number == 7
     return failed

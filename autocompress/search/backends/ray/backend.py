@@ -30,7 +30,7 @@ from autocompress.search.backends.ray.cluster import Slots
 from autocompress.search.backends.ray.worker import PROGRESS, Answer, Worker
 from autocompress.search.run.folder import RAY
 from autocompress.search.settings import OnRay
-from autocompress.search.trial.messages import Failed, Job, Message, RungReached, StepDone
+from autocompress.search.trial.messages import Failed, Job, Message, RungReached, Shown
 from autocompress.units import format_duration, quantity
 
 MAX_NOT_READY = 3  # workers one after the other that may end before they are ready, beside all that were there at once
@@ -50,7 +50,7 @@ class _Worker:
     since: float = field(default_factory=time.monotonic)  # when it got its job, or has none
     progress: Any | None = None  # how far it is, on its way
     asked: float = 0.0  # when
-    told: StepDone | None = None
+    told: Shown | None = None
 
 
 class RayBackend(Backend):
@@ -97,7 +97,7 @@ class RayBackend(Backend):
 
     @override
     def poll(self, timeout: float) -> list[Message]:
-        messages = self._end_the_late() + self._steps()
+        messages = self._end_the_late() + self._shown()
         awaited = {worker.awaited: worker for worker in self._workers if worker.awaited is not None}
         if awaited:
             ray.wait(list(awaited), timeout=0 if messages else timeout)
@@ -202,7 +202,7 @@ class RayBackend(Backend):
         reason = f"it took longer than {format_duration(limit)} (--trial-timeout)"
         return [_last_message(worker, reason) for worker in late]
 
-    def _steps(self) -> list[Message]:
+    def _shown(self) -> list[Message]:
         """How far trials are, of those whose workers have said so; those that have not are asked now and then."""
         messages = list[Message]()
         now = time.monotonic()
@@ -212,10 +212,10 @@ class RayBackend(Backend):
             if worker.progress is None and now - worker.asked > PROGRESS_EVERY:
                 worker.progress, worker.asked = worker.actor.progress.remote(), now
             elif worker.progress is not None and _is_there(worker.progress):
-                step, worker.progress = _step_of(worker.progress), None
-                if step is not None and step.number == worker.job.number and step != worker.told:
-                    messages.append(step)
-                    worker.told = step
+                shown, worker.progress = _shown_of(worker.progress), None
+                if shown is not None and shown.number == worker.job.number and shown != worker.told:
+                    messages.append(shown)
+                    worker.told = shown
         return messages
 
     def _dismiss_the_idle(self) -> None:
@@ -261,12 +261,12 @@ def _last_message(worker: _Worker, reason: str) -> Message:
     return _accepted(answer)
 
 
-def _step_of(progress: Any) -> StepDone | None:
+def _shown_of(progress: Any) -> Shown | None:
     try:
-        step: StepDone | None = ray.get(progress)
+        shown: Shown | None = ray.get(progress)
     except ray.exceptions.RayError:  # that its worker is gone is seen where its message is awaited
         return None
-    return step
+    return shown
 
 
 def _last_line(error: BaseException) -> str:

@@ -14,7 +14,7 @@ import ray
 
 from autocompress.errors import DiskFull
 from autocompress.search.backends.base import WorkerSetup
-from autocompress.search.trial.messages import Failed, Finished, Job, RungReached, StepDone, Work
+from autocompress.search.trial.messages import Failed, Finished, Job, RungReached, Shown, Work
 
 PROGRESS = "progress"  # the concurrency group of what is answered while a trial trains
 
@@ -35,7 +35,7 @@ class Worker:
         self._marker = marker
         self._work: Work
         self._trial: Iterator[Answer]
-        self._step: StepDone | None = None
+        self._shown: Shown | None = None
 
     def open(self) -> str | None:
         """Get ready; returns why it cannot, or None."""
@@ -47,7 +47,7 @@ class Worker:
 
     def start(self, job: Job, state: bytes | None) -> Answer:
         """Begin a job, and work to its first message. `state` is the training state of an earlier attempt, or None."""
-        self._step = None
+        self._shown = None
         self._trial = self._here(job) if self._marker.is_file() else self._elsewhere(job, state)
         return next(self._trial)
 
@@ -56,9 +56,9 @@ class Worker:
         return next(self._trial)
 
     @ray.method(concurrency_group=PROGRESS)  # type: ignore[untyped-decorator]
-    def progress(self) -> StepDone | None:
-        """The last step that the trial has reported."""
-        return self._step
+    def progress(self) -> Shown | None:
+        """The last message of the trial that is only to be shown."""
+        return self._shown
 
     def _here(self, job: Job) -> Iterator[Answer]:
         return (Answer(message) for message in self._messages(job))
@@ -76,12 +76,12 @@ class Worker:
                 yield Answer(message, {} if isinstance(message, Failed) else changes.collect())
 
     def _messages(self, job: Job) -> Iterator[RungReached | Finished | Failed]:
-        """All but steps, which `progress` tells."""
+        """All but those to be shown, which `progress` tells."""
         node = f"on node {ray.util.get_node_ip_address()}"
         try:
             for message in self._work(job):
-                if isinstance(message, StepDone):
-                    self._step = message
+                if isinstance(message, Shown):
+                    self._shown = message
                 else:
                     yield message
         except DiskFull as error:
