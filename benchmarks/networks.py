@@ -1,13 +1,14 @@
 """Fronts of different networks by the same search, the joint search of several, and published small networks beside.
 
     python benchmarks/networks.py --weights DIR --train DIR --valid DIR --set5 DIR --runs DIR [--picture FILE.png]
-        [--trials 8] [--steps 200] [--seeds 1] [--budget 60G] [--only EDSR RLFN ...]
+        [--trials 8] [--steps 200] [--seeds 1] [--budget 60G] [--only EDSR RLFN ...] [--table FILE.md]
 
 Each search has the same budget, trials, steps and seeds, and chooses on the images of --valid; the front's students are
 scored on Set5 then, which is what is drawn: the fronts of further seeds as thin lines. Weights are as for
 own_networks.py. In the joint search, which has twice the trials, SMFANet+ comes with its code, RLFN and IMDN as
 exported programs, EDSR by its name. Runs stay in --runs: one that has ended there is not searched again, whatever its
-options were. The points of published networks are those that the package knows.
+options were. With --table the picture shows, besides, the searches in a table that this printed before, of networks
+that are not in --only. The points of published networks are those that the package knows.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from autocompress.networks.downloadable import downloadable
 from autocompress.networks.loading import know_code, know_program
 from autocompress.report.figures import AXES
 from autocompress.report.front import draw_downloadable, lay_out_front
-from autocompress.units import format_count
+from autocompress.units import format_count, parse_count
 
 CODE = Path(__file__).parents[1] / "tests" / "helpers" / "sr_networks.py"
 OWN: dict[str, tuple[str, str, list[str]]] = {  # weights, callable, arguments
@@ -55,6 +56,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--budget", default="60G")
     parser.add_argument("--only", nargs="+", choices=NETWORKS, default=NETWORKS)
+    parser.add_argument("--table", type=Path)
     options = parser.parse_args()
     fronts: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for seed in range(options.seeds):
@@ -66,8 +68,21 @@ def main() -> None:
         for row in rows:
             scores = f"{row['valid']:.2f} | {row['Set5']:.2f}"
             print(f"| {name} | {seed} | {row['student']} | {format_count(row['flops'])} | {scores} |")
+    if options.table is not None:
+        fronts = {key: rows for key, rows in printed(options.table).items() if key[0] not in options.only} | fronts
     if options.picture is not None:
         options.picture.write_bytes(picture(fronts, f"Students under {options.budget} FLOPs, x2"))
+
+
+def printed(file: Path) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """The students of each search in a table as `main` prints it, by network and seed."""
+    fronts: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for line in file.read_text().splitlines():
+        name, seed, student, flops, valid, set5 = (line.count("|") == 7 and line.strip("| ").split(" | ")) or [""] * 6
+        if name in NETWORKS:
+            row = {"student": student, "flops": parse_count(flops), "valid": float(valid), "Set5": float(set5)}
+            fronts.setdefault((name, int(seed)), []).append(row)
+    return fronts
 
 
 def front(name: str, seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:

@@ -27,6 +27,9 @@ STUDENTS = {
     "edsr-32x8": ("edsr", {"num_feat": 32, "num_block": 8}),
     "swinir-24x3x4": ("swinir", {"embed_dim": 24, "num_block": 3, "depth": 4}),
     "swinir-36x4x4": ("swinir", {"embed_dim": 36, "num_block": 4, "depth": 4}),
+    "swinir-12x1x1": ("swinir", {"embed_dim": 12, "num_block": 1, "depth": 1, "num_heads": 2, "mlp_ratio": 1.0}),
+    "swinir-18x1x3": ("swinir", {"embed_dim": 18, "num_block": 1, "depth": 3, "num_heads": 2, "mlp_ratio": 1.5}),
+    "swinir-30x1x5": ("swinir", {"embed_dim": 30, "num_block": 1, "depth": 5, "num_heads": 2, "mlp_ratio": 2.0}),
 }
 CASES = {  # name: start, share of the teacher in the loss
     "projection": ("projection", 0.5),
