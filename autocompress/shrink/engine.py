@@ -238,7 +238,6 @@ class _Fit:
         ours = len(self._state[layer.weight])
         place = self._place(layer.weight, 0, ours, len(self._teacher.graph.state[theirs.weight]))
         total, their_total = sum_of(self._graph, layer), sum_of(self._teacher.graph, theirs)
-        dimension = channel_dimension(layer)
         node = theirs.node
         if total is not None and their_total is not None:
             node = self._spans.get(their_total.total, their_total.total)
@@ -247,7 +246,7 @@ class _Fit:
             return None
         target = rows if place is None else rows @ place.encoder.T.to(rows)
         if total is not None and their_total is not None:
-            target = (target - self._take(values[total.other], dimension)) / total.factor
+            target = (target - self._take(values[total.other], total.dimension)) / total.factor
         return target
 
     def _take(self, values: Sequence[Tensor], dimension: int) -> Tensor:

@@ -21,17 +21,27 @@ from autocompress.shrink.subspaces import covariance
 FITTED_ROWS = 30_000  # pixels of all images together, at which a layer is fitted; 20,000 start 0.1 to 0.2 dB lower
 FITTED_VALUES = 250_000_000  # of all layers together; of larger networks fewer pixels are looked at
 SENSED_IMAGES = 16  # for gradients
+# what moves all values of one tensor, and none of another
+RESHAPES = {
+    "_unsafe_view", "clone", "contiguous", "flatten", "movedim", "permute", "reshape", "squeeze", "t", "transpose",
+    "unflatten", "unsqueeze", "view",
+}  # fmt: skip
 # passes of an image through the teacher that take about as long as its gradients, and as ranking a kind of parts
 GRADIENT_PASSES, KIND_PASSES = 2, 12
 
 
 @dataclass(frozen=True)
 class Sum:
-    """The addition that a layer's output goes into, and nothing else: `total` = `factor` * output + `other`."""
+    """The addition that a layer's output goes into, and nothing else: `total` = `factor` * output + `other`.
+
+    Between them its dimensions may change places, as where a transformer holds channels last; `dimension` is that of
+    the total's channels. The order of its pixels is the output's.
+    """
 
     total: fx.Node
     other: fx.Node
     factor: float
+    dimension: int
 
 
 class Teacher:
@@ -51,7 +61,10 @@ class Teacher:
     def targets(self) -> dict[fx.Node, int]:
         """The nodes whose values layers are fitted to, with the dimension of their channels."""
         totals = {layer: sum_of(self.graph, layer) for layer in self.layers.values()}
-        return {total.total if total else layer.node: channel_dimension(layer) for layer, total in totals.items()}
+        return {
+            total.total if total else layer.node: total.dimension if total else channel_dimension(layer)
+            for layer, total in totals.items()
+        }
 
 
 def reading_dimension(layer: Layer) -> int:
@@ -68,22 +81,47 @@ def channel_dimension(layer: Layer) -> int:
 
 def sum_of(graph: Graph, layer: Layer) -> Sum | None:
     """The sum that only a layer's output goes into, or a multiple of it, if what is added is known before."""
-    node, factor = layer.node, 1.0
-    if len(node.users) == 1:
+    node, factor, moves = layer.node, 1.0, list[fx.Node]()
+    while len(node.users) == 1:
         (user,) = node.users
         numbers = [a for a in user.args[:2] if isinstance(a, int | float)]
         if operation(user).removesuffix("_") == "mul" and len(numbers) == 1 and numbers[0]:
-            node, factor = user, float(numbers[0])
+            factor *= float(numbers[0])
+        elif operation(user) in RESHAPES and user.all_input_nodes == [node]:
+            moves.append(user)
+        else:
+            break
+        node = user
     if len(node.users) != 1:
         return None
     (total,) = node.users
     if operation(total).removesuffix("_") != "add" or total.kwargs or len(total.args) != 2:
         return None
     others = [a for a in total.args if isinstance(a, fx.Node) and a is not node and a not in graph.constants]
-    if len(others) != 1 or shape(others[0]) != shape(total) or shape(total) != shape(layer.node):
+    if len(others) != 1 or shape(others[0]) != shape(total) or shape(total) != shape(node):
         return None
+    dimension = _moved_dimension(layer, moves)
     order = {each: index for index, each in enumerate(graph.calls)}
-    return Sum(total, others[0], factor) if order.get(others[0], -1) < order[layer.node] else None
+    if dimension is None or order.get(others[0], -1) >= order[layer.node]:
+        return None
+    return Sum(total, others[0], factor, dimension)
+
+
+def _moved_dimension(layer: Layer, moves: Sequence[fx.Node]) -> int | None:
+    """The dimension of a layer's channels behind some moves; None where its pixels have another order there."""
+    dimension = channel_dimension(layer)
+    if not moves:
+        return dimension
+    numbers = torch.arange(shape(layer.node).numel()).view(shape(layer.node))
+    rows = numbers.movedim(dimension, -1).flatten(0, -2)
+    for node in moves:
+        assert callable(node.target)
+        of_nodes = {node.all_input_nodes[0]: numbers.contiguous()}
+        numbers = node.target(*fx.map_arg(node.args, of_nodes.__getitem__), **node.kwargs)
+    for moved in range(numbers.dim()):
+        if torch.equal(numbers.movedim(moved, -1).flatten(0, -2), rows):
+            return moved
+    return None
 
 
 class Rows:
