@@ -20,7 +20,7 @@ from autocompress.shrink.channels import ChannelMap, Use
 from autocompress.shrink.classes import Freedom
 from autocompress.shrink.graph import Graph, Layer, Values, shape
 from autocompress.shrink.least_squares import refit_linear, refit_without_bias
-from autocompress.shrink.observation import Teacher, channel_dimension, sum_of
+from autocompress.shrink.observation import Teacher, channel_dimension, rows_at, sum_of
 from autocompress.shrink.part_importance import most_important
 from autocompress.shrink.parts import ends_of_spans, kept_parts, repeated_parts, source_of
 from autocompress.shrink.subspaces import Subspace, normed_subspace, subspace
@@ -240,20 +240,22 @@ class _Fit:
         total, their_total = sum_of(self._graph, layer), sum_of(self._teacher.graph, theirs)
         node = theirs.node
         if total is not None and their_total is not None:
-            node = self._spans.get(their_total.total, their_total.total)
+            targets, node = self._teacher.targets, their_total.total
+            end = self._spans.get(node, node)
+            if end in targets and _same(targets[end], targets[node]):
+                node = end
         rows = self._analysis.get(f"rows.{self._teacher.numbers[node]}")
         if rows is None:
             return None
         target = rows if place is None else rows @ place.encoder.T.to(rows)
         if total is not None and their_total is not None:
-            target = (target - self._take(values[total.other], total.dimension)) / total.factor
+            target = (target - self._take(values[total.other], total.dimension, total.pixels)) / total.factor
         return target
 
-    def _take(self, values: Sequence[Tensor], dimension: int) -> Tensor:
+    def _take(self, values: Sequence[Tensor], dimension: int, pixels: Tensor | None = None) -> Tensor:
         """As `Rows.take`, at the positions that the analysis holds."""
-        flat = [value.movedim(dimension, -1).flatten(0, -2) for value in values]
-        at = self._analysis[f"positions.{len(flat[0])}"]
-        return torch.cat([rows[chosen] for rows, chosen in zip(flat, at, strict=True)])
+        at = self._analysis[f"positions.{values[0].numel() // values[0].shape[dimension]}"]
+        return rows_at(at, values, dimension, pixels)
 
     def _inputs(self, layer: Layer, values: Values) -> Tensor | None:
         """What the layer reads for each row that is fitted: (N, taps * m), tap by tap, all channels of each.
@@ -269,3 +271,11 @@ class _Fit:
             return None
         taps = Taps.of(layer, self._state[layer.weight])
         return torch.cat([taps.at(image, chosen, width) for image, chosen in zip(read, positions, strict=True)])
+
+
+def _same(one: tuple[int, Tensor | None], other: tuple[int, Tensor | None]) -> bool:
+    """Whether two totals have their channels and pixels at the same places: see `Sum`."""
+    (dimension, pixels), (other_dimension, other_pixels) = one, other
+    if pixels is None or other_pixels is None:
+        return dimension == other_dimension and pixels is other_pixels
+    return dimension == other_dimension and torch.equal(pixels, other_pixels)

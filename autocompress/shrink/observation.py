@@ -21,10 +21,10 @@ from autocompress.shrink.subspaces import covariance
 FITTED_ROWS = 30_000  # pixels of all images together, at which a layer is fitted; 20,000 start 0.1 to 0.2 dB lower
 FITTED_VALUES = 250_000_000  # of all layers together; of larger networks fewer pixels are looked at
 SENSED_IMAGES = 16  # for gradients
-# what moves all values of one tensor, and none of another
-RESHAPES = {
-    "_unsafe_view", "clone", "contiguous", "flatten", "movedim", "permute", "reshape", "squeeze", "t", "transpose",
-    "unflatten", "unsqueeze", "view",
+# operations that move all values of a tensor
+MOVES_ALL = {
+    "_unsafe_view", "clone", "contiguous", "flatten", "movedim", "permute", "reshape", "roll", "squeeze", "t",
+    "transpose", "unflatten", "unsqueeze", "view",
 }  # fmt: skip
 # passes of an image through the teacher that take about as long as its gradients, and as ranking a kind of parts
 GRADIENT_PASSES, KIND_PASSES = 2, 12
@@ -34,14 +34,16 @@ GRADIENT_PASSES, KIND_PASSES = 2, 12
 class Sum:
     """The addition that a layer's output goes into, and nothing else: `total` = `factor` * output + `other`.
 
-    Between them its dimensions may change places, as where a transformer holds channels last; `dimension` is that of
-    the total's channels. The order of its pixels is the output's.
+    Between them values may change places, as where a transformer holds channels last, or takes windows apart:
+    `dimension` is that of the total's channels, and `pixels` (N,) says where each of the output's is in the total; None
+    where they have the same order.
     """
 
     total: fx.Node
     other: fx.Node
     factor: float
     dimension: int
+    pixels: Tensor | None
 
 
 class Teacher:
@@ -58,11 +60,14 @@ class Teacher:
         """Layers with the dimension of their weight that runs along what they read."""
         return [(layer, reading_dimension(layer)) for layer in self.layers.values()]
 
-    def targets(self) -> dict[fx.Node, int]:
-        """The nodes whose values layers are fitted to, with the dimension of their channels."""
+    @cached_property
+    def targets(self) -> dict[fx.Node, tuple[int, Tensor | None]]:
+        """The nodes whose values layers are fitted to, with the dimension of their channels, and `Sum.pixels`."""
         totals = {layer: sum_of(self.graph, layer) for layer in self.layers.values()}
         return {
-            total.total if total else layer.node: total.dimension if total else channel_dimension(layer)
+            total.total if total else layer.node: (total.dimension, total.pixels)
+            if total
+            else (channel_dimension(layer), None)
             for layer, total in totals.items()
         }
 
@@ -87,7 +92,7 @@ def sum_of(graph: Graph, layer: Layer) -> Sum | None:
         numbers = [a for a in user.args[:2] if isinstance(a, int | float)]
         if operation(user).removesuffix("_") == "mul" and len(numbers) == 1 and numbers[0]:
             factor *= float(numbers[0])
-        elif operation(user) in RESHAPES and user.all_input_nodes == [node]:
+        elif operation(user) in MOVES_ALL and user.all_input_nodes == [node]:
             moves.append(user)
         else:
             break
@@ -100,18 +105,18 @@ def sum_of(graph: Graph, layer: Layer) -> Sum | None:
     others = [a for a in total.args if isinstance(a, fx.Node) and a is not node and a not in graph.constants]
     if len(others) != 1 or shape(others[0]) != shape(total) or shape(total) != shape(node):
         return None
-    dimension = _moved_dimension(layer, moves)
+    place = _moved(layer, moves)
     order = {each: index for index, each in enumerate(graph.calls)}
-    if dimension is None or order.get(others[0], -1) >= order[layer.node]:
+    if place is None or order.get(others[0], -1) >= order[layer.node]:
         return None
-    return Sum(total, others[0], factor, dimension)
+    return Sum(total, others[0], factor, *place)
 
 
-def _moved_dimension(layer: Layer, moves: Sequence[fx.Node]) -> int | None:
-    """The dimension of a layer's channels behind some moves; None where its pixels have another order there."""
+def _moved(layer: Layer, moves: Sequence[fx.Node]) -> tuple[int, Tensor | None] | None:
+    """Where some moves take a layer's output, as `Sum` has it; None where pixels do not keep their channels."""
     dimension = channel_dimension(layer)
     if not moves:
-        return dimension
+        return dimension, None
     numbers = torch.arange(shape(layer.node).numel()).view(shape(layer.node))
     rows = numbers.movedim(dimension, -1).flatten(0, -2)
     for node in moves:
@@ -119,8 +124,13 @@ def _moved_dimension(layer: Layer, moves: Sequence[fx.Node]) -> int | None:
         of_nodes = {node.all_input_nodes[0]: numbers.contiguous()}
         numbers = node.target(*fx.map_arg(node.args, of_nodes.__getitem__), **node.kwargs)
     for moved in range(numbers.dim()):
-        if torch.equal(numbers.movedim(moved, -1).flatten(0, -2), rows):
-            return moved
+        there = numbers.movedim(moved, -1).flatten(0, -2)
+        if there.shape == rows.shape:
+            where = torch.zeros(rows.numel(), dtype=torch.long)
+            where[there[:, 0]] = torch.arange(len(there))
+            pixels = where[rows[:, 0]]
+            if torch.equal(there[pixels], rows):
+                return moved, None if torch.equal(there, rows) else pixels
     return None
 
 
@@ -140,11 +150,19 @@ class Rows:
             self.chosen[positions] = order[:, :each].contiguous()
         return self.chosen[positions]
 
-    def take(self, values: Sequence[Tensor], dimension: int) -> Tensor:
-        """The rows (N, C) of what a node computes for all images, with its channels along `dimension`."""
-        flat = [value.movedim(dimension, -1).flatten(0, -2) for value in values]
-        at = self.of(len(flat[0]))
-        return torch.cat([rows[chosen] for rows, chosen in zip(flat, at, strict=True)])
+    def take(self, values: Sequence[Tensor], dimension: int, pixels: Tensor | None = None) -> Tensor:
+        """The rows (N, C) of what a node computes for all images: see `rows_at`."""
+        return rows_at(self.of(values[0].numel() // values[0].shape[dimension]), values, dimension, pixels)
+
+
+def rows_at(at: Tensor, values: Sequence[Tensor], dimension: int, pixels: Tensor | None) -> Tensor:
+    """The rows (N, C) at the positions (images, k) of some tensors with C channels along `dimension`.
+
+    `pixels` says where each position is in them, if it is elsewhere.
+    """
+    flat = [value.movedim(dimension, -1).flatten(0, -2) for value in values]
+    chosen = at if pixels is None else pixels.to(at.device)[at]
+    return torch.cat([rows[places] for rows, places in zip(flat, chosen, strict=True)])
 
 
 @torch.no_grad()
@@ -164,8 +182,8 @@ def observe(
     that was seen on all images; gradients, and kinds of parts that are ranked, count as several.
     Raises ConfigError for a teacher whose statistics are not finite.
     """
-    targets = teacher.targets()
-    width = sum(shape(node)[dimension] for node, dimension in targets.items())
+    targets = teacher.targets
+    width = sum(shape(node)[dimension] for node, (dimension, _) in targets.items())
     rows = Rows(len(images), min(FITTED_ROWS, FITTED_VALUES // max(1, width)), seed)
     ranked = [each for each in repeated_parts(teacher.graph.shapes) if varying is None or each.prefix in varying]
     sensed = min(len(images), SENSED_IMAGES)
@@ -178,7 +196,7 @@ def observe(
 
     def look(node: fx.Node, values: Values) -> None:
         if node in targets:
-            seen[f"rows.{teacher.numbers[node]}"] = rows.take(values[node], targets[node])
+            seen[f"rows.{teacher.numbers[node]}"] = rows.take(values[node], *targets[node])
         if node in of_layer:
             read[node] = rows.take(values[node], channel_dimension(of_layer[node]))
         done()
