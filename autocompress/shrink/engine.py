@@ -20,7 +20,7 @@ from autocompress.shrink.channels import ChannelMap, Use
 from autocompress.shrink.classes import Freedom
 from autocompress.shrink.graph import Graph, Layer, Values, shape
 from autocompress.shrink.least_squares import refit_linear, refit_without_bias
-from autocompress.shrink.observation import Teacher, channel_dimension, rows_at, sum_of
+from autocompress.shrink.observation import Teacher, channel_dimension, positions, rows_at, sum_of
 from autocompress.shrink.part_importance import most_important
 from autocompress.shrink.parts import ends_of_spans, kept_parts, repeated_parts, source_of
 from autocompress.shrink.subspaces import Subspace, normed_subspace, subspace
@@ -254,7 +254,7 @@ class _Fit:
 
     def _take(self, values: Sequence[Tensor], dimension: int, pixels: Tensor | None = None) -> Tensor:
         """As `Rows.take`, at the positions that the analysis holds."""
-        at = self._analysis[f"positions.{values[0].numel() // values[0].shape[dimension]}"]
+        at = self._analysis[f"positions.{positions(values[0], dimension)}"]
         return rows_at(at, values, dimension, pixels)
 
     def _inputs(self, layer: Layer, values: Values) -> Tensor | None:
@@ -266,11 +266,11 @@ class _Fit:
         if layer.kind == "linear":
             return self._take(read, channel_dimension(layer))
         height, width = shape(layer.node)[-2:]
-        positions = self._analysis.get(f"positions.{height * width}")
-        if positions is None:
+        at = self._analysis.get(f"positions.{height * width}")
+        if at is None:
             return None
         taps = Taps.of(layer, self._state[layer.weight])
-        return torch.cat([taps.at(image, chosen, width) for image, chosen in zip(read, positions, strict=True)])
+        return torch.cat([taps.at(image, chosen, width) for image, chosen in zip(read, at, strict=True)])
 
 
 def _same(one: tuple[int, Tensor | None], other: tuple[int, Tensor | None]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -115,7 +116,7 @@ def sum_of(graph: Graph, layer: Layer) -> Sum | None:
 def _moved(layer: Layer, moves: Sequence[fx.Node]) -> tuple[int, Tensor | None] | None:
     """Where some moves take a layer's output, as `Sum` has it; None where pixels do not keep their channels."""
     dimension = channel_dimension(layer)
-    if not moves:
+    if not moves or not shape(layer.node).numel():
         return dimension, None
     numbers = torch.arange(shape(layer.node).numel()).view(shape(layer.node))
     rows = numbers.movedim(dimension, -1).flatten(0, -2)
@@ -152,7 +153,12 @@ class Rows:
 
     def take(self, values: Sequence[Tensor], dimension: int, pixels: Tensor | None = None) -> Tensor:
         """The rows (N, C) of what a node computes for all images: see `rows_at`."""
-        return rows_at(self.of(values[0].numel() // values[0].shape[dimension]), values, dimension, pixels)
+        return rows_at(self.of(positions(values[0], dimension)), values, dimension, pixels)
+
+
+def positions(tensor: Tensor, dimension: int) -> int:
+    """The number of a tensor's positions, at each of which it has the channels along a dimension; it may be of none."""
+    return math.prod(size for index, size in enumerate(tensor.shape) if index != dimension)
 
 
 def rows_at(at: Tensor, values: Sequence[Tensor], dimension: int, pixels: Tensor | None) -> Tensor:

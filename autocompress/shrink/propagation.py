@@ -20,7 +20,7 @@ def propagate(graph: Graph) -> Classes:
     """The classes of a network's channels, along all its parameters."""
     classes, elementwise = classes_by(Operation, graph, classes_of_constant)
     for name, tensor in elementwise.items():
-        for dimension in range(tensor.dim()):
+        for dimension in range(tensor.dim() if tensor.numel() else 0):
             if bool((tensor != tensor.narrow(dimension, 0, 1)).any()):
                 classes.put_along(name, dimension, classes.of_channels(tensor, dimension))
     classes.join_heads()

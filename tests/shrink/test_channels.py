@@ -302,6 +302,16 @@ def test_what_a_number_of_values_moves_stays(apply: object) -> None:
     assert found.reasons.keys() == {"forward"}
 
 
+def test_a_constant_may_be_empty() -> None:
+    class Empty(Between):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x + self.nothing.sum())
+
+    network = Empty()
+    network.register_buffer("nothing", torch.zeros(0, 3))
+    assert channel_map(network).axes == channel_map(Between()).axes
+
+
 def test_a_network_of_two_images_is_refused() -> None:
     class Pair(Between):
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
