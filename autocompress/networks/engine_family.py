@@ -14,7 +14,7 @@ from autocompress.progress import OnDone, untold
 from autocompress.shrink.density import Densities
 from autocompress.shrink.engine import Projection
 from autocompress.shrink.graph import Graph
-from autocompress.shrink.importance import norm_importance, summed, taylor_importance
+from autocompress.shrink.importance import summed, taylor_importance
 from autocompress.shrink.init import Init
 from autocompress.shrink.observation import Teacher, observe
 
@@ -46,10 +46,9 @@ class EngineFamily(Family):
     ) -> dict[str, Tensor]:
         plain = self.shrinkable(teacher)
         seen, images = self._seen(plain, lr), self.images_for(plain, lr)
-        if init == Init.PROJECTION:
-            return observe(seen, images, seed, varying_parts(self, plain.config), report)
-        scores = norm_importance(plain) if init == Init.COPY else taylor_importance(plain, plain.scale, lr)
-        return summed(seen, scores)
+        if init == Init.TAYLOR:
+            return summed(seen, taylor_importance(plain, plain.scale, lr))
+        return observe(seen, images, seed, varying_parts(self, plain.config), report)
 
     @override
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:

@@ -44,20 +44,21 @@ def shrinker(  # noqa: PLR0913 - what is beside the teacher and its patches is g
     `patches` are LR images (B, 3, h, w) in [0, 1]. `init` says how: `projection` keeps the best subspace of the
     features and refits by least squares; `density` refits alike, but keeps the channels and blocks with the largest
     `importance` (of each weight, by parameter name; see `Pruned.importance`), which no other takes; `copy` keeps the
-    channels with the largest coupled weight norm; `taylor` those with the largest first-order effect on the output;
-    `scratch` keeps nothing. Projected students of 8 features or more start above bicubic; narrower ones may not.
+    channels that matter most to the output, as they are; `taylor` those with the largest first-order effect on its
+    error; `scratch` keeps nothing. Projected students of 8 features or more start above bicubic; narrower ones may not.
     They are of the teacher's family, or of a `family` that takes any teacher. `report` is told how far that is.
     """
     if init not in list(Init):
         raise InvalidInput(f"init is {init!r}, but must be one of {', '.join(Init)}")
     family = family or family_of(teacher)
+    family.check_init(init, teacher)
     if init == "scratch":
         return lambda config: from_scratch(family, config, seed)
     if (init == "density") != (importance is not None):
         raise InvalidInput(f"init is {init!r}, but an importance goes with density, and density with an importance")
     rule = "projection" if init == "density" else init
     find = _cached if cached else analyse
-    analysis = find(teacher, patches, rule, seed, family, report)
+    analysis = find(teacher, patches, "taylor" if init == "taylor" else "projection", seed, family, report)
     if importance is not None:
         analysis = family.guided(teacher, analysis, importance)
     return shrinker_from(teacher, patches, rule, analysis, family)

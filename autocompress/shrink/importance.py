@@ -1,4 +1,4 @@
-"""The importance of single weights, and of the channels, heads and parts that they belong to: how `copy`, `taylor` and
+"""The importance of single weights, and of the channels, heads and parts that they belong to: how `taylor` and
 `density` choose what stays."""
 
 from __future__ import annotations
@@ -14,15 +14,6 @@ from autocompress.shrink.parts import is_within, repeated_parts
 
 Importance = Mapping[str, Tensor]  # of each element of the parameters, by their names in a network's state dict
 _CHUNK = 16  # patches in one backward pass
-
-
-def norm_importance(teacher: nn.Module) -> Importance:
-    """The square of each weight of a layer: their sum over a group is its squared L2 norm.
-
-    Biases, and what norms and activations have for each channel, are no measure of how large a channel gets.
-    """
-    weights = {name: weight.detach() for name, weight in teacher.state_dict().items() if weight.dim() > 1}
-    return {name: weight.square() for name, weight in weights.items()}
 
 
 def taylor_importance(teacher: nn.Module, scale: int, lr: Tensor) -> Importance:

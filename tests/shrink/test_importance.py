@@ -1,14 +1,8 @@
 """Whole channels and whole repeated parts of a teacher."""
 
-import hashlib
-
-import pytest
 import torch
 from torch import Tensor, nn
 
-from autocompress import prune
-from autocompress.networks.base import SRNetwork
-from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.shrink.engine import Projection
 from autocompress.shrink.graph import Graph
 from autocompress.shrink.importance import summed, taylor_importance
@@ -80,30 +74,3 @@ def test_a_parameter_that_nothing_uses_has_no_gradient() -> None:
     importance = taylor_importance(network, 2, torch.rand(2, 3, 8, 8))
     assert importance["unused"].tolist() == [0.0] * 3
     assert importance["first.weight"].sum() > 0
-
-
-def made(config: EDSRConfig) -> EDSR:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        network = EDSR(config).eval()
-        with torch.no_grad():
-            for parameter in network.parameters():
-                parameter.add_(torch.randn_like(parameter) * 0.05)
-    return network
-
-
-def hashed(network: SRNetwork) -> str:
-    described = repr(network.config).replace(", tail='plain'", "")  # as it was when there was no other
-    total = hashlib.sha256(described.encode())
-    for name, weight in sorted(network.state_dict().items()):
-        total.update(name.encode() + weight.contiguous().numpy().tobytes())
-    return total.hexdigest()[:16]
-
-
-@pytest.mark.parametrize(
-    ("scale", "expected"), [(2, "60bf723ab5d7bd9d"), (3, "80c3cdf1b15f4fcc"), (4, "1035a6970cfc5971")]
-)
-def test_students_by_copy_are_the_same_as_ever(scale: int, expected: str) -> None:
-    """To the bit: what the family's own code made before there was an engine."""
-    teacher, config = made(EDSRConfig(scale, 24, 4, res_scale=0.5)), EDSRConfig(scale, 9, 3, 3)
-    assert hashed(prune.shrink(teacher, config, torch.rand(6, 3, 24, 24), "copy")) == expected

@@ -88,7 +88,6 @@ class CompactFamily(EngineFamily):
     ) -> dict[str, Tensor]:
         if isinstance(teacher, Compact):
             return super().analyse(teacher, lr, init, seed, report)
-        self.check_init(init, teacher)
         return teaching.analyse(teacher, lr, seed, report)
 
     @override

@@ -141,7 +141,7 @@ class EDSRFamily(EngineFamily):
     ) -> dict[str, Tensor]:
         """What the engine sees, and what a folded tail is fitted to."""
         seen = super().analyse(teacher, lr, init, seed, report)
-        if init != Init.PROJECTION:
+        if init == Init.TAYLOR:
             return seen
         return seen | forms.observe_tail(self.shrinkable(teacher).to(lr.device), lr, seed)
 

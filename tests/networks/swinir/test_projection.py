@@ -192,7 +192,7 @@ def test_projection_beats_copy_on_the_real_teacher(
     real_teacher: SwinIR, real_projection: Shrink, held_out: ImagePair
 ) -> None:
     copied = shrinker(real_teacher, photo_patches(1, 16), "copy")(MINI)
-    assert psnr_on(real_projection(MINI), held_out) > psnr_on(copied, held_out) + 4
+    assert psnr_on(real_projection(MINI), held_out) > psnr_on(copied, held_out) + 3.5
 
 
 def test_students_of_the_real_teacher_have_no_seam_at_the_border(
