@@ -78,8 +78,9 @@ def printed(file: Path) -> dict[tuple[str, int], list[dict[str, Any]]]:
     """The students of each search in a table as `main` prints it, by network and seed."""
     fronts: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for line in file.read_text().splitlines():
-        name, seed, student, flops, valid, set5 = (line.count("|") == 7 and line.strip("| ").split(" | ")) or [""] * 6
-        if name in NETWORKS:
+        cells = line.strip("| ").split(" | ")
+        if len(cells) == 6 and cells[0] in NETWORKS and cells[1].isdecimal():
+            name, seed, student, flops, valid, set5 = cells
             row = {"student": student, "flops": parse_count(flops), "valid": float(valid), "Set5": float(set5)}
             fronts.setdefault((name, int(seed)), []).append(row)
     return fronts
