@@ -21,6 +21,7 @@ from helpers.browser import browser, open_page  # noqa: F401 (fixtures)
 from helpers.command_line import Call, Ended
 from helpers.edsr_networks import tiny_edsr
 from helpers.images import write_waves
+from helpers.pictures import network, photo  # noqa: F401 (fixtures)
 from helpers.small_search import BUDGET, SPACE, FinishedSearch, Recorder, run_search
 
 from autocompress.cli import main

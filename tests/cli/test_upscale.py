@@ -8,13 +8,11 @@ import pytest
 import tifffile
 from helpers.command_line import Call, Ended
 from helpers.images import disc, write_16_bit_png, write_image
+from helpers.pictures import SRGB, Samples
 from helpers.small_search import Recorder
-from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image
 
-import autocompress
 from autocompress.data import pictures
-from autocompress.data.embedded import embedded
 from autocompress.data.images import read_image
 from autocompress.evaluation import upscaling
 from autocompress.io import atomic
@@ -22,20 +20,6 @@ from autocompress.networks.base import SRNetwork
 from autocompress.networks.teachers import load_teacher
 from autocompress.search import Outcome, RunFolder
 from autocompress.search.results.rows import front_rows, pick
-
-Samples = NDArray[np.uint8]
-
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-@pytest.fixture(scope="module")
-def network(teacher_file: Path) -> SRNetwork:
-    return autocompress.load(teacher_file)
-
-
-@pytest.fixture(scope="module")
-def photo() -> Samples:
-    return embedded("valid", 2).read(2).lr[20:60, 30:80]
 
 
 @pytest.fixture

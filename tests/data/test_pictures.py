@@ -1,35 +1,16 @@
 """Pictures of every kind, as `network.upscale(picture)` takes and gives them."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from helpers.images import disc
-from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from helpers.pictures import SRGB, Samples
+from PIL import Image
 
-import autocompress
 from autocompress.data import bicubic
-from autocompress.data.embedded import embedded
 from autocompress.errors import DataError
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.teachers import load_teacher
-
-Samples = NDArray[np.uint8]
-
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-@pytest.fixture(scope="module")
-def network(teacher_file: Path) -> SRNetwork:
-    return autocompress.load(teacher_file)
-
-
-@pytest.fixture(scope="module")
-def photo() -> Samples:
-    return embedded("valid", 2).read(2).lr[20:60, 30:80]
-
 
 # --- arrays ---
 

@@ -1,16 +1,14 @@
 """Files of weights that promise more than they hold, or no numbers: refused in one line, at once, in little memory."""
 
 import json
-import resource
-import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers.bounds import within
 from helpers.edsr_networks import weights
 from helpers.own_network import CODE, OwnNetwork
 from helpers.swinir_networks import random_swinir
@@ -29,20 +27,11 @@ def swinir_weights() -> dict[str, Tensor]:
     return dict(random_swinir(SwinIRConfig(2, 6, (2,), (2,), 4)).state_dict())
 
 
-SECONDS, MEGABYTES = 10.0, 400
-
-
-@contextmanager
-def bounded() -> Iterator[None]:
-    """Fails where more time or memory was taken than any small file is worth."""
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    yield
-    assert time.process_time() - start < SECONDS
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1000 * MEGABYTES
+MEGABYTES = 400
 
 
 def assert_refused(file: Path, message: str = ".") -> None:
-    with bounded(), pytest.raises(InvalidInput, match=message) as raised:
+    with within(MEGABYTES), pytest.raises(InvalidInput, match=message) as raised:
         autocompress.load(file)
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 1000
@@ -140,7 +129,10 @@ def test_a_side_file_with_arguments_of_a_larger_network(tmp_path: Path, argument
     save_file(OwnNetwork().state_dict(), tmp_path / "own.safetensors")
     side = {"family": "OwnNetwork", "scale": 2, "config": {"scale": 2, "arguments": arguments}}
     (tmp_path / "own.json").write_text(json.dumps(side))
-    with bounded(), pytest.raises(InvalidInput, match=r"arguments is .*, but the file holds \d+ parameters in all"):
+    with (
+        within(MEGABYTES),
+        pytest.raises(InvalidInput, match=r"arguments is .*, but the file holds \d+ parameters in all"),
+    ):
         autocompress.load(tmp_path / "own.safetensors", code=f"{tmp_path / 'own.py'}:OwnNetwork", input_range=1)
 
 
@@ -242,5 +234,5 @@ SHAPES = st.lists(st.integers(0, 7), max_size=5)
 def test_any_shapes_are_one_line_or_a_network(tmp_path: Path, changes: dict[str, list[int]], gone: list[str]) -> None:
     tensors: dict[str, Tensor] = weights() | {name: torch.zeros(shape) for name, shape in changes.items()}
     save_file({name: value for name, value in tensors.items() if name not in gone}, tmp_path / "any.safetensors")
-    with bounded(), suppress(InvalidInput):
+    with within(MEGABYTES), suppress(InvalidInput):
         autocompress.load(tmp_path / "any.safetensors")

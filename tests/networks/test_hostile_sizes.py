@@ -2,15 +2,12 @@
 
 import importlib.util
 import json
-import resource
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers.bounds import within
 from helpers.own_network import CODE, OwnNetwork
 from helpers.swinir_networks import random_swinir
 from helpers.torchvision_stub import stand_in_for_torchvision
@@ -21,7 +18,7 @@ import autocompress
 from autocompress.errors import CheckpointError
 from autocompress.networks.swinir.network import SwinIRConfig
 
-SECONDS, MEGABYTES = 10.0, 600
+MEGABYTES = 600
 MASKED = f"""{CODE}
 
 class Masked(OwnNetwork):
@@ -31,15 +28,6 @@ class Masked(OwnNetwork):
         for _ in range(blocks):
             torch.linspace(0, 1, 3).sum().item()
 """
-
-
-@contextmanager
-def bounded() -> Iterator[None]:
-    """Fails where more time or memory was taken than any small file is worth."""
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    yield
-    assert time.process_time() - start < SECONDS
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1000 * MEGABYTES
 
 
 def swinir(depth: int, window: int) -> dict[str, Tensor]:
@@ -55,7 +43,7 @@ def swinir(depth: int, window: int) -> dict[str, Tensor]:
 def test_windows_that_take_gigabytes(tmp_path: Path, depth: int, window: int) -> None:
     save_file(swinir(depth, window), tmp_path / "windows.safetensors")
     with (
-        bounded(),
+        within(MEGABYTES),
         pytest.raises(CheckpointError, match=r"more than .*B of memory to build, which is more"),
     ):
         autocompress.load(tmp_path / "windows.safetensors")
@@ -63,7 +51,7 @@ def test_windows_that_take_gigabytes(tmp_path: Path, depth: int, window: int) ->
 
 def test_larger_windows_than_published_ones_are_read(tmp_path: Path) -> None:
     save_file(swinir(2, 32), tmp_path / "windows.safetensors")
-    with bounded():
+    with within(MEGABYTES):
         assert autocompress.load(tmp_path / "windows.safetensors").config.to_dict()["window_size"] == 32
 
 
@@ -79,7 +67,7 @@ def test_a_side_file_with_sizes_that_no_parameter_has(tmp_path: Path, arguments:
         json.dumps({"family": "Masked", "scale": 2, "config": {"scale": 2, "arguments": arguments}})
     )
     code = f"{tmp_path / 'own.py'}:Masked"
-    with bounded():
+    with within(MEGABYTES):
         if message:
             with pytest.raises(CheckpointError, match=message):
                 autocompress.load(file, code=code, input_range=1)
@@ -95,6 +83,6 @@ def test_sizes_that_spandrel_reads_off(tmp_path: Path, capfd: pytest.CaptureFixt
     tensors["layers.0.residual_group.blocks.0.attn.relative_position_index"] = torch.zeros(200**2, 1, dtype=torch.int8)
     tensors["conv_after_body.0.weight"] = tensors.pop("conv_after_body.weight")  # which the family refuses
     save_file(tensors, tmp_path / "windows.safetensors")
-    with bounded(), pytest.raises(CheckpointError, match="three convolutions after each residual block"):
+    with within(MEGABYTES), pytest.raises(CheckpointError, match="three convolutions after each residual block"):
         autocompress.load(tmp_path / "windows.safetensors")
     assert capfd.readouterr().err == ""
