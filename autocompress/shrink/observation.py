@@ -15,6 +15,7 @@ from autocompress.progress import OnDone, one_by_one, several, untold
 from autocompress.shrink.channels import ChannelMap, Use
 from autocompress.shrink.classes import Freedom
 from autocompress.shrink.graph import Graph, Layer, Values, operation, shape
+from autocompress.shrink.operations import MOVES
 from autocompress.shrink.part_importance import importance_of_parts
 from autocompress.shrink.parts import repeated_parts
 from autocompress.shrink.subspaces import covariance
@@ -22,11 +23,6 @@ from autocompress.shrink.subspaces import covariance
 FITTED_ROWS = 30_000  # pixels of all images together, at which a layer is fitted; 20,000 start 0.1 to 0.2 dB lower
 FITTED_VALUES = 250_000_000  # of all layers together; of larger networks fewer pixels are looked at
 SENSED_IMAGES = 16  # for gradients
-# operations that move all values of a tensor
-MOVES_ALL = {
-    "_unsafe_view", "clone", "contiguous", "flatten", "movedim", "permute", "reshape", "roll", "squeeze", "t",
-    "transpose", "unflatten", "unsqueeze", "view",
-}  # fmt: skip
 # passes of an image through the teacher that take about as long as its gradients, and as ranking a kind of parts
 GRADIENT_PASSES, KIND_PASSES = 2, 12
 
@@ -93,7 +89,7 @@ def sum_of(graph: Graph, layer: Layer) -> Sum | None:
         numbers = [a for a in user.args[:2] if isinstance(a, int | float)]
         if operation(user).removesuffix("_") == "mul" and len(numbers) == 1 and numbers[0]:
             factor *= float(numbers[0])
-        elif operation(user) in MOVES_ALL and user.all_input_nodes == [node]:
+        elif operation(user) in MOVES and user.all_input_nodes == [node]:
             moves.append(user)
         else:
             break
@@ -124,6 +120,8 @@ def _moved(layer: Layer, moves: Sequence[fx.Node]) -> tuple[int, Tensor | None] 
         assert callable(node.target)
         of_nodes = {node.all_input_nodes[0]: numbers.contiguous()}
         numbers = node.target(*fx.map_arg(node.args, of_nodes.__getitem__), **node.kwargs)
+        if not isinstance(numbers, Tensor):  # it is taken apart
+            return None
     for moved in range(numbers.dim()):
         there = numbers.movedim(moved, -1).flatten(0, -2)
         if there.shape == rows.shape:
