@@ -251,19 +251,17 @@ class CustomFamily(EngineFamily):
         arguments = changed({**self.arguments, **custom.values}, fields, self._known)
         plain = {name: value for name, value in arguments.items() if _is_plain(value)}
         config = CustomConfig.of(custom.scale, plain, custom.input_range)
-        if self._channels.heads and not self._shares_heads(config):
-            given = ", ".join(f"{name} {value}" for name, value in fields.items())
+        given = ", ".join(f"{name} {value}" for name, value in fields.items())
+        try:
+            shapes = self.shapes(config)
+        except InvalidInput as error:  # each value is one that it takes, but not beside the others
+            raise ConfigError(f"{self.name} has no student of {given}: {error}") from error
+        if self._channels.heads and not shares_heads(shapes, self.code.shapes(self.arguments), self._channels):
             raise ConfigError(
                 f"{self.name} has no student of {given}: all heads must have the same number of channels; "
                 "give a multiple of their number"
             )
         return config
-
-    def _shares_heads(self, config: CustomConfig) -> bool:
-        try:
-            return shares_heads(self.shapes(config), self.code.shapes(self.arguments), self._channels)
-        except InvalidInput:  # the code itself says so
-            return False
 
 
 def _nodes(count: Count, values: Sequence[float]) -> tuple[float, ...]:
