@@ -22,19 +22,20 @@ class Effect:
 
 
 def effects(family: Family, teacher: Config) -> dict[Count, Effect]:
-    """Of the counts of a teacher, without those that a space may leave out.
+    """Of the counts of a teacher.
 
-    A count that cannot be the smallest beside the teacher's others, as channels fewer than heads, is not known.
+    Those that a space may leave out are not among them, nor those that cannot be the smallest beside the teacher's
+    others, such as channels of which there would be fewer than heads.
     """
-    whole, found = family.shapes(teacher), {}
+    whole, found = family.shapes(teacher), dict[Count, Effect]()
     for count in family.counts:
-        values = family.values_of(count)
-        least = count.low if values is None else values[0]
-        try:
-            shapes = family.shapes(family.student_config(teacher, {count.field: least}))
-        except ConfigError:
-            continue
         if not count.optional:
+            values = family.values_of(count)
+            least = count.low if values is None else values[0]
+            try:
+                shapes = family.shapes(family.student_config(teacher, {count.field: least}))
+            except ConfigError:
+                continue
             fewer = frozenset(map(level_of, kept_parts(whole, shapes)))
             found[count] = Effect(fewer, frozenset(name for name in shapes if whole.get(name) != shapes[name]))
     return found

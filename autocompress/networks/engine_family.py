@@ -20,9 +20,8 @@ from autocompress.shrink.observation import Teacher, observe
 
 SIDE = 24  # pixels of an image on which a graph is captured where none is given
 
-_LATEST: dict[
-    tuple[object, ...], Teacher
-] = {}  # the one that was captured last: it takes seconds where there is attention
+# the one that was captured last, which takes seconds where there is attention, by family, weights, size and device
+_LATEST: dict[tuple[object, ...], Teacher] = {}
 
 
 class EngineFamily(Family):
