@@ -18,12 +18,25 @@ FLUSH = 5  # seconds until what is written can be seen
 
 
 def open_tensorboard(run: Path) -> Sink:
-    """Event files in a run's folder; InvalidInput where what writes them is not installed."""
+    """Event files in a run's folder; InvalidInput where what writes them is not installed, or they have no place."""
     if find_spec("tensorboardX") is None:
         raise InvalidInput(
             "--log tensorboard needs tensorboardX, which is not installed; pip install 'autocompress[tensorboard]'"
         )
-    return _EventFiles(run / FOLDER)
+    folder = run / FOLDER
+    _check(folder)
+    return _EventFiles(folder)
+
+
+def _check(folder: Path) -> None:
+    """InvalidInput where something else stands in the place of a folder of event files, or they would go elsewhere."""
+    own = sorted(folder.glob("trial-*")) if folder.is_dir() and not folder.is_symlink() else []
+    for path in (folder, *own):
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            what = "a link" if path.is_symlink() else "no folder"
+            raise InvalidInput(
+                f"{path}: {what}, where --log tensorboard needs one of its own; move it, or leave out --log"
+            )
 
 
 class _EventFiles(Sink):

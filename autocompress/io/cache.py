@@ -85,6 +85,7 @@ def entry(
     folder cannot be written, or has no room within its limit or on the disk; what `build` raises is passed on.
     """
     path = folder() / kind / key
+    limit()
     check_folders(*PARTS, kind)
     with locked(path):
         if path not in _in_use and not is_whole(path, recorded(path)):
@@ -243,7 +244,7 @@ def _is_in_use(path: Path) -> bool:
     """Whether a living process uses the entry; removes the files of dead ones. The entry's lock must be held."""
     users = folder() / ".users" / lock_name(path)
     for user in users.glob("*") if is_folder_of_ours(users) else ():
-        if not user.is_file():
+        if user.is_symlink() or not user.is_file():  # not ours
             continue
         try:
             with FileLock(user, blocking=False):

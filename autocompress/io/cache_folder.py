@@ -36,8 +36,9 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     file = locks / lock_name(path)
     try:
         locks.mkdir(parents=True, exist_ok=True)
-        if file.exists() and not file.is_file():
-            raise InvalidInput(f"{file}: no file, where the cache needs one of its own; remove it")
+        if file.is_symlink() or (file.exists() and not file.is_file()):  # some versions of FileLock would follow a link
+            what = "a link" if file.is_symlink() else "no file"
+            raise InvalidInput(f"{file}: {what}, where the cache needs one of its own; remove it")
         lock = FileLock(file, blocking=wait)
         lock.acquire()
     except Timeout:

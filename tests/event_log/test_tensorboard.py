@@ -66,6 +66,24 @@ def test_without_tensorboardx_it_says_what_to_install(monkeypatch: pytest.Monkey
         pytest.fail("it was opened")
 
 
+@pytest.mark.parametrize("name", ["tensorboard", "tensorboard/trial-0001"])
+@pytest.mark.parametrize("what", ["link", "file"])
+def test_what_stands_in_its_place_is_named(tmp_path: Path, name: str, what: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    place = tmp_path / "run" / name
+    place.parent.mkdir(parents=True)
+    if what == "link":
+        place.symlink_to(tmp_path / "elsewhere")
+    else:
+        place.write_text("x")
+    with (
+        pytest.raises(InvalidInput, match=f"{name}: .*, where --log tensorboard needs one of its own; move it, or"),
+        logged(Log.TENSORBOARD, tmp_path / "run"),
+    ):
+        pytest.fail("it was opened")
+    assert not [*(tmp_path / "elsewhere").iterdir()]
+
+
 def test_every_event_reaches_every_callback() -> None:
     told = list[str]()
 

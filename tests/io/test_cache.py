@@ -217,6 +217,13 @@ def test_unreadable_limit(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
         cache.entry("kind", "key", never)
 
 
+def test_unreadable_limit_is_named_where_nothing_is_built(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put("key", 10)
+    monkeypatch.setenv("AUTOCOMPRESS_CACHE_LIMIT", "nan")
+    with pytest.raises(InvalidInput, match="AUTOCOMPRESS_CACHE_LIMIT: 'nan' is no amount"):
+        cache.entry("kind", "key", never)
+
+
 def test_empty_cache(folder: Path) -> None:
     assert cache.entries() == []
     assert cache.clear() == []

@@ -81,29 +81,35 @@ def test_links_that_stand_for_locks_are_no_entries(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["kind+a", "kind+b", "other+c"])
-@pytest.mark.parametrize("what", ["folder", "pipe"])
+@pytest.mark.parametrize("what", ["folder", "pipe", "link"])
 def test_what_stands_among_the_locks_is_passed_over_or_named(folder: Path, name: str, what: str) -> None:
     put("a", 10)
     forget()
     (folder / "other/c").mkdir(parents=True)
     lock = folder / ".locks" / name
     lock.unlink(missing_ok=True)
-    {"folder": Path.mkdir, "pipe": os.mkfifo}[what](lock)
+    precious = outside(folder) / "photo.jpg"
+    {"folder": Path.mkdir, "pipe": os.mkfifo, "link": lambda path: path.symlink_to(precious)}[what](lock)
     assert keys() == ([] if name == "kind+a" else ["a"])
     assert cache.clear() == []
     assert keys() == []
     assert (folder / "other/c").is_dir()
     if name == "kind+a":
-        with pytest.raises(InvalidInput, match=r"\.locks/kind\+a: no file, where the cache needs one .*; remove it$"):
+        found = "a link" if what == "link" else "no file"
+        with pytest.raises(InvalidInput, match=rf"\.locks/kind\+a: {found}, where the cache needs one .*; remove it$"):
             put("a", 10)
+    assert precious.stat().st_size == 100
 
 
 def test_what_stands_among_the_users_is_none_of_them(folder: Path) -> None:
     put("a", 10)
     forget()
     (folder / ".users/kind+a/photos").mkdir()
+    precious = outside(folder) / "photo.jpg"
+    (folder / ".users/kind+a/link").symlink_to(precious)
     assert cache.clear() == []
     assert keys() == []
+    assert precious.stat().st_size == 100
 
 
 def outside(folder: Path) -> Path:

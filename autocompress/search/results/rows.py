@@ -17,7 +17,7 @@ from autocompress.search.pareto import Point, front
 from autocompress.search.results.intervals import Intervals
 from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
-from autocompress.search.run.integrity import sound_students
+from autocompress.search.run.integrity import check_small_weights, sound_students
 from autocompress.search.run.student import StoredStudent
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.cost import LATENCY_MS, allows
@@ -58,7 +58,8 @@ def student_rows(run: RunFolder) -> list[Row]:
     difference to the front's pick, with its interval `plus_minus` (see `results.intervals`). `refined_steps` is how
     many more a student has trained in refinement, `psnr_y_before` its score before that. `latency_ms`, with PyTorch,
     `latency_onnx_ms`, with ONNX Runtime, and `latency_on`, the machine, are those of students that were measured.
-    What is not known is None. RunError as `sound_students`, which see.
+    What is not known is None. RunError as `sound_students`, and as `check_small_weights` of those on the front, which
+    see.
     """
     config, measured = run.config, sound_students(run)
     machine = None if config.search.machine is None else Machine(**config.search.machine)
@@ -70,6 +71,7 @@ def student_rows(run: RunFolder) -> list[Row]:
     allowed = {row["trial"] for row in found if allows(limit, row)}  # another session may have had a larger budget
     points = [Point(student.trial, student.score, student.cost) for student in measured if student.trial in allowed]
     best = {point.trial for point in front(points)}
+    check_small_weights([student for student in measured if student.trial in best])
     intervals = Intervals.of(run, measured) if best else None
     top = pick([row for row in found if row["trial"] in best]) if best else None
     for row in found:

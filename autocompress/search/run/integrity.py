@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from autocompress.errors import RunError, cut
 from autocompress.evaluation.records import TO_TEACHER, score_of
 from autocompress.io.checksums import digest_of
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.record import TrialRecord
-from autocompress.search.run.student import STUDENT, StoredStudent
+from autocompress.search.run.student import STUDENT, StoredStudent, read_student
 from autocompress.search.run.study_file import COMPLETE, Outline, outlines, reading_study
 
+LARGEST_SHOWN = 6 * 10**6  # bytes of a file of weights that is read whenever a front is shown
 NEAR = 1e-3  # dB, and a part of a cost: versions of libraries may have rounded otherwise
 
 
@@ -57,10 +59,7 @@ def check_students(run: RunFolder) -> None:
     students = run.students()
     for student in students:
         again = _again(student)
-        if not student.file.is_file():
-            raise RunError(f"{student.file}: missing, but its student.json is there; {again}")
-        if student.weights and digest_of(student.file.read_bytes()) not in student.weights:
-            raise RunError(f"{student.file}: replaced or damaged, as its student.json was written for others; {again}")
+        check_weights(student)
         made = student.provenance
         theirs, ours = {"teacher": made.teacher_digest, "target": made.target_digest}, spaces.get(made.space or "", {})
         for what, digest in theirs.items():
@@ -70,6 +69,34 @@ def check_students(run: RunFolder) -> None:
                     f"that of this one; {again}"
                 )
     check_scores(students)
+
+
+def check_small_weights(students: Sequence[StoredStudent]) -> None:
+    """As `check_weights`, of those that know their weights and have at most LARGEST_SHOWN bytes of them.
+
+    That is quick enough to be done whenever a front is shown.
+    """
+    for student in students:
+        if student.weights and not _is_large(student.file):
+            check_weights(student)
+
+
+def check_weights(student: StoredStudent) -> None:
+    """RunError where the weights of a student are gone, or are others than its side file was written for."""
+    if not student.file.is_file():
+        raise RunError(f"{student.file}: missing, but its student.json is there; {_again(student)}")
+    known = student.weights
+    while known and digest_of(student.file.read_bytes()) not in known:
+        now = read_student(student.file.parent)
+        if now is None or now.weights == known:
+            raise RunError(
+                f"{student.file}: replaced or damaged, as its student.json was written for others; {_again(student)}"
+            )
+        known = now.weights  # a refinement has written both since
+
+
+def _is_large(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size > LARGEST_SHOWN
 
 
 def _again(student: StoredStudent) -> str:

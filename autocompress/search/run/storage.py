@@ -213,11 +213,14 @@ def _absolute(url: str) -> str:
 
 def _check_query(url: str) -> None:
     """InvalidInput where SQLite would ignore what stands behind a URL's question mark, such as a password."""
-    if _parsed(url).drivername not in ("sqlite", "sqlite+pysqlite"):
+    parsed = _parsed(url)
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
         return
     with warnings.catch_warnings():
         warnings.simplefilter("error", SAWarning)
         try:
+            if "uri" in parsed.query:  # of a path, which ours are, it would make the query a part of the file's name
+                raise SAWarning
             sqlalchemy.create_engine(url).dispose()
         except SAWarning:
             raise InvalidInput(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from autocompress.networks import describe, in_words
 from autocompress.networks.base import SRNetwork
 from autocompress.prune import from_scratch
 from autocompress.search.run.student import WEIGHTS, Provenance, StudentRecord, write_student
+from autocompress.search.space.search_space import Candidate
+from autocompress.search.task import Task
 from autocompress.search.trial.attempt import FAILURES, Attempt, failure
 from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.messages import Finished, Job, Message, Part, PartDone, RungReached
@@ -57,6 +60,19 @@ def read_state(state_file: Path) -> dict[str, Any] | None:
     return state if isinstance(state, dict) else None
 
 
+def state_identity(task: Task, candidate: Candidate) -> str:
+    """What is trained, how, and taught by whom, as JSON: a state may lie in the folder of another trial or run."""
+    space = task.joint_space[candidate.space]
+    about = {
+        "space": space.name,
+        "config": str(candidate.config),
+        "recipe": candidate.recipe.to_dict(),
+        "teacher": space.teacher_digest,
+        "target": space.target_digest,
+    }
+    return json.dumps(about, sort_keys=True)
+
+
 class _Trial(Attempt):
     """A trial at work; it begins from the state of an earlier attempt if the job's state file exists."""
 
@@ -93,9 +109,11 @@ class _Trial(Attempt):
         return self.context.training(student, self._job.candidate)
 
     def _resume(self) -> Training | None:
-        """Continue at the last rung that the earlier attempt has reached; None where its state cannot be read."""
+        """Continue at the last rung that the earlier attempt has reached; None where its state cannot be used."""
         candidate, state = self._job.candidate, read_state(self._job.state_file)
         if state is None:
+            return None
+        if state.get("identity") != state_identity(self.context.task, candidate):  # of another trial or run
             return None
         with self.timed("shrinking"):
             student = from_scratch(self.context.family(candidate), candidate.config, 0)
@@ -111,7 +129,12 @@ class _Trial(Attempt):
 
     def _write_state(self, training: Training) -> None:
         with self.timed("writing"):
-            state = {"training": training.state_dict(), "scores": self.scores, "seconds": self.seconds}
+            state = {
+                "identity": state_identity(self.context.task, self._job.candidate),
+                "training": training.state_dict(),
+                "scores": self.scores,
+                "seconds": self.seconds,
+            }
             checkpoints.save_objects(self._job.state_file, state)
 
     def _finish(self, student: SRNetwork) -> Generator[PartDone, None, dict[str, float]]:

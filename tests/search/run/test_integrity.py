@@ -15,11 +15,12 @@ from optuna.trial import TrialState
 import autocompress
 from autocompress import api, search
 from autocompress.errors import CheckpointError, RunError
+from autocompress.io.checksums import digest_of
 from autocompress.report import ReportData
 from autocompress.search import RunFolder, Settings
 from autocompress.search.results.front import pareto
 from autocompress.search.results.status import status
-from autocompress.search.run.integrity import check_run
+from autocompress.search.run.integrity import check_run, check_weights
 
 Make = Callable[..., Settings]
 
@@ -85,6 +86,32 @@ def test_replaced_weights_are_noticed(settings: Make, run: RunFolder) -> None:
         again(settings)
     shutil.rmtree(second.parent)
     assert again(settings)[0] == "all 4 trials are done"
+
+
+@pytest.mark.parametrize("show", [pareto, ReportData.of], ids=["pareto", "report"])
+def test_a_front_whose_weights_were_swapped_or_are_gone_is_not_shown(
+    copied: RunFolder, show: Callable[[RunFolder], object]
+) -> None:
+    first, second = (Path(file) for file in pareto(copied)["file"][:2])
+    contents = first.read_bytes(), second.read_bytes()
+    first.write_bytes(contents[1])
+    second.write_bytes(contents[0])
+    with pytest.raises(RunError, match=r"student\.safetensors: replaced or damaged, .*; restore it, or remove the"):
+        show(copied)
+    second.write_bytes(contents[1])
+    first.unlink()
+    with pytest.raises(RunError, match=r"student\.safetensors: missing, but its student\.json is there; restore it"):
+        show(copied)
+    first.write_bytes(contents[0])
+    show(copied)
+
+
+def test_weights_that_are_replaced_while_they_are_compared_are_no_fault(copied: RunFolder) -> None:
+    student = copied.students()[0]
+    refined = student.file.read_bytes()[:-4] + bytes(4)  # as a refinement writes them, after they were read here
+    student.file.write_bytes(refined)
+    change(copied, student.trial, lambda content: content.update(weights=[*student.weights, digest_of(refined)]))
+    check_weights(student)
 
 
 def test_weights_of_older_runs_have_no_digest(settings: Make, run: RunFolder) -> None:

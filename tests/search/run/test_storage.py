@@ -249,7 +249,9 @@ def test_what_cannot_be_parsed_is_not_repeated(small: Make, url: str) -> None:
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("query", ["password=SECRET", "mode=ro", "check_same_thread=0&nonsense=1"])
+@pytest.mark.parametrize(
+    "query", ["password=SECRET", "mode=ro", "check_same_thread=0&nonsense=1", "mode=memory&uri=true"]
+)
 def test_what_sqlite_would_ignore_is_refused(small: Make, tmp_path: Path, query: str) -> None:
     with pytest.raises(InvalidInput, match=r"SQLite would ignore, .* leave out what follows the \?") as caught:
         fake_trials.run(small(storage=f"sqlite:///{tmp_path}/all.db?{query}"), FakeSetup(), here=True)
