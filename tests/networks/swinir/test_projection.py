@@ -1,5 +1,6 @@
 """Shrinking SwinIR by projection."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,13 @@ def shrinker(teacher: SwinIR, lr: Tensor, init: str = "projection", seed: int = 
     return FAMILY.shrinker(teacher, lr, init, FAMILY.analyse(teacher, lr, init, seed))
 
 
+def both_shrinkers(teacher: SwinIR, lr: Tensor) -> tuple[Shrink, Shrink]:
+    """By projection, and by copying channels; both go by the same analysis, so it is made once."""
+    analysis = FAMILY.analyse(teacher, lr, "projection", 0)
+    project, copy = (FAMILY.shrinker(teacher, lr, init, analysis) for init in ("projection", "copy"))
+    return functools.cache(project), copy
+
+
 @torch.no_grad()
 def largest_difference(a: SwinIR, b: SwinIR, lr: Tensor) -> float:
     return float((a(lr) - b(lr)).abs().max())
@@ -64,6 +72,20 @@ def psnr_on(made: SwinIR, pair: ImagePair) -> float:
     return psnr_y((sr * 255).round().to(torch.uint8).numpy(), pair.hr, made.scale)
 
 
+@functools.cache  # what is seen of a teacher is the same for students of any size, and takes most of the time
+def small_projection(upsampler: str) -> tuple[SwinIR, Shrink]:
+    """A small teacher, and what makes its students."""
+    teacher = network(SwinIRConfig(2, 12, (3, 3), (2, 2), 4, upsampler=upsampler))
+    return teacher, shrinker(teacher, photo_patches(2, 16))
+
+
+@pytest.fixture(scope="module")
+def nearness() -> tuple[SwinIR, Shrink, Shrink]:
+    """A small teacher, and what makes its students by projection, and by copying."""
+    teacher, lr = network(SwinIRConfig(2, 12, (3, 3), (2, 2), 4)), photo_patches(6, 32)
+    return teacher, *both_shrinkers(teacher, lr)
+
+
 @pytest.fixture(scope="module")
 def real_teacher() -> SwinIR:
     """The shipped SwinIR-S x2."""
@@ -73,8 +95,14 @@ def real_teacher() -> SwinIR:
 
 
 @pytest.fixture(scope="module")
-def real_projection(real_teacher: SwinIR) -> Shrink:
-    return shrinker(real_teacher, photo_patches(4, 32))
+def real_shrinkers(real_teacher: SwinIR) -> tuple[Shrink, Shrink]:
+    return both_shrinkers(real_teacher, photo_patches(4, 32))
+
+
+@pytest.fixture(scope="module")
+def real_projection(real_shrinkers: tuple[Shrink, Shrink]) -> Shrink:
+    """Students of the same config are one network, which no test changes."""
+    return real_shrinkers[0]
 
 
 @pytest.fixture(scope="module")
@@ -141,10 +169,10 @@ def test_the_full_size_of_the_real_teacher_computes_what_it_does(real_teacher: S
     ],
 )
 def test_students_have_the_shapes_of_their_config(fields: dict[str, Any], upsampler: str) -> None:
-    teacher = network(SwinIRConfig(2, 12, (3, 3), (2, 2), 4, upsampler=upsampler))
+    teacher, shrink = small_projection(upsampler)
     config = FAMILY.student_config(teacher.config, fields)
     assert isinstance(config, SwinIRConfig)
-    student = shrinker(teacher, photo_patches(2, 16))(config)
+    student = shrink(config)
     assert student.config == config
     assert not student.training
     SwinIR(config).load_state_dict(student.state_dict(), strict=True)
@@ -164,12 +192,14 @@ def test_students_have_the_shapes_of_their_config(fields: dict[str, Any], upsamp
         {"num_block": 1},
     ],
 )
-def test_projection_is_nearer_to_the_teacher_than_copied_channels(fields: dict[str, Any]) -> None:
-    teacher = network(SwinIRConfig(2, 12, (3, 3), (2, 2), 4))
-    lr, unseen = photo_patches(6, 32), photo_patches(3, 32, seed=1)
+def test_projection_is_nearer_to_the_teacher_than_copied_channels(
+    fields: dict[str, Any], nearness: tuple[SwinIR, Shrink, Shrink]
+) -> None:
+    teacher, project, copy = nearness
+    unseen = photo_patches(3, 32, seed=1)
     config = FAMILY.student_config(teacher.config, fields)
     assert isinstance(config, SwinIRConfig)
-    projected, copied = (shrinker(teacher, lr, init)(config) for init in ("projection", "copy"))
+    projected, copied = project(config), copy(config)
     assert psnr_between(projected, teacher, unseen) > psnr_between(copied, teacher, unseen) + 3
 
 
@@ -188,11 +218,10 @@ def test_students_of_the_real_teacher_start_above_bicubic(
     assert psnr_on(real_projection(config), held_out) > psnr_y(upscale(held_out.lr, 2), held_out.hr, 2)
 
 
-def test_projection_beats_copy_on_the_real_teacher(
-    real_teacher: SwinIR, real_projection: Shrink, held_out: ImagePair
-) -> None:
-    copied = shrinker(real_teacher, photo_patches(1, 16), "copy")(MINI)
-    assert psnr_on(real_projection(MINI), held_out) > psnr_on(copied, held_out) + 3.5
+def test_projection_beats_copy_on_the_real_teacher(real_shrinkers: tuple[Shrink, Shrink], held_out: ImagePair) -> None:
+    project, copy = real_shrinkers
+    copied = copy(MINI)
+    assert psnr_on(project(MINI), held_out) > psnr_on(copied, held_out) + 3.5
 
 
 def test_students_of_the_real_teacher_have_no_seam_at_the_border(
