@@ -229,7 +229,10 @@ def _shrinker(
         settings = prune.default_settings(teacher.family, seed)
         valid = embedded("valid", teacher.scale)
         tell = tell_tenths(lambda share: log(f"pruning the teacher: {share}"))
-        pruned = prune.densities_of(teacher, bank, valid, settings, used, lambda step: tell(step, settings.steps))
+        scoring = tell_if_long(log, "scoring the pruned teacher")
+        pruned = prune.densities_of(
+            teacher, bank, valid, settings, used, lambda step: tell(step, settings.steps), on_score=scoring
+        )
         importance = pruned.importance
     patches = prune.sample_patches(bank, seed, used).to(used.device)
     teacher = teacher.to(used.device)

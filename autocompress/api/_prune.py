@@ -90,7 +90,8 @@ def prune(
         used = replace(chosen, dtype="float32", graphs=False)
         bank = PixelBank.open(source, on_image=tell_if_long(display.log, "decoding the training images"))
         display.log(f"pruning {teacher} on {images_in_words(len(bank), source.name)}; {used}")
-        pruned = densities_of(network, bank, valid, settings, used, display.step)
+        scoring = tell_if_long(display.log, "scoring the teacher before and after")
+        pruned = densities_of(network, bank, valid, settings, used, display.step, on_score=scoring)
     images = {name: images_in_words(len(of), of.name) for name, of in (("train", source), ("valid", valid))}
     result = PrunedTeacher(teacher, images, pruned)
     if folder is not None:

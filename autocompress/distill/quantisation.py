@@ -19,7 +19,7 @@ from autocompress.distill.fake_quantisation import with_fake_quantisation, witho
 from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
 from autocompress.evaluation.scores import evaluate, network_upscaler, pairs
-from autocompress.export.int8 import OURS, Rounding, of_one_size, onnx_upscaler, quantised
+from autocompress.export.int8 import OURS, Rounding, of_one_size, onnx_upscaler, quantised, unrounded
 from autocompress.export.onnx_files import session_of
 from autocompress.networks import family_of
 from autocompress.networks.base import SRNetwork
@@ -70,18 +70,20 @@ class Quantiser:
         cutting = tell_if_long(self.log, f"{name}: decoding images to calibrate on")
         patches = list(watched(self.patches(), self.count_of_patches(), cutting))
 
-        def rounded(network: SRNetwork, rounding: Rounding) -> bytes:
-            return quantised(network, patches, opset, rounding, tell_if_long(self.log, f"{name}: calibrating"))
+        def rounded(network: SRNetwork, rounding: Rounding, given: bytes | None = None) -> bytes:
+            calibrating = tell_if_long(self.log, f"{name}: calibrating")
+            return quantised(network, patches, opset, rounding, calibrating, given)
 
         whole = psnr(network_upscaler(plain))
-        rounding, model = OURS, rounded(plain, OURS)
+        given = unrounded(plain, opset)
+        rounding, model = OURS, rounded(plain, OURS, given)
         score, steps = psnr(onnx_upscaler(session_of(model))), 0
         self.log(f"{name}: {_told(score, whole)}")
         for start in WHOLE:
             if whole - score <= WORTH_REFINING:
                 break
             wider = replace(OURS, whole=start)
-            again = rounded(plain, wider)
+            again = rounded(plain, wider, given)
             after = psnr(onnx_upscaler(session_of(again)))
             self.log(f"{name}: with its first {start} convolutions in float32, {_told(after, whole)}")
             if after > score:

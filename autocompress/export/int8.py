@@ -51,15 +51,34 @@ class Rounding:
 OURS = Rounding()
 
 
+def unrounded(network: SRNetwork, opset: int, tail: bool = False) -> bytes:
+    """The ONNX file that `quantised` rounds, in float32: the same for all roundings of that `tail`, and slow to make.
+
+    Raises ExportFailed where PyTorch cannot convert it.
+    """
+    return converted(network, _computing(network, tail), opset)
+
+
+def _computing(network: SRNetwork, tail: bool) -> SRNetwork:
+    family = family_of(network)
+    return family.for_export(network) if tail else family.for_programs(network)
+
+
 def quantised(
-    network: SRNetwork, images: Iterable[Image], opset: int, rounding: Rounding = OURS, report: OnDone = untold
+    network: SRNetwork,
+    images: Iterable[Image],
+    opset: int,
+    rounding: Rounding = OURS,
+    report: OnDone = untold,
+    given: bytes | None = None,
 ) -> bytes:
     """The ONNX file of a network in int8, for images (1, 3, H, W) of any size, as in `write_onnx`.
 
     Weights are int8, with a scale for each channel; activations uint8, with the range that they have on `images`, each
     uint8 (h, w, 3) at LR; `report` is told on how many of these it was run, of how many. Both are written as QDQ:
     QuantizeLinear and DequantizeLinear around float operators, which runtimes fuse to integer ones. It computes as
-    `Family.for_programs` says. Raises ExportFailed where PyTorch cannot convert it.
+    `Family.for_programs` says. `given` is what `unrounded` makes of the network, where that is there already. Raises
+    ExportFailed where PyTorch cannot convert it.
     """
     from onnx import load, load_from_string
     from onnxruntime.quantization import (
@@ -92,15 +111,14 @@ def quantised(
             self._told()
             return {"lr": as_input(image)}
 
-    family = family_of(network)
-    made = family.for_export(network) if rounding.tail else family.for_programs(network)
+    made = _computing(network, rounding.tail)
     tails = tuple(f"{name}." for name, module in made.named_modules() if isinstance(module, FoldedTail))
-    whole = load_from_string(converted(network, made, opset))
+    whole = load_from_string(given or unrounded(network, opset, rounding.tail))
     # percentiles are found with prints of how far that is
     with tempfile.TemporaryDirectory() as folder, quiet(), redirect_stdout(io.StringIO()):
-        given, prepared, result = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "int8"))
-        given.write_bytes(whole.SerializeToString())
-        quant_pre_process(given, prepared, skip_symbolic_shape=True)
+        plain, prepared, result = (Path(folder, f"{name}.onnx") for name in ("given", "prepared", "int8"))
+        plain.write_bytes(whole.SerializeToString())
+        quant_pre_process(plain, prepared, skip_symbolic_shape=True)
         graph = load(prepared).graph
         operators: tuple[str, ...] = OPERATORS
         kept = _kept_whole(graph, None if rounding.tail else tails, rounding.whole)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -108,6 +108,8 @@ class _OwnClass(Builder):
     """`PlainUSR` of this module."""
 
     name: str = "plainusr"
+    # without memory PyTorch computes the shapes of its interpolations in Python, 8 times as slowly as their values
+    tried_without_memory: ClassVar[bool] = False
 
     @property
     @override

@@ -18,12 +18,13 @@ from torch import Tensor
 from autocompress.compute.precision import Precision
 from autocompress.data.bank import PixelBank
 from autocompress.data.sources import ImagePair, ImageSource
-from autocompress.evaluation.scores import check_finite, evaluate, network_upscaler, pairs
+from autocompress.evaluation.scores import OnImage, check_finite, evaluate, network_upscaler, pairs
 from autocompress.io import cache
 from autocompress.networks import describe, family_of, in_words
 from autocompress.networks.base import Config, SRNetwork
 from autocompress.networks.effects import varying_parts
 from autocompress.networks.weights import digest, with_weights
+from autocompress.progress import OnDone, one_by_one, untold
 from autocompress.prune.shrinking import from_scratch
 from autocompress.prune.sparsify import SparsifySettings, sparsify, weighted_layers
 from autocompress.shrink.density import Density, joined, within
@@ -118,7 +119,7 @@ def _counted(density: Density) -> dict[str, int | float]:
     return {"weights": density.weights, "nonzero": density.nonzero, "density": density.share}
 
 
-def densities_of(
+def densities_of(  # noqa: PLR0913 - what is told, and to whom, is given by name
     teacher: SRNetwork,
     train: PixelBank,
     valid: ImageSource,
@@ -127,11 +128,13 @@ def densities_of(
     on_step: Callable[[int], None] | None = None,
     *,
     skip_bad_images: bool = False,
+    on_score: OnDone = untold,
 ) -> Pruned:
     """Retrain a copy of `teacher` on a bank by OBProx-SG and count the weights that are left.
 
     The result is kept in the user's cache, under a key of the teacher, the images and the settings: a second call takes
-    no step. `on_step` is called with the number of steps done. Raises TrainingDiverged when the loss is not finite.
+    no step. `on_step` is called with the number of steps done, `on_score` with that of the images scored before and
+    after. Raises TrainingDiverged when the loss is not finite.
     """
     key = _key(digest(teacher), train.key, settings.to_dict())
     about = f"{in_words(teacher)}, on {quantity(len(train), 'image')}"
@@ -145,15 +148,17 @@ def densities_of(
     def score(folder: Path) -> None:
         after = with_weights(family_of(teacher), teacher.config, weights)
         seen = list(pairs(valid, skip_bad_images))
-        scores = [_psnr(network, seen, precision) for network in (copy.deepcopy(teacher).eval(), after)]
+        networks = (copy.deepcopy(teacher).eval(), after)
+        done = one_by_one(on_score, len(networks) * len(seen))
+        scores = [_psnr(network, seen, precision, done) for network in networks]
         (folder / SCORES).write_text(json.dumps(scores))
 
     scored = cache.entry("pruned-psnr", _key(key, valid.digest), score, about=about) / SCORES
     return Pruned(teacher, settings, weights, *json.loads(scored.read_text()))
 
 
-def _psnr(network: SRNetwork, valid: Sequence[ImagePair], precision: Precision) -> float:
-    scores = evaluate(network_upscaler(network.to(precision.device)), valid, network.scale, ["psnr_y"])
+def _psnr(network: SRNetwork, valid: Sequence[ImagePair], precision: Precision, on_image: OnImage) -> float:
+    scores = evaluate(network_upscaler(network.to(precision.device)), valid, network.scale, ["psnr_y"], on_image)
     check_finite(scores)
     return scores.mean["psnr_y"]
 

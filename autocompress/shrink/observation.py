@@ -16,15 +16,14 @@ from autocompress.shrink.channels import ChannelMap, Use
 from autocompress.shrink.classes import Freedom
 from autocompress.shrink.graph import Graph, Layer, Values, operation, shape
 from autocompress.shrink.operations import MOVES
-from autocompress.shrink.part_importance import importance_of_parts
+from autocompress.shrink.part_importance import importance_of_parts, work_of_parts
 from autocompress.shrink.parts import repeated_parts
 from autocompress.shrink.subspaces import covariance
 
 FITTED_ROWS = 30_000  # pixels of all images together, at which a layer is fitted; 20,000 start 0.1 to 0.2 dB lower
 FITTED_VALUES = 250_000_000  # of all layers together; of larger networks fewer pixels are looked at
 SENSED_IMAGES = 16  # for gradients
-# passes of an image through the teacher that take about as long as its gradients, and as ranking a kind of parts
-GRADIENT_PASSES, KIND_PASSES = 2, 12
+GRADIENT_PASSES = 2  # of an image through the teacher, which take about as long as its gradients
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,7 @@ def observe(
     attention N's heads; `rows.N` what operation N computes at the positions `positions.M` of its M; `parts.PREFIX` the
     importance of repeated parts: of all, or of those with a prefix in `varying`, of which students may have fewer.
     `images` are (B, 3, h, w), of the size at which the teacher was captured. `report` is told of each operation
-    that was seen on all images; gradients, and kinds of parts that are ranked, count as several.
+    that was seen on all images; an image's gradients, and a pass without a part, count as several.
     Raises ConfigError for a teacher whose statistics are not finite.
     """
     targets = teacher.targets
@@ -192,8 +191,14 @@ def observe(
     ranked = [each for each in repeated_parts(teacher.graph.shapes) if varying is None or each.prefix in varying]
     sensed = min(len(images), SENSED_IMAGES)
     calls = len(teacher.graph.calls)
-    per_gradient, per_kind = (max(1, passes * calls // len(images)) for passes in (GRADIENT_PASSES, KIND_PASSES))
-    done = one_by_one(report, calls + sensed * per_gradient + len(ranked) * per_kind)
+
+    def seen_on_all(operations: int) -> int:
+        """How many operations on all images take as long as so many on one."""
+        return max(1, operations // len(images))
+
+    per_gradient = seen_on_all(GRADIENT_PASSES * calls)
+    passes = work_of_parts(teacher.graph, ranked, len(images))
+    done = one_by_one(report, calls + sensed * per_gradient + sum(map(seen_on_all, passes)))
     of_layer = {layer.input: layer for layer, _ in teacher.readers}
     seen: dict[str, Tensor] = {}
     read: dict[fx.Node, Tensor] = {}  # rows of what layers read
@@ -208,7 +213,9 @@ def observe(
     batch = [image[None] for image in images]
     teacher.graph.run(teacher.graph.state, batch, after=look)
     seen |= _statistics(teacher, seen, read, _gradients(teacher, batch[:sensed], seed, several(done, per_gradient)))
-    importance = importance_of_parts(teacher.graph, ranked, batch, several(done, per_kind))
+    importance = importance_of_parts(
+        teacher.graph, ranked, batch, lambda operations: several(done, seen_on_all(operations))()
+    )
     seen |= {f"parts.{prefix}": changes for prefix, changes in importance.items()}
     if not all(tensor.isfinite().all() for tensor in seen.values()):
         raise ConfigError(

@@ -16,27 +16,59 @@ IMAGES = 16  # of 8 the order is less certain
 IMAGES_INSIDE = 4  # for parts that are inside of parts, which are many
 
 
+Ends = tuple[fx.Node, fx.Node]  # what a part reads, and its last operation
+
+
 def importance_of_parts(
-    graph: Graph, kinds: Sequence[Parts], images: Sequence[Tensor], done: Callable[[], object]
+    graph: Graph, kinds: Sequence[Parts], images: Sequence[Tensor], done: Callable[[int], object]
 ) -> dict[str, Tensor]:
     """How much the output changes without each of the parts of some kinds, (count,) by their prefix.
 
     What has residual parts inside, as groups of transformer layers have, is worth as much as these are: what else it
-    adds is linear, as a rule, and those before it can learn to add that. `done` is called after each kind.
+    adds is linear, as a rule, and those before it can learn to add that. `done` is told, after each pass, how many
+    operations it was, each on one image; together they are `work_of_parts`.
     """
     found: dict[str, Tensor] = {}
     for parts in reversed(kinds):  # those inside of others first
-        inner = [
-            [found[other.prefix].sum() for other in kinds if other.is_inside(parts, index) and _residual(graph, other)]
-            for index in range(len(parts.units))
-        ]
+        inner = _inner(graph, kinds, parts)
         if all(inner):
-            found[parts.prefix] = torch.stack([torch.stack(each).sum() for each in inner])
+            sums = [torch.stack([found[other.prefix].sum() for other in each]).sum() for each in inner]
+            found[parts.prefix] = torch.stack(sums)
         else:
-            count = IMAGES_INSIDE if any(parts.is_inside(other) for other in kinds) else IMAGES
-            found[parts.prefix] = changes_without(graph, parts, images[:count])
-        done()
+            found[parts.prefix] = changes_without(graph, parts, images[: _looked_at(kinds, parts)], done)
     return found
+
+
+def work_of_parts(graph: Graph, kinds: Sequence[Parts], images: int) -> list[int]:
+    """The operations on one image that `importance_of_parts` runs on so many images: of each pass, in any order."""
+    work: list[int] = []
+    for parts in kinds:
+        bounds = None if all(_inner(graph, kinds, parts)) else _bounds(graph, parts)
+        if bounds is not None:
+            count = min(images, _looked_at(kinds, parts))
+            later = [len(graph.calls) - graph.calls.index(end) - 1 for _, end in bounds]
+            work += [count * calls for calls in (len(graph.calls), *later)]
+    return work
+
+
+def _inner(graph: Graph, kinds: Sequence[Parts], parts: Parts) -> list[list[Parts]]:
+    """For each of some parts, the kinds of residual parts inside of it."""
+    return [
+        [other for other in kinds if other.is_inside(parts, index) and _residual(graph, other)]
+        for index in range(len(parts.units))
+    ]
+
+
+def _looked_at(kinds: Sequence[Parts], parts: Parts) -> int:
+    """On how many images, at most, parts are left out."""
+    return IMAGES_INSIDE if any(parts.is_inside(other) for other in kinds) else IMAGES
+
+
+def _bounds(graph: Graph, parts: Parts) -> list[Ends] | None:
+    """The ends of each of some parts; None where not every one can be left out."""
+    ends = [entry_and_exit(graph, parts.paths(index)) for index in range(len(parts.units))]
+    bounds = [end for end in ends if end is not None]
+    return bounds if len(bounds) == len(ends) else None
 
 
 def _residual(graph: Graph, parts: Parts) -> bool:
@@ -55,14 +87,16 @@ def _residual(graph: Graph, parts: Parts) -> bool:
     return True
 
 
-def changes_without(graph: Graph, parts: Parts, images: Sequence[Tensor]) -> Tensor:
+def changes_without(
+    graph: Graph, parts: Parts, images: Sequence[Tensor], done: Callable[[int], object] = lambda _: None
+) -> Tensor:
     """How much the output changes without each of some parts (count,): the mean square over the images.
 
     Left out is a part by passing on what it reads. Where none can be left out, the first are the most important.
+    `done` is told as that of `importance_of_parts`.
     """
-    ends = [entry_and_exit(graph, parts.paths(index)) for index in range(len(parts.units))]
-    bounds = [end for end in ends if end is not None]
-    if len(bounds) < len(ends):
+    bounds = _bounds(graph, parts)
+    if bounds is None:
         return torch.arange(len(parts.units), 0, -1).float()
     read: dict[fx.Node, list[Tensor]] = {}  # what each part begins with
     without: dict[fx.Node, list[Tensor]] = {}  # the outputs without the part that ends there
@@ -77,8 +111,10 @@ def changes_without(graph: Graph, parts: Parts, images: Sequence[Tensor]) -> Ten
         for entry, end in bounds:
             if end is node:
                 without[end] = graph.rest(graph.state, {**values, end: read[entry]}, end)
+                done(len(images) * (len(graph.calls) - graph.calls.index(end) - 1))
 
     whole = graph.run(graph.state, images, before, after)
+    done(len(images) * len(graph.calls))
     changes = [sum(F.mse_loss(a, b).item() for a, b in zip(without[end], whole, strict=True)) for _, end in bounds]
     return torch.tensor(changes) / len(images)
 

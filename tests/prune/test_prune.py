@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,15 @@ def test_what_is_interrupted_is_not_kept(tiny_teacher: EDSR, bank: PixelBank, ph
         densities_of(tiny_teacher, bank, valid, settings, Precision(), interrupt)
     densities_of(tiny_teacher, bank, valid, settings, Precision(), interrupt)
     assert steps == [1, 2, 1, 2, 3, 4]
+
+
+def test_how_far_the_scoring_is(tiny_teacher: EDSR, bank: PixelBank, photos: Path) -> None:
+    settings, told = replace(SETTINGS, steps=1, seed=9), list[tuple[int, int]]()
+    valid = open_folder(photos, 2, min_size=32)
+    densities_of(
+        tiny_teacher, bank, valid, settings, Precision(), on_score=lambda done, total: told.append((done, total))
+    )
+    assert told == [(done, 6) for done in range(1, 7)]  # of three images, before and after
 
 
 def command(photos: Path, *more: str) -> Result:

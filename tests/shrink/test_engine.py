@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 
 import pytest
@@ -44,6 +45,12 @@ def projection(teacher: nn.Module, lr: Tensor) -> Projection:
     return Projection(captured, lr, observe(captured, lr, 0))
 
 
+@functools.cache  # it leaves the teacher as it is, and makes each student as if it were the first
+def small_projection(name: str) -> Projection:
+    """Of the teacher that `made` makes, on `images`."""
+    return projection(made(name), images())
+
+
 def made(name: str) -> nn.Module:
     """A teacher whose layers are not all alike."""
     build, arguments, _, _ = NETWORKS[name]
@@ -62,7 +69,7 @@ def error(student: nn.Module, teacher: nn.Module, lr: Tensor) -> float:
 def test_the_full_size_computes_what_the_teacher_does(name: str) -> None:
     teacher, lr = made(name), images()
     student = NETWORKS[name][0](*NETWORKS[name][1]).eval()
-    projection(teacher, lr)(student)
+    small_projection(name)(student)
     with torch.no_grad():
         assert (student(lr) - teacher(lr)).abs().max() < 1e-4
 
@@ -71,7 +78,7 @@ def test_the_full_size_computes_what_the_teacher_does(name: str) -> None:
 def test_smaller_students_compute_nearly_what_the_teacher_does(name: str) -> None:
     build, _, narrow, shallow = NETWORKS[name]
     teacher, lr = made(name), images()
-    project = projection(teacher, lr)
+    project = small_projection(name)
     for arguments in (narrow, shallow):
         torch.manual_seed(2)
         student = build(*arguments).eval()
@@ -127,7 +134,7 @@ def test_students_are_right_up_to_the_edge() -> None:
 )
 def test_what_is_no_smaller_network_of_the_kind_is_refused(student: nn.Module, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        projection(made("RLFN"), images())(student)
+        small_projection("RLFN")(student)
 
 
 def test_refitted_students_are_nearer_to_the_teacher_than_copied_channels() -> None:

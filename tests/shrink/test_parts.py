@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from autocompress.shrink.graph import Graph
 from autocompress.shrink.observation import Teacher, observe
-from autocompress.shrink.part_importance import changes_without, importance_of_parts, most_important
+from autocompress.shrink.part_importance import changes_without, importance_of_parts, most_important, work_of_parts
 from autocompress.shrink.parts import kept_parts, repeated_parts
 
 IMAGES = torch.rand(3, 3, 12, 12, generator=torch.Generator().manual_seed(0))
@@ -133,7 +133,9 @@ def test_layers_keep_their_turns() -> None:
 def test_groups_are_worth_what_their_layers_are() -> None:
     graph = grouped(2, 3)
     parts, images = repeated_parts(graph.shapes), [image[None] for image in IMAGES]
-    found = importance_of_parts(graph, parts, images, lambda: None)
+    worked = list[int]()
+    found = importance_of_parts(graph, parts, images, worked.append)
+    assert sorted(worked) == sorted(work_of_parts(graph, parts, len(images)))
     inner = [found[f"groups.{index}.layers."] for index in range(2)]
     for index, prefix in enumerate(("groups.0.layers.", "groups.1.layers.")):
         (layers,) = (each for each in parts if each.prefix == prefix)

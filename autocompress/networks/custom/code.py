@@ -38,6 +38,7 @@ class Builder(ABC):
 
     name: str
     checks_sizes: ClassVar[bool] = True  # whether its networks must show that they take images of odd sizes
+    tried_without_memory: ClassVar[bool] = True  # first; code of few, small tensors is quicker with it
 
     @property
     @abstractmethod
@@ -78,7 +79,7 @@ class Builder(ABC):
 
     def tried(self, arguments: Mapping[str, Any], scale: int) -> dict[str, tuple[int, ...]] | None:
         """As `shapes`; None where the code does not take these arguments, or its network enlarges by another scale."""
-        for build in (self.skeleton, self.build):
+        for build in (self.skeleton, self.build) if self.tried_without_memory else (self.build,):
             try:
                 network = build(arguments).eval()
                 with torch.no_grad(), printing_aside():

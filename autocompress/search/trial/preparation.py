@@ -235,6 +235,7 @@ def _prune(task: Task, teacher: SRNetwork, bank: PixelBank, precision: Precision
             precision,
             lambda step: report(step, settings.steps),
             skip_bad_images=task.settings.skip_bad_images,
+            on_score=stages.tenths("scoring the pruned teacher"),
         )
 
 

@@ -68,6 +68,12 @@ def shrinker(teacher: EDSR, lr: Tensor, init: str, seed: int = 0) -> Shrink:
     return family.shrinker(teacher, lr, init, family.analyse(teacher, lr, init, seed))
 
 
+@cache  # what is seen of a teacher is the same for students of any size
+def random_shrinker(scale: int, init: str) -> Shrink:
+    """Of a random teacher, which it leaves as it is."""
+    return shrinker(random_teacher(scale), photo_patches(4, 24), init)
+
+
 @torch.no_grad()
 def largest_difference(a: EDSR, b: EDSR, lr: Tensor) -> float:
     return float((a(lr) - b(lr)).abs().max())
@@ -109,7 +115,7 @@ def held_out() -> ImagePair:
 @pytest.mark.parametrize(("num_feat", "num_block"), [(16, 4), (5, 2), (1, 1), (16, 1), (3, 4)])
 def test_students_have_exactly_the_shapes_of_their_config(init: str, scale: int, num_feat: int, num_block: int) -> None:
     config = EDSRConfig(scale, num_feat, num_block)
-    student = shrinker(random_teacher(scale), photo_patches(4, 24), init)(config)
+    student = random_shrinker(scale, init)(config)
     assert student.config == config
     assert not student.training
     EDSR(config).load_state_dict(student.state_dict(), strict=True)
@@ -144,7 +150,7 @@ def test_students_of_other_numbers_of_convolutions(init: str, num_layer: int) ->
 def test_a_folded_tail_computes_what_the_teachers_does_inside(init: str, scale: int) -> None:
     """At the full size. Projection fits the outermost pixels, too, as well as zeros around the features allow."""
     teacher = random_teacher(scale)
-    student = shrinker(teacher, photo_patches(4, 24), init)(replace(teacher.config, tail="folded"))
+    student = random_shrinker(scale, init)(replace(teacher.config, tail="folded"))
     EDSR(EDSRConfig(scale, 16, 4, tail="folded")).load_state_dict(student.state_dict(), strict=True)
     lr = photo_patches(2, 31, seed=1)
     with torch.no_grad():
@@ -189,7 +195,7 @@ def test_only_teachers_of_two_convolutions_per_block_are_shrunk(init: str, num_l
 @pytest.mark.parametrize("scale", SCALES)
 def test_the_full_size_computes_what_the_teacher_does(init: str, scale: int) -> None:
     teacher = random_teacher(scale)
-    student = shrinker(teacher, photo_patches(4, 24), init)(teacher.config)
+    student = random_shrinker(scale, init)(teacher.config)
     assert largest_difference(student, teacher, photo_patches(2, 31, seed=1)) < 1e-3
 
 

@@ -1,5 +1,6 @@
 """Shrinking SwinIR by projection."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +65,22 @@ def psnr_on(made: SwinIR, pair: ImagePair) -> float:
     return psnr_y((sr * 255).round().to(torch.uint8).numpy(), pair.hr, made.scale)
 
 
+@functools.cache  # what is seen of a teacher is the same for students of any size, and takes most of the time
+def small_projection(upsampler: str) -> tuple[SwinIR, Shrink]:
+    """A small teacher, and what makes its students."""
+    teacher = network(SwinIRConfig(2, 12, (3, 3), (2, 2), 4, upsampler=upsampler))
+    return teacher, shrinker(teacher, photo_patches(2, 16))
+
+
+@pytest.fixture(scope="module")
+def nearness() -> tuple[SwinIR, Shrink, Shrink]:
+    """A small teacher, and what makes its students by projection, and by copying; both go by one analysis."""
+    teacher, lr = network(SwinIRConfig(2, 12, (3, 3), (2, 2), 4)), photo_patches(6, 32)
+    analysis = FAMILY.analyse(teacher, lr, "projection", 0)
+    project, copy = (FAMILY.shrinker(teacher, lr, init, analysis) for init in ("projection", "copy"))
+    return teacher, project, copy
+
+
 @pytest.fixture(scope="module")
 def real_teacher() -> SwinIR:
     """The shipped SwinIR-S x2."""
@@ -74,7 +91,8 @@ def real_teacher() -> SwinIR:
 
 @pytest.fixture(scope="module")
 def real_projection(real_teacher: SwinIR) -> Shrink:
-    return shrinker(real_teacher, photo_patches(4, 32))
+    """Students of the same config are one network, which no test changes."""
+    return functools.cache(shrinker(real_teacher, photo_patches(4, 32)))
 
 
 @pytest.fixture(scope="module")
@@ -141,10 +159,10 @@ def test_the_full_size_of_the_real_teacher_computes_what_it_does(real_teacher: S
     ],
 )
 def test_students_have_the_shapes_of_their_config(fields: dict[str, Any], upsampler: str) -> None:
-    teacher = network(SwinIRConfig(2, 12, (3, 3), (2, 2), 4, upsampler=upsampler))
+    teacher, shrink = small_projection(upsampler)
     config = FAMILY.student_config(teacher.config, fields)
     assert isinstance(config, SwinIRConfig)
-    student = shrinker(teacher, photo_patches(2, 16))(config)
+    student = shrink(config)
     assert student.config == config
     assert not student.training
     SwinIR(config).load_state_dict(student.state_dict(), strict=True)
@@ -164,12 +182,14 @@ def test_students_have_the_shapes_of_their_config(fields: dict[str, Any], upsamp
         {"num_block": 1},
     ],
 )
-def test_projection_is_nearer_to_the_teacher_than_copied_channels(fields: dict[str, Any]) -> None:
-    teacher = network(SwinIRConfig(2, 12, (3, 3), (2, 2), 4))
-    lr, unseen = photo_patches(6, 32), photo_patches(3, 32, seed=1)
+def test_projection_is_nearer_to_the_teacher_than_copied_channels(
+    fields: dict[str, Any], nearness: tuple[SwinIR, Shrink, Shrink]
+) -> None:
+    teacher, project, copy = nearness
+    unseen = photo_patches(3, 32, seed=1)
     config = FAMILY.student_config(teacher.config, fields)
     assert isinstance(config, SwinIRConfig)
-    projected, copied = (shrinker(teacher, lr, init)(config) for init in ("projection", "copy"))
+    projected, copied = project(config), copy(config)
     assert psnr_between(projected, teacher, unseen) > psnr_between(copied, teacher, unseen) + 3
 
 

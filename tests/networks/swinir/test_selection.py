@@ -1,5 +1,6 @@
 """Students of a SwinIR by selection: the controls."""
 
+import functools
 from typing import Any
 
 import pytest
@@ -9,10 +10,18 @@ from helpers.swinir_networks import random_swinir as network
 from torch import Tensor
 
 from autocompress import prune
+from autocompress.networks.base import Shrinker
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
 from autocompress.networks.weights import digest
 
 INITS = ("copy", "taylor")
+
+
+@functools.cache
+def small_teacher(init: str) -> tuple[SwinIR, list[Shrinker]]:
+    """A teacher, and two of what makes its students, each from an analysis of its own."""
+    teacher = network(SwinIRConfig(2, 12, (2, 2), (2, 2), 4))
+    return teacher, [prune.shrinker(teacher, images(16, 16, count=2), init) for _ in range(2)]
 
 
 @pytest.mark.parametrize("init", INITS)
@@ -37,9 +46,9 @@ def test_the_full_size_computes_what_the_teacher_does(init: str, upsampler: str)
     ],
 )
 def test_students_have_the_shapes_of_their_config(init: str, fields: dict[str, Any]) -> None:
-    teacher = network(SwinIRConfig(2, 12, (2, 2), (2, 2), 4))
+    teacher, shrinkers = small_teacher(init)
     config = FAMILY.student_config(teacher.config, {**fields, "mlp_ratio": max(fields.get("mlp_ratio", 2), 1)})
-    student, again = (prune.shrink(teacher, config, images(16, 16, count=2), init) for _ in range(2))
+    student, again = (shrink(config) for shrink in shrinkers)
     assert student.config == config
     assert not student.training
     assert digest(student) == digest(again)

@@ -25,9 +25,21 @@ from autocompress.search.run.integrity import check_run, check_weights
 Make = Callable[..., Settings]
 
 
+@pytest.fixture(scope="module")
+def kept_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first of the tests keeps a copy of its run for the others."""
+    return tmp_path_factory.mktemp("kept") / "run"
+
+
 @pytest.fixture
-def run(settings: Make) -> RunFolder:
-    return run_search(settings(trials=4))[0]
+def run(settings: Make, kept_run: Path) -> RunFolder:
+    """A finished search of four trials, which a test may change."""
+    wanted = settings(trials=4)
+    if kept_run.exists():
+        shutil.copytree(kept_run, wanted.out)
+    else:
+        shutil.copytree(run_search(wanted)[0].path, kept_run)
+    return RunFolder.existing(wanted.out)
 
 
 def again(settings: Make, **changed: Any) -> tuple[str, list[str]]:
