@@ -255,7 +255,11 @@ def _gradients(
 def _statistics(
     teacher: Teacher, seen: Mapping[str, Tensor], read: dict[fx.Node, Tensor], gradients: dict[fx.Node, Tensor]
 ) -> dict[str, Tensor]:
-    """Covariance, sensitivity and importance of each head of each axis, summed over the places where layers read it."""
+    """Covariance, sensitivity and importance of each head of each axis, summed over the places where layers read it.
+
+    Importance is how much the output changes, to first order, where channels or heads keep only their mean: what that
+    adds, the bias of the layer that reads them can learn.
+    """
     total: dict[str, Tensor] = {}
     for layer, dimension in teacher.readers:
         if layer.input not in read or layer.input not in gradients:
@@ -264,19 +268,20 @@ def _statistics(
         for use in teacher.channels.uses.get((layer.weight, dimension), ()):
             for head, column in zip(*_channels_read(use, layer), strict=True):
                 a, g = values[:, column], slopes[column[:, None], column]
+                together = covariance(a)
                 found = {
-                    "covariance": covariance(a),
+                    "covariance": together,
                     "sensitivity": g / SENSED_IMAGES,
-                    "importance": a.square().mean(0) * g.diagonal(),
+                    "importance": together.diagonal() * g.diagonal(),
                 }
                 for kind, tensor in found.items():
                     empty = tensor.new_zeros(teacher.channels.axes[use.axis].heads, *tensor.shape)
                     total.setdefault(f"{kind}.{use.axis}", empty)[head] += tensor
         number = teacher.channels.heads_along((layer.weight, dimension))
         if number is not None and layer.groups == 1:
-            matters = values.square().mean(0) * slopes.diagonal()
-            of_heads = matters[teacher.channels.heads[number].rows[layer.weight, dimension]].sum(1)
-            total[f"heads.{number}"] = total.get(f"heads.{number}", 0) + of_heads
+            rows = teacher.channels.heads[number].rows[layer.weight, dimension]
+            of_heads = [(covariance(values[:, own]) * slopes[own[:, None], own]).sum() for own in rows]
+            total[f"heads.{number}"] = total.get(f"heads.{number}", 0) + torch.stack(of_heads)
     for number in range(len(teacher.channels.axes)):
         if f"covariance.{number}" not in total:  # no layer reads it
             total |= {f"{kind}.{number}": tensor for kind, tensor in _of_scores(teacher, number, seen).items()}
