@@ -70,6 +70,16 @@ def test_heads_that_meet_stay() -> None:
     assert heads_of(Graph.capture(Mixed().eval(), LR[:1])) == ()
 
 
+@pytest.mark.parametrize("constant", [0, 1, 2])
+def test_a_head_that_adds_a_constant_goes_without_a_trace(constant: int) -> None:
+    """However large it is: a bias can add it."""
+    teacher, values = made(), slice(24 + 4 * constant, 28 + 4 * constant)
+    nn.init.zeros_(teacher.qkv.weight[values].detach())
+    nn.init.constant_(teacher.qkv.bias[values].detach(), 20.0)
+    difference = (shrunk(teacher, WindowAttention(heads=2, each=4)) - teacher(LR)).abs().max()
+    assert difference < 1e-3
+
+
 @pytest.mark.parametrize("dead", [0, 1, 2])
 @pytest.mark.parametrize("wider", [True, False])
 def test_a_head_that_adds_nothing_goes_without_a_trace(dead: int, wider: bool) -> None:

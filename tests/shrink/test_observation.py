@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from autocompress.shrink.graph import Graph
-from autocompress.shrink.observation import Sum, rows_at, sum_of
+from autocompress.shrink.observation import Sum, Teacher, observe, rows_at, sum_of
 
 SIDE, CHANNELS = 8, 4
 
@@ -76,3 +76,15 @@ def test_what_mixes_pixels_and_channels_is_not_followed() -> None:
         return x.flatten(2).transpose(1, 2).reshape(1, CHANNELS, SIDE, SIDE)
 
     assert found(Added(nn.Conv2d(CHANNELS, CHANNELS, 1), lambda x: x, shuffled)) is None
+
+
+def test_a_channel_that_is_a_constant_does_not_matter() -> None:
+    """However large it is: the bias of the layer that reads it can do the same."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, CHANNELS, 1), nn.ReLU(), nn.Conv2d(CHANNELS, 12, 1), nn.PixelShuffle(2))
+    nn.init.zeros_(network[0].weight[1].detach())
+    nn.init.constant_(network[0].bias[1:2].detach(), 100.0)
+    images = torch.rand(3, 3, SIDE, SIDE)
+    (importance,) = observe(Teacher(Graph.capture(network.eval(), images[:1])), images, 0)["importance.0"]
+    assert importance[1] == 0
+    assert importance.max() > 0
