@@ -130,6 +130,8 @@ def _written(
     if not Path(source).is_dir():
         find_network(str(source))  # raises what it is
     run = RunFolder.existing(Path(source))
+    if run.is_own(out):
+        raise InvalidInput(f"--out {out}: the run's own files are there; give another folder")
 
     from autocompress.networks import know_code
     from autocompress.search.results.export import export_front, export_trial

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,8 +37,9 @@ class VersusBicubic:
     @property
     def explained(self) -> str:
         """Both numbers, and what is to be looked at where the network is weak."""
+        found = f"{decibels(self.network)} dB" if math.isfinite(self.network) else "outputs that are no finite numbers"
         return (
-            f"{decibels(self.network)} dB where bicubic has {decibels(self.bicubic)} dB, so it is not trained, or fed "
+            f"{found} where bicubic has {decibels(self.bicubic)} dB, so it is not trained, or fed "
             "wrongly: check the range of its images (0 to 1 or 0 to 255), the order of their channels (RGB), and "
             "--res-scale"
         )

@@ -120,6 +120,14 @@ def test_export_as_safetensors_loads_again(call: Call, searched: Path) -> None:
     assert written["provenance"] == json.loads(file.with_suffix(".json").read_text())["provenance"]
 
 
+def test_a_run_is_not_exported_among_its_own_files(call: Call, searched: Path) -> None:
+    before = sorted(searched.rglob("*"))
+    for out in (searched, searched / "trials", searched / "trials" / "0000"):
+        refused = call("export", searched, "--out", out)
+        assert_refused(refused, "--out", "the run's own files are there", "give another folder")
+    assert sorted(searched.rglob("*")) == before
+
+
 def test_int8_is_calibrated_on_a_runs_own_images_and_told(call: Call, searched: Path) -> None:
     result = call("export", searched, "--out", "models", "--format", "onnx-int8", "--shape", "20x24")
     assert result.code == 0

@@ -45,6 +45,14 @@ def test_refused_before_anything_is_written(call: Call, here: Path, photos: Path
     assert [file.name for file in here.iterdir()] == ["wrong.pth"]
 
 
+def test_outputs_that_are_no_numbers_are_called_so(call: Call, here: Path, photos: Path) -> None:
+    """Finite weights, but so large that features are not."""
+    torch.save({name: weight * 1e30 for name, weight in tiny_edsr().state_dict().items()}, "wrong.pth")
+    refused = call(*COMMANDS["search"], "--teacher", "wrong.pth", "--train", photos, "--val", photos, "--quiet")
+    assert_refused(refused, "it has outputs that are no finite numbers where bicubic has", "--allow-weak-teacher")
+    assert "nan dB" not in refused.err
+
+
 @pytest.mark.parametrize("verb", ["search", "distill", "teacher train"])
 def test_a_weak_target(call: Call, here: Path, photos: Path, teacher_file: Path, verb: str) -> None:
     torch.save(weights(2, 8, 2), "wrong.pth")

@@ -87,6 +87,11 @@ class RunFolder:
         """The folder of a trial."""
         return self.path / "trials" / f"{number:04d}"
 
+    def is_own(self, path: Path) -> bool:
+        """Whether a path is the run's folder, or that of its trials, or inside of that."""
+        resolved, trials = path.resolve(), (self.path / "trials").resolve()
+        return resolved == self.path.resolve() or resolved.is_relative_to(trials)
+
     def remove_state(self, number: int) -> None:
         """Remove the training state of a trial that will not be resumed."""
         (self.trial(number) / "state.pt").unlink(missing_ok=True)
