@@ -48,7 +48,7 @@ def test_a_front_with_replaced_weights(call: Call, copied: RunFolder, here: Path
     first, last = Path(front_rows(copied)[0]["file"]), last_of_front(copied)
     last.write_bytes(first.read_bytes())
     ended = call("export", copied.path, "--out", "out", "--format", format)
-    assert_refused(ended, f"{last}: replaced or damaged: {last.with_suffix('.json')} was written for other weights")
+    assert_refused(ended, f"{last}: replaced or damaged, as its student.json was written for others")
     assert "not the description" not in ended.err
     assert not Path("out").exists()
 
