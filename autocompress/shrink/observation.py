@@ -268,11 +268,11 @@ def _statistics(
         for use in teacher.channels.uses.get((layer.weight, dimension), ()):
             for head, column in zip(*_channels_read(use, layer), strict=True):
                 a, g = values[:, column], slopes[column[:, None], column]
-                together = covariance(a)
+                of_values = covariance(a)
                 found = {
-                    "covariance": together,
+                    "covariance": of_values,
                     "sensitivity": g / SENSED_IMAGES,
-                    "importance": together.diagonal() * g.diagonal(),
+                    "importance": of_values.diagonal() * g.diagonal(),
                 }
                 for kind, tensor in found.items():
                     empty = tensor.new_zeros(teacher.channels.axes[use.axis].heads, *tensor.shape)

@@ -22,7 +22,7 @@ from autocompress.search.settings import MAX_SEED
 from autocompress.search.trial.attempt import FAILURES, Attempt, failure
 from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.messages import Finished, Job, Message, PartDone, PieceJob, RungReached
-from autocompress.search.trial.trial import read_state, run_trial, state_identity
+from autocompress.search.trial.trial import read_own_state, read_state, run_trial, state_identity
 
 SAVING_SHARE = 0.05  # of the time, at most, that scores on the way and states may take
 SEEDS_APART = 100_000  # so that no piece has the patches of another piece or of a trial
@@ -91,10 +91,9 @@ class _Piece(Attempt):
 
     def _open(self) -> Training:
         """The training, at its first step or where its state was written last, if that can be read."""
-        training, state = self._begin(), read_state(self._job.state_file)
+        training = self._begin()
+        state = read_own_state(self._job.state_file, self.context.task, self._candidate)
         if state is None or begun_piece(self._job.state_file) != (self._job.ordinal, self._job.steps):
-            return training
-        if state.get("identity") != state_identity(self.context.task, self._candidate):  # of another trial or run
             return training
         try:
             training.load_state_dict(state["training"])

@@ -73,6 +73,12 @@ def state_identity(task: Task, candidate: Candidate) -> str:
     return json.dumps(about, sort_keys=True)
 
 
+def read_own_state(state_file: Path, task: Task, candidate: Candidate) -> dict[str, Any] | None:
+    """As `read_state`, but None also for that of another trial or run."""
+    state = read_state(state_file)
+    return state if state is not None and state.get("identity") == state_identity(task, candidate) else None
+
+
 class _Trial(Attempt):
     """A trial at work; it begins from the state of an earlier attempt if the job's state file exists."""
 
@@ -110,10 +116,9 @@ class _Trial(Attempt):
 
     def _resume(self) -> Training | None:
         """Continue at the last rung that the earlier attempt has reached; None where its state cannot be used."""
-        candidate, state = self._job.candidate, read_state(self._job.state_file)
+        candidate = self._job.candidate
+        state = read_own_state(self._job.state_file, self.context.task, candidate)
         if state is None:
-            return None
-        if state.get("identity") != state_identity(self.context.task, candidate):  # of another trial or run
             return None
         with self.timed("shrinking"):
             student = from_scratch(self.context.family(candidate), candidate.config, 0)
