@@ -51,7 +51,7 @@ def diverged() -> Any:
 
 def failure(fault: Callable[[], Any]) -> Failed:
     """What is told of a trial that this happens to."""
-    context: Any = SimpleNamespace(shrink=lambda _: fault(), timer=PhaseTimer())
+    context: Any = SimpleNamespace(task=None, shrink=lambda _: fault(), timer=PhaseTimer())
     candidate: Any = SimpleNamespace(recipe=Recipe(steps=1))
     job = Job(7, candidate, Path(), Path("absent"))
     *_, failed = run_trial(job, context)
