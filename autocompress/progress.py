@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TypeVar
 
 QUICK = 5.0  # seconds: work that takes longer says how far it is
 
+WHOLE = 1000  # parts of a work that tells its share
+
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 OnDone = Callable[[int, int], None]  # told how much is done, of how much
 
 
@@ -50,6 +53,17 @@ def tell_tenths(tell: Callable[[str], object], after: float = 0.0) -> OnDone:
 def tell_if_long(tell: Callable[[str], object], what: str) -> OnDone:
     """As `tell_tenths`, for work that may be quick: after QUICK seconds it tells what is done, and its share."""
     return tell_tenths(lambda share: tell(f"{what}: {share}"), QUICK)
+
+
+def finished(work: Generator[float, None, Result], report: OnDone = untold) -> Result:
+    """The result of a work that yields now and then which share of it is done, from 0 to 1; `report` is told that."""
+    while True:
+        try:
+            share = next(work)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        report(round(share * WHOLE), WHOLE)
 
 
 def watched(items: Iterable[Item], total: int, report: OnDone) -> Iterator[Item]:

@@ -41,6 +41,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--test", action="append", default=[], metavar="NAME=DIR")
     made.add_argument("--every", type=int, default=1, help="take every Nth training image")
     made.add_argument("--seeds", type=int, default=3)
+    made.add_argument("--teacher", action="append", default=[], metavar="FAMILY=FILE", help="in place of those shipped")
     made.add_argument("--log", type=Path, required=True)
     return made
 
@@ -52,13 +53,15 @@ class Laboratory:
         self.used = probing.choose()
         # of the processor where it computes, so that what else a machine does counts for nobody
         self.clock = time.perf_counter if self.used.device == "cuda" else time.process_time
-        source = open_folder(options.train, 2, min_size=128)
+        given = dict(item.split("=") for item in options.teacher)
+        self._teachers = TEACHERS | given
+        (self.scale,) = {load_teacher(name).scale for name in (given or TEACHERS).values()}
+        source = open_folder(options.train, self.scale, min_size=64 * self.scale)
         self.bank = PixelBank.open(source.subset(range(0, len(source), options.every)))
         self.on_device = self.bank.to(self.used.device)
         folders = {"valid": options.valid, **dict(item.split("=") for item in options.test)}
-        self.sets = {
-            name: list(pairs(open_folder(Path(folder), 2, min_size=MIN_SIDE))) for name, folder in folders.items()
-        }
+        sources = {name: open_folder(Path(folder), self.scale, min_size=MIN_SIDE) for name, folder in folders.items()}
+        self.sets = {name: list(pairs(of_set)) for name, of_set in sources.items()}
         self._log: Path = options.log
         self.rows: list[Row] = []
         if self._log.exists():
@@ -69,7 +72,7 @@ class Laboratory:
         print(f"{len(self.bank)} images, {self.used}", flush=True)
 
     def _teacher(self, family: str) -> SRNetwork:
-        return load_teacher(TEACHERS[family]).to(self.used.device).requires_grad_(False)
+        return load_teacher(self._teachers[family]).to(self.used.device).requires_grad_(False)
 
     def _targets(self, family: str) -> Tensor:
         return teacher_targets(self.teacher(family), self.bank, self.used).to(self.used.device)
@@ -102,9 +105,8 @@ class Laboratory:
     def score(self, network: SRNetwork) -> dict[str, float]:
         """Mean PSNR-Y in dB on each set of images."""
         upscale = network_upscaler(network.to(self.used.device))
-        return {
-            name: round(evaluate(upscale, pairs, 2, ["psnr_y"]).mean["psnr_y"], 3) for name, pairs in self.sets.items()
-        }
+        scores = {name: evaluate(upscale, pairs, self.scale, ["psnr_y"]) for name, pairs in self.sets.items()}
+        return {name: round(of_set.mean["psnr_y"], 3) for name, of_set in scores.items()}
 
     def row(self, key: Row, compute: Callable[[], SRNetwork]) -> None:
         """Score what is computed, and log it, unless the log has it."""

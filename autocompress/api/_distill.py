@@ -141,7 +141,9 @@ def distill(
         if init == Init.DENSITY:
             display.log("pruning the teacher, for the densities")
         display.log(f"reading {source.described}")
-        start = _shrinker(family, shrunk, source, init, seed, used, display.log)(student)
+        start = _shrinker(family, shrunk, source, init, seed, used, display.log)(
+            student, tell_if_long(display.log, "making the student")
+        )
         task = TrainingTask(start, source, learnt_from, plan, described, valid)
         page = out.with_suffix(".html")
         curve = partial(write_curve, page, title=f"{out.name}: PSNR-Y on {valid.described}")

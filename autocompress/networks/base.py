@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from autocompress.errors import ConfigError, shown
 from autocompress.io.package_files import Override
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
-from autocompress.progress import OnDone, untold
+from autocompress.progress import OnDone, finished, untold
 from autocompress.shrink.density import Densities
 
 if TYPE_CHECKING:
@@ -131,8 +131,22 @@ class SRNetwork(nn.Module, ABC):
         return sr
 
 
-Shrinker = Callable[[Config], SRNetwork]
-"""Makes the student of a configuration; what depends on the teacher alone is already computed."""
+Making = Generator[float, None, SRNetwork]
+"""The making of a student: yields the share of it that is done, from 0 to 1, and returns the student."""
+
+
+@dataclass(frozen=True)
+class Shrinker:
+    """Makes the student of a configuration; what depends on the teacher alone is already computed.
+
+    `steps` is for who shows or interrupts the making.
+    """
+
+    steps: Callable[[Config], Making]
+
+    def __call__(self, config: Config, report: OnDone = untold) -> SRNetwork:
+        """The student, in eval mode; `report` is told how far its making is."""
+        return finished(self.steps(config), report)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autocompress.networks.base import Config, Family, Shrinker, SRNetwork, Weights
+from autocompress.networks.base import Config, Family, Making, Shrinker, SRNetwork, Weights
 from autocompress.networks.effects import varying_parts
 from autocompress.networks.suggestions import suggested_counts
 from autocompress.networks.weights import digest
@@ -55,12 +55,12 @@ class EngineFamily(Family):
         refit = init == Init.PROJECTION  # the others keep whole channels, as they are
         project = Projection(self._seen(plain, lr), self.images_for(plain, lr), analysis, refit)
 
-        def student(config: Config) -> SRNetwork:
+        def student(config: Config) -> Making:
             network = self.build(config).to(lr.device).eval()
-            project(self.captured(network))
+            yield from project.steps(self.captured(network))
             return network
 
-        return student
+        return Shrinker(student)
 
     @override
     def guided(self, teacher: SRNetwork, analysis: Weights, importance: Weights) -> dict[str, Tensor]:

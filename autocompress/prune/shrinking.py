@@ -16,7 +16,7 @@ from autocompress.data.patches import PatchSampler
 from autocompress.errors import InvalidInput
 from autocompress.io import cache
 from autocompress.networks import family_of, in_words
-from autocompress.networks.base import Config, Family, Shrinker, SRNetwork
+from autocompress.networks.base import Config, Family, Making, Shrinker, SRNetwork
 from autocompress.networks.weights import digest, with_weights
 from autocompress.progress import OnDone, untold
 from autocompress.shrink.init import Init
@@ -53,7 +53,12 @@ def shrinker(  # noqa: PLR0913 - what is beside the teacher and its patches is g
     family = family or family_of(teacher)
     family.check_init(init, teacher)
     if init == "scratch":
-        return lambda config: from_scratch(family, config, seed)
+
+        def random(config: Config) -> Making:
+            yield from ()  # at once
+            return from_scratch(family, config, seed)
+
+        return Shrinker(random)
     if (init == "density") != (importance is not None):
         raise InvalidInput(f"init is {init!r}, but an importance goes with density, and density with an importance")
     rule = "projection" if init == "density" else init
@@ -93,11 +98,19 @@ def shrinker_from(
         analysis = {name: aligned(tensor) for name, tensor in analysis.items()}
         shrink = (family or family_of(teacher)).shrinker(teacher, patches, rule, analysis)
 
-    def exactly(config: Config) -> SRNetwork:
-        with exact():
-            return shrink(config)
+    return Shrinker(lambda config: _exactly(shrink.steps(config)))
 
-    return exactly
+
+def _exactly(making: Making) -> Making:
+    """The same in `exact` arithmetic, which holds while it works and not while it waits."""
+    while True:
+        with exact():
+            try:
+                share = next(making)
+            except StopIteration as end:
+                student: SRNetwork = end.value
+                return student
+        yield share
 
 
 def _in_aligned_memory(teacher: SRNetwork) -> SRNetwork:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,13 +52,15 @@ class Projection:
         self._refit = refit
 
     @torch.no_grad()
-    def __call__(self, student: nn.Module) -> None:
+    def steps(self, student: nn.Module) -> Generator[float, None, None]:
         """Give a student, a smaller network of the teacher's kind, weights that compute nearly what the teacher does.
 
+        The share of the work that is done is yielded on the way.
         Raises ConfigError for one that is no smaller network of this kind.
         """
         graph = Graph.capture(student, self._images[0])
-        _Fit(self._teacher, self._analysis, graph, self._images if self._refit else ()).into(student)
+        fit = _Fit(self._teacher, self._analysis, graph, self._images if self._refit else ())
+        yield from fit.into(student)
 
 
 class _Fit:
@@ -79,12 +81,12 @@ class _Fit:
         self._spans = ends_of_spans(teacher.graph, self._sources)
         self._state: dict[str, Tensor] = {}
 
-    def into(self, student: nn.Module) -> None:
+    def into(self, student: nn.Module) -> Generator[float, None, None]:
         """Set the student's parameters and buffers."""
         used, state = self._graph.used, self._graph.state
         self._state = {name: self._projected(name, own) if name in used else own for name, own in state.items()}
         if self._images and self._graph.shapes != self._teacher.graph.shapes:  # a copy needs no fit
-            self._graph.run(self._state, self._images, before=self._before)
+            yield from self._graph.steps(self._state, self._images, before=self._before)
         stored = student.state_dict()
         student.load_state_dict({name: self._state.get(name, tensor) for name, tensor in stored.items()})
 

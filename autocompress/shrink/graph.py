@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +20,7 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 
 from autocompress.errors import ConfigError, cut
+from autocompress.progress import finished
 from autocompress.shrink.decompositions import DECOMPOSED, stays
 
 Values = dict[fx.Node, list[Any]]  # what a node computes for each image of a batch, which are run one by one
@@ -104,12 +105,22 @@ class Graph:
         `before` and `after` are called around each operation, with the values that later ones read, or it makes;
         `before` may replace tensors in `state`.
         """
+        return finished(self.steps(state, images, before, after))
+
+    def steps(
+        self,
+        state: Mapping[str, Tensor],
+        images: Sequence[Tensor],
+        before: Callable[[fx.Node, Values], None] | None = None,
+        after: Callable[[fx.Node, Values], None] | None = None,
+    ) -> Generator[float, None, list[Tensor]]:
+        """As `run`; the share of the operations that have run is yielded after each."""
         return self._run(self.calls, state, {self.image: list(images)}, before, after)
 
     def rest(self, state: Mapping[str, Tensor], values: Values, behind: fx.Node) -> list[Tensor]:
         """The outputs, where `values` are those of `behind` and of what later operations read besides."""
         later = self.calls[self.calls.index(behind) + 1 :]
-        return self._run(later, state, dict(values))
+        return finished(self._run(later, state, dict(values)))
 
     def _run(
         self,
@@ -118,9 +129,9 @@ class Graph:
         values: Values,
         before: Callable[[fx.Node, Values], None] | None = None,
         after: Callable[[fx.Node, Values], None] | None = None,
-    ) -> list[Tensor]:
+    ) -> Generator[float, None, list[Tensor]]:
         count = len(next(iter(values.values())))
-        for node in calls:
+        for number, node in enumerate(calls, 1):
             if before is not None:
                 before(node, values)
             if node in self.from_image:
@@ -131,6 +142,7 @@ class Graph:
                 after(node, values)
             for done in self._last_uses.get(node, ()):
                 values.pop(done, None)
+            yield number / len(calls)
         return values[self.output]
 
     def _call(self, node: fx.Node, state: Mapping[str, Tensor], values: Values, index: int) -> Any:

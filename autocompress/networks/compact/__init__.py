@@ -95,7 +95,7 @@ class CompactFamily(EngineFamily):
         if isinstance(teacher, Compact):
             return super().shrinker(teacher, lr, init, analysis)
         start = teaching.Start(lr, analysis)
-        return lambda config: start(_compact(config))
+        return Shrinker(lambda config: start.steps(_compact(config)))
 
     @override
     def limits(self, teacher: Config) -> dict[str, float]:

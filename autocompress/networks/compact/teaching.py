@@ -11,7 +11,7 @@ Against random weights that is worth 0.1 to 0.9 dB after 300 steps, most for nar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -55,14 +55,15 @@ class Start:
         self._missing = analysis["missing"]
 
     @torch.no_grad()
-    def __call__(self, config: CompactConfig) -> Compact:
-        """The student of this configuration, in eval mode."""
+    def steps(self, config: CompactConfig) -> Generator[float, None, Compact]:
+        """The student of this configuration, in eval mode; the share of its layers that are fitted is yielded."""
         student = Compact(config).to(self._lr.device).eval()
         target = self._target(max(1, round(STREAM * config.num_feat)))
         x, passing = self._lr, 0
-        for conv, activation in student.hidden:
+        for number, (conv, activation) in enumerate(student.hidden, 1):
             x = self._fit_hidden(conv, activation, x, target, passing)
             passing = target.shape[1]
+            yield number / (len(student.hidden) + 1)
         last = student.body[-1]
         assert isinstance(last, nn.Conv2d)
         set_layer(last, *self._fitted(torch.zeros_like(last.weight), x, self._missing))

@@ -18,7 +18,7 @@ from typing_extensions import override
 from autocompress.compute import flops
 from autocompress.errors import ConfigError
 from autocompress.io import package_files
-from autocompress.networks.base import Choice, Config, Count, Shrinker, SRNetwork, Weights
+from autocompress.networks.base import Choice, Config, Count, Making, Shrinker, SRNetwork, Weights
 from autocompress.networks.edsr import forms, reading
 from autocompress.networks.edsr.network import (
     EDSR,
@@ -154,9 +154,9 @@ class EDSRFamily(EngineFamily):
         """
         shrink, refit = super().shrinker(teacher, lr, init, analysis), init == Init.PROJECTION
 
-        def student(config: Config) -> EDSR:
+        def student(config: Config) -> Making:
             edsr = _edsr(config)
-            made = plain = _edsr_network(shrink(_official(edsr)))
+            made = plain = _edsr_network((yield from shrink.steps(_official(edsr))))
             if edsr.num_layer != OFFICIAL_LAYERS:
                 made = forms.with_layers(plain, edsr.num_layer).to(lr.device)
             if edsr.num_layer == 1 and refit:
@@ -167,7 +167,7 @@ class EDSRFamily(EngineFamily):
                     forms.fit_tail(made, lr, analysis)
             return made
 
-        return student
+        return Shrinker(student)
 
 
 def _edsr(config: Config) -> EDSRConfig:

@@ -7,6 +7,7 @@ import textwrap
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError, is_out_of_memory
@@ -17,6 +18,8 @@ from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.messages import Failed, Part, PartDone, StepDone
 
 STEP_EVERY = 0.25  # seconds between messages StepDone or PartDone: as often as a terminal draws
+
+Result = TypeVar("Result")
 
 # what ends a trial and not the search; PyTorch raises RuntimeError for a singular matrix
 FAILURES = (AutocompressError, RuntimeError, MemoryError)
@@ -46,6 +49,20 @@ class Attempt:
                 if now - begun >= seconds:
                     return
 
+    def shown(self, part: Part, work: Generator[float, None, Result]) -> Generator[PartDone, None, Result]:
+        """The result of a part of the work; PartDone for its beginning, then every STEP_EVERY seconds."""
+        told = time.monotonic()
+        yield PartDone(self.number, part, 0.0)
+        while True:
+            try:
+                share = next(work)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            if (now := time.monotonic()) - told >= STEP_EVERY:
+                told = now
+                yield PartDone(self.number, part, share)
+
     def score(self, student: SRNetwork, step: int) -> None:
         """Note the PSNR-Y that a student has after so many steps."""
         with self.timed("scoring"):
@@ -53,13 +70,14 @@ class Attempt:
 
     def score_whole(self, student: SRNetwork, on_image: OnImage) -> Generator[PartDone, None, Scores]:
         """Score a student by all metrics on all validation images, which takes long on many; returns the scores."""
-        upscale, scores, told = network_upscaler(student), Scores({}), -math.inf
         with self.timed("scoring"):
-            for pair in self.context.valid:
-                if (now := time.monotonic()) - told >= STEP_EVERY:
-                    told = now
-                    yield PartDone(self.number, Part.SCORING, len(scores.images) / len(self.context.valid))
-                scores.images.update(self.context.score(upscale, on_image=on_image, pairs=[pair]).images)
+            return (yield from self.shown(Part.SCORING, self._scored(student, on_image)))
+
+    def _scored(self, student: SRNetwork, on_image: OnImage) -> Generator[float, None, Scores]:
+        upscale, scores = network_upscaler(student), Scores({})
+        for number, pair in enumerate(self.context.valid, 1):
+            scores.images.update(self.context.score(upscale, on_image=on_image, pairs=[pair]).images)
+            yield number / len(self.context.valid)
         return scores
 
     @contextmanager

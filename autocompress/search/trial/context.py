@@ -15,7 +15,7 @@ from autocompress.distill.training import Training
 from autocompress.evaluation.metrics import psnr_y
 from autocompress.evaluation.records import MOST_TO_TEACHER, TO_TEACHER, Scores, score_of
 from autocompress.evaluation.scores import METRICS, Image, OnImage, Upscaler, evaluate
-from autocompress.networks.base import Config, Family, Shrinker, SRNetwork
+from autocompress.networks.base import Config, Family, Making, Shrinker, SRNetwork
 from autocompress.search.run.crops import Pieces
 from autocompress.search.space.joint_space import StudentSpace
 from autocompress.search.space.search_space import Candidate
@@ -73,9 +73,9 @@ class TrialContext:
         suggestions = {name: prepared.suggested for name, prepared in self.spaces.items()}
         return {name: config for name, config in suggestions.items() if config is not None}
 
-    def shrink(self, candidate: Candidate) -> SRNetwork:
-        """A candidate's student before training."""
-        return self.spaces[candidate.space].shrink(candidate.config)
+    def shrink(self, candidate: Candidate) -> Making:
+        """The making of a candidate's student, as it is before training."""
+        return self.spaces[candidate.space].shrink.steps(candidate.config)
 
     def family(self, candidate: Candidate) -> Family:
         """The family of a candidate's student."""

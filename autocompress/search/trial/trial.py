@@ -91,8 +91,7 @@ class _Trial(Attempt):
         number, steps = self.number, self._job.candidate.recipe.steps
         training = self._resume()
         if training is None:
-            yield PartDone(number, Part.MAKING, 0.0)
-            training = self._begin()
+            training = yield from self._begin()
         for step, psnr in list(self.scores.items()):
             yield RungReached(number, step, psnr)
         for rung in rung_steps(steps):
@@ -106,10 +105,10 @@ class _Trial(Attempt):
         metrics = yield from self._finish(training.student)
         yield Finished(number, metrics, self.seconds)
 
-    def _begin(self) -> Training:
+    def _begin(self) -> Generator[PartDone, None, Training]:
         """Shrink the teacher, and score the student before training."""
         with self.timed("shrinking"):
-            student = self.context.shrink(self._job.candidate)
+            student = yield from self.shown(Part.MAKING, self.context.shrink(self._job.candidate))
             self.context.precision.place(student)
         self.score(student, 0)
         return self.context.training(student, self._job.candidate)

@@ -228,6 +228,16 @@ def test_the_same_seed_gives_the_same_student(init: str) -> None:
         assert all(torch.equal(value, weights[key]) for key, value in again.state_dict().items())
 
 
+@pytest.mark.parametrize("config", [EDSRConfig(2, 6, 2), EDSRConfig(2, 6, 2, 1, tail="folded")], ids=str)
+def test_the_making_says_how_far_it_is(config: EDSRConfig) -> None:
+    teacher, lr, told = random_teacher(2), photo_patches(4, 24), list[float]()
+    prune.shrinker(teacher, lr)(config, lambda done, total: told.append(done / total))
+    assert len(told) > 10
+    assert 0 < told[0] < 0.2
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
 def test_the_global_generator_does_not_decide() -> None:
     teacher, lr, config = random_teacher(2), photo_patches(4, 24), EDSRConfig(2, 6, 2)
     students = []
