@@ -16,6 +16,7 @@ from autocompress.compute.precision import Precision
 from autocompress.errors import InvalidInput, RunError, cut
 from autocompress.evaluation import latency
 from autocompress.io.outputs import check_folder
+from autocompress.progress import tell_if_long
 from autocompress.search.ask_tell import open_ask_tell
 from autocompress.search.backends.base import Backend
 from autocompress.search.backends.processes import ProcessBackend, TaskSetup
@@ -84,6 +85,8 @@ def search(
         check_teachers(task)
         counted = FeasibleSet(task.joint_space, settings.budget.without_latency())
         for student_space in task.joint_space:
+            what = f"counting the FLOPs of the networks of {student_space.name}"
+            student_space.count_networks(tell_if_long(callback.on_stage, what))
             counted.check(student_space)
         with run.opened():
             shutil.rmtree(run.path / RAY, ignore_errors=True)  # of a search that was killed

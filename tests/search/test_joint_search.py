@@ -217,6 +217,16 @@ def test_spaces_of_one_family_do_not_begin_with_the_same_student_twice(
     assert len(first_points(FeasibleSet(joint_space, Budget(20 * 10**9)), 1)) == 1
 
 
+def test_counting_the_networks_of_a_space_says_how_far_it_is(settings: Callable[..., Settings]) -> None:
+    (student_space,) = open_joint_space(settings(spaces=("edsr",), teachers=()))
+    told: list[tuple[int, int]] = []
+    networks = student_space.count_networks(lambda done, total: told.append((done, total)))
+    assert [done for done, _ in told] == list(range(1, len(told) + 1))
+    assert {total for _, total in told} == {len(told)}
+    assert len(told) >= len(networks) > 100
+    assert student_space.networks is networks  # they are counted once
+
+
 def test_a_suggestion_beyond_the_budget_is_brought_within(settings: Callable[..., Settings]) -> None:
     joint_space = open_joint_space(settings(spaces=("edsr",), teachers=()))
     (student_space,) = joint_space

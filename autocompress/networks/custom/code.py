@@ -38,7 +38,7 @@ class Builder(ABC):
 
     name: str
     checks_sizes: ClassVar[bool] = True  # whether its networks must show that they take images of odd sizes
-    tried_without_memory: ClassVar[bool] = True  # first; code of few, small tensors is quicker with it
+    tried_without_memory: ClassVar[bool] = True  # first, and sized so; code of few, small tensors is quicker with it
 
     @property
     @abstractmethod
@@ -74,7 +74,7 @@ class Builder(ABC):
 
     def shapes(self, arguments: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         """The shapes of its parameters and buffers by name, mostly without memory for them; raises as `build`."""
-        network = self.skeleton(arguments)
+        network = self.skeleton(arguments) if self.tried_without_memory else self.build(arguments)
         return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
     def tried(self, arguments: Mapping[str, Any], scale: int) -> dict[str, tuple[int, ...]] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna import Trial
@@ -18,6 +18,7 @@ from autocompress.distill.recipe import Recipe
 from autocompress.networks import family_of
 from autocompress.networks.base import Config, Family, SRNetwork
 from autocompress.networks.weights import digest
+from autocompress.progress import OnDone, untold
 from autocompress.search.space.parameter import Parameter, Value
 from autocompress.search.space.search_space import Candidate, SearchSpace, Values
 
@@ -46,6 +47,7 @@ class StudentSpace:
     teacher: SRNetwork
     target_name: str
     target: SRNetwork
+    _networks: dict[Counts, Network] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -81,14 +83,18 @@ class StudentSpace:
         fields = [field for field in self.family.varied if field in network.values]
         return ", ".join(f"{field} {network.values[field]}" for field in fields)
 
-    @functools.cached_property
+    @property
     def networks(self) -> Mapping[Counts, Network]:
         """Every network of the space that can be made of the teacher."""
-        family = self.family
-        return {
-            self.counts(values): Network(values, config, family.flops(config), family.params(config))
-            for values, config in self.space.sizes(self.teacher.config)
-        }
+        return self.count_networks()
+
+    def count_networks(self, report: OnDone = untold) -> Mapping[Counts, Network]:
+        """`networks`; `report` is told how far it is to count them, once, which takes long of a user's code."""
+        if not self._networks:
+            family, sizes = self.family, self.space.sizes(self.teacher.config, report)
+            found = (Network(values, config, family.flops(config), family.params(config)) for values, config in sizes)
+            self._networks.update({self.counts(network.values): network for network in found})
+        return self._networks
 
 
 class JointSpace:

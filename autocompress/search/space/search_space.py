@@ -17,6 +17,7 @@ from autocompress.errors import ConfigError, InvalidInput, SpaceError, cut, show
 from autocompress.io.yaml_text import parse_yaml
 from autocompress.networks import find_family
 from autocompress.networks.base import Config, Family
+from autocompress.progress import OnDone, untold, watched
 from autocompress.search.space.declared import DeclaredSpace, read_space
 from autocompress.search.space.parameter import Parameter, Value, capped
 
@@ -90,10 +91,15 @@ class SearchSpace:
         recipe = dataclasses.replace(recipe, **training).of_student(params)
         return Candidate(self.name, values, config, recipe, self.family.flops(config), params)
 
-    def sizes(self, teacher: Config) -> Iterator[tuple[Values, Config]]:
-        """Every network of the space, with the defaults for the parameters that its size does not depend on."""
+    def sizes(self, teacher: Config, report: OnDone = untold) -> Iterator[tuple[Values, Config]]:
+        """Every network of the space, with the defaults for the parameters that its size does not depend on.
+
+        `report` is told how many were looked at, among them those that cannot be made of the teacher.
+        """
         names = [parameter.name for parameter in self.counts]
-        for combination in itertools.product(*(parameter.values for parameter in self.counts)):
+        combinations = itertools.product(*(parameter.values for parameter in self.counts))
+        total = math.prod(len(parameter.values) for parameter in self.counts)
+        for combination in watched(combinations, total, report):
             fields = dict(zip(names, combination, strict=True))
             with suppress(ConfigError):
                 yield {**fields, **self.rest}, self.family.student_config(teacher, fields)
