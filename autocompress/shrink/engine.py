@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from autocompress.errors import ConfigError
+from autocompress.progress import finished
 from autocompress.shrink.channels import ChannelMap, Use
 from autocompress.shrink.classes import Freedom
 from autocompress.shrink.graph import Graph, Layer, Values, shape
@@ -50,6 +51,10 @@ class Projection:
         self._images = [image[None] for image in images]
         self._analysis = analysis
         self._refit = refit
+
+    def __call__(self, student: nn.Module) -> None:
+        """As `steps`, to the end."""
+        finished(self.steps(student))
 
     @torch.no_grad()
     def steps(self, student: nn.Module) -> Generator[float, None, None]:
