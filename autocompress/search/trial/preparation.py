@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,11 +19,11 @@ from autocompress.data.bank import PixelBank
 from autocompress.data.sources import ImagePair, ImageSource
 from autocompress.distill.targets import teacher_targets
 from autocompress.evaluation.records import MOST_TO_TEACHER, TO_TEACHER
-from autocompress.evaluation.scores import Upscaler, bicubic_upscaler, check_finite, evaluate, network_upscaler
+from autocompress.evaluation.scores import Image, Upscaler, bicubic_upscaler, check_finite, evaluate, network_upscaler
 from autocompress.io import atomic, cache
 from autocompress.networks.base import SRNetwork
 from autocompress.progress import OnDone, one_by_one, tell_tenths, untold
-from autocompress.search.run.crops import Pieces, make_crops
+from autocompress.search.run.crops import IMAGES, Pieces, make_crops
 from autocompress.search.settings import Score
 from autocompress.search.space.joint_space import StudentSpace
 from autocompress.search.task import Task
@@ -33,6 +33,7 @@ from autocompress.search.trial.quick_score import Estimate, estimate_by_tiles
 from autocompress.units import quantity
 
 SCORES_FORMAT = 2  # goes into the cache key: raise it when metrics or networks compute something else
+BICUBIC = "bicubic"
 
 OnStage = Callable[[str], None]
 
@@ -54,18 +55,21 @@ def prepare(
     bank, valid_bank = _decode(task, stages)
     precision = _use_precision(precision, stages)
     targets = {space.target_digest: _run_target(space, bank, precision, stages) for space in task.joint_space}
-    by_teacher = _scorer_by_teacher(task, valid_bank, precision, stages)
+    upscalers: dict[str, Upscaler] = {BICUBIC: bicubic_upscaler(task.scale)}
+    for space in task.joint_space:
+        upscalers[space.teacher_digest] = _Remembering(network_upscaler(_on_device(space.teacher, precision)))
+    by_teacher = _scorer_by_teacher(task, valid_bank, precision, upscalers, stages)
     valid: Sequence[ImagePair] = _pairs(valid_bank)
-    scorer = _Scorer(task.scale, valid, valid_bank.key, _estimate(valid, task.scale, stages))
+    scorer = _Scorer(task.scale, valid, valid_bank.key, _estimate(valid, task.scale, stages), upscalers)
     if task.settings.lr_alone and by_teacher is not None:  # the only target's outputs stand for HR
         (only,) = targets.values()
         bank, valid, scorer = replace(bank, hr=only), by_teacher.pairs, by_teacher
     bank, targets = _place(bank, targets, precision)
     with stages("scoring bicubic"):
-        bicubic = scorer.scores_of("bicubic", bicubic_upscaler(task.scale), stages.tenths("scoring bicubic"))
+        bicubic = scorer.scores_of(BICUBIC, stages.tenths("scoring bicubic"))
         if by_teacher is not None:
             report = stages.tenths("scoring bicubic by the teacher's images")
-            found = by_teacher.scores_of("bicubic", bicubic_upscaler(task.scale), report)
+            found = by_teacher.scores_of(BICUBIC, report)
             bicubic |= {BY_TILES: found[BY_TILES]} if BY_TILES in found else {}
             bicubic[TO_TEACHER] = found["psnr_y"]
     spaces = {
@@ -74,7 +78,7 @@ def prepare(
     }
     with stages("cutting out crops"):
         report = stages.tenths("cutting out crops")
-        crops = crops or _cut_crops(task, scorer, best_space(task, spaces), precision, report)
+        crops = crops or _cut_crops(scorer, best_space(task, spaces).teacher_digest, report)
     skipped = dict((*bank.skipped, *valid_bank.skipped))
     estimate = scorer.estimate if by_teacher is None else by_teacher.estimate
     outputs = None if by_teacher is None else {pair.name: pair.hr for pair in by_teacher.pairs}
@@ -99,24 +103,42 @@ class _Stages:
         return tell_tenths(lambda share: self.on_stage(f"{what}: {share}"))
 
 
+class _Remembering:
+    """An upscaler that keeps what it makes of the first images: a teacher is scored on them, and then cut from."""
+
+    def __init__(self, upscale: Upscaler) -> None:
+        self._upscale = upscale
+        self._made: list[tuple[Image, Image]] = []
+
+    def __call__(self, lr: Image) -> Image:
+        for known, sr in self._made:
+            if known is lr:
+                return sr
+        sr = self._upscale(lr)
+        if len(self._made) < IMAGES:
+            self._made.append((lr, sr))
+        return sr
+
+
 @dataclass(frozen=True)
 class _Scorer:
-    """Scores bicubic and teachers on the validation images; scores are cached."""
+    """Scores bicubic and teachers, these by their digest, on the validation images; scores are cached."""
 
     scale: int
     pairs: Sequence[ImagePair]
     key: str  # of the images
     estimate: Estimate | None
+    upscalers: Mapping[str, Upscaler]
     most: float = math.inf  # dB: a teacher equals its own outputs
 
-    def scores_of(self, name: str, upscale: Upscaler, report: OnDone = untold) -> dict[str, float]:
+    def scores_of(self, name: str, report: OnDone = untold) -> dict[str, float]:
         """The mean scores, and the estimate by tiles; raises DataError if an image has no finite score.
 
         `report` is told how many images are scored, of how many; the estimate counts as one.
         """
 
         def build(folder: Path) -> None:
-            by_tiles = dict[str, float]()
+            upscale, by_tiles = self.upscalers[name], dict[str, float]()
             done = one_by_one(report, len(self.pairs) + (self.estimate is not None))
             scores = evaluate(upscale, self.pairs, self.scale, on_image=done, most=self.most)
             check_finite(scores)
@@ -131,7 +153,9 @@ class _Scorer:
         return scores
 
 
-def _scorer_by_teacher(task: Task, valid_bank: PixelBank, precision: Precision, stages: _Stages) -> _Scorer | None:
+def _scorer_by_teacher(
+    task: Task, valid_bank: PixelBank, precision: Precision, upscalers: Mapping[str, Upscaler], stages: _Stages
+) -> _Scorer | None:
     """A scorer with the target's output, in float32, in the place of HR; None where HR images choose."""
     if task.settings.score is not Score.TEACHER:
         return None
@@ -141,7 +165,7 @@ def _scorer_by_teacher(task: Task, valid_bank: PixelBank, precision: Precision, 
         outputs = teacher_targets(target, valid_bank, replace(precision, dtype="float32"), stages.tenths(what))
     pairs = _pairs(replace(valid_bank, hr=outputs))
     key = f"{space.target_digest}-{valid_bank.key}"
-    return _Scorer(task.scale, pairs, key, _estimate(pairs, task.scale, stages), MOST_TO_TEACHER)
+    return _Scorer(task.scale, pairs, key, _estimate(pairs, task.scale, stages), upscalers, MOST_TO_TEACHER)
 
 
 def _decode(task: Task, stages: _Stages) -> tuple[PixelBank, PixelBank]:
@@ -201,7 +225,7 @@ def _prepare_space(
     """Score the teacher, prune it where that is asked for, and analyse it."""
     teacher, settings = _on_device(space.teacher, precision), task.settings
     with stages("scoring the teacher"):
-        scores = scorer.scores_of(space.teacher_digest, network_upscaler(teacher), stages.tenths("scoring the teacher"))
+        scores = scorer.scores_of(space.teacher_digest, stages.tenths("scoring the teacher"))
     pruned = _prune(task, teacher, bank, precision, stages) if settings.prune or settings.init == "density" else None
     importance = pruned.importance if pruned is not None and settings.init == "density" else None
     with stages("analysing the teacher"):
@@ -239,8 +263,8 @@ def _prune(task: Task, teacher: SRNetwork, bank: PixelBank, precision: Precision
         )
 
 
-def _cut_crops(task: Task, scorer: _Scorer, best: StudentSpace, precision: Precision, report: OnDone) -> Pieces:
-    """Crops of the validation images, by the best teacher first."""
-    ordered = sorted(task.joint_space, key=lambda space: space is not best)
-    upscalers = {space.teacher_digest: network_upscaler(_on_device(space.teacher, precision)) for space in ordered}
-    return make_crops(scorer.pairs, scorer.key, task.scale, bicubic_upscaler(task.scale), upscalers, report)
+def _cut_crops(scorer: _Scorer, best: str, report: OnDone) -> Pieces:
+    """Crops of the validation images, by the best teacher first, whose digest is given."""
+    digests = sorted((name for name in scorer.upscalers if name != BICUBIC), key=lambda digest: digest != best)
+    teachers = {digest: scorer.upscalers[digest] for digest in digests}
+    return make_crops(scorer.pairs, scorer.key, scorer.scale, scorer.upscalers[BICUBIC], teachers, report)
