@@ -197,7 +197,7 @@ def test_an_array_of_which_a_part_was_written_is_told_as_a_full_disk(folder: Pat
     def fail(_: Path) -> None:
         raise OSError("239616 requested and 20448 written")  # as NumPy says it, without a number
 
-    with pytest.raises(InvalidInput, match="the disk is full, or the size of files is limited .* on a larger disk"):
+    with pytest.raises(InvalidInput, match=r"the disk is full, or the size of files is limited .* on a larger disk"):
         cache.entry("kind", "key", fail)
     assert not list((folder / ".building").iterdir())
 
