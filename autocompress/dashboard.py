@@ -90,6 +90,7 @@ def _name_of(host: str) -> str:
     """The name or address in a Host header, without port and brackets; "" for what is none, or has more than these."""
     try:
         parts = urlsplit(f"//{host}")
+        _ = parts.port  # ValueError for what is no number, as where two Host headers are joined by a comma
         return _plain(parts.hostname or "") if parts.netloc == host and "@" not in host else ""
     except ValueError:
         return ""

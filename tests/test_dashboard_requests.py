@@ -53,6 +53,8 @@ def ask(address: str, method: str, path: str, **headers: str) -> int:
         ("localhost#.rebound.example", 403),
         ("localhost?.rebound.example", 403),
         ("localhost/.rebound.example", 403),
+        ("localhost:PORT,rebound.example", 403),
+        ("localhost:PORTx", 403),
         ("", 403),
     ],
 )

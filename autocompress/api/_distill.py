@@ -86,7 +86,7 @@ def distill(
     Raises InvalidInput for what cannot be used.
     """
     out = Path(out)
-    check_weights_file(out)
+    check_weights_file(out, read=[network, teacher, target])
     check_recipe(recipe)
     check_init(init)
     check_steps(steps)

@@ -104,6 +104,7 @@ def export(
         check_repository(hub)
     files = _written(source, out, wanted, None if trial is None else str(trial), images, overrides)
     if hub is not None:
+        _tell(f"pushing to {hub}")
         print(f"pushed to {push(files, hub)}", file=sys.stderr)
     return files
 

@@ -114,7 +114,7 @@ def train_teacher(
     Raises InvalidInput for what cannot be used.
     """
     out = Path(out)
-    check_weights_file(out)
+    check_weights_file(out, read=[start, target])
     check_named(networks=[start, target], codes=[code, target_code], folders=[train, val], lr=lr)
     check_steps(steps)
     check_scale(scale)
@@ -135,7 +135,7 @@ def train_teacher(
         train_to_file,
     )
     from autocompress.distill.recipe import Recipe
-    from autocompress.evaluation.scores import check_teachers
+    from autocompress.evaluation.scores import check_teachers, warning_of_start
     from autocompress.networks.teachers import load_target
     from autocompress.networks.weights import digest
     from autocompress.report import write_curve
@@ -168,8 +168,11 @@ def train_teacher(
     if teacher is not None:
         check_scales(teacher.scale, network.scale)
         check_teachers([(f"the target {target}", teacher)], valid, allow_weak=allow_weak_teacher)
+    warning = None if start is None else warning_of_start(f"the start {start}", network.eval(), valid)
     task = TrainingTask(network, source, teacher, recipe, described, valid)
     with step_display(steps, quiet=not progress) as display:
+        if warning is not None:
+            display.log(warning)
         choosing = tell_if_long(display.log, "choosing the arithmetic")
         used = precision_to_go_on(state_file(out)) or probing.choose(choosing)
         page = out.with_suffix(".html")

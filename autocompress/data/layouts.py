@@ -46,7 +46,7 @@ def find_layout(folder: Path, scale: int, lr: Sequence[str | Path] = ()) -> Layo
     if lr:
         for one in lr:
             check_folder(Path(one))
-        return Layout(hr, tuple(_of_scale(Path(one), scale) for one in lr))
+        return Layout(hr, tuple(dict.fromkeys(_of_scale(Path(one), scale) for one in lr)))
     found = _lr_folders(hr, scale)
     usual = [path for path, how in found if how.strip("_-").lower().startswith("bic")]
     chosen = usual or [path for path, _ in found]

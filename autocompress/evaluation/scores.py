@@ -99,6 +99,23 @@ def check_teachers(
             )
 
 
+def warning_of_start(name: str, network: SRNetwork, source: ImageSource) -> str | None:
+    """A line where a network that a training goes on from is worse than bicubic; None where it is not.
+
+    Other than a teacher it may be: a training can mend it. But mostly it is of another range of images, or no network
+    that was trained. As for teachers, nothing is said where there are no HR images.
+    """
+    if source.lr_alone:
+        return None
+    compared = versus_bicubic(network, itertools.islice(pairs(source), TRIED))
+    if not compared.weak:
+        return None
+    return (
+        f"warning: {name} upscales worse than bicubic: on {source.name} it has {compared.explained}; the training goes "
+        "on from it all the same"
+    )
+
+
 def check_finite(scores: Scores) -> None:
     """Raise DataError if a PSNR is infinite (equal images): it spoils the mean, and JSON cannot hold it."""
     for image, row in scores.images.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ from autocompress.export.ncnn_files import write_ncnn
 from autocompress.export.onnx_files import write_onnx
 from autocompress.export.programs import write_program
 from autocompress.io import atomic, checkpoints
+from autocompress.io.overwriting import check_not_read, check_ours, is_card, is_side_file, weights_beside
 from autocompress.io.typed import reading
 from autocompress.networks import describe, family_of, load
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import has_finite_outputs
 from autocompress.progress import OnDone, untold, watched
 
+WITHOUT_CODE = (".onnx", ".param")  # of files that are not read by their side file, but told of in it
 INT8 = "int8"  # in the side file of such a file: what `Wanted.quantise` tells of it
 
 
@@ -144,9 +147,47 @@ class Exported:
     name: str
     about: Mapping[str, Any]
     picture: bytes | None
+    source: Path
+
+    def check(self, out: Path, wanted: Wanted) -> None:
+        """Raise InvalidInput where writing it into the folder `out` would lose what is there.
+
+        That is the file that it was read from, and files that are not ours. Other files of its name must be of the same
+        network, as there is one side file for all of them.
+        """
+        files = [out / format.file_name(self.name) for format in wanted.formats]
+        written = {part for file in files for part in all_parts(file)}
+        for file in written:
+            check_not_read(file, [self.source])
+        check_ours(out / f"{self.name}.md", is_card, "a model card of autocompress")
+        for file in files:
+            side_file = file.with_suffix(".json")
+            check_ours(side_file, is_side_file, "the side file of a network")
+            beside = {*weights_beside(file), *(file.with_suffix(suffix) for suffix in WITHOUT_CODE)} - written
+            others = sorted(other for other in beside if other.is_file())
+            if others and not self._is_told(side_file, others):
+                raise InvalidInput(
+                    f"{others[0]}: is there, and is of another network than {file.name} will be (or of this one as it "
+                    f"was, or read with other numbers), but {side_file.name} tells of both; give another folder with "
+                    "--out, or move it away"
+                )
+
+    def _is_told(self, side_file: Path, others: Sequence[Path]) -> bool:
+        """Whether what is said of other files of its name is what will be said of it."""
+        plain = family_of(self.network).for_export(self.network)
+        config = plain.config.to_dict()
+        if not side_file.exists():  # only what was just read is known
+            return config == self.network.config.to_dict() and all(other.samefile(self.source) for other in others)
+        expected = {"family": plain.family, "config": config, "metrics": self.about.get("metrics")}
+        told = atomic.read_json(side_file)
+        return all(told.get(key) == json.loads(json.dumps(value)) for key, value in expected.items())
 
     def write(self, out: Path, wanted: Wanted, report: OnDone = untold) -> list[Path]:
-        """Export it into the folder `out`; returns the files of weights. `report` is as for `export_formats`."""
+        """Export it into the folder `out`; returns the files of weights. `report` is as for `export_formats`.
+
+        Raises InvalidInput as `check` does.
+        """
+        self.check(out, wanted)
         return export_formats(self.network, self.name, out, wanted, self.about, self.picture, report)
 
 
@@ -180,7 +221,7 @@ def read_exported(
         provenance = about.get("provenance", {}) | more.pop("provenance", {})
         about |= more | ({"provenance": provenance} if provenance else {})
         card(name, network, about, [Format(format).file_name(name) for format in wanted.formats], wanted)
-    return Exported(network, name, about, picture)
+    return Exported(network, name, about, picture, file)
 
 
 def _about(side_file: Path) -> dict[str, Any]:

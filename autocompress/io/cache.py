@@ -160,6 +160,11 @@ def _unwritable(error: OSError) -> str:
     """Why an entry cannot be written, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full; free some space, or set {FOLDER_VARIABLE} to a folder on a larger one"
+    if error.errno is None:  # NumPy's, of an array of which the system took a part
+        return (
+            f"the disk is full, or the size of files is limited ({error}); free some space, raise the limit "
+            f"(ulimit -f), or set {FOLDER_VARIABLE} to a folder on a larger disk"
+        )
     remedy = f"set {FOLDER_VARIABLE} to another folder"
     if error.errno == errno.EFBIG:
         remedy = "raise the limit of a file's size (ulimit -f)"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from autocompress.errors import InvalidInput, cut
+from autocompress.io.overwriting import check_companions, check_not_read
 
 LONGEST = 255  # bytes of a name, where the system does not say
 
@@ -30,12 +32,17 @@ def check_file(path: Path, option: str, shorter: str = "") -> None:
         raise _refused(path, error, f"another file with {option}", shorter or f"a shorter name with {option}") from None
 
 
-def check_weights_file(out: Path) -> None:
-    """Raise InvalidInput unless `out` ends in .safetensors and can be written, which --out names."""
+def check_weights_file(out: Path, read: Iterable[object] = ()) -> None:
+    """Raise InvalidInput unless `out` ends in .safetensors and can be written, which --out names.
+
+    Neither it nor a file of its name may be lost by that: none that is `read`, and none of another origin.
+    """
     if out.suffix != ".safetensors":
         name = f"{out.stem or 'student'}.safetensors"
         raise InvalidInput(f"{out}: a network is written as safetensors; give a name such as {name}")
     check_file(out, "--out")
+    check_not_read(out, read)
+    check_companions(out)
 
 
 def check_folder(path: Path, option: str) -> None:

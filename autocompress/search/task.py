@@ -128,6 +128,8 @@ def _named(text: str, load: _Loader) -> tuple[str, str, SRNetwork]:
     key, equals, name = text.partition("=")
     if not equals or Path(text).is_file():
         key, name = "", text
+    if not name:
+        raise InvalidInput(f"--teacher {text} names no file; give one behind the equals sign, as in {key}=FILE")
     return key, name, load(name)
 
 

@@ -1,6 +1,7 @@
 """A teacher that upscales worse than bicubic teaches nothing: refused wherever something is learnt from it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor
 
 import autocompress
 from autocompress.data.folders import open_folder
+from autocompress.evaluation.scores import warning_of_start
 from autocompress.networks.versus_bicubic import versus_bicubic
 
 COMMANDS = {
@@ -140,3 +142,24 @@ def test_a_number_that_is_none_is_refused_by_every_option(call: Call, here: Path
     ended = call(*command.split(), number)
     assert_refused(ended)
     assert [file.name for file in here.iterdir()] == ["own.pth"]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_start_that_is_worse_than_bicubic_is_said(photos: Path, wrong: str) -> None:
+    """Training can mend it, but most often it is not what its user takes it for."""
+    source, network = open_folder(photos, 2, min_size=32), tiny_edsr()
+    assert warning_of_start("the start a.pth", network, source) is None
+    network.load_state_dict(WRONG[wrong](network.state_dict()))
+    said = warning_of_start("the start a.pth", network, source)
+    assert said is not None
+    assert said.startswith("warning: the start a.pth upscales worse than bicubic: on ")
+    assert warning_of_start("the start a.pth", network, replace(source, lr_alone=True)) is None
+
+
+@pytest.mark.slow
+def test_such_a_start_is_trained_all_the_same(call: Call, here: Path, photos: Path) -> None:
+    torch.save(weights(2, 8, 2), "wrong.pth")
+    words = ("teacher", "train", "edsr", "--steps", "2", "--patch-size", "16", "--train", photos, "--val", photos)
+    ended = call(*words, "--start", "wrong.pth", "--out", "made.safetensors")
+    assert ended.code == 0, ended.err
+    assert "warning: the start wrong.pth upscales worse than bicubic" in ended.err

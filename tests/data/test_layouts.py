@@ -116,6 +116,8 @@ def test_lr_may_be_named(tmp_path: Path) -> None:
     first, second = put(tmp_path / "one/X2/a.png", 24, 32), put(tmp_path / "two/bx2.png", 24, 32)
     source = open_folder(tmp_path / "photos", 2, min_size=8, lr=[tmp_path / "one", tmp_path / "two"])
     assert [file.lr for file in source.files] == [first, second]
+    twice = open_folder(tmp_path / "photos", 2, min_size=8, lr=[tmp_path / "one", tmp_path / "two", tmp_path / "one"])
+    assert twice.files == source.files
     with pytest.raises(DataError, match="none: no such folder"):
         open_folder(tmp_path / "photos", 2, min_size=8, lr=[tmp_path / "none"])
 

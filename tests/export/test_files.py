@@ -352,4 +352,4 @@ def test_a_folder_that_cannot_take_the_index_or_the_card_is_refused(
         (tmp_path / name).mkdir()
         result = invoke(source, "--out", tmp_path)
         assert isinstance(result.exception, InvalidInput)
-        assert f"{tmp_path}: cannot be written to (Is a directory)" in str(result.exception)
+        assert f"{tmp_path / name}: is there, is not " in str(result.exception)

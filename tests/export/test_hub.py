@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from helpers.command_line import Call
 from helpers.hub import StandIn
 
-from autocompress.export.hub import to_push
+from autocompress.export.hub import answer_of, to_push
 
 needs_hub = pytest.mark.skipif(
     find_spec("huggingface_hub") is None, reason="huggingface_hub is not installed: pip install 'autocompress[hub]'"
@@ -83,3 +84,19 @@ def test_without_the_library_the_remedy_is_named(call: Call, here: Path, monkeyp
     assert ended.code == 2
     assert "pip install 'autocompress[hub]'" in ended.err
     assert not Path("models").exists()
+
+
+def test_a_hub_that_does_not_answer_is_not_waited_for() -> None:
+    waiting = threading.Event()
+    with pytest.raises(TimeoutError, match="no answer within"):
+        answer_of(waiting.wait, 0.05)
+    waiting.set()
+
+
+def test_what_the_hub_answers_in_time_is_passed_on() -> None:
+    def fail() -> None:
+        raise ValueError("refused")
+
+    assert answer_of(lambda: "page", 60.0) == "page"
+    with pytest.raises(ValueError, match="refused"):
+        answer_of(fail, 60.0)

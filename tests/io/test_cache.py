@@ -193,6 +193,15 @@ def test_what_stops_a_build_is_one_line(folder: Path, number: int, remedy: str) 
     assert not list((folder / ".building").iterdir())
 
 
+def test_an_array_of_which_a_part_was_written_is_told_as_a_full_disk(folder: Path) -> None:
+    def fail(_: Path) -> None:
+        raise OSError("239616 requested and 20448 written")  # as NumPy says it, without a number
+
+    with pytest.raises(InvalidInput, match=r"the disk is full, or the size of files is limited .* on a larger disk"):
+        cache.entry("kind", "key", fail)
+    assert not list((folder / ".building").iterdir())
+
+
 def test_another_file_that_cannot_be_read_is_named(folder: Path) -> None:
     def build(_: Path) -> None:
         Path("nowhere").read_bytes()

@@ -116,6 +116,10 @@ def test_the_hypervolume_never_falls(copied: RunFolder) -> None:
     config = copied.config.to_dict()
     config["references"]["bicubic"]["psnr_y"] = 1.0  # students of a few steps are worse than the real one
     (copied.path / "config.json").write_text(json.dumps(config))
+    for student in copied.path.glob("trials/*/student.json"):
+        content = json.loads(student.read_text())
+        content["provenance"]["validation"]["bicubic"]["psnr_y"] = 1.0
+        student.write_text(json.dumps(content))
     report = ReportData.of(copied)
     figures = growth_figures(report)
     volumes = list(figures["trials"].data[0].y)

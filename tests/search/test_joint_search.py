@@ -157,6 +157,7 @@ def test_a_teacher_goes_to_the_spaces_of_its_family(
             {"teachers": ("windows=edsr-baseline-x2",)},
             "edsr-baseline-x2 is edsr, but the space windows is of the family",
         ),
+        ({"teachers": ("small=",)}, "--teacher small= names no file; give one behind the equals sign"),
         ({"teachers": ("edsr-baseline-x2", "edsr=TINY")}, "are both teachers for the space small"),
         ({"overrides": (("res_scale", 0.1),), "teachers": ("swinir-s-x2",)}, "no --teacher or --target has one"),
         ({"overrides": (("res_scale", 0.1),), "teachers": ()}, "no --teacher or --target has one"),

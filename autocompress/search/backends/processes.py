@@ -145,7 +145,8 @@ class ProcessBackend(Backend):
         try:
             message: Message | _Ready = worker.connection.recv()
         except (EOFError, OSError):
-            return self._lose(worker, _how_it_ended(worker.process))
+            worker.process.join(PATIENCE)
+            return self._lose(worker, how_it_ended(worker.process.exitcode))
         if isinstance(message, _Ready):
             worker.ready, worker.started = True, time.monotonic()
             self._not_ready = 0
@@ -177,11 +178,17 @@ class ProcessBackend(Backend):
         return [] if worker.job is None else [Failed(worker.job.number, reason, again=True)]
 
 
-def _how_it_ended(process: SpawnProcess) -> str:
-    process.join(PATIENCE)
-    code = process.exitcode
+def how_it_ended(code: int | None) -> str:
+    """In words, by the exit code of a process; None where it has none yet."""
     if code == -signal.SIGKILL:
         return "its process was killed (signal 9), as systems do that run out of memory"
+    if code is not None and code < 0 and -code == getattr(signal, "SIGBUS", None):
+        return (
+            f"its process was ended by a bus error (signal {-code}): a file that it reads was cut short meanwhile, "
+            "such as one of the cache, or its disk failed"
+        )
+    if code is not None and code < 0:
+        return f"its process was ended by signal {-code} ({signal.strsignal(-code) or 'unknown'})"
     return f"its process ended with code {code}"
 
 

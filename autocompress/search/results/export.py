@@ -14,6 +14,7 @@ from autocompress.export.files import Exported, int8_of, read_exported, writing_
 from autocompress.export.formats import Wanted
 from autocompress.export.metadata import front_matter
 from autocompress.io import atomic
+from autocompress.io.overwriting import check_ours, is_card, is_index
 from autocompress.names import Markdown, as_markdown
 from autocompress.networks import file_name, in_official_code
 from autocompress.progress import OnDone, one_by_one, untold
@@ -26,7 +27,7 @@ from autocompress.search.run.student import StoredStudent
 from autocompress.search.settings import Settings
 from autocompress.units import decibels, format_count, format_milliseconds
 
-PICK, README = "pick", "README.md"
+PICK, README, INDEX = "pick", "README.md", "index.json"
 TIMED = (*LATENCIES.values(), "latency_on")
 # In an index there is no pick to compare with, and no run around the file.
 NOT_LISTED = ("gain_over_bicubic", "loss_to_teacher", "to_pick", "plus_minus", "psnr_y_before", "refined_steps", "file")
@@ -37,11 +38,16 @@ def export_front(run: RunFolder, out: Path, wanted: Wanted, report: OnDone = unt
     """Export every student of the front, with index.json and README.md about them; returns the files of weights.
 
     All are read before the first is written; `report` is told how many files are written, of how many. Raises RunError
-    where there is no front, and CheckpointError where a student's file is damaged or another's.
+    where there is no front, CheckpointError where a student's file is damaged or another's, and InvalidInput where what
+    is not ours would be replaced.
     """
     front, names = front_rows(run), file_names(run)
     best, exported, models = pick(front)["trial"], [], {}
     students = [_read(run, row, names, wanted) for row in front]
+    check_ours(out / INDEX, is_index, "the index of a front")
+    check_ours(out / README, is_card, "a page of a front that was exported")
+    for student in students:
+        student.check(out, wanted)
     on_file = one_by_one(report, len(students) * len(wanted.formats))
     for row, student in zip(front, students, strict=True):
         files = student.write(out, wanted, lambda *_: on_file())
@@ -65,7 +71,7 @@ def export_front(run: RunFolder, out: Path, wanted: Wanted, report: OnDone = unt
     licence, note = licence_of(next(iter(models.values())).get("provenance", {}))
     header = front_matter(models, licence, {Path(file).suffix for row in exported for file in row["files"]})
     with writing_to(out):
-        atomic.write_json(out / "index.json", index)
+        atomic.write_json(out / INDEX, index)
         atomic.write_text(out / README, f"{header}\n\n{_readme(index, config.teacher.name)}\n## Licence\n\n{note}\n")
     return [out / file for row in exported for file in row["files"]]
 

@@ -7,7 +7,7 @@ Nothing here imports torch or optuna, so that a front is shown at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autocompress.errors import RunError, cut
@@ -19,6 +19,9 @@ from autocompress.search.run.student import STUDENT, StoredStudent, read_student
 from autocompress.search.run.study_file import COMPLETE, Outline, outlines, reading_study
 
 LARGEST_SHOWN = 6 * 10**6  # bytes of a file of weights that is read whenever a front is shown
+# dB, and of SSIM: further apart are scores of bicubic on other images; where a network's outputs stand
+# for HR, another arithmetic of another machine makes less of a difference
+OTHER_IMAGES = 0.01
 NEAR = 1e-3  # dB, and a part of a cost: versions of libraries may have rounded otherwise
 
 
@@ -31,7 +34,7 @@ def check_run(run: RunFolder) -> None:
 def sound_students(run: RunFolder, trials: Sequence[Outline] | None = None) -> list[StoredStudent]:
     """The students of a run, by trial number; files of weights are not read.
 
-    RunError where one has scores that contradict each other, and as `check_study` and `reading_study`. `trials` are
+    RunError as `check_scores`, `check_images`, `check_study` and `reading_study`. `trials` are
     those of the study, if they are known: else nothing is compared with a study on a server, which takes long to read.
     """
     trials = (
@@ -39,6 +42,7 @@ def sound_students(run: RunFolder, trials: Sequence[Outline] | None = None) -> l
     )  # before the students: one that finishes meanwhile has no trial here, and that is no fault
     students = run.students()
     check_scores(students)
+    check_images(run, students)
     if trials is not None:
         with reading_study(run):
             check_study(run, students, [trial for trial in trials if trial.state == COMPLETE])
@@ -52,9 +56,30 @@ def check_scores(students: Sequence[StoredStudent]) -> None:
             raise _changed_by_hand(student, other)
 
 
+def check_images(run: RunFolder, students: Sequence[StoredStudent]) -> None:
+    """RunError where a student was scored on other images than the run's, by what bicubic has on them.
+
+    Its scores would stand beside references that are of other images: one of the two is of another run. Older students,
+    which do not say what bicubic has, are not looked at.
+    """
+    if not run.exists():
+        return
+    ours = run.config.references.bicubic.scores
+    for student in students:
+        theirs = (student.provenance.validation or {}).get("bicubic")
+        for name in ("psnr_y", "ssim_y"):
+            known = theirs.get(name) if isinstance(theirs, Mapping) else None
+            if isinstance(known, int | float) and name in ours and not abs(known - ours[name]) <= OTHER_IMAGES:
+                raise RunError(
+                    f"{student.file.with_name(STUDENT)}: of another run than config.json, as bicubic's {name} is "
+                    f"{known:.6g} on the images that it was scored on, but {ours[name]:.6g} there; restore the one "
+                    f"that is not of this run, or remove the folder {student.file.parent}"
+                )
+
+
 def check_students(run: RunFolder) -> None:
     """RunError where the weights of a student are gone, or are others than its side file was written for, and where
-    that has scores that contradict each other, or another teacher than the run."""
+    that has scores that contradict each other, or another teacher or other images than the run."""
     spaces = run.config.search.spaces if run.exists() else {}
     students = run.students()
     for student in students:
@@ -69,6 +94,7 @@ def check_students(run: RunFolder) -> None:
                     f"that of this one; {again}"
                 )
     check_scores(students)
+    check_images(run, students)
 
 
 def check_small_weights(students: Sequence[StoredStudent]) -> None:

@@ -50,8 +50,9 @@ def run_piece(job: PieceJob, context: TrialContext) -> Iterator[Message]:
 
 def begun_piece(state_file: Path) -> tuple[int, int] | None:
     """The ordinal and the steps of the piece whose state is in a file; None where there is none that can be read."""
-    state = read_state(state_file)
-    return None if state is None or not {"ordinal", "steps"} <= state.keys() else (state["ordinal"], state["steps"])
+    state = read_state(state_file) or {}
+    ordinal, steps = state.get("ordinal"), state.get("steps")
+    return (ordinal, steps) if isinstance(ordinal, int) and isinstance(steps, int) else None
 
 
 def piece_recipe(recipe: Recipe, ordinal: int, steps: int) -> Recipe:

@@ -61,7 +61,10 @@ def read_state(state_file: Path) -> dict[str, Any] | None:
 
 
 def state_identity(task: Task, candidate: Candidate) -> str:
-    """What is trained, how, and taught by whom, as JSON: a state may lie in the folder of another trial or run."""
+    """What is trained, how, taught by whom and on which images, as JSON: a state may be of another trial or run.
+
+    Its scores at rungs are of the validation images, so that these count, too.
+    """
     space = task.joint_space[candidate.space]
     about = {
         "space": space.name,
@@ -69,6 +72,9 @@ def state_identity(task: Task, candidate: Candidate) -> str:
         "recipe": candidate.recipe.to_dict(),
         "teacher": space.teacher_digest,
         "target": space.target_digest,
+        "init": str(task.settings.init),
+        "train": task.train.digest,
+        "valid": task.valid.digest,
     }
     return json.dumps(about, sort_keys=True)
 

@@ -1,6 +1,7 @@
 """Several workers: what they share, and what becomes of the work when one is killed, hangs or cannot begin."""
 
 import json
+import signal
 import time
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +19,7 @@ from autocompress.distill.training import Training
 from autocompress.errors import AutocompressError
 from autocompress.search import RunFolder, SearchCallback, running
 from autocompress.search.backends.base import Backend, WorkerSetup
-from autocompress.search.backends.processes import ProcessBackend
+from autocompress.search.backends.processes import ProcessBackend, how_it_ended
 from autocompress.search.run.crops import Pieces
 from autocompress.search.stopping import NoStopping
 from autocompress.search.trial.messages import Failed, Job, Message, StepDone
@@ -193,3 +194,19 @@ def test_a_worker_that_died_while_it_had_nothing_to_do(settings: MakeSettings) -
     wanted = settings(trials=4)
     assert run_search(wanted, backend=KillingIdleWorkers(FakeSetup()))[1].reason == "all 4 trials are done"
     assert counts(RunFolder(wanted.folder))["FAIL"] == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (-signal.SIGKILL, "was killed (signal 9), as systems do that run out of memory"),
+        (-signal.SIGBUS, "was ended by a bus error (signal 7): a file that it reads was cut short meanwhile"),
+        (-signal.SIGSEGV, "was ended by signal 11 (Segmentation fault)"),
+        (-signal.SIGRTMAX, f"was ended by signal {signal.SIGRTMAX} ("),
+        (3, "ended with code 3"),
+        (None, "ended with code None"),
+    ],
+)
+def test_how_a_worker_ended_is_said(code: int | None, said: str) -> None:
+    """Of a file of the cache that somebody cuts while it is mapped, the system tells nothing but the signal."""
+    assert said in how_it_ended(code)

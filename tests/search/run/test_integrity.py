@@ -308,3 +308,19 @@ def test_a_study_with_anything_in_it_is_read_or_said_to_be_none(copied: RunFolde
             READERS[reader](copied)
         except RunError as error:
             assert "its study holds what no search stores" in str(error)  # noqa: PT017
+
+
+def test_the_config_of_another_run_on_other_images(settings: Make, run: RunFolder, tmp_path: Path) -> None:
+    """Its bicubic and its teacher would stand beside students that were scored on the images of this run."""
+    config = json.loads((run.path / "config.json").read_text())
+    config["search"]["valid"] = "0" * 32
+    for reference in config["references"].values():
+        reference["psnr_y"] -= 1.0
+    (run.path / "config.json").write_text(json.dumps(config))
+    message = "student.json: of another run than config.json, as bicubic's psnr_y is"
+    for read in (check_run, pareto, ReportData.of):
+        with pytest.raises(RunError, match=message):
+            read(run)
+    with pytest.raises(RunError, match=message):
+        api.export(run.path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
