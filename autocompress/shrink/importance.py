@@ -40,7 +40,8 @@ def summed(teacher: Teacher, importance: Importance) -> dict[str, Tensor]:
     """The importance of what a student may have fewer of: the sums over all weights that belong to each.
 
     By name as `observe` has it: `importance.N` (heads, size) of axis N, `heads.N` (count,) of attention N, and
-    `parts.PREFIX` (count,). A parameter without an importance counts as nothing; buffers do not count.
+    `parts.PREFIX` (count, count), with nothing for two together. A parameter without an importance counts as nothing;
+    buffers do not count.
     """
     counted = teacher.graph.used & teacher.graph.learned & importance.keys()
     scores = {name: importance[name].double().cpu() for name in counted}
@@ -61,7 +62,7 @@ def summed(teacher: Teacher, importance: Importance) -> dict[str, Tensor]:
         for index in range(len(parts.units)):
             paths = parts.paths(index)
             total[index] += sum(score for name, score in of_names.items() if any(is_within(name, p) for p in paths))
-        found[f"parts.{parts.prefix}"] = total
+        found[f"parts.{parts.prefix}"] = total.diag()
     return found
 
 

@@ -179,8 +179,9 @@ def observe(
     """What `Projection` needs to know of a teacher, by name.
 
     `covariance.N`, `sensitivity.N` and `importance.N` are of each head of axis N, `heads.N` is the importance of
-    attention N's heads; `rows.N` what operation N computes at the positions `positions.M` of its M; `parts.PREFIX` the
-    importance of repeated parts: of all, or of those with a prefix in `varying`, of which students may have fewer.
+    attention N's heads; `rows.N` what operation N computes at the positions `positions.M` of its M; `parts.PREFIX` what
+    `importance_of_parts` finds: of all repeated parts, or of those with a prefix in `varying`, of which students may
+    have fewer.
     `images` are (B, 3, h, w), of the size at which the teacher was captured. `report` is told of each operation
     that was seen on all images; an image's gradients, and a pass without a part, count as several.
     Raises ConfigError for a teacher whose statistics are not finite.

@@ -1,12 +1,15 @@
-"""Which of a teacher's repeated parts a student keeps: those without which the output changes most."""
+"""Which of a teacher's repeated parts a student keeps: it lacks those without which the output changes least.
+
+What the output changes by without several parts is, to first order, the sum of what it changes by without each of
+them. So the mean products of these changes, of each two parts, say what any choice of parts is worth: changes may
+cancel each other, or add up. The choice by each part's own change alone starts EDSR's students 0.1 to 0.5 dB lower.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, fx
 
 from autocompress.shrink.graph import Graph, Values, module_path, operation
@@ -22,18 +25,18 @@ Ends = tuple[fx.Node, fx.Node]  # what a part reads, and its last operation
 def importance_of_parts(
     graph: Graph, kinds: Sequence[Parts], images: Sequence[Tensor], done: Callable[[int], object]
 ) -> dict[str, Tensor]:
-    """How much the output changes without each of the parts of some kinds, (count,) by their prefix.
+    """What the output changes by without the parts of some kinds: see `changes_without`, by their prefix.
 
-    What has residual parts inside, as groups of transformer layers have, is worth as much as these are: what else it
-    adds is linear, as a rule, and those before it can learn to add that. `done` is told, after each pass, how many
-    operations it was, each on one image; together they are `work_of_parts`.
+    What has residual parts inside, as groups of transformer layers have, is worth as much as these are, each by itself:
+    what else it adds is linear, as a rule, and those before it can learn to add that. `done` is told, after each pass,
+    how many operations it was, each on one image; together they are `work_of_parts`.
     """
     found: dict[str, Tensor] = {}
     for parts in reversed(kinds):  # those inside of others first
         inner = _inner(graph, kinds, parts)
         if all(inner):
-            sums = [torch.stack([found[other.prefix].sum() for other in each]).sum() for each in inner]
-            found[parts.prefix] = torch.stack(sums)
+            sums = [torch.stack([found[other.prefix].trace() for other in each]).sum() for each in inner]
+            found[parts.prefix] = torch.diag(torch.stack(sums))
         else:
             found[parts.prefix] = changes_without(graph, parts, images[: _looked_at(kinds, parts)], done)
     return found
@@ -90,14 +93,14 @@ def _residual(graph: Graph, parts: Parts) -> bool:
 def changes_without(
     graph: Graph, parts: Parts, images: Sequence[Tensor], done: Callable[[int], object] = lambda _: None
 ) -> Tensor:
-    """How much the output changes without each of some parts (count,): the mean square over the images.
+    """What the output changes by without each of some parts: the mean products (count, count), over the images.
 
     Left out is a part by passing on what it reads. Where none can be left out, the first are the most important.
     `done` is told as that of `importance_of_parts`.
     """
     bounds = _bounds(graph, parts)
     if bounds is None:
-        return torch.arange(len(parts.units), 0, -1).float()
+        return torch.arange(len(parts.units), 0, -1).float().diag()
     read: dict[fx.Node, list[Tensor]] = {}  # what each part begins with
     without: dict[fx.Node, list[Tensor]] = {}  # the outputs without the part that ends there
 
@@ -115,12 +118,15 @@ def changes_without(
 
     whole = graph.run(graph.state, images, before, after)
     done(len(images) * len(graph.calls))
-    changes = [sum(F.mse_loss(a, b).item() for a, b in zip(without[end], whole, strict=True)) for _, end in bounds]
-    return torch.tensor(changes) / len(images)
+    products = torch.zeros(len(bounds), len(bounds))
+    for index, output in enumerate(whole):
+        changes = torch.stack([(without[end][index] - output).flatten() for _, end in bounds])
+        products += (changes @ changes.T / output.numel()).cpu()
+    return products / len(images)
 
 
 def most_important(teacher: Graph, student: Graph, importance: Mapping[str, Tensor]) -> Choice:
-    """The choice of those that matter most together, by their prefix in `importance`, among those of the same kind.
+    """The choice by what `importance_of_parts` found, by prefix: of those without which the output changes least.
 
     Parts may differ in what they do, though not in their weights, as windows of attention that are shifted in turns: a
     part of a student is one of its teacher's that has the same operations, as far as there are enough.
@@ -129,11 +135,9 @@ def most_important(teacher: Graph, student: Graph, importance: Mapping[str, Tens
     def choose(parts: Parts, prefix: str, count: int) -> Sequence[int]:
         if parts.prefix not in importance:
             return first_ones(parts, prefix, count)
-        changes = importance[parts.prefix].tolist()
         theirs = [_operations(teacher, parts.paths(index)) for index in range(len(parts.units))]
         units = [[f"{prefix}{number}" for number in unit] for unit in parts.units[:count]]
-        ours = [_operations(student, paths) for paths in units]
-        return _best(changes, theirs, ours) or sorted(torch.tensor(changes).topk(count).indices.tolist())
+        return _kept(importance[parts.prefix], theirs, [_operations(student, paths) for paths in units])
 
     return choose
 
@@ -143,13 +147,28 @@ def _operations(graph: Graph, paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(operation(node) for node in graph.calls if any(is_within(module_path(node), path) for path in paths))
 
 
-def _best(changes: Sequence[float], theirs: Sequence[object], ours: Sequence[object]) -> Sequence[int]:
-    """The ascending indices with the largest sum of changes at which theirs are ours; none where there are too few."""
-    best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]  # of the first of ours, as many as the index says
-    best += [(-math.inf, ())] * len(ours)
-    for index, (change, kind) in enumerate(zip(changes, theirs, strict=True)):
-        for place in reversed(range(len(ours))):
-            total, chosen = best[place]
-            if kind == ours[place] and total >= 0:
-                best[place + 1] = max(best[place + 1], (total + change, (*chosen, index)))
-    return best[-1][1]
+def _kept(products: Tensor, theirs: Sequence[object], ours: Sequence[object]) -> list[int]:
+    """The ascending indices of those of theirs that stay, as many as ours and of their kinds, if there are enough.
+
+    The others go one after the other, each time the one without which the output changes least, of equals the last.
+    """
+    kept = list(range(len(theirs)))
+    alike = _has_in_turn(theirs, ours)
+    while len(kept) > len(ours):
+        fewer = [[other for other in kept if other != index] for index in reversed(kept)]
+        fewer = [rest for rest in fewer if not alike or _has_in_turn([theirs[index] for index in rest], ours)]
+        kept = min(fewer, key=lambda rest: _change(products, rest))
+    return kept
+
+
+def _change(products: Tensor, kept: Sequence[int]) -> float:
+    """The mean square by which the output changes where only these parts are kept."""
+    gone = torch.ones(len(products))
+    gone[list(kept)] = 0
+    return float(gone @ products.to(gone) @ gone)
+
+
+def _has_in_turn(kinds: Sequence[object], wanted: Sequence[object]) -> bool:
+    """Whether the wanted ones are among these, in the same order."""
+    rest = iter(kinds)
+    return all(any(kind == each for kind in rest) for each in wanted)

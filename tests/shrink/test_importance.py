@@ -62,10 +62,10 @@ def test_sums_are_of_all_that_belongs_to_a_channel_or_a_part() -> None:
     found = summed(Teacher(Graph.capture(teacher, torch.rand(1, 3, 8, 8))), scores)
     streams = [name for name in found if name.startswith("importance.") and found[name].shape == (1, 4)]
     assert [found[name].tolist() for name in streams] == [[[2.0, 1.0, 1.0, 0.0]]]
-    assert found["parts.body."].tolist() == [1.0, 0.0]
-    assert found["parts.layers."].tolist() == [0.0, 0.0, 2.0]
-    assert found["parts.layers.2.inner."].tolist() == [0.0, 2.0]
-    assert found["parts.layers.1.inner."].tolist() == [0.0, 0.0]
+    assert found["parts.body."].diagonal().tolist() == [1.0, 0.0]
+    assert found["parts.layers."].diagonal().tolist() == [0.0, 0.0, 2.0]
+    assert found["parts.layers.2.inner."].diagonal().tolist() == [0.0, 2.0]
+    assert found["parts.layers.1.inner."].diagonal().tolist() == [0.0, 0.0]
 
 
 def test_a_parameter_that_nothing_uses_has_no_gradient() -> None:

@@ -54,11 +54,12 @@ def test_parts_are_ranked_by_what_the_output_loses_without_them() -> None:
     for index in range(4):
         less = made()
         del less.body[index]
-        changes.append(F.mse_loss(less(IMAGES), whole).item())
+        changes.append((less(IMAGES) - whole).flatten())
     graph = Graph.capture(network, IMAGES[:1])
     (parts,) = (parts for parts in repeated_parts(graph.shapes) if parts.prefix == "body.")
     found = changes_without(graph, parts, [image[None] for image in IMAGES])
-    torch.testing.assert_close(found, torch.tensor(changes))
+    expected = torch.tensor([[(one * other).mean() for one in changes] for other in changes])
+    torch.testing.assert_close(found, expected)
 
 
 def test_only_parts_that_can_go_are_ranked() -> None:
@@ -122,12 +123,21 @@ def grouped(groups: int, count: int) -> Graph:
 def test_layers_keep_their_turns() -> None:
     """A shifted layer of a student is one of its teacher's, whatever matters most."""
     teacher, student = grouped(1, 6), grouped(1, 3)
-    changes = {"groups.0.layers.": torch.tensor([1.0, 2.0, 3.0, 9.0, 8.0, 7.0])}
+    changes = {"groups.0.layers.": torch.tensor([1.0, 2.0, 3.0, 9.0, 8.0, 7.0]).diag()}
     kept = kept_parts(teacher.shapes, student.shapes, most_important(teacher, student, changes))
     assert list(kept.values()) == ["groups.0.layers.2.", "groups.0.layers.3.", "groups.0.layers.4."]
-    turned = {"groups.0.layers.": torch.tensor([1.0, 9.0, 3.0, 1.0, 8.0, 9.0])}
+    turned = {"groups.0.layers.": torch.tensor([1.0, 9.0, 3.0, 1.0, 8.0, 9.0]).diag()}
     kept = kept_parts(teacher.shapes, student.shapes, most_important(teacher, student, turned))
     assert list(kept.values()) == ["groups.0.layers.0.", "groups.0.layers.1.", "groups.0.layers.4."]
+
+
+def test_what_parts_change_together_decides() -> None:
+    """Two that change the output alike do not both go, though each by itself matters least."""
+    teacher, student = (Graph.capture(Blocks(count).eval(), IMAGES[:1]) for count in (4, 2))
+    changes = torch.tensor([[1.0, 0.0], [1.1, 0.0], [0.0, 1.2], [5.0, 5.0]])  # of two pixels, by block
+    for products, expected in ((changes @ changes.T, [1, 3]), (changes.square().sum(1).diag(), [2, 3])):
+        kept = kept_parts(teacher.shapes, student.shapes, most_important(teacher, student, {"body.": products}))
+        assert list(kept.values()) == [f"body.{index}." for index in expected]
 
 
 def test_groups_are_worth_what_their_layers_are() -> None:
@@ -140,5 +150,5 @@ def test_groups_are_worth_what_their_layers_are() -> None:
     for index, prefix in enumerate(("groups.0.layers.", "groups.1.layers.")):
         (layers,) = (each for each in parts if each.prefix == prefix)
         torch.testing.assert_close(inner[index], changes_without(graph, layers, images[:4]))
-        assert len(set(inner[index].tolist())) == 3
-    torch.testing.assert_close(found["groups."], torch.stack(inner).sum(1))
+        assert len(set(inner[index].diagonal().tolist())) == 3
+    torch.testing.assert_close(found["groups."], torch.stack([each.trace() for each in inner]).diag())
