@@ -2,7 +2,7 @@
 
 What the output changes by without several parts is, to first order, the sum of what it changes by without each of
 them. So the mean products of these changes, of each two parts, say what any choice of parts is worth: changes may
-cancel each other, or add up. The choice by each part's own change alone starts EDSR's students 0.1 to 0.5 dB lower.
+cancel each other, or add up. By each part's own change alone an EDSR of 8 features and 4 blocks starts 0.4 dB lower.
 """
 
 from __future__ import annotations
