@@ -170,8 +170,8 @@ def test_projection_fits_a_folded_tail_to_the_border_too(real_teacher: EDSR, rea
         target, found, alone = real_teacher(lr), student(lr), plain(lr)
     border = torch.ones_like(target, dtype=torch.bool)
     border[..., 1:-1, 1:-1] = False
-    for where in (border, ~border):
-        assert F.mse_loss(found[where], target[where]) < F.mse_loss(alone[where], target[where])
+    for where, most in ((border, 0.9), (~border, 1.01)):  # inside folding alone is exact, and few pixels are fitted
+        assert F.mse_loss(found[where], target[where]) < most * F.mse_loss(alone[where], target[where])
 
 
 @pytest.mark.parametrize("init", INITS)
