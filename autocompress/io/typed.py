@@ -58,6 +58,12 @@ def _annotated(record: type) -> list[tuple[str, Any]]:
 
 
 def _check(value: Any, kind: Any, name: str) -> None:
+    exactly = type(value) is kind  # as most are, which is told fast
+    if not (exactly and (kind in (str, bool) or (kind in (int, float) and math.isfinite(value)))):
+        _check_any(value, kind, name)
+
+
+def _check_any(value: Any, kind: Any, name: str) -> None:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         inner = tuple(one for one in inner if (one is types.NoneType) == (value is None))
