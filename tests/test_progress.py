@@ -48,6 +48,6 @@ def test_what_turns_out_to_be_long_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.slow  # seconds, as processors without bf16 take them
 def test_the_choice_of_the_arithmetic_tells_each_step() -> None:
     told: list[tuple[int, int]] = []
-    probing.choose(lambda *share: told.append(share))
+    probing.probe(lambda *share: told.append(share))
     assert [done for done, _ in told] == list(range(1, len(told) + 1))
     assert len(told) <= told[0][1]

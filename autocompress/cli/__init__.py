@@ -7,8 +7,10 @@ and it alone imports Typer.
 from __future__ import annotations
 
 import errno
+import functools
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -110,7 +112,7 @@ def _run() -> int:
     """Run a command; returns its exit code."""
     try:
         _check_arguments(sys.argv[1:])
-        code = int(app(prog_name=NAME, standalone_mode=False) or 0)
+        code = int(_command()(prog_name=NAME, standalone_mode=False) or 0)
         if code == INTERRUPTED:
             echo("Interrupted.", err=True)
         return code
@@ -137,6 +139,12 @@ def _run() -> int:
         if message := error.format_message():  # none where it has shown a group's help
             echo(f"error: {_one_line(message)} (see --help)", err=True)
         return 2
+
+
+@functools.cache
+def _command() -> Callable[..., Any]:
+    """All commands with their options, made once in a process."""
+    return typer.main.get_command(app)
 
 
 def _check_arguments(arguments: list[str]) -> None:

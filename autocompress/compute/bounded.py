@@ -48,6 +48,12 @@ class _Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self._most, self._made, self._operations = most, 0, 0
 
+    @classmethod
+    @override
+    def _should_skip_dynamo(cls) -> bool:
+        """No: networks are not compiled here, and to be hidden from the compiler imports it, for more than a second."""
+        return False
+
     @override
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -27,7 +27,18 @@ IMAGES = {"cpu": (1, 8), "cuda": (8,)}
 HOPELESS = {"cpu": 4.0, "cuda": math.inf}
 
 
+_chosen = dict[tuple[str, int], Precision]()  # by the device and the number of threads
+
+
 def choose(report: OnDone = untold) -> Precision:
+    """The fastest precision here, which is probed once in a process; `report` is told of a probe: see `probe`."""
+    here = "cuda" if torch.cuda.is_available() else "cpu", torch.get_num_threads()
+    if here not in _chosen:
+        _chosen[here] = probe(report)
+    return _chosen[here]
+
+
+def probe(report: OnDone = untold) -> Precision:
     """Probe which precision is the fastest here, by steps of a small network: with CUDA graphs or not, bf16 or fp32.
 
     On an x86 CPU with AMX bf16 is several times faster; on one without it, it is emulated and slower. On a GPU the

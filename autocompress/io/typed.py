@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -43,13 +44,26 @@ def checked(record: Record) -> Record:
     Numbers must be finite, and a whole number may stand for any number.
     """
     assert dataclasses.is_dataclass(record)
-    annotations = typing.get_type_hints(type(record))
-    for field in dataclasses.fields(record):
-        _check(getattr(record, field.name), annotations[field.name], field.name)
+    made: type = type(record)
+    for name, kind in _annotated(made):
+        _check(getattr(record, name), kind, name)
     return record
 
 
+@functools.cache
+def _annotated(record: type) -> list[tuple[str, Any]]:
+    """The names of a dataclass's fields, and what they hold: found once, as each text of an annotation is compiled."""
+    annotations = typing.get_type_hints(record)
+    return [(field.name, annotations[field.name]) for field in dataclasses.fields(record)]
+
+
 def _check(value: Any, kind: Any, name: str) -> None:
+    exactly = type(value) is kind  # as most are, which is told fast
+    if not (exactly and (kind in (str, bool) or (kind in (int, float) and math.isfinite(value)))):
+        _check_any(value, kind, name)
+
+
+def _check_any(value: Any, kind: Any, name: str) -> None:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         inner = tuple(one for one in inner if (one is types.NoneType) == (value is None))

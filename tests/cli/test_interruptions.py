@@ -22,7 +22,7 @@ def begin(teacher: Path, photos: Path, folder: Path, *more: str, **how: Any) -> 
     space = folder / "space.yaml"
     space.write_text(SPACE)
     words = ["search", "--budget-flops", "2G", "--teacher", teacher, "--space", space, "--train", photos]
-    words += ["--trials", "500", "--steps", "3", "--out", folder / "run", *more]
+    words += ["--init", "scratch", "--trials", "500", "--steps", "3", "--out", folder / "run", *more]
     command = [sys.executable, "-m", "autocompress", *map(str, words)]
     search = subprocess.Popen(command, cwd=FOLDER, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, **how)
     deadline = time.monotonic() + 120

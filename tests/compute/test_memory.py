@@ -4,6 +4,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -88,32 +89,36 @@ def fitted_shapes(family: Family, teacher: Config) -> Iterator[Config]:
 
 
 SLOW = pytest.mark.slow
-CASES: list[tuple[str, SRNetwork, int, list[Config]]] = [
-    ("tiny EDSR", EDSR_FAMILY.build(EDSRConfig(2, 8, 2)).eval(), 16, [EDSRConfig(2, 4, 1), EDSRConfig(2, 6, 2)]),
-    ("tiny SwinIR", SWINIR_FAMILY.build(TINY).eval(), 16, [SWINIR_FAMILY.student_config(TINY, {"embed_dim": 6})]),
-]
-for family in (EDSR_FAMILY, SWINIR_FAMILY):
+
+
+@cache  # and not before a test asks: each process collects all tests, and to load a SwinIR takes more than a second
+def case(name: str) -> tuple[SRNetwork, list[Config]]:
+    """A teacher, and configs of students."""
+    match name:
+        case "tiny EDSR":
+            return EDSR_FAMILY.build(EDSRConfig(2, 8, 2)).eval(), [EDSRConfig(2, 4, 1), EDSRConfig(2, 6, 2)]
+        case "tiny SwinIR":
+            return SWINIR_FAMILY.build(TINY).eval(), [SWINIR_FAMILY.student_config(TINY, {"embed_dim": 6})]
+    family = EDSR_FAMILY if name == "shipped edsr" else SWINIR_FAMILY
     shipped = load_teacher(default_teacher(family.name))
-    CASES.append((f"shipped {family.name}", shipped, 16, list(fitted_shapes(family, shipped.config))))
+    return shipped, list(fitted_shapes(family, shipped.config))
 
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=SLOW)], ids=["in turn", "every"])
 @pytest.mark.parametrize(
-    ("teacher", "size", "configs"),
-    [pytest.param(*case, id=name, marks=SLOW if name == "shipped swinir" else ()) for name, *case in CASES],
+    "network", ["tiny EDSR", "tiny SwinIR", "shipped edsr", pytest.param("shipped swinir", marks=SLOW)]
 )
-def test_students_are_the_same_wherever_the_analysis_lies(
-    teacher: SRNetwork, size: int, configs: list[Config], every: bool, tmp_path: Path
-) -> None:
+def test_students_are_the_same_wherever_the_analysis_lies(network: str, every: bool, tmp_path: Path) -> None:
     """Of each width somewhere and of one width in turn everywhere; or of every width everywhere.
 
     The graph of a SwinIR takes long to capture: of a single one two places stand for all, unless all are asked for.
     """
+    teacher, configs = case(network)
     places = list(zip(NAMES, ELSEWHERE, strict=True))
     if not every and teacher.family == "swinir":
         places = [places[0], places[-1]]
     share = len(configs) if every else -(-len(configs) // len(places))
-    patches = lr_patches(1, size)
+    patches = lr_patches(1, 16)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         analysis = prune.analyse(teacher, patches)
@@ -132,14 +137,14 @@ def test_students_are_the_same_wherever_the_analysis_lies(
 
 
 def test_the_shapes_of_a_default_search_are_many() -> None:
-    widths = {config.to_dict()["num_feat"] for config in CASES[2][3]}
+    widths = {config.to_dict()["num_feat"] for config in case("shipped edsr")[1]}
     assert set(range(8, 21, 4)) <= widths  # those of the README's front, and more
-    assert len({config.to_dict()["embed_dim"] for config in CASES[3][3]}) >= 2
+    assert len({config.to_dict()["embed_dim"] for config in case("shipped swinir")[1]}) >= 2
 
 
 @pytest.mark.parametrize("offset", OFFSETS)
 def test_a_teacher_and_patches_that_lie_elsewhere_make_the_same_students(offset: int) -> None:
-    teacher, patches, config = CASES[0][1], lr_patches(2, 16), EDSRConfig(2, 4, 1)
+    teacher, patches, config = case("tiny EDSR")[0], lr_patches(2, 16), EDSRConfig(2, 4, 1)
     other = EDSR_FAMILY.build(EDSRConfig(2, 8, 2)).eval()
     weights = {name: displaced(tensor, offset) for name, tensor in teacher.state_dict().items()}
     other.load_state_dict(weights, assign=True)
@@ -232,13 +237,13 @@ def test_a_training_state_is_read_into_aligned_memory(bank: PixelBank, tmp_path:
 
 
 def test_a_teacher_that_is_sent_to_another_process_lies_aligned() -> None:
-    sent = pickle.loads(pickle.dumps(CASES[0][1]))  # as multiprocessing and Ray send a module
+    sent = pickle.loads(pickle.dumps(case("tiny EDSR")[0]))  # as multiprocessing and Ray send a module
     assert has_aligned_weights(sent)
-    assert digest(sent) == digest(CASES[0][1])
+    assert digest(sent) == digest(case("tiny EDSR")[0])
 
 
 def test_a_mapped_student_is_loaded_into_aligned_memory(tmp_path: Path) -> None:
-    for teacher in (CASES[0][1], CASES[1][1]):
+    for teacher in (case("tiny EDSR")[0], case("tiny SwinIR")[0]):
         path = tmp_path / f"{teacher.family}.safetensors"
         save_file(dict(family_of(teacher).for_export(teacher).state_dict()), path)
         assert has_aligned_weights(load(path))

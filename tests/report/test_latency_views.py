@@ -49,6 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Pa
         spaces=(str(folder / "small.yaml"),),
         teachers=(str(teacher_file),),
         train=photos,
+        init="scratch",
         trials=10,
         steps=4,
         out=folder / "run",

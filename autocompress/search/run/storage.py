@@ -83,7 +83,7 @@ class StudyStorage:
     def _checked(self, storage: RDBStorage) -> RDBStorage:
         """The storage itself; RunError where another version of Optuna has made its tables."""
         try:
-            made, ours = storage.get_current_version(), storage.get_head_version()
+            made, ours = storage.get_current_version(), _installed_version(storage)
         except BaseException:  # of a server that goes away just now; who asked never has it, and cannot close it
             disconnect(storage)
             raise
@@ -123,6 +123,16 @@ class StudyStorage:
         for secret in () if self.url is None else _secrets(self.url):
             reason = reason.replace(secret, HIDDEN)
         return reason
+
+
+_installed = list[str]()
+
+
+def _installed_version(storage: RDBStorage) -> str:
+    """Of the tables that the installed Optuna makes: found once in a process, as all of its migrations are read."""
+    if not _installed:
+        _installed.append(storage.get_head_version())
+    return _installed[0]
 
 
 def find_storage(url: str | None, run: RunFolder) -> StudyStorage:

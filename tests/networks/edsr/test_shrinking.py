@@ -28,6 +28,7 @@ SCALES = (2, 3, 4)
 INITS = ("projection", "copy", "taylor")
 
 Shrink = Callable[[EDSRConfig], EDSR]
+Analysis = tuple[Tensor, dict[str, Tensor]]
 
 
 @cache
@@ -99,8 +100,16 @@ def real_teacher() -> EDSR:
 
 
 @pytest.fixture(scope="module")
-def real_projection(real_teacher: EDSR) -> Shrink:
-    return shrinker(real_teacher, photo_patches(8, 32), "projection")
+def real_analysis(real_teacher: EDSR) -> Analysis:
+    """The images, and what is seen of that teacher on them."""
+    lr = photo_patches(8, 32)
+    return lr, EDSRFamily().analyse(real_teacher, lr, "projection", 0)
+
+
+@pytest.fixture(scope="module")
+def real_projection(real_teacher: EDSR, real_analysis: Analysis) -> Shrink:
+    lr, analysis = real_analysis
+    return EDSRFamily().shrinker(real_teacher, lr, "projection", analysis)
 
 
 @pytest.fixture(scope="module")
@@ -213,8 +222,10 @@ def test_the_full_size_of_a_foreign_teacher_folds_its_res_scale(init: str, file:
     assert student.config.res_scale == 1
 
 
-def test_the_full_size_of_the_real_teacher_computes_what_it_does(real_teacher: EDSR, held_out: ImagePair) -> None:
-    student = shrinker(real_teacher, photo_patches(4, 24), "projection")(real_teacher.config)  # few: each costs time
+def test_the_full_size_of_the_real_teacher_computes_what_it_does(
+    real_teacher: EDSR, real_projection: Shrink, held_out: ImagePair
+) -> None:
+    student = real_projection(real_teacher.config)
     assert largest_difference(student, real_teacher, as_tensor(held_out.lr)) < 1e-3
 
 
@@ -248,12 +259,21 @@ def test_the_global_generator_does_not_decide() -> None:
     assert largest_difference(students[0], students[1], lr) == 0
 
 
+@cache
+def nearness(scale: int) -> tuple[EDSR, Shrink, Shrink]:
+    """A random teacher, and what makes its students by projection, and by copying; both go by one analysis."""
+    teacher, lr, family = random_teacher(scale), photo_patches(6, 24), EDSRFamily()
+    analysis = family.analyse(teacher, lr, "projection", 0)
+    project, copy = (family.shrinker(teacher, lr, init, analysis) for init in ("projection", "copy"))
+    return teacher, project, copy
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(("num_feat", "num_block"), [(12, 3), (6, 2), (16, 2), (8, 4)])
 def test_projection_is_nearer_to_the_teacher_than_copied_channels(scale: int, num_feat: int, num_block: int) -> None:
-    teacher, lr, unseen = random_teacher(scale), photo_patches(8, 32), photo_patches(4, 32, seed=1)
+    (teacher, project, copy), unseen = nearness(scale), photo_patches(4, 24, seed=1)
     config = EDSRConfig(scale, num_feat, num_block)
-    projected, copied = (shrinker(teacher, lr, init)(config) for init in ("projection", "copy"))
+    projected, copied = project(config), copy(config)
     assert psnr_between(projected, teacher, unseen) > psnr_between(copied, teacher, unseen) + 3
 
 
@@ -279,12 +299,15 @@ def test_so_do_those_of_other_numbers_of_convolutions(
 
 
 def test_projection_beats_copy_and_taylor_on_the_real_teacher(
-    real_teacher: EDSR, real_projection: Shrink, held_out: ImagePair
+    real_teacher: EDSR, real_analysis: Analysis, real_projection: Shrink, held_out: ImagePair
 ) -> None:
-    config = EDSRConfig(2, 16, 8)
+    config, (lr, analysis) = EDSRConfig(2, 16, 8), real_analysis
     projected = psnr_on(real_projection(config), held_out)
-    for init in ("copy", "taylor"):
-        assert projected > psnr_on(shrinker(real_teacher, photo_patches(4, 40), init)(config), held_out) + 5
+    for shrink in (
+        EDSRFamily().shrinker(real_teacher, lr, "copy", analysis),
+        shrinker(real_teacher, photo_patches(4, 32), "taylor"),
+    ):
+        assert projected > psnr_on(shrink(config), held_out) + 5
 
 
 @pytest.mark.parametrize("init", INITS)

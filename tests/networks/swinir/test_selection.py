@@ -25,7 +25,7 @@ def small_teacher(init: str) -> tuple[SwinIR, list[Shrinker]]:
 
 
 @pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("upsampler", ["pixelshuffledirect", "pixelshuffle"])
+@pytest.mark.parametrize("upsampler", ["pixelshuffle", pytest.param("pixelshuffledirect", marks=pytest.mark.slow)])
 def test_the_full_size_computes_what_the_teacher_does(init: str, upsampler: str) -> None:
     teacher = network(SwinIRConfig(3, 12, (2, 3), (2, 3), 4, upsampler=upsampler))
     student = prune.shrink(teacher, teacher.config, images(24, 24, count=2), init)
