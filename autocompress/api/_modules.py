@@ -136,7 +136,7 @@ def _code_of(module: nn.Module, given: Sequence[str] | None) -> tuple[str, list[
         return None
     try:
         file = inspect.getsourcefile(made)
-        code = Code(Path(file or "").absolute(), made.__qualname__)
+        code = Code.of(Path(file or ""), made.__qualname__)
         parameters = inspect.signature(code.callable()).parameters
     except (TypeError, OSError, ValueError, InvalidInput):  # of a class without a file, or one that needs its package
         return None

@@ -188,6 +188,7 @@ class Family(ABC):
     overrides: ClassVar[tuple[Override, ...]] = ()
     recipe: ClassVar[FamilyRecipe] = FamilyRecipe()
     presets: ClassVar[Mapping[str, Config]] = MappingProxyType({})  # networks that people know by a name
+    code_digest: str = ""  # of the user's own code or program that builds its networks; "" where none does
     derives_space: ClassVar[bool] = False  # what varies follows from a teacher, so no search space ships
     any_teacher: ClassVar[bool] = False  # whether its students may be of a teacher of another family, too
 

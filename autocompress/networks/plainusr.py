@@ -108,6 +108,7 @@ class _OwnClass(Builder):
     """`PlainUSR` of this module."""
 
     name: str = "plainusr"
+    digest: str = ""
     # without memory PyTorch computes the shapes of its interpolations in Python, 8 times as slowly as their values
     tried_without_memory: ClassVar[bool] = False
 

@@ -78,8 +78,13 @@ def check_tensors(build: Callable[[], nn.Module], weights: Weights, described: s
 
 
 def digest(network: SRNetwork) -> str:
-    """A hex hash of a network's family, config and weights: the same for the same function, whatever file it was in."""
+    """A hex hash of a network's family, config and weights, and of the code that builds it where that is a user's own.
+
+    It is the same for the same function, whatever file it was in.
+    """
     described = json.dumps([network.family, network.config.to_dict()], sort_keys=True)
+    if network.made_by is not None:
+        described += network.made_by.code_digest
     total = hashlib.blake2b(described.encode(), digest_size=16)
     for key, value in sorted(network.state_dict().items()):
         total.update(name_bytes(key))

@@ -42,7 +42,7 @@ def edsr(config: EDSRConfig) -> EDSR:
 
 def own(patch: pytest.MonkeyPatch, name: str, **arguments: object) -> SRNetwork:
     """A network of tests' own code, whose family is known for as long as the test."""
-    family = CustomFamily(Code(NETWORKS, name), arguments)
+    family = CustomFamily(Code.of(NETWORKS, name), arguments)
     patch.setitem(FAMILIES, name, family)
     return family.build(family.config(255.0)).eval()
 
@@ -87,7 +87,7 @@ def test_so_do_students_of_own_code(
 def test_what_needs_a_fixed_size_is_one_line(call: Call, here: Path) -> None:
     torch.manual_seed(0)
     code = ("--code", f"{NETWORKS}:SMFANet", "--set", "dim=8", "--set", "n_blocks=1", "--set", "upscaling_factor=2")
-    network = Code(NETWORKS, "SMFANet").build({"dim": 8, "n_blocks": 1, "upscaling_factor": 2})
+    network = Code.of(NETWORKS, "SMFANet").build({"dim": 8, "n_blocks": 1, "upscaling_factor": 2})
     torch.save(network.state_dict(), "net.pth")
     ended = call("export", "net.pth", *code, "--input-range", "1", "--out", "models", "--format", "pt2")
     assert ended.code == 1
@@ -139,7 +139,7 @@ class Anew(nn.Module):
 def test_what_computes_its_weights_anew_in_eval_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As SPAN does: it is captured in training mode, which computes the same."""
     (tmp_path / "anew.py").write_text(ANEW)
-    family = CustomFamily(Code(tmp_path / "anew.py", "Anew"), {})
+    family = CustomFamily(Code.of(tmp_path / "anew.py", "Anew"), {})
     monkeypatch.setitem(FAMILIES, "Anew", family)
     network = family.build(family.config()).eval()
     write_program(network, tmp_path / "student.pt2")

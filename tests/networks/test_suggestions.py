@@ -21,7 +21,7 @@ AT_LEAST = CODE.replace(
 @pytest.fixture
 def family(tmp_path: Path) -> CustomFamily:
     (tmp_path / "own.py").write_text(AT_LEAST)
-    made = CustomFamily(Code(tmp_path / "own.py", "OwnNetwork"), {"feat": 12})
+    made = CustomFamily(Code.of(tmp_path / "own.py", "OwnNetwork"), {"feat": 12})
     assert {count.field: values[0] for count, values in made.values.items()} == {"feat": 10, "blocks": 1}
     return made
 

@@ -48,6 +48,7 @@ class CustomFamily(EngineFamily):
     def __init__(self, code: Builder, arguments: Mapping[str, Any]) -> None:
         self.name = code.name
         self.code = code
+        self.code_digest = code.digest
         self.arguments = {**code.defaults(), **arguments}
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -23,6 +23,7 @@ from autocompress.compute.bounded import TooLarge
 from autocompress.errors import CheckpointError, InvalidInput
 from autocompress.io.inputs import find_code
 from autocompress.names import name_bytes
+from autocompress.networks.custom.sources import Sources, sources
 
 IMAGE = (1, 3, 32, 48)
 LONG = 200  # characters of what the code says of its failure
@@ -38,6 +39,7 @@ class Builder(ABC):
 
     name: str
     checks_sizes: ClassVar[bool] = True  # whether its networks must show that they take images of odd sizes
+    digest: str  # of what is not the package's own, and decides what its networks compute; "" where nothing is
     tried_without_memory: ClassVar[bool] = True  # first, and sized so; code of few, small tensors is quicker with it
 
     @property
@@ -113,10 +115,14 @@ class Code(Builder):
 
     The file is run when the callable is taken from it: only a user who names it asks for that. What is run is never
     found in a checkpoint.
+
+    `digest` is that of the file and of what it imports from beside it: a network of changed code is another one, also
+    where its weights are the same.
     """
 
     file: Path
     name: str
+    digest: str
 
     @property
     @override
@@ -125,13 +131,18 @@ class Code(Builder):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes, where the file has the same path: it is run there, for the networks that it built."""
-        return _ran, (self.file, self.name)
+        return _ran, (self.file, self.name, self.digest)
+
+    @classmethod
+    def of(cls, file: Path, name: str) -> Code:
+        """`name` in a file as it is now; raises InvalidInput where that cannot be read."""
+        file = file.absolute()
+        return cls(file, name, _sources(file).digest)
 
     @classmethod
     def parse(cls, text: str) -> Code:
         """From `FILE.py:CALLABLE`; raises InvalidInput."""
-        file, name = find_code(text)
-        return cls(file.absolute(), name)
+        return cls.of(*find_code(text))
 
     @override
     def callable(self) -> Callable[..., nn.Module]:
@@ -145,13 +156,17 @@ class Code(Builder):
         return build  # type: ignore[no-any-return]
 
     def _module(self) -> ModuleType:
-        # the same file is run once in a process; its folder is searched for what it imports
-        if not self.file.is_file():
-            raise InvalidInput(f"{self.file}: no such file here; the code must have the same path on every machine")
-        digest = hashlib.blake2b(name_bytes(str(self.file)) + self.file.read_bytes(), digest_size=8).hexdigest()
-        name = f"autocompress_code_{digest}"
+        # the same code is run once in a process; its folder is searched for what it imports
+        name = f"autocompress_code_{hashlib.blake2b(name_bytes(f'{self.file} {self.digest}'), digest_size=8).hexdigest()}"
         if name in sys.modules:
             return sys.modules[name]
+        own = _sources(self.file)
+        if own.digest != self.digest:
+            raise InvalidInput(
+                f"{self.file}: changed, or what it imports from its folder, since this work began; put it back as it "
+                "was, or begin again with the new code"
+            )
+        _check_helpers(own)
         spec = importlib.util.spec_from_file_location(name, self.file)
         if spec is None or spec.loader is None:
             raise InvalidInput(f"{self.file}: not a Python file; give one that ends in .py")
@@ -161,6 +176,10 @@ class Code(Builder):
         try:
             with printing_aside():
                 spec.loader.exec_module(module)
+            _check_helpers(own)
+        except InvalidInput:
+            del sys.modules[name]
+            raise
         except Exception as error:
             del sys.modules[name]
             raise InvalidInput(f"{self.file}: running it failed with {_said(error)}; mend that") from error
@@ -175,10 +194,41 @@ class Code(Builder):
         return module
 
 
-def _ran(file: Path, name: str) -> Code:
-    code = Code(file, name)
+def _ran(file: Path, name: str, digest: str) -> Code:
+    code = Code(file, name, digest)
     code.callable()
     return code
+
+
+def _sources(file: Path) -> Sources:
+    try:
+        return sources(file)
+    except FileNotFoundError as error:
+        raise InvalidInput(
+            f"{error.filename}: no such file here; the code must have the same path on every machine"
+        ) from error
+    except OSError as error:
+        raise InvalidInput(f"{error.filename}: cannot be read ({error.strerror}); check the file") from error
+
+
+_imported: dict[Path, str] = {}  # the digests of files that code of this process imported, as they were then
+
+
+def _check_helpers(own: Sources) -> None:
+    """Raise InvalidInput where what code imports from its folder is, or would be, another file in this process, or an
+    older state of it: Python keeps the first module of a name."""
+    if found := own.mixed_up(sys.modules):
+        name, wanted, other = found
+        raise InvalidInput(
+            f"{wanted}: the code imports it as {name}, but that is {other} in this process already, and Python keeps "
+            "one module of a name; rename one of the two files"
+        )
+    for path in own.modules.values():
+        if _imported.setdefault(path, own.digests[path]) != own.digests[path]:
+            raise InvalidInput(
+                f"{path}: changed after this process imported it, and Python keeps what it imported; begin again in a "
+                "new process (in a notebook, restart the kernel)"
+            )
 
 
 def _said(error: BaseException) -> str:

@@ -28,6 +28,7 @@ class SpandrelClass(Builder):
     name: str
     module: str
     qualified: str
+    digest = ""
     checks_sizes = False  # spandrel pads images for some of them (DRCT)
 
     @property

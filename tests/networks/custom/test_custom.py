@@ -23,7 +23,7 @@ HELPERS = Path(__file__).parents[2] / "helpers"
 
 
 def family(name: str, file: str = "sr_networks.py", **arguments: object) -> CustomFamily:
-    return CustomFamily(Code(HELPERS / file, name), arguments)
+    return CustomFamily(Code.of(HELPERS / file, name), arguments)
 
 
 def plain(name: str, **arguments: object) -> CustomFamily:
@@ -237,7 +237,7 @@ def test_flops_of_experts_do_not_depend_on_weights(here: Path) -> None:
     found = set()
     for seed in range(2):
         torch.manual_seed(seed)
-        made = CustomFamily(Code(here / "own.py", "Experts"), {})
+        made = CustomFamily(Code.of(here / "own.py", "Experts"), {})
         for feat in (6, 4):
             config = made.student_config(made.config(), {"feat": feat})
             assert made.flops(config) == count_flops(made.build(config).eval(), 2)
@@ -251,7 +251,7 @@ COMPUTING = CODE.replace("        super().__init__()", "        super().__init__
 def test_code_that_computes_with_values_while_it_builds(here: Path) -> None:
     """As networks with stochastic depth do: built without memory for values it fails."""
     (here / "own.py").write_text(COMPUTING)
-    made = CustomFamily(Code(here / "own.py", "OwnNetwork"), {})
+    made = CustomFamily(Code.of(here / "own.py", "OwnNetwork"), {})
     config = made.student_config(made.config(), {"feat": 5})
     assert made.params(config) == count_params(made.build(config))
 

@@ -49,7 +49,7 @@ def students(tmp_path_factory: pytest.TempPathFactory) -> tuple[SRNetwork, SRNet
     folder = tmp_path_factory.mktemp("program")
     write_own_network(folder / "own.py")
     torch.manual_seed(0)
-    code = CustomFamily(Code(folder / "own.py", "OwnNetwork"), {"feat": 12, "blocks": 2})
+    code = CustomFamily(Code.of(folder / "own.py", "OwnNetwork"), {"feat": 12, "blocks": 2})
     teacher = code.build(code.config())
     write_pt2(teacher.network, folder / "net.pt2")
     program = ProgramFamily(Program.of(folder / "net.pt2"))

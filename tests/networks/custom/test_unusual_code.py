@@ -93,6 +93,8 @@ def each_layer(norm: Step) -> Step:
 class Made(Builder):
     """Networks of a class, after a step."""
 
+    digest = ""
+
     def __init__(self, made: type[nn.Module], step: Step) -> None:
         self.name, self.made, self.step = made.__name__, made, step
 
