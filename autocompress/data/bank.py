@@ -119,6 +119,8 @@ def _build(folder: Path, source: ImageSource, on_image: OnDone, *, skip_bad_imag
     if not images:
         reason = f"; the first: {skipped[0][1]}" if skipped else ""
         raise DataError(f"{source.name}: none of its {quantity(len(source), 'image')} can be used{reason}")
+    if replace(source).digest != source.digest:  # else they would be taken for what was there, from now on
+        raise DataError(f"{source.name}: images changed while they were decoded; give the same command again")
     names, heights, widths = zip(*images, strict=True)
     index = {"names": names, "heights": heights, "widths": widths, "skipped": skipped}
     (folder / "index.json").write_text(json.dumps(index))

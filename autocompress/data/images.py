@@ -94,6 +94,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
         state = "is empty" if path.stat().st_size == 0 else "is not a PNG, JPEG, WebP, BMP or TIFF image"
         raise DataError(f"{path}: {state}; replace or remove it") from error
     except FileNotFoundError as error:
+        if path.is_symlink():
+            raise DataError(f"{path}: a link to a file that is not there; put that back, or remove the link") from error
         raise DataError(f"{path}: no such file; check the path") from error
     # Pillow's decoders answer damaged files with nearly any exception: OSError, SyntaxError, struct.error...
     except Exception as error:

@@ -73,11 +73,14 @@ def refuse_alone(lr: Sequence[str | Path], what: str) -> None:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The image files directly in a folder, hidden ones left out, in natural order: a2 before a10."""
+    """The image files directly in a folder, hidden ones left out, in natural order: a2 before a10.
+
+    Also what cannot be read, such as a link to nothing: a set would else have fewer images without a word.
+    """
     paths = [
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
     ]
     return sorted(paths, key=_natural_key)
 

@@ -25,7 +25,7 @@ from autocompress.evaluation.records import MOST_TO_TEACHER, Scores
 from autocompress.evaluation.scores import MIN_SIDE, OnImage, check_finite, evaluate, network_upscaler, pairs
 from autocompress.io import atomic, checkpoints
 from autocompress.io.outputs import check_weights_file
-from autocompress.networks import describe
+from autocompress.networks import describe, family_of
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import has_finite_outputs
 from autocompress.networks.weights import digest
@@ -134,6 +134,8 @@ def train_to_file(
     network = describe(task.start)
     target = None if task.target is None else digest(task.target)
     identity = {**network, **task.described, "images": task.source.digest, "target_digest": target}
+    if code_digest := family_of(task.start).code_digest:  # changed code trains another student
+        identity |= {"code_digest": code_digest}
     state = state_file(out)
     training = Training(task.start, sampler, recipe, precision, task.target)
     curve = None if task.valid is None else _curve(training, task, task.valid, pace, log, on_curve)

@@ -305,7 +305,8 @@ def make_backend(settings: Settings, context: TrialContext) -> Backend:
     if settings.processes == 1 and settings.trial_timeout is None:
         return SerialBackend(partial(work_on, context=context))
     share = replace(context.precision, threads=max(1, context.precision.threads // settings.processes))
-    return ProcessBackend(TaskSetup(settings, share, context.crops), settings.processes, settings.trial_timeout)
+    setup = TaskSetup(settings, context.task.digests, share, context.crops)
+    return ProcessBackend(setup, settings.processes, settings.trial_timeout)
 
 
 @contextmanager

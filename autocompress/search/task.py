@@ -47,6 +47,15 @@ class Task:
         """The scale of all teachers and students."""
         return self.joint_space.scale
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Hashes of the images, teachers and targets by what they are, in words."""
+        images = {"the training images": self.train.digest, "the validation images": self.valid.digest}
+        for space in self.joint_space:
+            images[f"the teacher {space.teacher_name}"] = space.teacher_digest
+            images[f"the target {space.target_name}"] = space.target_digest
+        return images
+
 
 def open_task(settings: Settings, joint_space: JointSpace | None = None) -> Task:
     """Open and check what settings name; a `joint_space` that is open already may be given. Raises InvalidInput."""

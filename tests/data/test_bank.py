@@ -266,3 +266,17 @@ def test_it_is_told_how_many_images_are_decoded(folder: Path, tmp_path: Path, mo
     for _ in range(2):  # the second time it is there
         PixelBank.open(source_of(folder), on_image=lambda *done: told.append(done))
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_images_that_change_while_they_are_decoded_are_not_kept(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_image(tmp_path / f"{name}.png", np.full((20, 20, 3), 50, dtype=np.uint8))
+    source = source_of(tmp_path)
+
+    def change(done: int, _: int) -> None:
+        if done == 1:
+            write_image(tmp_path / "b.png", np.full((20, 20, 3), 60, dtype=np.uint8))
+
+    with pytest.raises(DataError, match="changed while they were decoded"):
+        PixelBank.open(source, on_image=change)
+    assert int(PixelBank.open(source_of(tmp_path)).hr_image(1)[0, 0, 0]) == 60

@@ -157,7 +157,8 @@ class Code(Builder):
 
     def _module(self) -> ModuleType:
         # the same code is run once in a process; its folder is searched for what it imports
-        name = f"autocompress_code_{hashlib.blake2b(name_bytes(f'{self.file} {self.digest}'), digest_size=8).hexdigest()}"
+        known_by = hashlib.blake2b(name_bytes(f"{self.file} {self.digest}"), digest_size=8).hexdigest()
+        name = f"autocompress_code_{known_by}"
         if name in sys.modules:
             return sys.modules[name]
         own = _sources(self.file)

@@ -14,7 +14,7 @@ from multiprocessing.context import SpawnProcess
 from typing_extensions import override
 
 from autocompress.compute.precision import Precision
-from autocompress.errors import AutocompressError
+from autocompress.errors import AutocompressError, RunError
 from autocompress.search.backends.base import Backend, WorkerSetup, guarded
 from autocompress.search.backends.worker_process import start_worker
 from autocompress.search.run.crops import Pieces
@@ -32,21 +32,39 @@ MAX_NOT_READY = 3  # workers in a row that end before they are ready; then the s
 
 @dataclass(frozen=True)
 class TaskSetup:
-    """A worker with the same task as the search; what its trials share is in the cache by now."""
+    """A worker with the same task as the search; what its trials share is in the cache by now.
+
+    `digests` are those of the search's images, teachers and targets: a worker may begin hours later.
+    """
 
     settings: Settings
+    digests: dict[str, str]
     precision: Precision
     crops: Pieces
 
     def open(self) -> Work:
-        """Raises InvalidInput and DataError where teachers or images cannot be read any more."""
-        context = prepare(open_task(self.settings), precision=self.precision, crops=self.crops)
+        """Raises InvalidInput and DataError where teachers or images cannot be read any more, or are others by now."""
+        task = open_task(self.settings)
+        now = task.digests
+        if changed := [what for what in now if now[what] != self.digests.get(what)]:
+            raise RunError(
+                f"{' and '.join(changed)} changed while the search ran, and a new worker would train and score with "
+                "others; put back what was there, and the same command goes on"
+            )
+        context = prepare(task, precision=self.precision, crops=self.crops)
         return partial(work_on, context=context)
 
 
 @dataclass(frozen=True)
 class _Ready:
     """A worker's first message."""
+
+
+@dataclass(frozen=True)
+class _Unable:
+    """A worker's only message where it cannot get ready: it ends then, and says why."""
+
+    reason: str
 
 
 @dataclass(eq=False)
@@ -143,7 +161,7 @@ class ProcessBackend(Backend):
 
     def _receive(self, worker: _Worker) -> list[Message]:
         try:
-            message: Message | _Ready = worker.connection.recv()
+            message: Message | _Ready | _Unable = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join(PATIENCE)
             return self._lose(worker, how_it_ended(worker.process.exitcode))
@@ -151,6 +169,8 @@ class ProcessBackend(Backend):
             worker.ready, worker.started = True, time.monotonic()
             self._not_ready = 0
             return []
+        if isinstance(message, _Unable):  # and so would be all others
+            raise AutocompressError(message.reason)
         if isinstance(message, Finished | Failed):
             worker.job = None
         return [message]
@@ -195,7 +215,11 @@ def how_it_ended(code: int | None) -> str:
 def serve(connection: Connection, setup: WorkerSetup) -> None:
     """What a worker process does: get ready, then work on jobs until the connection is closed."""
     try:
-        work = setup.open()
+        try:
+            work = setup.open()
+        except AutocompressError as error:
+            connection.send(_Unable(str(error)))
+            return
         connection.send(_Ready())
         while True:
             job: Job = connection.recv()

@@ -5,6 +5,7 @@ import signal
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -42,6 +43,7 @@ def test_two_workers_do_what_one_does(settings: MakeSettings, tmp_path: Path) ->
 
 def test_each_worker_has_its_share_of_the_threads(settings: MakeSettings) -> None:
     class Fake:
+        task = SimpleNamespace(digests={})
         precision = Precision(threads=5)
         crops = Pieces(Path(), (), ())
 
