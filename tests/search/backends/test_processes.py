@@ -55,7 +55,7 @@ def test_each_worker_has_its_share_of_the_threads(settings: MakeSettings) -> Non
     ("setup", "workers", "timeout", "reason"),
     [
         (FakeSetup(kills_itself_at=100), 2, None, "was killed (signal 9)"),
-        (FakeSetup(hangs_at=300), 1, 1.0, "it took longer than 1s (--trial-timeout)"),
+        (FakeSetup(hangs_at=300), 1, 2.0, "it took longer than 2s (--trial-timeout)"),
     ],
 )
 def test_a_worker_that_is_lost_is_replaced_and_its_trial_goes_on(
