@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 QUICK = 5.0  # seconds: work that takes longer says how far it is
 
@@ -55,15 +55,24 @@ def tell_if_long(tell: Callable[[str], object], what: str) -> OnDone:
     return tell_tenths(lambda share: tell(f"{what}: {share}"), QUICK)
 
 
+class Shares(Generic[Result]):
+    """The shares of a work that are done, from 0 to 1, as it yields them; when it has ended there is its `result`."""
+
+    result: Result
+
+    def __init__(self, work: Generator[float, None, Result]) -> None:
+        self._work = work
+
+    def __iter__(self) -> Iterator[float]:
+        self.result = yield from self._work
+
+
 def finished(work: Generator[float, None, Result], report: OnDone = untold) -> Result:
-    """The result of a work that yields now and then which share of it is done, from 0 to 1; `report` is told that."""
-    while True:
-        try:
-            share = next(work)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+    """The result of a work that yields now and then which share of it is done; `report` is told that."""
+    shares = Shares(work)
+    for share in shares:
         report(round(share * WHOLE), WHOLE)
+    return shares.result
 
 
 def watched(items: Iterable[Item], total: int, report: OnDone) -> Iterator[Item]:

@@ -14,6 +14,7 @@ from autocompress.errors import AutocompressError, is_out_of_memory
 from autocompress.evaluation.records import Scores
 from autocompress.evaluation.scores import OnImage, network_upscaler
 from autocompress.networks.base import SRNetwork
+from autocompress.progress import Shares
 from autocompress.search.trial.context import TrialContext
 from autocompress.search.trial.messages import Failed, Part, PartDone, StepDone
 
@@ -53,15 +54,12 @@ class Attempt:
         """The result of a part of the work; PartDone for its beginning, then every STEP_EVERY seconds."""
         told = time.monotonic()
         yield PartDone(self.number, part, 0.0)
-        while True:
-            try:
-                share = next(work)
-            except StopIteration as end:
-                result: Result = end.value
-                return result
+        shares = Shares(work)
+        for share in shares:
             if (now := time.monotonic()) - told >= STEP_EVERY:
                 told = now
                 yield PartDone(self.number, part, share)
+        return shares.result
 
     def score(self, student: SRNetwork, step: int) -> None:
         """Note the PSNR-Y that a student has after so many steps."""
