@@ -2,8 +2,8 @@
 
 Each family has a folder, which holds all that is particular to it; `registry` is the list of them, and the one module
 that names them. This room may import shrink, data, compute and io. Inside it, from the top: teachers, loading,
-descriptions, models, registry, the families, then what they share (engine_family, suggestions,
-effects, weights, base, upscaling).
+descriptions, models, registry, the families, then what they share (known_family, engine_family, suggestions, effects,
+reading, weights, tails, layers, base, upscaling).
 
 What is public is imported when it is asked for, so that what is known of shipped networks can be read without torch.
 """

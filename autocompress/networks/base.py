@@ -63,6 +63,17 @@ class Config:
         return cls(**plain)
 
 
+def check_whole(name: str, value: object, low: int, high: int | None = None) -> None:
+    """Raise ConfigError unless the field of this name is a whole number in these bounds."""
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or not low <= value <= (math.inf if high is None else high)
+    ):
+        bounds = f">= {low}" if high is None else f"from {low} to {high}"
+        raise ConfigError(f"{name} is {value!r}, but must be a whole number {bounds}")
+
+
 class SRNetwork(nn.Module, ABC):
     """A super-resolution network: (B, 3, H, W) in [0, 1] to (B, 3, scale*H, scale*W), any size.
 

@@ -9,9 +9,10 @@ from helpers.swinir_networks import random_swinir
 from torch import nn
 
 from autocompress.networks.base import Family, SRNetwork
-from autocompress.networks.edsr.network import EDSR, EDSRConfig, shuffle_factors
+from autocompress.networks.edsr.network import EDSR, EDSRConfig
 from autocompress.networks.folding import FoldedTail
 from autocompress.networks.swinir.network import SwinIRConfig
+from autocompress.networks.tails import shuffle_factors
 
 SIZES = [(1, 1), (1, 5), (2, 1), (2, 3), (3, 2), (4, 5), (9, 7), (16, 21)]
 

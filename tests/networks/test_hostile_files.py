@@ -52,7 +52,7 @@ TENSORS: dict[str, tuple[Any, str]] = {
     "one inf": (torch.nn.functional.pad(torch.full((1, 1, 1, 1), torch.inf), (2, 0, 2, 0, 2, 0, 5, 0)), "not finite"),
     "too large for float32": (torch.full((6, 3, 3, 3), 1e300, dtype=torch.float64), "not finite"),
     "many dimensions": (torch.zeros([1] * 70), "has 70 dimensions, but weights have up to 16"),
-    "a scalar": (torch.tensor(1.0), "an EDSR's is"),
+    "a scalar": (torch.tensor(1.0), "an EDSR's has"),
 }
 
 

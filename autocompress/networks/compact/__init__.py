@@ -1,8 +1,8 @@
 """The Compact family: all that is particular to it stands in this folder, and only `registry` names it.
 
-`CompactFamily` declares what networks.engine_family asks of a family; `network` is the config and the network,
+`CompactFamily` declares what networks.known_family asks of a family; `network` is the config and the network,
 `teaching` makes students of teachers of other families. Students of a Compact teacher are the engine's. It may import
-`networks` (base, engine_family, weights, recipes), `shrink` and what is below them, and no other family.
+`networks` (base, known_family, weights, recipes), `shrink` and what is below them, and no other family.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ import re
 from torch import Tensor
 from typing_extensions import override
 
-from autocompress.compute import flops
 from autocompress.errors import CheckpointError, ConfigError
 from autocompress.networks.base import Config, Count, Shrinker, SRNetwork, Weights
 from autocompress.networks.compact import teaching
-from autocompress.networks.compact.network import SCALES, Compact, CompactConfig
-from autocompress.networks.engine_family import EngineFamily
-from autocompress.networks.weights import check_tensors, with_weights
+from autocompress.networks.compact.network import Compact, CompactConfig, layers
+from autocompress.networks.known_family import KnownFamily
+from autocompress.networks.layers import Layer
+from autocompress.networks.tails import SCALES
+from autocompress.networks.weights import check_tensors
 from autocompress.progress import OnDone, untold
 from autocompress.shrink.init import Init
 
 
-class CompactFamily(EngineFamily):
+class CompactFamily(KnownFamily):
     """A row of convolutions with PReLU, of which a network of any family can be the teacher."""
 
     name = "compact"
@@ -41,16 +42,8 @@ class CompactFamily(EngineFamily):
             )
 
     @override
-    def flops(self, config: Config) -> int:
-        return flops.at_720p(
-            sum(9 * inputs * outputs for inputs, outputs in _compact(config).conv_shapes), config.scale
-        )
-
-    @override
-    def params(self, config: Config) -> int:
-        *hidden, last = _compact(config).conv_shapes
-        convs = sum((9 * inputs + 1) * outputs for inputs, outputs in (*hidden, last))
-        return convs + sum(outputs for _, outputs in hidden)
+    def layers(self, config: Config) -> list[Layer]:
+        return layers(_compact(config))
 
     @override
     def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
@@ -68,11 +61,6 @@ class CompactFamily(EngineFamily):
         described = f"a Compact of {config.num_feat} features and {config.num_conv} convolutions at x{config.scale}"
         check_tensors(lambda: Compact(config), tensors, described)
         return config, dict(tensors)
-
-    @override
-    def for_export(self, network: SRNetwork) -> SRNetwork:
-        """A copy: a Compact's every setting is in its tensors."""
-        return with_weights(self, network.config, network.state_dict())
 
     @override
     def official_code(self, config: Config) -> tuple[str, str] | None:

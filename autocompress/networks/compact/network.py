@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.compute.convolution import conv3x3
-from autocompress.errors import ConfigError
-from autocompress.networks.base import Config, SRNetwork
-
-SCALES = (2, 3, 4)
+from autocompress.networks.base import Config, SRNetwork, check_whole
+from autocompress.networks.layers import Layer, conv, seen
+from autocompress.networks.tails import check_scale
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,9 @@ class CompactConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.scale not in SCALES:
-            raise ConfigError(f"scale is {self.scale}, but Compact upscales by 2, 3 or 4")
-        for name, low in (("num_feat", 1), ("num_conv", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise ConfigError(f"{name} is {value!r}, but must be a whole number >= {low}")
+        check_scale(self.scale, "Compact")
+        check_whole("num_feat", self.num_feat, 1)
+        check_whole("num_conv", self.num_conv, 0)
 
     @property
     def conv_shapes(self) -> list[tuple[int, int]]:
@@ -61,7 +57,7 @@ class Compact(SRNetwork):
     @override
     def margin(self) -> int:
         """All that a pixel depends on: one pixel for each convolution."""
-        return len(self.config.conv_shapes)
+        return seen(layers(self.config))
 
     @property
     def hidden(self) -> list[tuple[nn.Conv2d, nn.PReLU]]:
@@ -84,6 +80,13 @@ class Compact(SRNetwork):
     def repeated(self) -> list[nn.Module]:
         """Nothing that were worth compiling by itself: convolutions and activations stand in one row."""
         return [self.body]
+
+
+def layers(config: CompactConfig) -> list[Layer]:
+    """Every convolution, and the slopes of its activation."""
+    *hidden, last = config.conv_shapes
+    slopes = (Layer(0, outputs) for _, outputs in hidden)
+    return [*(conv(*shape) for shape in (*hidden, last)), *slopes]
 
 
 def repeated_pixels(lr: Tensor, scale: int) -> Tensor:

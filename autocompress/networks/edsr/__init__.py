@@ -2,7 +2,7 @@
 
 `EDSRFamily` declares what networks.base.Family asks of a family; `network` is the config and the network, `reading`
 knows foreign files. The engine makes students in the teacher's form, `forms` those in forms of our own. It may import
-`networks` (base, engine_family, weights, recipes), `shrink` and what is below them, and no other family.
+`networks` (base, known_family, weights, recipes), `shrink` and what is below them, and no other family.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
-from autocompress.compute import flops
 from autocompress.errors import ConfigError
 from autocompress.io import package_files
 from autocompress.networks.base import Choice, Config, Count, Making, Shrinker, SRNetwork, Weights
@@ -28,18 +27,18 @@ from autocompress.networks.edsr.network import (
     PLAIN,
     TAILS,
     EDSRConfig,
-    conv_shapes,
-    shuffle_factors,
+    layers,
 )
-from autocompress.networks.engine_family import EngineFamily
-from autocompress.networks.folding import FoldedTail
+from autocompress.networks.known_family import KnownFamily
+from autocompress.networks.layers import Layer, work_at_720p
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
+from autocompress.networks.tails import fold_tail
 from autocompress.networks.weights import with_weights
 from autocompress.progress import OnDone, untold
 from autocompress.shrink.init import Init
 
 
-class EDSRFamily(EngineFamily):
+class EDSRFamily(KnownFamily):
     """Residual blocks of convolutions on one stream that is only added to."""
 
     name = "edsr"
@@ -64,12 +63,14 @@ class EDSRFamily(EngineFamily):
     )
 
     @override
-    def flops(self, config: Config) -> int:
-        return flops.at_720p(sum(conv.weights * conv.pixels for conv in conv_shapes(_edsr(config))), config.scale)
+    def layers(self, config: Config) -> list[Layer]:
+        return layers(_edsr(config))
 
     @override
-    def params(self, config: Config) -> int:
-        return sum(conv.weights + conv.outputs for conv in conv_shapes(_edsr(config)))
+    def program_layers(self, config: Config) -> list[Layer]:
+        """With a tail of one convolution, where that is less work."""
+        forms = (layers(replace(_edsr(config), tail=tail)) for tail in (_edsr(config).tail, FOLDED))
+        return min(forms, key=lambda form: work_at_720p(form, config.scale))
 
     @override
     def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
@@ -92,18 +93,10 @@ class EDSRFamily(EngineFamily):
 
     @override
     def for_programs(self, network: SRNetwork) -> SRNetwork:
-        """With a tail of one convolution, where that is less work."""
-        plain = self.for_export(network)
+        plain = _edsr_network(self.for_export(network))
         if self.program_flops(plain.config) < self.flops(plain.config):
-            assert isinstance(plain, EDSR)
-            feat, factors = plain.config.num_feat, shuffle_factors(plain.scale)
-            plain.upsample = nn.Sequential(FoldedTail(forms.tail_of(plain), feat, factors))
-            plain.conv_last = nn.Identity()
+            fold_tail(plain, plain.config.num_feat, plain.scale)
         return plain
-
-    @override
-    def program_flops(self, config: Config) -> int:
-        return min(self.flops(replace(_edsr(config), tail=tail)) for tail in {_edsr(config).tail, FOLDED})
 
     @override
     def official_code(self, config: Config) -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from autocompress.networks.base import Weights
 from autocompress.networks.edsr.network import EDSR, FOLDED, IMG_RANGE, ResidualBlock
 from autocompress.networks.folding import KERNEL, fold
+from autocompress.networks.tails import tail_of
 from autocompress.shrink.engine import RIDGE
 from autocompress.shrink.least_squares import Pixels, bias_of, refit, set_layer
 from autocompress.shrink.observation import FITTED_ROWS
@@ -47,11 +48,6 @@ def with_folded_tail(plain: EDSR) -> EDSR:
     weight, bias = fold(tail_of(plain), plain.config.num_feat, plain.scale)
     folded.load_state_dict(kept | {"upsample.0.weight": weight, "upsample.0.bias": bias})
     return folded
-
-
-def tail_of(network: EDSR) -> nn.Module:
-    """What upsamples in a network with a plain tail: (B, num_feat, H, W) to (B, 3, scale*H, scale*W)."""
-    return nn.Sequential(network.upsample, network.conv_last)
 
 
 @torch.no_grad()

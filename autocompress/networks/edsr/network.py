@@ -8,9 +8,8 @@ before one more convolution. 1 and 3 convolutions, and a folded tail, are ours, 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +18,10 @@ from typing_extensions import override
 
 from autocompress.compute.convolution import conv3x3
 from autocompress.errors import ConfigError
-from autocompress.networks.base import Config, SRNetwork
-from autocompress.networks.folding import KERNEL, folded_convolution
+from autocompress.networks.base import Config, SRNetwork, check_whole
+from autocompress.networks.folding import folded_convolution
+from autocompress.networks.layers import Layer, conv, seen
+from autocompress.networks.tails import check_scale, folded_tail, plain_tail, shuffle_factors, stages
 
 IMG_RANGE = 255.0
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, as in both official implementations
@@ -44,14 +45,10 @@ class EDSRConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.scale not in (2, 3, 4):
-            raise ConfigError(f"scale is {self.scale}, but EDSR upscales by 2, 3 or 4")
-        for name in ("num_feat", "num_block"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigError(f"{name} is {value!r}, but must be a whole number >= 1")
-        if not isinstance(self.num_layer, int) or not 1 <= self.num_layer <= MAX_LAYERS:
-            raise ConfigError(f"num_layer is {self.num_layer!r}, but must be a whole number from 1 to {MAX_LAYERS}")
+        check_scale(self.scale, "EDSR")
+        check_whole("num_feat", self.num_feat, 1)
+        check_whole("num_block", self.num_block, 1)
+        check_whole("num_layer", self.num_layer, 1, MAX_LAYERS)
         if not isinstance(self.res_scale, int | float) or isinstance(self.res_scale, bool):
             raise ConfigError(f"res_scale is {self.res_scale!r}, but must be a number")
         if self.tail not in TAILS:
@@ -74,11 +71,6 @@ class EDSRConfig(Config):
         if self.tail == PLAIN:
             del fields["tail"]
         return fields
-
-
-def shuffle_factors(scale: int) -> tuple[int, ...]:
-    """The upscaling factors of the PixelShuffle stages, in order: x4 is done as x2 twice."""
-    return (2, 2) if scale == 4 else (scale,)
 
 
 class ResidualBlock(nn.Module):
@@ -136,8 +128,6 @@ class EDSR(SRNetwork):
     family = "edsr"
     config: EDSRConfig
     mean: Tensor
-    upsample: nn.Sequential
-    conv_last: nn.Module
 
     def __init__(self, config: EDSRConfig) -> None:
         super().__init__(config)
@@ -147,7 +137,12 @@ class EDSR(SRNetwork):
         blocks = (ResidualBlock(feat, config.num_layer, config.res_scale) for _ in range(config.num_block))
         self.body = nn.Sequential(*blocks)
         self.conv_after_body = conv3x3(feat, feat)
-        self.upsample, self.conv_last = _plain_tail(config) if config.tail == PLAIN else _folded_tail(config)
+        self.conv_last: nn.Module = nn.Identity()
+        if config.tail == PLAIN:
+            self.upsample = stages(feat, feat, shuffle_factors(config.scale))
+            self.conv_last = conv3x3(feat, 3)
+        else:
+            self.upsample = folded_convolution(feat, config.scale)
 
     @override
     def repeated(self) -> list[nn.Module]:
@@ -157,8 +152,8 @@ class EDSR(SRNetwork):
     @property
     @override
     def margin(self) -> int:
-        """All that a pixel depends on: half of each convolution, in pixels of the size that they have there."""
-        return math.ceil(sum(conv.kernel // 2 / math.sqrt(conv.pixels) for conv in conv_shapes(self.config)))
+        """All that a pixel depends on."""
+        return seen(layers(self.config))
 
     @override
     def features(self, lr: Tensor) -> Tensor:
@@ -173,41 +168,9 @@ class EDSR(SRNetwork):
         return sr / IMG_RANGE + self.mean
 
 
-def _plain_tail(config: EDSRConfig) -> tuple[nn.Sequential, nn.Module]:
-    """`upsample` and `conv_last`."""
-    feat, stages = config.num_feat, list[nn.Module]()
-    for factor in shuffle_factors(config.scale):
-        stages += [conv3x3(feat, feat * factor**2), nn.PixelShuffle(factor)]
-    return nn.Sequential(*stages), conv3x3(feat, 3)
-
-
-def _folded_tail(config: EDSRConfig) -> tuple[nn.Sequential, nn.Module]:
-    """The same, where nothing is left for `conv_last`."""
-    return folded_convolution(config.num_feat, config.scale), nn.Identity()
-
-
-class ConvShape(NamedTuple):
-    """A convolution's channels, the output pixels that it has for each LR pixel, and the side of its kernel."""
-
-    inputs: int
-    outputs: int
-    pixels: int = 1
-    kernel: int = 3
-
-    @property
-    def weights(self) -> int:
-        """Their number, without biases."""
-        return self.kernel**2 * self.inputs * self.outputs
-
-
-def conv_shapes(config: EDSRConfig) -> list[ConvShape]:
+def layers(config: EDSRConfig) -> list[Layer]:
     """Every convolution, in order."""
-    feat = config.num_feat
-    shapes = [ConvShape(3, feat)] + [ConvShape(feat, feat)] * (config.num_layer * config.num_block + 1)
-    if config.tail == FOLDED:
-        return [*shapes, ConvShape(feat, 3 * config.scale**2, kernel=KERNEL)]
-    pixels = 1
-    for factor in shuffle_factors(config.scale):
-        shapes.append(ConvShape(feat, feat * factor**2, pixels))
-        pixels *= factor**2
-    return [*shapes, ConvShape(feat, 3, pixels)]
+    feat, scale = config.num_feat, config.scale
+    body = [conv(feat, feat)] * (config.num_layer * config.num_block + 1)
+    tail = [folded_tail(feat, scale)] if config.tail == FOLDED else plain_tail(feat, scale)
+    return [conv(3, feat), *body, *tail]

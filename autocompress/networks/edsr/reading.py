@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-
 import torch
 from torch import Tensor
 
 from autocompress.errors import CheckpointError
+from autocompress.networks import reading
 from autocompress.networks.base import Weights
 from autocompress.networks.edsr.network import (
     EDSR,
@@ -21,7 +19,7 @@ from autocompress.networks.edsr.network import (
     EDSRConfig,
 )
 from autocompress.networks.folding import KERNEL
-from autocompress.networks.weights import check_tensors
+from autocompress.networks.reading import Shapes
 
 _PYTORCH_TAIL = {"tail.0.0": "upsample.0", "tail.0.2": "upsample.2", "tail.1": "conv_last"}
 
@@ -35,12 +33,7 @@ def read(tensors: Weights) -> tuple[EDSRConfig, dict[str, Tensor]] | None:
     weights = _from_edsr_pytorch(tensors) if foreign else dict(tensors)
     if "conv_first.weight" not in weights or "body.0.conv1.weight" not in weights:
         return None
-    config = _infer(weights, OFFICIAL_LAYERS if foreign else _num_layer(weights))
-    layers = f" of {config.num_layer} convolutions" if config.num_layer != OFFICIAL_LAYERS else ""
-    tail = f" with a {config.tail} tail" if config.tail != PLAIN else ""
-    described = f"an EDSR of {config.num_feat} features and {config.num_block} blocks{layers}{tail} at x{config.scale}"
-    check_tensors(lambda: EDSR(config), weights, described)
-    return config, weights
+    return reading.read(weights, "an EDSR", _of_edsr_pytorch if foreign else _infer, EDSR, _described)
 
 
 def is_of_edsr_pytorch(tensors: Weights) -> bool:
@@ -48,44 +41,31 @@ def is_of_edsr_pytorch(tensors: Weights) -> bool:
     return "head.0.weight" in tensors
 
 
-def _num_layer(weights: Weights) -> int:
-    """The convolutions in a block: as many as any has, so that what another lacks is named as missing."""
-    return min(MAX_LAYERS, max(_indices(r"body\.\d+\.conv(\d+)\.", weights)))
+def _described(config: EDSRConfig) -> str:
+    layers = f" of {config.num_layer} convolutions" if config.num_layer != OFFICIAL_LAYERS else ""
+    tail = f" with a {config.tail} tail" if config.tail != PLAIN else ""
+    return f"of {config.num_feat} features and {config.num_block} blocks{layers}{tail}"
 
 
-def _infer(weights: Weights, num_layer: int) -> EDSRConfig:
-    first = weights["conv_first.weight"].shape
-    if len(first) != 4:
-        raise CheckpointError(f"conv_first.weight is {tuple(first)}, but an EDSR's is (features, 3, 3, 3)")
-    num_feat, channels = first[:2]
-    if channels != 3:
-        raise CheckpointError(f"this EDSR reads {channels}-channel images, but only RGB (3 channels) is supported")
-    num_block = 1 + max(_indices(r"body\.(\d+)\.", weights))
-    stages = sorted(_indices(r"upsample\.(\d+)\.weight", weights))
-    if 0 not in stages:
-        raise CheckpointError("this EDSR has no upsample.0.weight, but its scale is told by that")
-    for stage in stages:
-        shape = tuple(weights[f"upsample.{stage}.weight"].shape)
-        if len(shape) != 4:
-            raise CheckpointError(f"upsample.{stage}.weight is {shape}, but an EDSR's has 4 dimensions")
-    upsample = weights["upsample.0.weight"].shape
-    tail = FOLDED if upsample[2:] == (KERNEL, KERNEL) and "conv_last.weight" not in weights else PLAIN
-    factor = (upsample[0] / (3 if tail == FOLDED else num_feat)) ** 0.5
-    scale = factor ** len(stages)
-    if scale not in (2, 3, 4):
-        shapes = ", ".join(str(tuple(weights[f"upsample.{i}.weight"].shape)) for i in stages)
-        raise CheckpointError(f"this EDSR upsamples with convolutions of shape {shapes}, which is no x2, x3 or x4")
+def _of_edsr_pytorch(shapes: Shapes) -> EDSRConfig:
+    return _infer(shapes, OFFICIAL_LAYERS)
+
+
+def _infer(shapes: Shapes, num_layer: int | None = None) -> EDSRConfig:
+    num_feat = shapes.features("conv_first.weight")
+    num_block = shapes.count(r"body\.(\d+)\.")
+    if num_layer is None:  # as many as any block has, so that what another lacks is named as missing
+        num_layer = min(MAX_LAYERS, max(shapes.indices(r"body\.\d+\.conv(\d+)\.")))
+    kernel = shapes.of("upsample.0.weight", 4)[2:]
+    tail = FOLDED if kernel == (KERNEL, KERNEL) and "conv_last.weight" not in shapes.weights else PLAIN
+    scale = shapes.scale(3 if tail == FOLDED else num_feat)
     res_scale = 0.1 if (num_feat, num_block, num_layer) == (256, 32, OFFICIAL_LAYERS) else 1.0
-    return EDSRConfig(int(scale), num_feat, num_block, num_layer, res_scale, tail)
-
-
-def _indices(pattern: str, keys: Iterable[str]) -> set[int]:
-    return {int(match[1]) for key in keys if (match := re.match(pattern, key))}
+    return EDSRConfig(scale, num_feat, num_block, num_layer, res_scale, tail)
 
 
 def _from_edsr_pytorch(tensors: Weights) -> dict[str, Tensor]:
     """BasicSR's key names for a file of EDSR-PyTorch (`head`, `body`, `tail`, mean shifts as convolutions)."""
-    last = max(_indices(r"body\.(\d+)\.", tensors), default=0)
+    last = max(0, Shapes(tensors, "an EDSR").count(r"body\.(\d+)\.") - 1)
     renamed = {"head.0": "conv_first", f"body.{last}": "conv_after_body"} | _PYTORCH_TAIL
     for block in range(last):
         renamed |= {f"body.{block}.body.0": f"body.{block}.conv1", f"body.{block}.body.2": f"body.{block}.conv2"}

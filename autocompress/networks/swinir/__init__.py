@@ -2,7 +2,7 @@
 
 `SwinIRFamily` declares what networks.base.Family asks of a family; `network` is the config and the network, `reading`
 knows foreign files, and `windows` has the attention pattern; students are the engine's. It may import `networks` (base,
-engine_family, weights, recipes), `shrink` and what is below them, and no other family.
+known_family, weights, recipes), `shrink` and what is below them, and no other family.
 """
 
 from __future__ import annotations
@@ -11,26 +11,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
-from autocompress.compute import flops
 from autocompress.io import package_files
 from autocompress.networks.base import Config, Count, SRNetwork, Weights
-from autocompress.networks.engine_family import EngineFamily
-from autocompress.networks.folding import KERNEL, FoldedTail
+from autocompress.networks.known_family import KnownFamily
+from autocompress.networks.layers import Layer
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.swinir import reading
-from autocompress.networks.swinir.network import NUM_FEAT, SwinIR, SwinIRConfig, conv_shapes, linear_shapes
+from autocompress.networks.swinir.network import NUM_FEAT, SwinIR, SwinIRConfig, layers
 from autocompress.networks.swinir.windows import OFFICIAL_SEPARATED, edge_masks, position_index, shift_mask
-from autocompress.networks.weights import with_weights
+from autocompress.networks.tails import fold_tail
 from autocompress.shrink.density import Densities, channels, joined, kept, within
 
 LAYERS = "residual_group.blocks"  # of transformer layers, in each residual block
 OFFICIAL_WINDOWS = {"pixelshuffledirect": 8, "pixelshuffle": 6}  # a side of the training patches: img_size 64 and 48
 
 
-class SwinIRFamily(EngineFamily):
+class SwinIRFamily(KnownFamily):
     """Residual blocks of transformer layers, which attend within windows, on one stream that is only added to."""
 
     name = "swinir"
@@ -52,32 +51,16 @@ class SwinIRFamily(EngineFamily):
     )
 
     @override
-    def flops(self, config: Config) -> int:
-        """Scores and what they weigh take the pixels of a window each, a norm 5 an element."""
-        swinir = _swinir(config)
-        dim = swinir.embed_dim
-        linear = sum(inputs * outputs for inputs, outputs in linear_shapes(swinir))
-        layer = linear + 2 * swinir.window_size**2 * dim + 2 * 5 * dim
-        convs = sum(9 * inputs * outputs * pixels for inputs, outputs, pixels in conv_shapes(swinir))
-        return flops.at_720p(convs + 2 * 5 * dim + sum(swinir.depths) * layer, config.scale)
+    def layers(self, config: Config) -> list[Layer]:
+        return layers(_swinir(config))
 
     @override
-    def params(self, config: Config) -> int:
-        swinir = _swinir(config)
-        dim, positions = swinir.embed_dim, (2 * swinir.window_size - 1) ** 2
-        layer = sum((inputs + 1) * outputs for inputs, outputs in linear_shapes(swinir)) + 4 * dim
-        tables = sum(depth * positions * heads for depth, heads in zip(swinir.depths, swinir.num_heads, strict=True))
-        convs = sum((9 * inputs + 1) * outputs for inputs, outputs, _ in conv_shapes(swinir))
-        return convs + 4 * dim + sum(swinir.depths) * layer + tables
+    def program_layers(self, config: Config) -> list[Layer]:
+        return layers(_swinir(config), folded=True)
 
     @override
     def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
         return reading.read(tensors)
-
-    @override
-    def for_export(self, network: SRNetwork) -> SRNetwork:
-        """A copy: a SwinIR's every setting is in its tensors."""
-        return with_weights(self, network.config, network.state_dict())
 
     @override
     def for_programs(self, network: SRNetwork) -> SRNetwork:
@@ -85,19 +68,8 @@ class SwinIRFamily(EngineFamily):
         plain = self.for_export(network)
         assert isinstance(plain, SwinIR)
         if not plain.config.direct:
-            tail = FoldedTail(nn.Sequential(plain.upsample, plain.conv_last), NUM_FEAT, plain.config.shuffle_factors)
-            plain.upsample, plain.conv_last = nn.Sequential(tail), nn.Identity()
+            fold_tail(plain, NUM_FEAT, plain.scale)
         return plain
-
-    @override
-    def program_flops(self, config: Config) -> int:
-        swinir = _swinir(config)
-        if swinir.direct:
-            return self.flops(config)
-        tail = conv_shapes(swinir)[-1 - len(swinir.shuffle_factors) :]
-        folded = KERNEL**2 * NUM_FEAT * 3 * swinir.scale**2
-        saved = sum(9 * inputs * outputs * pixels for inputs, outputs, pixels in tail) - folded
-        return self.flops(config) - flops.at_720p(saved, swinir.scale)
 
     @override
     def official_tensors(self, network: SRNetwork) -> dict[str, Tensor]:

@@ -19,8 +19,11 @@ from typing_extensions import override
 
 from autocompress.compute.convolution import conv3x3
 from autocompress.errors import ConfigError
-from autocompress.networks.base import Config, SRNetwork
+from autocompress.networks.base import Config, SRNetwork, check_whole
+from autocompress.networks.layers import Layer, conv, norm
+from autocompress.networks.layers import linear as linear_layer
 from autocompress.networks.swinir.windows import WindowAttention, edge_masks, linear, padded, shift_mask
+from autocompress.networks.tails import check_scale, folded_tail, plain_tail, shuffle_factors, stages
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K
 UPSAMPLERS = ("pixelshuffledirect", "pixelshuffle")
@@ -47,29 +50,24 @@ class SwinIRConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.scale not in (2, 3, 4):
-            raise ConfigError(f"scale is {self.scale}, but SwinIR upscales by 2, 3 or 4")
+        check_scale(self.scale, "SwinIR")
         if self.upsampler not in UPSAMPLERS:
             raise ConfigError(f"upsampler is {self.upsampler!r}, but must be one of {', '.join(UPSAMPLERS)}")
-        for name, low in (("embed_dim", 1), ("window_size", 2)):
-            _check_whole(name, getattr(self, name), low)
-        if self.window_size > LARGEST_WINDOW:
-            raise ConfigError(f"window_size is {self.window_size}, but must be at most {LARGEST_WINDOW}")
+        check_whole("embed_dim", self.embed_dim, 1)
+        check_whole("window_size", self.window_size, 2, LARGEST_WINDOW)
         for name in ("depths", "num_heads"):
             counts = getattr(self, name)
             if not isinstance(counts, tuple) or not counts:
                 raise ConfigError(f"{name} is {counts!r}, but must be one whole number for each residual block")
             for count in counts:
-                _check_whole(name, count, 1)
+                check_whole(name, count, 1)
         if len(self.depths) != len(self.num_heads):
-            raise ConfigError(
-                f"depths is {self.depths} and num_heads {self.num_heads}, but both must have one number for each block"
-            )
+            both = f"depths is {self.depths} and num_heads {self.num_heads}"
+            raise ConfigError(f"{both}, but both must have one number for each block")
         for heads in self.num_heads:
             if self.embed_dim % heads:
-                raise ConfigError(
-                    f"embed_dim is {self.embed_dim}, but must be a multiple of num_heads, which is {heads}"
-                )
+                rule = f"must be a multiple of num_heads, which is {heads}"
+                raise ConfigError(f"embed_dim is {self.embed_dim}, but {rule}")
         ratio = self.mlp_ratio
         number = isinstance(ratio, int | float) and math.isfinite(ratio)
         if not number or int(self.embed_dim * ratio) < 1:
@@ -86,16 +84,6 @@ class SwinIRConfig(Config):
     def direct(self) -> bool:
         """Whether the body's features become sub-pixels of RGB at once."""
         return self.upsampler == "pixelshuffledirect"
-
-    @property
-    def shuffle_factors(self) -> tuple[int, ...]:
-        """The upscaling factors of the PixelShuffle stages, in order: the indirect x4 is done as x2 twice."""
-        return (2, 2) if self.scale == 4 and not self.direct else (self.scale,)
-
-
-def _check_whole(name: str, value: object, low: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < low:
-        raise ConfigError(f"{name} is {value!r}, but must be a whole number >= {low}")
 
 
 class Mlp(nn.Module):
@@ -187,10 +175,12 @@ class SwinIR(SRNetwork):
         self.layers = nn.ModuleList(ResidualBlock(config, depth, heads) for depth, heads in counts)
         self.norm = nn.LayerNorm(dim)
         self.conv_after_body = conv3x3(dim, dim)
-        if not config.direct:
+        if config.direct:
+            self.upsample = stages(dim, 3, (config.scale,))
+        else:
             self.conv_before_upsample = nn.Sequential(conv3x3(dim, NUM_FEAT), nn.LeakyReLU())
+            self.upsample = stages(NUM_FEAT, NUM_FEAT, shuffle_factors(config.scale))
             self.conv_last = conv3x3(NUM_FEAT, 3)
-        self.upsample = nn.Sequential(*_upsample_stages(config))
 
     @override
     def repeated(self) -> list[nn.Module]:
@@ -247,29 +237,21 @@ def without_buffers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: value for key, value in tensors.items() if not key.endswith(_DERIVED)}
 
 
-def _upsample_stages(config: SwinIRConfig) -> list[nn.Module]:
-    inputs, outputs = (config.embed_dim, 3) if config.direct else (NUM_FEAT, NUM_FEAT)
-    stages: list[nn.Module] = []
-    for factor in config.shuffle_factors:
-        stages += [conv3x3(inputs, outputs * factor**2), nn.PixelShuffle(factor)]
-    return stages
-
-
-def conv_shapes(config: SwinIRConfig) -> list[tuple[int, int, int]]:
-    """(inputs, outputs, pixels an LR pixel is worth) of every convolution; what is behind NUM_FEAT channels is last."""
-    dim = config.embed_dim
-    shapes = [(3, dim, 1)] + [(dim, dim, 1)] * (len(config.depths) + 1)
+def layers(config: SwinIRConfig, folded: bool = False) -> list[Layer]:
+    """All that costs anything; with a `folded` tail, where one follows an activation."""
+    dim, scale = config.embed_dim, config.scale
+    body = [conv(dim, dim)] * (len(config.depths) + 1) + [norm(dim)] * 2
+    for depth, heads in zip(config.depths, config.num_heads, strict=True):
+        body += _transformer_layer(config, heads) * depth
     if config.direct:
-        return [*shapes, (dim, 3 * config.scale**2, 1)]
-    shapes.append((dim, NUM_FEAT, 1))
-    pixels = 1
-    for factor in config.shuffle_factors:
-        shapes.append((NUM_FEAT, NUM_FEAT * factor**2, pixels))
-        pixels *= factor**2
-    return [*shapes, (NUM_FEAT, 3, pixels)]
+        return [conv(3, dim), *body, conv(dim, 3 * scale**2)]
+    tail = [folded_tail(NUM_FEAT, scale)] if folded else plain_tail(NUM_FEAT, scale)
+    return [conv(3, dim), *body, conv(dim, NUM_FEAT), *tail]
 
 
-def linear_shapes(config: SwinIRConfig) -> list[tuple[int, int]]:
-    """(inputs, outputs) of the linear maps of one transformer layer."""
-    dim, hidden = config.embed_dim, config.hidden_dim
-    return [(dim, 3 * dim), (dim, dim), (dim, hidden), (hidden, dim)]
+def _transformer_layer(config: SwinIRConfig, heads: int) -> list[Layer]:
+    """Scores, and what they weigh, take the pixels of a window each; the parameters of the attention are its table."""
+    dim, hidden, side = config.embed_dim, config.hidden_dim, config.window_size
+    attention = Layer(2 * side**2 * dim, (2 * side - 1) ** 2 * heads)
+    maps = [linear_layer(dim, 3 * dim), linear_layer(dim, dim), linear_layer(dim, hidden), linear_layer(hidden, dim)]
+    return [norm(dim), norm(dim), attention, *maps]

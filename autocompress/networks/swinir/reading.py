@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 
 from torch import Tensor
 
-from autocompress.errors import CheckpointError, ConfigError
+from autocompress.errors import CheckpointError
+from autocompress.networks import reading
 from autocompress.networks.base import Weights
+from autocompress.networks.reading import Shapes
 from autocompress.networks.swinir.network import SwinIR, SwinIRConfig, without_buffers
-from autocompress.networks.weights import check_tensors
 
 _TABLE = "layers.{}.residual_group.blocks.0.attn.relative_position_bias_table"
 
@@ -21,16 +21,11 @@ def read(tensors: Weights) -> tuple[SwinIRConfig, dict[str, Tensor]] | None:
         return None
     weights = without_buffers(tensors)
     _refuse_other_kinds(weights)
-    try:
-        config = _infer(weights)
-    except ConfigError as error:
-        raise CheckpointError(f"this looks like a SwinIR, but its {error}") from None
-    described = (
-        f"a SwinIR of {config.embed_dim} channels, depths {list(config.depths)} and upsampler {config.upsampler} "
-        f"at x{config.scale}"
-    )
-    check_tensors(lambda: SwinIR(config), weights, described)
-    return config, weights
+    return reading.read(weights, "a SwinIR", _infer, SwinIR, _described)
+
+
+def _described(config: SwinIRConfig) -> str:
+    return f"of {config.embed_dim} channels, depths {list(config.depths)} and upsampler {config.upsampler}"
 
 
 def _refuse_other_kinds(weights: Weights) -> None:
@@ -51,57 +46,27 @@ def _refuse_other_kinds(weights: Weights) -> None:
             "this SwinIR has no upsample.0.weight, as those for denoising and JPEG artefacts, but only "
             "super-resolution is supported"
         )
-    channels = _shape(weights, "conv_first.weight", 4)[1]
-    if channels != 3:
-        raise CheckpointError(f"this SwinIR reads {channels}-channel images, but only RGB (3 channels) is supported")
 
 
-def _infer(weights: Weights) -> SwinIRConfig:
-    dim = _shape(weights, "conv_first.weight", 4)[0]
-    direct = "conv_before_upsample.0.weight" not in weights
-    last = max(int(match[1]) for key in weights if (match := re.match(r"layers\.(\d+)\.", key)))
-    positions = _shape(weights, _TABLE.format(0), 2)[0]
+def _infer(shapes: Shapes) -> SwinIRConfig:
+    dim, direct = shapes.features("conv_first.weight"), "conv_before_upsample.0.weight" not in shapes.weights
+    blocks = range(shapes.count(r"layers\.(\d+)\."))
+    positions = shapes.of(_TABLE.format(0), 2)[0]
     side = math.isqrt(positions)
     if side**2 != positions or side % 2 == 0:
         raise CheckpointError(f"{_TABLE.format(0)} has {positions} rows, but a window of w pixels a side has (2w-1)^2")
-    hidden = _shape(weights, "layers.0.residual_group.blocks.0.mlp.fc1.weight", 2)[0]
     return SwinIRConfig(
-        scale=_scale(weights, direct),
+        scale=shapes.scale(3 if direct else shapes.of("upsample.0.weight", 4)[1]),
         embed_dim=dim,
-        depths=tuple(_depth(weights, layer) for layer in range(last + 1)),
-        num_heads=tuple(_shape(weights, _TABLE.format(layer), 2)[1] for layer in range(last + 1)),
+        depths=tuple(shapes.count(rf"layers\.{block}\.residual_group\.blocks\.(\d+)\.") for block in blocks),
+        num_heads=tuple(shapes.of(_TABLE.format(block), 2)[1] for block in blocks),
         window_size=(side + 1) // 2,
-        mlp_ratio=_ratio(hidden, dim),
+        mlp_ratio=_ratio(shapes.of("layers.0.residual_group.blocks.0.mlp.fc1.weight", 2)[0], dim),
         upsampler="pixelshuffledirect" if direct else "pixelshuffle",
     )
-
-
-def _scale(weights: Weights, direct: bool) -> int:
-    stages = [key for key in weights if re.fullmatch(r"upsample\.\d+\.weight", key)]
-    outputs, inputs = _shape(weights, "upsample.0.weight", 4)[:2]
-    factor: float = math.sqrt(outputs / (3 if direct else inputs))
-    scale = factor ** len(stages)
-    if scale not in (2, 3, 4):
-        shapes = ", ".join(str(tuple(weights[key].shape)) for key in stages)
-        raise CheckpointError(f"this SwinIR upsamples with convolutions of shape {shapes}, which is no x2, x3 or x4")
-    return int(scale)
-
-
-def _depth(weights: Weights, layer: int) -> int:
-    pattern = rf"layers\.{layer}\.residual_group\.blocks\.(\d+)\."
-    return 1 + max((int(match[1]) for key in weights if (match := re.match(pattern, key))), default=-1)
 
 
 def _ratio(hidden: int, dim: int) -> float:
     """The ratio of which `int(dim * ratio)` is `hidden`, also where the division is rounded down."""
     ratio = hidden / dim
     return ratio if int(dim * ratio) == hidden else math.nextafter(ratio, math.inf)
-
-
-def _shape(weights: Weights, key: str, dimensions: int) -> tuple[int, ...]:
-    if key not in weights:
-        raise CheckpointError(f"this looks like a SwinIR, but {key} is missing")
-    shape = tuple(weights[key].shape)
-    if len(shape) != dimensions:
-        raise CheckpointError(f"{key} is {shape}, but a SwinIR's has {dimensions} dimensions")
-    return shape

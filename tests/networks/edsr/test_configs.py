@@ -39,6 +39,7 @@ def test_configs_are_checked() -> None:
     for fields, message in (
         ({"scale": 8}, "scale is 8, but EDSR upscales by 2, 3 or 4"),
         ({"scale": 2, "num_feat": 0}, "num_feat is 0, but must be a whole number >= 1"),
+        ({"scale": 2, "num_feat": True}, "num_feat is True, but must be a whole number >= 1"),
         ({"scale": 2, "num_block": -1}, "num_block is -1, but must be a whole number >= 1"),
         ({"scale": 2, "num_layer": 0}, "num_layer is 0, but must be a whole number from 1 to 3"),
         ({"scale": 2, "num_layer": 4}, "num_layer is 4, but must be a whole number from 1 to 3"),

@@ -137,7 +137,7 @@ Change = Callable[[dict[str, Tensor]], object]
             "(150, 6, 3, 3), which is no x2, x3 or x4",
         ),
         (lambda w: w.update({"upsample.0.weight": torch.ones(15, 6, 3, 3)}), "(15, 6, 3, 3), which is no x2, x3 or x4"),
-        (lambda w: [w.pop(f"upsample.0.{leaf}") for leaf in ("weight", "bias")], "has no upsample.0.weight"),
+        (lambda w: [w.pop(f"upsample.0.{leaf}") for leaf in ("weight", "bias")], "upsample.0.weight is missing"),
         (lambda w: w.update({"upsample.2.weight": w.pop("upsample.0.weight")}), "upsample.0.weight"),
         (lambda w: w.pop("conv_first.weight"), "belong to none of the families edsr"),
     ],

@@ -46,7 +46,7 @@ def test_closed_forms_equal_the_built_network(config: SwinIRConfig, grad: bool) 
         ({"embed_dim": 0}, "embed_dim is 0, but must be a whole number >= 1"),
         ({"embed_dim": 6.0}, "embed_dim is 6.0, but must be a whole number"),
         ({"embed_dim": 20}, "embed_dim is 20, but must be a multiple of num_heads, which is 6"),
-        ({"window_size": 1}, "window_size is 1, but must be a whole number >= 2"),
+        ({"window_size": 1}, "window_size is 1, but must be a whole number from 2 to 64"),
         ({"depths": ()}, "depths is (), but must be one whole number for each"),
         ({"depths": [2, 2]}, "depths is [2, 2], but must be"),
         ({"depths": (2, 0, 2, 2)}, "depths is 0, but must be a whole number >= 1"),
