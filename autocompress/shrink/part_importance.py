@@ -15,7 +15,7 @@ from torch import Tensor, fx
 from autocompress.shrink.graph import Graph, Values, module_path, operation
 from autocompress.shrink.parts import Choice, Parts, entry_and_exit, first_ones, is_within
 
-IMAGES = 16  # of 8 the order is less certain
+IMAGES = 8  # of 4 the order is less certain
 IMAGES_INSIDE = 4  # for parts that are inside of parts, which are many
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -34,7 +35,6 @@ from autocompress.networks.layers import Layer, work_at_720p
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.tails import fold_tail
 from autocompress.networks.weights import with_weights
-from autocompress.progress import OnDone, untold
 from autocompress.shrink.init import Init
 
 
@@ -129,16 +129,6 @@ class EDSRFamily(KnownFamily):
         return _edsr_network(super().shrinkable(teacher))
 
     @override
-    def analyse(
-        self, teacher: SRNetwork, lr: Tensor, init: str, seed: int, report: OnDone = untold
-    ) -> dict[str, Tensor]:
-        """What the engine sees, and what a folded tail is fitted to."""
-        seen = super().analyse(teacher, lr, init, seed, report)
-        if init == Init.TAYLOR:
-            return seen
-        return seen | forms.observe_tail(self.shrinkable(teacher).to(lr.device), lr, seed)
-
-    @override
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
         """By the engine, in the teacher's form; then in the student's own.
 
@@ -146,6 +136,7 @@ class EDSRFamily(KnownFamily):
         nothing, at zero, and a folded tail computes what the plain one would, unless they are refitted.
         """
         shrink, refit = super().shrinker(teacher, lr, init, analysis), init == Init.PROJECTION
+        fit_tail = cache(lambda: forms.tail_fitter(self.shrinkable(teacher).to(lr.device), lr))
 
         def student(config: Config) -> Making:
             edsr = _edsr(config)
@@ -157,7 +148,7 @@ class EDSRFamily(KnownFamily):
             if edsr.tail == FOLDED:
                 made = forms.with_folded_tail(made).to(lr.device)
                 if refit:
-                    forms.fit_tail(made, lr, analysis)
+                    fit_tail()(made)
             return made
 
         return Shrinker(student)

@@ -6,14 +6,13 @@ computes nearly the same. Layers that the plain student has none of are fitted b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autocompress.networks.base import Weights
 from autocompress.networks.edsr.network import EDSR, FOLDED, IMG_RANGE, ResidualBlock
 from autocompress.networks.folding import KERNEL, fold
 from autocompress.networks.tails import tail_of
@@ -51,34 +50,29 @@ def with_folded_tail(plain: EDSR) -> EDSR:
 
 
 @torch.no_grad()
-def observe_tail(teacher: EDSR, lr: Tensor, seed: int) -> dict[str, Tensor]:
-    """What `fit_tail` needs to know of a teacher, from LR patches (B, 3, h, w) in [0, 1].
-
-    By name: `tail.pixels`, the image, row and column of some pixels, (3, N), and `tail.output`, what the teacher makes
-    there before the mean and the range are put back: (N, 3 scale^2).
-    """
-    images = lr[:TAIL_PATCHES]
-    at = _pixels(images, seed)
-    output = F.pixel_unshuffle((teacher(images) - teacher.mean) * IMG_RANGE, teacher.scale)
-    return {"tail.pixels": torch.stack([at.image, at.row, at.column]), "tail.output": at.of(output)}
-
-
-@torch.no_grad()
-def fit_tail(student: EDSR, lr: Tensor, seen: Weights) -> None:
-    """Refit a folded tail to the teacher's output, as `observe_tail` has it of the same patches.
+def tail_fitter(teacher: EDSR, lr: Tensor) -> Callable[[EDSR], None]:
+    """What refits a student's folded tail to the teacher's output on LR patches (B, 3, h, w) in [0, 1].
 
     The outermost pixels count as the others: they are what folding alone gets wrong.
     """
-    conv, at = student.upsample[0], Pixels(*seen["tail.pixels"])
-    assert isinstance(conv, nn.Conv2d)
-    taps = at.taps(student.features(lr[:TAIL_PATCHES]), KERNEL)
-    set_layer(conv, *refit(conv.weight, bias_of(conv), taps, seen["tail.output"], RIDGE))
+    images = lr[:TAIL_PATCHES]
+    at = _pixels(images)
+    target = at.of(F.pixel_unshuffle((teacher(images) - teacher.mean) * IMG_RANGE, teacher.scale))
+
+    @torch.no_grad()
+    def fit(student: EDSR) -> None:
+        conv = student.upsample[0]
+        assert isinstance(conv, nn.Conv2d)
+        taps = at.taps(student.features(images), KERNEL)
+        set_layer(conv, *refit(conv.weight, bias_of(conv), taps, target, RIDGE))
+
+    return fit
 
 
 @torch.no_grad()
 def fit_single_layers(student: EDSR, plain: EDSR, lr: Tensor) -> None:
     """Fit blocks of one convolution to what those of the plain student write, one after the other."""
-    at = _pixels(lr, 0)
+    at = _pixels(lr)
     ours = theirs = plain.conv_first((lr - plain.mean) * IMG_RANGE)
     for block, like in zip(blocks(student), blocks(plain), strict=True):
         theirs = like(theirs)
@@ -97,7 +91,7 @@ def blocks(network: EDSR) -> Iterator[ResidualBlock]:
         yield block
 
 
-def _pixels(images: Tensor, seed: int) -> Pixels:
-    generator = torch.Generator().manual_seed(seed)
+def _pixels(images: Tensor) -> Pixels:
+    generator = torch.Generator().manual_seed(0)
     at = Pixels.choose(len(images), images.shape[2], images.shape[3], FITTED_ROWS, generator)
     return Pixels(at.image.to(images.device), at.row.to(images.device), at.column.to(images.device))
