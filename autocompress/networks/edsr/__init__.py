@@ -113,20 +113,15 @@ class EDSRFamily(KnownFamily):
         return super().student_config(_own_scaling(_edsr(teacher)), fields)
 
     @override
-    def shrinkable(self, teacher: SRNetwork) -> EDSR:
-        """With res_scale 1; only a teacher of two convolutions per block and a plain tail can be shrunk."""
-        config = _edsr(teacher.config)
+    def check_init(self, init: str, teacher: SRNetwork) -> None:
+        """Only a teacher of two convolutions per block and a plain tail can be shrunk."""
+        config, remedy = _edsr(teacher.config), "can be shrunk; take another teacher, or --init scratch"
+        if init == Init.SCRATCH or config.official:
+            return
         if config.num_layer != OFFICIAL_LAYERS:
-            raise ConfigError(
-                f"this teacher has num_layer {config.num_layer}, but only teachers with {OFFICIAL_LAYERS} convolutions "
-                "per block can be shrunk; take another teacher, or init scratch"
-            )
-        if config.tail != PLAIN:
-            raise ConfigError(
-                f"this teacher has a {config.tail} tail, but only teachers with a plain one can be shrunk; take "
-                "another teacher, or init scratch"
-            )
-        return _edsr_network(super().shrinkable(teacher))
+            only = f"only teachers with {OFFICIAL_LAYERS} convolutions per block {remedy}"
+            raise ConfigError(f"this teacher has num_layer {config.num_layer}, but {only}")
+        raise ConfigError(f"this teacher has a {config.tail} tail, but only teachers with a plain one {remedy}")
 
     @override
     def shrinker(self, teacher: SRNetwork, lr: Tensor, init: str, analysis: Weights) -> Shrinker:
@@ -136,7 +131,7 @@ class EDSRFamily(KnownFamily):
         nothing, at zero, and a folded tail computes what the plain one would, unless they are refitted.
         """
         shrink, refit = super().shrinker(teacher, lr, init, analysis), init == Init.PROJECTION
-        fit_tail = cache(lambda: forms.tail_fitter(self.shrinkable(teacher).to(lr.device), lr))
+        fit_tail = cache(lambda: forms.tail_fitter(_edsr_network(self.shrinkable(teacher)).to(lr.device), lr))
 
         def student(config: Config) -> Making:
             edsr = _edsr(config)
