@@ -35,6 +35,18 @@ torch.set_num_threads(1)
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
+
+def use_memory(folder: Path, room: int) -> None:
+    """Let temporary folders lie in one of memory, if it has `room` bytes and programs in it run.
+
+    A search syncs its files some hundred times, and tests need not wait for a disk.
+    """
+    if folder.is_mount() and shutil.disk_usage(folder).free >= room and not os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))  # which pytest's other processes inherit
+
+
+use_memory(Path("/dev/shm"), room=4 << 30)
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; programs would inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
