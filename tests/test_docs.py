@@ -102,13 +102,15 @@ def network(espcn: ModuleType, num_feat: int, num_layer: int) -> SRNetwork:
 
 
 def shortened(words: list[str]) -> list[str]:
-    """With few steps and trials."""
+    """With few steps and trials, and small batches."""
     name = " ".join(words[1:3]) if words[1] == "teacher" else words[1]
     for option, (few, given) in FEW.items():
         if option in words:
             words[words.index(option) + 1] = few
         elif name in given and "--join" not in words:
             words += [option, few]
+    if name == "distill":
+        words += ["--set", "batch_size=2"]
     return words
 
 
