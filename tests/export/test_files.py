@@ -229,7 +229,7 @@ def test_halves_score_the_same(tmp_path: Path, name: str) -> None:
         for parameter in network.parameters():
             parameter.mul_(1 + 1e-3 * torch.rand_like(parameter))
     (tmp_path / "photo").mkdir()
-    write_waves(tmp_path / "photo" / "waves.png", 96, 96, seed=5)
+    write_waves(tmp_path / "photo" / "waves.png", 64, 64, seed=5)
     source = open_folder(tmp_path / "photo", 2, min_size=MIN_SIDE)
     whole = export_network(network, "whole", tmp_path, "safetensors", {})
     half = export_network(network, "waves", tmp_path, "safetensors-fp16", {})
