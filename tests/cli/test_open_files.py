@@ -14,7 +14,7 @@ from helpers.command_line import Call
 from helpers.small_search import FinishedSearch
 
 OPEN = Path("/proc/self/fd")
-# entries of the cache stay mapped and locked while the process lives, on purpose; these are the system's, as devices are
+# entries of the cache stay mapped and locked while the process lives, on purpose; these are the system's, as devices
 KEPT = (".npy", "/.users/", "anon_inode:", "/proc/")
 
 MORE = ("--workers 2", "--log tensorboard", "--repeats 2 --refine 1s")
