@@ -50,9 +50,10 @@ FEW = {  # option: what it is given, and the commands that are given it also whe
     "--refine": ("1s", ()),
 }
 # By how they begin: a SwinIR is trained or shrunk, many networks are timed, one is trained to be rounded or rounded on
-# whole photographs, or a graph is followed as in another command that is run.
+# whole photographs, or a graph is followed or converted as in another command that is run.
 SLOW = (
     "autocompress export edsr-x2-3g --out models --format onnx-int8",
+    "autocompress export edsr-x2-3g --out models --format onnx --format onnx-fp16",
     "autocompress search --objective latency",
     "autocompress distill swinirmini",
     "autocompress prune swinir",

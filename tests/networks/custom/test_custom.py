@@ -245,7 +245,7 @@ def test_flops_of_experts_do_not_depend_on_weights(here: Path) -> None:
     assert len(found) == 2
 
 
-LARGE = EXPERTS.replace("        self.router", "        self.rest = nn.Parameter(torch.zeros(300_000))\n        self.router")
+LARGE = EXPERTS.replace("self.router = ", "self.rest = nn.Parameter(torch.zeros(300_000))\n        self.router = ")
 
 
 @pytest.mark.parametrize("source", [EXPERTS, LARGE], ids=["small", "large"])

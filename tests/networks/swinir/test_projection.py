@@ -170,6 +170,7 @@ def test_the_full_size_computes_what_the_teacher_does(scale: int, upsampler: str
         torch.testing.assert_close(student(lr), teacher(lr), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_full_size_of_the_real_teacher_computes_what_it_does(real_teacher: SwinIR, real_projection: Shrink) -> None:
     student = real_projection(real_teacher.config)
     assert largest_difference(student, real_teacher, photo_patches(1, 24, seed=1)) < 1e-4
