@@ -11,6 +11,8 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,18 @@ torch.set_num_threads(1)
 # one case may take as long as the machine makes it: the first one imports, and other processes are at work
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+
+def use_memory(folder: Path, room: int) -> None:
+    """Let temporary folders lie in one of memory, if it has `room` bytes and programs in it run.
+
+    A search syncs its files some hundred times, and tests need not wait for a disk.
+    """
+    if folder.is_mount() and shutil.disk_usage(folder).free >= room and not os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder))  # which pytest's other processes inherit
+
+
+use_memory(Path("/dev/shm"), room=4 << 30)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; programs would inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -88,18 +102,23 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def run_command(patch: pytest.MonkeyPatch, *words: object) -> Any:
+    """Run the command line in this process; its exit code."""
+    patch.setattr(sys, "argv", ["autocompress", *map(str, words)])
+    try:
+        main()
+    except SystemExit as end:
+        return end.code or 0
+    return 0
+
+
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
     """Runs the command line in this process."""
 
     def call(*words: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["autocompress", *map(str, words)])
         capsys.readouterr()
-        code: Any = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
+        code = run_command(monkeypatch, *words)
         captured = capsys.readouterr()
         return Ended(code, captured.out, captured.err)
 
@@ -139,10 +158,10 @@ def settings(small: Callable[..., Settings]) -> Callable[..., Settings]:
     return make
 
 
-@pytest.fixture
-def search_words(tmp_path: Path, teacher_file: Path, photos: Path) -> list[object]:
+@pytest.fixture(scope="session")
+def search_words(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Path) -> list[object]:
     """Of the command for a search of seconds."""
-    space = tmp_path / "small.yaml"
+    space = tmp_path_factory.mktemp("space") / "small.yaml"
     space.write_text(
         """
 family: edsr
@@ -155,10 +174,19 @@ parameters:
     return ["search", "--budget-flops", "0.4G", *inputs, "--trials", "3", "--steps", "4"]
 
 
+@pytest.fixture(scope="session")
+def searched_once(tmp_path_factory: pytest.TempPathFactory, search_words: list[object]) -> Path:
+    """The folder of a search that the command line has run, to be read; `searched` is its copy."""
+    folder = tmp_path_factory.mktemp("searched") / "run"
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        assert run_command(patch, *search_words, "--out", folder) == 0
+    return folder
+
+
 @pytest.fixture
-def searched(call: Call, here: Path, search_words: list[object]) -> Path:
-    """The folder of a search that the command line has run."""
-    assert call(*search_words, "--out", "run").code == 0
+def searched(here: Path, searched_once: Path) -> Path:
+    """That search, in the working folder, to be changed."""
+    shutil.copytree(searched_once, here / "run")
     return Path("run")
 
 

@@ -50,9 +50,10 @@ FEW = {  # option: what it is given, and the commands that are given it also whe
     "--refine": ("1s", ()),
 }
 # By how they begin: a SwinIR is trained or shrunk, many networks are timed, one is trained to be rounded or rounded on
-# whole photographs, or a graph is followed as in another command that is run.
+# whole photographs, or a graph is followed or converted as in another command that is run.
 SLOW = (
     "autocompress export edsr-x2-3g --out models --format onnx-int8",
+    "autocompress export edsr-x2-3g --out models --format onnx --format onnx-fp16",
     "autocompress search --objective latency",
     "autocompress distill swinirmini",
     "autocompress prune swinir",
@@ -102,13 +103,15 @@ def network(espcn: ModuleType, num_feat: int, num_layer: int) -> SRNetwork:
 
 
 def shortened(words: list[str]) -> list[str]:
-    """With few steps and trials."""
+    """With few steps and trials, and small batches."""
     name = " ".join(words[1:3]) if words[1] == "teacher" else words[1]
     for option, (few, given) in FEW.items():
         if option in words:
             words[words.index(option) + 1] = few
         elif name in given and "--join" not in words:
             words += [option, few]
+    if name == "distill":
+        words += ["--set", "batch_size=2"]
     return words
 
 

@@ -77,7 +77,7 @@ def test_what_cannot_be_distilled_is_named_first(
 
 def test_the_papers_student_from_scratch_by_the_papers_recipe(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "edsrmini.safetensors"
-    recipe = ("--recipe", "paper", "--init", "scratch", "--target", "edsr-baseline-x2")
+    recipe = ("--recipe", "paper", "--init", "scratch", "--target", "edsr-baseline-x2", "--set", "batch_size=2")
     result = distill(photos, out, "edsrmini", *recipe)
     assert result.exit_code == 0, result.output
     assert load(out).config == EDSRConfig(2, 16, 8, res_scale=2.0)
@@ -90,7 +90,7 @@ def test_a_target_of_another_family(photos: Path, teacher_file: Path, tmp_path: 
     out, teacher = tmp_path / "student.safetensors", tmp_path / "swinir.safetensors"
     network = SwinIR(SwinIRConfig(2, 12, (2, 2), (2, 2), 4))
     checkpoints.save_tensors(teacher, network.state_dict())
-    counts = ("--set", "embed_dim=6", "--set", "depth=1")
+    counts = ("--set", "embed_dim=6", "--set", "depth=1", "--set", "batch_size=2")
     result = distill(
         photos,
         out,

@@ -83,8 +83,10 @@ def test_students_with_a_folded_tail_are_searched_and_exported(
 ) -> None:
     """What official code has is told from what it has not, in the index and where a .pth is written."""
     counts = "num_feat: 4, num_block: 1, tail: {type: categorical, choices: [plain, folded]}"
-    (tmp_path / "small.yaml").write_text(f"family: edsr\nparameters: {{{counts}}}\n")
-    assert call(*search_words, "--trials", "2", "--out", "run").code == 0
+    (tmp_path / "folded.yaml").write_text(f"family: edsr\nparameters: {{{counts}}}\n")
+    words = list(search_words)
+    words[words.index("--space") + 1] = tmp_path / "folded.yaml"
+    assert call(*words, "--trials", "2", "--out", "run").code == 0
     result = call("export", "run", "--out", "models", "--format", "pth")
     assert result.code == 0
     students = json.loads(Path("models/index.json").read_text())["students"]

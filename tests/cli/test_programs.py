@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 
@@ -16,11 +17,29 @@ from autocompress.networks import FAMILIES, load
 from autocompress.search import RunFolder
 
 
-@pytest.fixture
-def own(here: Path) -> Path:
-    """A folder with a program of random weights."""
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a program of random weights, one for images of one size, and one of two images."""
+    folder = tmp_path_factory.mktemp("programs")
     torch.manual_seed(0)
-    write_pt2(OwnNetwork(feat=12, blocks=3), here / "own.pt2")
+    write_pt2(OwnNetwork(feat=12, blocks=3), folder / "own.pt2")
+    write_pt2(PaddedToItsSize(), folder / "of-one-size.pt2", free=False)
+    torch.export.save(torch.export.export(OfTwo(), (torch.zeros(1, 3, 40, 48),) * 2), folder / "of-two.pt2")
+    (folder / "own.py").write_text(CODE)
+    return folder
+
+
+@pytest.fixture
+def there(programs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That folder, as the working folder; nothing is written to it."""
+    monkeypatch.chdir(programs)
+    return programs
+
+
+@pytest.fixture
+def own(here: Path, programs: Path) -> Path:
+    """A working folder with the same, to be written to."""
+    shutil.copytree(programs, here, dirs_exist_ok=True)
     return here
 
 
@@ -28,7 +47,8 @@ def images(photos: Path) -> tuple[str, ...]:
     return ("--train", str(photos), "--val", str(photos), "--steps", "2", "--allow-weak-teacher")
 
 
-def test_what_varies(call: Call, own: Path) -> None:
+@pytest.mark.usefixtures("there")
+def test_what_varies(call: Call) -> None:
     shown = json.loads(call("teacher", "show", "own.pt2", "--input-range", "1").out)
     assert shown["varies"] == {"width_12": [4, 5, 6, 7, 8, 9, 10, 11, 12], "num_body": [1, 2, 3]}
     network = load("own.pt2", input_range=1)
@@ -83,8 +103,9 @@ def test_an_edsr_student_learns_from_a_program(call: Call, own: Path, photos: Pa
     assert "students learn from own.pt2" in ended.err
 
 
-def test_it_upscales(call: Call, own: Path, photos: Path) -> None:
-    ended = call("upscale", "own.pt2", str(next(photos.glob("*.png"))), "large.png", "--input-range", "1")
+@pytest.mark.usefixtures("there")
+def test_it_upscales(call: Call, photos: Path, tmp_path: Path) -> None:
+    ended = call("upscale", "own.pt2", next(photos.glob("*.png")), tmp_path / "large.png", "--input-range", "1")
     assert ended.code == 0, ended.err
 
 
@@ -104,17 +125,17 @@ def test_it_upscales(call: Call, own: Path, photos: Path) -> None:
         (("distill", "own.pt2", "--input-range", "1", "--set", "feat=3"), "feat is nothing that can be set here"),
     ],
 )
-def test_what_is_wrong_is_one_line(call: Call, own: Path, arguments: tuple[str, ...], message: str) -> None:
-    (own / "own.py").write_text(CODE)
-    write_pt2(PaddedToItsSize(), own / "of-one-size.pt2", free=False)
-    two = torch.export.export(OfTwo(), (torch.zeros(1, 3, 40, 48),) * 2)
-    torch.export.save(two, own / "of-two.pt2")
-    more = ("--out", "a.safetensors") if arguments[0] == "distill" else ()
+def test_what_is_wrong_is_one_line(
+    call: Call, there: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    before = sorted(there.iterdir())
+    more = ("--out", tmp_path / "a.safetensors") if arguments[0] == "distill" else ()
     ended = call(*arguments, *more)
     assert ended.code == 2
     assert message in ended.err
     assert ended.err.count("error:") == 1
-    assert not (own / "a.safetensors").exists()
+    assert not (tmp_path / "a.safetensors").exists()
+    assert sorted(there.iterdir()) == before
 
 
 class PaddedToItsSize(OwnNetwork):  # type: ignore[misc,valid-type]

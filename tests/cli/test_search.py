@@ -141,15 +141,15 @@ def test_a_budget_that_no_student_is_within(
     assert call("status", searched).code == 0
 
 
-def test_pareto_as_table_and_as_json_alone(call: Call, searched: Path) -> None:
-    table = call("pareto", searched)
+def test_pareto_as_table_and_as_json_alone(call: Call, searched_once: Path) -> None:
+    table = call("pareto", searched_once)
     assert table.code == 0
     for heading in ("PSNR-Y", "SSIM-Y", "FLOPs", "params", "of teacher", "over bicubic", "under teacher"):
         assert heading in table.out
-    result = call("pareto", searched, "--json")
+    result = call("pareto", searched_once, "--json")
     content = json.loads(result.out)
     assert (result.code, result.err) == (0, "")
-    assert content == json.loads((searched / "pareto.json").read_text())
+    assert content == json.loads((searched_once / "pareto.json").read_text())
     assert content["objective"] == "flops"
     columns = {"trial", "family", "psnr_y", "ssim_y", "flops", "params", "flops_share", "gain_over_bicubic"}
     assert columns <= content["students"][0].keys()

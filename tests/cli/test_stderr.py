@@ -65,7 +65,7 @@ VERBS = {
 }
 NEEDS = {"ray": "ray", "event files": "tensorboardX", "export ncnn": "pnnx", "export onnx": "onnxruntime"}
 ELSEWHERE = {"dashboard"}  # tests/test_dashboard.py holds that it says nothing
-QUICK = {"evaluate", "teacher show"}
+QUICK = {"evaluate"}
 
 
 @pytest.fixture(scope="module")

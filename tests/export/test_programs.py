@@ -60,7 +60,7 @@ def check(network: SRNetwork, folder: Path) -> None:
 
 
 def test_a_program_runs_with_pytorch_alone(tmp_path: Path) -> None:
-    check(edsr(EDSRConfig(3, 6, 2, res_scale=0.1)), tmp_path)
+    check(edsr(EDSRConfig(3, 6, 1, res_scale=0.1)), tmp_path)
     files: dict[str, str] = {ABOUT: ""}
     torch.export.load(tmp_path / "student.pt2", extra_files=files)
     about = json.loads(files[ABOUT])

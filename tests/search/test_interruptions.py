@@ -46,13 +46,13 @@ class Removing(Recorder):
 
 
 def test_a_folder_that_is_removed_is_one_line(settings: Callable[..., Settings]) -> None:
-    wanted = settings()
+    wanted = settings(trials=2)
     with pytest.raises(
         StorageError, match=r"config\.json was removed while the run was worked on; remove what is left"
     ):
         run_search(wanted, Removing(wanted.folder))
     shutil.rmtree(wanted.folder, ignore_errors=True)
-    assert run_search(wanted)[1].reason == "all 4 trials are done"
+    assert run_search(wanted)[1].reason == "all 2 trials are done"
 
 
 def test_ctrl_c_ends_cleanly_and_the_search_goes_on(settings: Callable[..., Settings]) -> None:
@@ -83,9 +83,9 @@ def test_ctrl_c_ends_cleanly_and_the_search_goes_on(settings: Callable[..., Sett
 def test_an_interrupted_trial_is_trained_as_it_would_have_been(
     settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    whole, _ = run_search(settings(out=tmp_path / "whole"))
-    run_search(settings(out=tmp_path / "parts"), Interrupting(training=2))
-    parts, _ = run_search(settings(out=tmp_path / "parts"))
+    whole, _ = run_search(settings(out=tmp_path / "whole", trials=3))
+    run_search(settings(out=tmp_path / "parts", trials=3), Interrupting(training=2))
+    parts, _ = run_search(settings(out=tmp_path / "parts", trials=3))
 
     def scores(run: RunFolder) -> set[tuple[Any, ...]]:
         return {(tuple(s.config.items()), s.provenance.recipe["seed"], s.metrics["psnr_y"]) for s in run.students()}
@@ -115,15 +115,15 @@ def test_a_trial_that_a_killed_search_left_running_is_tried_again(settings: Call
 
 
 def test_a_trial_killed_before_it_had_all_parameters_is_no_trouble(settings: Callable[..., Settings]) -> None:
-    wanted = settings(trials=9, steps=1)
-    run, _ = run_search(settings(trials=8, steps=1))
+    wanted = settings(trials=4, steps=1)
+    run, _ = run_search(settings(trials=3, steps=1))
     study = optuna.load_study(study_name=None, storage=f"sqlite:///{run.database}")
     study.ask().suggest_int("num_feat", 8, 8)  # with two blocks this would be over the budget
     study.ask()
     study._storage.remove_session()
     study._storage._backend.engine.dispose()
     run, outcome = run_search(wanted)
-    assert outcome.reason == "all 9 trials are done"
+    assert outcome.reason == "all 4 trials are done"
     assert all(fvcore_flops(file) <= BUDGET for file in run.path.glob("trials/*/student.safetensors"))
     assert all(trial.user_attrs.get("flops", 0) <= BUDGET for trial in trials_of(run))
 
@@ -144,11 +144,11 @@ def test_a_trial_killed_after_its_student_was_written_is_complete(settings: Call
 
 
 def test_the_time_limit_ends_a_search(settings: Callable[..., Settings]) -> None:
-    run, outcome = run_search(settings(timeout=1e-3))
+    run, outcome = run_search(settings(timeout=1e-3, trials=2))
     assert outcome == Outcome("the time is used up")
     assert not run.students()
-    run, outcome = run_search(settings(timeout=600.0))
-    assert outcome.reason == "all 4 trials are done"
+    run, outcome = run_search(settings(timeout=600.0, trials=2))
+    assert outcome.reason == "all 2 trials are done"
 
 
 def test_the_time_limit_ends_a_training(settings: Callable[..., Settings]) -> None:
@@ -177,8 +177,8 @@ def test_a_search_that_breaks_off_leaves_nothing_running(
     with monkeypatch.context() as patch:
         patch.setattr(Training, "_update", broken)
         with pytest.raises(ZeroDivisionError):
-            run_search(settings())
-    assert run_search(settings())[1].reason == "all 4 trials are done"
+            run_search(settings(trials=2))
+    assert run_search(settings(trials=2))[1].reason == "all 2 trials are done"
 
 
 def test_a_diverging_trial_fails_alone(settings: Callable[..., Settings], tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def config_of(trial: optuna.trial.FrozenTrial) -> EDSRConfig:
     return EDSRConfig(2, trial.params["num_feat"], trial.params["num_block"])
 
 
-@pytest.mark.parametrize("sampler", ["cost-aware", "tpe"])
+@pytest.mark.parametrize("sampler", ["cost-aware", pytest.param("tpe", marks=pytest.mark.slow)])
 def test_trials_are_weighed_by_what_was_measured(wanted: Make, measured: Measured, sampler: str) -> None:
     """The largest network, the teacher, is measured and never trained."""
     settings = wanted(sampler=sampler)

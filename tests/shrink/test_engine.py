@@ -45,10 +45,17 @@ def projection(teacher: nn.Module, lr: Tensor) -> Projection:
     return Projection(captured, lr, observe(captured, lr, 0))
 
 
-@functools.cache  # it leaves the teacher as it is, and makes each student as if it were the first
-def small_projection(name: str) -> Projection:
-    """Of the teacher that `made` makes, on `images`."""
-    return projection(made(name), images())
+@functools.cache
+def analysed(name: str) -> tuple[Teacher, dict[str, Tensor]]:
+    """The teacher that `made` makes, captured, and what is seen of it on `images`."""
+    captured = Teacher(Graph.capture(made(name), images()[:1]))
+    return captured, observe(captured, images(), 0)
+
+
+def small_projection(name: str, refit: bool = True) -> Projection:
+    """Of that teacher, on these images."""
+    captured, analysis = analysed(name)
+    return Projection(captured, images(), analysis, refit)
 
 
 def made(name: str) -> nn.Module:
@@ -90,11 +97,10 @@ def test_smaller_students_compute_nearly_what_the_teacher_does(name: str) -> Non
 @torch.no_grad()
 def test_an_axis_grows_where_another_shrinks() -> None:
     """With fewer channels in PlainUSR's middle block more pass by: copies, read by nothing before they are trained."""
-    teacher, lr = made("PlainUSR"), images()
-    captured = Teacher(Graph.capture(teacher, lr[:1]))
-    project = Projection(captured, lr, observe(captured, lr, 0), refit=False)
+    lr = images(2, 16)
+    captured = Teacher(Graph.capture(made("PlainUSR"), lr[:1]))
     student = PlainUSR(16, 12, 4, 4).eval()
-    project(student)
+    Projection(captured, lr, observe(captured, lr, 0), refit=False)(student)
     written = student.block2.body[2].weight
     assert torch.equal(written[4:8], written[8:12])
     read = student.block3.body[0].weight.square().sum((0, 2, 3))
@@ -106,17 +112,17 @@ def test_the_same_student_every_time_and_the_teacher_as_it_was() -> None:
     teacher, lr = made("RLFN"), images()
     before = copy.deepcopy(teacher.state_dict())
     students = [NETWORKS["RLFN"][0](*NETWORKS["RLFN"][2]).eval() for _ in range(2)]
-    for student in students:
-        projection(teacher, lr)(student)
+    for project, student in zip((projection(teacher, lr), small_projection("RLFN")), students, strict=True):
+        project(student)
     first, second = (student.state_dict() for student in students)
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert all(torch.equal(before[key], value) for key, value in teacher.state_dict().items())
 
 
 def test_students_are_right_up_to_the_edge() -> None:
-    teacher, lr = made("RLFN"), images(side=48)
+    teacher, lr = made("RLFN"), images()
     student = NETWORKS["RLFN"][0](*NETWORKS["RLFN"][2]).eval()
-    projection(teacher, lr)(student)
+    small_projection("RLFN")(student)
     with torch.no_grad():
         wanted = teacher(lr)
         square = (student(lr) - wanted).square().mean((0, 1))
@@ -129,7 +135,7 @@ def test_students_are_right_up_to_the_edge() -> None:
     ("student", "message"),
     [
         (RLFN(16, 2, 6, 3), "16 channels where its teacher has 12"),
-        (IMDN(32, 3, 2), "another kind of network"),
+        (IMDN(16, 1, 2), "another kind of network"),
     ],
 )
 def test_what_is_no_smaller_network_of_the_kind_is_refused(student: nn.Module, message: str) -> None:
@@ -139,12 +145,10 @@ def test_what_is_no_smaller_network_of_the_kind_is_refused(student: nn.Module, m
 
 def test_refitted_students_are_nearer_to_the_teacher_than_copied_channels() -> None:
     teacher, lr = made("RLFN"), images()
-    captured = Teacher(Graph.capture(teacher, lr[:1]))
-    analysis = observe(captured, lr, 0)
     errors = {}
     for refit in (True, False):
         student = NETWORKS["RLFN"][0](*NETWORKS["RLFN"][2]).eval()
-        Projection(captured, lr, analysis, refit)(student)
+        small_projection("RLFN", refit)(student)
         errors[refit] = error(student, teacher, lr)
     assert errors[True] < errors[False] / 4
     copied = student.state_dict()["conv_1.weight"]

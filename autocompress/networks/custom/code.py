@@ -27,6 +27,7 @@ from autocompress.networks.custom.sources import Sources, sources
 
 IMAGE = (1, 3, 32, 48)
 LONG = 200  # characters of what the code says of its failure
+FEW = 250_000  # parameters: a network of no more computes an image in less time than PyTorch finds out the sizes alone
 
 
 def printing_aside() -> AbstractContextManager[object]:
@@ -81,7 +82,7 @@ class Builder(ABC):
 
     def tried(self, arguments: Mapping[str, Any], scale: int) -> dict[str, tuple[int, ...]] | None:
         """As `shapes`; None where the code does not take these arguments, or its network enlarges by another scale."""
-        for build in (self.skeleton, self.build) if self.tried_without_memory else (self.build,):
+        for build in (self._quick_to_run, self.build) if self.tried_without_memory else (self.build,):
             try:
                 network = build(arguments).eval()
                 with torch.no_grad(), printing_aside():
@@ -94,6 +95,14 @@ class Builder(ABC):
                 return None
             return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
         return None
+
+    def _quick_to_run(self, arguments: Mapping[str, Any]) -> nn.Module:
+        """The network in eval mode, without memory unless it is small; raises as `build`."""
+        network = self.skeleton(arguments)
+        if sum(parameter.numel() for parameter in network.parameters()) > FEW:
+            return network
+        with torch.random.fork_rng(devices=[]):
+            return self.build(arguments).eval()
 
     def skeleton(self, arguments: Mapping[str, Any]) -> nn.Module:
         """The network in eval mode, mostly without memory for its parameters; raises as `build`."""

@@ -241,17 +241,16 @@ def _check_query(url: str) -> None:
 
 def _sqlite(url: str) -> RDBStorage:
     """Write-ahead logging lets a dashboard read while a search writes; FULL loses nothing in a power cut."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SAWarning)  # of a query that is ignored; new runs have none: see `_check_query`
-        storage = RDBStorage(url, {"connect_args": {"timeout": WRITE_TIMEOUT}}, skip_compatibility_check=True)
 
     def configure(connection: Any, _: Any) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
 
-    sqlalchemy.event.listen(storage.engine, "connect", configure)
-    storage.engine.dispose()  # connections from before `configure` was there
-    return storage
+    # from the first connection on: a new study's tables are synced once each, not three times
+    options = {"connect_args": {"timeout": WRITE_TIMEOUT}, "pool_events": [(configure, "connect")]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # of a query that is ignored; new runs have none: see `_check_query`
+        return RDBStorage(url, options, skip_compatibility_check=True)
 
 
 def disconnect(storage: BaseStorage) -> None:

@@ -245,6 +245,17 @@ def test_flops_of_experts_do_not_depend_on_weights(here: Path) -> None:
     assert len(found) == 2
 
 
+LARGE = EXPERTS.replace("self.router = ", "self.rest = nn.Parameter(torch.zeros(300_000))\n        self.router = ")
+
+
+@pytest.mark.parametrize("source", [EXPERTS, LARGE], ids=["small", "large"])
+def test_what_varies_in_code_that_computes_with_values_of_images(here: Path, source: str) -> None:
+    """Small networks are run at once; large ones first without memory, which this code cannot be."""
+    (here / "own.py").write_text(source)
+    made = CustomFamily(Code.of(here / "own.py", "Experts"), {"feat": 6})
+    assert {count.field: values for count, values in made.values.items()} == {"feat": (4, 5, 6)}
+
+
 COMPUTING = CODE.replace("        super().__init__()", "        super().__init__()\n        float(torch.ones(()))")
 
 

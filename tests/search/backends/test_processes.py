@@ -28,12 +28,13 @@ from autocompress.search.trial.messages import Failed, Job, Message, StepDone
 JOB = Job(0, None, Path(), Path())  # type: ignore[arg-type]
 
 
-def test_two_workers_do_what_one_does(settings: MakeSettings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("init", ["scratch", pytest.param("projection", marks=pytest.mark.slow)])
+def test_two_workers_do_what_one_does(settings: MakeSettings, tmp_path: Path, init: str) -> None:
     """Of the first points, where nothing is stopped: the same candidates, with the same seeds, the same students."""
     found = []
     for name, count in (("one", 1), ("two", 2)):
         run, outcome = run_search(
-            settings(out=tmp_path / name, workers=count, steps=4, trials=3), stopping=NoStopping()
+            settings(out=tmp_path / name, init=init, workers=count, steps=4, trials=3), stopping=NoStopping()
         )
         assert outcome.reason == "all 3 trials are done"
         found.append({s.trial: (s.config, s.provenance.recipe, s.metrics) for s in run.students()})
@@ -54,7 +55,10 @@ def test_each_worker_has_its_share_of_the_threads(settings: MakeSettings) -> Non
 @pytest.mark.parametrize(
     ("setup", "workers", "timeout", "reason"),
     [
-        (FakeSetup(kills_itself_at=100), 2, None, "was killed (signal 9)"),
+        (FakeSetup(kills_itself_at=100), 1, 60.0, "was killed (signal 9)"),
+        pytest.param(
+            FakeSetup(kills_itself_at=100), 2, None, "was killed (signal 9)", marks=pytest.mark.slow, id="of two"
+        ),
         (FakeSetup(hangs_at=300), 1, 2.0, "it took longer than 2s (--trial-timeout)"),
     ],
 )
