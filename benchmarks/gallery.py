@@ -1,10 +1,11 @@
 """Writes docs/gallery.md and its pictures: five searches, each a command, its front, and a piece of a photograph.
 
-    python benchmarks/gallery.py --weights WEIGHTS --folder FOLDER
+    python benchmarks/gallery.py --weights WEIGHTS --folder FOLDER [--only edsr]
 
 WEIGHTS has rlfn_x2.pth and rlfn_x4.pth, as their authors publish them (bytedance/RLFN). The commands run in FOLDER, in
 which a search that is done is not run again; an hour on two cores, most of it SwinIR's. All pictures are of NASA's
-photograph of Eileen Collins, which scikit-image has in its wheel. Needs the extra `png` and its browser.
+photograph of Eileen Collins, which scikit-image has in its wheel. Needs the extra `png` and its browser. With `--only`
+the page keeps its other sections.
 """
 
 from __future__ import annotations
@@ -160,6 +161,14 @@ def section(search: Search, folder: Path) -> str:
     )
 
 
+def kept(search: Search) -> str:
+    """The section as the page has it."""
+    _, found, rest = PAGE.read_text(encoding="utf-8").partition(f"## {search.title}\n")
+    assert found
+    text, _, _ = rest.partition("\n## ")
+    return (found + text).strip()
+
+
 def beside(run: RunFolder, best: Row) -> bytes:
     """A piece of the photograph in large pixels, as a PNG: by bicubic, the pick, its teacher, and as it is."""
     pieces = crops_of(run)
@@ -201,10 +210,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=[search.name for search in SEARCHES])
     options = parser.parse_args()
     prepare(options.folder, options.weights)
     sections = []
     for search in SEARCHES:
+        if options.only and search.name not in options.only:
+            sections.append(kept(search))
+            continue
         if not is_done(options.folder / search.run):
             subprocess.run([sys.executable, "-m", *shlex.split(search.command)], check=True, cwd=options.folder)
         sections.append(section(search, options.folder))
