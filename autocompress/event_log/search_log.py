@@ -61,7 +61,7 @@ class SearchLog(SearchCallback):
         cost = teacher.latency_ms if latency else teacher.flops
         self._corner = ReferencePoint(float(cost or 0), config.references.bicubic.score)
         self._over = len(self.run.students())  # of earlier sessions
-        self.sink.note("search", "\n".join(f"    {fact}" for fact in facts), self._over)
+        self.sink.note("search", "\n".join(facts), self._over)
 
     @override
     def on_trial_start(self, trial: int, candidate: Candidate, psnr: float) -> None:

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from autocompress.errors import InvalidInput
 from autocompress.event_log.search_log import HEADINGS, Sink
+from autocompress.names import as_markdown, printable
 
 FOLDER = "tensorboard"  # in the run folder
 FLUSH = 5  # seconds until what is written can be seen
@@ -60,11 +61,11 @@ class _EventFiles(Sink):
         for name, value in scalars.items():
             self._writer().add_scalar(f"front/{name}", value, over)
         lines = [HEADINGS, ["---"] * len(HEADINGS), *table]
-        self._writer().add_text("front", "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines), over)
+        self._writer().add_text("front", "\n".join(map(_row, lines)), over)
 
     @override
     def note(self, name: str, text: str, over: int) -> None:
-        self._writer().add_text(name, text, over)
+        self._writer().add_text(name, "\n".join(f"    {printable(line)}" for line in text.splitlines()), over)
 
     @override
     def close(self) -> None:
@@ -79,6 +80,11 @@ class _EventFiles(Sink):
             suffix = f".{uuid4().hex}"
             self._writers[name] = SummaryWriter(str(self._folder / name), flush_secs=FLUSH, filename_suffix=suffix)
         return self._writers[name]
+
+
+def _row(cells: Sequence[object]) -> str:
+    """A line of a table in Markdown, as which TensorBoard shows texts."""
+    return f"| {' | '.join(as_markdown(str(cell)) for cell in cells)} |"
 
 
 def _name(trial: int) -> str:

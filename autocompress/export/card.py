@@ -78,7 +78,7 @@ def card(
     sections = [
         front_matter({name: described}, licence, [Path(file).suffix for file in files]),
         f"# {as_markdown(name)}\n\n"
-        f"Upscales photographs by {network.scale}: {in_words(network)}. "
+        f"Upscales photographs by {network.scale}: {as_markdown(in_words(network))}. "
         "Exported by autocompress, which prunes and distills super-resolution networks.",
         *shown,
         "## Network\n\n" + _network(plain, about, files),
@@ -193,7 +193,7 @@ def licence_of(provenance: Mapping[str, Any]) -> tuple[str, str]:
     """The licence for the YAML header, and in words: a student derives from its teacher and from its target."""
     known, unknown = shipped(), OTHER
     if "licence" in provenance:
-        return "apache-2.0", f"{provenance['licence']}."
+        return "apache-2.0", f"{as_markdown(str(provenance['licence']))}."
     sources = sorted({provenance[key] for key in ("teacher", "target") if provenance.get(key)})
     if not sources:
         return (
@@ -213,4 +213,4 @@ def licence_of(provenance: Mapping[str, Any]) -> tuple[str, str]:
 def _versions(provenance: Mapping[str, Any]) -> str:
     trained = ", ".join(f"{name} {version}" for name, version in provenance.get("versions", {}).items())
     exported = f"Exported with autocompress {autocompress.__version__}, torch {torch.__version__}."
-    return f"Trained with {trained}. {exported}" if trained else exported
+    return f"Trained with {as_markdown(trained)}. {exported}" if trained else exported

@@ -10,6 +10,7 @@ from helpers.small_search import run_search
 from autocompress import api
 from autocompress.errors import InvalidInput
 from autocompress.event_log import logged
+from autocompress.event_log.tensorboard import open_tensorboard
 from autocompress.search import SearchCallback, Settings
 from autocompress.search.callbacks import CallbackList
 from autocompress.search.results.front import pareto
@@ -55,6 +56,23 @@ def test_the_front_and_the_curves_are_there(settings: Callable[..., Settings]) -
     with logged(Log.TENSORBOARD, wanted.folder) as (log,):
         run_search(settings(trials=5, steps=30), log)
     assert scalars(run.path / "tensorboard")["front/hypervolume"][-1][0] == 5
+
+
+def test_texts_of_others_are_no_markdown(tmp_path: Path) -> None:
+    """TensorBoard shows texts as Markdown, and would fetch pictures that a failure or a name says."""
+    sink = open_tensorboard(tmp_path)
+    sink.note("failed", "trial 0: ![x](https://example.org/a.png)\n![y](https://example.org/b.png)", 0)
+    sink.front(0, {}, [(0, "own act=![z](https://example.org/c.png)", "1G", "30.00")])
+    sink.close()
+    texts = [
+        value.tensor.string_val[0].decode()
+        for file in (tmp_path / "tensorboard").glob("events.*")
+        for event in _events(file.read_bytes())
+        for value in event.summary.value
+    ]
+    lines = [line for text in texts for line in text.splitlines()]
+    assert len([line for line in lines if "example.org" in line]) == 3
+    assert not [line for line in lines if "![" in line and not line.startswith("    ")]  # indented is code
 
 
 def test_without_tensorboardx_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from helpers.images import write_waves
 from helpers.swinir_networks import random_swinir
 from PIL import Image
 
+from autocompress.export.card import card
 from autocompress.export.files import export_file, export_formats
-from autocompress.export.formats import Wanted
+from autocompress.export.formats import Format, Wanted
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr import EDSRFamily
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
@@ -170,3 +171,13 @@ def test_the_card_and_the_side_file_have_the_flops_of_what_is_folded(tmp_path: P
         assert (f"| FLOPs as pt2 | {expected / 1e9:.3f}G" in card) == folded
     export_formats(edsr(EDSRConfig(2, 16, 1)), "student", tmp_path, Wanted.parse(["safetensors"]), {})
     assert "FLOPs as" not in (tmp_path / "student.md").read_text()
+
+
+def test_what_a_side_file_says_is_text_in_a_card() -> None:
+    """A side file of others may say anything of its licence and versions."""
+    picture = "![x](https://example.org/seen.png)<img src=x>"
+    about = {"provenance": {"licence": picture, "versions": {picture: picture}, "teacher": picture, "init": picture}}
+    shown = card("small", edsr(EDSRConfig(2, 4, 1)), about, ["small.safetensors"], Wanted((Format.SAFETENSORS,)))
+    assert "![" not in shown
+    assert "<img" not in shown
+    assert shown.count("https://example.org") == 5

@@ -154,7 +154,7 @@ def _readme(index: dict[str, Any], teacher: str) -> str:
     headings += ["PSNR-Y dB as int8"] * of_int8
     headings += ["official code", "files"]
     machines = "; ".join(sorted({row["latency_on"] for row in students if row["latency_on"] is not None}))
-    measured = f"Milliseconds are for the same, measured on {machines}. " if timed else ""
+    measured = f"Milliseconds are for the same, measured on {as_markdown(machines)}. " if timed else ""
     cost = "speed" if index["objective"] == "latency" else "size"
     return (
         f"# Students of {as_markdown(index['run'])}\n\n"

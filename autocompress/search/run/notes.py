@@ -29,8 +29,8 @@ def finished_note(
     """The note of a finished trial, of its record, the references, the path of its picture, and its student's file."""
     student, bicubic = record.to_attributes(), references.bicubic.to_dict()
     lines = [
-        f"**{record.config}**: **{decibels(record.metrics['psnr_y'])} dB** PSNR-Y{_nearness(record.metrics)} at "
-        f"{_cost(student)}, {record.flops_share:.1%} of the teacher's",
+        f"**{as_markdown(str(record.config))}**: **{decibels(record.metrics['psnr_y'])} dB** "
+        f"PSNR-Y{_nearness(record.metrics)} at {_cost(student)}, {record.flops_share:.1%} of the teacher's",
     ]
     if written is not None and written.provenance.refinements:
         lines += ["", _refined(written)]
@@ -63,7 +63,7 @@ def _refined(student: StudentRecord) -> str:
 
 def ended_note(record: TrialRecord, ending: str) -> str:
     """The note of a trial that was stopped or failed; `ending` says which."""
-    lines = [f"**{record.config or 'No config yet'}**: {ending}: {record.reason}"]
+    lines = [f"**{as_markdown(record.config or 'No config yet')}**: {ending}: {as_markdown(record.reason)}"]
     if record.params is not None:
         lines += ["", f"{_cost(record.to_attributes())}, {format_count(record.params)} parameters"]
     return "\n".join([*lines, "", *_training(record)])
@@ -126,14 +126,15 @@ def study_attributes(run: RunFolder) -> dict[str, Any]:
             for space in config.taught_spaces.values()
         ),
         "bicubic": f"{decibels(config.references.bicubic.psnr_y)} dB",
-        "images": f"{config.train} to train on, {_valid(run)} to choose by",
+        "images": _images(run),
         "seed": config.search.seed,
     }
 
 
-def _valid(run: RunFolder) -> str:
-    """The validation images, in words."""
-    return images_in_words(run.config.valid.images, run.config.valid.name)
+def _images(run: RunFolder) -> str:
+    """The images to train on and to choose by, in words."""
+    valid = run.config.valid
+    return f"{run.config.train} to train on, {images_in_words(valid.images, valid.name)} to choose by"
 
 
 def study_note(run: RunFolder) -> str:
@@ -150,11 +151,14 @@ def study_note(run: RunFolder) -> str:
             for name, teacher in teachers.items()
         ),
         f"- bicubic: {decibels(config.references.bicubic.psnr_y)} dB",
-        *(f"- space `{name}`: {_ranges(space['parameters'])}" for name, space in search.spaces.items()),
-        f"- {config.train} to train on, {_valid(run)} to choose by: all scores here are of these",
+        *(
+            f"- space {as_code(name)}: {as_markdown(_ranges(space['parameters']))}"
+            for name, space in search.spaces.items()
+        ),
+        f"- {as_markdown(_images(run))}: all scores here are of these",
         f"- {quantity(search.recipe['steps'], 'step')} of training, sampler {search.sampler}, seed {search.seed}",
         "",
-        _READING.replace("RUN", str(run.path)),
+        _READING.replace("RUN", as_code(str(run.path)).strip("`")),
     ]
     return "\n".join(lines)
 
