@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.own_network import write_own_network
+from helpers.own_network import CODE, write_own_network
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -106,6 +106,19 @@ def test_another_training_is_refused_by_what_differs(photos: Path, tmp_path: Pat
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="remove it to begin anew"):
         train_to_file(task(photos), out, Precision(), quiet, quiet)
+
+
+def test_a_training_by_own_code_that_changed_is_refused(photos: Path, tmp_path: Path) -> None:
+    """The same file and callable, of which the student would be another network."""
+    out = tmp_path / "net.safetensors"
+    with pytest.raises(Killed):
+        train_to_file(task(photos, start=own_student(tmp_path)), out, Precision(), quiet, stop_at(3), pace=EACH_STEP)  # type: ignore[arg-type]
+    (tmp_path / "own.py").write_text(CODE.replace("F.relu(layer(x))", "F.gelu(layer(x))"))
+    family = know_code(f"{tmp_path / 'own.py'}:OwnNetwork", ["feat=6"])
+    changed = prune.from_scratch(family, family.config(), 0)
+    with pytest.raises(RunError, match="another code_digest"):
+        train_to_file(task(photos, start=changed), out, Precision(), quiet, quiet)
+    assert not out.exists()
 
 
 def test_it_learns_from_a_target(photos: Path, teacher_file: Path, tmp_path: Path) -> None:
