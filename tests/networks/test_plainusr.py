@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers import plain_networks
@@ -113,3 +114,20 @@ def test_what_perhaps_varies_is_known_before_it_is_tried() -> None:
     family = PlainUSRFamily(SIZES)
     assert set(family.perhaps_varied) > {"feat", "attention"}
     assert "values" not in vars(family)  # which tries all of them
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (5, 7), (9, 1)])
+def test_an_image_smaller_than_its_windows_is_upscaled(file: Path, height: int, width: int) -> None:
+    """As if its outermost pixels went on; its authors' code raises an error of PyTorch."""
+    network = autocompress.load(file)
+    lr = torch.rand(1, 3, height, width)
+    with torch.no_grad():
+        sr = network(lr)
+        repeated = torch.nn.functional.pad(lr, (0, max(0, 32 - width), 0, max(0, 32 - height)), mode="replicate")
+        assert torch.equal(sr, network(repeated)[..., : 2 * height, : 2 * width])
+    assert network.upscale(np.zeros((height, width, 3), np.uint8)).shape == (2 * height, 2 * width, 3)
+
+
+def test_an_error_on_a_larger_image_is_that_of_the_code(file: Path) -> None:
+    with pytest.raises(RuntimeError, match="channels"), torch.no_grad():
+        autocompress.load(file)(torch.rand(1, 4, 40, 40))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -15,6 +16,7 @@ from autocompress.errors import ConfigError
 from autocompress.networks.base import Config, Family, SRNetwork
 from autocompress.networks.custom.code import printing_aside
 
+SMALL = 32  # LR pixels; images with a shorter side are none that a network is tried on
 MARGIN = 32  # LR pixels; what such a network sees around a pixel is not known
 
 
@@ -89,7 +91,22 @@ class CustomNetwork(SRNetwork):
 
     @override
     def features(self, lr: Tensor) -> Tensor:
-        """The images: where such a network has features at LR is not known."""
+        """The images: where such a network has features at LR is not known.
+
+        A network that takes no images so small, such as one that pools in windows, is given them with their outermost
+        pixels repeated, and what it makes of these is cut off.
+        """
+        height, width = lr.shape[-2:]
+        try:
+            return self._run(lr)
+        except Exception:  # code of others raises anything
+            if height >= SMALL and width >= SMALL:
+                raise
+        padding = (0, max(0, SMALL - width), 0, max(0, SMALL - height))
+        return self._run(F.pad(lr, padding, mode="replicate"))[..., : self.scale * height, : self.scale * width]
+
+    def _run(self, lr: Tensor) -> Tensor:
+        """The user's own network, whatever the range of its images."""
         with printing_aside():
             sr: Tensor = self.network(lr * self.input_range)
         return sr / self.input_range
