@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autocompress.io.arguments import typed_arguments
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from autocompress.search.results.compare import Comparison
 
 
+@typed_arguments
 def compare(runs: Sequence[str | Path], out: str | Path | None = None) -> Comparison:
     """Compare two or more runs that were scored on the same validation images.
 

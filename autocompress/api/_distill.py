@@ -16,6 +16,7 @@ from autocompress.api.choices import RecipeName, check_init, check_recipe, check
 from autocompress.data.layouts import is_alone, refuse_alone
 from autocompress.distill import SETTABLE
 from autocompress.errors import ConfigError
+from autocompress.io.arguments import typed_arguments
 from autocompress.io.outputs import check_weights_file
 from autocompress.progress import tell_if_long, tell_tenths
 from autocompress.shrink.init import Init
@@ -37,6 +38,7 @@ class Distilled:
     evaluation: Evaluation
 
 
+@typed_arguments
 def distill(
     network: str | nn.Module,
     out: str | Path,

@@ -15,6 +15,7 @@ from autocompress.api._result import Result, open_run
 from autocompress.api.choices import check_scale
 from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
+from autocompress.io.arguments import typed_arguments
 from autocompress.progress import OnDone, one_by_one
 from autocompress.units import format_milliseconds
 
@@ -73,6 +74,7 @@ class Evaluation:
         return about if self.cost is None else about | self.cost.to_dict()
 
 
+@typed_arguments
 def evaluate(
     model: str | Path | nn.Module,
     data: Sequence[str | Path] = (),
@@ -149,6 +151,7 @@ def evaluate(
     return Evaluation(model, scale, results, bicubic, lr_said, cost)
 
 
+@typed_arguments
 def measure_latency(
     run: str | Path, *, threads: int | None = None, device: str | None = None, progress: bool = True
 ) -> Result:

@@ -13,6 +13,7 @@ from autocompress.errors import InvalidInput
 from autocompress.export.formats import Format, Quantise, Wanted
 from autocompress.export.hub import check_repository, push
 from autocompress.io import package_files
+from autocompress.io.arguments import typed_arguments
 from autocompress.io.inputs import find_network
 from autocompress.io.outputs import check_file, check_folder
 from autocompress.progress import tell_if_long
@@ -62,6 +63,7 @@ class _Images:
         return Quantiser(train, valid, self.qat, _tell, used)
 
 
+@typed_arguments
 def export(
     source: str | Path,
     out: str | Path,

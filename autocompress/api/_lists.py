@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from autocompress.api._named import check_named
 from autocompress.errors import InvalidInput
+from autocompress.io.arguments import typed_arguments
 
 if TYPE_CHECKING:
     from autocompress.io.cache import CacheEntry
@@ -21,6 +22,7 @@ def spaces() -> list[SearchSpace]:
     return [load_space(name) for name in shipped_spaces()]
 
 
+@typed_arguments
 def space(name: str | Path) -> SearchSpace:
     """A shipped space, or one from a YAML file; SpaceError says which key breaks which rule."""
     from autocompress.search.space.declared import declared_space
@@ -32,6 +34,7 @@ def space(name: str | Path) -> SearchSpace:
     return load_space(str(name))
 
 
+@typed_arguments
 def space_text(name: str | Path | None = None, teacher: str | Path | None = None, **overrides: Any) -> str:
     """The YAML of a space: by its name or file, or what can vary in a teacher of your own code (see `load`).
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from autocompress.io.arguments import typed_arguments
+
 if TYPE_CHECKING:
     from autocompress.networks.models import Shipped
 
@@ -15,6 +17,7 @@ def models() -> list[Shipped]:
     return list(shipped_models().values())
 
 
+@typed_arguments
 def describe_model(name: str) -> dict[str, Any]:
     """What is known of a shipped student: config, cost, scores, provenance, and the official code that loads it.
 

@@ -12,6 +12,7 @@ from autocompress.api._named import check_named
 from autocompress.api.choices import RecipeName, check_recipe, check_steps
 from autocompress.data.layouts import refuse_alone
 from autocompress.errors import InvalidInput
+from autocompress.io.arguments import typed_arguments
 from autocompress.io.outputs import check_folder
 from autocompress.progress import tell_if_long
 from autocompress.units import images_in_words
@@ -36,6 +37,7 @@ class PrunedTeacher:
         return {"name": self.name, "images": self.images, **self.pruned.to_dict()}
 
 
+@typed_arguments
 def prune(
     teacher: str | Path | nn.Module,
     *,

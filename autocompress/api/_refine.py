@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from autocompress.api._result import Result
-from autocompress.api._search import LOG, check_url, declare, written
+from autocompress.api._search import LOG, check_url, declare, without_none, written
+from autocompress.io.arguments import check_arguments
 from autocompress.search.options import OnJoin, Panel
 from autocompress.search.settings import OPTIONS
 
@@ -30,8 +31,10 @@ def refine(run: str | Path, steps: int | None = None, *, progress: bool = True, 
 
     `backend` may also be a `Backend` as in `search`. Raises as `search` does, and RunError where there is no front.
     """
-    inspect.signature(refine).bind(run, steps, **given)
+    options = inspect.signature(refine)
+    options.bind(run, steps, **given)
     backend = None if isinstance(given.get("backend"), str) else given.pop("backend", None)
+    check_arguments(options.bind(run, steps, progress=progress, **without_none(given)), {})
     where = {each.field: each.read(given.get(each.keyword)) for each in OF_REFINE}
 
     from autocompress.search import RunFolder

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autocompress import units
+from autocompress.io.arguments import typed_arguments
 from autocompress.units import quantity
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Result:
 
         return students(self.run)
 
+    @typed_arguments
     def best(
         self,
         max_flops: units.Amount | None = None,
@@ -138,6 +140,7 @@ class Result:
         return html
 
 
+@typed_arguments
 def open_run(path: str | Path, storage: str | None = None) -> Result:
     """The result of a run in a folder, also while the search goes on; RunError where there is none.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from autocompress.api._modules import as_files
 from autocompress.api._named import check_named
 from autocompress.api._result import Result
+from autocompress.io.arguments import check_arguments
 from autocompress.search.options import OnJoin, Option
 from autocompress.search.settings import OPTIONS, Settings
 
@@ -37,9 +38,11 @@ def search(*, progress: bool = True, callbacks: Sequence[Any] = (), **given: Any
     Raises InvalidInput for what cannot be used, before anything is written; StorageError and DiskFull for what failed
     in the middle, after which the same call goes on.
     """
-    inspect.signature(search).bind(**given)  # TypeError for a keyword that is no option's
+    options = inspect.signature(search)
+    options.bind(**given)  # TypeError for a keyword that is no option's
     backend = None if isinstance(given.get("backend"), str) else given.pop("backend", None)
     given = as_files(as_files(given, "teacher"), "target", "target_")
+    check_arguments(options.bind(progress=progress, callbacks=callbacks, **without_none(given)), {})
     settings = Settings.read(given)
     _check_named(settings)
 
@@ -50,6 +53,11 @@ def search(*, progress: bool = True, callbacks: Sequence[Any] = (), **given: Any
     with _display(progress, settings) as display, logged(settings.log, settings.folder) as logs:
         callback = CallbackList((display, *logs, *callbacks))
         return written(*run_search(settings, callback, backend=backend), settings.storage)
+
+
+def without_none(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that are given: None is the default of each."""
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _check_named(settings: Settings) -> None:
@@ -87,7 +95,7 @@ def join(run: str | Path, *, progress: bool = True, **given: Any) -> Result:
 
     `storage` is needed where its URL has a password. Raises as `search` does.
     """
-    inspect.signature(join).bind(run, **given)
+    check_arguments(inspect.signature(join).bind(run, progress=progress, **without_none(given)), {})
     own = {each.field: each.read(given.get(each.keyword)) for each in OF_A_SESSION}
 
     from autocompress.search import RunFolder

@@ -13,6 +13,7 @@ from autocompress.api._modules import as_files
 from autocompress.api._named import check_family, check_named
 from autocompress.api.choices import check_scale, check_steps
 from autocompress.errors import InvalidInput
+from autocompress.io.arguments import typed_arguments
 from autocompress.io.outputs import check_weights_file
 from autocompress.progress import tell_if_long
 
@@ -40,6 +41,7 @@ def teachers() -> list[Shipped]:
     return list(shipped_teachers().values())
 
 
+@typed_arguments
 def describe_teacher(name: str | Path | nn.Module, **overrides: Any) -> dict[str, Any]:
     """What is known of a shipped network, a file of weights or a module: config, cost and, where it ships, provenance.
 
@@ -70,6 +72,7 @@ def _what_can_vary(network: SRNetwork) -> dict[str, Any]:
     return {"varies": {count.field: list(values) for count, values in family.values.items()}, "stays": fixed}
 
 
+@typed_arguments
 def train_teacher(
     family: str | None,
     out: str | Path,

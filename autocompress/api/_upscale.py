@@ -11,6 +11,7 @@ from autocompress.api._named import check_named
 from autocompress.data.images import read_size
 from autocompress.errors import DataError
 from autocompress.io import package_files
+from autocompress.io.arguments import typed_arguments
 
 if TYPE_CHECKING:
     from autocompress.evaluation.upscaling import Plan
@@ -26,6 +27,7 @@ class Upscaled:
     left_out: list[str]
 
 
+@typed_arguments
 def upscale(
     student: str | Path | None,
     source: str | Path,

@@ -13,6 +13,7 @@ import torch
 from autocompress.compute.bounded import bounded, worth
 from autocompress.errors import CheckpointError, InvalidInput, cut
 from autocompress.io import checkpoints
+from autocompress.io.arguments import typed_arguments
 from autocompress.io.atomic import read_json
 from autocompress.io.inputs import find_network, parse_fields
 from autocompress.io.state_dicts import StateDict, described, state_dicts
@@ -33,6 +34,7 @@ TRIED = 12  # of the places where a network may be, by code that is not ours
 Recognised = tuple[Family, Config, Weights, StateDict]
 
 
+@typed_arguments
 def load(
     file: str | Path,
     *,
