@@ -15,6 +15,7 @@ from autocompress.evaluation.records import METRIC_NAMES, Scores
 from autocompress.networks.base import SRNetwork
 from autocompress.networks.upscaling import Image, Upscaler, network_upscaler
 from autocompress.networks.versus_bicubic import versus_bicubic
+from autocompress.units import images_in_words
 
 __all__ = [
     "METRICS",
@@ -94,7 +95,7 @@ def check_teachers(
         compared = versus_bicubic(network, tried)
         if compared.weak:
             raise CheckpointError(
-                f"{name} upscales worse than bicubic, so no student can learn from it: on {source.name} it has "
+                f"{name} upscales worse than bicubic, so no student can learn from it: {_tried_on(source)} it has "
                 f"{compared.explained}; --allow-weak-teacher takes it all the same"
             )
 
@@ -111,9 +112,13 @@ def warning_of_start(name: str, network: SRNetwork, source: ImageSource) -> str 
     if not compared.weak:
         return None
     return (
-        f"warning: {name} upscales worse than bicubic: on {source.name} it has {compared.explained}; the training goes "
-        "on from it all the same"
+        f"warning: {name} upscales worse than bicubic: {_tried_on(source)} it has {compared.explained}; the training "
+        "goes on from it all the same"
     )
+
+
+def _tried_on(source: ImageSource) -> str:
+    return f"in the middle of {images_in_words(min(TRIED, len(source)), source.name)}"
 
 
 def check_finite(scores: Scores) -> None:

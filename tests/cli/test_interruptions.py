@@ -44,7 +44,7 @@ def test_a_signal_ends_a_search_as_ctrl_c_does(
     for _ in range(times):
         search.send_signal(number)
     said, errors = search.communicate(timeout=30)
-    assert search.returncode == 128 + number
+    assert search.returncode == 128 + number, errors
     assert "Pareto front" in said
     assert errors.endswith("Interrupted; the same command goes on from here.\n")
     assert "Traceback" not in errors

@@ -152,7 +152,7 @@ def test_a_start_that_is_worse_than_bicubic_is_said(photos: Path, wrong: str) ->
     network.load_state_dict(WRONG[wrong](network.state_dict()))
     said = warning_of_start("the start a.pth", network, source)
     assert said is not None
-    assert said.startswith("warning: the start a.pth upscales worse than bicubic: on ")
+    assert said.startswith("warning: the start a.pth upscales worse than bicubic: in the middle of ")
     assert warning_of_start("the start a.pth", network, replace(source, lr_alone=True)) is None
 
 
