@@ -15,15 +15,15 @@ from autocompress.errors import InvalidInput
 from autocompress.report import picture, write_png
 
 
-def test_the_report_goes_where_it_is_wanted(call: Call, finished: FinishedSearch, tmp_path: Path) -> None:
-    code, _, err = call("report", finished[0].path, "--out", tmp_path / "there" / "page.html")
+def test_the_report_goes_where_it_is_wanted(call: Call, finished: FinishedSearch, here: Path) -> None:
+    code, _, err = call("report", finished[0].path, "--out", here / "there" / "page.html")
     assert (code, err) == (0, "")
-    assert (tmp_path / "there" / "page.html").stat().st_size > 1e6
-    (tmp_path / "folder").mkdir()
-    code, _, err = call("report", finished[0].path, "--out", tmp_path / "folder")
+    assert (here / "there" / "page.html").stat().st_size > 1e6
+    (here / "folder").mkdir()
+    code, _, err = call("report", finished[0].path, "--out", "folder")
     assert code == 2
     assert "folder: cannot be written to (Is a directory); give another file with --out" in err
-    assert not list((tmp_path / "folder").iterdir())
+    assert not list((here / "folder").iterdir())
 
 
 @pytest.mark.slow
