@@ -15,6 +15,7 @@ from urllib.parse import quote, quote_plus
 import sqlalchemy
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages._rdb.models import BaseModel
 from optuna.storages.journal import JournalRedisBackend
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SAWarning, SQLAlchemyError
@@ -25,6 +26,7 @@ from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.study_file import STUDY_NAME
 
 REDIS = ("redis", "rediss", "unix")  # schemes
+FILES = ("sqlite", "sqlite+pysqlite")  # of files that have no password and no options
 DRIVER = "postgresql+psycopg"  # what `postgresql` means; SQLAlchemy before 2.1 takes it for psycopg2
 # Parameters of a URL's query that are no secrets. All others are taken for some: each driver has its own, also in
 # such as `options`.
@@ -65,9 +67,17 @@ class StudyStorage:
         try:
             if _parsed(self.url).drivername in REDIS:
                 return _redis(self.url)
+            _check_free(self.url)
             return self._checked(_sqlite(self.url) if self.url.startswith("sqlite") else _server(self.url))
         except RunError:
             raise
+        except TypeError as error:
+            if not _parsed(self.url).query:
+                raise
+            raise InvalidInput(
+                f"the storage {self.shown} has a query that its driver does not take ({self._reason(error)}); correct "
+                "what follows the ?, or leave it out"
+            ) from error
         except ImportError as error:
             raise InvalidInput(
                 f"the storage {self.shown} needs a Python package that is not installed ({self._reason(error)}); "
@@ -213,6 +223,11 @@ def _absolute(url: str) -> str:
     """The URL with an absolute path, so that it means the same in any folder."""
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
+        if parsed.drivername in FILES and (parsed.host or parsed.port or parsed.username or parsed.password):
+            raise InvalidInput(
+                f"the storage {masked(url)} has a host or a user, and a file of SQLite has none; write three slashes "
+                "before its path, as in sqlite:///studies.db"
+            )
         if parsed.database in (None, "", ":memory:"):
             raise InvalidInput(
                 f"the storage {masked(url)} keeps nothing; give the URL of a file, as in sqlite:///studies.db"
@@ -224,7 +239,7 @@ def _absolute(url: str) -> str:
 def _check_query(url: str) -> None:
     """InvalidInput where SQLite would ignore what stands behind a URL's question mark, such as a password."""
     parsed = _parsed(url)
-    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+    if parsed.drivername not in FILES:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("error", SAWarning)
@@ -253,6 +268,32 @@ def _sqlite(url: str) -> RDBStorage:
         return RDBStorage(url, options, skip_compatibility_check=True)
 
 
+def _check_free(url: str) -> None:
+    """RunError where another application has tables under the names of Optuna's, before any is made beside them.
+
+    They are known by their keys, which all versions of Optuna have.
+    """
+    parsed, options = _for_engine(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).is_file():
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SAWarning)  # as in `_sqlite`
+        engine = sqlalchemy.create_engine(parsed, **options)
+    try:
+        there = sqlalchemy.inspect(engine)
+        names = set(there.get_table_names())
+        for table in BaseModel.metadata.sorted_tables:
+            if table.name in names:
+                columns = {column["name"] for column in there.get_columns(table.name)}
+                if not columns.issuperset(table.primary_key.columns.keys()):
+                    raise RunError(
+                        f"the storage {masked(url)} has a table {table.name} of another application, where Optuna "
+                        "would keep its own; give another database"
+                    )
+    finally:
+        engine.dispose()
+
+
 def disconnect(storage: BaseStorage) -> None:
     """Close the connections of a storage; what is still used after it connects anew."""
     with suppress(*_connection_errors()):  # of a server that is gone
@@ -265,13 +306,22 @@ def disconnect(storage: BaseStorage) -> None:
 
 def _server(url: str) -> RDBStorage:
     """Connect to a server; a connection that it has closed, during hours of training, is made again when needed."""
-    options: dict[str, Any] = {"pool_pre_ping": True}
+    parsed, options = _for_engine(url)
+    options["pool_pre_ping"] = True
+    return RDBStorage(parsed.render_as_string(hide_password=False), options, skip_compatibility_check=True)
+
+
+def _for_engine(url: str) -> tuple[URL, dict[str, Any]]:
+    """The URL for SQLAlchemy, and the options of its engine."""
+    options = dict[str, Any]()
     parsed = _parsed(url)
     if parsed.get_backend_name() in ("postgresql", "mysql", "mariadb"):
         options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT}
+    if parsed.drivername in FILES:
+        options["connect_args"] = {"timeout": WRITE_TIMEOUT}
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername=DRIVER)
-    return RDBStorage(parsed.render_as_string(hide_password=False), options, skip_compatibility_check=True)
+    return parsed, options
 
 
 def _how_to_install(url: str, error: ImportError) -> str:

@@ -278,3 +278,40 @@ def test_postgresql_means_the_driver_that_is_installed(small: Make) -> None:
     assert "psycopg2" not in str(caught.value)
     extras = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     assert any(one.startswith("psycopg[binary]") for one in extras["optional-dependencies"]["storage"])
+
+
+@pytest.mark.parametrize("table", ["studies", "trials", "version_info"])
+def test_tables_of_another_application_stay_as_they_are(small: Make, tmp_path: Path, table: str) -> None:
+    """Optuna would make its own beside them, and fail then."""
+    with closing(sqlite3.connect(tmp_path / "theirs.db")) as database:
+        database.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, title TEXT)")
+    before = (tmp_path / "theirs.db").read_bytes()
+    with pytest.raises(RunError, match=rf"a table {table} of another application.*; give another database"):
+        fake_trials.run(small(storage=f"sqlite:///{tmp_path / 'theirs.db'}", trials=1), FakeSetup())
+    assert [file.name for file in tmp_path.glob("theirs.db*")] == ["theirs.db"]
+    assert (tmp_path / "theirs.db").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_other_tables_of_another_application_are_no_hindrance(small: Make, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "shared.db")) as database:
+        database.execute("CREATE TABLE books (id INTEGER PRIMARY KEY, title TEXT)")
+    fake_trials.run(small(storage=f"sqlite:///{tmp_path / 'shared.db'}", trials=1), FakeSetup())
+
+
+@pytest.mark.parametrize("url", ["sqlite://a:secret@host/studies.db", "sqlite://host/studies.db", "sqlite://:1/a.db"])
+def test_a_file_on_a_host_is_refused(small: Make, url: str) -> None:
+    """Two slashes are easily written for three."""
+    with pytest.raises(InvalidInput, match="write three slashes") as refused:
+        fake_trials.run(small(storage=url, trials=1), FakeSetup())
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1:1/0?nothing=secret", "mysql+pymysql://127.0.0.1:1/a?nothing=secret"]
+)
+def test_a_query_that_a_driver_does_not_take_is_said(small: Make, url: str) -> None:
+    pytest.importorskip("redis" if url.startswith("redis") else "pymysql", reason="its driver is not installed")
+    with pytest.raises(InvalidInput, match="correct what follows the \\?") as refused:
+        fake_trials.run(small(storage=url, trials=1), FakeSetup())
+    assert "secret" not in str(refused.value)

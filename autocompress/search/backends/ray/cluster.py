@@ -14,8 +14,9 @@ import ray
 from ray._private import ray_constants
 
 from autocompress.errors import InvalidInput
-from autocompress.search.settings import OnRay
+from autocompress.search.settings import OnRay, check_ray_address
 
+RAY_ADDRESS = ray_constants.RAY_ADDRESS_ENVIRONMENT_VARIABLE
 COUNTED_EVERY = 2.0  # seconds: nodes come and go
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
@@ -50,6 +51,8 @@ def _init(wanted: OnRay) -> None:
         with _on_loopback():
             ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
         return
+    if wanted.address == "auto" and (of_environment := os.environ.get(RAY_ADDRESS)):  # which Ray takes in its place
+        check_ray_address(of_environment, f"the environment's {RAY_ADDRESS}")
     try:
         ray.init(wanted.address, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
