@@ -24,6 +24,9 @@ from autocompress.shrink.init import Init
 
 COMMAND: Any = get_command(app).commands["search"]  # type: ignore[attr-defined]
 WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).map(lambda text: f"a{text}")
+ADDRESS = st.just("auto") | st.builds(
+    "{}:{}".format, st.from_regex(r"[a-z0-9][a-z0-9.-]*", fullmatch=True), st.integers(1, 65535)
+)
 SECONDS = st.integers(1, 10**9).map(lambda microseconds: microseconds / 1e6) | st.integers(1, 10**6).map(float)
 
 
@@ -68,7 +71,7 @@ def any_settings(draw: st.DrawFn) -> Settings:
         workers=None if latency else maybe(st.integers(1, 64)),
         trial_timeout=maybe(SECONDS),
         backend=BackendName.RAY if ray else BackendName.LOCAL,
-        address=maybe(WORD.filter(lambda word: "://" not in word)) if ray else None,
+        address=maybe(ADDRESS) if ray else None,
         cpus_per_trial=maybe(st.integers(1, 64)) if ray else None,
         gpus_per_trial=maybe(st.floats(0, 1)) if ray else None,
         seed=draw(st.integers(0, 2**32 - 1)),
