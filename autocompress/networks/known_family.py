@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from autocompress.networks.base import Config, SRNetwork
 from autocompress.networks.engine_family import EngineFamily
-from autocompress.networks.layers import Layer, work_at_720p
+from autocompress.networks.layers import Layer, flops_at_720p
 from autocompress.networks.weights import with_weights
 
 
@@ -26,11 +26,11 @@ class KnownFamily(EngineFamily):
 
     @override
     def flops(self, config: Config) -> int:
-        return work_at_720p(self.layers(config), config.scale)
+        return flops_at_720p(self.layers(config), config.scale)
 
     @override
     def program_flops(self, config: Config) -> int:
-        return work_at_720p(self.program_layers(config), config.scale)
+        return flops_at_720p(self.program_layers(config), config.scale)
 
     @override
     def params(self, config: Config) -> int:

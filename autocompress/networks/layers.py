@@ -1,4 +1,4 @@
-"""What the layers of a network cost, in closed form, as fvcore counts them; and how far they let a pixel see."""
+"""What the layers of a network cost, in closed form, as fvcore counts them; and their receptive field."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from autocompress.compute import flops
+from autocompress.compute.flops import at_720p
 
 
 class Layer(NamedTuple):
-    """FLOPs (fused multiply-adds) for each LR pixel, parameters, and the LR pixels to each side that it reads."""
+    """FLOPs (fused multiply-adds) for each LR pixel, parameters, and the LR pixels that it reads to each side."""
 
-    work: int
+    flops: int
     params: int
     reach: float = 0
 
@@ -33,11 +33,11 @@ def norm(channels: int) -> Layer:
     return Layer(5 * channels, 2 * channels)
 
 
-def work_at_720p(layers: Iterable[Layer], scale: int) -> int:
+def flops_at_720p(layers: Iterable[Layer], scale: int) -> int:
     """FLOPs for an output of 1280x720 pixels."""
-    return flops.at_720p(sum(layer.work for layer in layers), scale)
+    return at_720p(sum(layer.flops for layer in layers), scale)
 
 
-def seen(layers: Iterable[Layer]) -> int:
+def receptive_radius(layers: Iterable[Layer]) -> int:
     """LR pixels to each side that a pixel of the output depends on, where the layers stand behind each other."""
     return math.ceil(sum(layer.reach for layer in layers))

@@ -38,6 +38,7 @@ from autocompress.search.options import (
     options_of,
     shipped_or_file,
 )
+from autocompress.search.ray_address import check_ray_address
 from autocompress.search.space.budget import Budget, Objective
 from autocompress.shrink.init import Init
 from autocompress.units import format_count
@@ -100,24 +101,6 @@ class OnRay:
             raise InvalidInput(f"workers {self.workers} and CPUs per trial {self.cpus} must be >= 1")
         if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
             raise InvalidInput(f"GPUs per trial are {self.gpus:g}, but must be a part of one, such as 0.5, or whole")
-
-
-def check_ray_address(address: str, what: str) -> None:
-    """InvalidInput, which names `what` gives it, unless an address is "auto" or HOST:PORT.
-
-    Ray knows others. With "local" it starts a cluster that listens on all interfaces, rather than to join one.
-    """
-    if "://" in address:
-        raise InvalidInput(f"{what} {address}: Ray's client is not enough; give HOST:PORT, on a node of it")
-    host, _, port = address.rpartition(":")
-    in_brackets = host.startswith("[") and host.endswith("]")  # IPv6
-    is_host = bool(host) and host.isprintable() and " " not in host and (in_brackets or ":" not in host)
-    is_port = port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535
-    if address != "auto" and not (is_host and is_port):
-        raise InvalidInput(
-            f"{what} is {address!r}, but must be auto or HOST:PORT, as `ray start` prints it; "
-            "leave --address out to use this machine"
-        )
 
 
 @dataclass(frozen=True)

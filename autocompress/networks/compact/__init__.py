@@ -8,19 +8,18 @@
 from __future__ import annotations
 
 import math
-import re
 
 from torch import Tensor
 from typing_extensions import override
 
 from autocompress.errors import CheckpointError, ConfigError
+from autocompress.networks import reading
 from autocompress.networks.base import Config, Count, Shrinker, SRNetwork, Weights
 from autocompress.networks.compact import teaching
 from autocompress.networks.compact.network import Compact, CompactConfig, layers
 from autocompress.networks.known_family import KnownFamily
 from autocompress.networks.layers import Layer
 from autocompress.networks.tails import SCALES
-from autocompress.networks.weights import check_tensors
 from autocompress.progress import OnDone, untold
 from autocompress.shrink.init import Init
 
@@ -48,19 +47,10 @@ class CompactFamily(KnownFamily):
     @override
     def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
         """Real-ESRGAN's files with PReLU; those with other activations have no tensors for them, and are not known."""
-        numbers = {int(match[1]) for key in tensors if (match := re.fullmatch(r"body\.(\d+)\.weight", key))}
-        if not {0, 1} <= numbers or tensors["body.1.weight"].dim() != 1 or tensors["body.0.weight"].dim() != 4:
+        first, slopes = tensors.get("body.0.weight"), tensors.get("body.1.weight")
+        if first is None or slopes is None or first.dim() != 4 or slopes.dim() != 1:
             return None
-        last = tensors[f"body.{max(numbers)}.weight"]
-        scale = math.sqrt(last.shape[0] / 3)
-        if scale not in SCALES:
-            raise CheckpointError(
-                f"this Compact ends in a weight of shape {tuple(last.shape)}, which is no x2, x3 or x4 of RGB"
-            )
-        config = CompactConfig(int(scale), tensors["body.0.weight"].shape[0], max(numbers) // 2 - 1)
-        described = f"a Compact of {config.num_feat} features and {config.num_conv} convolutions at x{config.scale}"
-        check_tensors(lambda: Compact(config), tensors, described)
-        return config, dict(tensors)
+        return reading.read(tensors, "a Compact", _infer, Compact, _described)
 
     @override
     def official_code(self, config: Config) -> tuple[str, str] | None:
@@ -91,6 +81,19 @@ class CompactFamily(KnownFamily):
         if isinstance(teacher, CompactConfig):
             return super().limits(teacher)
         return {count.field: math.inf for count in self.counts}
+
+
+def _infer(shapes: reading.Shapes) -> CompactConfig:
+    last = shapes.count(r"body\.(\d+)\.weight") - 1
+    shape = shapes.of(f"body.{last}.weight", 4)
+    scale = math.sqrt(shape[0] / 3)
+    if scale not in SCALES:
+        raise CheckpointError(f"this Compact ends in a weight of shape {shape}, which is no x2, x3 or x4 of RGB")
+    return CompactConfig(int(scale), shapes.features("body.0.weight"), last // 2 - 1)
+
+
+def _described(config: CompactConfig) -> str:
+    return f"of {config.num_feat} features and {config.num_conv} convolutions"
 
 
 def _compact(config: Config) -> CompactConfig:

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from autocompress.compute.convolution import conv3x3
 from autocompress.networks.base import Config, SRNetwork, check_whole
-from autocompress.networks.layers import Layer, conv, seen
+from autocompress.networks.layers import Layer, conv, receptive_radius
 from autocompress.networks.tails import check_scale
 
 
@@ -57,7 +57,7 @@ class Compact(SRNetwork):
     @override
     def margin(self) -> int:
         """All that a pixel depends on: one pixel for each convolution."""
-        return seen(layers(self.config))
+        return receptive_radius(layers(self.config))
 
     @property
     def hidden(self) -> list[tuple[nn.Conv2d, nn.PReLU]]:

@@ -31,7 +31,7 @@ from autocompress.networks.edsr.network import (
     layers,
 )
 from autocompress.networks.known_family import KnownFamily
-from autocompress.networks.layers import Layer, work_at_720p
+from autocompress.networks.layers import Layer, flops_at_720p
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.tails import fold_tail
 from autocompress.networks.weights import with_weights
@@ -70,7 +70,7 @@ class EDSRFamily(KnownFamily):
     def program_layers(self, config: Config) -> list[Layer]:
         """With a tail of one convolution, where that is less work."""
         forms = (layers(replace(_edsr(config), tail=tail)) for tail in (_edsr(config).tail, FOLDED))
-        return min(forms, key=lambda form: work_at_720p(form, config.scale))
+        return min(forms, key=lambda form: flops_at_720p(form, config.scale))
 
     @override
     def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:

@@ -20,7 +20,7 @@ from autocompress.compute.convolution import conv3x3
 from autocompress.errors import ConfigError
 from autocompress.networks.base import Config, SRNetwork, check_whole
 from autocompress.networks.folding import folded_convolution
-from autocompress.networks.layers import Layer, conv, seen
+from autocompress.networks.layers import Layer, conv, receptive_radius
 from autocompress.networks.tails import check_scale, folded_tail, plain_tail, shuffle_factors, stages
 
 IMG_RANGE = 255.0
@@ -153,7 +153,7 @@ class EDSR(SRNetwork):
     @override
     def margin(self) -> int:
         """All that a pixel depends on."""
-        return seen(layers(self.config))
+        return receptive_radius(layers(self.config))
 
     @override
     def features(self, lr: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from autocompress.errors import InvalidInput, RunError, StorageError
 from autocompress.names import printable
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.study_file import STUDY_NAME
-from autocompress.search.run.undisturbed import UndisturbedStorage, undisturbed
+from autocompress.search.run.uninterrupted import UninterruptedStorage, uninterrupted
 
 REDIS = ("redis", "rediss", "unix")  # schemes
 FILES = ("sqlite", "sqlite+pysqlite")  # of files that have no password and no options
@@ -258,7 +258,7 @@ def _check_query(url: str) -> None:
 def _sqlite(url: str) -> RDBStorage:
     """Write-ahead logging lets a dashboard read while a search writes; FULL loses nothing in a power cut.
 
-    No signal breaks off what is done with it: see `undisturbed`.
+    No signal breaks off what is done with it: see `uninterrupted`.
     """
 
     def configure(connection: Any, _: Any) -> None:
@@ -267,9 +267,9 @@ def _sqlite(url: str) -> RDBStorage:
 
     # from the first connection on: a new study's tables are synced once each, not three times
     options = {"connect_args": {"timeout": WRITE_TIMEOUT}, "pool_events": [(configure, "connect")]}
-    with warnings.catch_warnings(), undisturbed():
+    with warnings.catch_warnings(), uninterrupted():
         warnings.simplefilter("ignore", SAWarning)  # of a query that is ignored; new runs have none: see `_check_query`
-        return UndisturbedStorage(url, options, skip_compatibility_check=True)
+        return UninterruptedStorage(url, options, skip_compatibility_check=True)
 
 
 def _check_free(url: str) -> None:

@@ -14,7 +14,8 @@ import ray
 from ray._private import ray_constants
 
 from autocompress.errors import InvalidInput
-from autocompress.search.settings import OnRay, check_ray_address
+from autocompress.search.ray_address import check_ray_address
+from autocompress.search.settings import OnRay
 
 RAY_ADDRESS = ray_constants.RAY_ADDRESS_ENVIRONMENT_VARIABLE
 COUNTED_EVERY = 2.0  # seconds: nodes come and go

@@ -23,7 +23,7 @@ Returned = TypeVar("Returned")
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """A context at whose end signals are handled that came in it, by the handlers of before; each kind once."""
     came, before = dict[int, None](), dict[int, Any]()
 
@@ -43,19 +43,19 @@ def undisturbed() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def _undisturbed(method: Callable[Given, Returned]) -> Callable[Given, Returned]:
+def _uninterrupted(method: Callable[Given, Returned]) -> Callable[Given, Returned]:
     @wraps(method)
     def run(*args: Given.args, **kwargs: Given.kwargs) -> Returned:
-        with undisturbed():
+        with uninterrupted():
             return method(*args, **kwargs)
 
     return run
 
 
-class UndisturbedStorage(RDBStorage):
-    """Optuna's storage, each of whose operations is undisturbed."""
+class UninterruptedStorage(RDBStorage):
+    """Optuna's storage, each of whose operations is uninterrupted."""
 
 
 for _name in BaseStorage.__dict__:
     if not _name.startswith("_"):
-        setattr(UndisturbedStorage, _name, _undisturbed(getattr(RDBStorage, _name)))
+        setattr(UninterruptedStorage, _name, _uninterrupted(getattr(RDBStorage, _name)))

@@ -12,7 +12,7 @@ from optuna.storages import RDBStorage
 
 from autocompress.search import RunFolder
 from autocompress.search.run.storage import StudyStorage, disconnect
-from autocompress.search.run.undisturbed import undisturbed
+from autocompress.search.run.uninterrupted import uninterrupted
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM]
 
@@ -35,8 +35,8 @@ def test_it_waits_for_the_end(interrupted: Callable[..., None], number: int) -> 
     done = []
 
     def work() -> None:
-        with undisturbed():
-            with undisturbed():
+        with uninterrupted():
+            with uninterrupted():
                 os.kill(os.getpid(), number)
                 os.kill(os.getpid(), number)
             done.append("inside")
@@ -50,7 +50,7 @@ def test_it_waits_for_the_end(interrupted: Callable[..., None], number: int) -> 
 def test_an_ignored_signal_stays_so() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with undisturbed():
+        with uninterrupted():
             os.kill(os.getpid(), signal.SIGTERM)
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
