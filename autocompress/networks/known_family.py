@@ -1,42 +1,66 @@
-"""A family of networks that are declared in this package, layer by layer: how they are counted and stored."""
+"""A family of networks that are declared in this package: how they are counted and stored."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterable
+from types import MappingProxyType
+from typing import ClassVar
 
+from torch import Tensor
 from typing_extensions import override
 
+from autocompress.io import package_files
 from autocompress.networks.base import Config, SRNetwork
 from autocompress.networks.engine_family import EngineFamily
-from autocompress.networks.layers import Layer, flops_at_720p
-from autocompress.networks.weights import with_weights
+from autocompress.networks.known_network import KnownConfig, KnownNetwork
+from autocompress.networks.layers import flops_at_720p
 
 
 class KnownFamily(EngineFamily):
-    """A family says which layers its networks have."""
+    """A family whose configs and networks speak for themselves."""
 
-    @abstractmethod
-    def layers(self, config: Config) -> Iterable[Layer]:
-        """Every layer that costs anything."""
+    config_class: ClassVar[type[KnownConfig]]
+    network_class: ClassVar[type[KnownNetwork]]
 
-    def program_layers(self, config: Config) -> Iterable[Layer]:
-        """Those of the equal network that `for_programs` makes."""
-        return self.layers(config)
+    def __init_subclass__(cls) -> None:
+        """With what the files in the family's folder declare."""
+        presets = package_files.presets(cls.name)
+        cls.presets = MappingProxyType({name: cls.config_class.from_dict(fields) for name, fields in presets.items()})
+        cls.overrides = package_files.overrides(cls.name)
 
     @override
     def flops(self, config: Config) -> int:
-        return flops_at_720p(self.layers(config), config.scale)
+        return flops_at_720p(_known(config).layers(), config.scale)
 
     @override
     def program_flops(self, config: Config) -> int:
-        return flops_at_720p(self.program_layers(config), config.scale)
+        return flops_at_720p(_known(config).program_layers(), config.scale)
 
     @override
     def params(self, config: Config) -> int:
-        return sum(layer.params for layer in self.layers(config))
+        return sum(layer.params for layer in _known(config).layers())
 
     @override
     def for_export(self, network: SRNetwork) -> SRNetwork:
-        """A copy, as its every setting is in its tensors."""
-        return with_weights(self, network.config, network.state_dict())
+        return _known_network(network).for_export()
+
+    @override
+    def for_programs(self, network: SRNetwork) -> SRNetwork:
+        return _known_network(network).for_programs()
+
+    @override
+    def official_tensors(self, network: SRNetwork) -> dict[str, Tensor]:
+        return _known_network(network).official_tensors()
+
+    @override
+    def official_code(self, config: Config) -> tuple[str, str] | None:
+        return _known(config).official_code()
+
+
+def _known(config: Config) -> KnownConfig:
+    assert isinstance(config, KnownConfig)
+    return config
+
+
+def _known_network(network: SRNetwork) -> KnownNetwork:
+    assert isinstance(network, KnownNetwork)
+    return network

@@ -16,9 +16,8 @@ from autocompress.errors import CheckpointError, ConfigError
 from autocompress.networks import reading
 from autocompress.networks.base import Config, Count, Shrinker, SRNetwork, Weights
 from autocompress.networks.compact import teaching
-from autocompress.networks.compact.network import Compact, CompactConfig, layers
+from autocompress.networks.compact.network import Compact, CompactConfig
 from autocompress.networks.known_family import KnownFamily
-from autocompress.networks.layers import Layer
 from autocompress.networks.tails import SCALES
 from autocompress.progress import OnDone, untold
 from autocompress.shrink.init import Init
@@ -41,24 +40,12 @@ class CompactFamily(KnownFamily):
             )
 
     @override
-    def layers(self, config: Config) -> list[Layer]:
-        return layers(_compact(config))
-
-    @override
     def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
         """Real-ESRGAN's files with PReLU; those with other activations have no tensors for them, and are not known."""
         first, slopes = tensors.get("body.0.weight"), tensors.get("body.1.weight")
         if first is None or slopes is None or first.dim() != 4 or slopes.dim() != 1:
             return None
         return reading.read(tensors, "a Compact", _infer, Compact, _described)
-
-    @override
-    def official_code(self, config: Config) -> tuple[str, str] | None:
-        """Of Real-ESRGAN."""
-        compact = _compact(config)
-        fields = f"num_feat={compact.num_feat}, num_conv={compact.num_conv}, upscale={compact.scale}"
-        build = f'network = SRVGGNetCompact(num_in_ch=3, num_out_ch=3, {fields}, act_type="prelu")'
-        return "from realesrgan.archs.srvgg_arch import SRVGGNetCompact", build
 
     @override
     def analyse(

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.compute.convolution import conv3x3
-from autocompress.networks.base import Config, SRNetwork, check_whole
-from autocompress.networks.layers import Layer, conv, receptive_radius
+from autocompress.networks.base import check_whole
+from autocompress.networks.known_network import KnownConfig, KnownNetwork
+from autocompress.networks.layers import Layer, conv
 from autocompress.networks.tails import check_scale
 
 
 @dataclass(frozen=True)
-class CompactConfig(Config):
+class CompactConfig(KnownConfig):
     """`num_conv` 3x3 convolutions of `num_feat` channels, between one that reads RGB and one that makes sub-pixels."""
 
     num_feat: int = 64
@@ -38,8 +39,22 @@ class CompactConfig(Config):
         feat = self.num_feat
         return [(3, feat), *[(feat, feat)] * self.num_conv, (feat, 3 * self.scale**2)]
 
+    @override
+    def layers(self) -> list[Layer]:
+        """Every convolution, and the slopes of its activation."""
+        *hidden, last = self.conv_shapes
+        slopes = (Layer(0, outputs) for _, outputs in hidden)
+        return [*(conv(*shape) for shape in (*hidden, last)), *slopes]
 
-class Compact(SRNetwork):
+    @override
+    def official_code(self) -> tuple[str, str] | None:
+        """Of Real-ESRGAN."""
+        fields = f"num_feat={self.num_feat}, num_conv={self.num_conv}, upscale={self.scale}"
+        build = f'network = SRVGGNetCompact(num_in_ch=3, num_out_ch=3, {fields}, act_type="prelu")'
+        return "from realesrgan.archs.srvgg_arch import SRVGGNetCompact", build
+
+
+class Compact(KnownNetwork):
     """Compact for RGB images in [0, 1]."""
 
     family = "compact"
@@ -52,12 +67,6 @@ class Compact(SRNetwork):
         for inputs, outputs in hidden:
             layers += [conv3x3(inputs, outputs), nn.PReLU(outputs)]
         self.body = nn.Sequential(*layers, conv3x3(*last))
-
-    @property
-    @override
-    def margin(self) -> int:
-        """All that a pixel depends on: one pixel for each convolution."""
-        return receptive_radius(layers(self.config))
 
     @property
     def hidden(self) -> list[tuple[nn.Conv2d, nn.PReLU]]:
@@ -80,13 +89,6 @@ class Compact(SRNetwork):
     def repeated(self) -> list[nn.Module]:
         """Nothing that were worth compiling by itself: convolutions and activations stand in one row."""
         return [self.body]
-
-
-def layers(config: CompactConfig) -> list[Layer]:
-    """Every convolution, and the slopes of its activation."""
-    *hidden, last = config.conv_shapes
-    slopes = (Layer(0, outputs) for _, outputs in hidden)
-    return [*(conv(*shape) for shape in (*hidden, last)), *slopes]
 
 
 def repeated_pixels(lr: Tensor, scale: int) -> Tensor:

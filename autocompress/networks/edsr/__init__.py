@@ -10,31 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
 from typing_extensions import override
 
 from autocompress.errors import ConfigError
-from autocompress.io import package_files
 from autocompress.networks.base import Choice, Config, Count, Making, Shrinker, SRNetwork, Weights
 from autocompress.networks.edsr import forms, reading
-from autocompress.networks.edsr.network import (
-    EDSR,
-    FOLDED,
-    MAX_LAYERS,
-    OFFICIAL_LAYERS,
-    PLAIN,
-    TAILS,
-    EDSRConfig,
-    layers,
-)
+from autocompress.networks.edsr.network import EDSR, FOLDED, MAX_LAYERS, OFFICIAL_LAYERS, PLAIN, TAILS, EDSRConfig
 from autocompress.networks.known_family import KnownFamily
-from autocompress.networks.layers import Layer, flops_at_720p
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
-from autocompress.networks.tails import fold_tail
-from autocompress.networks.weights import with_weights
 from autocompress.shrink.init import Init
 
 
@@ -50,27 +36,11 @@ class EDSRFamily(KnownFamily):
         Count("num_layer", 1, "convolutions per block", high=MAX_LAYERS, optional=True),
     )
     choices = (Choice("tail", TAILS),)
-
-    overrides = package_files.overrides("edsr")
     # Pruning diverged at a rate of 2. Its whole pull, 0.03, is the paper's for this family.
     recipe = FamilyRecipe(
         prune_steps=1500,
         paper=PaperNumbers(patch_size=48, halve_at=(200_000,), prune_steps=100_000, prune_halve_at=(20_000,)),
     )
-    # Of Jiang et al. 2024 (arXiv 2401.00523), as released: there it has a residual scaling of 2.
-    presets = MappingProxyType(
-        {name: EDSRConfig.from_dict(fields) for name, fields in package_files.presets("edsr").items()}
-    )
-
-    @override
-    def layers(self, config: Config) -> list[Layer]:
-        return layers(_edsr(config))
-
-    @override
-    def program_layers(self, config: Config) -> list[Layer]:
-        """With a tail of one convolution, where that is less work."""
-        forms = (layers(replace(_edsr(config), tail=tail)) for tail in (_edsr(config).tail, FOLDED))
-        return min(forms, key=lambda form: flops_at_720p(form, config.scale))
 
     @override
     def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
@@ -81,36 +51,9 @@ class EDSRFamily(KnownFamily):
         return "EDSR-PyTorch's names" if reading.is_of_edsr_pytorch(tensors) else "BasicSR's names"
 
     @override
-    def for_export(self, network: SRNetwork) -> SRNetwork:
-        """Fold `res_scale`, which is in no tensor, into each block's last convolution."""
-        config = _edsr(network.config)
-        weights = network.state_dict()
-        for block in range(config.num_block):
-            for leaf in ("weight", "bias"):
-                key = f"body.{block}.conv{config.num_layer}.{leaf}"
-                weights[key] = weights[key] * config.res_scale
-        return with_weights(self, _own_scaling(config), weights)
-
-    @override
-    def for_programs(self, network: SRNetwork) -> SRNetwork:
-        plain = _edsr_network(self.for_export(network))
-        if self.program_flops(plain.config) < self.flops(plain.config):
-            fold_tail(plain, plain.config.num_feat, plain.scale)
-        return plain
-
-    @override
-    def official_code(self, config: Config) -> tuple[str, str] | None:
-        """Of BasicSR; it has no other numbers of convolutions per block, and no folded tail."""
-        edsr = _edsr(config)
-        if not edsr.official:
-            return None
-        build = f"EDSR(3, 3, num_feat={edsr.num_feat}, num_block={edsr.num_block}, upscale={edsr.scale}, res_scale=1)"
-        return "from basicsr.archs.edsr_arch import EDSR", f"network = {build}"
-
-    @override
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> Config:
         """A student's residual scaling is 1."""
-        return super().student_config(_own_scaling(_edsr(teacher)), fields)
+        return super().student_config(teacher, {"res_scale": 1.0, **fields})
 
     @override
     def check_init(self, init: str, teacher: SRNetwork) -> None:
@@ -135,7 +78,8 @@ class EDSRFamily(KnownFamily):
 
         def student(config: Config) -> Making:
             edsr = _edsr(config)
-            made = plain = _edsr_network((yield from shrink.steps(_official(edsr))))
+            official = replace(edsr, num_layer=OFFICIAL_LAYERS, tail=PLAIN)
+            made = plain = _edsr_network((yield from shrink.steps(official)))
             if edsr.num_layer != OFFICIAL_LAYERS:
                 made = forms.with_layers(plain, edsr.num_layer).to(lr.device)
             if edsr.num_layer == 1 and refit:
@@ -157,12 +101,3 @@ def _edsr(config: Config) -> EDSRConfig:
 def _edsr_network(network: SRNetwork) -> EDSR:
     assert isinstance(network, EDSR)
     return network
-
-
-def _official(config: EDSRConfig) -> EDSRConfig:
-    """The same size in the official form."""
-    return replace(config, num_layer=OFFICIAL_LAYERS, tail=PLAIN)
-
-
-def _own_scaling(config: EDSRConfig) -> EDSRConfig:
-    return replace(config, res_scale=1.0)

@@ -6,14 +6,14 @@ computes nearly the same. Layers that the plain student has none of are fitted b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autocompress.networks.edsr.network import EDSR, FOLDED, IMG_RANGE, ResidualBlock
+from autocompress.networks.edsr.network import EDSR, FOLDED, IMG_RANGE
 from autocompress.networks.folding import KERNEL, fold
 from autocompress.networks.tails import tail_of
 from autocompress.shrink.engine import RIDGE
@@ -32,11 +32,12 @@ def with_layers(plain: EDSR, num_layer: int) -> EDSR:
     student, last = EDSR(replace(plain.config, num_layer=num_layer)).eval(), f".conv{num_layer}."
     tensors = {name.replace(".conv2.", last): tensor for name, tensor in plain.state_dict().items()}
     student.load_state_dict(tensors, strict=num_layer < 3)  # of 3, the middle ones are not among the tensors
-    for block in blocks(student):
-        if num_layer == 1:
-            block.add_nothing()
-        else:
-            block.pass_through()
+    for block in student.blocks:
+        added = block.convs[0 if num_layer == 1 else 1]
+        for parameter in added.parameters():
+            nn.init.zeros_(parameter)
+        if num_layer == 3:
+            nn.init.dirac_(added.weight)  # its inputs are >= 0, so that the ReLU behind it lets them pass
     return student
 
 
@@ -74,21 +75,15 @@ def fit_single_layers(student: EDSR, plain: EDSR, lr: Tensor) -> None:
     """Fit blocks of one convolution to what those of the plain student write, one after the other."""
     at = _pixels(lr)
     ours = theirs = plain.conv_first((lr - plain.mean) * IMG_RANGE)
-    for block, like in zip(blocks(student), blocks(plain), strict=True):
+    for block, like in zip(student.blocks, plain.blocks, strict=True):
         theirs = like(theirs)
         target = at.of(theirs) - at.of(ours)
-        set_layer(block.last, *refit(block.last.weight, bias_of(block.last), at.taps(F.relu(ours)), target, RIDGE))
+        (conv,) = block.convs
+        set_layer(conv, *refit(conv.weight, bias_of(conv), at.taps(F.relu(ours)), target, RIDGE))
         ours = block(ours)
     conv = student.conv_after_body
     target = at.of(plain.conv_after_body(theirs))
     set_layer(conv, *refit(conv.weight, bias_of(conv), at.taps(ours), target, RIDGE))
-
-
-def blocks(network: EDSR) -> Iterator[ResidualBlock]:
-    """Of a network, in order."""
-    for block in network.body:
-        assert isinstance(block, ResidualBlock)
-        yield block
 
 
 def _pixels(images: Tensor) -> Pixels:

@@ -8,30 +8,29 @@ before one more convolution. 1 and 3 convolutions, and a folded tail, are ours, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
 from autocompress.compute.convolution import conv3x3
 from autocompress.errors import ConfigError
-from autocompress.networks.base import Config, SRNetwork, check_whole
+from autocompress.networks.base import check_whole
 from autocompress.networks.folding import folded_convolution
-from autocompress.networks.layers import Layer, conv, receptive_radius
-from autocompress.networks.tails import check_scale, folded_tail, plain_tail, shuffle_factors, stages
+from autocompress.networks.known_network import KnownConfig, KnownNetwork, rgb_mean
+from autocompress.networks.layers import Layer, conv, flops_at_720p
+from autocompress.networks.tails import check_scale, fold_tail, folded_tail, plain_tail, shuffle_factors, stages
 
 IMG_RANGE = 255.0
-RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K, as in both official implementations
 OFFICIAL_LAYERS = 2  # convolutions in each residual block
 MAX_LAYERS = 3
 PLAIN, FOLDED = TAILS = ("plain", "folded")
 
 
 @dataclass(frozen=True)
-class EDSRConfig(Config):
+class EDSRConfig(KnownConfig):
     """`num_feat` channels in each of `num_block` residual blocks of `num_layer` 3x3 convolutions.
 
     A `folded` tail is one 5x5 convolution and a PixelShuffle, which is what the `plain` one computes inside of images.
@@ -72,6 +71,27 @@ class EDSRConfig(Config):
             del fields["tail"]
         return fields
 
+    @override
+    def layers(self) -> list[Layer]:
+        """Every convolution, in order."""
+        feat, folded = self.num_feat, self.tail == FOLDED
+        body = [conv(feat, feat)] * (self.num_layer * self.num_block + 1)
+        return [conv(3, feat), *body, *([folded_tail(feat, self.scale)] if folded else plain_tail(feat, self.scale))]
+
+    @override
+    def program_layers(self) -> list[Layer]:
+        """With a tail of one convolution, where that is less work."""
+        forms = (replace(self, tail=tail).layers() for tail in (self.tail, FOLDED))
+        return min(forms, key=lambda layers: flops_at_720p(layers, self.scale))
+
+    @override
+    def official_code(self) -> tuple[str, str] | None:
+        """Of BasicSR; it has no other numbers of convolutions per block, and no folded tail."""
+        if not self.official:
+            return None
+        build = f"EDSR(3, 3, num_feat={self.num_feat}, num_block={self.num_block}, upscale={self.scale}, res_scale=1)"
+        return "from basicsr.archs.edsr_arch import EDSR", f"network = {build}"
+
 
 class ResidualBlock(nn.Module):
     """x + res_scale * conv2(relu(conv1(x))), without normalisation; a third convolution is behind one more ReLU.
@@ -79,10 +99,6 @@ class ResidualBlock(nn.Module):
     One convolution has its ReLU in front, x + res_scale * conv1(relu(x)), as in He et al., "Identity Mappings in Deep
     Residual Networks" (ECCV 2016): behind it nothing negative could be added, and without one the body were linear.
     """
-
-    conv1: nn.Conv2d
-    conv2: nn.Conv2d  # of 2 or 3 layers
-    conv3: nn.Conv2d  # of 3 layers
 
     def __init__(self, num_feat: int, num_layer: int, res_scale: float) -> None:
         super().__init__()
@@ -92,37 +108,20 @@ class ResidualBlock(nn.Module):
             setattr(self, f"conv{layer}", conv3x3(num_feat, num_feat))
 
     @property
-    def last(self) -> nn.Conv2d:
-        """The convolution that writes to the stream."""
-        conv: nn.Conv2d = getattr(self, f"conv{self.num_layer}")
-        return conv
-
-    def add_nothing(self) -> None:
-        """Make the last convolution 0."""
-        for parameter in self.last.parameters():
-            nn.init.zeros_(parameter)
-
-    def pass_through(self) -> None:
-        """Make the middle one of 3 convolutions the identity: its inputs are >= 0, so that the ReLU lets them pass."""
-        for parameter in self.conv2.parameters():
-            nn.init.zeros_(parameter)
-        nn.init.dirac_(self.conv2.weight)
+    def convs(self) -> list[nn.Conv2d]:
+        """In order; the last one writes to the stream."""
+        return [getattr(self, f"conv{layer}") for layer in range(1, self.num_layer + 1)]
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, num_feat, H, W) to the same shape."""
-        residual = self._residual(x)
+        first, *others = self.convs
+        residual: Tensor = first(F.relu(x) if not others else x)
+        for layer in others:
+            residual = layer(F.relu(residual))
         return x + residual if self.res_scale == 1 else x + self.res_scale * residual
 
-    def _residual(self, x: Tensor) -> Tensor:
-        residual: Tensor = self.conv1(F.relu(x) if self.num_layer == 1 else x)
-        if self.num_layer >= 2:
-            residual = self.conv2(F.relu(residual))
-        if self.num_layer == 3:
-            residual = self.conv3(F.relu(residual))
-        return residual
 
-
-class EDSR(SRNetwork):
+class EDSR(KnownNetwork):
     """EDSR for RGB images; the mean shift and the range of 255 are inside."""
 
     family = "edsr"
@@ -132,7 +131,7 @@ class EDSR(SRNetwork):
     def __init__(self, config: EDSRConfig) -> None:
         super().__init__(config)
         feat = config.num_feat
-        self.register_buffer("mean", torch.tensor(RGB_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", rgb_mean(), persistent=False)
         self.conv_first = conv3x3(3, feat)
         blocks = (ResidualBlock(feat, config.num_layer, config.res_scale) for _ in range(config.num_block))
         self.body = nn.Sequential(*blocks)
@@ -144,16 +143,15 @@ class EDSR(SRNetwork):
         else:
             self.upsample = folded_convolution(feat, config.scale)
 
+    @property
+    def blocks(self) -> list[ResidualBlock]:
+        """The residual blocks, in order."""
+        return [block for block in self.body if isinstance(block, ResidualBlock)]
+
     @override
     def repeated(self) -> list[nn.Module]:
         """The residual blocks."""
-        return list(self.body)
-
-    @property
-    @override
-    def margin(self) -> int:
-        """All that a pixel depends on."""
-        return receptive_radius(layers(self.config))
+        return list(self.blocks)
 
     @override
     def features(self, lr: Tensor) -> Tensor:
@@ -167,10 +165,19 @@ class EDSR(SRNetwork):
         sr: Tensor = self.conv_last(self.upsample(features))
         return sr / IMG_RANGE + self.mean
 
+    @override
+    def for_export(self) -> EDSR:
+        """Fold `res_scale`, which is in no tensor, into each block's last convolution."""
+        tensors = self.state_dict()
+        for block in range(self.config.num_block):
+            for leaf in ("weight", "bias"):
+                key = f"body.{block}.conv{self.config.num_layer}.{leaf}"
+                tensors[key] = tensors[key] * self.config.res_scale
+        return EDSR.made_of(replace(self.config, res_scale=1.0), tensors)
 
-def layers(config: EDSRConfig) -> list[Layer]:
-    """Every convolution, in order."""
-    feat, scale = config.num_feat, config.scale
-    body = [conv(feat, feat)] * (config.num_layer * config.num_block + 1)
-    tail = [folded_tail(feat, scale)] if config.tail == FOLDED else plain_tail(feat, scale)
-    return [conv(3, feat), *body, *tail]
+    @override
+    def for_programs(self) -> EDSR:
+        plain = self.for_export()
+        if plain.config.program_layers() != plain.config.layers():
+            fold_tail(plain, plain.config.num_feat, plain.scale)
+        return plain

@@ -15,10 +15,10 @@ from autocompress.networks.edsr.network import (
     MAX_LAYERS,
     OFFICIAL_LAYERS,
     PLAIN,
-    RGB_MEAN,
     EDSRConfig,
 )
 from autocompress.networks.folding import KERNEL
+from autocompress.networks.known_network import RGB_MEAN
 from autocompress.networks.reading import Shapes
 
 _PYTORCH_TAIL = {"tail.0.0": "upsample.0", "tail.0.2": "upsample.2", "tail.1": "conv_last"}
@@ -33,7 +33,8 @@ def read(tensors: Weights) -> tuple[EDSRConfig, dict[str, Tensor]] | None:
     weights = _from_edsr_pytorch(tensors) if foreign else dict(tensors)
     if "conv_first.weight" not in weights or "body.0.conv1.weight" not in weights:
         return None
-    return reading.read(weights, "an EDSR", _of_edsr_pytorch if foreign else _infer, EDSR, _described)
+    num_layer = OFFICIAL_LAYERS if foreign else None
+    return reading.read(weights, "an EDSR", lambda shapes: _infer(shapes, num_layer), EDSR, _described)
 
 
 def is_of_edsr_pytorch(tensors: Weights) -> bool:
@@ -47,11 +48,7 @@ def _described(config: EDSRConfig) -> str:
     return f"of {config.num_feat} features and {config.num_block} blocks{layers}{tail}"
 
 
-def _of_edsr_pytorch(shapes: Shapes) -> EDSRConfig:
-    return _infer(shapes, OFFICIAL_LAYERS)
-
-
-def _infer(shapes: Shapes, num_layer: int | None = None) -> EDSRConfig:
+def _infer(shapes: Shapes, num_layer: int | None) -> EDSRConfig:
     num_feat = shapes.features("conv_first.weight")
     num_block = shapes.count(r"body\.(\d+)\.")
     if num_layer is None:  # as many as any block has, so that what another lacks is named as missing

@@ -8,25 +8,19 @@ known_family, weights, recipes), `shrink` and what is below them, and no other f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
 from typing_extensions import override
 
-from autocompress.io import package_files
-from autocompress.networks.base import Config, Count, SRNetwork, Weights
+from autocompress.networks.base import Config, Count, Weights
 from autocompress.networks.known_family import KnownFamily
-from autocompress.networks.layers import Layer
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.swinir import reading
-from autocompress.networks.swinir.network import NUM_FEAT, SwinIR, SwinIRConfig, layers
-from autocompress.networks.swinir.windows import OFFICIAL_SEPARATED, edge_masks, position_index, shift_mask
-from autocompress.networks.tails import fold_tail
+from autocompress.networks.swinir.network import SwinIR, SwinIRConfig
 from autocompress.shrink.density import Densities, channels, joined, kept, within
 
 LAYERS = "residual_group.blocks"  # of transformer layers, in each residual block
-OFFICIAL_WINDOWS = {"pixelshuffledirect": 8, "pixelshuffle": 6}  # a side of the training patches: img_size 64 and 48
 
 
 class SwinIRFamily(KnownFamily):
@@ -45,67 +39,10 @@ class SwinIRFamily(KnownFamily):
 
     # Pruning diverged at a rate of 0.5. Of the teacher's weights 0.1 % are larger than the paper's whole pull, 0.25.
     recipe = FamilyRecipe(paper=PaperNumbers(patch_size=64, halve_at=(250_000, 400_000, 450_000), prune_steps=500_000))
-    # Of Jiang et al. 2024 (arXiv 2401.00523), as released.
-    presets = MappingProxyType(
-        {name: SwinIRConfig.from_dict(fields) for name, fields in package_files.presets("swinir").items()}
-    )
-
-    @override
-    def layers(self, config: Config) -> list[Layer]:
-        return layers(_swinir(config))
-
-    @override
-    def program_layers(self, config: Config) -> list[Layer]:
-        return layers(_swinir(config), folded=True)
 
     @override
     def read(self, tensors: Weights) -> tuple[Config, dict[str, Tensor]] | None:
         return reading.read(tensors)
-
-    @override
-    def for_programs(self, network: SRNetwork) -> SRNetwork:
-        """Where the upsampling is not direct, with one convolution behind the last activation."""
-        plain = self.for_export(network)
-        assert isinstance(plain, SwinIR)
-        if not plain.config.direct:
-            fold_tail(plain, NUM_FEAT, plain.scale)
-        return plain
-
-    @override
-    def official_tensors(self, network: SRNetwork) -> dict[str, Tensor]:
-        """With the buffers that the official code stores: positions, and masks for the size of its training patches."""
-        assert isinstance(network, SwinIR)
-        config, tensors = network.config, super().official_tensors(network)
-        side = OFFICIAL_WINDOWS[config.upsampler]
-        mask = shift_mask(edge_masks(config.window_size, OFFICIAL_SEPARATED), side, side)
-        for layer, depth in enumerate(config.depths):
-            for block in range(depth):
-                prefix = f"layers.{layer}.residual_group.blocks.{block}"
-                tensors[f"{prefix}.attn.relative_position_index"] = position_index(config.window_size)
-                if block % 2:
-                    tensors[f"{prefix}.attn_mask"] = mask
-        return tensors
-
-    @override
-    def official_code(self, config: Config) -> tuple[str, str] | None:
-        """Of models/network_swinir.py in github.com/JingyunLiang/SwinIR."""
-        swinir = _swinir(config)
-        window = swinir.window_size
-        fields = {
-            "upscale": swinir.scale,
-            "img_size": OFFICIAL_WINDOWS[swinir.upsampler] * window,
-            "window_size": window,
-            "img_range": 1.0,
-            "depths": list(swinir.depths),
-            "embed_dim": swinir.embed_dim,
-            "num_heads": list(swinir.num_heads),
-            "mlp_ratio": swinir.mlp_ratio,
-            "upsampler": swinir.upsampler,
-        }
-        lines = "".join(f"    {name}={value!r},\n" for name, value in fields.items())
-        return "from models.network_swinir import SwinIR  # of github.com/JingyunLiang/SwinIR", (
-            f"network = SwinIR(\n{lines})"
-        )
 
     @override
     def counts_of(self, config: Config) -> dict[str, float]:

@@ -19,14 +19,15 @@ from typing_extensions import override
 
 from autocompress.compute.convolution import conv3x3
 from autocompress.errors import ConfigError
-from autocompress.networks.base import Config, SRNetwork, check_whole
+from autocompress.networks.base import check_whole
+from autocompress.networks.known_network import KnownConfig, KnownNetwork, rgb_mean
 from autocompress.networks.layers import Layer, conv, norm
 from autocompress.networks.layers import linear as linear_layer
-from autocompress.networks.swinir.windows import WindowAttention, edge_masks, linear, padded, shift_mask
-from autocompress.networks.tails import check_scale, folded_tail, plain_tail, shuffle_factors, stages
+from autocompress.networks.swinir import windows
+from autocompress.networks.swinir.windows import WindowAttention, linear
+from autocompress.networks.tails import check_scale, fold_tail, folded_tail, plain_tail, shuffle_factors, stages
 
-RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K
-UPSAMPLERS = ("pixelshuffledirect", "pixelshuffle")
+OFFICIAL_WINDOWS = {"pixelshuffledirect": 8, "pixelshuffle": 6}  # a side of the training patches: img_size 64 and 48
 LARGEST_WINDOW = 64  # pixels a side (published networks: up to 16): attention takes memory as its fourth power
 NUM_FEAT = 64  # channels after `conv_before_upsample`; no setting in the official code either
 # LR pixels around a tile. Every shifted layer and convolution lets a pixel see further (SwinIR-S: 100 pixels), but
@@ -38,7 +39,7 @@ _DERIVED = (".relative_position_index", ".attn_mask")  # buffers of official fil
 
 
 @dataclass(frozen=True)
-class SwinIRConfig(Config):
+class SwinIRConfig(KnownConfig):
     """`depths[i]` transformer layers of `num_heads[i]` heads in residual block i, on `embed_dim` channels."""
 
     embed_dim: int = 60
@@ -51,8 +52,8 @@ class SwinIRConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_scale(self.scale, "SwinIR")
-        if self.upsampler not in UPSAMPLERS:
-            raise ConfigError(f"upsampler is {self.upsampler!r}, but must be one of {', '.join(UPSAMPLERS)}")
+        if self.upsampler not in OFFICIAL_WINDOWS:
+            raise ConfigError(f"upsampler is {self.upsampler!r}, but must be one of {', '.join(OFFICIAL_WINDOWS)}")
         check_whole("embed_dim", self.embed_dim, 1)
         check_whole("window_size", self.window_size, 2, LARGEST_WINDOW)
         for name in ("depths", "num_heads"):
@@ -85,6 +86,39 @@ class SwinIRConfig(Config):
         """Whether the body's features become sub-pixels of RGB at once."""
         return self.upsampler == "pixelshuffledirect"
 
+    @override
+    def layers(self) -> list[Layer]:
+        return self._layers([] if self.direct else plain_tail(NUM_FEAT, self.scale))
+
+    @override
+    def program_layers(self) -> list[Layer]:
+        """With a tail of one convolution, where one follows an activation."""
+        return self._layers([] if self.direct else [folded_tail(NUM_FEAT, self.scale)])
+
+    def _layers(self, tail: list[Layer]) -> list[Layer]:
+        dim = self.embed_dim
+        body = [conv(dim, dim)] * (len(self.depths) + 1) + [norm(dim)] * 2
+        for depth, heads in zip(self.depths, self.num_heads, strict=True):
+            body += self._transformer_layer(heads) * depth
+        return [conv(3, dim), *body, conv(dim, 3 * self.scale**2 if self.direct else NUM_FEAT), *tail]
+
+    def _transformer_layer(self, heads: int) -> list[Layer]:
+        """Scores, and what they weigh, take the pixels of a window each; the parameters of attention are its table."""
+        dim, hidden, side = self.embed_dim, self.hidden_dim, self.window_size
+        attention = Layer(2 * side**2 * dim, (2 * side - 1) ** 2 * heads)
+        maps = (dim, 3 * dim), (dim, dim), (dim, hidden), (hidden, dim)
+        return [norm(dim), norm(dim), attention, *(linear_layer(*each) for each in maps)]
+
+    @override
+    def official_code(self) -> tuple[str, str] | None:
+        """Of models/network_swinir.py in github.com/JingyunLiang/SwinIR."""
+        fields = {"upscale": self.scale, "img_size": OFFICIAL_WINDOWS[self.upsampler] * self.window_size}
+        others = ("window_size", "depths", "embed_dim", "num_heads", "mlp_ratio", "upsampler")
+        fields |= {"img_range": 1.0} | {name: value for name, value in self.to_dict().items() if name in others}
+        lines = "".join(f"    {name}={value!r},\n" for name, value in fields.items())
+        importing = "from models.network_swinir import SwinIR  # of github.com/JingyunLiang/SwinIR"
+        return importing, f"network = SwinIR(\n{lines})"
+
 
 class Mlp(nn.Module):
     """Two linear layers with a GELU between them."""
@@ -114,16 +148,13 @@ class TransformerLayer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, H, W, C) to the same shape; `mask` (windows, 1, N, N) is for shifted windows."""
-        x = x + self.attn.proj(self.mixed(x, mask))
+        if self.shift:
+            rolled = torch.roll(self.norm1(x), (-self.shift, -self.shift), (1, 2))
+            x = x + torch.roll(self.attn(rolled, mask), (self.shift, self.shift), (1, 2))
+        else:
+            x = x + self.attn(self.norm1(x), None)
         result: Tensor = x + self.mlp(self.norm2(x))
         return result
-
-    def mixed(self, x: Tensor, mask: Tensor) -> Tensor:
-        """What the attention's projection reads, of (B, H, W, C): the same shape."""
-        if not self.shift:
-            return self.attn.mixed(self.norm1(x), None)
-        rolled = torch.roll(self.norm1(x), (-self.shift, -self.shift), (1, 2))
-        return torch.roll(self.attn.mixed(rolled, mask), (self.shift, self.shift), (1, 2))
 
 
 class LayerGroup(nn.Module):
@@ -155,7 +186,7 @@ class ResidualBlock(nn.Module):
         return x + residual.permute(0, 2, 3, 1)
 
 
-class SwinIR(SRNetwork):
+class SwinIR(KnownNetwork):
     """SwinIR for RGB images; the mean shift, and padding by reflection to whole windows, are inside."""
 
     family = "swinir"
@@ -167,8 +198,8 @@ class SwinIR(SRNetwork):
     def __init__(self, config: SwinIRConfig) -> None:
         super().__init__(config)
         dim = config.embed_dim
-        self.register_buffer("mean", torch.tensor(RGB_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("edges", edge_masks(config.window_size), persistent=False)
+        self.register_buffer("mean", rgb_mean(), persistent=False)
+        self.register_buffer("edges", windows.edge_masks(config.window_size), persistent=False)
         self.conv_first = conv3x3(3, dim)
         self.patch_embed = nn.Sequential(OrderedDict(norm=nn.LayerNorm(dim)))
         counts = zip(config.depths, config.num_heads, strict=True)
@@ -203,7 +234,7 @@ class SwinIR(SRNetwork):
     @override
     def features(self, lr: Tensor) -> Tensor:
         """What comes after the long skip, padded to whole windows."""
-        first: Tensor = self.conv_first(padded(lr, self.config.window_size) - self.mean)
+        first: Tensor = self.conv_first(windows.padded(lr, self.config.window_size) - self.mean)
         deep: Tensor = self.conv_after_body(self.body(first.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
         return deep + first
 
@@ -217,7 +248,7 @@ class SwinIR(SRNetwork):
     def body(self, x: Tensor) -> Tensor:
         """The residual blocks between two norms: (B, H, W, C) to the same shape, in whole windows."""
         side = self.config.window_size
-        mask = shift_mask(self.edges, x.shape[1] // side, x.shape[2] // side)[:, None]
+        mask = windows.shift_mask(self.edges, x.shape[1] // side, x.shape[2] // side)[:, None]
         # In float32, as the weights are, also where autocast makes the convolution's output bf16: so the stream stays
         # exact, and a norm that has to mix formats takes four times as long on a CPU.
         x = self.patch_embed(x.to(self.norm.weight.dtype))
@@ -227,31 +258,32 @@ class SwinIR(SRNetwork):
         return result
 
     @override
+    def for_programs(self) -> SwinIR:
+        """Where the upsampling is not direct, with one convolution behind the last activation."""
+        plain = self.for_export()
+        if not plain.config.direct:
+            fold_tail(plain, NUM_FEAT, plain.scale)
+        return plain
+
+    @override
+    def official_tensors(self) -> dict[str, Tensor]:
+        """With the buffers that the official code stores: positions, and masks for the size of its training patches."""
+        config, tensors = self.config, super().official_tensors()
+        edges = windows.edge_masks(config.window_size, windows.OFFICIAL_SEPARATED)
+        side = OFFICIAL_WINDOWS[config.upsampler]
+        for name, layer in self.named_modules():
+            if isinstance(layer, TransformerLayer):
+                tensors[f"{name}.attn.relative_position_index"] = windows.position_index(config.window_size)
+                if layer.shift:
+                    tensors[f"{name}.attn_mask"] = windows.shift_mask(edges, side, side)
+        return tensors
+
+    @override
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """The buffers of official files, which follow from the sizes, are left out."""
+        """The buffers of official files are left out."""
         return super().load_state_dict(without_buffers(state_dict), strict, assign)
 
 
 def without_buffers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors that are weights."""
     return {key: value for key, value in tensors.items() if not key.endswith(_DERIVED)}
-
-
-def layers(config: SwinIRConfig, folded: bool = False) -> list[Layer]:
-    """All that costs anything; with a `folded` tail, where one follows an activation."""
-    dim, scale = config.embed_dim, config.scale
-    body = [conv(dim, dim)] * (len(config.depths) + 1) + [norm(dim)] * 2
-    for depth, heads in zip(config.depths, config.num_heads, strict=True):
-        body += _transformer_layer(config, heads) * depth
-    if config.direct:
-        return [conv(3, dim), *body, conv(dim, 3 * scale**2)]
-    tail = [folded_tail(NUM_FEAT, scale)] if folded else plain_tail(NUM_FEAT, scale)
-    return [conv(3, dim), *body, conv(dim, NUM_FEAT), *tail]
-
-
-def _transformer_layer(config: SwinIRConfig, heads: int) -> list[Layer]:
-    """Scores, and what they weigh, take the pixels of a window each; the parameters of the attention are its table."""
-    dim, hidden, side = config.embed_dim, config.hidden_dim, config.window_size
-    attention = Layer(2 * side**2 * dim, (2 * side - 1) ** 2 * heads)
-    maps = [linear_layer(dim, 3 * dim), linear_layer(dim, dim), linear_layer(dim, hidden), linear_layer(hidden, dim)]
-    return [norm(dim), norm(dim), attention, *maps]

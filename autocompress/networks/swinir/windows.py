@@ -57,11 +57,6 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, H, W, C) to the same shape; `mask` is (windows, 1, N, N)."""
-        result: Tensor = self.proj(self.mixed(x, mask))
-        return result
-
-    def mixed(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """What the projection reads, the heads' weighted values side by side: (B, H, W, C) from the same."""
         batch, height, width, dim = x.shape
         side, heads = self.window, self.num_heads
         rows, columns = height // side, width // side
@@ -72,7 +67,9 @@ class WindowAttention(nn.Module):
         q, k, v = parts.permute(3, 0, 1, 4, 2, 5).contiguous()
         bias = self.bias() if mask is None else self.bias() + mask
         out = attend(q, k, v, bias.to(q.dtype)).view(batch, -1, heads, side * side, dim // heads).transpose(2, 3)
-        return out.reshape(batch, rows, columns, side, side, dim).transpose(2, 3).reshape(batch, height, width, dim)
+        mixed = out.reshape(batch, rows, columns, side, side, dim).transpose(2, 3).reshape(batch, height, width, dim)
+        result: Tensor = self.proj(mixed)
+        return result
 
     def bias(self) -> Tensor:
         """(1, heads, N, N), from the table."""
