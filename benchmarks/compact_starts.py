@@ -79,9 +79,7 @@ class Starts:
         last = network.body[-1]
         assert isinstance(last, nn.Conv2d)
         taps = self._at.taps(network.body[:-1](self._lr))
-        fitted = refit(
-            torch.zeros_like(last.weight), torch.zeros(len(last.weight)), taps, self._missing, teaching.RIDGE
-        )
+        fitted = refit(torch.zeros_like(last.weight), torch.zeros(len(last.weight)), taps, self._missing)
         set_layer(last, *fitted)
         return network
 

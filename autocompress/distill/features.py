@@ -8,8 +8,6 @@ from torch import Tensor, nn
 from autocompress.networks.base import SRNetwork
 from autocompress.shrink.least_squares import refit_linear
 
-RIDGE = 1e-3
-
 
 class FeatureTerm(nn.Module):
     """Compares the features that each network upsamples, as FitNets does (Romero et al., ICLR 2015).
@@ -26,7 +24,7 @@ class FeatureTerm(nn.Module):
         self.map = nn.Conv2d(ours.shape[1], theirs.shape[1], 1).to(lr.device)
         rows, target = (features.movedim(1, -1).flatten(0, -2).float() for features in (ours, theirs))
         prior = torch.zeros(theirs.shape[1], ours.shape[1], device=lr.device)
-        weight, bias = refit_linear(prior, prior[:, 0], rows, target, RIDGE)
+        weight, bias = refit_linear(prior, prior[:, 0], rows, target)
         self.map.load_state_dict({"weight": weight[:, :, None, None], "bias": bias})
 
     def forward(self, features: Tensor, lr: Tensor) -> Tensor:

@@ -22,8 +22,8 @@ from autocompress.progress import OnDone, untold
 from autocompress.shrink.init import Init
 
 NUM_PATCHES = 96
-PATCH_SIZE = 48  # LR pixels
-FORMAT = 14  # goes into the cache key: raise it when what a family finds in a teacher changes
+PATCH_SIZE = 32  # LR pixels
+FORMAT = 15  # goes into the cache key: raise it when what a family finds in a teacher changes
 
 
 def shrinker(  # noqa: PLR0913 - what is beside the teacher and its patches is given by name

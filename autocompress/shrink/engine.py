@@ -27,7 +27,6 @@ from autocompress.shrink.parts import ends_of_spans, kept_parts, repeated_parts,
 from autocompress.shrink.subspaces import Subspace, normed_subspace, subspace
 from autocompress.shrink.taps import Taps
 
-RIDGE = 1e-4
 # of the sensitivity, see `subspace`; only without it the encoder is orthonormal, too
 EXPONENTS = {Freedom.CENTRE: 1.0, Freedom.ROTATE: 0.0, Freedom.PAIR: 1.0, Freedom.MIX: 0.5}
 
@@ -233,9 +232,9 @@ class _Fit:
             return
         weight = self._state[layer.weight].movedim(1, -1)  # as the rows have it: tap by tap, all channels of each
         if layer.bias is None:
-            fitted = refit_without_bias(weight.flatten(1), rows, target, RIDGE)
+            fitted = refit_without_bias(weight.flatten(1), rows, target)
         else:
-            fitted, bias = refit_linear(weight.flatten(1), self._state[layer.bias], rows, target, RIDGE)
+            fitted, bias = refit_linear(weight.flatten(1), self._state[layer.bias], rows, target)
             self._state[layer.bias] = bias
         self._state[layer.weight] = fitted.view(weight.shape).movedim(-1, 1).contiguous()
 

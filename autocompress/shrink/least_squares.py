@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 BORDER_SHARE = 0.02  # of the pixels; an image of 200x200 has as many
+RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # relative to the mean variance of an input
+FITTED = 0.8  # share of the rows by which a ridge is chosen; the others, as rows are in order, are of other images
 
 
 @dataclass(frozen=True)
@@ -57,38 +59,57 @@ class Pixels:
         return padded.reshape(-1, channels)[corner[:, None] + steps.flatten()].flatten(1)
 
 
-def refit(weight: Tensor, bias: Tensor, taps: Tensor, target: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+def refit(weight: Tensor, bias: Tensor, taps: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """A convolution (n, m, k, k) and bias (n,) corrected so that it maps `taps` (N, k^2 m) to `target` (N, n).
 
     See `refit_linear`; the taps are as `Pixels.taps` gives them.
     """
     prior = weight.permute(0, 2, 3, 1).flatten(1)
-    solution, bias = refit_linear(prior, bias, taps, target, ridge)
+    solution, bias = refit_linear(prior, bias, taps, target)
     return solution.view(len(bias), *weight.shape[2:], -1).permute(0, 3, 1, 2).contiguous(), bias
 
 
-def refit_linear(weight: Tensor, bias: Tensor, rows: Tensor, target: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+def refit_linear(weight: Tensor, bias: Tensor, rows: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """A linear map (n, m) and bias (n,) corrected so that it maps `rows` (N, m) to `target` (N, n).
 
-    Least squares on what the given map leaves, so where it is already exact it stays as it is; `ridge`,
-    relative to the mean variance of an input, pulls towards it where the rows do not decide.
+    Least squares on what the given map leaves, so where it is already exact it stays as it is. A ridge pulls towards it
+    where the rows do not decide: the one that, chosen on the first rows, leaves least of the last ones, since how near
+    the given map is differs from layer to layer.
     """
     left = target - rows @ weight.T - bias
     row_mean, left_mean = rows.mean(0), left.mean(0)
     # Centred first: against the large mean of an input, float32 would lose the small differences that count.
-    correction = _correction(rows - row_mean, left - left_mean, ridge)
+    correction = _correction(rows - row_mean, left - left_mean)
     return weight + correction, bias + left_mean - correction @ row_mean
 
 
-def refit_without_bias(weight: Tensor, rows: Tensor, target: Tensor, ridge: float) -> Tensor:
+def refit_without_bias(weight: Tensor, rows: Tensor, target: Tensor) -> Tensor:
     """As `refit_linear`, of a linear map that has no bias."""
-    return weight + _correction(rows, target - rows @ weight.T, ridge)
+    return weight + _correction(rows, target - rows @ weight.T)
 
 
-def _correction(rows: Tensor, left: Tensor, ridge: float) -> Tensor:
-    gram = (rows.T @ rows).double()
-    gram.diagonal().add_(ridge * gram.diagonal().mean() + 1e-12)  # all inputs may be zero
-    return torch.cholesky_solve((rows.T @ left).double(), torch.linalg.cholesky(gram)).T.float()
+def _correction(rows: Tensor, left: Tensor) -> Tensor:
+    """The linear map (n, m) of centred rows (N, m) to what is left (N, n), by the best of the `RIDGES`."""
+    fitted = round(FITTED * len(rows))
+    gram, cross = _products(rows[:fitted], left[:fitted])
+    checking = _products(rows[fitted:], left[fitted:])
+    ridge = min(RIDGES, key=lambda each: _error(_solution(gram, cross, each), *checking))
+    return _solution(gram + checking[0], cross + checking[1], ridge).T.float()
+
+
+def _products(rows: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+    return (rows.T @ rows).double(), (rows.T @ left).double()
+
+
+def _solution(gram: Tensor, cross: Tensor, ridge: float) -> Tensor:
+    damped = gram.clone()
+    damped.diagonal().add_(ridge * gram.diagonal().mean() + 1e-12)  # all inputs may be zero
+    return torch.cholesky_solve(cross, torch.linalg.cholesky(damped))
+
+
+def _error(solution: Tensor, gram: Tensor, cross: Tensor) -> float:
+    """The sum of squares that a solution leaves of the rows with these products, less what nothing leaves."""
+    return float((solution * (gram @ solution - 2 * cross)).sum())
 
 
 def bias_of(layer: nn.Conv2d) -> Tensor:

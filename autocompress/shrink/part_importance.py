@@ -15,8 +15,8 @@ from torch import Tensor, fx
 from autocompress.shrink.graph import Graph, Values, module_path, operation
 from autocompress.shrink.parts import Choice, Parts, entry_and_exit, first_ones, is_within
 
-IMAGES = 8  # of 4 the order is less certain
-IMAGES_INSIDE = 4  # for parts that are inside of parts, which are many
+IMAGES = 16  # of 8 patches of 32x32 pixels the order is less certain
+IMAGES_INSIDE = 8  # for parts that are inside of parts, which are many
 
 
 Ends = tuple[fx.Node, fx.Node]  # what a part reads, and its last operation

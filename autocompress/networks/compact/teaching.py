@@ -21,7 +21,6 @@ from autocompress.networks.compact.network import Compact, CompactConfig, repeat
 from autocompress.progress import OnDone, untold
 from autocompress.shrink.least_squares import Pixels, refit, set_layer
 
-RIDGE = 1e-2
 FITTED_PIXELS = 30_000
 STREAM = 0.5  # share of the channels that pass on
 DEVIATION = 0.3  # of what is on the stream: weights are then about as large as random ones
@@ -94,7 +93,7 @@ class Start:
         return result
 
     def _fitted(self, prior: Tensor, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        return refit(prior, prior.new_zeros(len(prior)), self._at.taps(x), target, RIDGE)
+        return refit(prior, prior.new_zeros(len(prior)), self._at.taps(x), target)
 
 
 def _principal(rows: Tensor, count: int) -> Tensor:

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from autocompress.networks.edsr.network import EDSR, FOLDED, IMG_RANGE
 from autocompress.networks.folding import KERNEL, fold
 from autocompress.networks.tails import tail_of
-from autocompress.shrink.engine import RIDGE
 from autocompress.shrink.least_squares import Pixels, bias_of, refit, set_layer
 from autocompress.shrink.observation import FITTED_ROWS
 
@@ -65,7 +64,7 @@ def tail_fitter(teacher: EDSR, lr: Tensor) -> Callable[[EDSR], None]:
         conv = student.upsample[0]
         assert isinstance(conv, nn.Conv2d)
         taps = at.taps(student.features(images), KERNEL)
-        set_layer(conv, *refit(conv.weight, bias_of(conv), taps, target, RIDGE))
+        set_layer(conv, *refit(conv.weight, bias_of(conv), taps, target))
 
     return fit
 
@@ -79,11 +78,11 @@ def fit_single_layers(student: EDSR, plain: EDSR, lr: Tensor) -> None:
         theirs = like(theirs)
         target = at.of(theirs) - at.of(ours)
         (conv,) = block.convs
-        set_layer(conv, *refit(conv.weight, bias_of(conv), at.taps(F.relu(ours)), target, RIDGE))
+        set_layer(conv, *refit(conv.weight, bias_of(conv), at.taps(F.relu(ours)), target))
         ours = block(ours)
     conv = student.conv_after_body
     target = at.of(plain.conv_after_body(theirs))
-    set_layer(conv, *refit(conv.weight, bias_of(conv), at.taps(ours), target, RIDGE))
+    set_layer(conv, *refit(conv.weight, bias_of(conv), at.taps(ours), target))
 
 
 def _pixels(images: Tensor) -> Pixels:

@@ -130,9 +130,9 @@ def test_a_normed_subspace_keeps_the_mean_of_the_channels() -> None:
 
 def test_a_linear_layer_is_refitted_to_what_is_exact() -> None:
     rows, weight, bias = torch.randn(200, 5), torch.randn(3, 5), torch.randn(3)
-    fitted = refit_linear(torch.zeros(3, 5), torch.zeros(3), rows, rows @ weight.T + bias, 1e-9)
+    fitted = refit_linear(torch.zeros(3, 5), torch.zeros(3), rows, rows @ weight.T + bias)
     for found, wanted in zip(fitted, (weight, bias), strict=True):
-        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
+        torch.testing.assert_close(found, wanted, atol=1e-3, rtol=0)
 
 
 # --- students ---
