@@ -2,7 +2,7 @@
 
 `CompactFamily` declares what networks.known_family asks of a family; `network` is the config and the network,
 `teaching` makes students of teachers of other families. Students of a Compact teacher are the engine's. It may import
-`networks` (base, known_family, weights, recipes), `shrink` and what is below them, and no other family.
+`networks` (base, known_family, known_network, weights, recipes), `shrink` and what is below them, and no other family.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `EDSRFamily` declares what networks.base.Family asks of a family; `network` is the config and the network, `reading`
 knows foreign files. The engine makes students in the teacher's form, `forms` those in forms of our own. It may import
-`networks` (base, known_family, weights, recipes), `shrink` and what is below them, and no other family.
+`networks` (base, known_family, known_network, weights, recipes), `shrink` and what is below them, and no other family.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `SwinIRFamily` declares what networks.base.Family asks of a family; `network` is the config and the network, `reading`
 knows foreign files, and `windows` has the attention pattern; students are the engine's. It may import `networks` (base,
-known_family, weights, recipes), `shrink` and what is below them, and no other family.
+known_family, known_network, weights, recipes), `shrink` and what is below them, and no other family.
 """
 
 from __future__ import annotations
