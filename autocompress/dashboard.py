@@ -6,18 +6,23 @@ import ipaddress
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from bottle import HTTPResponse
+from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna_dashboard import wsgi
+from typing_extensions import override
 
-from autocompress.errors import InvalidInput, RunError
+from autocompress.errors import InvalidInput, RunError, cut
 from autocompress.search.run.artifact_store import AtomicArtifactStore
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study_file import is_another_database, sqlite_file
+from autocompress.units import quantity
 
 HIGHEST_PORT = 65535
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -43,6 +48,17 @@ class _Handler(WSGIRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+class ServedStore(AtomicArtifactStore):
+    """The same for the dashboard, which answers 500, and prints a traceback, where a store has no such artifact."""
+
+    @override
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        try:
+            return super().open_reader(artifact_id)
+        except ArtifactNotFound:
+            raise HTTPResponse("Not Found", 404) from None
 
 
 class Guard:
@@ -137,13 +153,21 @@ def guarded(app: Any, host: str, bound: str) -> Guard:
     return Guard(app, names | {socket.gethostname().lower(), socket.getfqdn().lower()}, addresses=True)
 
 
-def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Callable[[str], object]) -> None:
+def serve(
+    run: RunFolder,
+    host: str,
+    port: int,
+    storage: str | None,
+    listens: Callable[[str], object],
+    on_changed: Callable[[str], object] = lambda _: None,
+) -> None:
     """Serve the dashboard until a keyboard interrupt; `listens` is called with the study's URL once it can be opened.
 
     Port 0 takes any free port. A search may go on meanwhile. There is no password: whoever reaches the address can edit
     notes, add artifacts and delete the study. The students stay, and the next session makes the study again from them.
-    Other sites' pages in the user's browser cannot: see `Guard`. `storage` must be given if its URL has a password.
-    Raises InvalidInput if there is no study, the port is taken or the host is empty.
+    Other sites' pages in the user's browser cannot: see `Guard`. Pictures that are not those that the search wrote are
+    not served; `on_changed` gets a line about those that are there at the beginning. `storage` must be given if its URL
+    has a password. Raises InvalidInput if there is no study, the port is taken or the host is empty.
     """
     if not host.strip():  # to the system, all addresses of this machine
         raise InvalidInput("--host is empty; give an address or a name of this machine, 0.0.0.0 for all of them")
@@ -164,7 +188,13 @@ def serve(run: RunFolder, host: str, port: int, storage: str | None, listens: Ca
             raise absent from None
         finally:
             kept.remove_session()
-        app = with_encodings(wsgi(kept, artifact_store=AtomicArtifactStore(run.artifacts)))
+        store = ServedStore(run.artifacts, partial(kept.get_study_system_attrs, study))
+        if changed := store.changed():
+            on_changed(
+                f"{run.artifacts}: {quantity(len(changed), 'picture')} left out, as changed or swapped after they were "
+                f"written ({cut(', '.join(changed))}); restore what was there"
+            )
+        app = with_encodings(wsgi(kept, artifact_store=store))
         with _listening(host, port, app) as server:
             shown = f"[{host}]" if ":" in host else host
             listens(f"http://{shown}:{server.server_port}/dashboard/studies/{study}")

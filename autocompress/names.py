@@ -6,6 +6,8 @@ import re
 
 EMBEDDED = "embedded-"  # so begin the names of sets of scikit-image's photographs
 _MARKDOWN = re.compile(r"[\\`*\[\]|]")  # what can begin a link, a picture, a code or another cell
+# and what begins emphasis (underscores, but for those within words), a formula of mathematics, or what is struck out
+_MARKUP = re.compile(r"[$~]|(?<![^\W_])_|_(?![^\W_])")
 _FORMULA = re.compile(r"\A\s*[=+\-@\t\r]")  # what spreadsheets take for the beginning of a formula
 
 
@@ -28,7 +30,8 @@ def name_bytes(text: str) -> bytes:
 def as_markdown(text: str) -> str:
     """A text that Markdown and the HTML in it show as it is."""
     escaped = _MARKDOWN.sub(r"\\\g<0>", printable(text))
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", escaped)  # TensorBoard's Markdown has no escapes of these
 
 
 def as_code(text: str) -> str:

@@ -1,5 +1,6 @@
 """What a study carries for the Optuna dashboard, and the dashboard itself, in a browser."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from urllib.request import urlopen
 import optuna
 import optuna_dashboard
 import pytest
+from bottle import HTTPResponse
 from helpers import fake_trials
 from helpers.command_line import Call, assert_refused
 from helpers.dashboard import dashboard_of
@@ -26,8 +28,11 @@ from playwright.sync_api import Browser
 from typer.testing import CliRunner
 
 from autocompress.cli import app
+from autocompress.dashboard import ServedStore, serve
 from autocompress.errors import InvalidInput, RunError
+from autocompress.io.checksums import digest_of
 from autocompress.search import Outcome, RunFolder, Settings
+from autocompress.search.run.artifact_store import PICTURE
 from autocompress.search.run.storage import find_storage
 from autocompress.search.space.budget import Budget
 
@@ -307,3 +312,30 @@ def test_a_port_in_use_is_one_line(call: Call, finished: Finished) -> None:
         port = taken.getsockname()[1]
         ended = call("dashboard", finished[0].path, "--port", port)
     assert_refused(ended, f"cannot listen on 127.0.0.1:{port} (Address already in use); give another --port")
+
+
+def test_pictures_that_are_not_the_search_s_are_not_served(copied: RunFolder) -> None:
+    """Others that people have put there are; a pipe, and what was removed, are 404 as any page that is not there."""
+    first, second = sorted(copied.artifacts.iterdir())[:2]
+    first.write_bytes(second.read_bytes())
+    said: list[str] = []
+
+    def listens(url: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        serve(copied, "127.0.0.1", 0, None, listens, said.append)
+    [line] = said
+    assert f"1 picture left out, as changed or swapped after they were written ({first.name})" in line
+    digest = digest_of(b"the search's")
+    store = ServedStore(copied.artifacts, lambda: {f"{PICTURE}a": [digest], f"{PICTURE}b": ["00", digest]})
+    for name in "abc":
+        (copied.artifacts / name).write_bytes(b"a user's" if name in "ac" else b"the search's")
+    os.mkfifo(copied.artifacts / "pipe")
+    assert store.changed() == ["a"]
+    for name in "bc":
+        store.open_reader(name).close()
+    for name in ("a", "pipe", "gone"):
+        with pytest.raises(HTTPResponse) as refused:
+            store.open_reader(name)
+        assert refused.value.status_code == 404

@@ -92,6 +92,7 @@ def entry(folder: Path, damaged: bytes) -> None:
 
 STUDENT = {
     **{"family": "edsr", "config": {"scale": 2}, "scale": 2, "flops": 1, "params": 2, "weights": ["00"]},
+    "pictures": {"crop-0.png": ["00"]},
     **{"metrics": {"psnr_y": 30.0, "ssim_y": 0.9}, "psnr_y_by_image": {"a": 30.0}},
     "provenance": {"recipe": {"seed": 1}, "scores": {"0": 1.0}, "refinements": []},
 }

@@ -1,9 +1,11 @@
 """Names of others: in lines, terminals, Markdown and tables they are text, and do nothing."""
 
+import html
 import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from autocompress.errors import AutocompressError, DiskFull, InvalidInput
 from autocompress.names import as_cell, as_code, as_markdown, printable
@@ -39,6 +41,17 @@ def test_a_name_in_markdown_is_neither_html_nor_a_link_nor_another_cell(text: st
     assert ">" not in shown
     assert not re.search(r"(?<!\\)(\\\\)*[\[\]|`*]", shown)
     assert as_code(text).count("`") == 2
+
+
+@given(ANY | st.text("_$~*`ab \\", max_size=12))
+@example("_a_ __init__ my__x $x^2$ ~~gone~~ ~/runs_ *b* num_feat=2")
+def test_markdown_shows_a_name_as_it_is(text: str) -> None:
+    """No emphasis, and nothing struck out; the dollars of formulas, which this renderer does not know, are none."""
+    shown = as_markdown(text)
+    rendered = MarkdownIt("commonmark").enable("strikethrough").renderInline(f"({shown})")
+    assert html.unescape(rendered) == f"({printable(text)})"
+    assert "$" not in shown
+    assert as_markdown("edsr num_feat=2 num_block=1") == "edsr num_feat=2 num_block=1"
 
 
 @given(ANY)

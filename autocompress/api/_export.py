@@ -137,6 +137,7 @@ def _written(
         raise InvalidInput(f"--out {out}: the run's own files are there; give another folder")
 
     from autocompress.networks import know_code
+    from autocompress.search.results.changed_pictures import notes_of_files
     from autocompress.search.results.export import export_front, export_trial
 
     if (code := overrides.pop("code", None)) is not None:
@@ -148,8 +149,12 @@ def _written(
     if Format.ONNX_INT8 in wanted.formats:
         wanted = replace(wanted, quantise=images.of_run(run))
     if trial is None:
-        return export_front(run, out, wanted, tell_if_long(_tell, "exporting the front"))
-    return export_trial(run, trial, out, wanted, tell_if_long(_tell, "exporting"))
+        files = export_front(run, out, wanted, tell_if_long(_tell, "exporting the front"))
+    else:
+        files = export_trial(run, trial, out, wanted, tell_if_long(_tell, "exporting"))
+    for note in notes_of_files(run):
+        _tell(note)
+    return files
 
 
 def _export_file(file: Path, out: Path, wanted: Wanted, images: _Images, overrides: Mapping[str, Any]) -> list[Path]:

@@ -34,6 +34,12 @@ def say(text: str, err: bool = False) -> None:
     echo(text, err=err)
 
 
+def tell(note: str | None) -> None:
+    """Print a note on stderr, if there is any."""
+    if note is not None:
+        echo(note, err=True)
+
+
 class Table(RichTable):
     """A table whose texts are not markup."""
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autocompress.cli.printing import echo, say
+from autocompress.cli.printing import echo, say, tell
 from autocompress.errors import InvalidInput
 from autocompress.units import decibels, format_count, format_duration, format_milliseconds, quantity
 
@@ -35,6 +35,7 @@ def pareto(
     Example: autocompress pareto runs/edsr-20G-seed0
     """
     from autocompress.cli.tables import show_front
+    from autocompress.search.results.left_out import gone_students, note_of_latencies, note_of_students
     from autocompress.search.results.rows import as_json as to_json
     from autocompress.search.results.rows import front_rows
     from autocompress.search.run.folder import RunFolder
@@ -45,6 +46,8 @@ def pareto(
         echo(json.dumps(to_json(folder, front), indent=2))
     else:
         show_front(folder, front)
+    tell(note_of_students(folder, gone_students(folder)))
+    tell(note_of_latencies(folder))
 
 
 def report(
@@ -82,6 +85,8 @@ def report(
     picture = None if png is None else front_png(data)
     if data.without_study is not None:
         echo(f"The report goes without what is in the study: {data.without_study}", err=True)
+    for note in data.left_out.values():
+        tell(note)
     echo(write_report(data, out))
     if png is not None and picture is not None:
         echo(write_png(png, picture))
@@ -101,15 +106,18 @@ def status(
 
     Example: autocompress status runs/edsr-20G-seed0
     """
+    from autocompress.search.results.left_out import note_of_students
     from autocompress.search.results.status import status as read_status
     from autocompress.search.run.folder import RunFolder
 
-    about = read_status(RunFolder.existing(run), storage)
+    folder = RunFolder.existing(run)
+    about = read_status(folder, storage)
     if as_json:
         echo(json.dumps(about, indent=2))
         return
     for line in _lines(about, None if all else FEW):
         say(line)
+    tell(note_of_students(folder, about["gone"]))
 
 
 def dashboard(
@@ -134,11 +142,13 @@ def dashboard(
     from autocompress.search.run.folder import RunFolder
 
     with suppress(KeyboardInterrupt):  # the way to end it
-        serve(RunFolder.existing(run), host, port, storage, listens=echo)
+        serve(RunFolder.existing(run), host, port, storage, listens=echo, on_changed=tell)
 
 
 def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
     """For people; why trials ended early only of the last `few`."""
+    from autocompress.search.results.left_out import note_of_times
+
     trials, best, times = (about[key] for key in ("trials", "best", "times"))
     yield f"{about['run']}: {_state(about['sessions'], trials)}"
     counts = ", ".join(f"{trials[name]} {name}" for name in trials if name != "wanted")
@@ -150,6 +160,8 @@ def _lines(about: dict[str, Any], few: int | None) -> Iterator[str]:
         parts = ", ".join(f"{name} {format_duration(seconds)}" for name, seconds in [*times["parts"].items()][:5])
         sessions = f"{times['sessions']} session{'s' * (times['sessions'] != 1)}"
         yield f"time     {format_duration(times['total'])} in {sessions}: {parts}"
+    if (note := note_of_times(times["missing_sessions"])) is not None:
+        yield f"         {note}"
     if total := sum(times["trials"].values()):
         shares = ((name, seconds / total) for name, seconds in times["trials"].items())
         parts = ", ".join(f"{name} {share:.0%}" for name, share in shares if share >= SEEN)

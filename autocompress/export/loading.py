@@ -85,7 +85,9 @@ Image.fromarray((sr.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0
 
 def instructions(network: SRNetwork, files: Sequence[str], wanted: Wanted) -> str:
     """One section of Markdown for each way to load these files, which are what was `wanted`, in that order."""
-    size = "of any size" if wanted.shape is None else f"of {wanted.shape[0]}x{wanted.shape[1]} (height, width) at LR"
+    # PlainUSR takes no less than 7 pixels as ONNX, 10 as pt2, and torch.export refuses 2 pixels with no reason
+    free = "of any size from 10 pixels a side on"
+    size = free if wanted.shape is None else f"of {wanted.shape[0]}x{wanted.shape[1]} (height, width) at LR"
     parts = []
     for format, file in zip(wanted.formats, files, strict=True):
         parts.append(f"### {file}{_NOTES.get(format, '')}")

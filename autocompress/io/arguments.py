@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import numbers
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from autocompress.errors import InvalidInput, shown
+from autocompress.errors import InvalidInput, cut, shown
 
 Given = ParamSpec("Given")
 Returned = TypeVar("Returned")
@@ -44,7 +45,8 @@ def typed_arguments(call: Callable[Given, Returned]) -> Callable[Given, Returned
 def check_arguments(bound: inspect.BoundArguments, names: Mapping[str, Any]) -> None:
     """Raise InvalidInput for an argument of another type than is annotated; `names` are those of the annotations.
 
-    Networks, which may be modules, are left to those that read them.
+    So is a path that no file of the system can have: whatever asks for one would raise OSError or ValueError. Networks,
+    which may be modules, are left to those that read them.
     """
     for name, value in bound.arguments.items():
         parameter = bound.signature.parameters[name]
@@ -53,11 +55,32 @@ def check_arguments(bound: inspect.BoundArguments, names: Mapping[str, Any]) -> 
         for each, one in several.items():
             if not _names_network(kind) and not _takes(kind, one):
                 raise InvalidInput(f"{each} is {shown(one)}, but must be {_in_words(kind)}")
+            if _takes_paths(kind):
+                for path in one if isinstance(one, list | tuple) else [one]:
+                    _check_path(each, path)
 
 
 def _evaluated(annotation: Any, names: Mapping[str, Any]) -> Any:
     """An annotation, which may be the text of one."""
     return eval(annotation, {**names, **_NAMES}) if isinstance(annotation, str) else annotation
+
+
+def _takes_paths(kind: Any) -> bool:
+    """Whether a value of the kind may be a path, or have some."""
+    return kind is Path or any(map(_takes_paths, typing.get_args(kind)))
+
+
+def _check_path(name: str, path: object) -> None:
+    if not isinstance(path, str | os.PathLike):
+        return
+    try:
+        os.lstat(path)
+    except ValueError as error:  # characters that the system has in no name
+        reason = getattr(error, "reason", str(error))
+        raise InvalidInput(f"{name} is {shown(path)}, which no file can be called ({reason}); give another") from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidInput(f"{cut(str(path))}: {error.strerror}; give a shorter name") from error
 
 
 def _names_network(kind: Any) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Collection, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,8 +20,16 @@ SAMPLES = 32
 
 
 def digest_of(content: bytes) -> str:
-    """What a side file has of the content of the file of weights that it belongs to."""
+    """What a side file has of the content of a file that it belongs to: weights, or a picture."""
     return blake2b(content, digest_size=16).hexdigest()
+
+
+def is_known(file: Path, digests: Mapping[str, Collection[str]]) -> bool:
+    """Whether a file's content is one of those that a side file has the digests of, under the file's name.
+
+    So is any where there are no digests at all, as older side files have none.
+    """
+    return not digests or digest_of(file.read_bytes()) in digests.get(file.name, ())
 
 
 def record(folder: Path, into: Path) -> None:

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from autocompress.report.report_data import ReportData
-from autocompress.search.run.crops import MOST, Crop, Pieces, crops_of, side_by_side, student_crop, whole
+from autocompress.search.run.crops import (
+    MOST,
+    Crop,
+    Pieces,
+    crops_of,
+    has_student_crop,
+    side_by_side,
+    student_crop,
+    whole,
+)
 
 LIMIT = 5_300_000  # bytes of all pictures: with these in base64, Plotly and all else, a page has less than 10 MB
 TRUTH = "ground truth"
@@ -20,21 +29,22 @@ TRUTH = "ground truth"
 class Layer:
     """One version of every image: `name` is what it is called, `crop` finds the file with its piece of an image.
 
-    `psnr_y` is in dB by image; the truth has none.
+    `has` says whether that is there, and as it was written. `psnr_y` is in dB by image; the truth has none.
     """
 
     name: str
     crop: Callable[[Crop], Path]
+    has: Callable[[Crop], bool]
     psnr_y: dict[str, float]
     student: bool = False
 
     def files(self, crop: Crop) -> tuple[Path, Path | None] | None:
         """The files with a whole image and, where that was shrunk, with its piece to the last bit.
 
-        None where nothing was kept, and a piece alone where an older version kept no more.
+        None where nothing was kept, or it was changed since, and a piece alone where an older version kept no more.
         """
         piece, copy = self.crop(crop), whole(self.crop(crop))
-        if not piece.is_file():
+        if not self.has(crop):
             return None
         if not copy.is_file() or (crop.image_height, crop.image_width) == (crop.height, crop.width):
             return piece, None
@@ -98,11 +108,14 @@ def student_name(trial: int) -> str:
 
 
 def _references(pieces: Pieces) -> list[Layer]:
-    layers = [Layer(TRUTH, pieces.truth, {})]
+    def layer(title: str, find: Callable[[Crop], Path], psnr: dict[str, float]) -> Layer:
+        return Layer(title, find, _remembered(lambda crop: pieces.has(find(crop))), psnr)
+
+    layers = [layer(TRUTH, pieces.truth, {})]
     for name in pieces.names:
         psnr = dict(zip((crop.image for crop in pieces.crops), pieces.psnr_y.get(name, ()), strict=False))
         title = name if name == "bicubic" else f"teacher {name}"
-        layers.append(Layer(title, partial(pieces.file, name=name), psnr))
+        layers.append(layer(title, partial(pieces.file, name=name), psnr))
     return layers
 
 
@@ -113,10 +126,21 @@ def _students(report: ReportData) -> list[tuple[Layer, bool]]:
     found = []
     for row in ordered:
         student = report.stored[row["trial"]]
-        crop_file = partial(student_crop, student.file.parent)
-        psnr = dict(student.psnr_y_by_image or {})
-        found.append((Layer(student_name(row["trial"]), crop_file, psnr, student=True), bool(row["on_front"])))
+        folder, psnr = student.file.parent, dict(student.psnr_y_by_image or {})
+        crop_file, has = partial(student_crop, folder), partial(has_student_crop, folder)
+        layer = Layer(student_name(row["trial"]), crop_file, _remembered(has), psnr, student=True)
+        found.append((layer, bool(row["on_front"])))
     return found
+
+
+def _remembered(has: Callable[[Crop], bool]) -> Callable[[Crop], bool]:
+    """The same, each time by the answer of the first: files are read for it."""
+    answers = dict[Crop, bool]()
+
+    def answer(crop: Crop) -> bool:
+        return answers[crop] if crop in answers else answers.setdefault(crop, has(crop))
+
+    return answer
 
 
 def _image(crop: Crop, layers: Iterable[Layer]) -> dict[str, Any]:

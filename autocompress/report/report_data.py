@@ -10,11 +10,20 @@ from typing import Any
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from autocompress.errors import AutocompressError, RunError
+from autocompress.errors import AutocompressError
 from autocompress.report.figures import AXES, Axis
 from autocompress.search.pareto import Point
+from autocompress.search.results.changed_pictures import note_of_pictures
 from autocompress.search.results.front import rows, students
 from autocompress.search.results.intervals import Intervals
+from autocompress.search.results.left_out import (
+    gone_students,
+    no_front,
+    note_of_latencies,
+    note_of_students,
+    note_of_times,
+    sessions_without_times,
+)
 from autocompress.search.results.rows import LATENCIES, note_of_pick, objective, pick
 from autocompress.search.results.status import NAMES, trials_of
 from autocompress.search.run.config import References, RunConfig, TeacherReference
@@ -46,10 +55,7 @@ class ReportData:
         """Read a run; RunError if no trial has finished."""
         table = students(run)
         if table.empty:
-            raise RunError(
-                f"{run.path}: no trial has finished yet, so there is no front; "
-                "let the search go on, or see by `autocompress status` why trials failed"
-            )
+            raise no_front(run, gone_students(run))
         recipes = {student.trial: student.provenance.recipe for student in run.students()}
         table["recipe"] = table["trial"].map(recipes)
         try:
@@ -65,6 +71,19 @@ class ReportData:
     def stored(self) -> dict[int, StoredStudent]:
         """The students with all that is written of them, by trial."""
         return {student.trial: student for student in self.run.students()}
+
+    @cached_property
+    def left_out(self) -> dict[str, str]:
+        """In words, what it goes without, as it is gone or changed: `students`, `pictures`, `latencies`, `times`."""
+        trials = [Outline.of(trial) for trial in self.trials]
+        missing = sessions_without_times(self.run, trials)
+        notes = {
+            "students": note_of_students(self.run, gone_students(self.run, trials)),
+            "pictures": note_of_pictures(self.run),
+            "latencies": note_of_latencies(self.run),
+            "times": note_of_times(missing),
+        }
+        return {what: note for what, note in notes.items() if note is not None}
 
     @cached_property
     def axis(self) -> Axis:

@@ -221,7 +221,8 @@ def _run_session(task: Task, run: RunFolder, progress: _Progress, own: _Own, joi
         costs = _find_costs(task, run, progress)
         if not joins:
             run.write_config(describe(context, wanted, storage, costs))
-            copy_crops(context.crops, run, {space.teacher_name: space.teacher_digest for space in task.joint_space})
+            teachers = {space.teacher_name: space.teacher_digest for space in task.joint_space}
+            copy_crops(context.crops, run, teachers, task.valid.digest)
         costs.store()
         progress.callback.on_prepared([*facts(context), *costs.facts(), *notes])
         feasible = FeasibleSet(task.joint_space, settings.budget, costs)

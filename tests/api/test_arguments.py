@@ -51,3 +51,22 @@ def test_it_is_said_what_must_be_given(call: Callable[[], Any], message: str) ->
     with pytest.raises(InvalidInput) as raised:
         call()
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "/tmp/" + "/".join(["b" * 200] * 25), "a\0b", "\ud800"])
+@pytest.mark.parametrize("function", [*FUNCTIONS, autocompress.load], ids=lambda function: function.__name__)
+def test_a_path_that_no_file_can_have_is_one_line(here: Path, function: Callable[..., Any], path: str) -> None:
+    """Too long by itself or in all, and with characters that no name has: what asks the system raises other errors."""
+    parameters = inspect.signature(function).parameters
+    for name, parameter in parameters.items():
+        if "Path" not in str(parameter.annotation):
+            continue
+        needed = {
+            each.name: ["missing"] if "Sequence" in str(each.annotation) else "missing"
+            for each in parameters.values()
+            if each.default is each.empty and each.kind is not each.VAR_KEYWORD and each.name != name
+        }
+        with pytest.raises(InvalidInput, match=r"give a shorter name|which no file can be called") as raised:
+            function(**needed, **{name: [path] if "Sequence" in str(parameter.annotation) else path})
+        assert str(raised.value).isprintable()
+        assert len(str(raised.value)) < 400

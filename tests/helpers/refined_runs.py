@@ -6,6 +6,7 @@ from typing_extensions import override
 from autocompress import load
 from autocompress.evaluation.scores import evaluate, network_upscaler, pairs
 from autocompress.search import RunFolder, SearchCallback
+from autocompress.search.results.changed_pictures import note_of_pictures
 from autocompress.search.running import recorded_settings
 from autocompress.search.space.search_space import Candidate
 from autocompress.search.task import open_task
@@ -56,6 +57,8 @@ def check_refined(run: RunFolder, before: dict[int, float]) -> None:
         assert student.judged["psnr_y"] == before[student.trial]
         kept = [piece.psnr_y for piece in student.provenance.refinements if piece.kept]
         assert student.metrics["psnr_y"] == max([before[student.trial], *kept])
+    assert note_of_pictures(run) is None
+    assert all(len(known) == 1 for student in run.students() for known in student.pictures.values())
     assert not list(run.path.rglob("*.tmp"))
     assert not list(run.path.rglob("refinement.pt"))
 

@@ -148,7 +148,11 @@ def test_what_does_not_fit_a_run(wanted: Make, small: Make, monkeypatch: pytest.
         fake_trials.run(wanted(trials=2), FakeSetup(), here=True)
     monkeypatch.setattr(latency, "this_machine", lambda: MACHINE)
     assert fake_trials.run(wanted(budget_latency=30.0, trials=4, extend=True), FakeSetup(), here=True)
-    (wanted().folder / "latencies.json").write_text("{}")
+    file = wanted().folder / "latencies.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"machine": {"name": "slide rule", "device": "cpu"}}))
+    with pytest.raises(RunError, match=r"latencies\.json: measured on slide rule, 1 thread, but this is abacus, 1 th"):
+        fake_trials.run(wanted(budget_latency=30.0, trials=5), FakeSetup(), here=True)
+    file.write_text("{}")
     with pytest.raises(RunError, match=r"latencies\.json: not readable as latencies"):
         fake_trials.run(wanted(budget_latency=30.0, trials=5), FakeSetup(), here=True)
 

@@ -98,10 +98,12 @@ class Comparison:
     @property
     def note(self) -> str:
         """For people, what the differences hold."""
+        differences = f"Differences are to {self.runs[0].name}, in dB."
+        if self.images == 1:
+            return f"{differences} No ±: they rest on one validation image."
         return (
-            f"Differences are to {self.runs[0].name}, in dB. ± is the {LEVEL:.0%} interval: over the {self.images} "
-            "validation images, compared one by one, and over seeds. Where it is the larger of the two, the students "
-            "cannot be told apart."
+            f"{differences} ± is the {LEVEL:.0%} interval: over the {self.images} validation images, compared one by "
+            "one, and over seeds. Where it is the larger of the two, the students cannot be told apart."
         )
 
     @property

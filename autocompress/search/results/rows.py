@@ -15,6 +15,7 @@ from autocompress.evaluation.intervals import Interval
 from autocompress.evaluation.records import TO_TEACHER, Latency, Machine, score_of
 from autocompress.search.pareto import Point, front
 from autocompress.search.results.intervals import Intervals
+from autocompress.search.results.left_out import gone_students, no_front
 from autocompress.search.run.config import References
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.integrity import check_small_weights, sound_students
@@ -122,10 +123,7 @@ def _within_budget(run: RunFolder) -> list[Row]:
     """The students within the run's budget, dominated ones too; RunError where there are none."""
     found, limit = student_rows(run), budget(run)
     if not found:
-        raise RunError(
-            f"{run.path}: no trial has finished yet, so there is no front; "
-            "let the search go on, or see by `autocompress status` why trials failed"
-        )
+        raise no_front(run, gone_students(run))
     inside = [row for row in found if allows(limit, row)]
     if not inside:
         raise RunError(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autocompress.evaluation.records import TO_TEACHER
+from autocompress.search.results.left_out import gone_students, sessions_without_times
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.integrity import sound_students
 from autocompress.search.run.record import TrialRecord, last_attempts
@@ -60,6 +61,7 @@ def _status(run: RunFolder, trials: Sequence[Outline]) -> dict[str, Any]:
             "running": len(begun),
             **({} if wanted is None else {"waiting": max(0, wanted - len(over) - len(begun))}),
         },
+        "gone": gone_students(run, trials),
         "best": _best(run, trials),
         "running": [_progress(run, number, record) for number, record in begun.items()],
         "ended_early": [_ended_early(run, trial) for trial in over if trial.state in NAMES],
@@ -128,6 +130,7 @@ def _times(run: RunFolder, trials: Sequence[Outline]) -> dict[str, Any]:
     sessions = run.times
     return {
         "sessions": len(sessions),
+        "missing_sessions": sessions_without_times(run, trials),
         "total": sum(session.total for session in sessions),
         "parts": _sum([session.parts for session in sessions]),
         "trials": _sum([TrialRecord.of(trial).seconds for trial in trials]),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ from autocompress.evaluation.metrics import psnr_y
 from autocompress.evaluation.records import MOST_TO_TEACHER
 from autocompress.evaluation.scores import Image, Upscaler
 from autocompress.io import atomic, cache
+from autocompress.io.checksums import digest_of, is_known
 from autocompress.io.typed import checked, reading
 from autocompress.names import name_bytes
 from autocompress.progress import OnDone, untold
 from autocompress.search.run.folder import RunFolder
+from autocompress.search.run.student import read_student
 from autocompress.units import quantity
 
 SIDE = 192  # HR pixels, where the image has as many
@@ -68,13 +70,17 @@ class Pieces:
     """The crops of a run as files in `folder`: of the ground truth, and as upscaled by each of `names`.
 
     `psnr_y` are, by these names, PSNR-Y in dB of each crop's whole image; those of older versions have none. Nor have
-    they copies of whole images.
+    they copies of whole images. In a run folder `digests` are those of the files, by their names, and `valid` and
+    `teachers` (by name) are those of what the pictures are of and by, as config.json has them; older runs have none.
     """
 
     folder: Path
     crops: tuple[Crop, ...]
     names: tuple[str, ...]  # bicubic and teachers
     psnr_y: Mapping[str, list[float]] = field(default_factory=dict)
+    digests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    valid: str | None = None
+    teachers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Pieces | None:
@@ -86,11 +92,16 @@ class Pieces:
         with reading(index, "no index of crops", remedy):
             content = atomic.read_json(index, remedy)
             crops, names = tuple(Crop(**crop) for crop in content["crops"]), tuple(content["names"])
-            return checked(cls(folder, crops, names, content.get("psnr_y", {})))
+            digests = {name: tuple(known) for name, known in content.get("digests", {}).items()}
+            own = content.get("valid"), content.get("teachers", {})
+            return checked(cls(folder, crops, names, content.get("psnr_y", {}), digests, *own))
 
     def write_index(self) -> None:
         """Write the index; to be called when all files are written."""
-        content = {"crops": [asdict(crop) for crop in self.crops], "names": self.names, "psnr_y": dict(self.psnr_y)}
+        content: dict[str, Any] = {"crops": [asdict(crop) for crop in self.crops], "names": self.names}
+        content["psnr_y"] = dict(self.psnr_y)
+        if self.digests:
+            content |= {"digests": dict(self.digests), "valid": self.valid, "teachers": dict(self.teachers)}
         atomic.write_json(self.folder / INDEX, content)
 
     def truth(self, crop: Crop) -> Path:
@@ -101,11 +112,21 @@ class Pieces:
         """The file with a crop as upscaled by one of `names`."""
         return self.folder / f"{crop.number}-{self.names.index(name)}.png"
 
-    def keep(self, image: str, sr: Image, folder: Path) -> None:
-        """If `image` is one that crops are of, write them and a copy of the whole of `sr`, a student's, to `folder`."""
-        for crop in self.crops:
-            if crop.image == image:
-                _write(student_crop(folder, crop), crop, sr)
+    def has(self, file: Path) -> bool:
+        """Whether a crop's file is there, and it and the copy of the whole image are as they were written."""
+        return file.is_file() and not changed_of(file, self.digests)
+
+    def of_student(self, image: str, sr: Image) -> dict[str, bytes]:
+        """The files with `sr`, a student's, by name: its crops and a copy of it; none where no crop is of `image`."""
+        files = [_files(student_crop(Path(), crop), crop, sr) for crop in self.crops if crop.image == image]
+        return {file.name: content for of_crop in files for file, content in of_crop.items()}
+
+    def keep(self, image: str, sr: Image, folder: Path) -> dict[str, tuple[str, ...]]:
+        """Write the files `of_student` to `folder`; returns their digests by name, as student.json has them."""
+        files = self.of_student(image, sr)
+        for name, content in files.items():
+            atomic.write_bytes(folder / name, content)
+        return {name: (digest_of(content),) for name, content in files.items()}
 
 
 def whole(crop_file: Path) -> Path:
@@ -113,10 +134,19 @@ def whole(crop_file: Path) -> Path:
     return crop_file.with_suffix(".webp")
 
 
+def _files(file: Path, crop: Crop, image: Image) -> dict[Path, bytes]:
+    """What is to be written of an image: the copy of the whole of it, and the crop of it, to `file`."""
+    return {whole(file): webp(image, MOST), file: png(crop.of(image))}
+
+
 def _write(file: Path, crop: Crop, image: Image) -> None:
-    """Write the copy of the whole image, and the crop of it to `file`."""
-    atomic.write_bytes(whole(file), webp(image, MOST))
-    atomic.write_bytes(file, png(crop.of(image)))
+    for path, content in _files(file, crop, image).items():
+        atomic.write_bytes(path, content)
+
+
+def changed_of(file: Path, digests: Mapping[str, tuple[str, ...]]) -> list[Path]:
+    """Of a crop's file and the copy of its whole image, those that are there, but others than the digests are of."""
+    return [path for path in (file, whole(file)) if path.is_file() and not is_known(path, digests)]
 
 
 def student_crop(folder: Path, crop: Crop) -> Path:
@@ -124,15 +154,49 @@ def student_crop(folder: Path, crop: Crop) -> Path:
     return folder / f"crop-{crop.number}.png"
 
 
+def has_student_crop(folder: Path, crop: Crop) -> bool:
+    """Whether a trial's folder has a crop by its student, in files that are as its student.json has them."""
+    return student_crop(folder, crop).is_file() and not changed_of_student(folder, crop)
+
+
+def changed_of_student(folder: Path, crop: Crop) -> list[Path]:
+    """The files of a crop in a trial's folder that are others than those that its student.json was written for."""
+    known = _pictures(folder)
+    while changed := changed_of(student_crop(folder, crop), known):
+        now = _pictures(folder)
+        if now == known:
+            return changed
+        known = now  # a refinement has written both since
+    return []
+
+
+def _pictures(folder: Path) -> Mapping[str, tuple[str, ...]]:
+    student = read_student(folder)
+    return {} if student is None else student.pictures
+
+
 def crops_of(run: RunFolder) -> Pieces | None:
-    """The crops of a run; None where an older version made it."""
-    return Pieces.read(run.path / CROPS)
+    """The crops of a run; None where an older version made it, and where they are another run's."""
+    return None if are_of_another_run(run) else Pieces.read(run.path / CROPS)
 
 
-def copy_crops(pieces: Pieces, run: RunFolder, digests: Mapping[str, str]) -> None:
-    """Copy crops into the run folder, unless it has some already; `digests` are those of the teachers, by name.
+def are_of_another_run(run: RunFolder) -> bool:
+    """Whether the crops in a run's folder are of other images, or by other teachers, than those of its config.json."""
+    pieces = Pieces.read(run.path / CROPS)
+    if pieces is None or pieces.valid is None or not run.exists():
+        return False
+    search = run.config.search
+    teachers = [
+        space["teacher"] for space in search.spaces.values() if "teacher" in space
+    ]  # of anything, in a bad file
+    return pieces.valid != search.valid or any(teacher not in pieces.teachers.values() for teacher in teachers)
 
-    A run keeps its first crops, because the students of its earlier sessions were cut at these places.
+
+def copy_crops(pieces: Pieces, run: RunFolder, digests: Mapping[str, str], valid: str) -> None:
+    """Copy crops into the run folder, unless it has some already.
+
+    `digests` are those of the teachers, by name, and `valid` that of the validation images. A run keeps its first
+    crops, because the students of its earlier sessions were cut at these places.
     """
     if crops_of(run) is not None:
         return
@@ -140,30 +204,35 @@ def copy_crops(pieces: Pieces, run: RunFolder, digests: Mapping[str, str]) -> No
     before |= {name: digest for name, digest in digests.items() if digest in pieces.names}
     names = sorted(before, key=lambda name: pieces.names.index(before[name]))
     psnr = {name: pieces.psnr_y[before[name]] for name in names if before[name] in pieces.psnr_y}
-    copy = Pieces(run.path / CROPS, pieces.crops, tuple(names), psnr)
+    copy, written = Pieces(run.path / CROPS, pieces.crops, tuple(names), psnr), dict[str, tuple[str, ...]]()
     for crop in pieces.crops:
         files = {copy.truth(crop): pieces.truth(crop)}
         files |= {copy.file(crop, name): pieces.file(crop, before[name]) for name in names}
+        files |= {whole(target): whole(source) for target, source in files.items()}
         for target, source in files.items():
-            atomic.write_bytes(whole(target), whole(source).read_bytes())
-            atomic.write_bytes(target, source.read_bytes())
-    copy.write_index()
+            content = source.read_bytes()
+            atomic.write_bytes(target, content)
+            written[target.name] = (digest_of(content),)
+    replace(copy, digests=written, valid=valid, teachers=digests).write_index()
 
 
 def side_by_side(pieces: Pieces, trial: Path, teacher: str) -> bytes | None:
     """A PNG file's content: the first crop by the student in the folder `trial`, its teacher, as it is, and by bicubic.
 
-    Without a teacher by which there is no crop; None where there is none by the student, as in runs of older versions.
+    Without those that are not there or were changed; None where that is the student's, as in runs of older versions.
     """
     crop = next(iter(pieces.crops), None)
-    if crop is None or not student_crop(trial, crop).is_file():
+    if crop is None:
         return None
-    files = {
-        "student": student_crop(trial, crop),
+    if not has_student_crop(trial, crop):
+        return None
+    references = {
         **({"teacher": pieces.file(crop, teacher)} if teacher in pieces.names else {}),
         "ground truth": pieces.truth(crop),
         "bicubic": pieces.file(crop, "bicubic"),
     }
+    files = {"student": student_crop(trial, crop)}
+    files |= {label: file for label, file in references.items() if pieces.has(file)}
     times = max(1, -(-LEAST // crop.width))
     width, height = times * crop.width, times * crop.height
     canvas = PILImage.new("RGB", (GAP + len(files) * (width + GAP), LABEL + height + GAP), "white")

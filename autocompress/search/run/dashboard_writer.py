@@ -18,8 +18,9 @@ from optuna.artifacts import get_all_artifact_meta, upload_artifact
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
+from autocompress.io.checksums import digest_of
 from autocompress.names import name_bytes
-from autocompress.search.run.artifact_store import AtomicArtifactStore
+from autocompress.search.run.artifact_store import PICTURE, AtomicArtifactStore
 from autocompress.search.run.config import References, shape_of
 from autocompress.search.run.crops import crops_of, side_by_side
 from autocompress.search.run.folder import RunFolder
@@ -151,14 +152,21 @@ class DashboardWriter:
         if picture is None:
             return None
         for known in get_all_artifact_meta(trial, storage=self._storage):
+            key, digest = f"{PICTURE}{known.artifact_id}", digest_of(picture)
+            before = self._storage.get_study_system_attrs(self._study_id).get(key)
+            if before is not None:  # until it is replaced, either may be there
+                self._storage.set_study_system_attr(self._study_id, key, [*before, digest])
             self._artifacts.write(known.artifact_id, BytesIO(picture))  # it may have been cut off
+            self._storage.set_study_system_attr(self._study_id, key, [digest])
             return known.artifact_id
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, f"trial-{trial.number:04d}.png")
             file.write_bytes(picture)
-            return upload_artifact(
+            artifact = upload_artifact(
                 artifact_store=self._artifacts, file_path=str(file), study_or_trial=trial, storage=self._storage
             )
+        self._storage.set_study_system_attr(self._study_id, f"{PICTURE}{artifact}", [digest_of(picture)])
+        return artifact
 
 
 def _hash(note: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -31,6 +31,7 @@ CONFIG = "config.json"
 LOCK = ".lock"
 TIMES = "times.json"
 LATENCY = "latency.json"
+MEASURED = "network"  # its key beside those of runtimes: the network that was measured
 LOG = "log.txt"
 REPEATS = "repeats"
 RAY = ".ray"  # the folder of a file by which workers on Ray see that they have this run before them
@@ -144,18 +145,33 @@ class RunFolder:
                 file.unlink()
 
     def latency(self, number: int) -> dict[str, Latency]:
-        """By runtime, the latency of a trial's student as it was last measured."""
-        file = self.trial(number) / LATENCY
-        if not file.is_file():
-            return {}
-        with reading(file, "holds no latencies", "remove it, or measure them again"):
-            stored = atomic.read_json(file).items()
-            return {runtime: checked(Latency.from_dict(measured)) for runtime, measured in stored}
+        """By runtime, the latency of a trial's student as it was last measured; nothing where another was measured."""
+        return {} if self.has_latency_of_another(number) else self._latency(number)[1]
+
+    def has_latency_of_another(self, number: int) -> bool:
+        """Whether what was measured is another network than the student of this trial; older files do not say it."""
+        network, _ = self._latency(number)
+        return network is not None and network != self._network(number)
 
     def write_latency(self, number: int, measured: Mapping[str, Latency]) -> None:
         """Write the file that `latency` reads."""
         content = {runtime: latency.to_dict() for runtime, latency in measured.items()}
-        atomic.write_json(self.trial(number) / LATENCY, content)
+        atomic.write_json(self.trial(number) / LATENCY, {MEASURED: self._network(number)} | content)
+
+    def _latency(self, number: int) -> tuple[dict[str, Any] | None, dict[str, Latency]]:
+        """What was measured, as `_network` has it, None in older files; and the latencies by runtime."""
+        file = self.trial(number) / LATENCY
+        if not file.is_file():
+            return None, {}
+        with reading(file, "holds no latencies", "remove it, or measure them again"):
+            stored = dict(atomic.read_json(file).items())
+            network = stored.pop(MEASURED, None)
+            return network, {runtime: checked(Latency.from_dict(measured)) for runtime, measured in stored.items()}
+
+    def _network(self, number: int) -> dict[str, Any] | None:
+        """The network of a trial's student, all that a latency depends on."""
+        student = self.student(number)
+        return None if student is None else {"family": student.family, "config": dict(student.config)}
 
     @property
     def times(self) -> list[SessionTimes]:

@@ -36,6 +36,7 @@ SHOWN = (
     *("ssl_ca", "ssl_cert_reqs", "sslmode", "sslrootcert", "target_session_attrs", "timeout", "unix_socket", "uri"),
 )
 HIDDEN = "***"
+STUDIES, ALEMBIC = "studies", "alembic_version"  # tables: Optuna's first, and that of the tool by which it makes them
 WRITE_TIMEOUT = 60  # seconds for another process that writes to the same SQLite file
 CONNECT_TIMEOUT = 10  # seconds for a server to answer
 
@@ -275,7 +276,8 @@ def _sqlite(url: str) -> RDBStorage:
 def _check_free(url: str) -> None:
     """RunError where another application has tables under the names of Optuna's, before any is made beside them.
 
-    They are known by their keys, which all versions of Optuna have.
+    Optuna's are known by their keys, and by what all of its versions have beside. Views count as tables do, and so does
+    the table in which Alembic, which others use too, keeps a version: it has one row, and Optuna would take it for its.
     """
     parsed, options = _for_engine(url)
     if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).is_file():
@@ -285,17 +287,37 @@ def _check_free(url: str) -> None:
         engine = sqlalchemy.create_engine(parsed, **options)
     try:
         there = sqlalchemy.inspect(engine)
-        names = set(there.get_table_names())
+        views, tables = there.get_view_names(), there.get_table_names()
+        by_name = {_as_compared(name, engine.name): name for name in [*tables, *views]}
         for table in BaseModel.metadata.sorted_tables:
-            if table.name in names:
-                columns = {column["name"] for column in there.get_columns(table.name)}
-                if not columns.issuperset(table.primary_key.columns.keys()):
-                    raise RunError(
-                        f"the storage {masked(url)} has a table {table.name} of another application, where Optuna "
-                        "would keep its own; give another database"
-                    )
+            if (name := by_name.get(table.name)) is not None:
+                columns = {column["name"] for column in there.get_columns(name)}
+                if name in views or not columns.issuperset(_known_by(table)):
+                    raise _of_another(url, name)
+        if ALEMBIC in by_name and STUDIES not in by_name:
+            with engine.connect() as connection:
+                if connection.execute(sqlalchemy.text(f"SELECT 1 FROM {ALEMBIC}")).first() is not None:
+                    raise _of_another(url, ALEMBIC)
     finally:
         engine.dispose()
+
+
+def _as_compared(name: str, database: str) -> str:
+    """A table's name as the database compares it with others: SQLite takes capitals for small letters."""
+    return name.lower() if database == "sqlite" else name
+
+
+def _known_by(table: sqlalchemy.Table) -> set[str]:
+    """Columns that a table of Optuna's has in all versions: its own key, those of other tables, and a study's name."""
+    keys = {column.name for column in table.columns if column.primary_key or column.foreign_keys}
+    return {*keys, "study_name"} if table.name == STUDIES else keys
+
+
+def _of_another(url: str, table: str) -> RunError:
+    return RunError(
+        f"the storage {masked(url)} has a table {table} of another application, where Optuna would keep its own; "
+        "give another database"
+    )
 
 
 def disconnect(storage: BaseStorage) -> None:

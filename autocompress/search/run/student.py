@@ -97,6 +97,7 @@ class StudentRecord:
     `psnr_y_by_image` is its PSNR-Y in dB on each of these; None in files of the first versions.
     `psnr_y_to_teacher_by_image` is that to the teacher's images, where these choose. `weights` are the digests of the
     files of weights that it may belong to: one, or two while a refinement replaces them; none in older files.
+    `pictures` are those of its pictures by the names of their files, one or two of each, too; none in older files.
     `network` is the student in a few words, as `networks.shape` has them; None in older files.
     """
 
@@ -111,6 +112,7 @@ class StudentRecord:
     psnr_y_by_image: Mapping[str, float] | None = None
     psnr_y_to_teacher_by_image: Mapping[str, float] | None = None
     weights: tuple[str, ...] = ()
+    pictures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     network: str | None = None
 
     @classmethod
@@ -128,6 +130,7 @@ class StudentRecord:
             psnr_y_by_image=content.get("psnr_y_by_image"),
             psnr_y_to_teacher_by_image=content.get("psnr_y_to_teacher_by_image"),
             weights=tuple(content.get("weights", ())),
+            pictures={name: tuple(digests) for name, digests in content.get("pictures", {}).items()},
             network=content.get("network"),
         )
 
@@ -145,6 +148,7 @@ class StudentRecord:
             "metrics": dict(self.metrics),
             **{name: dict(scores) for name, scores in by_image.items() if scores is not None},
             **({"weights": list(self.weights)} if self.weights else {}),
+            **({"pictures": {name: list(known) for name, known in self.pictures.items()}} if self.pictures else {}),
             "provenance": self.provenance.to_dict(),
         }
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from autocompress.errors import SpaceError
+from autocompress.errors import RunError, SpaceError
 from autocompress.evaluation.latency import timed
 from autocompress.evaluation.records import Machine
 from autocompress.io import atomic
@@ -63,10 +63,11 @@ class Latencies(Costs):
     def open(
         cls, joint_space: JointSpace, budget: Budget, machine: Machine, folder: Path, regression: Regression
     ) -> Latencies:
-        """Open the latencies that an earlier session has measured; RunError if their file cannot be read."""
+        """Open the latencies that an earlier session has measured; RunError if their file cannot be read, or is of
+        another machine."""
         latencies = cls(joint_space, budget, machine, folder, regression)
         if latencies._file.is_file():
-            latencies._measured = _read(latencies._file)
+            latencies._measured = _read(latencies._file, machine)
             latencies._stores = True
         return latencies
 
@@ -176,9 +177,12 @@ class Latencies(Costs):
             atomic.write_json(self._file, {"machine": asdict(self.machine), "networks": networks})
 
 
-def _read(file: Path) -> dict[NetworkKey, float]:
+def _read(file: Path, here: Machine) -> dict[NetworkKey, float]:
     with reading(file, "not readable as latencies"):
         content = atomic.read_json(file)
+        machine = Machine(**content["machine"])
+        if str(machine) != str(here):  # a GPU is the same with any number of threads
+            raise RunError(f"{file}: measured on {machine}, but this is {here}; remove it, and they are measured again")
         return {_network_key(stored): parse_number(str(stored[LATENCY_MS])) for stored in content["networks"]}
 
 

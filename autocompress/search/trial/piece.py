@@ -147,15 +147,19 @@ class _Piece(Attempt):
         psnr = score_of(scores.mean)
         better = psnr > job.student.score
         with self.timed("writing"):
-            before = job.student.weights
+            before, pictures = job.student.weights, job.student.pictures
             if better:
                 weights = checkpoints.as_safetensors(training.student.state_dict())
                 # until the record is replaced, too, either file may be there
                 before = (*(before or (checkpoints.digest_of(job.weights),)), checkpoints.digest_of(weights))
-                write_student(job.folder, replace(job.student, weights=before))
+                drawn = {name: file for each in upscaled.items() for name, file in crops.of_student(*each).items()}
+                pictures = {name: (checkpoints.digest_of(content),) for name, content in drawn.items()}
+                known = job.student.pictures
+                either = {name: (*known.get(name, ()), *pictures.get(name, ())) for name in {**known, **pictures}}
+                write_student(job.folder, replace(job.student, weights=before, pictures=either if known else {}))
                 atomic.write_bytes(job.folder / WEIGHTS, weights)
-                for image, sr in upscaled.items():
-                    crops.keep(image, sr, job.folder)
+                for name, content in drawn.items():
+                    atomic.write_bytes(job.folder / name, content)
             assert training.recipe.learning_rate is not None
             piece = Piece(
                 steps=job.steps,
@@ -166,6 +170,7 @@ class _Piece(Attempt):
                 ended=round(time.time(), 3),
                 scores=self.scores,
             )
-            refined = replace(job.student.refined(piece, scores), weights=before[-1:] if better else before)
+            refined = job.student.refined(piece, scores)
+            refined = replace(refined, weights=before[-1:] if better else before, pictures=pictures)
             write_student(job.folder, refined)
         return dict(refined.metrics)

@@ -150,12 +150,13 @@ class _Trial(Attempt):
     def _finish(self, student: SRNetwork) -> Generator[PartDone, None, dict[str, float]]:
         """Score on all metrics, write the student, and return its mean scores."""
         folder, crops = self._job.folder, self.context.crops
-        scores = yield from self.score_whole(student, lambda image, sr: crops.keep(image, sr, folder))
+        pictures = dict[str, tuple[str, ...]]()
+        scores = yield from self.score_whole(student, lambda image, sr: pictures.update(crops.keep(image, sr, folder)))
         with self.timed("writing"):
             weights = checkpoints.as_safetensors(student.state_dict())
             atomic.write_bytes(folder / WEIGHTS, weights)
             record = self._describe(student, scores)
-            write_student(folder, replace(record, weights=(checkpoints.digest_of(weights),)))
+            write_student(folder, replace(record, weights=(checkpoints.digest_of(weights),), pictures=pictures))
         return scores.mean
 
     def _describe(self, student: SRNetwork, scores: Scores) -> StudentRecord:

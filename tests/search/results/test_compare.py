@@ -119,3 +119,10 @@ def test_the_page(copied: RunFolder, better: RunFolder, tmp_path: Path, open_pag
     assert names == [copied.path.name, "better"]
     assert f"+{GAIN:.2f}" in page.locator(".apart").first.inner_text()
     assert "Content-Security-Policy" in (tmp_path / "both.html").read_text()
+
+
+def test_with_one_validation_image_no_interval_is_promised(copied: RunFolder, tmp_path: Path) -> None:
+    shutil.copytree(copied.path, tmp_path / "again")
+    note = Comparison.of([copied, RunFolder(tmp_path / "again")]).note
+    assert "they rest on one validation image" in note
+    assert "interval" not in note

@@ -70,14 +70,14 @@ def test_copies_have_the_teachers_names(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     pieces = made([pair(40, 60, "copied")], "copied")
     assert crops_of(run) is None
-    copy_crops(pieces, run, {"my teacher": "0123", "the same": "0123"})
+    copy_crops(pieces, run, {"my teacher": "0123", "the same": "0123"}, "valid")
     copy = crops_of(run)
     assert copy is not None
     assert copy.names == ("bicubic", "my teacher", "the same")
     (crop,) = copy.crops
     for name in copy.names[1:]:
         assert copy.file(crop, name).read_bytes() == pieces.file(crop, "0123").read_bytes()
-    copy_crops(made([pair(40, 60, "others", seed=1)], "others"), run, {"my teacher": "0123"})
+    copy_crops(made([pair(40, 60, "others", seed=1)], "others"), run, {"my teacher": "0123"}, "valid")
     assert crops_of(run) == copy
 
 

@@ -16,6 +16,7 @@ from helpers.programs import check_whole, finish, start, trials_in
 from helpers.servers import Server, mariadb, postgresql, redis
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import OperationalError, PendingRollbackError
 
 from autocompress.errors import InvalidInput, RunError, StorageError
@@ -280,16 +281,48 @@ def test_postgresql_means_the_driver_that_is_installed(small: Make) -> None:
     assert any(one.startswith("psycopg[binary]") for one in extras["optional-dependencies"]["storage"])
 
 
-@pytest.mark.parametrize("table", ["studies", "trials", "version_info"])
+THEIRS = {
+    "studies": "CREATE TABLE studies (id INTEGER PRIMARY KEY, title TEXT)",
+    "trials": "CREATE TABLE trials (trial_id INTEGER PRIMARY KEY, title VARCHAR(9))",
+    "version_info": "CREATE VIEW version_info AS SELECT 1 AS version_info_id",
+    "alembic_version": "CREATE TABLE alembic_version (version_num VARCHAR(32))",
+}
+
+
+@pytest.mark.parametrize("table", [*THEIRS, "Studies"])
 def test_tables_of_another_application_stay_as_they_are(small: Make, tmp_path: Path, table: str) -> None:
     """Optuna would make its own beside them, and fail then."""
     with closing(sqlite3.connect(tmp_path / "theirs.db")) as database:
-        database.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, title TEXT)")
+        database.execute(THEIRS[table.lower()].replace(table.lower(), table))
+        if table == "alembic_version":
+            database.execute("INSERT INTO alembic_version VALUES ('1a2b3c')")
+            database.commit()
     before = (tmp_path / "theirs.db").read_bytes()
-    with pytest.raises(RunError, match=rf"a table {table} of another application.*; give another database"):
+    said = rf"a table {table} of another application.*; give another database|a view that is not Optuna's, {table}"
+    with pytest.raises(RunError, match=said):
         fake_trials.run(small(storage=f"sqlite:///{tmp_path / 'theirs.db'}", trials=1), FakeSetup())
     assert [file.name for file in tmp_path.glob("theirs.db*")] == ["theirs.db"]
     assert (tmp_path / "theirs.db").read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_tables_of_another_application_on_a_server(small: Make, kind: str, request: pytest.FixtureRequest) -> None:
+    server: Server = request.getfixturevalue(kind)
+    engine = create_engine(server.url.replace("postgresql:", "postgresql+psycopg:"))
+    for table, made in THEIRS.items():
+        with engine.begin() as connection:
+            connection.execute(text(made))
+            if table == "alembic_version":
+                connection.execute(text("INSERT INTO alembic_version VALUES ('1a2b3c')"))
+        before = inspect(engine).get_table_names()
+        with pytest.raises(RunError, match=rf"a table {table} of another application.*; give another database"):
+            fake_trials.run(small(storage=server.url, trials=1), FakeSetup())
+        assert inspect(engine).get_table_names() == before
+        with engine.begin() as connection:
+            connection.execute(text(f"DROP {'VIEW' if 'VIEW' in made else 'TABLE'} {table}"))
+    engine.dispose()
+    fake_trials.run(small(storage=server.url, trials=1), FakeSetup())
 
 
 @pytest.mark.slow

@@ -12,6 +12,8 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray._private.accelerators import get_accelerator_manager_for_resource
+from ray._private.utils import get_num_cpus
 
 from autocompress.errors import InvalidInput
 from autocompress.search.ray_address import check_ray_address
@@ -49,6 +51,7 @@ def _init(wanted: OnRay) -> None:
     if wanted.address is None:
         # as many as are asked for, even if there are fewer: as with several workers without Ray
         cpus = None if wanted.workers is None else max(os.cpu_count() or 1, ceil(wanted.workers * wanted.cpus))
+        _check_here(wanted, cpus)
         with _on_loopback():
             ray.init("local", num_cpus=cpus, include_dashboard=False, **options)
         return
@@ -82,6 +85,23 @@ def _on_loopback() -> Iterator[None]:
             del os.environ[name]
         else:
             os.environ[name] = variable
+
+
+def _check_here(wanted: OnRay, cpus: int | None) -> None:
+    """InvalidInput where a Ray that is started here has no place for a trial: starting it takes long.
+
+    It counts the processors, unless it is told how many `cpus` it has, and the GPUs that this process may use.
+    """
+    gpus, kind = 0, get_accelerator_manager_for_resource("GPU")
+    if kind is not None:
+        gpus, visible = kind.get_current_node_num_accelerators(), kind.get_current_process_visible_accelerator_ids()
+        gpus = gpus if visible is None else min(gpus, len(visible))
+    here = {"CPU": get_num_cpus() if cpus is None else cpus, "GPU": gpus}
+    if _fit(here, wanted) == 0:
+        raise InvalidInput(
+            f"each trial is given {wanted.cpus} CPUs and {wanted.gpus or 0:g} GPUs, but this machine has {here['CPU']} "
+            f"and {here['GPU']}; give --cpus-per-trial or --gpus-per-trial that fit, or the --address of a cluster"
+        )
 
 
 def _check(wanted: OnRay) -> None:
