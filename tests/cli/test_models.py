@@ -93,7 +93,8 @@ def test_as_teacher_and_target(call: Call) -> None:
     for index in range(2):
         write_waves(Path(f"train/{index}.png"), 128, 128, seed=index)
     images = ["--train", "train", "--val", "train", "--data", "train"]
-    words = ["--steps", "2", "--set", "num_feat=4", "--set", "num_block=1", "--allow-weak-teacher", *images]
+    words = ["--steps", "2", "--set", "num_feat=4", "--set", "num_block=1", "--set", "batch_size=2", "--init", "copy"]
+    words += ["--allow-weak-teacher", *images]
     ended = call("distill", "edsr", "--teacher", "edsrmini-x2", "--target", NAME, *words, "--out", "a.safetensors")
     assert ended.code == 0, ended.err
     provenance = json.loads(Path("a.json").read_text())["provenance"]

@@ -114,6 +114,7 @@ def test_the_front_is_of_latency_and_psnr(wanted: Make) -> None:
     assert wanted(out=None).folder.name == "small-27ms-seed0"
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_with_what_it_has_measured(wanted: Make, measured: Measured) -> None:
     """Also where the study is lost, and made again from the students."""
     fake_trials.run(wanted(trials=4), FakeSetup(), here=True)

@@ -123,6 +123,7 @@ def test_windows_and_sizes_are_those_of_lr(photos: Path) -> None:
     assert source.digest != open_folder(photos, 2, min_size=8).digest
 
 
+@pytest.mark.slow
 def test_it_is_the_same_after_joining(alone: Settings) -> None:
     run, _ = run_search(alone)
     assert Settings.from_dict(alone.to_dict()) == alone

@@ -41,7 +41,7 @@ def scaled(factor: float) -> EDSR:
 
 @pytest.fixture
 def by_teacher(settings: Callable[..., Settings]) -> RunFolder:
-    run, _ = run_search(settings(score="teacher", trials=4, init="projection"))
+    run, _ = run_search(settings(score="teacher", trials=3))
     write_pareto(run)
     return run
 

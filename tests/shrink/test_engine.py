@@ -30,7 +30,7 @@ NETWORKS: dict[str, tuple[Build, tuple[float, ...], tuple[float, ...], tuple[flo
     "ECBSR": (ECBSR, (16, 3), (12, 3), (16, 2)),
     "ETDS": (ETDS, (16, 3), (12, 3), (16, 2)),
 }
-LONG = ("IMDN", "SMFANet", "PlainUSR")
+LONG = ("IMDN", "SMFANet", "PlainUSR", "PlainUSRTiny", "ETDS")
 EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in NETWORKS]
 
 

@@ -103,7 +103,10 @@ def test_what_no_search_stores_is_found(small: Make, run: RunFolder, what: str) 
     assert len(problem) < 100
 
 
-@pytest.mark.parametrize("what", ["no FLOPs", "a view without end", "a missing table"])
+@pytest.mark.parametrize(
+    "what",
+    ["no FLOPs", *(pytest.param(what, marks=pytest.mark.slow) for what in ("a view without end", "a missing table"))],
+)
 def test_such_a_study_is_set_aside_and_made_again(small: Make, run: RunFolder, what: str) -> None:
     """Once, with nothing lost; readers that need it say what is wrong."""
     harm(run.database, HARM[what])
