@@ -76,7 +76,7 @@ SLOW = (
     "autocompress search --budget-flops 10G --space compact --out runs/compact",
     "autocompress search --budget-flops 10G --space compact --space edsr --out runs/both",
     "autocompress search --budget-flops 12G --prune",
-    "autocompress search --budget-flops 20G --teacher net_g.pth --train DIV2K_train_HR --out runs/mine",
+    "autocompress search --budget-flops 20G --teacher net_g.pth --train DIV2K_train_HR",
     "autocompress search --budget-flops 20G --teacher net_g.pth --target swinir-s-x2",
     "autocompress search --budget-flops 20G --train DIV2K_train_HR --steps 3000",
     "autocompress search --teacher net.pt2",

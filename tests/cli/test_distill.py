@@ -21,7 +21,7 @@ def distill(photos: Path, out: Path, *more: str) -> Result:
     return CliRunner().invoke(app, ["distill", *options])
 
 
-@pytest.mark.parametrize("init", ["projection", "density", "copy", "scratch"])
+@pytest.mark.parametrize("init", ["projection", "density", "scratch", pytest.param("copy", marks=pytest.mark.slow)])
 def test_one_student(
     photos: Path, teacher_file: Path, tmp_path: Path, init: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

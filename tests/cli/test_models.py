@@ -88,6 +88,7 @@ def test_export_by_a_name(call: Call) -> None:
     assert_refused(refused, "--trial is for a run folder, and edsrmini-x2 is a network that ships; leave --trial out")
 
 
+@pytest.mark.slow
 def test_as_teacher_and_target(call: Call) -> None:
     Path("train").mkdir()
     for index in range(2):

@@ -81,6 +81,7 @@ def test_a_search_and_students_as_programs(call: Call, own: Path, photos: Path) 
         assert scored.code == 0, scored.err
 
 
+@pytest.mark.slow
 def test_a_student_by_distill_moves_and_is_read_with_its_program(call: Call, own: Path, photos: Path) -> None:
     student = ("distill", "own.pt2", "--set", "width_12=6", "--set", "num_body=2", "--input-range", "1")
     ended = call(*student, *images(photos), "--data", str(photos), "--out", "student.safetensors")

@@ -287,8 +287,10 @@ def test_a_graph_that_cannot_be_captured_says_where() -> None:
     ("apply", "operation"),
     [
         (lambda _, x: x - x[x > 0].mean(), "index"),
-        (lambda _, x: x + torch.nonzero(x > 0).float().mean(), "nonzero"),
-        (lambda _, x: x * torch.unique(x).numel(), "_unique2"),
+        pytest.param(
+            lambda _, x: x + torch.nonzero(x > 0).float().mean(), "nonzero", marks=pytest.mark.slow, id="nonzero"
+        ),
+        pytest.param(lambda _, x: x * torch.unique(x).numel(), "_unique2", marks=pytest.mark.slow, id="unique"),
     ],
 )
 def test_sizes_that_depend_on_values_are_refused(apply: object, operation: str) -> None:

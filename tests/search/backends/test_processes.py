@@ -28,7 +28,8 @@ from autocompress.search.trial.messages import Failed, Job, Message, StepDone
 JOB = Job(0, None, Path(), Path())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("init", ["scratch", pytest.param("projection", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("init", ["scratch", "projection"])
 def test_two_workers_do_what_one_does(settings: MakeSettings, tmp_path: Path, init: str) -> None:
     """Of the first points, where nothing is stopped: the same candidates, with the same seeds, the same students."""
     found = []

@@ -90,7 +90,10 @@ def harm(database: Path, statements: str) -> None:
         opened.executescript(statements)
 
 
-@pytest.mark.parametrize("what", HARM)
+@pytest.mark.parametrize(
+    "what",
+    [what if number % 3 == 0 else pytest.param(what, marks=pytest.mark.slow) for number, what in enumerate(HARM)],
+)
 def test_what_no_search_stores_is_found(small: Make, run: RunFolder, what: str) -> None:
     place, joint_space = find_storage(None, run), open_task(small()).joint_space
     with place.errors_explained():
