@@ -83,6 +83,8 @@ SLOW = (
     "autocompress search --teacher my_network.pth --code my_network.py:MyNetwork --set scale=2 --input-range 1 --score",
     "autocompress export runs/edsr-20G-seed0 --out models --format safetensors --format pth --format onnx",
     "autocompress export runs/program --trial pick --format pt2 --format onnx",
+    "autocompress export swinirmini-x2",
+    "autocompress search --teacher my_network.pth --code my_network.py:MyNetwork --set scale=2 --budget-flops",
     "autocompress refine runs/mine --steps",
     "autocompress prune my_network.pth",
     "autocompress distill edsrmini --train DIV2K_train_HR --data Set5 --data Set14",

@@ -40,9 +40,11 @@ def plain(name: str, **arguments: object) -> CustomFamily:
             family("IMDN", nf=64, num_modules=2, upscale=2),
             {"nf": tuple(range(16, 65, 4)), "num_modules": (1, 2)}, {"nf": 40, "num_modules": 1},
             marks=pytest.mark.slow),
-        (family("SMFANet", dim=12, n_blocks=2, upscaling_factor=2),
-         {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2),
-          "ffn_scale": (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)}, {"dim": 8, "n_blocks": 1, "ffn_scale": 1.25}),
+        pytest.param(
+            family("SMFANet", dim=12, n_blocks=2, upscaling_factor=2),
+            {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2),
+             "ffn_scale": (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)}, {"dim": 8, "n_blocks": 1, "ffn_scale": 1.25},
+            marks=pytest.mark.slow),
         pytest.param(
             plain("PlainUSR", feat=16, mid=8, few=4, attention=4),
             {"feat": tuple(range(9, 17)), "mid": (5, 6, 7, 8)}, {"feat": 14, "mid": 5}, marks=pytest.mark.slow),

@@ -264,6 +264,7 @@ def test_students_of_the_real_teacher_have_no_seam_at_the_border(
 # --- manners ---
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_student() -> None:
     teacher, lr, config = network(TINY), photo_patches(2, 16), SwinIRConfig(2, 6, (1, 1), (1, 1), 4)
     first = shrinker(teacher, lr, seed=3)
@@ -297,6 +298,7 @@ def test_what_wider_heads_get_can_learn() -> None:
     assert (attention.proj.weight.grad.abs().sum(0) > 0).all()
 
 
+@pytest.mark.slow
 def test_a_cached_analysis_makes_the_same_students() -> None:
     teacher, lr, config = network(TINY), photo_patches(2, 16), SwinIRConfig(2, 6, (1,), (2,), 4)
     students = [prune.shrinker(teacher, lr, cached=cached)(config) for cached in (False, True, True)]
