@@ -146,7 +146,7 @@ def test_a_trial_that_was_cut_off_at_its_end_is_shown_once(
         return tell(*words, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(optuna.Study, "tell", interrupted)
-    run, outcome = run_search(small(trials=1, steps=2))
+    run, outcome = run_search(small(trials=1, steps=2, init="scratch"))
     assert outcome.interrupted
     shown = show(run)
     (trial,) = shown.trials
@@ -156,7 +156,7 @@ def test_a_trial_that_was_cut_off_at_its_end_is_shown_once(
 
 
 def test_a_lost_study_has_its_notes_and_pictures_again(small: Make, show: Callable[[RunFolder], Shown]) -> None:
-    wanted = small(trials=2, steps=2)
+    wanted = small(trials=2, steps=2, init="scratch")
     run, _ = run_search(wanted)
     before = show(run)
     before.close()
@@ -253,6 +253,7 @@ def wait_until_it_listens(port: int) -> None:
     pytest.fail("it does not listen")
 
 
+@pytest.mark.slow
 def test_optuna_s_own_command_shows_the_same(finished: Finished, show: Callable[[RunFolder], Shown]) -> None:
     run, shown = finished[0], show(finished[0])
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -50,7 +50,8 @@ FEW = {  # option: what it is given, and the commands that are given it also whe
     "--refine": ("1s", ()),
 }
 # By how they begin: a SwinIR is trained or shrunk, many networks are timed, one is trained to be rounded or rounded on
-# whole photographs, or a graph is followed or converted as in another command that is run.
+# whole photographs, a graph is followed or converted as in another command that is run, or a command differs from
+# another of the same verb in folders and numbers alone.
 SLOW = (
     "autocompress export edsr-x2-3g --out models --format onnx-int8",
     "autocompress export edsr-x2-3g --out models --format onnx --format onnx-fp16",
@@ -68,6 +69,30 @@ SLOW = (
     "autocompress search --budget-flops 20G --target my_network.pth",
     "autocompress distill my_network.pth --code my_network.py:MyNetwork --code-set scale=2 --set feat=16 --train",
     "autocompress teacher train edsr --start net_g.pth --target my_network.pth",
+    "autocompress search --budget-flops 20G --log tensorboard",
+    "autocompress search --budget-flops 20G --repeats 3",
+    "autocompress search --budget-flops 20G --refine 30m",
+    "autocompress search --budget-flops 20G --space edsr-folded",
+    "autocompress search --budget-flops 10G --space compact --out runs/compact",
+    "autocompress search --budget-flops 10G --space compact --space edsr --out runs/both",
+    "autocompress search --budget-flops 12G --prune",
+    "autocompress search --budget-flops 20G --teacher net_g.pth --train DIV2K_train_HR",
+    "autocompress search --budget-flops 20G --teacher net_g.pth --target swinir-s-x2",
+    "autocompress search --budget-flops 20G --train DIV2K_train_HR --steps 3000",
+    "autocompress search --teacher net.pt2",
+    "autocompress search --teacher my_network.pth --code my_network.py:MyNetwork --set scale=2 --input-range 1 --score",
+    "autocompress export runs/edsr-20G-seed0 --out models --format safetensors --format pth --format onnx",
+    "autocompress export runs/program --trial pick --format pt2 --format onnx",
+    "autocompress export swinirmini-x2",
+    "autocompress search --teacher my_network.pth --code my_network.py:MyNetwork --set scale=2 --budget-flops",
+    "autocompress refine runs/mine --steps",
+    "autocompress prune my_network.pth",
+    "autocompress distill edsrmini --train DIV2K_train_HR --data Set5 --data Set14",
+    "autocompress distill edsrmini --train DIV2K_train_HR --val DIV2K_valid_HR",
+    "autocompress distill edsrmini --target my_network.pth",
+    "autocompress distill edsr --set num_feat=16 --set num_block=8",
+    "autocompress teacher train edsr --scale 4 --train",
+    "autocompress teacher train edsr --train DIV2K_train_HR --val DIV2K_valid_HR",
 )
 FOREIGN_OPTIONS = {"--appendonly", "--logdir"}  # of other programs, in running text
 ALL = [(page, command) for page in PAGES for command in commands(page)]

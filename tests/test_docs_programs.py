@@ -91,7 +91,9 @@ def answered(url: str) -> bytes:
     pytest.fail(f"{url} does not answer")
 
 
-@pytest.mark.parametrize("start", ["autocompress dashboard", "optuna-dashboard sqlite:"])
+@pytest.mark.parametrize(
+    "start", ["autocompress dashboard", pytest.param("optuna-dashboard sqlite:", marks=pytest.mark.slow)]
+)
 def test_the_dashboard_opens(start: str, there: Path) -> None:
     needs_port(8080)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

@@ -52,11 +52,12 @@ class Quantiser:
     recipe: Recipe = RECIPE
 
     def __call__(
-        self, network: SRNetwork, name: str, opset: int, shape: tuple[int, int] | None
+        self, network: SRNetwork, name: str, opset: int, shape: tuple[int, int] | None, given: bytes | None = None
     ) -> tuple[bytes, dict[str, Any]]:
         """The ONNX file, and what is told of it: its mean PSNR-Y in dB on the validation images, and how it was made.
 
-        It is told on stderr, too, what is lost. Raises ExportFailed where a network cannot be converted.
+        It is told on stderr, too, what is lost. `given` is what `unrounded` makes of the network, where that is there
+        already. Raises ExportFailed where a network cannot be converted.
         """
         plain = family_of(network).for_export(network)
         decoding = tell_if_long(self.log, f"{name}: decoding images to score on")
@@ -75,7 +76,7 @@ class Quantiser:
             return quantised(network, patches, opset, rounding, calibrating, given)
 
         whole = psnr(network_upscaler(plain))
-        given = unrounded(plain, opset)
+        given = given or unrounded(plain, opset)
         rounding, model = OURS, rounded(plain, OURS, given)
         score, steps = psnr(onnx_upscaler(session_of(model))), 0
         self.log(f"{name}: {_told(score, whole)}")

@@ -15,7 +15,7 @@ from autocompress.errors import CheckpointError, DiskFull, InvalidInput
 from autocompress.export.card import card, program_flops, write_card
 from autocompress.export.formats import OF_ONNX, Format, Wanted, all_parts
 from autocompress.export.ncnn_files import write_ncnn
-from autocompress.export.onnx_files import write_onnx
+from autocompress.export.onnx_files import OnnxConverter
 from autocompress.export.programs import write_program
 from autocompress.io import atomic, checkpoints
 from autocompress.io.overwriting import check_not_read, check_ours, is_card, is_side_file, weights_beside
@@ -30,29 +30,36 @@ INT8 = "int8"  # in the side file of such a file: what `Wanted.quantise` tells o
 
 
 def export_network(
-    network: SRNetwork, name: str, out: Path, format: str, about: Mapping[str, Any], wanted: Wanted | None = None
+    network: SRNetwork,
+    name: str,
+    out: Path,
+    format: str,
+    about: Mapping[str, Any],
+    wanted: Wanted | None = None,
+    converter: OnnxConverter | None = None,
 ) -> Path:
     """Write one network with official key names, and with every setting folded into its tensors; returns the file.
 
     `pth` is one dict under `params`; it loads with strict=True in the official code, if that has such a network. ONNX
     and pt2 files need none of this package to run: see `write_onnx` and `write_program`; `wanted` says how they are.
-    Of safetensors-fp16 `load` makes float32. `about` is written into the JSON side file.
+    Of safetensors-fp16 `load` makes float32. `about` is written into the JSON side file. `converter` is that of the
+    network as `for_export` makes it, for `wanted.opset`, where other formats use it too.
     """
     format = Format(format)
     wanted = wanted or Wanted((format,))
     family = family_of(network)
     plain = family.for_export(network)
     path = out / format.file_name(name)
+    converter = converter or OnnxConverter(plain, wanted.opset)
     with writing_to(out):
         if format == Format.ONNX_INT8:
             if wanted.quantise is None:
                 raise InvalidInput("onnx-int8 needs images to calibrate it on; `autocompress.api.export` finds them")
-            content, told = wanted.quantise(plain, name, wanted.opset, wanted.shape)
+            content, told = wanted.quantise(plain, name, wanted.opset, wanted.shape, converter.model())
             atomic.write_bytes(path, content)
             about = {**about, INT8: told}
         elif format in OF_ONNX:
-            half = format == Format.ONNX_FP16
-            write_onnx(plain, path, half=half, opset=wanted.opset, shape=wanted.shape)
+            converter.write(path, half=format == Format.ONNX_FP16, shape=wanted.shape)
         elif format == Format.PT2:
             write_program(plain, path, wanted.shape)
         elif format == Format.NCNN:
@@ -109,7 +116,8 @@ def export_formats(
     A `picture`, the content of a PNG file, becomes NAME.png, which the card shows. `report` is told how many formats
     are written, of how many.
     """
-    written = (export_network(network, name, out, format, about, wanted) for format in wanted.formats)
+    converter = OnnxConverter(family_of(network).for_export(network), wanted.opset)
+    written = (export_network(network, name, out, format, about, wanted, converter) for format in wanted.formats)
     files = list(watched(written, len(wanted.formats), report))
     about = {**about, INT8: int8_of(files)}
     with writing_to(out):

@@ -61,8 +61,9 @@ OF_ONNX = (Format.ONNX, Format.ONNX_FP16, Format.ONNX_INT8)
 PROGRAMS = (*OF_ONNX, Format.PT2)  # they hold the computation that `Family.for_programs` makes
 
 
-Quantise = Callable[["SRNetwork", str, int, tuple[int, int] | None], tuple[bytes, dict[str, Any]]]
-"""From a network, its name, the opset and the `shape`: the ONNX file in int8, and what is told of it beside it."""
+Quantise = Callable[["SRNetwork", str, int, tuple[int, int] | None, bytes], tuple[bytes, dict[str, Any]]]
+"""From a network, its name, the opset, the `shape` and the ONNX file in float32 for images of any size: the file in
+int8, and what is told of it beside it."""
 
 
 @dataclass(frozen=True)

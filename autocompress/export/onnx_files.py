@@ -41,14 +41,35 @@ def write_onnx(
     `family`, `scale`, `config` (JSON) and the version of autocompress. It computes as `Family.for_programs` says.
     Raises InvalidInput where ONNX is not installed, ExportFailed, leaving no file, where the results differ.
     """
-    require("onnx")
-    if half:
-        _check_range(network)
-    model = converted(network, family_of(network).for_programs(network), opset, shape)
-    if half:
-        model = _halved(model)
-        _check(network, model, _checked(shape), HALF_TOLERANCE)
-    atomic.write_bytes(path, model)
+    OnnxConverter(network, opset).write(path, half=half, shape=shape)
+
+
+class OnnxConverter:
+    """Makes the ONNX files of one network: what takes long, that in float32, once for all that are made of it."""
+
+    def __init__(self, network: SRNetwork, opset: int = OPSET) -> None:
+        self._network = network
+        self._opset = opset
+        self._models: dict[tuple[int, int] | None, bytes] = {}
+
+    def model(self, shape: tuple[int, int] | None = None) -> bytes:
+        """The file in float32 for images of this shape, or of any; raises as `write_onnx`."""
+        require("onnx")
+        if shape not in self._models:
+            program = family_of(self._network).for_programs(self._network)
+            self._models[shape] = converted(self._network, program, self._opset, shape)
+        return self._models[shape]
+
+    def write(self, path: Path, *, half: bool = False, shape: tuple[int, int] | None = None) -> None:
+        """As `write_onnx`."""
+        require("onnx")
+        if half:
+            _check_range(self._network)
+        model = self.model(shape)
+        if half:
+            model = _halved(model)
+            _check(self._network, model, _checked(shape), HALF_TOLERANCE)
+        atomic.write_bytes(path, model)
 
 
 def captured(network: SRNetwork, capture: Callable[[SRNetwork], bytes], check: Callable[[bytes], None]) -> bytes:

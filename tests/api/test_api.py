@@ -225,6 +225,7 @@ def test_the_package_is_imported_without_torch() -> None:
         _ = api.nothing
 
 
+@pytest.mark.slow  # each verb is tried alone, too
 def test_the_page_runs(
     search: Search,
     tmp_path: Path,

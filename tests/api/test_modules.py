@@ -96,8 +96,7 @@ def test_a_loaded_network_is_a_teacher_and_a_target(here: Path, photos: Path) ->
     "change",
     [
         lambda network: network.bfloat16(),
-        lambda network: network.half(),
-        lambda network: network.double(),
+        *(pytest.param(getattr(nn.Module, name), marks=pytest.mark.slow, id=name) for name in ("half", "double")),
         lambda network: torch.compile(network, backend="eager"),
         nn.DataParallel,
     ],

@@ -20,7 +20,7 @@ def commands() -> Iterator[tuple[str, Any]]:
             yield f"{name} {below}".strip(), found
 
 
-@pytest.mark.parametrize("words", ["--help", "search --help"])
+@pytest.mark.parametrize("words", [pytest.param("--help", marks=pytest.mark.slow), "search --help"])
 def test_help_answers_at_once_without_torch_or_ray(words: str) -> None:
     code = (
         f"import sys; sys.argv = ['autocompress', *{words.split()}]\n"

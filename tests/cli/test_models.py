@@ -88,12 +88,14 @@ def test_export_by_a_name(call: Call) -> None:
     assert_refused(refused, "--trial is for a run folder, and edsrmini-x2 is a network that ships; leave --trial out")
 
 
+@pytest.mark.slow
 def test_as_teacher_and_target(call: Call) -> None:
     Path("train").mkdir()
     for index in range(2):
         write_waves(Path(f"train/{index}.png"), 128, 128, seed=index)
     images = ["--train", "train", "--val", "train", "--data", "train"]
-    words = ["--steps", "2", "--set", "num_feat=4", "--set", "num_block=1", "--allow-weak-teacher", *images]
+    words = ["--steps", "2", "--set", "num_feat=4", "--set", "num_block=1", "--set", "batch_size=2", "--init", "copy"]
+    words += ["--allow-weak-teacher", *images]
     ended = call("distill", "edsr", "--teacher", "edsrmini-x2", "--target", NAME, *words, "--out", "a.safetensors")
     assert ended.code == 0, ended.err
     provenance = json.loads(Path("a.json").read_text())["provenance"]

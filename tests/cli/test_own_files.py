@@ -56,6 +56,7 @@ def test_a_json_file_of_something_else_is_no_side_file(tmp_path: Path, name: str
     assert autocompress.load(tmp_path / name).config == EDSRConfig(3, 5, 2)
 
 
+@pytest.mark.slow
 def test_an_exported_pth_comes_back_as_its_side_file_says(tmp_path: Path) -> None:
     network = FAMILY.build(
         EDSRConfig(2, 256, 32)

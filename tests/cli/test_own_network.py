@@ -211,6 +211,7 @@ def test_distill_of_a_known_file_in_the_place_of_a_family(
     assert (side["family"], side["provenance"]["teacher"]) == ("edsr", "tiny.pth")
 
 
+@pytest.mark.slow
 def test_a_teacher_and_a_target_of_the_same_code(call: Call, own: Path, photos: Path) -> None:
     torch.save(OwnNetwork(feat=16).state_dict(), own / "large.pth")
     target = ("--target", "large.pth", "--target-code", "own.py:OwnNetwork", "--target-set", "feat=16")

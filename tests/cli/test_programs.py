@@ -81,6 +81,7 @@ def test_a_search_and_students_as_programs(call: Call, own: Path, photos: Path) 
         assert scored.code == 0, scored.err
 
 
+@pytest.mark.slow
 def test_a_student_by_distill_moves_and_is_read_with_its_program(call: Call, own: Path, photos: Path) -> None:
     student = ("distill", "own.pt2", "--set", "width_12=6", "--set", "num_body=2", "--input-range", "1")
     ended = call(*student, *images(photos), "--data", str(photos), "--out", "student.safetensors")
@@ -96,6 +97,7 @@ def test_a_student_by_distill_moves_and_is_read_with_its_program(call: Call, own
     assert call("evaluate", "student.safetensors", "--code", "elsewhere/own.pt2", "--data", str(photos)).code == 0
 
 
+@pytest.mark.slow
 def test_an_edsr_student_learns_from_a_program(call: Call, own: Path, photos: Path, search_words: list[object]) -> None:
     target = ("--target", "own.pt2", "--target-input-range", "1", "--allow-weak-teacher")
     ended = call(*search_words, *target, "--trials", "1", "--out", "run")

@@ -46,6 +46,7 @@ def test_the_end_of_a_search_says_what_people_do_next(call: Call, here: Path, se
     assert "Next:" not in call(*search_words, "--out", "run 2", "--quiet").err
 
 
+@pytest.mark.slow
 def test_the_default_folder_is_named_after_the_search(call: Call, here: Path, search_words: list[object]) -> None:
     assert call(*search_words, "--seed", "5").code == 0
     assert (here / "runs" / "small-400M-seed5" / "pareto.csv").is_file()

@@ -206,6 +206,7 @@ def test_a_limit_of_memory_is_one_line(tmp_path: Path, teacher_file: Path) -> No
     assert not (tmp_path / "out.png").exists()
 
 
+@pytest.mark.slow
 @needs_limits
 def test_a_limit_of_a_files_size_is_one_line(tmp_path: Path, teacher_file: Path) -> None:
     source = tmp_path / "in.png"

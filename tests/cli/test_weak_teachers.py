@@ -90,7 +90,7 @@ def test_evaluate_shows_bicubic_beside(call: Call, photos: Path, teacher_file: P
     assert "bicubic" not in alone[photos.name]
 
 
-@pytest.mark.parametrize("flat", [1, 3])
+@pytest.mark.parametrize("flat", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_images_with_a_middle_of_one_colour_refuse_no_good_teacher(
     call: Call, here: Path, photos: Path, teacher_file: Path, flat: int
 ) -> None:

@@ -106,7 +106,8 @@ def case(name: str) -> tuple[SRNetwork, list[Config]]:
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=SLOW)], ids=["in turn", "every"])
 @pytest.mark.parametrize(
-    "network", ["tiny EDSR", "tiny SwinIR", "shipped edsr", pytest.param("shipped swinir", marks=SLOW)]
+    "network",
+    ["tiny EDSR", *(pytest.param(name, marks=SLOW) for name in ("tiny SwinIR", "shipped edsr", "shipped swinir"))],
 )
 def test_students_are_the_same_wherever_the_analysis_lies(network: str, every: bool, tmp_path: Path) -> None:
     """Of each width somewhere and of one width in turn everywhere; or of every width everywhere.
@@ -142,7 +143,7 @@ def test_the_shapes_of_a_default_search_are_many() -> None:
     assert len({config.to_dict()["embed_dim"] for config in case("shipped swinir")[1]}) >= 2
 
 
-@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("offset", [OFFSETS[0], *(pytest.param(offset, marks=SLOW) for offset in OFFSETS[1:])])
 def test_a_teacher_and_patches_that_lie_elsewhere_make_the_same_students(offset: int) -> None:
     teacher, patches, config = case("tiny EDSR")[0], lr_patches(2, 16), EDSRConfig(2, 4, 1)
     other = EDSR_FAMILY.build(EDSRConfig(2, 8, 2)).eval()
@@ -203,8 +204,14 @@ def bank(photos: Path) -> PixelBank:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("offset", OFFSETS)
-@pytest.mark.parametrize("config", [EDSRConfig(2, 6, 1), TINY], ids=["edsr", "swinir"])
+@pytest.mark.parametrize(
+    ("config", "offset"),
+    [
+        *((EDSRConfig(2, 6, 1), offset) for offset in OFFSETS),
+        (TINY, OFFSETS[0]),
+        *(pytest.param(TINY, offset, marks=SLOW) for offset in OFFSETS[1:]),
+    ],
+)
 def test_training_and_scores_do_not_depend_on_where_pixels_lie(
     config: Config, offset: int, dtype: str, bank: PixelBank
 ) -> None:

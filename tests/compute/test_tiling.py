@@ -80,6 +80,7 @@ def test_edsr_on_tiles_is_equal(scale: int, height: int, width: int, tile: int) 
     assert np.array_equal(network_upscaler(network, tile)(image), network_upscaler(network)(image))
 
 
+@pytest.mark.slow
 def test_the_shipped_edsr_on_tiles_is_equal() -> None:
     network, image = load_teacher("edsr-baseline-x2"), photograph(130, 97)
     assert np.array_equal(network_upscaler(network, 64)(image), network_upscaler(network)(image))
@@ -103,13 +104,28 @@ def test_the_margin_of_edsr_is_as_far_as_a_pixel_sees(scale: int, tail: str) -> 
 # --- SwinIR ---
 
 
+@pytest.mark.slow
 def test_swinir_on_tiles_looks_the_same() -> None:
     network, image = load_teacher("swinir-s-x2"), photograph(73, 104)
     assert psnr(network_upscaler(network, 64)(image), network_upscaler(network)(image)) > 80
 
 
-@pytest.mark.parametrize("window", [4, 7, 8])
-@pytest.mark.parametrize("upsampler", ["pixelshuffledirect", "pixelshuffle"])
+@pytest.mark.parametrize(
+    ("window", "upsampler"),
+    [
+        (7, "pixelshuffledirect"),
+        (8, "pixelshuffle"),
+        *(
+            pytest.param(window, upsampler, marks=pytest.mark.slow)
+            for window, upsampler in (
+                (4, "pixelshuffledirect"),
+                (8, "pixelshuffledirect"),
+                (4, "pixelshuffle"),
+                (7, "pixelshuffle"),
+            )
+        ),
+    ],
+)
 def test_swinir_on_tiles_is_equal_where_it_sees_no_further_than_the_margin(window: int, upsampler: str) -> None:
     network = random_swinir(SwinIRConfig(2, 12, (2,), (3,), window_size=window, upsampler=upsampler))
     image = photograph(67, 85)

@@ -77,7 +77,7 @@ def test_upscale_equals_direct_computation(scale: int, height: int, width: int, 
     np.testing.assert_array_equal(upscale(image, scale), imresize(image, height * scale, width * scale))
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("scale", [2, *(pytest.param(scale, marks=pytest.mark.slow) for scale in SCALES if scale != 2)])
 def test_long_images_are_worked_on_in_blocks(scale: int) -> None:
     """A wide image has few rows in a block: blocks must join without a seam, also the last, shorter one."""
     image = noise(scale * 13, 12_000 * scale, seed=1)

@@ -54,7 +54,7 @@ def test_a_picture_of_which_nothing_is_seen(network: SRNetwork) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 2)])
-@pytest.mark.parametrize("name", ["edsr-baseline-x2", "swinir-s-x2"])
+@pytest.mark.parametrize("name", ["edsr-baseline-x2", pytest.param("swinir-s-x2", marks=pytest.mark.slow)])
 def test_small_sizes(name: str, size: tuple[int, int]) -> None:
     assert load_teacher(name).upscale(np.full((*size, 3), 90, np.uint8)).shape == (2 * size[0], 2 * size[1], 3)
 

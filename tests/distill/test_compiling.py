@@ -23,7 +23,13 @@ def quiet(_: object) -> None:
     return None
 
 
-@pytest.mark.parametrize("network", [EDSR(EDSRConfig(2, 4, 1)), SwinIR(SwinIRConfig(2, 4, (1,), (1,), 4))])
+@pytest.mark.parametrize(
+    "network",
+    [
+        EDSR(EDSRConfig(2, 4, 1)),
+        pytest.param(SwinIR(SwinIRConfig(2, 4, (1,), (1,), 4)), marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # the compiler's own
 @pytest.mark.parametrize("faster", [True, False])
 def test_compiling_is_kept_only_where_it_is_faster(network: SRNetwork, faster: bool, photos: Path) -> None:

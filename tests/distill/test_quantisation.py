@@ -67,7 +67,7 @@ def test_what_upsamples_stays_as_it_is(images: ImageSource, tail: str) -> None:
     """In the file, where it is one convolution at LR and a few at the border, and in the training for that."""
     network = edsr(tail)
     patches = [images.read(0).lr[:32, :40]]
-    model, former = (onnx.load_from_string(quantised(network, patches, 18, how)) for how in (OURS, Rounding(tail=True)))
+    model, former = (onnx.load_from_string(quantised(network, patches, 13, how)) for how in (OURS, Rounding(tail=True)))
     whole = weights_of(model)
     assert {name.partition(".")[0] for name in whole} == {"conv_first", "upsample"}
     assert weights_of(former) == {"conv_first.weight"}
@@ -123,7 +123,7 @@ def test_training_to_be_rounded_brings_back_what_is_lost(images: ImageSource, re
     told: list[str] = []
     recipe = replace(RECIPE, steps=30, patch_size=24, batch_size=4)
     quantiser = Quantiser(images, images, refine, told.append, Precision(), recipe)
-    content, about = quantiser(network, "student", 18, None)
+    content, about = quantiser(network, "student", 13, None)
     assert onnx.load_from_string(content).graph.node
     lost = about["psnr_y_float32"] - about["psnr_y"]
     assert about["calibrated_on"] == about["scored_on"] == images.described
@@ -145,7 +145,7 @@ def test_training_to_be_rounded_brings_back_what_is_lost(images: ImageSource, re
 def test_a_network_that_loses_little_is_not_trained(images: ImageSource) -> None:
     network = FAMILIES["compact"].build(CompactConfig(2, 6, 1)).eval()
     told: list[str] = []
-    about = Quantiser(images, images, True, told.append, Precision())(network, "student", 18, None)[1]
+    about = Quantiser(images, images, True, told.append, Precision())(network, "student", 13, None)[1]
     assert about["refined_steps"] == 0
     plain = [line for line in told if not line.endswith("%")]
     assert plain[1:] == ["student: at most 0.1 dB is lost, so it is not trained for int8"]

@@ -35,7 +35,7 @@ def coverage(images: int, over_images: float, over_seeds: float, spread: SeedSpr
     return float(np.mean([abs(one.difference + 0.1) <= one.plus_minus for one in found if one is not None]))
 
 
-@pytest.mark.parametrize("images", [2, 4, 10, 100])
+@pytest.mark.parametrize("images", [2, 10, *(pytest.param(count, marks=pytest.mark.slow) for count in (4, 100))])
 @pytest.mark.parametrize(("over_images", "over_seeds"), [(0.1, 0.0), (0.1, 0.02), (0.02, 0.05)])
 def test_an_interval_holds_the_truth_in_95_of_100_cases(images: int, over_images: float, over_seeds: float) -> None:
     held = coverage(images, over_images, over_seeds, SeedSpread(over_seeds, 10_000))

@@ -40,7 +40,7 @@ def _events(content: bytes) -> Iterator[event_pb2.Event]:
 
 
 def test_the_front_and_the_curves_are_there(settings: Callable[..., Settings]) -> None:
-    wanted = settings(trials=4, steps=30)
+    wanted = settings(trials=2, steps=30)
     with logged(Log.TENSORBOARD, wanted.folder) as (log,):
         run, _ = run_search(wanted, log)
     front = scalars(run.path / "tensorboard")
@@ -54,8 +54,8 @@ def test_the_front_and_the_curves_are_there(settings: Callable[..., Settings]) -
         assert curve[30] == pytest.approx(student.metrics["psnr_y"], rel=1e-6)
 
     with logged(Log.TENSORBOARD, wanted.folder) as (log,):
-        run_search(settings(trials=5, steps=30), log)
-    assert scalars(run.path / "tensorboard")["front/hypervolume"][-1][0] == 5
+        run_search(settings(trials=3, steps=30), log)
+    assert scalars(run.path / "tensorboard")["front/hypervolume"][-1][0] == 3
 
 
 def test_texts_of_others_are_no_markdown(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from autocompress.export import programs
 from autocompress.export.programs import ABOUT, write_program
 from autocompress.networks import FAMILIES
 from autocompress.networks.base import SRNetwork
+from autocompress.networks.compact.network import CompactConfig
 from autocompress.networks.custom import CustomFamily
 from autocompress.networks.custom.code import Code
 from autocompress.networks.edsr import EDSRFamily
@@ -59,12 +60,20 @@ def check(network: SRNetwork, folder: Path) -> None:
             torch.testing.assert_close(sr, network(lr), atol=1e-4, rtol=1e-4)
 
 
-def test_a_program_runs_with_pytorch_alone(tmp_path: Path) -> None:
-    check(edsr(EDSRConfig(3, 6, 1, res_scale=0.1)), tmp_path)
+@pytest.mark.parametrize(
+    "network",
+    [
+        FAMILIES["compact"].build(CompactConfig(3, 6, 1)).eval(),  # whose conversion is quick
+        pytest.param(edsr(EDSRConfig(3, 6, 1, res_scale=0.1)), marks=pytest.mark.slow),
+    ],
+    ids=["compact", "edsr"],
+)
+def test_a_program_runs_with_pytorch_alone(tmp_path: Path, network: SRNetwork) -> None:
+    check(network, tmp_path)
     files: dict[str, str] = {ABOUT: ""}
     torch.export.load(tmp_path / "student.pt2", extra_files=files)
     about = json.loads(files[ABOUT])
-    assert (about["family"], about["scale"], about["autocompress"]) == ("edsr", 3, autocompress.__version__)
+    assert (about["family"], about["scale"], about["autocompress"]) == (network.family, 3, autocompress.__version__)
     with zipfile.ZipFile(tmp_path / "student.pt2") as parts:
         content = b"".join(map(parts.read, parts.namelist()))
     assert str(Path(autocompress.__file__).parent).encode() not in content
@@ -84,7 +93,15 @@ def test_so_do_students_of_own_code(
     check(own(monkeypatch, name, **arguments), tmp_path)
 
 
-def test_what_needs_a_fixed_size_is_one_line(call: Call, here: Path) -> None:
+def test_what_needs_a_fixed_size_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = own(monkeypatch, "SMFANet", dim=8, n_blocks=1, upscaling_factor=2)
+    with pytest.raises(ExportFailed, match=r"^[^\n]* cannot export this network for images of any size \([^\n]*$"):
+        write_program(network, tmp_path / "student.pt2")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_so_it_is_of_the_command(call: Call, here: Path) -> None:
     torch.manual_seed(0)
     code = ("--code", f"{NETWORKS}:SMFANet", "--set", "dim=8", "--set", "n_blocks=1", "--set", "upscaling_factor=2")
     network = Code.of(NETWORKS, "SMFANet").build({"dim": 8, "n_blocks": 1, "upscaling_factor": 2})

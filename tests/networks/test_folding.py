@@ -48,9 +48,20 @@ def test_it_is_the_tail_everywhere(scale: int) -> None:
 @pytest.mark.parametrize(
     ("family", "network"),
     [
-        *((EDSR_FAMILY, random_edsr(EDSRConfig(scale, 9, 1, res_scale=0.5))) for scale in (2, 3, 4)),
         *(
-            (SWINIR_FAMILY, random_swinir(SwinIRConfig(scale, 6, (1,), (2,), 4, upsampler="pixelshuffle")))
+            pytest.param(
+                EDSR_FAMILY,
+                random_edsr(EDSRConfig(scale, 9, 1, res_scale=0.5)),
+                marks=[pytest.mark.slow] * (scale == 2),
+            )
+            for scale in (2, 3, 4)
+        ),
+        *(
+            pytest.param(
+                SWINIR_FAMILY,
+                random_swinir(SwinIRConfig(scale, 6, (1,), (2,), 4, upsampler="pixelshuffle")),
+                marks=[pytest.mark.slow] * (scale != 2),
+            )
             for scale in (2, 3, 4)
         ),
     ],

@@ -39,7 +39,7 @@ def swinir(depth: int, window: int) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize(("depth", "window"), [(2, 64), (120, 32)])
+@pytest.mark.parametrize(("depth", "window"), [(2, 64), pytest.param(120, 32, marks=pytest.mark.slow)])
 def test_windows_that_take_gigabytes(tmp_path: Path, depth: int, window: int) -> None:
     save_file(swinir(depth, window), tmp_path / "windows.safetensors")
     with (
@@ -57,7 +57,11 @@ def test_larger_windows_than_published_ones_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"size": 100_000}, "of memory to build"), ({"blocks": 130_000}, "operations to build"), ({"size": 16}, "")],
+    [
+        ({"size": 100_000}, "of memory to build"),
+        pytest.param({"blocks": 130_000}, "operations to build", marks=pytest.mark.slow),
+        ({"size": 16}, ""),
+    ],
 )
 def test_a_side_file_with_sizes_that_no_parameter_has(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
     (tmp_path / "own.py").write_text(MASKED)

@@ -126,8 +126,16 @@ def check(file: Path, tensors: Weights, half: bool = False) -> None:
         assert torch.equal(value, tensors[name].half().float() if half else tensors[name].float())
 
 
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-@pytest.mark.parametrize("family", NETWORKS)
+@pytest.mark.parametrize(
+    ("family", "zipped"),
+    [
+        ("edsr", False),
+        ("swinir", True),
+        pytest.param("edsr", True, marks=pytest.mark.slow),
+        pytest.param("swinir", False, marks=pytest.mark.slow),
+    ],
+    ids=["edsr-legacy", "swinir-zip", "edsr-zip", "swinir-legacy"],
+)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_layout_is_read(tmp_path: Path, layout: str, family: str, zipped: bool) -> None:
     tensors = NETWORKS[family]()

@@ -264,7 +264,7 @@ def test_bad_input(arguments: list[str], message: str, tmp_path: Path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("family", ["edsr", "swinir", "compact"])
+@pytest.mark.parametrize("family", ["edsr", pytest.param("swinir", marks=pytest.mark.slow), "compact"])
 def test_an_analysis_tells_how_far_it_is(family: str, tiny_teacher: EDSR) -> None:
     teachers: dict[str, SRNetwork] = {
         "edsr": tiny_teacher,
@@ -278,7 +278,7 @@ def test_an_analysis_tells_how_far_it_is(family: str, tiny_teacher: EDSR) -> Non
     assert told == [(done, total) for done in range(1, total + 1)]
 
 
-@pytest.mark.parametrize("family", ["edsr", "swinir"])
+@pytest.mark.parametrize("family", ["edsr", pytest.param("swinir", marks=pytest.mark.slow)])
 def test_densities_decide_what_a_projection_keeps(family: str, tiny_teacher: EDSR) -> None:
     """Channels that are dense stay as they are, and those that are not go, whatever they do for the output."""
     teacher: SRNetwork = tiny_teacher if family == "edsr" else random_swinir(SwinIRConfig(2, 12, (2, 2), (2, 2), 4))

@@ -50,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, teacher_file: Path, photos: Pa
         teachers=(str(teacher_file),),
         train=photos,
         init="scratch",
-        trials=10,
+        trials=8,
         steps=4,
         out=folder / "run",
     )

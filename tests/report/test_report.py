@@ -78,7 +78,7 @@ def test_the_page_fits(page_of_width: Callable[[int], Page], width: int, scheme:
         assert 200 < box["width"] <= width
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280])
+@pytest.mark.parametrize("width", [360, pytest.param(768, marks=pytest.mark.slow), 1280])
 def test_what_is_below_the_front_does_not_overlap(page_of_width: Callable[[int], Page], width: int) -> None:
     front = page_of_width(width).locator("#figure-front")
     ticks, title, legend = (front.locator(part).bounding_box() for part in (".xaxislayer-above", ".xtitle", ".legend"))
@@ -304,7 +304,7 @@ def test_without_scripts_there_is_a_picture_and_a_table(browser: Browser, varied
     context.close()
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280])
+@pytest.mark.parametrize("width", [360, pytest.param(768, marks=pytest.mark.slow), 1280])
 def test_the_table_shows_its_last_column(page_of_width: Callable[[int], Page], width: int) -> None:
     page = page_of_width(width)
     for cell in page.locator("#table tbody tr:first-child > *").all():

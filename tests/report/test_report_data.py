@@ -198,6 +198,7 @@ def test_without_crops(copied: RunFolder, open_page: OpenPage) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.slow
 def test_without_a_student_s_crops(copied: RunFolder, open_page: OpenPage) -> None:
     first = pareto(copied)["trial"].iloc[0]
     for file in copied.trial(first).glob("crop-*"):
@@ -208,6 +209,7 @@ def test_without_a_student_s_crops(copied: RunFolder, open_page: OpenPage) -> No
     assert page.locator(".chosen").get_attribute("data-trial") == str(first)
 
 
+@pytest.mark.slow
 def test_a_run_of_an_older_version_has_its_pieces_alone(copied: RunFolder, open_page: OpenPage) -> None:
     index = copied.path / "crops" / "crops.json"
     content = json.loads(index.read_text())
@@ -252,6 +254,7 @@ def test_without_the_study(copied: RunFolder, open_page: OpenPage, storage: str 
         assert open_page(copied.path / "report.html").locator("#figure-trials").count() == 0
 
 
+@pytest.mark.slow
 def test_with_one_student(copied: RunFolder, open_page: OpenPage) -> None:
     for folder in sorted((copied.path / "trials").glob("*/student.json"))[1:]:
         folder.unlink()
@@ -260,6 +263,7 @@ def test_with_one_student(copied: RunFolder, open_page: OpenPage) -> None:
     assert page.locator("#right-layer optgroup").last.locator("option").count() == 1
 
 
+@pytest.mark.slow
 def test_with_all_students_over_the_budget(copied: RunFolder, open_page: OpenPage) -> None:
     config = copied.config.to_dict()
     config["search"]["budget"] = {"flops": None, "params": 1}

@@ -116,7 +116,7 @@ def test_a_log_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         TrialLog(tmp_path / "log.txt").write("something")
 
 
-@pytest.mark.parametrize("file", ["student.json", "state.pt"])
+@pytest.mark.parametrize("file", ["student.json", pytest.param("state.pt", marks=pytest.mark.slow)])
 def test_a_search_ends_and_goes_on(small: Any, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
     write = atomic.write_atomically
 

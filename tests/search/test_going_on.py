@@ -29,10 +29,10 @@ def test_a_finished_search_goes_on_with_more_trials(settings: Callable[..., Sett
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"seed": 1}, "seed was 0 and is now 1"),
+        pytest.param({"seed": 1}, "seed was 0 and is now 1", marks=pytest.mark.slow),
         ({"steps": 5}, "recipe.steps was 4 and is now 5"),
         ({"budget_flops": BUDGET - 1}, f"budget.flops was {BUDGET} and is now {BUDGET - 1}"),
-        ({"init": "projection"}, "init was scratch and is now projection"),
+        pytest.param({"init": "projection"}, "init was scratch and is now projection", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_of_other_settings_is_refused(

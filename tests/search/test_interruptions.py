@@ -114,6 +114,7 @@ def test_a_trial_that_a_killed_search_left_running_is_tried_again(settings: Call
     assert again.state in (TrialState.COMPLETE, TrialState.PRUNED)
 
 
+@pytest.mark.slow
 def test_a_trial_killed_before_it_had_all_parameters_is_no_trouble(settings: Callable[..., Settings]) -> None:
     wanted = settings(trials=4, steps=1)
     run, _ = run_search(settings(trials=3, steps=1))

@@ -75,7 +75,7 @@ def settings(
             "allow_weak_teacher": True,
             "train": photos,
             "init": "scratch",
-            "trials": 10,
+            "trials": 6,
             "steps": 2,
             "out": tmp_path / "run",
         }
@@ -87,7 +87,7 @@ def settings(
 def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: Callable[..., Settings]) -> None:
     progress = Recorder()
     run, outcome = run_search(settings(), progress)
-    assert outcome.reason == "all 10 trials are done"
+    assert outcome.reason == "all 6 trials are done"
     families = {student.family for student in run.students()}
     assert families == {"edsr", "swinir"}
     for student in run.students():
@@ -107,6 +107,7 @@ def test_a_joint_search_makes_one_front_of_students_of_both_families(settings: C
     assert sum(fact.startswith("teacher ") for fact in progress.facts) == 2
 
 
+@pytest.mark.slow
 def test_a_joint_search_goes_on(settings: Callable[..., Settings]) -> None:
     run, _ = run_search(settings(trials=5), Recorder())
     kept = {student.file for student in run.students()}

@@ -51,7 +51,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
 @pytest.fixture
 def wanted(small: Make, measured: Measured) -> Make:
     def make(**fields: Any) -> Settings:
-        usual: dict[str, Any] = {"budget_latency": LIMIT, "objective": "latency", "trials": 12}
+        usual: dict[str, Any] = {"budget_latency": LIMIT, "objective": "latency", "trials": 8}
         return small(**usual | fields)
 
     return make
@@ -65,7 +65,7 @@ def config_of(trial: optuna.trial.FrozenTrial) -> EDSRConfig:
 def test_trials_are_weighed_by_what_was_measured(wanted: Make, measured: Measured, sampler: str) -> None:
     """The largest network, the teacher, is measured and never trained."""
     settings = wanted(sampler=sampler)
-    assert fake_trials.run(settings, FakeSetup(), here=True).reason == "all 12 trials are done"
+    assert fake_trials.run(settings, FakeSetup(), here=True).reason == "all 8 trials are done"
     run = RunFolder(settings.folder)
     trials = trials_of(run)
     assert len(measured.configs) == len(set(measured.configs))  # each once
@@ -114,6 +114,7 @@ def test_the_front_is_of_latency_and_psnr(wanted: Make) -> None:
     assert wanted(out=None).folder.name == "small-27ms-seed0"
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_with_what_it_has_measured(wanted: Make, measured: Measured) -> None:
     """Also where the study is lost, and made again from the students."""
     fake_trials.run(wanted(trials=4), FakeSetup(), here=True)

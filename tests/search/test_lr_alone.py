@@ -65,6 +65,7 @@ def test_a_search_and_what_follows_it(call: Call, here: Path, photos: Path, sear
     assert "<dt>under teacher</dt>" not in (here / "run" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_one_student_learns_the_targets_images(call: Call, here: Path, photos: Path, teacher_file: Path) -> None:
     images = ("--train", photos, "--val", photos, "--data", photos, "--allow-weak-teacher", "--steps", "2")
     ended = call("distill", teacher_file, "--set", "num_feat=4", *images, *ONLY, "--out", "student.safetensors")
@@ -123,6 +124,7 @@ def test_windows_and_sizes_are_those_of_lr(photos: Path) -> None:
     assert source.digest != open_folder(photos, 2, min_size=8).digest
 
 
+@pytest.mark.slow
 def test_it_is_the_same_after_joining(alone: Settings) -> None:
     run, _ = run_search(alone)
     assert Settings.from_dict(alone.to_dict()) == alone

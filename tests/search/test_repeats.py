@@ -81,7 +81,7 @@ def test_repeats_of_a_finished_search_change_no_student(small: MakeSettings) -> 
     assert all(len(run.repeats(trial)) == 1 for trial in front_of(wanted))
 
 
-@pytest.mark.parametrize("done", [1, 2])
+@pytest.mark.parametrize("done", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_what_is_interrupted_goes_on_where_it_stopped(small: MakeSettings, done: int) -> None:
     wanted, first = small(repeats=2), Trainings(interrupts_after=done)
     outcome = fake_trials.run(wanted, FakeSetup(), here=True, callback=first)
@@ -179,6 +179,7 @@ def test_the_time_may_end_it(small: MakeSettings) -> None:
     assert outcome.reason.endswith("repeats: the time is used up")
 
 
+@pytest.mark.slow
 def test_the_spread_is_that_of_the_repeats_where_they_are_enough(settings: MakeSettings) -> None:
     wanted = settings(trials=6, repeats=3)
     run, _ = run_search(wanted)

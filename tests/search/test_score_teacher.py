@@ -41,7 +41,7 @@ def scaled(factor: float) -> EDSR:
 
 @pytest.fixture
 def by_teacher(settings: Callable[..., Settings]) -> RunFolder:
-    run, _ = run_search(settings(score="teacher", trials=4, init="projection"))
+    run, _ = run_search(settings(score="teacher", trials=3))
     write_pareto(run)
     return run
 
@@ -118,6 +118,7 @@ def test_a_run_by_the_truth_has_none_of_it(finished: Any) -> None:
     assert "to its teacher dB" not in headings
 
 
+@pytest.mark.slow
 def test_on_the_command_line(call: Call, here: Path, search_words: list[object]) -> None:
     words = (*search_words, "--score", "teacher", "--out", "run")
     ended = call(*words)

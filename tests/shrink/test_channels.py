@@ -258,8 +258,16 @@ def test_a_transposed_convolution() -> None:
     ("network", "expected"),
     [
         (RLFN(12, 2, 4, mid=2), {(12, SELECT): 7, (4, MIX): 4, (4, SELECT): 2}),
-        (IMDN(16, 2, 2), {(4, SELECT): 8, (12, SELECT): 6, (1, SELECT): 2, (16, MIX): 1, (16, SELECT): 1}),
-        (SMFANet(8, 2, 2.0, 2), {(16, SELECT): 2, (12, SELECT): 2, (8, SELECT): 4, (4, SELECT): 4, (8, ROTATE): 1}),
+        pytest.param(
+            IMDN(16, 2, 2),
+            {(4, SELECT): 8, (12, SELECT): 6, (1, SELECT): 2, (16, MIX): 1, (16, SELECT): 1},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            SMFANet(8, 2, 2.0, 2),
+            {(16, SELECT): 2, (12, SELECT): 2, (8, SELECT): 4, (4, SELECT): 4, (8, ROTATE): 1},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_published_networks(network: nn.Module, expected: dict[tuple[int, Freedom], int]) -> None:
@@ -279,8 +287,10 @@ def test_a_graph_that_cannot_be_captured_says_where() -> None:
     ("apply", "operation"),
     [
         (lambda _, x: x - x[x > 0].mean(), "index"),
-        (lambda _, x: x + torch.nonzero(x > 0).float().mean(), "nonzero"),
-        (lambda _, x: x * torch.unique(x).numel(), "_unique2"),
+        pytest.param(
+            lambda _, x: x + torch.nonzero(x > 0).float().mean(), "nonzero", marks=pytest.mark.slow, id="nonzero"
+        ),
+        pytest.param(lambda _, x: x * torch.unique(x).numel(), "_unique2", marks=pytest.mark.slow, id="unique"),
     ],
 )
 def test_sizes_that_depend_on_values_are_refused(apply: object, operation: str) -> None:

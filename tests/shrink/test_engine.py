@@ -30,7 +30,7 @@ NETWORKS: dict[str, tuple[Build, tuple[float, ...], tuple[float, ...], tuple[flo
     "ECBSR": (ECBSR, (16, 3), (12, 3), (16, 2)),
     "ETDS": (ETDS, (16, 3), (12, 3), (16, 2)),
 }
-LONG = ("IMDN", "SMFANet", "PlainUSR")
+LONG = ("IMDN", "SMFANet", "PlainUSR", "PlainUSRTiny", "ETDS")
 EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in NETWORKS]
 
 
@@ -156,7 +156,7 @@ def test_refitted_students_are_nearer_to_the_teacher_than_copied_channels() -> N
     assert all(any(torch.equal(row, other) for other in rows) for row in copied)
 
 
-@pytest.mark.parametrize("by_einsum", [False, True])
+@pytest.mark.parametrize("by_einsum", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_attention_over_channels_shrinks(by_einsum: bool) -> None:
     torch.manual_seed(1)
     teacher, lr = ChannelAttention(by_einsum=by_einsum).eval(), images()

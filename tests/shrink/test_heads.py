@@ -70,7 +70,7 @@ def test_heads_that_meet_stay() -> None:
     assert heads_of(Graph.capture(Mixed().eval(), LR[:1])) == ()
 
 
-@pytest.mark.parametrize("constant", [0, 1, 2])
+@pytest.mark.parametrize("constant", [1, *(pytest.param(constant, marks=pytest.mark.slow) for constant in (0, 2))])
 def test_a_head_that_adds_a_constant_goes_without_a_trace(constant: int) -> None:
     """However large it is: a bias can add it."""
     teacher, values = made(), slice(24 + 4 * constant, 28 + 4 * constant)
@@ -80,7 +80,7 @@ def test_a_head_that_adds_a_constant_goes_without_a_trace(constant: int) -> None
     assert difference < 1e-3
 
 
-@pytest.mark.parametrize("dead", [0, 1, 2])
+@pytest.mark.parametrize("dead", [1, *(pytest.param(dead, marks=pytest.mark.slow) for dead in (0, 2))])
 @pytest.mark.parametrize("wider", [True, False])
 def test_a_head_that_adds_nothing_goes_without_a_trace(dead: int, wider: bool) -> None:
     """Also where those that stay get its channels."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from autocompress.search.run.record import scores_at_rungs
@@ -83,6 +82,8 @@ def _shares(names: Sequence[str], scores: Sequence[tuple[FrozenTrial, float]]) -
     varied = [name for name in names if len({repr(trial.params[name]) for trial, _ in scores}) > 1]
     if not varied:
         return {}
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances  # import scikit-learn: a second
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         try:

@@ -99,8 +99,15 @@ def test_a_tile_looks_as_in_the_whole_image() -> None:
     torch.testing.assert_close(part[..., 2 * margin : -2 * margin], whole[..., 16:32])
 
 
-@pytest.mark.parametrize("init", ["projection", "copy"])
-@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize(
+    ("init", "scale"),
+    [
+        ("projection", 2),
+        ("copy", 4),
+        pytest.param("projection", 4, marks=pytest.mark.slow),
+        pytest.param("copy", 2, marks=pytest.mark.slow),
+    ],
+)
 def test_students_of_a_compact(init: str, scale: int) -> None:
     """At full size they compute what it does, and smaller ones are near to it where they are refitted."""
     teacher, lr = network(CompactConfig(scale, 12, 3)), waves()

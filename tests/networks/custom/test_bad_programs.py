@@ -45,10 +45,9 @@ def call_what_cannot_be_traced(model: Any) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        enlarge_by_a_fraction,
         pad_by_a_number_beyond_64_bits,
-        call_without_an_argument,
         call_what_cannot_be_traced,
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (enlarge_by_a_fraction, call_without_an_argument)),
     ],
 )
 def test_operations_that_do_not_fit_are_one_line(program: Path, tmp_path: Path, change: Any) -> None:

@@ -36,15 +36,21 @@ def plain(name: str, **arguments: object) -> CustomFamily:
         (family("RLFN", feature_channels=16, upscale=2, esa_channels=8, mid=3),
          {"feature_channels": tuple(range(4, 17)), "esa_channels": (4, 5, 6, 7, 8), "mid": (1, 2, 3)},
          {"feature_channels": 12, "esa_channels": 6, "mid": 2}),
-        (family("IMDN", nf=64, num_modules=2, upscale=2),
-         {"nf": tuple(range(16, 65, 4)), "num_modules": (1, 2)}, {"nf": 40, "num_modules": 1}),
-        (family("SMFANet", dim=12, n_blocks=2, upscaling_factor=2),
-         {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2),
-          "ffn_scale": (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)}, {"dim": 8, "n_blocks": 1, "ffn_scale": 1.25}),
+        pytest.param(
+            family("IMDN", nf=64, num_modules=2, upscale=2),
+            {"nf": tuple(range(16, 65, 4)), "num_modules": (1, 2)}, {"nf": 40, "num_modules": 1},
+            marks=pytest.mark.slow),
+        pytest.param(
+            family("SMFANet", dim=12, n_blocks=2, upscaling_factor=2),
+            {"dim": (4, 5, 6, 7, 8, 9, 10, 11, 12), "n_blocks": (1, 2),
+             "ffn_scale": (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)}, {"dim": 8, "n_blocks": 1, "ffn_scale": 1.25},
+            marks=pytest.mark.slow),
         pytest.param(
             plain("PlainUSR", feat=16, mid=8, few=4, attention=4),
             {"feat": tuple(range(9, 17)), "mid": (5, 6, 7, 8)}, {"feat": 14, "mid": 5}, marks=pytest.mark.slow),
-        (plain("PlainUSRTiny", feat=16, few=6), {"feat": tuple(range(7, 17)), "few": (4, 5, 6)}, {"feat": 8, "few": 4}),
+        pytest.param(
+            plain("PlainUSRTiny", feat=16, few=6),
+            {"feat": tuple(range(7, 17)), "few": (4, 5, 6)}, {"feat": 8, "few": 4}, marks=pytest.mark.slow),
         (plain("ECBSR", feat=8, layers=3),
          {"feat": (4, 5, 6, 7, 8), "layers": (1, 2, 3)}, {"feat": 6, "layers": 2}),
         (plain("ETDS", feat=8, layers=3), {"feat": (4, 5, 6, 7, 8), "layers": (1, 2, 3)}, {"feat": 6, "layers": 1}),
@@ -68,6 +74,7 @@ def test_a_value_that_the_code_does_not_take_is_refused() -> None:
         made.student_config(made.config(), {"nf": 8})
 
 
+@pytest.mark.slow
 def test_values_that_the_code_takes_only_together() -> None:
     """A block of PlainUSR reads some of the channels, not all, so narrow ones need narrow blocks."""
     made = plain("PlainUSR", feat=16, mid=8, few=4, attention=4)
@@ -90,17 +97,22 @@ def test_a_family_goes_to_other_processes() -> None:
     ("name", "file", "code"),
     [
         ("rlfn_x2", "rlfn_x2.pth", "sr_networks.py:RLFN upscale=2"),
-        ("rlfn_x4", "rlfn_x4.pth", "sr_networks.py:RLFN upscale=4"),
-        ("imdn_x2", "IMDN_x2.pth", "sr_networks.py:IMDN upscale=2"),
         (
             "smfanet_plus_x2",
             "SMFANet_plus_DIV2K_100w_x2SR.pth",
             "sr_networks.py:SMFANet dim=48 n_blocks=12 upscaling_factor=2",
         ),
-        ("plainusr_m_x2", "plainusrM.pth", "plain_networks.py:PlainUSR"),
-        ("plainusr_t_x2", "plainusrT.pth", "plain_networks.py:PlainUSRTiny"),
         ("ecbsr_m6c40_x2", "ECBSR_M6C40_x2.pth", "plain_networks.py:ECBSR"),
-        ("etds_m_x2", "ETDS_M6C32.pth", "plain_networks.py:ETDS"),
+        *(
+            pytest.param(*published, marks=pytest.mark.slow)
+            for published in (
+                ("rlfn_x4", "rlfn_x4.pth", "sr_networks.py:RLFN upscale=4"),
+                ("imdn_x2", "IMDN_x2.pth", "sr_networks.py:IMDN upscale=2"),
+                ("plainusr_m_x2", "plainusrM.pth", "plain_networks.py:PlainUSR"),
+                ("plainusr_t_x2", "plainusrT.pth", "plain_networks.py:PlainUSRTiny"),
+                ("etds_m_x2", "ETDS_M6C32.pth", "plain_networks.py:ETDS"),
+            )
+        ),
     ],
 )
 def test_published_networks_compute_what_the_original_does(shared: Path, name: str, file: str, code: str) -> None:
@@ -248,7 +260,7 @@ def test_flops_of_experts_do_not_depend_on_weights(here: Path) -> None:
 LARGE = EXPERTS.replace("self.router = ", "self.rest = nn.Parameter(torch.zeros(300_000))\n        self.router = ")
 
 
-@pytest.mark.parametrize("source", [EXPERTS, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("source", [pytest.param(EXPERTS, marks=pytest.mark.slow), LARGE], ids=["small", "large"])
 def test_what_varies_in_code_that_computes_with_values_of_images(here: Path, source: str) -> None:
     """Small networks are run at once; large ones first without memory, which this code cannot be."""
     (here / "own.py").write_text(source)

@@ -65,7 +65,9 @@ def made(name: str) -> nn.Module:
     return network.eval()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", ["SAFMN", "PLKSR", *(pytest.param(name, marks=pytest.mark.slow) for name in ("MoSR", "RealPLKSR"))]
+)
 def test_it_is_read_shrunk_counted_and_read_again(here: Path, name: str) -> None:
     torch.save({"params_ema": made(name).state_dict()}, "teacher.pth")
     teacher = load("teacher.pth")
@@ -88,6 +90,7 @@ def test_it_is_read_shrunk_counted_and_read_again(here: Path, name: str) -> None
         assert family.flops(student.config) == count_flops(student, 2)
 
 
+@pytest.mark.slow
 def test_a_search_needs_no_code(call: Call, here: Path, photos: Path) -> None:
     torch.save(made("SAFMN").state_dict(), "2x_safmn.pth")
     images = ("--train", str(photos), "--val", str(photos))

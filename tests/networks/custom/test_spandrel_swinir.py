@@ -83,7 +83,11 @@ def test_what_varies(family: CustomFamily) -> None:
 
 @pytest.mark.parametrize(
     "counts",
-    [{}, {"embed_dim": 16}, {"num_heads": 2}, {"embed_dim": 12, "num_heads": 3, "mlp_ratio": 1.0, "depths.length": 1}],
+    [
+        {},
+        {"embed_dim": 12, "num_heads": 3, "mlp_ratio": 1.0, "depths.length": 1},
+        *(pytest.param(counts, marks=pytest.mark.slow) for counts in ({"embed_dim": 16}, {"num_heads": 2})),
+    ],
 )
 def test_students(teacher: CustomNetwork, family: CustomFamily, shrink: Shrinker, counts: Mapping[str, float]) -> None:
     config = family.student_config(teacher.config, counts)

@@ -22,7 +22,7 @@ def test_costs_are_those_of_the_literature() -> None:
     assert FAMILY.params(MINI) == 98_868
 
 
-@pytest.mark.parametrize("config", [SMALL, MINI])
+@pytest.mark.parametrize("config", [pytest.param(SMALL, marks=pytest.mark.slow), MINI])
 def test_presets_are_counted_as_fvcore_does(config: SwinIRConfig) -> None:
     made = FAMILY.build(config)
     assert FAMILY.flops(config) == flops.count_flops(made, config.scale)

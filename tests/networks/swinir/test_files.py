@@ -53,7 +53,7 @@ def test_wrappers(tmp_path: Path, prefix: str, key: str | None) -> None:
 
 @pytest.mark.parametrize("format", ["pth", "safetensors"])
 @pytest.mark.parametrize("upsampler", ["pixelshuffledirect", "pixelshuffle"])
-@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("scale", [2, *(pytest.param(scale, marks=pytest.mark.slow) for scale in (3, 4))])
 def test_exports_come_back(tmp_path: Path, scale: int, upsampler: str, format: str) -> None:
     made = network(SwinIRConfig(scale, 12, (2, 1), (3, 2), 4, upsampler=upsampler))
     file = export_network(made, "student", tmp_path, format, {})

@@ -78,7 +78,7 @@ def test_official_keys_and_shapes(shared: Path, size: str, scale: int) -> None:
 
 
 @pytest.mark.parametrize("buffers", [True, False])
-@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("scale", [2, *(pytest.param(scale, marks=pytest.mark.slow) for scale in (3, 4))])
 @pytest.mark.parametrize("size", ["s", "m"])
 def test_official_files(shared: Path, size: str, scale: int, buffers: bool) -> None:
     shapes = official_shapes(shared, f"swinir_{size}_x{scale}")

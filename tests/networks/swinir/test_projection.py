@@ -139,13 +139,15 @@ def test_a_linear_layer_is_refitted_to_what_is_exact() -> None:
 
 STUDENTS: list[dict[str, Any]] = [
     {"embed_dim": 6, "num_heads": 2},  # heads half as wide
-    {"embed_dim": 8, "num_heads": 1},  # and fewer, but wider
+    {"embed_dim": 1, "num_block": 1, "depth": 1, "num_heads": 1, "mlp_ratio": 1},
+]
+MORE_STUDENTS: list[dict[str, Any]] = [
+    {"embed_dim": 8, "num_heads": 1},  # fewer heads, but wider
+    {"mlp_ratio": 1.25},
     {"num_heads": 1},
     {"mlp_ratio": 1},
-    {"mlp_ratio": 1.25},
     {"depth": 1},
     {"num_block": 1},
-    {"embed_dim": 1, "num_block": 1, "depth": 1, "num_heads": 1, "mlp_ratio": 1},
     {"embed_dim": 2, "num_heads": 2},
 ]
 
@@ -153,10 +155,10 @@ STUDENTS: list[dict[str, Any]] = [
 @pytest.mark.parametrize(
     ("scale", "upsampler"),
     [
-        (2, "pixelshuffledirect"),
-        (3, "pixelshuffle"),
         (4, "pixelshuffle"),  # of two stages
+        pytest.param(2, "pixelshuffledirect", marks=SLOW),
         pytest.param(2, "pixelshuffle", marks=SLOW),
+        pytest.param(3, "pixelshuffle", marks=SLOW),
         pytest.param(3, "pixelshuffledirect", marks=SLOW),
         pytest.param(4, "pixelshuffledirect", marks=SLOW),
     ],
@@ -176,14 +178,13 @@ def test_the_full_size_of_the_real_teacher_computes_what_it_does(real_teacher: S
     assert largest_difference(student, real_teacher, photo_patches(1, 24, seed=1)) < 1e-4
 
 
-@pytest.mark.parametrize("fields", STUDENTS)
+@pytest.mark.parametrize("fields", [*STUDENTS, *(pytest.param(fields, marks=SLOW) for fields in MORE_STUDENTS)])
 def test_students_have_the_shapes_of_their_config(fields: dict[str, Any]) -> None:
     check_shapes("pixelshuffledirect", fields)
 
 
-@pytest.mark.parametrize(
-    "fields", [fields if "embed_dim" in fields else pytest.param(fields, marks=SLOW) for fields in STUDENTS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("fields", [*STUDENTS, *MORE_STUDENTS])
 def test_so_have_those_with_another_tail(fields: dict[str, Any]) -> None:
     """Which only the width of the embedding reaches."""
     check_shapes("pixelshuffle", fields)
@@ -206,11 +207,11 @@ def check_shapes(upsampler: str, fields: dict[str, Any]) -> None:
     "fields",
     [
         {"embed_dim": 8, "num_heads": 2},
-        {"embed_dim": 10, "num_heads": 1},
-        {"num_heads": 1},
-        {"mlp_ratio": 1},
         {"depth": 1},
-        {"num_block": 1},
+        *(
+            pytest.param(fields, marks=SLOW)
+            for fields in ({"embed_dim": 10, "num_heads": 1}, {"num_heads": 1}, {"mlp_ratio": 1}, {"num_block": 1})
+        ),
     ],
 )
 def test_projection_is_nearer_to_the_teacher_than_copied_channels(
@@ -224,6 +225,7 @@ def test_projection_is_nearer_to_the_teacher_than_copied_channels(
     assert psnr_between(projected, teacher, unseen) > psnr_between(copied, teacher, unseen) + 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     [
@@ -239,11 +241,13 @@ def test_students_of_the_real_teacher_start_above_bicubic(
     assert psnr_on(real_projection(config), held_out) > psnr_y(upscale(held_out.lr, 2), held_out.hr, 2)
 
 
+@pytest.mark.slow
 def test_projection_beats_copy_on_the_real_teacher(real_students: dict[str, Shrink], held_out: ImagePair) -> None:
     projected, copied = (psnr_on(real_students[init](MINI), held_out) for init in ("projection", "copy"))
     assert projected > copied + 3.5
 
 
+@pytest.mark.slow
 def test_students_of_the_real_teacher_have_no_seam_at_the_border(
     real_teacher: SwinIR, real_projection: Shrink, held_out: ImagePair
 ) -> None:
@@ -260,6 +264,7 @@ def test_students_of_the_real_teacher_have_no_seam_at_the_border(
 # --- manners ---
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_student() -> None:
     teacher, lr, config = network(TINY), photo_patches(2, 16), SwinIRConfig(2, 6, (1, 1), (1, 1), 4)
     first = shrinker(teacher, lr, seed=3)
@@ -293,6 +298,7 @@ def test_what_wider_heads_get_can_learn() -> None:
     assert (attention.proj.weight.grad.abs().sum(0) > 0).all()
 
 
+@pytest.mark.slow
 def test_a_cached_analysis_makes_the_same_students() -> None:
     teacher, lr, config = network(TINY), photo_patches(2, 16), SwinIRConfig(2, 6, (1,), (2,), 4)
     students = [prune.shrinker(teacher, lr, cached=cached)(config) for cached in (False, True, True)]

@@ -44,9 +44,9 @@ def test_the_full_size_computes_what_the_teacher_does(init: str, upsampler: str)
     "fields",
     [
         {"embed_dim": 6, "num_block": 1, "depth": 1, "num_heads": 1, "mlp_ratio": 1},
-        {"embed_dim": 12, "num_heads": 1},  # heads wider than the teacher's
-        {"embed_dim": 6, "num_heads": 2, "depth": 2},
-        {"mlp_ratio": 0.5},
+        pytest.param({"embed_dim": 12, "num_heads": 1}, marks=pytest.mark.slow),  # heads wider than the teacher's
+        pytest.param({"embed_dim": 6, "num_heads": 2, "depth": 2}, marks=pytest.mark.slow),
+        pytest.param({"mlp_ratio": 0.5}, marks=pytest.mark.slow),
     ],
 )
 def test_students_have_the_shapes_of_their_config(init: str, fields: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ def test_another_analysis_makes_the_same_student(init: str) -> None:
     assert digest(shrinker(init)(config)) == digest(again(config))
 
 
-@pytest.mark.parametrize("keep", [1, 2])
+@pytest.mark.parametrize("keep", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_dead_parts_are_the_ones_that_go(keep: int) -> None:
     """Whatever of a teacher does nothing can be left out without any change."""
     teacher = network(SwinIRConfig(2, 12, (2, 2, 2), (3, 3, 3), 4))

@@ -28,18 +28,19 @@ from autocompress.search.trial.messages import Failed, Job, Message, StepDone
 JOB = Job(0, None, Path(), Path())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("init", ["scratch", pytest.param("projection", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("init", ["scratch", "projection"])
 def test_two_workers_do_what_one_does(settings: MakeSettings, tmp_path: Path, init: str) -> None:
     """Of the first points, where nothing is stopped: the same candidates, with the same seeds, the same students."""
     found = []
     for name, count in (("one", 1), ("two", 2)):
         run, outcome = run_search(
-            settings(out=tmp_path / name, init=init, workers=count, steps=4, trials=3), stopping=NoStopping()
+            settings(out=tmp_path / name, init=init, workers=count, steps=2, trials=2), stopping=NoStopping()
         )
-        assert outcome.reason == "all 3 trials are done"
+        assert outcome.reason == "all 2 trials are done"
         found.append({s.trial: (s.config, s.provenance.recipe, s.metrics) for s in run.students()})
     assert found[0] == found[1]
-    assert len(found[0]) == 3
+    assert len(found[0]) == 2
 
 
 def test_each_worker_has_its_share_of_the_threads(settings: MakeSettings) -> None:
@@ -59,7 +60,9 @@ def test_each_worker_has_its_share_of_the_threads(settings: MakeSettings) -> Non
         pytest.param(
             FakeSetup(kills_itself_at=100), 2, None, "was killed (signal 9)", marks=pytest.mark.slow, id="of two"
         ),
-        (FakeSetup(hangs_at=300), 1, 2.0, "it took longer than 2s (--trial-timeout)"),
+        pytest.param(
+            FakeSetup(hangs_at=300), 1, 2.0, "it took longer than 2s (--trial-timeout)", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_worker_that_is_lost_is_replaced_and_its_trial_goes_on(
@@ -93,6 +96,7 @@ def test_a_trial_that_kills_every_worker_is_given_up(settings: MakeSettings) -> 
     )
 
 
+@pytest.mark.slow
 def test_a_trial_that_raises_fails_alone(settings: MakeSettings) -> None:
     wanted = settings(workers=1, trial_timeout=60.0)  # a limit: in a process of its own
     assert fake_trials.run(wanted, FakeSetup(raises_at=33)).reason == "all 6 trials are done"

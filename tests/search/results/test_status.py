@@ -85,6 +85,7 @@ def test_where_the_time_goes_is_seen_while_it_goes(small: Make) -> None:
     assert len(run.times) == len({session.session for session in run.times}) == 2
 
 
+@pytest.mark.slow
 def test_what_trials_take_is_said_of_workers_too(small: Make) -> None:
     fake_trials.run(small(trials=2, trial_timeout=60.0), FakeSetup(seconds=0.1))
     said = told(small().folder)

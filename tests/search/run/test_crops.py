@@ -102,12 +102,12 @@ def test_a_teacher_that_it_does_not_know_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_later_students_are_cut_to_the_run_s_crops(small: Callable[..., Settings], workers: int) -> None:
     """Also where others would be chosen now, and by workers in processes of their own."""
-    run, _ = run_search(small(trials=1, steps=2))
+    run, _ = run_search(small(trials=1, steps=2, init="scratch"))
     index = run.path / "crops" / "crops.json"
     content = json.loads(index.read_text())
     content["crops"][0] |= {"top": 8, "left": 4, "height": 32, "width": 64}
     index.write_text(json.dumps(content))
-    run_search(small(trials=3, steps=2, workers=workers))
+    run_search(small(trials=3, steps=2, init="scratch", workers=workers))
     assert json.loads(index.read_text()) == content
     pieces = crops_of(run)
     assert pieces is not None

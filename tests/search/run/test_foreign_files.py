@@ -51,7 +51,7 @@ def replaced(content: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["config.json", "times.json", "crops/crops.json", "student.json"])
-@examples(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_of_another_shape_is_read_or_named(copied: RunFolder, name: str, data: st.DataObject) -> None:
     file = copied.students()[0].file.with_name(name) if name == "student.json" else copied.path / name
@@ -118,7 +118,7 @@ def test_a_teacher_without_flops(copied: RunFolder) -> None:
         RunFolder.existing(copied.path)
 
 
-@pytest.mark.parametrize("digits", [400, 30])
+@pytest.mark.parametrize("digits", [400, pytest.param(30, marks=pytest.mark.slow)])
 def test_numbers_of_any_size_are_read_or_refused(copied: RunFolder, digits: int) -> None:
     """Of each file of a run that is read for its status and its front."""
     for file in (

@@ -48,7 +48,7 @@ def again(settings: Make, **changed: Any) -> tuple[str, list[str]]:
     return outcome.reason, [fact for fact in recorder.facts if fact.startswith("study ")]
 
 
-@pytest.mark.parametrize("gone", [[1], [0, 1, 2, 3]])
+@pytest.mark.parametrize("gone", [[1], pytest.param([0, 1, 2, 3], marks=pytest.mark.slow)])
 def test_students_that_are_gone_are_trained_again(settings: Make, run: RunFolder, gone: list[int]) -> None:
     for number in gone:
         shutil.rmtree(run.trial(number))

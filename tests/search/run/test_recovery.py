@@ -58,7 +58,7 @@ def tear(run: RunFolder) -> None:
 )
 def test_a_study_is_made_again_from_its_students(small: Make, harm: Callable[[RunFolder], None], said: str) -> None:
     """Those that were stopped are lost, and their number is tried again; no student is made twice."""
-    wanted = small(trials=12)
+    wanted = small(trials=8)
     fake_trials.run(wanted, FakeSetup(), here=True)
     run = RunFolder(wanted.folder)
     before = {trial.number: trial for trial in trials_in(run) if trial.state == TrialState.COMPLETE}
@@ -66,7 +66,7 @@ def test_a_study_is_made_again_from_its_students(small: Make, harm: Callable[[Ru
     harm(run)
     listening = Listening()
     outcome = fake_trials.run(wanted, FakeSetup(), here=True, callback=listening)
-    assert outcome.reason == "all 12 trials are done"
+    assert outcome.reason == "all 8 trials are done"
     [line] = [fact for fact in listening.facts if "study.db" in fact]
     assert said in line
     assert f"made again from {len(before)} students" in line
@@ -79,11 +79,11 @@ def test_a_study_is_made_again_from_its_students(small: Make, harm: Callable[[Ru
         )
     assert {path: path.stat().st_mtime_ns for path in written} == written
     done = [config_of(trial) for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    assert len(done) == len(set(done)) == 12
+    assert len(done) == len(set(done)) == 8
     lost = [trial for trial in trials if "lost" in trial.user_attrs]
     assert {trial.state for trial in lost} <= {TrialState.FAIL}
     assert status(run)["trials"]["failed"] == 0
-    assert fake_trials.run(wanted, FakeSetup(), here=True).reason == "all 12 trials are done"
+    assert fake_trials.run(wanted, FakeSetup(), here=True).reason == "all 8 trials are done"
     assert len(trials_in(run)) == len(trials)
 
 

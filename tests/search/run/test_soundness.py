@@ -90,7 +90,10 @@ def harm(database: Path, statements: str) -> None:
         opened.executescript(statements)
 
 
-@pytest.mark.parametrize("what", HARM)
+@pytest.mark.parametrize(
+    "what",
+    [what if number % 3 == 0 else pytest.param(what, marks=pytest.mark.slow) for number, what in enumerate(HARM)],
+)
 def test_what_no_search_stores_is_found(small: Make, run: RunFolder, what: str) -> None:
     place, joint_space = find_storage(None, run), open_task(small()).joint_space
     with place.errors_explained():
@@ -103,7 +106,10 @@ def test_what_no_search_stores_is_found(small: Make, run: RunFolder, what: str) 
     assert len(problem) < 100
 
 
-@pytest.mark.parametrize("what", ["no FLOPs", "a view without end", "a missing table"])
+@pytest.mark.parametrize(
+    "what",
+    ["no FLOPs", *(pytest.param(what, marks=pytest.mark.slow) for what in ("a view without end", "a missing table"))],
+)
 def test_such_a_study_is_set_aside_and_made_again(small: Make, run: RunFolder, what: str) -> None:
     """Once, with nothing lost; readers that need it say what is wrong."""
     harm(run.database, HARM[what])

@@ -159,9 +159,14 @@ def test_a_missing_driver_is_named_as_pip_does(
 
 
 @pytest.mark.parametrize(
-    ("version", "remedy"), [("v9.9.0.a", "pip install -U optuna"), ("v2.6.0.a", "optuna storage upgrade --storage")]
+    ("version", "remedy", "own"),
+    [
+        ("v9.9.0.a", "pip install -U optuna", True),
+        ("v2.6.0.a", "optuna storage upgrade --storage", False),
+        pytest.param("v9.9.0.a", "pip install -U optuna", False, marks=pytest.mark.slow),
+        pytest.param("v2.6.0.a", "optuna storage upgrade --storage", True, marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("own", [True, False])
 def test_the_tables_of_another_optuna(small: Make, tmp_path: Path, version: str, remedy: str, own: bool) -> None:
     file = tmp_path / ("run/study.db" if own else "all.db")
     wanted = small(trials=1, storage=None if own else f"sqlite:///{file}")

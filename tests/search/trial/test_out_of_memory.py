@@ -99,7 +99,7 @@ def test_a_search_tries_it_twice_more(
         return update(training)
 
     monkeypatch.setattr(Training, "_update", short_of_memory)
-    run, outcome = run_search(small(trials=1, steps=4))
+    run, outcome = run_search(small(trials=1, steps=4, init="scratch"))
     assert outcome.reason == "the only trial is done"
     trials = trials_of(run)
     assert [trial.state.name for trial in trials] == states
