@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -37,11 +38,13 @@ def _attention(  # noqa: PLR0913 - as PyTorch has them
     return (scores if attn_mask is None else scores + attn_mask).softmax(-1) @ value
 
 
-_EINSUM = torch.ops.aten.einsum.default
-DECOMPOSED: dict[Any, Callable[..., Any]] = {
-    _EINSUM: torch.export.default_decompositions()[_EINSUM],
-    torch.ops.aten.scaled_dot_product_attention.default: _attention,
-}
+_REPLACED = _EINSUM, _ATTENTION = torch.ops.aten.einsum.default, torch.ops.aten.scaled_dot_product_attention.default
+
+
+@cache
+def replacements() -> dict[Any, Callable[..., Any]]:
+    """What computes each of these operations by others; PyTorch's own table, which has one, takes a while to make."""
+    return {_EINSUM: torch.export.default_decompositions()[_EINSUM], _ATTENTION: _attention}
 
 
 def stays(node: fx.Node) -> bool:
@@ -57,4 +60,4 @@ def stays(node: fx.Node) -> bool:
     in_place = any(alias.is_write for alias in aliases)
     of_views = bool(aliases) and node.target.has_kernel_for_dispatch_key(DispatchKey.CompositeImplicitAutograd)
     has_rule = str(node.target.overloadpacket.__name__) in MOVES | {"to"}
-    return node.target not in DECOMPOSED and not in_place and (has_rule or not of_views)
+    return node.target not in _REPLACED and not in_place and (has_rule or not of_views)

@@ -21,7 +21,7 @@ from torch.export import ExportedProgram
 
 from autocompress.errors import ConfigError, cut
 from autocompress.progress import finished
-from autocompress.shrink.decompositions import DECOMPOSED, stays
+from autocompress.shrink.decompositions import replacements, stays
 
 Values = dict[fx.Node, list[Any]]  # what a node computes for each image of a batch, which are run one by one
 SAME = 1e-4  # of the largest value
@@ -220,7 +220,7 @@ def _captured(network: nn.Module, image: Tensor) -> ExportedProgram:
             program.graph.eliminate_dead_code()
             if not all(map(stays, program.graph.nodes)):
                 # what works in place becomes functional, and nothing else is decomposed but what the table has
-                program = program.run_decompositions(DECOMPOSED)
+                program = program.run_decompositions(replacements())
     except Exception as error:  # anything that the network's code, or PyTorch's compiler, may raise
         reason, at = " ".join(str(error).split())[:MESSAGE], _where(error)
         raise ConfigError(
