@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from autocompress.evaluation.scores import network_upscaler
+from autocompress.progress import finished
 from autocompress.search.settings import Settings
 from autocompress.search.task import open_task
 from autocompress.search.trial.context import TrialContext
@@ -63,7 +64,7 @@ def trained(context: TrialContext, student: str, seed: int) -> dict[str, Any]:
     (space,) = context.task.joint_space
     recipe = replace(context.task.recipe, seed=seed)
     candidate = space.space.candidate(STUDENTS[student][1], space.teacher.config, recipe)
-    network = context.shrink(candidate)
+    network = finished(context.shrink(candidate))
     context.precision.place(network)
     training = context.training(network, candidate)
     training.run_to(recipe.steps)
