@@ -61,7 +61,8 @@ def measure(size: str, mode: str, device: str, dtype: str, rounds: int) -> Times
 
 def prepared(size: str, mask: str, device: str) -> tuple[windows.WindowAttention, Tensor, Tensor | None]:
     """The attention, an input as a norm leaves it, and the mask."""
-    attention = load_teacher("swinir-s-x2").layers[0].residual_group.blocks[1].attn.to(device)
+    attention = load_teacher("swinir-s-x2").get_submodule("layers.0.residual_group.blocks.1.attn").to(device)
+    assert isinstance(attention, windows.WindowAttention)
     batch, height, width = INPUTS[size]
     x = torch.randn(batch, height, width, 60, generator=torch.Generator().manual_seed(0)).to(device)
     separated, side = MASKS[mask], attention.window

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 
 import laboratory
 import torch
@@ -22,7 +23,10 @@ from torch import nn
 from autocompress import prune
 from autocompress.distill.recipe import Recipe
 from autocompress.networks import find_family
-from autocompress.networks.compact import Compact, CompactConfig, teaching
+from autocompress.networks.base import SRNetwork
+from autocompress.networks.compact import teaching
+from autocompress.networks.compact.network import Compact, CompactConfig
+from autocompress.progress import finished
 from autocompress.shrink.least_squares import Pixels, refit, set_layer
 
 SIZES = ((16, 4), (16, 8), (12, 14), (32, 8))  # features, convolutions
@@ -45,12 +49,14 @@ def main() -> None:
                     "seed": seed,
                 }
                 student = start(config)
-                lab.row(key | {"steps": 0}, lambda student=student: student)
-                lab.row(
-                    key | {"steps": options.steps},
-                    lambda student=student, recipe=recipe: lab.train(student, recipe, "edsr"),
-                )
+                for steps in (0, options.steps):
+                    lab.row(key | {"steps": steps}, partial(trained, lab, student, recipe, steps))
     lab.show(["steps", "student", "G", "start"])
+
+
+def trained(lab: Laboratory, student: SRNetwork, recipe: Recipe, steps: int) -> SRNetwork:
+    """A student by the whole recipe, or by none of it at 0 steps."""
+    return lab.train(student, recipe, "edsr") if steps else student
 
 
 class Starts:
@@ -61,11 +67,12 @@ class Starts:
         self._lr = prune.sample_patches(lab.bank, seed, lab.used).to(lab.used.device)
         analysis = teaching.analyse(lab.teacher("edsr"), self._lr, seed)
         self._at, self._missing = Pixels(*analysis["pixels"]), analysis["missing"]
+        layer_by_layer = teaching.Start(self._lr, analysis)
         self.by_name: dict[str, Start] = {
             "random": self._random,
             "last layer": lambda config: self._with_last(self._random(config)),
             "linear": self._linear,
-            "layer by layer": teaching.Start(self._lr, analysis),
+            "layer by layer": lambda config: finished(layer_by_layer.steps(config)),
         }
 
     def _random(self, config: CompactConfig) -> Compact:
@@ -90,6 +97,7 @@ class Starts:
             nn.init.ones_(activation.weight)
             if index:
                 nn.init.dirac_(conv.weight)
+                assert conv.bias is not None
                 nn.init.zeros_(conv.bias)
         return self._with_last(network)
 

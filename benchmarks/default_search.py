@@ -51,6 +51,7 @@ def main() -> None:
     seconds = time.perf_counter() - start
     run = RunFolder.existing(out)
     references = run.config.references
+    assert run.config.storage is not None  # runs of the first versions have none
     study = optuna.load_study(study_name=run.config.storage["study"], storage=f"sqlite:///{run.database.absolute()}")
     states = [trial.state.name for trial in study.get_trials(deepcopy=False)]
     scored = [trial for trial in study.get_trials(deepcopy=False) if 0 in scores_at_rungs(trial)]

@@ -73,7 +73,10 @@ class Added(nn.Sequential):
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        return x + super().forward(x)
+        made = x
+        for module in self:
+            made = module(made)
+        return x + made
 
 
 class Gate(nn.Module):
@@ -169,7 +172,7 @@ def main() -> None:
                     size = "{blocks} of {width}".format(**family.arguments)
                     key = {"form": form, "size": size, "G": billions(student), "steps": steps, "seed": seed}
                     recipe = Recipe(steps=steps, seed=seed)
-                    lab.row(key, lambda student=student, recipe=recipe: lab.train(student, recipe, "SMFANet"))
+                    lab.row(key, partial(lab.train, student, recipe, "SMFANet"))
     lab.show(["steps", "form", "size", "G"])
 
 
@@ -179,7 +182,7 @@ def family_of(form: str, budget: int) -> CustomFamily:
     usual, sizes = round(blocks * DEEPER[budget]), []
     for count in range(max(1, usual - 1), usual + 2):
         cost = partial(lambda count, width: billions(Form(width, count, **arguments)), count)
-        above = bisect_right(WIDTHS, budget, key=cost)
+        above = bisect_right(WIDTHS, float(budget), key=cost)
         sizes += [(abs(cost(width) - budget), width, count) for width in WIDTHS[above - 1 : above + 1]]
     _, width, count = min(sizes)
     return CustomFamily(Code.parse(f"{__file__}:Form"), {"width": width, "blocks": count, **arguments})

@@ -119,10 +119,10 @@ def prepare(folder: Path, weights: Path) -> None:
     for name in ("rlfn_x2.pth", "rlfn_x4.pth"):
         shutil.copy(weights / name, folder / name)
     (folder / "rlfn.py").write_text(f"{PUBLISHED.read_text(encoding='utf-8')}\n\n{SHARP}", encoding="utf-8")
-    for name, part in (("photographs", "train"), ("portrait", "valid")):
+    for name, source in (("photographs", embedded("train", 2)), ("portrait", embedded("valid", 2))):
         (folder / name).mkdir(exist_ok=True)
-        for file in embedded(part, 2).files:  # type: ignore[arg-type]
-            if part == "train" or file.name == "astronaut":
+        for file in source.files:
+            if name == "photographs" or file.name == "astronaut":
                 image = read_image(file.hr)
                 height, width = (side // 2 * 2 for side in image.shape[:2])
                 lr = bicubic.downscale(image[:height, :width], 2)

@@ -112,8 +112,7 @@ def scoring(pixels: int, folder: Path) -> dict[str, float]:
 
     from autocompress.data.sources import ImagePair
     from autocompress.evaluation.scores import evaluate, network_upscaler
-    from autocompress.networks.edsr import EDSRConfig
-    from autocompress.networks.edsr.network import EDSR
+    from autocompress.networks.edsr.network import EDSR, EDSRConfig
 
     side = int(pixels**0.5)
     random = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 
 from autocompress.evaluation.latency import LIMIT, measure, this_machine
 from autocompress.networks import PRESETS, family_of, find_family
-from autocompress.networks.edsr import EDSRConfig
+from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.networks.swinir.network import SwinIRConfig
 
 EDSRS = ((8, 1), (8, 16), (16, 4), (32, 1), (32, 8), (64, 2), (64, 16))  # features, blocks

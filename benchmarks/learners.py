@@ -13,8 +13,9 @@ from __future__ import annotations
 import itertools
 import statistics
 from dataclasses import replace
+from functools import partial
 
-from laboratory import TEACHERS, Laboratory, parser
+from laboratory import TEACHERS, Laboratory, Row, parser
 
 from autocompress.data.patches import PatchSampler
 from autocompress.distill.optimizers import OPTIMIZERS
@@ -47,12 +48,12 @@ def main() -> None:
     options = made.parse_args()
     laboratory = Laboratory(options)
     for family in TEACHERS:
-        key = {"student": f"{family} teacher", "learner": "", "rate": "", "steps": 0, "seed": 0}
-        laboratory.row(key, lambda family=family: laboratory.teacher(family))  # type: ignore[misc]
+        key: Row = {"student": f"{family} teacher", "learner": "", "rate": "", "steps": 0, "seed": 0}
+        laboratory.row(key, partial(laboratory.teacher, family))
     cases = itertools.product(options.student, options.steps, options.rate, range(options.seeds), OPTIMIZERS)
     for student, steps, rate, seed, learner in cases:
         key = {"student": student, "learner": learner, "rate": rate, "steps": steps, "seed": seed}
-        laboratory.row(key, lambda key=key: trained(laboratory, **key))  # type: ignore[misc]
+        laboratory.row(key, partial(trained, laboratory, **key))
     laboratory.show(["student", "learner", "rate", "steps"])
     print("\n| student | Adam, ms a step | SOAP, ms a step | ratio |\n|---|---|---|---|")
     for student in options.student:

@@ -146,7 +146,7 @@ def of_own_code(name: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def exported(name: str, options: argparse.Namespace) -> Path:
     """The program of such a network, beside the runs."""
-    file = options.runs / f"{name.lower()}.pt2"
+    file: Path = options.runs / f"{name.lower()}.pt2"
     if not file.exists():
         own = of_own_code(name, options)
         network: Any = load(own["teacher"], code=own["code"], set=own["set"])

@@ -12,10 +12,11 @@ seeds; the seconds are those of start and training, the first of a network with 
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from laboratory import Laboratory, parser
+from laboratory import Laboratory, Row, parser
 
 from autocompress.distill.recipe import Recipe
 from autocompress.networks import family_of, load
@@ -57,16 +58,16 @@ def main() -> None:
     options = made.parse_args()
     OwnLaboratory.weights = options.weights
     laboratory = OwnLaboratory(options)
-    for network in dict.fromkeys(STUDENTS[student][0] for student in options.student):
-        key = {"student": f"{network} teacher", "G": billions(laboratory.teacher(network)), "start": "", "steps": 0}
-        laboratory.row(key | {"seed": 0}, lambda network=network: laboratory.teacher(network))  # type: ignore[misc]
+    for name in dict.fromkeys(STUDENTS[student][0] for student in options.student):
+        key: Row = {"student": f"{name} teacher", "G": billions(laboratory.teacher(name)), "start": "", "steps": 0}
+        laboratory.row(key | {"seed": 0}, partial(laboratory.teacher, name))
     cases = itertools.product(options.student, options.start, options.steps, range(options.seeds))
     for student, start, steps, seed in cases:
         if (start, steps) == ("scratch", 0):
             continue
         network = shrunk(laboratory, student, "scratch", seed)
         key = {"student": student, "G": billions(network), "start": start, "steps": steps, "seed": seed}
-        laboratory.row(key, lambda key=key: trained(laboratory, **key))  # type: ignore[misc]
+        laboratory.row(key, partial(trained, laboratory, **key))
     laboratory.show(["student", "G", "start", "steps"])
 
 

@@ -65,7 +65,7 @@ class PlainTraining:
         self._teacher = copy.deepcopy(teacher).to(device).eval()
         recipe = recipe.of_student(sum(p.numel() for p in student.parameters()))
         self._recipe, self._device, self._step = recipe, device, 0
-        self._adam = torch.optim.Adam(self._student.parameters(), lr=recipe.learning_rate)
+        self._adam = torch.optim.Adam(self._student.parameters(), lr=recipe.learning_rate_at(0))
         self._batches = self._endless(Photographs(folder, student.scale, recipe.patch_size), workers)
 
     def _endless(self, data: Photographs, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -94,7 +94,7 @@ class PlainTraining:
         for group in self._adam.param_groups:
             group["lr"] = recipe.learning_rate_at(self._step)
         self._adam.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._student.parameters(), recipe.clip)
         self._adam.step()
         decay = recipe.ema_at(self._step)

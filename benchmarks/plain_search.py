@@ -26,7 +26,9 @@ from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
 from autocompress.evaluation.scores import network_upscaler
 from autocompress.networks.base import SRNetwork
-from autocompress.networks.edsr import EDSRConfig, EDSRFamily
+from autocompress.networks.edsr import EDSRFamily
+from autocompress.networks.edsr.network import EDSRConfig
+from autocompress.progress import finished
 from autocompress.search.settings import Settings
 from autocompress.search.space.search_space import Candidate
 from autocompress.search.task import open_task
@@ -86,7 +88,7 @@ def curves(context: TrialContext, config: EDSRConfig, seed: int) -> dict[str, di
     ]
     best = max(found, key=lambda psnr: psnr[str(STEPS[-1])])
     recipe = Recipe(steps=STEPS[-1], patch_size=48, seed=seed)
-    start = context.shrink(Candidate(student_space.name, {}, config, recipe, 0, 0))
+    start = finished(context.shrink(Candidate(student_space.name, {}, config, recipe, 0, 0)))
     projected = curve(context, start, recipe, PROJECTED_STEPS)
     return {"scratch": best, "projection": projected}
 

@@ -31,7 +31,7 @@ from autocompress.distill.targets import teacher_targets
 from autocompress.distill.training import Training
 from autocompress.evaluation.scores import MIN_SIDE, evaluate, network_upscaler, pairs
 from autocompress.networks.base import SRNetwork
-from autocompress.networks.edsr import EDSRConfig
+from autocompress.networks.edsr.network import EDSRConfig
 from autocompress.networks.teachers import load_teacher
 
 SIZES = {"16x8": (16, 8), "32x8": (32, 8)}

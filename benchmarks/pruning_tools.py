@@ -16,11 +16,12 @@ from __future__ import annotations
 import copy
 import itertools
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from laboratory import Laboratory, parser
+from laboratory import Laboratory, Row, parser
 
 from autocompress.data.patches import PatchSampler
 from autocompress.distill.recipe import Recipe
@@ -45,8 +46,8 @@ def main() -> None:
     laboratory = Laboratory(options)
     laboratory.row({"student": "teacher", "steps": 0, "seed": 0}, lambda: laboratory.teacher("edsr"))
     for steps, student, seed in itertools.product(options.steps, [*METHODS, *OURS], range(options.seeds)):
-        key = {"student": student, "steps": steps, "seed": seed}
-        laboratory.row(key, lambda key=key: trained(laboratory, **key))  # type: ignore[misc]
+        key: Row = {"student": student, "steps": steps, "seed": seed}
+        laboratory.row(key, partial(trained, laboratory, **key))
     laboratory.show(["student", "steps"])
 
 
@@ -90,7 +91,7 @@ def pruned(laboratory: Laboratory, importance: str, rounds: int, seed: int) -> S
     )
     for _ in range(rounds):
         network.zero_grad()
-        F.l1_loss(network(batch.lr), batch.targets["hr"]).backward()
+        F.l1_loss(network(batch.lr), batch.targets["hr"]).backward()  # type: ignore[no-untyped-call]
         pruner.step()
     student = find_family("edsr").build(student_config(laboratory, FEATURES, len(network.body)))
     student.load_state_dict(network.state_dict())

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from laboratory import Laboratory, parser
+from laboratory import Laboratory, Row, parser
 from learners import STUDENTS, start
 
 from autocompress.distill.recipe import Recipe
@@ -50,8 +51,8 @@ def main() -> None:
     options = made.parse_args()
     laboratory = Laboratory(options)
     for student, case, seed in itertools.product(options.student, options.case, range(options.seeds)):
-        key = {"student": student, "case": case, "steps": options.steps, "seed": seed}
-        laboratory.row(key, lambda key=key: trained(laboratory, **key))  # type: ignore[misc]
+        key: Row = {"student": student, "case": case, "steps": options.steps, "seed": seed}
+        laboratory.row(key, partial(trained, laboratory, **key))
     laboratory.show(["student", "case", "steps"])
 
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
-from laboratory import TEACHERS, Laboratory, parser
+from laboratory import TEACHERS, Laboratory, Row, parser
 
 from autocompress.distill.recipe import Recipe, our_recipe, paper_recipe
 from autocompress.networks import PRESETS, find_family
@@ -21,7 +23,7 @@ from autocompress.networks.base import SRNetwork
 from autocompress.prune import from_scratch
 
 PAPER_SHARE = 1 / 1.1
-CASES: dict[str, tuple[str, dict[str, object] | None]] = {  # start, and what differs from our recipe; None: the paper's
+CASES: dict[str, tuple[str, dict[str, Any] | None]] = {  # start, and what differs from our recipe; None: the paper's
     "paper: scratch, its loss and rates": ("scratch", None),
     "scratch, its loss, our rates": ("scratch", {"teacher_loss": "multilap", "teacher_share": PAPER_SHARE}),
     "scratch, ours": ("scratch", {}),
@@ -45,11 +47,11 @@ def main() -> None:
     options = made.parse_args()
     laboratory = Laboratory(options)
     for family in TEACHERS:
-        key = {"student": f"{family} teacher", "recipe": "", "steps": 0, "seed": 0}
-        laboratory.row(key, lambda family=family: laboratory.teacher(family))  # type: ignore[misc]
+        key: Row = {"student": f"{family} teacher", "recipe": "", "steps": 0, "seed": 0}
+        laboratory.row(key, partial(laboratory.teacher, family))
     for preset, seed, case in itertools.product(options.preset, range(options.seeds), options.case):
         key = {"student": preset, "recipe": case, "steps": options.steps, "seed": seed}
-        laboratory.row(key, lambda key=key: compute(laboratory, **key))  # type: ignore[misc]
+        laboratory.row(key, partial(compute, laboratory, **key))
     laboratory.show(["student", "recipe", "steps"])
 
 
@@ -63,7 +65,7 @@ def compute(laboratory: Laboratory, student: str, recipe: str, steps: int, seed:
         config = family.student_config(laboratory.teacher(name).config, family.counts_of(preset))
         network = laboratory.shrinker(name, init, seed)(config)
     plan: Recipe = paper_recipe(name, steps, seed) if changes is None else our_recipe(steps, seed)
-    plan = replace(plan, **(changes or {}))  # type: ignore[arg-type]
+    plan = replace(plan, **(changes or {}))
     (other,) = TEACHERS.keys() - {name}
     return laboratory.train(network, plan, other if "other family" in recipe else name)
 

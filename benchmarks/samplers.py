@@ -43,7 +43,7 @@ from autocompress.search.sampling.factory import make_sampler
 from autocompress.search.sampling.feasible_sampler import FeasibleSampler
 from autocompress.search.sampling.initial import first_points
 from autocompress.search.sampling.pool import CandidatePool
-from autocompress.search.settings import Settings
+from autocompress.search.settings import SamplerName, Settings
 from autocompress.search.space.budget import Budget
 from autocompress.search.space.feasible import FeasibleSet
 from autocompress.search.space.joint_space import StudentSpace
@@ -141,7 +141,8 @@ class Table:
 
     def noise(self, random: np.random.Generator) -> Array:
         """What a training differs from another of the same config by: [steps] in dB, as some repeat did."""
-        return self._noise[random.integers(len(self._noise))] * random.choice([-1.0, 1.0])
+        noise: Array = self._noise[random.integers(len(self._noise))]
+        return noise * float(random.choice([-1.0, 1.0]))
 
 
 class _Process:
@@ -151,7 +152,7 @@ class _Process:
         self._trend = np.polyfit(x[:, 0], y, 2)
         self.spread = float(y.std())
         rest = y - np.polyval(self._trend, x[:, 0])
-        self._scale = rest.std()
+        self._scale = float(rest.std())
         kernel = ConstantKernel(1.0) * Matern(np.ones(x.shape[1]), (0.1, 50.0), nu=2.5)
         kernel += WhiteKernel(0.05, (1e-3, 1.0))
         self._x, self._y = x, rest / self._scale
@@ -233,7 +234,7 @@ class World:
         seed = self.settings.seed
         if name == WHOLE:
             return CostAwareSampler(self.feasible, seed, self.reference, use_stopped=False)
-        return make_sampler(name, self.feasible, seed, self.reference.psnr)
+        return make_sampler(SamplerName(name), self.feasible, seed, self.reference.psnr)
 
 
 def _all(feasible: FeasibleSet, student_space: StudentSpace) -> Iterator[Values]:

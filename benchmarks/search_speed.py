@@ -58,7 +58,8 @@ def keep(log: Path, row: Row) -> Row:
     with log.open("a") as file:
         file.write(json.dumps(row) + "\n")
     print(json.dumps(row)[:160], flush=True)
-    return json.loads(json.dumps(row))  # type: ignore[no-any-return]
+    kept: Row = json.loads(json.dumps(row))
+    return kept
 
 
 def step_times(counts: tuple[int, int]) -> Row:
@@ -68,8 +69,7 @@ def step_times(counts: tuple[int, int]) -> Row:
 
     from autocompress.data.embedded import embedded
     from autocompress.distill.training import Training
-    from autocompress.networks.edsr import EDSRConfig
-    from autocompress.networks.edsr.network import EDSR
+    from autocompress.networks.edsr.network import EDSR, EDSRConfig
     from autocompress.search.settings import Settings
     from autocompress.search.space.search_space import Candidate
     from autocompress.search.task import open_task

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import statistics
 import time
 from dataclasses import replace
@@ -99,7 +100,7 @@ def difference(a: dict[str, float], b: dict[str, float]) -> list[float]:
 
 def error(values: list[float]) -> float:
     """The standard error of a mean."""
-    return statistics.stdev(values) / len(values) ** 0.5
+    return statistics.stdev(values) / math.sqrt(len(values))
 
 
 if __name__ == "__main__":

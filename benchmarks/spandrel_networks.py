@@ -72,8 +72,8 @@ SIDE, IMAGES = 48, 6
 
 def main() -> None:
     """Print a line for each network, and what stays."""
-    sys.path.append(str(Path(__file__).parents[1] / "tests"))
-    from helpers.torchvision_stub import stand_in_for_torchvision
+    sys.path.append(str(Path(__file__).parents[1] / "tests" / "helpers"))
+    from torchvision_stub import stand_in_for_torchvision
 
     stand_in_for_torchvision()
     names = sys.argv[1:] or list(NETWORKS)

@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from functools import partial
+from typing import Any
 
-from laboratory import Laboratory, parser
+from laboratory import Laboratory, Row, parser
 
 from autocompress.distill.recipe import our_recipe
 from autocompress.networks import find_family
 from autocompress.networks.base import SRNetwork
 
-STUDENTS = {
+STUDENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "edsr-8x4": ("edsr", {"num_feat": 8, "num_block": 4}),
     "edsr-16x8": ("edsr", {"num_feat": 16, "num_block": 8}),
     "edsr-32x8": ("edsr", {"num_feat": 32, "num_block": 8}),
@@ -51,8 +53,8 @@ def main() -> None:
     for name, case, steps, seed in itertools.product(
         options.student, options.start, options.steps, range(options.seeds)
     ):
-        key = {"student": name, "start": case, "steps": steps, "seed": seed}
-        laboratory.row(key, lambda key=key: compute(laboratory, **key))  # type: ignore[misc]
+        key: Row = {"student": name, "start": case, "steps": steps, "seed": seed}
+        laboratory.row(key, partial(compute, laboratory, **key))
     laboratory.show(["student", "start", "steps"])
 
 

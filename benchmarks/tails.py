@@ -16,7 +16,7 @@ from __future__ import annotations
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import laboratory
@@ -26,8 +26,9 @@ from laboratory import Laboratory
 
 from autocompress.distill.recipe import Recipe
 from autocompress.evaluation.latency import LIMIT, repeated, this_machine, timed
-from autocompress.export.onnx_files import _converted, write_onnx
+from autocompress.export.onnx_files import converted, write_onnx
 from autocompress.networks import find_family
+from autocompress.networks.base import SRNetwork
 from autocompress.networks.edsr.network import FOLDED, TAILS, EDSRConfig
 
 SIZES = ((8, 1), (8, 8), (12, 8), (12, 16), (16, 8), (16, 15), (32, 8))  # features, blocks
@@ -53,12 +54,14 @@ def main() -> None:
                     "seed": seed,
                 }
                 start = lab.shrinker("edsr", "projection", seed)(config)
-                lab.row(key | {"steps": 0}, lambda start=start: start)
-                lab.row(
-                    key | {"steps": options.steps},
-                    lambda start=start, recipe=recipe: lab.train(start, recipe, "edsr"),
-                )
+                for steps in (0, options.steps):
+                    lab.row(key | {"steps": steps}, partial(trained, lab, start, recipe, steps))
     lab.show(["steps", "student", "tail", "G", "params"])
+
+
+def trained(lab: Laboratory, start: SRNetwork, recipe: Recipe, steps: int) -> SRNetwork:
+    """A student by the whole recipe, or by none of it at 0 steps."""
+    return lab.train(start, recipe, "edsr") if steps else start
 
 
 def time_all() -> None:
@@ -66,10 +69,10 @@ def time_all() -> None:
     print(f"{machine}\n\n| student | PyTorch plain | folded | ONNX as it is | export | folded |\n|{'---|' * 6}")
     for feat, block in TIMED:
         plain = family.build(EDSRConfig(2, feat, block)).eval()
-        folded = family.build(replace(plain.config, tail=FOLDED)).eval()
+        folded = family.build(EDSRConfig(2, feat, block, tail=FOLDED)).eval()
         with tempfile.TemporaryDirectory() as folder:
             files = [Path(folder, f"{name}.onnx") for name in ("as-it-is", "export", "folded")]
-            files[0].write_bytes(_converted(plain))
+            files[0].write_bytes(converted(plain, plain))
             write_onnx(plain, files[1])
             write_onnx(folded, files[2])
             found = [timed(network, machine).median for network in (plain, folded)]

@@ -31,6 +31,7 @@ from autocompress.distill.recipe import Recipe
 from autocompress.distill.training import Training
 from autocompress.errors import TrainingDiverged
 from autocompress.evaluation.scores import network_upscaler
+from autocompress.progress import finished
 from autocompress.search.settings import Settings
 from autocompress.search.space.search_space import Candidate
 from autocompress.search.task import open_task
@@ -82,7 +83,8 @@ def candidates(context: TrialContext, count: int, recipe: Recipe) -> list[Candid
 
 def curve(context: TrialContext, candidate: Candidate) -> dict[str, float | None]:
     """PSNR-Y at each rung; None from where the training diverged."""
-    training = Training(context.shrink(candidate), context.sampler(candidate), candidate.recipe, context.precision)
+    student = finished(context.shrink(candidate))
+    training = Training(student, context.sampler(candidate), candidate.recipe, context.precision)
     psnr: dict[str, float | None] = {}
     for step in (0, *(candidate.recipe.steps // 3**power for power in (3, 2, 1, 0))):
         try:
