@@ -14,6 +14,7 @@ from autocompress.evaluation.intervals import LEVEL, Interval, paired
 from autocompress.evaluation.records import score_of
 from autocompress.search.pareto import Point, ReferencePoint, hypervolume
 from autocompress.search.results.intervals import Intervals, spread_of
+from autocompress.search.results.left_out import gone_students, note_of_students
 from autocompress.search.results.rows import Row, format_difference, front_rows, objective, pick
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.space.cost import LATENCY_MS
@@ -97,14 +98,16 @@ class Comparison:
 
     @property
     def note(self) -> str:
-        """For people, what the differences hold."""
-        differences = f"Differences are to {self.runs[0].name}, in dB."
-        if self.images == 1:
-            return f"{differences} No ±: they rest on one validation image."
-        return (
-            f"{differences} ± is the {LEVEL:.0%} interval: over the {self.images} validation images, compared one by "
-            "one, and over seeds. Where it is the larger of the two, the students cannot be told apart."
+        """For people, what the differences hold, and which runs lack students that they had."""
+        spread = (
+            f"± is the {LEVEL:.0%} interval: over the {self.images} validation images, compared one by one, and over "
+            "seeds. Where it is the larger of the two, the students cannot be told apart."
         )
+        if self.images == 1:
+            spread = "No ±: they rest on one validation image."
+        gone = (note_of_students(compared.run, gone_students(compared.run)) for compared in self.runs)
+        lines = [f"Differences are to {self.runs[0].name}, in dB. {spread}", *(f"{note}." for note in gone if note)]
+        return "\n".join(lines)
 
     @property
     def images(self) -> int:

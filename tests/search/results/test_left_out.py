@@ -14,6 +14,7 @@ from autocompress.report import ReportData
 from autocompress.report.pictures import pictures, strip
 from autocompress.search import RunFolder
 from autocompress.search.results.changed_pictures import note_of_pictures
+from autocompress.search.results.compare import Comparison
 from autocompress.search.results.export import export_trial
 from autocompress.search.results.left_out import note_of_latencies
 from autocompress.search.results.rows import front_rows, pick, student_rows
@@ -42,7 +43,7 @@ def shown(run: RunFolder) -> set[str]:
     return set() if found is None else set(found["images"][0]["layers"])
 
 
-def test_students_that_are_gone_are_said(call: Call, copied: RunFolder) -> None:
+def test_students_that_are_gone_are_said(call: Call, copied: RunFolder, tmp_path: Path) -> None:
     """The front of those that are left is another, and where none is left, it is not that no trial has finished."""
     best = pick(front_rows(copied))["trial"]
     shutil.rmtree(copied.trial(best))
@@ -52,6 +53,8 @@ def test_students_that_are_gone_are_said(call: Call, copied: RunFolder) -> None:
         assert code == 0
         assert line in err
     assert line in ReportData.of(copied).left_out["students"]
+    other = RunFolder.existing(shutil.copytree(copied.path, tmp_path / "other"))
+    assert Comparison.of([copied, other]).note.count(line) == 2
     shutil.rmtree(copied.path / "trials")
     for words in (("pareto",), ("report",), ("export", "--out", copied.path.parent / "out")):
         assert_refused(call(words[0], copied.path, *words[1:]), "finished trials (0, 1, ", "are gone from trials/")
