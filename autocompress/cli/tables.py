@@ -9,7 +9,7 @@ from autocompress.compute.runtimes import RUNTIMES
 from autocompress.evaluation.records import Latency, Scores
 from autocompress.search.results.columns import columns_of, reference_rows
 from autocompress.search.results.intervals import Intervals
-from autocompress.search.results.rows import Rows, note_of_pick, objective, pick
+from autocompress.search.results.rows import Rows, note_of_pick, note_of_training, objective, pick
 from autocompress.search.run.folder import RunFolder
 from autocompress.units import decibels, format_count, format_milliseconds, images_in_words, quantity
 
@@ -42,10 +42,13 @@ def show_front(run: RunFolder, front: Rows, pick_line: str = "") -> None:
     `pick_line` says more of the pick, after the table.
     """
     show(front_table(run, front), spare_of_front(run))
-    lines = [pick_line or f"Pick (*): trial {pick(front)['trial']}"]
+    picked, students = pick(front)["trial"], run.students()
+    lines = [pick_line or f"Pick (*): trial {picked}"]
+    for note in (note_of_training(student) for student in students if student.trial == picked):
+        lines += [] if note is None else [f"Trained for too short a time: {note}"]
     if (note := note_of_pick(front)) is not None:
         lines.append(f"As good as the pick: {note}")
-    lines.append(Intervals.of(run, run.students()).note)
+    lines.append(Intervals.of(run, students).note)
     say("\n" + "\n".join(lines))
 
 

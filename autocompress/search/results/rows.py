@@ -182,6 +182,19 @@ def note_of_pick(rows: Rows) -> str | None:
     return f"trial {first['trial']} ({first['network']}, {cost}) cannot be told apart from it: {difference} dB{others}"
 
 
+def note_of_training(student: StoredStudent) -> str | None:
+    """For people, where a student was better before its training than after it."""
+    provenance, after = student.provenance, score_of(student.judged)
+    before = provenance.psnr_y_before_training
+    if before is None or before <= after or "steps" not in provenance.recipe:  # older files have neither
+        return None
+    steps = quantity(provenance.recipe["steps"], "step")
+    return (
+        f"trial {student.trial} had {decibels(before)} dB before its training, and has {decibels(after)} dB after "
+        f"{steps}: give more --steps"
+    )
+
+
 def format_difference(to_pick: float, plus_minus: float | None) -> str:
     """A difference in dB, as `-0.03 ± 0.05`; without an interval where there is none."""
     return signed_decibels(to_pick) if plus_minus is None else f"{signed_decibels(to_pick)} ± {decibels(plus_minus)}"
