@@ -17,12 +17,12 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna_dashboard import wsgi
 from typing_extensions import override
 
-from autocompress.errors import InvalidInput, RunError, cut
+from autocompress.errors import InvalidInput, RunError
+from autocompress.search.results.left_out import note_of_changed
 from autocompress.search.run.artifact_store import AtomicArtifactStore
 from autocompress.search.run.folder import RunFolder
 from autocompress.search.run.storage import find_storage
 from autocompress.search.run.study_file import is_another_database, sqlite_file
-from autocompress.units import quantity
 
 HIGHEST_PORT = 65535
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -190,10 +190,7 @@ def serve(
             kept.remove_session()
         store = ServedStore(run.artifacts, partial(kept.get_study_system_attrs, study))
         if changed := store.changed():
-            on_changed(
-                f"{run.artifacts}: {quantity(len(changed), 'picture')} left out, as changed or swapped after they were "
-                f"written ({cut(', '.join(changed))}); restore what was there"
-            )
+            on_changed(note_of_changed(run.artifacts, changed))
         app = with_encodings(wsgi(kept, artifact_store=store))
         with _listening(host, port, app) as server:
             shown = f"[{host}]" if ":" in host else host

@@ -44,8 +44,9 @@ def show_front(run: RunFolder, front: Rows, pick_line: str = "") -> None:
     show(front_table(run, front), spare_of_front(run))
     picked, students = pick(front)["trial"], run.students()
     lines = [pick_line or f"Pick (*): trial {picked}"]
-    for note in (note_of_training(student) for student in students if student.trial == picked):
-        lines += [] if note is None else [f"Trained for too short a time: {note}"]
+    (trained,) = (note_of_training(student) for student in students if student.trial == picked)
+    if trained is not None:
+        lines.append(f"Trained for too short a time: {trained}")
     if (note := note_of_pick(front)) is not None:
         lines.append(f"As good as the pick: {note}")
     lines.append(Intervals.of(run, students).note)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Weights = Mapping[str, Tensor]
+Kind = TypeVar("Kind")
 Picture = TypeVar("Picture", "Image.Image", "NDArray[np.uint8]")
 
 
@@ -61,6 +62,12 @@ class Config:
                 raise ConfigError(f"{cls.__name__} has no field {key!r}; its fields are {', '.join(known)}")
         plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
         return cls(**plain)
+
+
+def narrowed(kind: type[Kind], value: object) -> Kind:
+    """A config or a network that a family is given, as one of its own kind, which it is."""
+    assert isinstance(value, kind)
+    return value
 
 
 def check_whole(name: str, value: object, low: int, high: int | None = None) -> None:

@@ -9,14 +9,14 @@ from torch import Tensor
 from typing_extensions import override
 
 from autocompress.io import package_files
-from autocompress.networks.base import Config, SRNetwork
+from autocompress.networks.base import Config, SRNetwork, narrowed
 from autocompress.networks.engine_family import EngineFamily
 from autocompress.networks.known_network import KnownConfig, KnownNetwork
 from autocompress.networks.layers import flops_at_720p
 
 
 class KnownFamily(EngineFamily):
-    """A family whose configs and networks speak for themselves."""
+    """A family of `KnownConfig` and `KnownNetwork`, which say how they are counted and stored."""
 
     config_class: ClassVar[type[KnownConfig]]
     network_class: ClassVar[type[KnownNetwork]]
@@ -29,38 +29,28 @@ class KnownFamily(EngineFamily):
 
     @override
     def flops(self, config: Config) -> int:
-        return flops_at_720p(_known(config).layers(), config.scale)
+        return flops_at_720p(narrowed(self.config_class, config).layers(), config.scale)
 
     @override
     def program_flops(self, config: Config) -> int:
-        return flops_at_720p(_known(config).program_layers(), config.scale)
+        return flops_at_720p(narrowed(self.config_class, config).program_layers(), config.scale)
 
     @override
     def params(self, config: Config) -> int:
-        return sum(layer.params for layer in _known(config).layers())
+        return sum(layer.params for layer in narrowed(self.config_class, config).layers())
 
     @override
     def for_export(self, network: SRNetwork) -> SRNetwork:
-        return _known_network(network).for_export()
+        return narrowed(self.network_class, network).for_export()
 
     @override
     def for_programs(self, network: SRNetwork) -> SRNetwork:
-        return _known_network(network).for_programs()
+        return narrowed(self.network_class, network).for_programs()
 
     @override
     def official_tensors(self, network: SRNetwork) -> dict[str, Tensor]:
-        return _known_network(network).official_tensors()
+        return narrowed(self.network_class, network).official_tensors()
 
     @override
     def official_code(self, config: Config) -> tuple[str, str] | None:
-        return _known(config).official_code()
-
-
-def _known(config: Config) -> KnownConfig:
-    assert isinstance(config, KnownConfig)
-    return config
-
-
-def _known_network(network: SRNetwork) -> KnownNetwork:
-    assert isinstance(network, KnownNetwork)
-    return network
+        return narrowed(self.config_class, config).official_code()

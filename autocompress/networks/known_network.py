@@ -1,4 +1,4 @@
-"""Networks that are declared in this package, layer by layer, and what they say of themselves."""
+"""Configs and networks that are declared in this package: their layers, and how they are exported."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ class KnownNetwork(SRNetwork):
 
 
 def rgb_mean() -> Tensor:
-    """That mean as a pixel of an image: (1, 3, 1, 1)."""
+    """`RGB_MEAN` for images (B, 3, H, W): (1, 3, 1, 1)."""
     return torch.tensor(RGB_MEAN).view(1, 3, 1, 1)

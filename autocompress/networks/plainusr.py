@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autocompress.networks.base import Config, Weights
+from autocompress.networks.base import Config, Weights, narrowed
 from autocompress.networks.custom import CustomFamily
 from autocompress.networks.custom.code import Builder
 from autocompress.networks.custom.network import CustomConfig
@@ -138,8 +138,7 @@ class PlainUSRFamily(CustomFamily):
 
     @override
     def official_code(self, config: Config) -> tuple[str, str] | None:
-        assert isinstance(config, CustomConfig)
-        sizes = {**self.arguments, **config.values}
+        sizes = {**self.arguments, **narrowed(CustomConfig, config).values}
         blocks = [sizes[name] for name in ("feat", "mid", "few")]
         fields = f"n_feat={blocks[0]}, im_feat={blocks}, attn_feat={sizes['attention']}, scale={sizes['scale']}"
         name = "PlainUSR_general_inference"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def student_name(trial: int) -> str:
 
 def _references(pieces: Pieces) -> list[Layer]:
     def layer(title: str, find: Callable[[Crop], Path], psnr: dict[str, float]) -> Layer:
-        return Layer(title, find, _remembered(lambda crop: pieces.has(find(crop))), psnr)
+        return Layer(title, find, cache(lambda crop: pieces.has(find(crop))), psnr)
 
     layers = [layer(TRUTH, pieces.truth, {})]
     for name in pieces.names:
@@ -128,19 +128,9 @@ def _students(report: ReportData) -> list[tuple[Layer, bool]]:
         student = report.stored[row["trial"]]
         folder, psnr = student.file.parent, dict(student.psnr_y_by_image or {})
         crop_file, has = partial(student_crop, folder), partial(has_student_crop, folder)
-        layer = Layer(student_name(row["trial"]), crop_file, _remembered(has), psnr, student=True)
+        layer = Layer(student_name(row["trial"]), crop_file, cache(has), psnr, student=True)
         found.append((layer, bool(row["on_front"])))
     return found
-
-
-def _remembered(has: Callable[[Crop], bool]) -> Callable[[Crop], bool]:
-    """The same, each time by the answer of the first: files are read for it."""
-    answers = dict[Crop, bool]()
-
-    def answer(crop: Crop) -> bool:
-        return answers[crop] if crop in answers else answers.setdefault(crop, has(crop))
-
-    return answer
 
 
 def _image(crop: Crop, layers: Iterable[Layer]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from autocompress.search.results.left_out import (
     note_of_times,
     sessions_without_times,
 )
-from autocompress.search.results.rows import LATENCIES, note_of_pick, objective, pick
+from autocompress.search.results.rows import LATENCIES, note_of_pick, note_of_training, objective, pick
 from autocompress.search.results.status import NAMES, trials_of
 from autocompress.search.run.config import References, RunConfig, TeacherReference
 from autocompress.search.run.folder import RunFolder
@@ -74,7 +74,7 @@ class ReportData:
 
     @cached_property
     def left_out(self) -> dict[str, str]:
-        """In words, what it goes without, as it is gone or changed: `students`, `pictures`, `latencies`, `times`."""
+        """In words, what it leaves out, as it is gone or was changed: `students`, `pictures`, `latencies`, `times`."""
         trials = [Outline.of(trial) for trial in self.trials]
         missing = sessions_without_times(self.run, trials)
         notes = {
@@ -129,6 +129,11 @@ class ReportData:
     def note_of_pick(self) -> str | None:
         """Which cheaper students of the front cannot be told apart from the pick; None where all can."""
         return None if self.front.empty else note_of_pick(rows(self.front))
+
+    @property
+    def note_of_training(self) -> str | None:
+        """That the pick was better before its training; None where it was not."""
+        return None if self.pick is None else note_of_training(self.stored[self.pick["trial"]])
 
     @property
     def note_of_intervals(self) -> str:

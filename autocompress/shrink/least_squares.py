@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 BORDER_SHARE = 0.02  # of the pixels; an image of 200x200 has as many
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # relative to the mean variance of an input
-FITTED = 0.8  # share of the rows by which a ridge is chosen; the others, as rows are in order, are of other images
+FITTED = 0.8  # share of the rows to which each ridge is fitted; the others, of other images, choose among them
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,10 @@ def refit_without_bias(weight: Tensor, rows: Tensor, target: Tensor) -> Tensor:
 
 
 def _correction(rows: Tensor, left: Tensor) -> Tensor:
-    """The linear map (n, m) of centred rows (N, m) to what is left (N, n), by the best of the `RIDGES`."""
+    """The linear map (n, m) of centred rows (N, m) to what is left (N, n), by the best of the `RIDGES`.
+
+    Rows are in the order of the images, so that the last ones are of images that the first ones are not of.
+    """
     fitted = round(FITTED * len(rows))
     gram, cross = _products(rows[:fitted], left[:fitted])
     checking = _products(rows[fitted:], left[fitted:])
@@ -108,7 +111,7 @@ def _solution(gram: Tensor, cross: Tensor, ridge: float) -> Tensor:
 
 
 def _error(solution: Tensor, gram: Tensor, cross: Tensor) -> float:
-    """The sum of squares that a solution leaves of the rows with these products, less what nothing leaves."""
+    """The sum of squares that a solution leaves on the rows with these products, up to a constant."""
     return float((solution * (gram @ solution - 2 * cross)).sum())
 
 

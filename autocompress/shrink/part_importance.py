@@ -15,7 +15,7 @@ from torch import Tensor, fx
 from autocompress.shrink.graph import Graph, Values, module_path, operation
 from autocompress.shrink.parts import Choice, Parts, entry_and_exit, first_ones, is_within
 
-IMAGES = 16  # of 8 patches of 32x32 pixels the order is less certain
+IMAGES = 16  # by 8 patches of 32x32 pixels other blocks stay from seed to seed
 IMAGES_INSIDE = 8  # for parts that are inside of parts, which are many
 
 

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from autocompress.errors import CheckpointError, ConfigError
 from autocompress.networks import reading
-from autocompress.networks.base import Config, Count, Shrinker, SRNetwork, Weights
+from autocompress.networks.base import Config, Count, Shrinker, SRNetwork, Weights, narrowed
 from autocompress.networks.compact import teaching
 from autocompress.networks.compact.network import Compact, CompactConfig
 from autocompress.networks.known_family import KnownFamily
@@ -60,7 +60,7 @@ class CompactFamily(KnownFamily):
         if isinstance(teacher, Compact):
             return super().shrinker(teacher, lr, init, analysis)
         start = teaching.Start(lr, analysis)
-        return Shrinker(lambda config: start.steps(_compact(config)))
+        return Shrinker(lambda config: start.steps(narrowed(CompactConfig, config)))
 
     @override
     def limits(self, teacher: Config) -> dict[str, float]:
@@ -81,8 +81,3 @@ def _infer(shapes: reading.Shapes) -> CompactConfig:
 
 def _described(config: CompactConfig) -> str:
     return f"of {config.num_feat} features and {config.num_conv} convolutions"
-
-
-def _compact(config: Config) -> CompactConfig:
-    assert isinstance(config, CompactConfig)
-    return config

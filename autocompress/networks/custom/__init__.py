@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from autocompress.compute import flops
 from autocompress.errors import ConfigError, InvalidInput
-from autocompress.networks.base import Config, Count, SRNetwork, Weights
+from autocompress.networks.base import Config, Count, SRNetwork, Weights, narrowed
 from autocompress.networks.custom.arguments import Variation, changed, variations
 from autocompress.networks.custom.code import Builder, matching
 from autocompress.networks.custom.cost import CostModel, Interpolation
@@ -108,7 +108,7 @@ class CustomFamily(EngineFamily):
 
     @override
     def build(self, config: Config) -> CustomNetwork:
-        custom = _custom(config)
+        custom = narrowed(CustomConfig, config)
         module = self.code.build({**self.arguments, **custom.values})
         return CustomNetwork(self, custom, module)
 
@@ -127,7 +127,7 @@ class CustomFamily(EngineFamily):
 
     @override
     def shapes(self, config: Config) -> Mapping[str, tuple[int, ...]]:
-        return self._shapes_of(_custom(config).arguments)
+        return self._shapes_of(narrowed(CustomConfig, config).arguments)
 
     @functools.lru_cache(maxsize=100_000)  # noqa: B019  (a family lives as long as the process)
     def _shapes_of(self, arguments: str) -> Mapping[str, tuple[int, ...]]:
@@ -201,19 +201,17 @@ class CustomFamily(EngineFamily):
 
     @override
     def official_code(self, config: Config) -> tuple[str, str] | None:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in _custom(config).values.items())
+        arguments = ", ".join(f"{name}={value!r}" for name, value in narrowed(CustomConfig, config).values.items())
         return self.code.importing, f"network = {self.name}({arguments})"
 
     @override
     def captured(self, network: SRNetwork) -> nn.Module:
         """The user's own module."""
-        assert isinstance(network, CustomNetwork)
-        return network.network
+        return narrowed(CustomNetwork, network).network
 
     @override
     def images_for(self, network: SRNetwork, lr: Tensor) -> Tensor:
-        assert isinstance(network, CustomNetwork)
-        return lr * network.input_range
+        return lr * narrowed(CustomNetwork, network).input_range
 
     @override
     def shrinkable(self, teacher: SRNetwork) -> SRNetwork:
@@ -222,7 +220,7 @@ class CustomFamily(EngineFamily):
 
     @override
     def counts_of(self, config: Config) -> dict[str, float]:
-        values = {**self.arguments, **_custom(config).values}
+        values = {**self.arguments, **narrowed(CustomConfig, config).values}
         return {count.field: self._known[count.field].number(values) for count in self.counts}
 
     def takes(self, values: Mapping[str, float]) -> bool:
@@ -241,7 +239,7 @@ class CustomFamily(EngineFamily):
 
     @override
     def student_config(self, teacher: Config, fields: Mapping[str, Any]) -> CustomConfig:
-        custom, known = _custom(teacher), {count.field: values for count, values in self.values.items()}
+        custom, known = narrowed(CustomConfig, teacher), {count.field: values for count, values in self.values.items()}
         for name in fields:
             if name not in known:
                 raise ConfigError(f"{name} is nothing that varies in {self.name}; {', '.join(known)} do")
@@ -268,11 +266,6 @@ class CustomFamily(EngineFamily):
 def _nodes(count: Count, values: Sequence[float]) -> tuple[float, ...]:
     """Values of a count from which a polynomial follows."""
     return tuple(sorted({values[0], values[-1]} | (set() if count.what == "parts" else {values[len(values) // 2]})))
-
-
-def _custom(config: Config) -> CustomConfig:
-    assert isinstance(config, CustomConfig)
-    return config
 
 
 def _as_json(arguments: Mapping[str, Any]) -> str:

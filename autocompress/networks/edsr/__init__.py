@@ -16,7 +16,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from autocompress.errors import ConfigError
-from autocompress.networks.base import Choice, Config, Count, Making, Shrinker, SRNetwork, Weights
+from autocompress.networks.base import Choice, Config, Count, Making, Shrinker, SRNetwork, Weights, narrowed
 from autocompress.networks.edsr import forms, reading
 from autocompress.networks.edsr.network import EDSR, FOLDED, MAX_LAYERS, OFFICIAL_LAYERS, PLAIN, TAILS, EDSRConfig
 from autocompress.networks.known_family import KnownFamily
@@ -58,7 +58,7 @@ class EDSRFamily(KnownFamily):
     @override
     def check_init(self, init: str, teacher: SRNetwork) -> None:
         """Only a teacher of two convolutions per block and a plain tail can be shrunk."""
-        config, remedy = _edsr(teacher.config), "can be shrunk; take another teacher, or --init scratch"
+        config, remedy = narrowed(EDSRConfig, teacher.config), "can be shrunk; take another teacher, or --init scratch"
         if init == Init.SCRATCH or config.official:
             return
         if config.num_layer != OFFICIAL_LAYERS:
@@ -74,12 +74,12 @@ class EDSRFamily(KnownFamily):
         nothing, at zero, and a folded tail computes what the plain one would, unless they are refitted.
         """
         shrink, refit = super().shrinker(teacher, lr, init, analysis), init == Init.PROJECTION
-        fit_tail = cache(lambda: forms.tail_fitter(_edsr_network(self.shrinkable(teacher)).to(lr.device), lr))
+        fit_tail = cache(lambda: forms.tail_fitter(narrowed(EDSR, self.shrinkable(teacher)).to(lr.device), lr))
 
         def student(config: Config) -> Making:
-            edsr = _edsr(config)
+            edsr = narrowed(EDSRConfig, config)
             official = replace(edsr, num_layer=OFFICIAL_LAYERS, tail=PLAIN)
-            made = plain = _edsr_network((yield from shrink.steps(official)))
+            made = plain = narrowed(EDSR, (yield from shrink.steps(official)))
             if edsr.num_layer != OFFICIAL_LAYERS:
                 made = forms.with_layers(plain, edsr.num_layer).to(lr.device)
             if edsr.num_layer == 1 and refit:
@@ -91,13 +91,3 @@ class EDSRFamily(KnownFamily):
             return made
 
         return Shrinker(student)
-
-
-def _edsr(config: Config) -> EDSRConfig:
-    assert isinstance(config, EDSRConfig)
-    return config
-
-
-def _edsr_network(network: SRNetwork) -> EDSR:
-    assert isinstance(network, EDSR)
-    return network

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 from typing_extensions import override
 
-from autocompress.networks.base import Config, Count, Weights
+from autocompress.networks.base import Config, Count, Weights, narrowed
 from autocompress.networks.known_family import KnownFamily
 from autocompress.networks.recipes import FamilyRecipe, PaperNumbers
 from autocompress.networks.swinir import reading
@@ -47,7 +47,7 @@ class SwinIRFamily(KnownFamily):
     @override
     def counts_of(self, config: Config) -> dict[str, float]:
         """Where residual blocks differ, the smallest depth and number of heads."""
-        swinir = _swinir(config)
+        swinir = narrowed(SwinIRConfig, config)
         return {
             "embed_dim": swinir.embed_dim,
             "num_block": len(swinir.depths),
@@ -73,7 +73,7 @@ class SwinIRFamily(KnownFamily):
         A student's blocks are alike, so `depth` is rounded (and at most the smallest of the teacher's), and `embed_dim`
         is the nearest multiple of the number of heads, which stays; at least one channel a head.
         """
-        config = _swinir(teacher)
+        config = narrowed(SwinIRConfig, teacher)
         paths = [
             [f"layers.{block}.{LAYERS}.{layer}" for layer in range(depth)] for block, depth in enumerate(config.depths)
         ]
@@ -89,8 +89,3 @@ class SwinIRFamily(KnownFamily):
             "depth": min(*config.depths, max(1, round(len(staying) / len(blocks)))),
             "num_heads": heads,
         }
-
-
-def _swinir(config: Config) -> SwinIRConfig:
-    assert isinstance(config, SwinIRConfig)
-    return config

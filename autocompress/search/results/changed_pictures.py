@@ -1,13 +1,18 @@
-"""Which pictures of a run are not those that were written there, and all that files of a run go without."""
+"""Which pictures of a run are not those that were written there, and all that an export leaves out."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from autocompress.search.results.left_out import gone_students, listed, note_of_latencies, note_of_students
+from autocompress.search.results.left_out import (
+    gone_students,
+    note_of_changed,
+    note_of_latencies,
+    note_of_students,
+    places,
+)
 from autocompress.search.run.crops import CROPS, Pieces, are_of_another_run, changed_of, changed_of_student
 from autocompress.search.run.folder import RunFolder
-from autocompress.units import quantity
 
 
 def note_of_pictures(run: RunFolder) -> str | None:
@@ -23,15 +28,10 @@ def note_of_pictures(run: RunFolder) -> str | None:
             changed += changed_of(file, pieces.digests)
         for student in run.students():
             changed += changed_of_student(student.file.parent, crop)
-    if not changed:
-        return None
-    return (
-        f"{run.path}: {quantity(len(changed), 'picture')} left out, as changed or swapped after they were "
-        f"written ({listed(run, changed)}); restore what was there"
-    )
+    return note_of_changed(run.path, places(run, changed)) if changed else None
 
 
 def notes_of_files(run: RunFolder) -> list[str]:
-    """All lines about what an export of a run goes without."""
+    """All lines about what an export of a run leaves out."""
     notes = (note_of_students(run, gone_students(run)), note_of_pictures(run), note_of_latencies(run))
     return [note for note in notes if note is not None]

@@ -1,4 +1,4 @@
-"""What views of a run go without, as it is gone, or is not what was written there: a line for each kind.
+"""What views of a run leave out, because it is gone or is not what was written there: a line for each kind.
 
 Files are removed, changed, copied over others, or swapped between trials and runs. Where the rest can be shown without
 them, it is, and the view says so. Nothing here imports torch; pictures are in `changed_pictures`.
@@ -56,7 +56,7 @@ def note_of_latencies(run: RunFolder) -> str | None:
     if not others:
         return None
     return (
-        f"{run.path}: latencies left out, as another network was measured ({listed(run, others)}); "
+        f"{run.path}: latencies left out, as another network was measured ({cut(', '.join(places(run, others)))}); "
         "`autocompress evaluate RUN --latency` measures those of the front again"
     )
 
@@ -80,6 +80,14 @@ def note_of_times(missing: int) -> str | None:
     )
 
 
-def listed(run: RunFolder, files: Sequence[Path]) -> str:
-    """Files of a run for people, by their places in it."""
-    return cut(", ".join(file.relative_to(run.path).as_posix() for file in files))
+def note_of_changed(folder: Path, pictures: Sequence[str]) -> str:
+    """A line where these pictures in a folder were changed."""
+    return (
+        f"{folder}: {quantity(len(pictures), 'picture')} left out, as changed or swapped after they were written "
+        f"({cut(', '.join(pictures))}); restore what was there"
+    )
+
+
+def places(run: RunFolder, files: Iterable[Path]) -> list[str]:
+    """Where files are in a run's folder."""
+    return [file.relative_to(run.path).as_posix() for file in files]

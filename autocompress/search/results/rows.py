@@ -191,7 +191,7 @@ def note_of_training(student: StoredStudent) -> str | None:
     steps = quantity(provenance.recipe["steps"], "step")
     return (
         f"trial {student.trial} had {decibels(before)} dB before its training, and has {decibels(after)} dB after "
-        f"{steps}: give more --steps"
+        f"{steps}: search with more `--steps`"
     )
 
 

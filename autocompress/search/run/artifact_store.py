@@ -13,7 +13,7 @@ from typing_extensions import override
 from autocompress.io import atomic
 from autocompress.io.checksums import digest_of
 
-PICTURE = "autocompress:picture:"  # the study's system attributes with the digests of its pictures begin so; ids follow
+PICTURE = "autocompress:picture:"  # and a picture's id: the name of the study's attribute with its digests
 
 
 class AtomicArtifactStore(FileSystemArtifactStore):
@@ -40,7 +40,7 @@ class AtomicArtifactStore(FileSystemArtifactStore):
         return super().open_reader(artifact_id)
 
     def changed(self) -> list[str]:
-        """The ids of the pictures that are there, but others than the study's attributes have the digests of."""
+        """The ids of the pictures that are there, but with a content of which the study has no digest."""
         known = {key.removeprefix(PICTURE): each for key, each in self._attributes().items() if key.startswith(PICTURE)}
         return [artifact_id for artifact_id, digests in known.items() if self._is_other(artifact_id, digests)]
 

@@ -145,7 +145,7 @@ def _write(file: Path, crop: Crop, image: Image) -> None:
 
 
 def changed_of(file: Path, digests: Mapping[str, tuple[str, ...]]) -> list[Path]:
-    """Of a crop's file and the copy of its whole image, those that are there, but others than the digests are of."""
+    """Of a crop's file and the copy of its whole image, those that are there, but with a content of no digest."""
     return [path for path in (file, whole(file)) if path.is_file() and not is_known(path, digests)]
 
 
@@ -155,12 +155,12 @@ def student_crop(folder: Path, crop: Crop) -> Path:
 
 
 def has_student_crop(folder: Path, crop: Crop) -> bool:
-    """Whether a trial's folder has a crop by its student, in files that are as its student.json has them."""
+    """Whether a trial's folder has a crop by its student, in files of which its student.json has the digests."""
     return student_crop(folder, crop).is_file() and not changed_of_student(folder, crop)
 
 
 def changed_of_student(folder: Path, crop: Crop) -> list[Path]:
-    """The files of a crop in a trial's folder that are others than those that its student.json was written for."""
+    """The files of a crop in a trial's folder of whose content its student.json has no digest."""
     known = _pictures(folder)
     while changed := changed_of(student_crop(folder, crop), known):
         now = _pictures(folder)
@@ -186,9 +186,8 @@ def are_of_another_run(run: RunFolder) -> bool:
     if pieces is None or pieces.valid is None or not run.exists():
         return False
     search = run.config.search
-    teachers = [
-        space["teacher"] for space in search.spaces.values() if "teacher" in space
-    ]  # of anything, in a bad file
+    # a bad file may have anything there
+    teachers = [space["teacher"] for space in search.spaces.values() if "teacher" in space]
     return pieces.valid != search.valid or any(teacher not in pieces.teachers.values() for teacher in teachers)
 
 

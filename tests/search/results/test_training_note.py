@@ -19,4 +19,4 @@ def test_a_pick_that_was_better_before_its_training(call: Call, copied: RunFolde
     code, out, _ = call("pareto", copied.path)
     assert code == 0
     assert (f"trial {best} had 99.00 dB before its training" in out) == said
-    assert ("give more --steps" in out) == said
+    assert ("search with more `--steps`" in out) == said
