@@ -1,26 +1,25 @@
 """Shrinking EDSR: by projection, and by keeping whole channels and blocks."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from helpers.edsr_students import (
+    Shrink,
+    largest_difference,
+    photo_patches,
+    psnr_between,
+    random_teacher,
+    shrinker,
+)
 
 from autocompress import load, prune
-from autocompress.data.bicubic import upscale
-from autocompress.data.embedded import embedded
-from autocompress.data.sources import ImagePair
 from autocompress.errors import ConfigError
-from autocompress.evaluation.metrics import psnr_y
 from autocompress.networks.edsr import EDSRFamily
-from autocompress.networks.edsr.forms import with_folded_tail
 from autocompress.networks.edsr.network import EDSR, EDSRConfig
-from autocompress.networks.teachers import load_teacher
 from autocompress.shrink.importance import taylor_importance
 from autocompress.shrink.init import Init
 
@@ -28,98 +27,12 @@ SCALES = (2, 3, 4)
 INITS = ("projection", "copy", "taylor")
 
 SLOW = pytest.mark.slow  # at other scales, whose students differ in the upsampler alone, and from other starts
-SLOW_REAL = pytest.mark.slow  # of the shipped teacher, whose analysis takes seconds; random ones have the same rules
-
-Shrink = Callable[[EDSRConfig], EDSR]
-Analysis = tuple[Tensor, dict[str, Tensor]]
-
-
-@cache
-def photograph(part: str, index: int) -> ImagePair:
-    """An embedded photograph at x2."""
-    return embedded("train" if part == "train" else "valid", 2).read(index)
-
-
-def as_tensor(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
-
-
-def photo_patches(count: int, size: int, seed: int = 0) -> Tensor:
-    """LR patches (count, 3, size, size) of the embedded training photographs."""
-    random = np.random.default_rng(seed)
-    patches = []
-    for index in range(count):
-        image = photograph("train", index % len(embedded("train", 2))).lr
-        y, x = random.integers(image.shape[0] - size + 1), random.integers(image.shape[1] - size + 1)
-        patches.append(as_tensor(image[y : y + size, x : x + size]))
-    return torch.cat(patches)
-
-
-def random_teacher(scale: int, num_feat: int = 16, num_block: int = 4) -> EDSR:
-    """A random network, with residual blocks strong enough to matter."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(scale)
-        network = EDSR(EDSRConfig(scale, num_feat, num_block))
-    with torch.no_grad():
-        for block in network.body:
-            for parameter in block.parameters():
-                parameter.mul_(2)
-    return network.eval()
-
-
-def shrinker(teacher: EDSR, lr: Tensor, init: str, seed: int = 0) -> Shrink:
-    family = EDSRFamily()
-    return family.shrinker(teacher, lr, init, family.analyse(teacher, lr, init, seed))
 
 
 @cache  # what is seen of a teacher is the same for students of any size
 def random_shrinker(scale: int, init: str) -> Shrink:
     """Of a random teacher, which it leaves as it is."""
     return shrinker(random_teacher(scale), photo_patches(4, 24), init)
-
-
-@torch.no_grad()
-def largest_difference(a: EDSR, b: EDSR, lr: Tensor) -> float:
-    return float((a(lr) - b(lr)).abs().max())
-
-
-@torch.no_grad()
-def psnr_between(a: EDSR, b: EDSR, lr: Tensor) -> float:
-    return float(-10 * (a(lr) - b(lr)).square().mean().log10())
-
-
-@torch.no_grad()
-def psnr_on(network: EDSR, pair: ImagePair) -> float:
-    sr = network(as_tensor(pair.lr)).clamp(0, 1)[0].permute(1, 2, 0)
-    return psnr_y((sr * 255).round().to(torch.uint8).numpy(), pair.hr, network.scale)
-
-
-@pytest.fixture(scope="module")
-def real_teacher() -> EDSR:
-    """The shipped EDSR-baseline x2."""
-    network = load_teacher("edsr-baseline-x2")
-    assert isinstance(network, EDSR)
-    return network
-
-
-@pytest.fixture(scope="module")
-def real_analysis(real_teacher: EDSR) -> Analysis:
-    """The images, and what is seen of that teacher on them."""
-    lr = photo_patches(8, 32)
-    return lr, EDSRFamily().analyse(real_teacher, lr, "projection", 0)
-
-
-@pytest.fixture(scope="module")
-def real_projection(real_teacher: EDSR, real_analysis: Analysis) -> Shrink:
-    lr, analysis = real_analysis
-    return EDSRFamily().shrinker(real_teacher, lr, "projection", analysis)
-
-
-@pytest.fixture(scope="module")
-def held_out() -> ImagePair:
-    """A piece of a validation photograph, rich in detail."""
-    pair = photograph("valid", 2)
-    return ImagePair(pair.name, pair.lr[20:116, 60:188].copy(), pair.hr[40:232, 120:376].copy())
 
 
 @pytest.mark.parametrize("init", INITS)
@@ -179,20 +92,6 @@ def test_a_folded_tail_computes_what_the_teachers_does_inside(init: str, scale: 
     assert apart.max() > 10 * apart[..., ring:-ring, ring:-ring].mean()
 
 
-@SLOW_REAL
-def test_projection_fits_a_folded_tail_to_the_border_too(real_teacher: EDSR, real_projection: Shrink) -> None:
-    config = EDSRConfig(2, 24, 8, tail="folded")
-    lr = photo_patches(4, 32, seed=1)
-    student = real_projection(config)
-    with torch.no_grad():
-        plain = with_folded_tail(real_projection(replace(config, tail="plain")))
-        target, found, alone = real_teacher(lr), student(lr), plain(lr)
-    border = torch.ones_like(target, dtype=torch.bool)
-    border[..., 1:-1, 1:-1] = False
-    for where, most in ((border, 0.9), (~border, 1.01)):  # inside folding alone is exact, and few pixels are fitted
-        assert F.mse_loss(found[where], target[where]) < most * F.mse_loss(alone[where], target[where])
-
-
 @pytest.mark.parametrize("init", INITS)
 def test_a_teacher_with_a_folded_tail_is_not_shrunk(init: str) -> None:
     teacher, lr = EDSR(EDSRConfig(2, 6, 2, tail="folded")), photo_patches(2, 24)
@@ -236,14 +135,6 @@ def test_the_full_size_of_a_foreign_teacher_folds_its_res_scale(init: str, file:
         assert (student(golden["x"]) - golden["y"]).abs().max() < 1e-3
     assert isinstance(student.config, EDSRConfig)
     assert student.config.res_scale == 1
-
-
-@SLOW_REAL
-def test_the_full_size_of_the_real_teacher_computes_what_it_does(
-    real_teacher: EDSR, real_projection: Shrink, held_out: ImagePair
-) -> None:
-    student = real_projection(real_teacher.config)
-    assert largest_difference(student, real_teacher, as_tensor(held_out.lr)) < 1e-3
 
 
 @pytest.mark.parametrize("init", ["projection", *(pytest.param(init, marks=SLOW) for init in ("copy", "taylor"))])
@@ -298,42 +189,6 @@ def test_projection_is_nearer_to_the_teacher_than_copied_channels(scale: int, nu
     config = EDSRConfig(scale, num_feat, num_block)
     projected, copied = project(config), copy(config)
     assert psnr_between(projected, teacher, unseen) > psnr_between(copied, teacher, unseen) + 3
-
-
-@SLOW_REAL
-@pytest.mark.parametrize(("num_feat", "num_block"), [(8, 1), (8, 16), (64, 1), (16, 8), (24, 4)])
-def test_students_of_the_real_teacher_start_above_bicubic(
-    num_feat: int, num_block: int, real_projection: Shrink, held_out: ImagePair
-) -> None:
-    bicubic = psnr_y(upscale(held_out.lr, 2), held_out.hr, 2)
-    assert psnr_on(real_projection(EDSRConfig(2, num_feat, num_block)), held_out) > bicubic
-
-
-@SLOW_REAL
-@pytest.mark.parametrize("num_layer", [1, 3])
-@pytest.mark.parametrize(("num_feat", "num_block"), [(8, 2), (16, 4)])
-def test_so_do_those_of_other_numbers_of_convolutions(
-    num_feat: int, num_block: int, num_layer: int, real_projection: Shrink, held_out: ImagePair
-) -> None:
-    bicubic = psnr_y(upscale(held_out.lr, 2), held_out.hr, 2)
-    found, ordinary = (
-        psnr_on(real_projection(EDSRConfig(2, num_feat, num_block, layers)), held_out) for layers in (num_layer, 2)
-    )
-    assert found > bicubic
-    assert num_layer == 1 or found > ordinary - 0.01
-
-
-@SLOW_REAL
-def test_projection_beats_copy_and_taylor_on_the_real_teacher(
-    real_teacher: EDSR, real_analysis: Analysis, real_projection: Shrink, held_out: ImagePair
-) -> None:
-    config, (lr, analysis) = EDSRConfig(2, 16, 8), real_analysis
-    projected = psnr_on(real_projection(config), held_out)
-    for shrink in (
-        EDSRFamily().shrinker(real_teacher, lr, "copy", analysis),
-        shrinker(real_teacher, photo_patches(4, 32), "taylor"),
-    ):
-        assert projected > psnr_on(shrink(config), held_out) + 5
 
 
 @pytest.mark.parametrize("init", INITS)
