@@ -146,8 +146,8 @@ def shrink(teacher: SRNetwork, config: Config, patches: Tensor, init: str = "pro
     return shrinker(teacher, patches, init, seed)(config)
 
 
-def sample_patches(bank: PixelBank, seed: int, precision: Precision) -> Tensor:
-    """LR patches of a bank for `shrinker`: (NUM_PATCHES, 3, p, p) in [0, 1], at most PATCH_SIZE a side."""
-    size = min(PATCH_SIZE, int(bank.heights.min()), int(bank.widths.min()))
+def sample_patches(bank: PixelBank, seed: int, precision: Precision, size: int = PATCH_SIZE) -> Tensor:
+    """LR patches of a bank for `shrinker`: (NUM_PATCHES, 3, p, p) in [0, 1], p being `size` or what images have."""
+    size = min(size, int(bank.heights.min()), int(bank.widths.min()))
     sampler = PatchSampler(bank, patch_size=size, batch_size=NUM_PATCHES, seed=seed, device=precision.device)
     return sampler.sample().lr

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 BORDER_SHARE = 0.02  # of the pixels; an image of 200x200 has as many
-RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # relative to the mean variance of an input
+RIDGES: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1)  # relative to the mean variance of an input
 FITTED = 0.8  # share of the rows to which each ridge is fitted; the others, of other images, choose among them
 
 
